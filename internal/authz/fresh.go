@@ -1,0 +1,134 @@
+package authz
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// Fresh puts read-your-writes in front of an engine: a request with Default consistency sees at least every write
+// that was made through the returned engine.
+//
+// A token covers what was written before its write began. Of writes that overlap, no one token need cover all (on
+// PostgreSQL it does not), so after an overlap reads are fully consistent until one of them, begun after the last of the
+// overlapping writes ended, has returned a token that covers them.
+func Fresh(engine Engine) Engine { return &fresh{Engine: engine} }
+
+type fresh struct {
+	Engine
+
+	mu      sync.Mutex
+	writing int    // writes under way
+	overlap bool   // a write under way has been under way together with another, or failed in an unknown way
+	known   Token  // covers every finished write, if that is so
+	missing bool   // known does not cover every finished write
+	epoch   uint64 // counts finished writes
+}
+
+func (f *fresh) Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error) {
+	at, epoch := f.resolve(at)
+	decision, token, err := f.Engine.Check(ctx, check, at)
+	f.observe(at, epoch, token, err)
+	return decision, token, err
+}
+
+func (f *fresh) CheckBulk(ctx context.Context, checks []Check, at Consistency) ([]CheckResult, Token, error) {
+	at, epoch := f.resolve(at)
+	results, token, err := f.Engine.CheckBulk(ctx, checks, at)
+	f.observe(at, epoch, token, err)
+	return results, token, err
+}
+
+func (f *fresh) LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error] {
+	at, _ = f.resolve(at)
+	return f.Engine.LookupResources(ctx, query, at, page)
+}
+
+func (f *fresh) LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error] {
+	at, _ = f.resolve(at)
+	return f.Engine.LookupSubjects(ctx, query, at)
+}
+
+func (f *fresh) Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error] {
+	at, _ = f.resolve(at)
+	return f.Engine.Read(ctx, filter, at, page)
+}
+
+func (f *fresh) Write(ctx context.Context, write Write) (Token, error) {
+	f.begin()
+	token, err := f.Engine.Write(ctx, write)
+	f.end(token, err)
+	return token, err
+}
+
+func (f *fresh) DeleteAll(ctx context.Context, filter Filter, preconditions []Precondition, metadata map[string]any) (Token, error) {
+	f.begin()
+	token, err := f.Engine.DeleteAll(ctx, filter, preconditions, metadata)
+	f.end(token, err)
+	return token, err
+}
+
+func (f *fresh) ApplySchema(ctx context.Context, schema string) error {
+	f.begin()
+	err := f.Engine.ApplySchema(ctx, schema)
+	f.end("", err)
+	return err
+}
+
+func (f *fresh) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writing++
+	if f.writing > 1 {
+		f.overlap = true
+	}
+}
+
+// end notes a finished write. A write that failed may have happened all the same, unless the engine says that a
+// precondition stopped it; one without a token has to be found by a fully consistent read too.
+func (f *fresh) end(token Token, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writing--
+	f.epoch++
+	nothing := err != nil && (CodeOf(err) == CodeConflict || CodeOf(err) == CodeInvalid)
+	switch {
+	case nothing && !f.overlap:
+	case err != nil || token == "" || f.overlap:
+		f.missing = true
+	default:
+		f.known, f.missing = token, false
+	}
+	if f.writing == 0 {
+		f.overlap = false
+	}
+}
+
+// resolve gives Default its meaning and returns how many writes had finished by then.
+func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at.Freshness == Default {
+		switch {
+		case f.missing:
+			at = Fully()
+		case f.known != "":
+			at = AsFreshAs(f.known)
+		default:
+			at = Consistency{Freshness: MinimizeLatency}
+		}
+	}
+	return at, f.epoch
+}
+
+// observe takes over the token of a fully consistent read that began when the last write had finished.
+func (f *fresh) observe(at Consistency, epoch uint64, token Token, err error) {
+	if err != nil || token == "" || at.Freshness != FullyConsistent {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missing && f.epoch == epoch {
+		f.known, f.missing = token, false
+	}
+}

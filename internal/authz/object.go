@@ -1,0 +1,131 @@
+package authz
+
+import (
+	"strings"
+	"time"
+)
+
+// Type is the name of a definition in the schema.
+type Type string
+
+// Relation is the name of a relation in the schema.
+type Relation string
+
+// Permission is the name of a permission in the schema. A relation may be asked for in its place.
+type Permission string
+
+// Object is one thing that relationships and decisions are about.
+type Object struct {
+	Type Type
+	ID   ID
+}
+
+// String returns the reference as zed writes it: type:id.
+func (o Object) String() string { return string(o.Type) + ":" + string(o.ID) }
+
+// Subject is who a relationship or a decision is for: an object, everybody in a relation of an object, or with
+// Wildcard every object of a type. A wildcard has no id; the id "*" is the letter.
+type Subject struct {
+	Object
+	Relation Relation
+	Wildcard bool
+}
+
+// Everybody is the wildcard subject of a type, written type:*.
+func Everybody(t Type) Subject { return Subject{Object: Object{Type: t}, Wildcard: true} }
+
+// String returns the reference as zed writes it: type:id, type:id#relation or type:*.
+func (s Subject) String() string {
+	if s.Wildcard {
+		return string(s.Type) + ":*"
+	}
+	if s.Relation != "" {
+		return s.Object.String() + "#" + string(s.Relation)
+	}
+	return s.Object.String()
+}
+
+// Relationship says that the subject stands in the relation to the resource, until ExpiresAt if that is set.
+type Relationship struct {
+	Resource  Object
+	Relation  Relation
+	Subject   Subject
+	ExpiresAt time.Time
+}
+
+// String returns the relationship as zed writes it: resource#relation@subject.
+func (r Relationship) String() string {
+	return r.Resource.String() + "#" + string(r.Relation) + "@" + r.Subject.String()
+}
+
+// ParseObject reads a reference type:id, split at the first colon. Errors have code CodeInvalid.
+func ParseObject(s string) (Object, error) {
+	typ, id, found := strings.Cut(s, ":")
+	if !found {
+		return Object{}, Errorf(CodeInvalid, "%q is not a reference: write type:id, for example importer:i1", s)
+	}
+	return NewObject(typ, id)
+}
+
+// NewObject checks a type's name and an id that came separately. Errors have code CodeInvalid.
+func NewObject(typ, id string) (Object, error) {
+	if !validName(typ) {
+		return Object{}, Errorf(CodeInvalid, "%q is not the name of a type: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", typ)
+	}
+	parsed, err := ParseID(id)
+	if err != nil {
+		return Object{}, err
+	}
+	return Object{Type: Type(typ), ID: parsed}, nil
+}
+
+// ParseSubject reads a reference type:id or type:id#relation; the type ends at the first colon, the id at the
+// first '#'. An id that holds a '#' can only be given to NewSubject. Errors have code CodeInvalid.
+func ParseSubject(s string) (Subject, error) {
+	typ, rest, found := strings.Cut(s, ":")
+	if !found {
+		return Subject{}, Errorf(CodeInvalid, "%q is not a reference: write type:id or type:id#relation, for example user:alice", s)
+	}
+	id, relation, hasRelation := strings.Cut(rest, "#")
+	if hasRelation && relation == "" {
+		return Subject{}, Errorf(CodeInvalid, "the reference %q ends in '#' without a relation", s)
+	}
+	return NewSubject(typ, id, relation)
+}
+
+// NewSubject checks the parts of a subject that came separately; relation may be empty. Errors have code
+// CodeInvalid.
+func NewSubject(typ, id, relation string) (Subject, error) {
+	object, err := NewObject(typ, id)
+	if err != nil {
+		return Subject{}, err
+	}
+	if relation != "" && !validName(relation) {
+		return Subject{}, Errorf(CodeInvalid, "%q is not the name of a relation: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", relation)
+	}
+	return Subject{Object: object, Relation: Relation(relation)}, nil
+}
+
+// ParsePermission checks that s can be the name of a permission. Errors have code CodeInvalid.
+func ParsePermission(s string) (Permission, error) {
+	if !validName(s) {
+		return "", Errorf(CodeInvalid, "%q is not the name of a permission: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", s)
+	}
+	return Permission(s), nil
+}
+
+// validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name).
+func validName(s string) bool {
+	for part := range strings.SplitSeq(s, "/") {
+		if len(part) < 3 || len(part) > 64 || part[0] < 'a' || part[0] > 'z' || part[len(part)-1] == '_' {
+			return false
+		}
+		for i := range len(part) {
+			c := part[i]
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,209 @@
+package authz
+
+import (
+	"slices"
+	"strings"
+)
+
+// Role is the name of a role; it is also the relation that stores who holds it.
+type Role string
+
+// The roles that code speaks of by name; the others stand in RoleSets alone.
+const (
+	RoleOwner         Role = "owner"
+	RoleMember        Role = "member"
+	RoleGuest         Role = "guest"
+	RoleAdministrator Role = "administrator"
+	RoleEditor        Role = "editor"
+	RoleViewer        Role = "viewer"
+	RoleReportUser    Role = "report_user"
+)
+
+// Feature is something that a subscription has or has not bought; it is also the relation that stores it.
+type Feature string
+
+// The features of a subscription.
+const (
+	FeatureUserPermissions Feature = "user_permissions"
+	FeatureDashboards      Feature = "dashboards"
+)
+
+// Features are all features of a subscription.
+var Features = []Feature{FeatureUserPermissions, FeatureDashboards}
+
+// RoleSetName names a role set; it is also the relation that stores which one an object speaks.
+type RoleSetName string
+
+// The role sets.
+const (
+	SingleOwner RoleSetName = "single_owner"
+	MultiOwner  RoleSetName = "multi_owner"
+	Team        RoleSetName = "team"
+	Operations  RoleSetName = "operations"
+	Analytics   RoleSetName = "analytics"
+	PlatformSet RoleSetName = "platform"
+)
+
+// RoleInfo is a role as it stands in one role set.
+type RoleInfo struct {
+	Name Role
+
+	// Title is what people call the role.
+	Title string
+
+	// Additional roles stand beside a base role and give nothing without one.
+	Additional bool
+
+	// Requires is the feature without which nobody can be given the role.
+	Requires Feature
+
+	// MakesMember reports that under multi_owner whoever is given the role becomes a member of the subscription.
+	MakesMember bool
+}
+
+// RoleSet is the roles that a subscription, an account or the platform speaks, and their rules.
+type RoleSet struct {
+	Name RoleSetName
+	On   Type
+
+	// Roles are all roles; the first is the one that whoever creates an account under multi_owner is given.
+	Roles []RoleInfo
+
+	// Default is what an invited person becomes unless said otherwise, and what invite_members suffices to give.
+	Default Role
+
+	// Guardian is the role that cannot die out: at least one person holds it. Nobody holds it for a limited time.
+	Guardian Role
+
+	// SeveralRoles allows a person more than one base role.
+	SeveralRoles bool
+
+	// Transferred means that exactly one person holds the guardian role, and that only a transfer changes who.
+	Transferred bool
+}
+
+// RoleSets are all role sets. It is the one place in Go where a role is declared; what it may do stands in the schema.
+var RoleSets = []RoleSet{
+	{
+		Name: SingleOwner, On: "subscription", Guardian: RoleOwner, SeveralRoles: true, Transferred: true,
+		Roles: []RoleInfo{
+			{Name: RoleOwner, Title: "Owner"},
+			{Name: "business_admin", Title: "Business administrator"},
+			{Name: "it_admin", Title: "IT administrator"},
+			{Name: "read_only", Title: "Read only"},
+		},
+	},
+	{
+		Name: MultiOwner, On: "subscription", Guardian: RoleOwner,
+		Roles: []RoleInfo{
+			{Name: RoleOwner, Title: "Owner"},
+			{Name: RoleMember, Title: "Member"},
+		},
+	},
+	{
+		Name: Team, On: "account", Default: "user", Guardian: RoleOwner,
+		Roles: []RoleInfo{
+			{Name: RoleOwner, Title: "Owner"},
+			{Name: "user", Title: "User"},
+			{Name: RoleGuest, Title: "Guest"},
+		},
+	},
+	{
+		Name: Operations, On: "account", Guardian: RoleAdministrator,
+		Roles: []RoleInfo{
+			{Name: RoleAdministrator, Title: "Administrator"},
+			{Name: "operator", Title: "User"},
+			{Name: "read_only", Title: "Read only"},
+			{Name: "flow_author", Title: "Flow author", Additional: true},
+			{Name: "integration_author", Title: "Integration author", Additional: true},
+			{Name: "connector_author", Title: "Connector author", Additional: true},
+			{Name: "app_builder_author", Title: "App builder author", Additional: true},
+		},
+	},
+	{
+		Name: Analytics, On: "account", Default: RoleEditor,
+		Roles: []RoleInfo{
+			{Name: RoleEditor, Title: "Editor", MakesMember: true},
+			{Name: RoleViewer, Title: "Viewer", Requires: FeatureUserPermissions, MakesMember: true},
+			{Name: RoleReportUser, Title: "Report user", Requires: FeatureDashboards},
+		},
+	},
+	{
+		Name: PlatformSet, On: "platform",
+		Roles: []RoleInfo{{Name: RoleAdministrator, Title: "Administrator"}},
+	},
+}
+
+// ParseRoleSet returns the role set of that name for a type of object. The error has code CodeInvalid and lists
+// the names that there are.
+func ParseRoleSet(name string, on Type) (RoleSet, error) {
+	var names []string
+	for _, set := range RoleSets {
+		if set.On != on {
+			continue
+		}
+		if string(set.Name) == name {
+			return set, nil
+		}
+		names = append(names, string(set.Name))
+	}
+	return RoleSet{}, Errorf(CodeInvalid, "%q is no role set of a %s: it is one of %s", name, on, strings.Join(names, ", "))
+}
+
+// ParseFeature returns the feature of that name. The error has code CodeInvalid and lists the names that there are.
+func ParseFeature(name string) (Feature, error) {
+	if f := Feature(name); slices.Contains(Features, f) {
+		return f, nil
+	}
+	return "", Errorf(CodeInvalid, "%q is no feature: it is one of %s", name, joinNames(Features))
+}
+
+// Role returns a role of the set.
+func (s RoleSet) Role(name Role) (RoleInfo, bool) {
+	i := slices.IndexFunc(s.Roles, func(r RoleInfo) bool { return r.Name == name })
+	if i < 0 {
+		return RoleInfo{}, false
+	}
+	return s.Roles[i], true
+}
+
+// Parse checks that one person may hold the named roles together and returns them in the set's order, each once.
+// An empty list is allowed: it stands for no role. Errors have code CodeInvalid and list the roles that there are.
+func (s RoleSet) Parse(names []string) ([]Role, error) {
+	for _, name := range names {
+		if _, ok := s.Role(Role(name)); !ok {
+			return nil, Errorf(CodeInvalid, "%q is no role of the role set %s: its roles are %s", name, s.Name, joinNames(s.Names()))
+		}
+	}
+	var roles, base []Role
+	for _, info := range s.Roles {
+		if !slices.Contains(names, string(info.Name)) {
+			continue
+		}
+		roles = append(roles, info.Name)
+		if !info.Additional {
+			base = append(base, info.Name)
+		}
+	}
+	if len(base) > 1 && !s.SeveralRoles {
+		return nil, Errorf(CodeInvalid, "a person holds one of %s under the role set %s, not %d", joinNames(base), s.Name, len(base))
+	}
+	return roles, nil
+}
+
+// Names returns the names of the set's roles, in the set's order.
+func (s RoleSet) Names() []Role {
+	names := make([]Role, len(s.Roles))
+	for i, r := range s.Roles {
+		names[i] = r.Name
+	}
+	return names
+}
+
+func joinNames[S ~string](names []S) string {
+	parts := make([]string, len(names))
+	for i, n := range names {
+		parts[i] = string(n)
+	}
+	return strings.Join(parts, ", ")
+}
