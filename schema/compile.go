@@ -1,0 +1,74 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/authzed/spicedb/pkg/schema"
+	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
+	"github.com/authzed/spicedb/pkg/schemadsl/generator"
+	"github.com/authzed/spicedb/pkg/schemadsl/input"
+)
+
+// flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text.
+// name is what an error calls the text.
+func flatten(text, name string, files fs.FS) (string, error) {
+	compiled, err := compile(text, name, compiler.SourceFS(files))
+	if err != nil {
+		return "", err
+	}
+	if len(compiled.OrderedDefinitions) == 0 {
+		return "", fmt.Errorf("%s: it declares nothing", name)
+	}
+	if err := validate(compiled, name); err != nil {
+		return "", err
+	}
+	flat, complete, err := generator.GenerateSchema(context.Background(), compiled.OrderedDefinitions)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, oneLine(err))
+	}
+	if !complete {
+		return "", fmt.Errorf("%s: it has a part that cannot be written as one text", name)
+	}
+	return flat + "\n", nil
+}
+
+// compile parses a schema's text. The error is one line that begins with name, line and column where they are known.
+func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSchema, error) {
+	compiled, err := compiler.Compile(
+		compiler.InputSchema{Source: input.Source(name), SchemaString: text},
+		compiler.AllowUnprefixedObjectType(), opts...,
+	)
+	if err == nil {
+		return compiled, nil
+	}
+	var located compiler.WithContextError
+	if errors.As(err, &located) && located.SourceRange != nil {
+		if line, column, lineErr := located.SourceRange.Start().LineAndColumn(); lineErr == nil {
+			return nil, fmt.Errorf("%s:%d:%d: %w", located.Source, line+1, column+1, oneLine(errors.New(located.BaseMessage)))
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
+}
+
+// validate checks what compiling alone does not: that every name in an expression exists and fits where it stands.
+func validate(compiled *compiler.CompiledSchema, name string) error {
+	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
+	for _, definition := range compiled.ObjectDefinitions {
+		if _, err := types.GetValidatedDefinition(context.Background(), definition.GetName()); err != nil {
+			return fmt.Errorf("%s: definition %s: %w", name, definition.GetName(), oneLine(err))
+		}
+	}
+	return nil
+}
+
+// foldedError shows an error in one line.
+type foldedError struct{ cause error }
+
+func oneLine(err error) error { return foldedError{err} }
+
+func (e foldedError) Error() string { return strings.Join(strings.Fields(e.cause.Error()), " ") }
+func (e foldedError) Unwrap() error { return e.cause }

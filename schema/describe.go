@@ -1,0 +1,61 @@
+package schema
+
+import (
+	"strings"
+
+	"github.com/authzed/spicedb/pkg/namespace"
+	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+	implv1 "github.com/authzed/spicedb/pkg/proto/impl/v1"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// internalPrefix begins the names of permissions that are steps of other permissions.
+const internalPrefix = "as_"
+
+// Describe lists the definitions of a schema without imports in the order in which it declares them. Errors have
+// code authz.CodeInvalid.
+func Describe(text string) ([]authz.Definition, error) {
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	definitions := make([]authz.Definition, 0, len(compiled.ObjectDefinitions))
+	for _, object := range compiled.ObjectDefinitions {
+		definition := authz.Definition{Type: authz.Type(object.GetName()), Doc: sentence(object.GetMetadata())}
+		for _, relation := range object.GetRelation() {
+			if namespace.GetRelationKind(relation) != implv1.RelationMetadata_PERMISSION {
+				definition.Relations = append(definition.Relations, authz.Relation(relation.GetName()))
+				continue
+			}
+			definition.Permissions = append(definition.Permissions, authz.PermissionInfo{
+				Name:     authz.Permission(relation.GetName()),
+				Doc:      sentence(relation.GetMetadata()),
+				Internal: strings.HasPrefix(relation.GetName(), internalPrefix),
+			})
+		}
+		definitions = append(definitions, definition)
+	}
+	return definitions, nil
+}
+
+// sentence returns the comments of a declaration as running text.
+func sentence(metadata *core.Metadata) string {
+	var words []string
+	for _, comment := range namespace.GetComments(metadata) {
+		for line := range strings.Lines(stripMarks(comment)) {
+			words = append(words, strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "*"))...)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// stripMarks removes what makes a text a comment: a leading //, or /* or /** with its end.
+func stripMarks(comment string) string {
+	comment = strings.TrimSpace(comment)
+	if line, ok := strings.CutPrefix(comment, "//"); ok {
+		return line
+	}
+	comment = strings.TrimPrefix(comment, "/*")
+	return strings.TrimSuffix(comment, "*/")
+}
