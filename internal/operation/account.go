@@ -1,0 +1,261 @@
+package operation
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// CreateAccount creates an account in a subscription. Under multi_owner the actor gets the first role of the
+// account's role set.
+func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (Account, authz.Token, error) {
+	set, err := authz.ParseRoleSet(in.RoleSet, "account")
+	if err != nil {
+		return Account{}, "", err
+	}
+	created := Account{ID: in.ID, Subscription: in.Subscription, RoleSet: set.Name}
+	token, err := s.run(ctx, by, "create_account", func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, subscriptionObject(in.Subscription), "create_account"); err != nil {
+			return err
+		}
+		subscription, err := p.subscription(ctx, in.Subscription)
+		if err != nil {
+			return err
+		}
+		object := accountObject(in.ID)
+		if err := p.claim(ctx, object); err != nil {
+			return err
+		}
+		p.create(object, "subscription", only(subscription.object))
+		p.create(object, authz.Relation(set.Name), everybody)
+		if subscription.set.Name != authz.MultiOwner {
+			return nil
+		}
+		created.Roles = Roles{set.Roles[0].Name}
+		p.create(object, authz.Relation(set.Roles[0].Name), p.actor())
+		if set.Roles[0].MakesMember {
+			return p.makeMember(ctx, subscription, by.Actor)
+		}
+		return nil
+	})
+	return created, token, err
+}
+
+// GetAccount returns an account that the actor may view.
+func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Account, authz.Token, error) {
+	var account Account
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, accountObject(id), "view"); err != nil {
+			return err
+		}
+		facts, err := p.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		held, err := p.roles(ctx, facts.object, facts.set, by.Actor)
+		account = Account{ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held)}
+		return err
+	})
+	return account, token, err
+}
+
+// AccountMembers returns a page of the people who hold a role on an account.
+func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
+	var members Members
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, accountObject(id), "list_members"); err != nil {
+			return err
+		}
+		facts, err := p.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		people, err := p.people(ctx, facts.object, facts.set)
+		if err != nil {
+			return err
+		}
+		members, err = pageOfMembers(people, page)
+		return err
+	})
+	return members, token, err
+}
+
+// PutAccountMember gives a person exactly these roles on an account. Giving the role set's default role to somebody
+// who has none needs invite_members, anything else assign_roles.
+func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
+	member := Member{User: who}
+	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+		g, err := p.permissions(ctx, accountObject(id), "invite_members", "assign_roles")
+		if err != nil {
+			return err
+		}
+		account, err := p.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		wanted, err := parseRoles(account.set, roles)
+		if err != nil {
+			return err
+		}
+		change, err := p.change(ctx, account.object, account.set, who, wanted)
+		if err != nil {
+			return err
+		}
+		needed := authz.Permission("assign_roles")
+		if invites := len(change.held) == 0 && len(wanted) == 1 && wanted[0] == account.set.Default; invites && !g.allowed[needed] {
+			needed = "invite_members"
+		}
+		if err := g.need(needed); err != nil {
+			return err
+		}
+		member.Roles = wanted
+		var orphaned []authz.ID
+		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+			return err
+		}
+		return lastGuardian(orphaned)
+	})
+	return member, token, err
+}
+
+// parseRoles reads the roles that a person is to hold, of which there must be one at least.
+func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
+	if len(names) == 0 {
+		return nil, authz.Errorf(authz.CodeInvalid, "roles must name at least one of %s; to remove a member, use DELETE", list(set.Names()))
+	}
+	return set.Parse(names)
+}
+
+// RemoveAccountMember takes all roles on an account from a person, and whatever names them there. Removing an owner
+// or administrator needs assign_roles, anybody else remove_members; anybody may leave by themselves.
+func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
+	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
+		if who == by.Actor {
+			if done, err := p.leave(ctx, accountObject(id), s.now()); done || err != nil {
+				return err
+			}
+			account, err := p.account(ctx, id)
+			if err != nil {
+				return err
+			}
+			return p.removeFromAccount(ctx, account, who)
+		}
+		g, err := p.permissions(ctx, accountObject(id), "remove_members", "assign_roles")
+		if err != nil {
+			return err
+		}
+		account, err := p.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		held, err := p.roles(ctx, account.object, account.set, who)
+		if err != nil {
+			return err
+		}
+		needed := authz.Permission("remove_members")
+		if account.set.Guardian != "" && (roleChange{held: held}).had(account.set.Guardian) {
+			needed = "assign_roles"
+		}
+		if err := g.need(needed); err != nil {
+			return err
+		}
+		return p.removeFromAccount(ctx, account, who)
+	})
+}
+
+func (p *plan) removeFromAccount(ctx context.Context, account accountFacts, who authz.ID) error {
+	change, err := p.change(ctx, account.object, account.set, who, nil)
+	if err != nil || len(change.held) == 0 {
+		return err
+	}
+	var orphaned []authz.ID
+	if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+		return err
+	}
+	return lastGuardian(orphaned)
+}
+
+// PatchAccountMembers gives many people exactly the roles named for each, or none, all or nothing.
+func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string) ([]Member, authz.Token, error) {
+	if len(members) == 0 {
+		return nil, "", authz.Errorf(authz.CodeInvalid, "members must name at least one person")
+	}
+	var changed []Member
+	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
+		changed = nil
+		if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
+			return err
+		}
+		account, err := p.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		var changes []roleChange
+		for _, who := range sortedKeys(members) {
+			wanted, err := account.set.Parse(members[who])
+			if err != nil {
+				return err
+			}
+			change, err := p.change(ctx, account.object, account.set, who, wanted)
+			if err != nil {
+				return err
+			}
+			changes = append(changes, change)
+			changed = append(changed, Member{User: who, Roles: wanted})
+		}
+		var orphaned []authz.ID
+		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
+			return err
+		}
+		return lastGuardian(orphaned)
+	})
+	return changed, token, err
+}
+
+// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, all or
+// nothing. It needs assign_roles on each.
+func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string) (Member, authz.Token, error) {
+	if len(accounts) == 0 {
+		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
+	}
+	var member Member
+	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
+		member = Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
+		var orphaned []authz.ID
+		for _, accountID := range sortedKeys(accounts) {
+			if err := p.allow(ctx, accountObject(accountID), "assign_roles"); err != nil {
+				return err
+			}
+			account, err := p.account(ctx, accountID)
+			if err != nil {
+				return err
+			}
+			if account.subscription.object.ID != id {
+				return authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(id))
+			}
+			wanted, err := account.set.Parse(accounts[accountID])
+			if err != nil {
+				return err
+			}
+			change, err := p.change(ctx, account.object, account.set, who, wanted)
+			if err != nil {
+				return err
+			}
+			if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+				return err
+			}
+			member.Accounts[accountID] = wanted
+		}
+		return lastGuardian(orphaned)
+	})
+	return member, token, err
+}
+
+func list[S ~string](names []S) string {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = string(name)
+	}
+	return strings.Join(parts, ", ")
+}

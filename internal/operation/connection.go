@@ -1,0 +1,226 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// CreateConnection creates a connection, of which the actor is the creator. It is private where connections can be,
+// unless Visibility says otherwise, and else shared with its account.
+func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, authz.Token, error) {
+	created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
+	token, err := s.run(ctx, by, "create_connection", func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, accountObject(in.Account), "create_connection"); err != nil {
+			return err
+		}
+		account, err := p.account(ctx, in.Account)
+		if err != nil {
+			return err
+		}
+		if created.Visibility, err = account.visibility(in.Visibility); err != nil {
+			return err
+		}
+		if err := p.mayConnect(ctx, connectorObject(in.Connector), account); err != nil {
+			return err
+		}
+		object := connectionObject(in.ID)
+		if err := p.claim(ctx, object); err != nil {
+			return err
+		}
+		p.create(object, "account", only(account.object))
+		p.create(object, "creator", p.actor())
+		p.create(object, "connector", only(connectorObject(in.Connector)))
+		if created.Visibility == Shared {
+			p.create(object, "shared", only(account.object))
+		}
+		return nil
+	})
+	return created, token, err
+}
+
+// visibility reads who is to see a connection of the account; nothing means the account's default.
+func (f accountFacts) visibility(wanted string) (Visibility, error) {
+	switch Visibility(wanted) {
+	case Shared:
+		return Shared, nil
+	case Private:
+		if !f.privateConnections() {
+			return "", authz.Errorf(authz.CodeInvalid, "connections of %s cannot be private: only those of a team account in a multi_owner subscription can", f.object)
+		}
+		return Private, nil
+	case "":
+		if f.privateConnections() {
+			return Private, nil
+		}
+		return Shared, nil
+	}
+	return "", authz.Errorf(authz.CodeInvalid, "visibility must be %q or %q, not %q", Private, Shared, wanted)
+}
+
+// mayConnect returns an error unless the connector is of the catalogue or of the account itself.
+func (p *plan) mayConnect(ctx context.Context, connector authz.Object, account accountFacts) error {
+	if err := p.allow(ctx, connector, "view"); err != nil {
+		return err
+	}
+	own, err := p.find(ctx, authz.Filter{Type: connector.Type, ID: connector.ID, Relation: "account"})
+	if err != nil || len(own) == 0 {
+		return err
+	}
+	return p.inAccount(ctx, connector, account)
+}
+
+// ShareConnection decides who sees a connection: the whole account, or with Private exactly the members named.
+// Whoever is named is at least a user of the account, never a guest.
+func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, in Sharing) (Connection, authz.Token, error) {
+	var connection Connection
+	token, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
+		object := connectionObject(id)
+		if err := p.allow(ctx, object, "share"); err != nil {
+			return err
+		}
+		account, err := p.accountOf(ctx, object)
+		if err != nil {
+			return err
+		}
+		if in.Visibility == "" {
+			return authz.Errorf(authz.CodeInvalid, "visibility must be given: %q or %q", Private, Shared)
+		}
+		visibility, err := account.visibility(in.Visibility)
+		if err != nil {
+			return err
+		}
+		if visibility == Shared && len(in.Users) > 0 {
+			return authz.Errorf(authz.CodeInvalid, "users go with visibility %q only: a shared connection is seen by the whole account", Private)
+		}
+		shared := authz.Relationship{Resource: object, Relation: "shared", Subject: only(account.object)}
+		if visibility == Shared {
+			p.touch(object, shared.Relation, shared.Subject)
+		} else {
+			p.delete(shared)
+		}
+		if err := p.name(ctx, object, "shared_with", account, in.Users, authz.RoleGuest); err != nil {
+			return err
+		}
+		connection, err = p.connection(ctx, object, account)
+		connection.Visibility, connection.Users = visibility, in.Users
+		return err
+	})
+	return connection, token, err
+}
+
+// name plans that the object names exactly these people in the relation. Each must hold a role on the account other
+// than the excluded one; the error is CodeInvalid and lists those who do not.
+func (p *plan) name(ctx context.Context, object authz.Object, relation authz.Relation, account accountFacts, people []authz.ID, excluded authz.Role) error {
+	named, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: relation})
+	if err != nil {
+		return err
+	}
+	for _, r := range named {
+		if !slices.Contains(people, r.Subject.ID) {
+			p.delete(r)
+		}
+	}
+	var strangers []authz.ID
+	for _, who := range people {
+		held, err := p.roles(ctx, account.object, account.set, who)
+		if err != nil {
+			return err
+		}
+		held = slices.DeleteFunc(slices.Clone(held), func(r authz.Relationship) bool { return r.Relation == authz.Relation(excluded) })
+		if len(held) == 0 {
+			strangers = append(strangers, who)
+			continue
+		}
+		p.require(held[0])
+		p.touch(object, relation, person(who))
+	}
+	if len(strangers) > 0 {
+		return authz.Errorf(authz.CodeInvalid, "only members of %s can be named, and no guests: not %s", account.object, list(strangers))
+	}
+	return nil
+}
+
+// connection reads what the plan does not change about a connection.
+func (p *plan) connection(ctx context.Context, object authz.Object, account accountFacts) (Connection, error) {
+	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}
+	found, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
+	for _, r := range found {
+		switch r.Relation {
+		case "connector":
+			c.Connector = r.Subject.ID
+		case "shared":
+			c.Visibility = Shared
+		case "shared_with":
+			c.Users = append(c.Users, r.Subject.ID)
+		case "member_of":
+			c.Group = r.Subject.ID
+		}
+	}
+	return c, err
+}
+
+// GroupConnection puts a connection into a group of its account, instead of the one that it is in. The group comes into
+// being by its first use.
+func (s *Service) GroupConnection(ctx context.Context, by Caller, id, group authz.ID) (Connection, authz.Token, error) {
+	return s.regroup(ctx, by, "group_connection", "group", id, &group)
+}
+
+// UngroupConnection takes a connection out of its group, if it is in one.
+func (s *Service) UngroupConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
+	return s.regroup(ctx, by, "ungroup_connection", "ungroup", id, nil)
+}
+
+func (s *Service) regroup(ctx context.Context, by Caller, operation string, permission authz.Permission, id authz.ID, group *authz.ID) (Connection, authz.Token, error) {
+	var connection Connection
+	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+		object := connectionObject(id)
+		if err := p.allow(ctx, object, permission); err != nil {
+			return err
+		}
+		account, err := p.accountOf(ctx, object)
+		if err != nil {
+			return err
+		}
+		if connection, err = p.connection(ctx, object, account); err != nil {
+			return err
+		}
+		held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
+		if err != nil {
+			return err
+		}
+		for _, r := range held {
+			p.require(r)
+			p.delete(r)
+		}
+		if connection.Group = ""; group == nil {
+			return nil
+		}
+		if len(held) == 0 {
+			p.forbid(authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
+		}
+		connection.Group = *group
+		grouped := authz.Object{Type: "connection_group", ID: *group}
+		if err := p.ensureGroup(ctx, grouped, account); err != nil {
+			return err
+		}
+		p.touch(object, "member_of", only(grouped))
+		return nil
+	})
+	return connection, token, err
+}
+
+// ensureGroup plans that the group exists in the account. The error is CodeInvalid if it exists in another.
+func (p *plan) ensureGroup(ctx context.Context, group authz.Object, account accountFacts) error {
+	found, err := p.find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return p.inAccount(ctx, group, account)
+	}
+	p.forbid(authz.Filter{Type: group.Type, ID: group.ID})
+	p.create(group, "account", only(account.object))
+	return nil
+}

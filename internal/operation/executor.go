@@ -1,0 +1,60 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// How often an operation is planned anew when what it rested on changed, and how long it steps aside in between.
+const (
+	maxAttempts = 16
+	backoff     = 2 * time.Millisecond
+)
+
+// run performs one operation: it lets build plan, writes the plan as one change, and begins anew if something that
+// the plan rested on is no longer so. The token names a state that includes the operation. build must not keep results
+// of an attempt that was not written, and is not run again once an attempt was.
+func (s *Service) run(ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error) (authz.Token, error) {
+	for attempt := range maxAttempts {
+		if err := pause(ctx, attempt); err != nil {
+			return "", err
+		}
+		p := newPlan(s.engine, by)
+		if err := build(ctx, p); err != nil {
+			return "", err
+		}
+		token, err := p.commit(ctx, operation)
+		if !errors.Is(err, authz.ErrPrecondition) {
+			return token, err
+		}
+	}
+	return "", authz.Errorf(authz.CodeConflict, "others kept changing what this operation rests on; try again")
+}
+
+// read performs an operation that changes nothing.
+func (s *Service) read(ctx context.Context, by Caller, build func(context.Context, *plan) error) (authz.Token, error) {
+	p := newPlan(s.engine, by)
+	err := build(ctx, p)
+	return p.snapshot, err
+}
+
+// pause steps aside for a random time that grows with the attempts, so that two who collide do not do so again.
+func pause(ctx context.Context, attempt int) error {
+	if attempt == 0 {
+		return nil
+	}
+	wait := rand.N(backoff << min(attempt, 6)) //nolint:gosec // spreading load needs no secrecy
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return authz.Errorf(authz.CodeDeadline, "the operation took longer than its time limit")
+		}
+		return authz.Errorf(authz.CodeCanceled, "the caller went away")
+	}
+}

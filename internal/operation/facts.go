@@ -1,0 +1,152 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// membersCreateAccounts is there while the feature user_permissions is off: the schema rests permissions on what is
+// there alone, so what holds without a feature needs a relationship of its own.
+const membersCreateAccounts authz.Relation = "members_create_accounts"
+
+// subscriptionFacts is what operations need to know about a subscription.
+type subscriptionFacts struct {
+	object   authz.Object
+	set      authz.RoleSet
+	features []authz.Feature
+}
+
+func (f subscriptionFacts) has(feature authz.Feature) bool {
+	return feature == "" || slices.Contains(f.features, feature)
+}
+
+// accountFacts is what operations need to know about an account.
+type accountFacts struct {
+	object       authz.Object
+	set          authz.RoleSet
+	subscription subscriptionFacts
+}
+
+// privateConnections reports whether connections of the account can be private.
+func (f accountFacts) privateConnections() bool {
+	return f.set.Name == authz.Team && f.subscription.set.Name == authz.MultiOwner
+}
+
+// needsGuardian reports whether somebody must hold the guardian role of the account's role set. Under
+// single_owner the subscription's owner reaches every account, so an account needs nobody of its own.
+func (f accountFacts) needsGuardian() bool {
+	return f.set.Guardian != "" && f.subscription.set.Name != authz.SingleOwner
+}
+
+// subscription reads what a subscription is and restates it. The error is CodeNotFound if there is none.
+func (p *plan) subscription(ctx context.Context, id authz.ID) (subscriptionFacts, error) {
+	facts := subscriptionFacts{object: subscriptionObject(id)}
+	marks, err := p.marks(ctx, facts.object)
+	if err != nil {
+		return facts, err
+	}
+	for _, feature := range authz.Features {
+		if slices.Contains(marks, authz.Relation(feature)) {
+			facts.features = append(facts.features, feature)
+		}
+	}
+	facts.set, err = p.roleSet(facts.object, marks)
+	return facts, err
+}
+
+// account reads what an account is and restates it. The error is CodeNotFound if there is none.
+func (p *plan) account(ctx context.Context, id authz.ID) (accountFacts, error) {
+	facts := accountFacts{object: accountObject(id)}
+	marks, err := p.marks(ctx, facts.object)
+	if err != nil {
+		return facts, err
+	}
+	if facts.set, err = p.roleSet(facts.object, marks); err != nil {
+		return facts, err
+	}
+	places, err := p.find(ctx, authz.Filter{Type: "account", ID: id, Relation: "subscription"})
+	if err != nil {
+		return facts, err
+	}
+	if len(places) == 0 {
+		return facts, notFound(facts.object)
+	}
+	p.require(places[0])
+	facts.subscription, err = p.subscription(ctx, places[0].Subject.ID)
+	return facts, err
+}
+
+// accountOf reads the account that an object is in and restates it.
+func (p *plan) accountOf(ctx context.Context, object authz.Object) (accountFacts, error) {
+	place, err := p.placeOf(ctx, object)
+	if err != nil {
+		return accountFacts{}, err
+	}
+	if place.Type == "workspace" {
+		return p.accountOf(ctx, place)
+	}
+	return p.account(ctx, place.ID)
+}
+
+// placeOf reads what an object is in and restates it. The error is CodeNotFound if it is nowhere.
+func (p *plan) placeOf(ctx context.Context, object authz.Object) (authz.Object, error) {
+	places, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place})
+	if err != nil {
+		return authz.Object{}, err
+	}
+	if len(places) == 0 {
+		return authz.Object{}, notFound(object)
+	}
+	p.require(places[0])
+	return places[0].Subject.Object, nil
+}
+
+// marks returns the relations in which a subscription or an account holds everybody: its role set and its features.
+func (p *plan) marks(ctx context.Context, object authz.Object) ([]authz.Relation, error) {
+	found, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true})
+	if err != nil {
+		return nil, err
+	}
+	relations := make([]authz.Relation, len(found))
+	for i, r := range found {
+		relations[i] = r.Relation
+	}
+	return relations, nil
+}
+
+func (p *plan) roleSet(object authz.Object, marks []authz.Relation) (authz.RoleSet, error) {
+	for _, set := range authz.RoleSets {
+		if set.On == object.Type && slices.Contains(marks, authz.Relation(set.Name)) {
+			p.require(authz.Relationship{Resource: object, Relation: authz.Relation(set.Name), Subject: everybody})
+			return set, nil
+		}
+	}
+	return authz.RoleSet{}, notFound(object)
+}
+
+// roles reads which roles of the set a person holds on an object.
+func (p *plan) roles(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
+	found, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
+	if err != nil {
+		return nil, err
+	}
+	var held []authz.Relationship
+	for _, name := range set.Names() {
+		for _, r := range found {
+			if r.Relation == authz.Relation(name) {
+				held = append(held, r)
+			}
+		}
+	}
+	return held, nil
+}
+
+func rolesOf(held []authz.Relationship) Roles {
+	roles := make(Roles, len(held))
+	for i, r := range held {
+		roles[i] = authz.Role(r.Relation)
+	}
+	return roles
+}

@@ -1,0 +1,66 @@
+package operation
+
+import "github.com/sluice-authz/sluice/internal/authz"
+
+// kind is what operations need to know about a type of object beyond the schema.
+type kind struct {
+	// visible is the permission without which an object does not exist for an actor.
+	visible authz.Permission
+
+	// place is the relation to what the object is in. An object goes with its place, and its permissions rest on it.
+	place authz.Relation
+
+	// remove is the permission that deleting needs; with removeOnPlace it is one on the object's place.
+	remove        authz.Permission
+	removeOnPlace bool
+
+	// create is the permission on the place that creating a part needs, and in is the type of that place.
+	create authz.Permission
+	in     authz.Type
+
+	// crowded objects have so many people in them that nobody reads them all without need.
+	crowded bool
+}
+
+// kinds is the one place where a type of object is declared to the operations. Types that are not listed are seen by
+// whoever may `view` them, and have no operations.
+var kinds = map[authz.Type]kind{
+	"platform":     {visible: "administer", crowded: true},
+	"subscription": {visible: "view", place: "platform", remove: "cancel", crowded: true},
+	"account":      {visible: "view", place: "subscription", remove: "delete", crowded: true},
+
+	"importer":         {visible: "view", place: "account", remove: "delete"},
+	"connection":       {visible: "view", place: "account", remove: "disconnect"},
+	"connection_group": {visible: "view", place: "account"},
+	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
+
+	"integration": {visible: "view", place: "account", remove: "delete", create: "create_integration", in: "account"},
+	"export":      {visible: "view", place: "account", remove: "delete", create: "create_export", in: "account"},
+	"report":      {visible: "view", place: "account", remove: "delete", create: "edit_report_center", in: "account"},
+	"connector":   {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
+
+	"flow":     {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
+	"schedule": {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
+	"service":  {visible: "as_viewer", place: "workspace", remove: "manage", create: "create_flow", in: "workspace"},
+}
+
+func kindOf(t authz.Type) kind {
+	if k, ok := kinds[t]; ok {
+		return k
+	}
+	return kind{visible: "view"}
+}
+
+func subscriptionObject(id authz.ID) authz.Object { return authz.Object{Type: "subscription", ID: id} }
+func accountObject(id authz.ID) authz.Object      { return authz.Object{Type: "account", ID: id} }
+func importerObject(id authz.ID) authz.Object     { return authz.Object{Type: "importer", ID: id} }
+func connectionObject(id authz.ID) authz.Object   { return authz.Object{Type: "connection", ID: id} }
+func connectorObject(id authz.ID) authz.Object    { return authz.Object{Type: "connector", ID: id} }
+func workspaceObject(id authz.ID) authz.Object    { return authz.Object{Type: "workspace", ID: id} }
+
+// platform is the one platform.
+var platform = authz.Object{Type: "platform", ID: "main"}
+
+var everybody = authz.Everybody(user)
+
+func only(o authz.Object) authz.Subject { return authz.Subject{Object: o} }

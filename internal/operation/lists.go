@@ -1,0 +1,156 @@
+package operation
+
+import (
+	"context"
+	"encoding/base64"
+	"maps"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// people reads who holds which roles on an object.
+func (p *plan) people(ctx context.Context, object authz.Object, set authz.RoleSet) (map[authz.ID]Member, error) {
+	held := make(map[authz.ID][]authz.Relationship)
+	for item, err := range p.engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}, p.at(), authz.Page{}) {
+		if err != nil {
+			return nil, err
+		}
+		if r := item.Relationship; !r.Subject.Wildcard {
+			held[r.Subject.ID] = append(held[r.Subject.ID], r)
+		}
+	}
+	members := make(map[authz.ID]Member, len(held))
+	for id, rows := range held {
+		member := Member{User: id}
+		for _, name := range set.Names() {
+			if i := slices.IndexFunc(rows, func(r authz.Relationship) bool { return r.Relation == authz.Relation(name) }); i >= 0 {
+				member.Roles = append(member.Roles, name)
+				if at := rows[i].ExpiresAt; member.ExpiresAt.IsZero() || !at.IsZero() && at.Before(member.ExpiresAt) {
+					member.ExpiresAt = at
+				}
+			}
+		}
+		if len(member.Roles) > 0 {
+			members[id] = member
+		}
+	}
+	return members, nil
+}
+
+func pageOfMembers(people map[authz.ID]Member, page Page) (Members, error) {
+	ids, next, err := page.cut(sortedKeys(people))
+	if err != nil {
+		return Members{}, err
+	}
+	members := Members{NextCursor: next}
+	for _, id := range ids {
+		members.Members = append(members.Members, people[id])
+	}
+	return members, nil
+}
+
+// after returns the id that the page begins behind.
+func (g Page) after() (authz.ID, error) {
+	id, err := base64.RawURLEncoding.DecodeString(g.Cursor)
+	if err != nil {
+		return "", authz.Errorf(authz.CodeInvalid, "cursor is not one that an answer gave as next_cursor")
+	}
+	return authz.ID(id), nil
+}
+
+func (g Page) limit() int {
+	if g.Limit == 0 {
+		return DefaultLimit
+	}
+	return min(g.Limit, MaxLimit)
+}
+
+// cursorAfter is the cursor that continues behind an id.
+func cursorAfter(id authz.ID) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
+// cut returns the part of the sorted ids that the page asks for, and the cursor that continues behind it. As the
+// cursor holds an id and no position, a list that changes in between is continued at the right place.
+func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
+	after, err := g.after()
+	if err != nil {
+		return nil, "", err
+	}
+	i, found := slices.BinarySearch(sorted, after)
+	if found {
+		i++
+	}
+	sorted = sorted[i:]
+	if len(sorted) <= g.limit() {
+		return sorted, "", nil
+	}
+	part = sorted[:g.limit()]
+	return part, cursorAfter(part[len(part)-1]), nil
+}
+
+func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
+
+// visibleAccounts returns a page of those accounts that the person may view, with the roles that they hold there. The
+// ids are sorted; only as many are looked at as the page needs.
+func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
+	var accounts Accounts
+	after, err := page.after()
+	if err != nil {
+		return accounts, err
+	}
+	i, found := slices.BinarySearch(sorted, after)
+	if found {
+		i++
+	}
+	var last authz.ID
+	for chunk := range slices.Chunk(sorted[i:], page.limit()+1) {
+		visible, err := p.viewable(ctx, chunk, who)
+		if err != nil {
+			return accounts, err
+		}
+		for _, id := range visible {
+			if len(accounts.Accounts) == page.limit() {
+				accounts.NextCursor = cursorAfter(last)
+				return accounts, nil
+			}
+			facts, err := p.account(ctx, id)
+			if err != nil {
+				return accounts, err
+			}
+			held, err := p.roles(ctx, facts.object, facts.set, who)
+			if err != nil {
+				return accounts, err
+			}
+			accounts.Accounts = append(accounts.Accounts, Account{
+				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held),
+			})
+			last = id
+		}
+	}
+	return accounts, nil
+}
+
+// viewable returns those of the accounts that the person may view.
+func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) ([]authz.ID, error) {
+	checks := make([]authz.Check, len(accounts))
+	for i, id := range accounts {
+		checks[i] = authz.Check{Subject: person(who), Permission: "view", Resource: accountObject(id)}
+	}
+	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
+	if err != nil {
+		return nil, err
+	}
+	if p.snapshot == "" {
+		p.snapshot = token
+	}
+	var visible []authz.ID
+	for i, result := range results {
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		if result.Decision.Allowed() {
+			visible = append(visible, accounts[i])
+		}
+	}
+	return visible, nil
+}

@@ -1,0 +1,28 @@
+package operation
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// CreatePart creates an object that has nothing but a place: a flow, schedule or service in a workspace, an
+// integration, export, report or connector in an account.
+func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, authz.Token, error) {
+	kind := kindOf(part.Type)
+	if kind.create == "" || kind.in != part.Parent.Type {
+		return Part{}, "", authz.Errorf(authz.CodeInvalid, "a %s cannot be created in a %s", part.Type, part.Parent.Type)
+	}
+	token, err := s.run(ctx, by, "create_"+string(part.Type), func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, part.Parent, kind.create); err != nil {
+			return err
+		}
+		object := authz.Object{Type: part.Type, ID: part.ID}
+		if err := p.claim(ctx, object); err != nil {
+			return err
+		}
+		p.create(object, kind.place, only(part.Parent))
+		return nil
+	})
+	return part, token, err
+}

@@ -1,0 +1,264 @@
+package operation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+const user authz.Type = "user"
+
+// plan is one attempt at an operation: what it found, what it will write, and what must still be so when it is
+// written.
+//
+// The first check of an actor's permission reads the newest state; everything after it reads the same snapshot. What
+// a decision rested on is restated as preconditions: as the schema has no exclusions, an allowed decision rests only on
+// relationships that exist, so requiring all those that it can have rested on (see witness) keeps it true.
+type plan struct {
+	engine   authz.Engine
+	by       Caller
+	snapshot authz.Token
+
+	updates       []authz.Update
+	preconditions []authz.Precondition
+	restated      map[authz.Precondition]bool
+	reads         map[authz.Filter][]authz.Relationship
+	witnessed     map[authz.Object]bool
+}
+
+func newPlan(engine authz.Engine, by Caller) *plan {
+	return &plan{
+		engine: engine, by: by,
+		restated:  make(map[authz.Precondition]bool),
+		reads:     make(map[authz.Filter][]authz.Relationship),
+		witnessed: make(map[authz.Object]bool),
+	}
+}
+
+func (p *plan) actor() authz.Subject { return person(p.by.Actor) }
+
+func person(id authz.ID) authz.Subject {
+	return authz.Subject{Object: authz.Object{Type: user, ID: id}}
+}
+
+func (p *plan) at() authz.Consistency {
+	if p.snapshot == "" {
+		return authz.Fully()
+	}
+	return authz.AtSnapshot(p.snapshot)
+}
+
+// find returns the relationships that match. Within one plan the same question has the same answer.
+func (p *plan) find(ctx context.Context, filter authz.Filter) ([]authz.Relationship, error) {
+	if found, ok := p.reads[filter]; ok {
+		return found, nil
+	}
+	found, err := p.findSome(ctx, filter, 0)
+	if err == nil {
+		p.reads[filter] = found
+	}
+	return found, err
+}
+
+// findSome returns at most limit of the relationships that match; 0 means all.
+func (p *plan) findSome(ctx context.Context, filter authz.Filter, limit int) ([]authz.Relationship, error) {
+	var found []authz.Relationship
+	for item, err := range p.engine.Read(ctx, filter, p.at(), authz.Page{Limit: limit}) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, item.Relationship)
+	}
+	return found, nil
+}
+
+// grants is which of the permissions that were asked for the actor has on an object.
+type grants struct {
+	actor   authz.ID
+	object  authz.Object
+	allowed map[authz.Permission]bool
+}
+
+// need returns an error with CodeForbidden that names the permission, unless the actor has it.
+func (g grants) need(permission authz.Permission) error {
+	if g.allowed[permission] {
+		return nil
+	}
+	return authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+}
+
+// permissions asks which of the permissions the actor has on an object, and restates what the answer rests on. If
+// the actor may not even see the object, the error is CodeNotFound, just as if there were no such object.
+func (p *plan) permissions(ctx context.Context, object authz.Object, permissions ...authz.Permission) (grants, error) {
+	visible := kindOf(object.Type).visible
+	asked := append([]authz.Permission{visible}, permissions...)
+	checks := make([]authz.Check, len(asked))
+	for i, permission := range asked {
+		checks[i] = authz.Check{Subject: p.actor(), Permission: permission, Resource: object}
+	}
+	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
+	if err != nil {
+		return grants{}, err
+	}
+	if p.snapshot == "" {
+		p.snapshot = token
+	}
+	g := grants{actor: p.by.Actor, object: object, allowed: make(map[authz.Permission]bool, len(asked))}
+	for i, result := range results {
+		if result.Err != nil {
+			return grants{}, result.Err
+		}
+		g.allowed[asked[i]] = result.Decision.Allowed()
+	}
+	if !g.allowed[visible] {
+		return grants{}, notFound(object)
+	}
+	return g, p.witness(ctx, object)
+}
+
+// allow returns an error unless the actor has the permission: CodeNotFound if they may not see the object, else
+// CodeForbidden.
+func (p *plan) allow(ctx context.Context, object authz.Object, permission authz.Permission) error {
+	g, err := p.permissions(ctx, object, permission)
+	if err != nil {
+		return err
+	}
+	return g.need(permission)
+}
+
+func notFound(object authz.Object) *authz.Error {
+	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
+}
+
+// witness restates what a decision about the actor and the object can have rested on: the relationships in which
+// the object holds the actor or something other than a person, and the same of every place that the object is in.
+func (p *plan) witness(ctx context.Context, object authz.Object) error {
+	if p.witnessed[object] {
+		return nil
+	}
+	p.witnessed[object] = true
+	filters := []authz.Filter{{Type: object.Type, ID: object.ID}}
+	if kind := kindOf(object.Type); kind.crowded {
+		filters = []authz.Filter{
+			{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor},
+			{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true},
+		}
+		if kind.place != "" {
+			filters = append(filters, authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
+		}
+	}
+	for _, filter := range filters {
+		found, err := p.find(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			if r.Subject.Type == user && !r.Subject.Wildcard && r.Subject.ID != p.by.Actor {
+				continue
+			}
+			p.require(r)
+			if r.Relation == kindOf(object.Type).place {
+				if err := p.witness(ctx, r.Subject.Object); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// require makes the write depend on a relationship being there.
+func (p *plan) require(r authz.Relationship) {
+	p.precondition(authz.Precondition{Filter: authz.Exactly(r)})
+}
+
+// forbid makes the write depend on no relationship matching.
+func (p *plan) forbid(filter authz.Filter) {
+	p.precondition(authz.Precondition{Filter: filter, Absent: true})
+}
+
+func (p *plan) precondition(c authz.Precondition) {
+	if !p.restated[c] {
+		p.restated[c] = true
+		p.preconditions = append(p.preconditions, c)
+	}
+}
+
+func (p *plan) create(resource authz.Object, relation authz.Relation, subject authz.Subject) {
+	p.update(authz.Create, authz.Relationship{Resource: resource, Relation: relation, Subject: subject})
+}
+
+func (p *plan) touch(resource authz.Object, relation authz.Relation, subject authz.Subject) {
+	p.update(authz.Touch, authz.Relationship{Resource: resource, Relation: relation, Subject: subject})
+}
+
+func (p *plan) delete(r authz.Relationship) {
+	r.ExpiresAt = time.Time{}
+	p.update(authz.Delete, r)
+}
+
+// update adds an update; SpiceDB refuses a write that holds two for one relationship, so a repeated one is dropped.
+func (p *plan) update(action authz.Action, r authz.Relationship) {
+	same := func(u authz.Update) bool {
+		return u.Relationship.Resource == r.Resource && u.Relationship.Relation == r.Relation && u.Relationship.Subject == r.Subject
+	}
+	if i := slices.IndexFunc(p.updates, same); i >= 0 {
+		p.updates[i] = authz.Update{Action: action, Relationship: r}
+		return
+	}
+	p.updates = append(p.updates, authz.Update{Action: action, Relationship: r})
+}
+
+// claim makes the write depend on an object's id being free: nothing is stored about it, and no deletion of an
+// object of that id is under way. The error is CodeConflict if it is taken already.
+func (p *plan) claim(ctx context.Context, object authz.Object) error {
+	taken := authz.Filter{Type: object.Type, ID: object.ID}
+	found, err := p.findSome(ctx, taken, 1)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return authz.Errorf(authz.CodeConflict, "%s exists already", object)
+	}
+	deleting := authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy}
+	if found, err = p.find(ctx, deleting); err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return authz.Errorf(authz.CodeConflict, "%s is still being deleted; try again shortly", object)
+	}
+	p.forbid(taken)
+	p.forbid(deleting)
+	return nil
+}
+
+// commit writes the plan. A plan that changes nothing is not written.
+func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
+	if len(p.updates) == 0 {
+		return p.head(ctx)
+	}
+	if len(p.updates) > authz.MaxUpdates {
+		return "", authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", len(p.updates), authz.MaxUpdates)
+	}
+	if len(p.preconditions) > authz.MaxUpdates {
+		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %d relationships, more than the %d that fit one write; split it", len(p.preconditions), authz.MaxUpdates)
+	}
+	return p.engine.Write(ctx, authz.Write{Updates: p.updates, Preconditions: p.preconditions, Metadata: p.by.metadata(operation)})
+}
+
+// head returns the token of what the plan read; where nothing gave one yet, that of the newest state.
+func (p *plan) head(ctx context.Context) (authz.Token, error) {
+	if p.snapshot != "" {
+		return p.snapshot, nil
+	}
+	_, token, err := p.engine.Check(ctx, authz.Check{Subject: only(platform), Permission: "administer", Resource: platform}, authz.Fully())
+	p.snapshot = token
+	return token, err
+}
+
+// metadata is what SpiceDB keeps with the transaction.
+func (c Caller) metadata(operation string) map[string]any {
+	return map[string]any{"actor": string(c.Actor), "key": c.Key, "operation": operation, "request_id": c.RequestID}
+}

@@ -1,0 +1,76 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// AddPlatformAdministrator makes a person an administrator of the platform. The backend itself performs it.
+func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
+	return s.run(ctx, by, "add_platform_administrator", func(_ context.Context, p *plan) error {
+		p.touch(platform, authz.Relation(authz.RoleAdministrator), person(who))
+		return nil
+	})
+}
+
+// RemovePlatformAdministrator ends that a person is an administrator of the platform. The backend itself performs it.
+func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
+	return s.run(ctx, by, "remove_platform_administrator", func(_ context.Context, p *plan) error {
+		p.delete(authz.Relationship{Resource: platform, Relation: authz.Relation(authz.RoleAdministrator), Subject: person(who)})
+		return nil
+	})
+}
+
+// offer is something that connections of a connector may be able to do.
+type offer struct {
+	name     string
+	relation authz.Relation
+}
+
+// offers are what a connector can declare, with the relation that stores each.
+var offers = []offer{
+	{"views", "offers_views"},
+	{"financial_settings", "offers_financial_settings"},
+	{"postgres_database", "offers_postgres_database"},
+}
+
+// PutConnector puts a connector into the catalogue, offering exactly this. The backend itself performs it. The error is
+// CodeConflict for a connector that an account built.
+func (s *Service) PutConnector(ctx context.Context, by Caller, id authz.ID, offered []string) (Connector, authz.Token, error) {
+	for _, name := range offered {
+		if !slices.ContainsFunc(offers, func(o offer) bool { return o.name == name }) {
+			return Connector{}, "", authz.Errorf(authz.CodeInvalid, "%q is nothing that a connector offers: it is one of views, financial_settings, postgres_database", name)
+		}
+	}
+	connector := Connector{ID: id, Offers: []string{}}
+	for _, o := range offers {
+		if slices.Contains(offered, o.name) {
+			connector.Offers = append(connector.Offers, o.name)
+		}
+	}
+	token, err := s.run(ctx, by, "put_connector", func(ctx context.Context, p *plan) error {
+		object := connectorObject(id)
+		own := authz.Filter{Type: object.Type, ID: id, Relation: "account"}
+		found, err := p.find(ctx, own)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return authz.Errorf(authz.CodeConflict, "%s was built by an account and cannot become one of the catalogue", object)
+		}
+		p.forbid(own)
+		p.forbid(authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy})
+		p.touch(object, "catalogue", everybody)
+		for _, o := range offers {
+			if slices.Contains(connector.Offers, o.name) {
+				p.touch(object, o.relation, everybody)
+			} else {
+				p.delete(authz.Relationship{Resource: object, Relation: o.relation, Subject: everybody})
+			}
+		}
+		return nil
+	})
+	return connector, token, err
+}

@@ -1,0 +1,170 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// roleChange is that a person is to hold these roles on an object instead of those that they hold.
+type roleChange struct {
+	who    authz.ID
+	held   []authz.Relationship
+	wanted []authz.Role
+}
+
+func (c roleChange) had(role authz.Role) bool { return slices.Contains(rolesOf(c.held), role) }
+
+func (c roleChange) takes(role authz.Role) bool {
+	return c.had(role) && !slices.Contains(c.wanted, role)
+}
+
+func (c roleChange) gives(role authz.Role) bool {
+	return !c.had(role) && slices.Contains(c.wanted, role)
+}
+
+// change reads what the person holds now.
+func (p *plan) change(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role) (roleChange, error) {
+	held, err := p.roles(ctx, object, set, who)
+	return roleChange{who: who, held: held, wanted: wanted}, err
+}
+
+// write plans the changes of roles on one object. They rest on each person holding exactly what was read, so that
+// two changes at once cannot leave somebody with two base roles.
+func (p *plan) write(object authz.Object, set authz.RoleSet, changes []roleChange) {
+	for _, c := range changes {
+		for _, role := range set.Names() {
+			row := authz.Relationship{Resource: object, Relation: authz.Relation(role), Subject: person(c.who)}
+			if c.had(role) {
+				p.require(row)
+			} else {
+				p.forbid(authz.Exactly(row))
+			}
+			switch {
+			case c.takes(role):
+				p.delete(row)
+			case c.gives(role):
+				p.touch(object, row.Relation, row.Subject)
+			}
+		}
+	}
+}
+
+// guard makes sure that after the changes somebody still holds the guardian role: if nobody among the changed does, some
+// other holder is found and restated. It reports false if there is none.
+func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Role, changes []roleChange) (bool, error) {
+	taken := slices.ContainsFunc(changes, func(c roleChange) bool { return c.takes(guardian) })
+	if !taken || slices.ContainsFunc(changes, func(c roleChange) bool { return slices.Contains(c.wanted, guardian) }) {
+		return true, nil
+	}
+	holders, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(guardian), SubjectType: user}, len(changes)+1)
+	if err != nil {
+		return false, err
+	}
+	for _, holder := range holders {
+		if !slices.ContainsFunc(changes, func(c roleChange) bool { return c.who == holder.Subject.ID }) {
+			p.require(holder)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// changeAccountRoles plans changes of roles on one account with all rules of its role set. The accounts whose last
+// guardian would go are added to orphaned, and the caller refuses if there are any.
+func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
+	for _, c := range changes {
+		for _, info := range account.set.Roles {
+			if !c.gives(info.Name) {
+				continue
+			}
+			if err := p.feature(account.subscription, info); err != nil {
+				return err
+			}
+			if info.MakesMember {
+				if err := p.makeMember(ctx, account.subscription, c.who); err != nil {
+					return err
+				}
+			}
+		}
+		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
+			if err := p.dropNamed(ctx, c.who, []authz.ID{account.object.ID}); err != nil {
+				return err
+			}
+		}
+	}
+	if account.needsGuardian() {
+		guarded, err := p.guard(ctx, account.object, account.set.Guardian, changes)
+		if err != nil {
+			return err
+		}
+		if !guarded {
+			*orphaned = append(*orphaned, account.object.ID)
+		}
+	}
+	p.write(account.object, account.set, changes)
+	return nil
+}
+
+// lastGuardian is the refusal to leave accounts without an owner or administrator.
+func lastGuardian(orphaned []authz.ID) error {
+	if len(orphaned) == 0 {
+		return nil
+	}
+	err := authz.Errorf(authz.CodeConflict, "the last owner or administrator would go; make somebody else one first, on %s", list(orphaned))
+	err.Accounts = orphaned
+	return err
+}
+
+// feature makes sure that the subscription has the feature that a role requires.
+func (p *plan) feature(subscription subscriptionFacts, info authz.RoleInfo) error {
+	if info.Requires == "" {
+		return nil
+	}
+	if !subscription.has(info.Requires) {
+		return authz.Errorf(authz.CodeFeatureRequired, "nobody can be made %s without the feature %s of %s", info.Name, info.Requires, subscription.object)
+	}
+	p.require(authz.Relationship{Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody})
+	return nil
+}
+
+// makeMember makes the person a member of a multi_owner subscription, unless they belong to it already.
+func (p *plan) makeMember(ctx context.Context, subscription subscriptionFacts, who authz.ID) error {
+	if subscription.set.Name != authz.MultiOwner {
+		return nil
+	}
+	membership, err := p.change(ctx, subscription.object, subscription.set, who, []authz.Role{authz.RoleMember})
+	if err != nil {
+		return err
+	}
+	if len(membership.held) > 0 {
+		membership.wanted = rolesOf(membership.held)
+	}
+	p.write(subscription.object, subscription.set, []roleChange{membership})
+	return nil
+}
+
+// dropNamed plans the end of everything in the accounts that names the person: shares of connections and entries to
+// workspaces. It runs when somebody leaves, and again when somebody arrives, for what was written while they left.
+func (p *plan) dropNamed(ctx context.Context, who authz.ID, accounts []authz.ID) error {
+	for _, named := range []authz.Filter{
+		{Type: "connection", Relation: "shared_with", SubjectType: user, SubjectID: who},
+		{Type: "workspace", Relation: "entrant", SubjectType: user, SubjectID: who},
+	} {
+		found, err := p.find(ctx, named)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			places, err := p.find(ctx, authz.Filter{Type: r.Resource.Type, ID: r.Resource.ID, Relation: "account"})
+			if err != nil {
+				return err
+			}
+			if len(places) > 0 && slices.Contains(accounts, places[0].Subject.ID) {
+				p.delete(r)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+// Package operation holds the product operations of Sluice: what a person does in the product, turned into
+// relationship writes that keep the product's invariants. Each area has a file; plan.go and executor.go hold what
+// they share.
+package operation
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Service performs operations on an engine.
+type Service struct {
+	engine authz.Engine
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+// Option changes what is optional about a Service.
+type Option func(*Service)
+
+// WithLogger makes the service log what no answer can tell, such as deletions finished at the start.
+func WithLogger(log *slog.Logger) Option { return func(s *Service) { s.log = log } }
+
+// WithClock replaces the clock that expirations are counted from.
+func WithClock(now func() time.Time) Option { return func(s *Service) { s.now = now } }
+
+// New returns a Service on engine, which must hold the product's schema.
+func New(engine authz.Engine, options ...Option) *Service {
+	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now}
+	for _, option := range options {
+		option(s)
+	}
+	return s
+}
+
+// Caller is on whose behalf an operation runs, and through whom.
+type Caller struct {
+	// Actor is the person who performs the operation. It is empty for those that the backend itself performs.
+	Actor authz.ID
+
+	// Key is the name of the API key, and RequestID the id of the request; both go into the transaction's metadata.
+	Key       string
+	RequestID string
+}
+
+// Roles are the roles of one person on one object, in the order of its role set.
+type Roles []authz.Role
+
+// Subscription is a subscription as operations show it.
+type Subscription struct {
+	ID       authz.ID
+	RoleSet  authz.RoleSetName
+	Features []authz.Feature
+}
+
+// Account is an account as operations show it.
+type Account struct {
+	ID           authz.ID
+	Subscription authz.ID
+	RoleSet      authz.RoleSetName
+
+	// Roles are those of the person whom a list of accounts is for; lists alone fill them.
+	Roles Roles
+}
+
+// Member is a person with their roles on a subscription or an account.
+type Member struct {
+	User  authz.ID
+	Roles Roles
+
+	// ExpiresAt is when the roles end; zero if they do not.
+	ExpiresAt time.Time
+
+	// Accounts are the person's roles on the accounts of the subscription, if they were asked for.
+	Accounts map[authz.ID]Roles
+}
+
+// Importer is an importer as operations show it. Source and Destination are empty where there is none.
+type Importer struct {
+	ID, Account         authz.ID
+	Source, Destination authz.ID
+
+	// LeftOut are the ends that a copy did not take along, "source" or "destination".
+	LeftOut []string
+}
+
+// Visibility says who of an account sees a connection.
+type Visibility string
+
+// A private connection is seen by its creator and by those that it is shared with by name, a shared one by the
+// whole account.
+const (
+	Private Visibility = "private"
+	Shared  Visibility = "shared"
+)
+
+// Connection is a connection as operations show it.
+type Connection struct {
+	ID, Account authz.ID
+	Connector   authz.ID
+	Visibility  Visibility
+	Users       []authz.ID // whom it is shared with by name
+	Group       authz.ID
+}
+
+// Workspace is a workspace as operations show it.
+type Workspace struct {
+	ID, Account authz.ID
+	Open        bool
+	Users       []authz.ID // who may enter a workspace that is not open, beside administrators
+}
+
+// Connector is a connector of the catalogue or of an account.
+type Connector struct {
+	ID     authz.ID
+	Offers []string
+}
+
+// Part is an object that has nothing but a place: a flow, schedule or service of a workspace, an integration, export,
+// report or connector of an account.
+type Part struct {
+	Type   authz.Type
+	ID     authz.ID
+	Parent authz.Object
+}
+
+// NewSubscription asks for a subscription.
+type NewSubscription struct {
+	ID       authz.ID
+	RoleSet  string
+	Owner    authz.ID
+	Features []string
+}
+
+// NewAccount asks for an account.
+type NewAccount struct {
+	ID, Subscription authz.ID
+	RoleSet          string
+}
+
+// NewImporter asks for an importer; Source and Destination may be empty.
+type NewImporter struct {
+	ID, Account         authz.ID
+	Source, Destination authz.ID
+}
+
+// ImporterEnds says which ends of an importer to change: nil leaves an end as it is, an empty id removes it.
+type ImporterEnds struct {
+	Source, Destination *authz.ID
+}
+
+// NewConnection asks for a connection. An empty Visibility takes the account's default.
+type NewConnection struct {
+	ID, Account authz.ID
+	Connector   authz.ID
+	Visibility  string
+}
+
+// Sharing says who is to see a connection; Users only goes with "private".
+type Sharing struct {
+	Visibility string
+	Users      []authz.ID
+}
+
+// Access says who is to enter a workspace; Users only goes with Open false.
+type Access struct {
+	Open  bool
+	Users []authz.ID
+}
+
+// NewWorkspace asks for a workspace.
+type NewWorkspace struct {
+	ID, Account authz.ID
+	Access      Access
+}
+
+// Page asks for a part of a list that is sorted by id: at most Limit entries (0: DefaultLimit) after Cursor.
+type Page struct {
+	Limit  int
+	Cursor string
+}
+
+// How long a page is, if nothing else is said, and at most.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Accounts is a page of accounts; NextCursor is empty at the end.
+type Accounts struct {
+	Accounts   []Account
+	NextCursor string
+}
+
+// Members is a page of members; NextCursor is empty at the end.
+type Members struct {
+	Members    []Member
+	NextCursor string
+}

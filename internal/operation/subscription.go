@@ -1,0 +1,189 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// CreateSubscription creates a subscription with its owner. The backend itself performs it.
+func (s *Service) CreateSubscription(ctx context.Context, by Caller, in NewSubscription) (Subscription, authz.Token, error) {
+	set, err := authz.ParseRoleSet(in.RoleSet, "subscription")
+	if err != nil {
+		return Subscription{}, "", err
+	}
+	features, err := parseFeatures(in.Features)
+	if err != nil {
+		return Subscription{}, "", err
+	}
+	token, err := s.run(ctx, by, "create_subscription", func(ctx context.Context, p *plan) error {
+		object := subscriptionObject(in.ID)
+		if err := p.claim(ctx, object); err != nil {
+			return err
+		}
+		p.create(object, "platform", only(platform))
+		p.create(object, authz.Relation(set.Name), everybody)
+		p.create(object, authz.Relation(set.Guardian), person(in.Owner))
+		p.setFeatures(object, nil, features)
+		return nil
+	})
+	return Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, token, err
+}
+
+// PutFeatures gives a subscription exactly these features. The backend itself performs it. Turning one off takes
+// nobody's role away; it only stops new ones.
+func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names []string) (Subscription, authz.Token, error) {
+	features, err := parseFeatures(names)
+	if err != nil {
+		return Subscription{}, "", err
+	}
+	var subscription Subscription
+	token, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
+		facts, err := p.subscription(ctx, id)
+		if err != nil {
+			return err
+		}
+		marks, err := p.marks(ctx, facts.object)
+		if err != nil {
+			return err
+		}
+		p.setFeatures(facts.object, marks, features)
+		subscription = Subscription{ID: id, RoleSet: facts.set.Name, Features: features}
+		return nil
+	})
+	return subscription, token, err
+}
+
+func parseFeatures(names []string) ([]authz.Feature, error) {
+	for _, name := range names {
+		if _, err := authz.ParseFeature(name); err != nil {
+			return nil, err
+		}
+	}
+	features := []authz.Feature{}
+	for _, feature := range authz.Features {
+		if slices.Contains(names, string(feature)) {
+			features = append(features, feature)
+		}
+	}
+	return features, nil
+}
+
+// setFeatures plans that of the features exactly these are on, given the relations in which the subscription holds
+// everybody now. They rest on each other, so that two changes at once do not mix.
+func (p *plan) setFeatures(object authz.Object, marks []authz.Relation, features []authz.Feature) {
+	set := func(relation authz.Relation, on bool) {
+		row := authz.Relationship{Resource: object, Relation: relation, Subject: everybody}
+		if was := slices.Contains(marks, relation); was {
+			p.require(row)
+		} else {
+			p.forbid(authz.Exactly(row))
+		}
+		if on {
+			p.touch(object, relation, everybody)
+		} else if slices.Contains(marks, relation) {
+			p.delete(row)
+		}
+	}
+	for _, feature := range authz.Features {
+		set(authz.Relation(feature), slices.Contains(features, feature))
+	}
+	set(membersCreateAccounts, !slices.Contains(features, authz.FeatureUserPermissions))
+}
+
+// GetSubscription returns a subscription that the actor may view.
+func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (Subscription, authz.Token, error) {
+	var subscription Subscription
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, subscriptionObject(id), "view"); err != nil {
+			return err
+		}
+		facts, err := p.subscription(ctx, id)
+		subscription = Subscription{ID: id, RoleSet: facts.set.Name, Features: facts.features}
+		return err
+	})
+	return subscription, token, err
+}
+
+// SubscriptionAccounts returns a page of the subscription's accounts that the actor may view, with their roles
+// there. To somebody who may view neither the subscription nor an account of it, there is none: CodeNotFound.
+func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.ID, page Page) (Accounts, authz.Token, error) {
+	var accounts Accounts
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		_, hidden := p.permissions(ctx, subscriptionObject(id))
+		if hidden != nil && authz.CodeOf(hidden) != authz.CodeNotFound {
+			return hidden
+		}
+		ids, err := p.accountsOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		accounts, err = p.visibleAccounts(ctx, ids, by.Actor, page)
+		if err == nil && len(accounts.Accounts) == 0 && page.Cursor == "" {
+			return hidden
+		}
+		return err
+	})
+	return accounts, token, err
+}
+
+// UserAccounts returns a page of all accounts that a person may view, with their roles there. It is for that person
+// themselves, or with inspect for anybody.
+func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, inspect bool, page Page) (Accounts, authz.Token, error) {
+	if who != by.Actor && !inspect {
+		return Accounts{}, "", authz.Errorf(authz.CodeForbidden, "only %s may list these accounts, or a key with the scope inspect", who)
+	}
+	var accounts Accounts
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		query := authz.ResourceQuery{Subject: person(who), Permission: "view", Type: "account"}
+		var ids []authz.ID
+		for found, err := range p.engine.LookupResources(ctx, query, p.at(), authz.Page{}) {
+			if err != nil {
+				return err
+			}
+			ids = append(ids, found.ID)
+		}
+		slices.Sort(ids)
+		var err error
+		accounts, err = p.visibleAccounts(ctx, ids, who, page)
+		return err
+	})
+	return accounts, token, err
+}
+
+// accountsOf reads the ids of a subscription's accounts, sorted.
+func (p *plan) accountsOf(ctx context.Context, id authz.ID) ([]authz.ID, error) {
+	found, err := p.find(ctx, authz.Filter{Type: "account", Relation: "subscription", SubjectType: "subscription", SubjectID: id})
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]authz.ID, len(found))
+	for i, r := range found {
+		ids[i] = r.Resource.ID
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// TransferSubscription makes another person the one owner of a single_owner subscription. The old owner keeps
+// their other roles.
+func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
+	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
+		object := subscriptionObject(id)
+		if err := p.allow(ctx, object, "transfer_ownership"); err != nil {
+			return err
+		}
+		if to == by.Actor {
+			return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
+		}
+		owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
+		p.require(owner)
+		p.delete(owner)
+		p.touch(object, owner.Relation, person(to))
+		return nil
+	})
+}

@@ -1,0 +1,228 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// SubscriptionMembers returns a page of the people who hold a role on a subscription; with byAccount, also of those who
+// hold one on an account of it, and their roles there.
+func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page) (Members, authz.Token, error) {
+	var members Members
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, subscriptionObject(id), "list_users"); err != nil {
+			return err
+		}
+		facts, err := p.subscription(ctx, id)
+		if err != nil {
+			return err
+		}
+		people, err := p.people(ctx, facts.object, facts.set)
+		if err != nil {
+			return err
+		}
+		if byAccount {
+			if err := p.addAccounts(ctx, id, people); err != nil {
+				return err
+			}
+		}
+		members, err = pageOfMembers(people, page)
+		return err
+	})
+	return members, token, err
+}
+
+// addAccounts adds to people what they hold on the accounts of the subscription.
+func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID]Member) error {
+	accounts, err := p.accountsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	for who, member := range people {
+		member.Accounts = make(map[authz.ID]Roles)
+		people[who] = member
+	}
+	for _, accountID := range accounts {
+		account, err := p.account(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		inAccount, err := p.people(ctx, account.object, account.set)
+		if err != nil {
+			return err
+		}
+		for who, there := range inAccount {
+			member, known := people[who]
+			if !known {
+				member = Member{User: who, Accounts: make(map[authz.ID]Roles)}
+			}
+			member.Accounts[accountID] = there.Roles
+			people[who] = member
+		}
+	}
+	return nil
+}
+
+// PutSubscriptionMember gives a person exactly these roles on a subscription. It needs the invite_… permission of each
+// role that is added and of each that is taken away. Nobody takes the role of owner from another: under single_owner it
+// moves by transfer alone, under multi_owner an owner may give it up while there is another.
+func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
+	member := Member{User: who}
+	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
+		object := subscriptionObject(id)
+		if _, err := p.permissions(ctx, object); err != nil {
+			return err
+		}
+		facts, err := p.subscription(ctx, id)
+		if err != nil {
+			return err
+		}
+		wanted, err := parseRoles(facts.set, roles)
+		if err != nil {
+			return err
+		}
+		change, err := p.change(ctx, object, facts.set, who, wanted)
+		if err != nil {
+			return err
+		}
+		if err := p.mayChange(ctx, facts, change); err != nil {
+			return err
+		}
+		guarded, err := p.guard(ctx, object, facts.set.Guardian, []roleChange{change})
+		if err != nil {
+			return err
+		}
+		if !guarded {
+			return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, object)
+		}
+		member.Roles = wanted
+		p.write(object, facts.set, []roleChange{change})
+		return nil
+	})
+	return member, token, err
+}
+
+// mayChange returns an error unless the actor may change these roles on the subscription.
+func (p *plan) mayChange(ctx context.Context, facts subscriptionFacts, change roleChange) error {
+	var needed []authz.Permission
+	for _, role := range facts.set.Names() {
+		if change.gives(role) || change.takes(role) {
+			needed = append(needed, authz.Permission("invite_"+role))
+		}
+	}
+	if len(needed) == 0 { // nothing changes, but who may change nothing is not told what there is
+		for _, role := range change.wanted {
+			needed = append(needed, authz.Permission("invite_"+role))
+		}
+	}
+	g, err := p.permissions(ctx, facts.object, needed...)
+	if err != nil {
+		return err
+	}
+	givesUp := change.who == p.by.Actor && !facts.set.Transferred
+	if change.takes(facts.set.Guardian) && !givesUp && g.allowed[authz.Permission("invite_"+facts.set.Guardian)] {
+		if facts.set.Transferred {
+			return ownerMovesByTransfer(facts)
+		}
+		return authz.Errorf(authz.CodeForbidden, "nobody takes the role of owner from another: %s may give it up, or be removed from %s", change.who, facts.object)
+	}
+	for _, permission := range needed {
+		if err := g.need(permission); err != nil {
+			return err
+		}
+	}
+	if facts.set.Transferred && change.gives(facts.set.Guardian) {
+		return ownerMovesByTransfer(facts)
+	}
+	return nil
+}
+
+func ownerMovesByTransfer(facts subscriptionFacts) error {
+	return authz.Errorf(authz.CodeConflict, "%s has exactly one owner at any time; only POST /v1/subscriptions/%s/transfer changes who", facts.object, facts.object.ID)
+}
+
+// RemoveSubscriptionMember takes from a person all roles on a subscription and on all of its accounts, and whatever
+// names them there. It needs remove_users; anybody may leave by themselves.
+func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
+	for {
+		removed := false
+		token, err := s.run(ctx, by, "remove_subscription_member", func(ctx context.Context, p *plan) error {
+			object := subscriptionObject(id)
+			if who == by.Actor {
+				if done, err := p.leave(ctx, object, s.now()); done || err != nil {
+					return err
+				}
+			} else if err := p.allow(ctx, object, "remove_users"); err != nil {
+				return err
+			}
+			err := p.removeFromSubscription(ctx, id, who)
+			removed = len(p.updates) > 0
+			return err
+		})
+		// An account that the person was given a role on while they were being removed is found by looking again; once they
+		// are out of the subscription, they create none themselves.
+		if err != nil || !removed || who == by.Actor {
+			return token, err
+		}
+	}
+}
+
+func (p *plan) removeFromSubscription(ctx context.Context, id, who authz.ID) error {
+	facts, err := p.subscription(ctx, id)
+	if err != nil {
+		return err
+	}
+	change, err := p.change(ctx, facts.object, facts.set, who, nil)
+	if err != nil {
+		return err
+	}
+	if change.takes(facts.set.Guardian) && facts.set.Transferred {
+		return ownerMovesByTransfer(facts)
+	}
+	guarded, err := p.guard(ctx, facts.object, facts.set.Guardian, []roleChange{change})
+	if err != nil {
+		return err
+	}
+	if !guarded {
+		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, facts.object)
+	}
+	if len(change.held) > 0 {
+		p.write(facts.object, facts.set, []roleChange{change})
+	}
+	return p.removeFromAccounts(ctx, id, who)
+}
+
+// removeFromAccounts plans the end of all that a person holds on the accounts of a subscription.
+func (p *plan) removeFromAccounts(ctx context.Context, id, who authz.ID) error {
+	inSubscription, err := p.accountsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	held, err := p.find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
+	if err != nil {
+		return err
+	}
+	accounts := make(map[authz.ID]bool)
+	for _, r := range held {
+		if _, found := slices.BinarySearch(inSubscription, r.Resource.ID); found {
+			accounts[r.Resource.ID] = true
+		}
+	}
+	var orphaned []authz.ID
+	for _, accountID := range sortedKeys(accounts) {
+		account, err := p.account(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		change, err := p.change(ctx, account.object, account.set, who, nil)
+		if err != nil {
+			return err
+		}
+		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+			return err
+		}
+	}
+	return lastGuardian(orphaned)
+}
