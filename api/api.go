@@ -1,0 +1,11 @@
+// Package api holds the contract of the HTTP API, from which server types and clients are generated.
+package api
+
+import _ "embed"
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi-codegen.yaml openapi.yaml
+
+// Contract is the OpenAPI 3 document.
+//
+//go:embed openapi.yaml
+var Contract []byte
