@@ -1,10 +1,10 @@
 package schema
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -28,28 +28,31 @@ type File struct {
 }
 
 // Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. Imports are
-// relative to the folder of the file that holds the schema; those that begin with ImportPrefix are the product's.
-// The error is one line that names the file.
-func Load(path string) (File, error) {
-	content, err := os.ReadFile(path)
+// relative to the folder of the file that holds the schema; those that begin with ImportPrefix are the product's, as
+// is a schemaFile that does. The error is one line that names the file.
+func Load(name string) (File, error) {
+	content, err := os.ReadFile(name)
 	if err != nil {
 		return File{}, err
 	}
-	dir := filepath.Dir(path)
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml":
-		return parseYAML(content, path, dir)
+	folder := func(relative string) fs.FS {
+		return withProduct{os.DirFS(filepath.Join(filepath.Dir(name), filepath.FromSlash(relative)))}
 	}
-	text, err := flatten(string(content), path, withProduct{os.DirFS(dir)})
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yaml", ".yml":
+		return parseYAML(content, name, folder)
+	}
+	text, err := flatten(string(content), name, folder("."))
 	return File{Text: text}, err
 }
 
-func parseYAML(content []byte, path, dir string) (File, error) {
+// parseYAML reads a validation YAML. folder opens a folder named relative to that of the YAML.
+func parseYAML(content []byte, name string, folder func(string) fs.FS) (File, error) {
 	parsed, err := validationfile.DecodeValidationFile(content)
 	if err != nil {
-		return File{}, fmt.Errorf("%s: %w", path, oneLine(err))
+		return File{}, fmt.Errorf("%s: %w", name, oneLine(err))
 	}
-	text, err := yamlSchema(parsed, path, dir)
+	text, err := schemaOf(parsed, name, folder)
 	if err != nil {
 		return File{}, err
 	}
@@ -60,32 +63,28 @@ func parseYAML(content []byte, path, dir string) (File, error) {
 	return file, nil
 }
 
-// yamlSchema flattens the schema that a validation YAML holds or refers to.
-func yamlSchema(parsed *validationfile.ValidationFile, path, dir string) (string, error) {
+// schemaOf flattens the schema that a validation YAML holds or refers to.
+func schemaOf(parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (string, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
 	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0:
-		return "", fmt.Errorf("%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", path)
+		return "", fmt.Errorf("%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name)
 	case inline != "" && reference != "":
-		return "", fmt.Errorf("%s: it has both schema and schemaFile: write one of them", path)
+		return "", fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
 	case inline != "":
-		return flatten(inline, path, withProduct{os.DirFS(dir)})
+		return flatten(inline, name, folder("."))
 	case reference == "":
-		return "", fmt.Errorf("%s: it has neither schema nor schemaFile", path)
+		return "", fmt.Errorf("%s: it has neither schema nor schemaFile", name)
 	}
-	if name, ok := strings.CutPrefix(reference, ImportPrefix); ok {
-		text, err := fs.ReadFile(source, name)
-		if err != nil {
-			return "", fmt.Errorf("%s: schemaFile %q: %w", path, reference, err)
-		}
-		return flatten(string(text), reference, source)
+	files := folder(path.Dir(reference))
+	if strings.HasPrefix(reference, ImportPrefix) {
+		files = source
 	}
-	file := filepath.Join(dir, reference)
-	text, err := os.ReadFile(file)
+	text, err := fs.ReadFile(files, path.Base(reference))
 	if err != nil {
-		return "", fmt.Errorf("%s: schemaFile %q: %w", path, reference, errors.Unwrap(err))
+		return "", fmt.Errorf("%s: schemaFile %q: %w", name, reference, oneLine(err))
 	}
-	return flatten(string(text), file, withProduct{os.DirFS(filepath.Dir(file))})
+	return flatten(string(text), reference, files)
 }
 
 // withProduct is a folder of the user's in which the product's files stand under ImportPrefix.

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-//go:generate go run ./internal/roletables
+//go:generate go run ./roletables/gen
 
 //go:embed *.zed
 var source embed.FS

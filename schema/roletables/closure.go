@@ -1,0 +1,174 @@
+package roletables
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Beyond is a line of beyond.csv: permissions that no row of a table gives, but a sentence of the model does.
+type Beyond struct {
+	table, account, resource string
+	permissions              []string
+	situation                string
+	roles                    []string
+
+	// Reason is the sentence.
+	Reason string
+
+	used bool
+}
+
+const (
+	beyondHeader = "table,account,resource,permissions,situation,roles,reason"
+
+	// anything stands in beyond.csv for every table, account, situation or role of a table; everybody for the outsider as
+	// well.
+	anything  = "*"
+	everybody = "everybody"
+
+	// outsider has every role, but in another subscription and its accounts.
+	outsider = "outsider"
+)
+
+// ParseBeyond reads beyond.csv. Permissions and roles are lists, separated by spaces.
+func ParseBeyond(from io.Reader) ([]*Beyond, error) {
+	lines, err := csv.NewReader(from).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) == 0 || strings.Join(lines[0], ",") != beyondHeader {
+		return nil, fmt.Errorf("the header must be %s", beyondHeader)
+	}
+	var all []*Beyond
+	for i, line := range lines[1:] {
+		b := &Beyond{
+			table: line[0], account: line[1], resource: line[2], permissions: strings.Fields(line[3]),
+			situation: line[4], roles: strings.Fields(line[5]), Reason: line[6],
+		}
+		if len(b.permissions) == 0 || len(b.roles) == 0 || b.Reason == "" {
+			return nil, fmt.Errorf("line %d: permissions, roles and reason must not be empty", i+2)
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+func (b *Beyond) gives(table authz.RoleSetName, r resource, permission authz.Permission, column string) bool {
+	matches := func(pattern, value string) bool { return pattern == anything || pattern == value }
+	given := matches(b.table, string(table)) && matches(b.account, string(r.home.account)) && b.resource == string(r.typ) &&
+		slices.Contains(b.permissions, string(permission)) && matches(b.situation, r.situation) &&
+		(slices.Contains(b.roles, everybody) || column != outsider && (slices.Contains(b.roles, anything) || slices.Contains(b.roles, column)))
+	b.used = b.used || given
+	return given
+}
+
+// NothingElse renders, for every situation of a table, the public permissions that none of its rows speaks of, as a
+// file for zed validate: nobody has them, except where a line of beyond gives them.
+func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) (string, error) {
+	w := newWorld(table)
+	answered := map[string]bool{}
+	rows, err := w.assertions()
+	if err != nil {
+		return "", err
+	}
+	for _, a := range rows {
+		answered[a.check] = true
+	}
+	resources, err := w.everything()
+	if err != nil {
+		return "", err
+	}
+	w.addOutsider()
+	people := append([]Column{{Name: outsider}}, table.Columns...)
+	var assertions []assertion
+	for _, r := range resources {
+		for _, permission := range public(definitions, r.typ) {
+			for _, person := range people {
+				check := check(r, string(permission), person.Subject())
+				spokenOf := person.Name != outsider && (table.covers(r, permission) || r.owner != "" && r.owner != person.Subject())
+				if answered[check] || spokenOf {
+					continue
+				}
+				answered[check] = true
+				allowed := slices.ContainsFunc(beyond, func(b *Beyond) bool {
+					return b.gives(table.RoleSet.Name, r, permission, person.Name)
+				})
+				assertions = append(assertions, assertion{check, allowed})
+			}
+		}
+	}
+	about := fmt.Sprintf("What role-tables/%s.csv does not speak of is not given, except by the sentences in beyond.csv.", table.RoleSet.Name)
+	return render(about, w.relationships, assertions), nil
+}
+
+// covers reports whether a row speaks of the permission in the resource's situation or in a wider one: a connection
+// that is shared with views is also shared.
+func (t Table) covers(r resource, permission authz.Permission) bool {
+	return slices.ContainsFunc(t.Rows, func(row Row) bool {
+		wider := row.Situation == "" || strings.HasPrefix(r.situation+" ", row.Situation+" ")
+		return wider && row.Resource == r.typ && row.Permission == permission
+	})
+}
+
+// everything makes all situations of the table for everybody, and returns their resources with what these belong to.
+func (w *world) everything() ([]resource, error) {
+	type kind struct {
+		typ       authz.Type
+		situation string
+	}
+	kinds := []kind{{"platform", ""}, {"subscription", ""}, {"account", ""}}
+	for _, row := range w.table.Rows {
+		if k := (kind{row.Resource, row.Situation}); !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
+		}
+	}
+	w.addConnector("plain")
+	all := []resource{{object: "connector:plain", typ: "connector", situation: "catalogue"}}
+	for _, k := range kinds {
+		for _, column := range w.table.Columns {
+			made, err := w.resources(k.typ, k.situation, column)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range made {
+				if !slices.Contains(all, r) {
+					all = append(all, r)
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// addOutsider gives the outsider every role of another subscription under each role set, and of their accounts.
+func (w *world) addOutsider() {
+	for _, set := range authz.RoleSets {
+		object := fmt.Sprintf("%s:elsewhere/%s", set.On, set.Name)
+		switch set.On {
+		case "subscription":
+			w.add(object + "#platform@platform:main")
+		case "account":
+			w.add(fmt.Sprintf("%s#subscription@subscription:elsewhere/%s", object, authz.MultiOwner))
+		default:
+			continue
+		}
+		w.add(fmt.Sprintf("%s#%s@user:*", object, set.Name))
+		for _, role := range set.Names() {
+			w.add(fmt.Sprintf("%s#%s@user:%s", object, role, outsider))
+		}
+	}
+}
+
+func public(definitions []authz.Definition, typ authz.Type) []authz.Permission {
+	for _, d := range definitions {
+		if d.Type == typ {
+			return d.Public()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package roletables
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Validations renders all validation files, by name: for each table one of its rows, and one that holds that nothing
+// else is given. folder holds role-tables/ and beyond.csv; definitions are what the schema declares.
+func Validations(folder fs.FS, definitions []authz.Definition) (map[string]string, error) {
+	tables, err := ReadFolder(folder)
+	if err != nil {
+		return nil, err
+	}
+	file, err := folder.Open("beyond.csv")
+	if err != nil {
+		return nil, err
+	}
+	beyond, err := ParseBeyond(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("beyond.csv: %w", err)
+	}
+	files := map[string]string{}
+	for _, table := range tables {
+		name := string(table.RoleSet.Name)
+		if files[name+".yaml"], err = Validation(table); err != nil {
+			return nil, err
+		}
+		if files[name+"_nothing_else.yaml"], err = NothingElse(table, definitions, beyond); err != nil {
+			return nil, err
+		}
+	}
+	for _, b := range beyond {
+		if !b.used {
+			return nil, fmt.Errorf("beyond.csv: the line about %s, %s gives nothing that the rows do not", b.resource, b.permissions)
+		}
+	}
+	return files, nil
+}
+
+// ReadFolder reads the tables of role-tables/ in a folder.
+func ReadFolder(folder fs.FS) ([]Table, error) {
+	tables, err := fs.Sub(folder, "role-tables")
+	if err != nil {
+		return nil, err
+	}
+	return Read(tables)
+}

@@ -1,0 +1,145 @@
+package roletables
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// In the relationships of this file, {object} is the resource of a row, {workspace} the workspace that it is or that
+// it belongs to, {account} and {subscription} are those that it belongs to, {role} is each role of the column,
+// {subject} the person who stands for the column, and {creator} that person in the situation "own", otherwise a colleague.
+
+// phrases are what situations are made of, and the relationships that make them. A situation is one or more phrases,
+// separated by spaces.
+var phrases = []struct{ phrase, relationship string }{
+	{"own", ""},
+	{"others", ""},
+	{"private", ""},
+	{"shared", "{object}#shared@{account}"},
+	{"named", "{object}#shared_with@user:{subject}"},
+	{"with views", "{object}#connector@connector:with_views"},
+	{"without views", ""},
+	{"with financial settings", "{object}#connector@connector:with_financial_settings"},
+	{"without financial settings", ""},
+	{"with postgres database", "{object}#connector@connector:with_postgres_database"},
+	{"without postgres database", ""},
+	{"open", "{workspace}#open@{account}"},
+	{"restricted to others", "{workspace}#entrant@user:colleague"},
+	{"restricted to the subject", "{workspace}#entrant@user:{subject}"},
+	{"not invited", ""},
+	{"any", ""},
+	{"user permissions on", "{object}#user_permissions@user:*"},
+	{"user permissions off", "{object}#members_create_accounts@user:*"},
+}
+
+// belongings tie an object of a type to what it belongs to.
+var belongings = map[authz.Type][]string{
+	"platform": {},
+	"subscription": {
+		"{object}#platform@platform:main",
+		"{object}#{subscription_set}@user:*",
+	},
+	"account": {
+		"{object}#subscription@{subscription}",
+		"{object}#{account_set}@user:*",
+		"{object}#{colleague_role}@user:colleague",
+	},
+	"importer":    {"{object}#account@{account}", "{object}#creator@user:{creator}"},
+	"connection":  {"{object}#account@{account}", "{object}#creator@user:{creator}"},
+	"workspace":   {"{object}#account@{account}"},
+	"flow":        {"{workspace}#account@{account}", "{object}#workspace@{workspace}"},
+	"schedule":    {"{workspace}#account@{account}", "{object}#workspace@{workspace}"},
+	"service":     {"{workspace}#account@{account}", "{object}#workspace@{workspace}"},
+	"integration": {"{object}#account@{account}"},
+	"connector":   {"{object}#account@{account}"},
+	"export":      {"{object}#account@{account}"},
+	"report":      {"{object}#account@{account}"},
+}
+
+// plainConnector is the connector of connections whose situation does not say that it offers anything.
+const plainConnector = "{object}#connector@connector:plain"
+
+// offers are the connectors of the catalogue and what they offer.
+var offers = map[string][]string{
+	"plain":                   {},
+	"with_views":              {"offers_views"},
+	"with_financial_settings": {"offers_financial_settings"},
+	"with_postgres_database":  {"offers_postgres_database"},
+}
+
+// grants give the subject of a column its roles, by what the role set is on.
+var grants = map[authz.Type]string{
+	"platform":     "platform:main#{role}@user:{subject}",
+	"subscription": "{subscription}#{role}@user:{subject}",
+	"account":      "{account}#{role}@user:{subject}",
+}
+
+// colleagueRole is what the colleague is in an account of each role set: what lets them create.
+var colleagueRole = map[authz.RoleSetName]authz.Role{
+	authz.Team: "user", authz.Operations: "operator", authz.Analytics: "editor",
+}
+
+// home is the role sets of the subscription and the account that a resource is in.
+type home struct{ subscription, account authz.RoleSetName }
+
+// homes are where the rows of a table hold. Where the rows say nothing of the subscription, it is one under
+// multi_owner; what they say of accounts in general holds in an account of every role set.
+var homes = map[authz.RoleSetName][]home{
+	authz.Team:        {{authz.MultiOwner, authz.Team}},
+	authz.Operations:  {{authz.MultiOwner, authz.Operations}},
+	authz.Analytics:   {{authz.MultiOwner, authz.Analytics}},
+	authz.SingleOwner: homesUnder(authz.SingleOwner),
+	authz.MultiOwner:  homesUnder(authz.MultiOwner),
+	authz.PlatformSet: append(homesUnder(authz.SingleOwner), homesUnder(authz.MultiOwner)...),
+}
+
+func homesUnder(subscription authz.RoleSetName) []home {
+	return []home{{subscription, authz.Team}, {subscription, authz.Operations}, {subscription, authz.Analytics}}
+}
+
+// livesIn says in accounts of which role sets there is a type of resource. What is not named here is everywhere.
+var livesIn = map[authz.Type][]authz.RoleSetName{
+	"importer":    {authz.Team},
+	"connection":  {authz.Team, authz.Analytics},
+	"workspace":   {authz.Operations},
+	"flow":        {authz.Operations},
+	"schedule":    {authz.Operations},
+	"service":     {authz.Operations},
+	"integration": {authz.Operations},
+	"connector":   {authz.Operations},
+	"export":      {authz.Analytics},
+	"report":      {authz.Analytics},
+}
+
+// exists reports whether a resource can be in this situation there: only team accounts under multi_owner have private
+// connections.
+func (h home) exists(resource authz.Type, words []string) bool {
+	if sets, limited := livesIn[resource]; limited && !slices.Contains(sets, h.account) {
+		return false
+	}
+	private := slices.Contains(words, "private") || slices.Contains(words, "named")
+	return !private || h == home{authz.MultiOwner, authz.Team}
+}
+
+// parseSituation splits a situation into its phrases.
+func parseSituation(situation string) ([]string, error) {
+	var words []string
+	rest := situation
+	for rest != "" {
+		found := ""
+		for _, p := range phrases {
+			if (rest == p.phrase || strings.HasPrefix(rest, p.phrase+" ")) && len(p.phrase) > len(found) {
+				found = p.phrase
+			}
+		}
+		if found == "" {
+			return nil, fmt.Errorf("%q in the situation %q is unknown", rest, situation)
+		}
+		words = append(words, found)
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, found), " ")
+	}
+	return words, nil
+}

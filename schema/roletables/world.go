@@ -1,0 +1,158 @@
+package roletables
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// world is the relationships that make the situations of a table, in the order in which they were needed.
+type world struct {
+	table         Table
+	relationships []string
+	known         map[string]bool
+}
+
+// resource is one object of a world.
+type resource struct {
+	object    string
+	typ       authz.Type
+	home      home
+	situation string
+
+	// owner is the person whose own resource it is; empty when it is the same for everybody.
+	owner string
+}
+
+func newWorld(table Table) *world {
+	return &world{table: table, known: map[string]bool{}}
+}
+
+// add adds a relationship, and the connector that it may refer to.
+func (w *world) add(relationship string) {
+	if w.known[relationship] {
+		return
+	}
+	w.known[relationship] = true
+	if _, connector, found := strings.Cut(relationship, "#connector@connector:"); found {
+		w.addConnector(connector)
+	}
+	w.relationships = append(w.relationships, relationship)
+}
+
+func (w *world) addConnector(id string) {
+	w.add("connector:" + id + "#catalogue@user:*")
+	for _, offer := range offers[id] {
+		w.add("connector:" + id + "#" + offer + "@user:*")
+	}
+}
+
+// resources makes a situation for the person of a column, everywhere where the table's rows hold.
+func (w *world) resources(typ authz.Type, situation string, column Column) ([]resource, error) {
+	words, err := parseSituation(situation)
+	if err != nil {
+		return nil, err
+	}
+	if _, known := belongings[typ]; !known {
+		return nil, fmt.Errorf("what a %s belongs to is unknown", typ)
+	}
+	var made []resource
+	for _, h := range homes[w.table.RoleSet.Name] {
+		if !h.exists(typ, words) {
+			continue
+		}
+		r := w.make(typ, h, words, column)
+		r.situation = situation
+		if !slices.Contains(made, r) {
+			made = append(made, r)
+		}
+	}
+	if len(made) == 0 {
+		return nil, fmt.Errorf("no %s can be %q under %s", typ, situation, w.table.RoleSet.Name)
+	}
+	return made, nil
+}
+
+// make adds the relationships of one situation in one home.
+func (w *world) make(typ authz.Type, h home, words []string, column Column) resource {
+	subscription, account := "subscription:"+string(h.subscription), "account:"+string(h.subscription)+"/"+string(h.account)
+	r := resource{typ: typ, home: h}
+	switch typ {
+	case "platform":
+		r.object, r.home = "platform:main", home{}
+	case "subscription":
+		r.object, r.home = subscription+situationSuffix(words), home{subscription: h.subscription}
+		subscription = r.object
+	case "account":
+		r.object = account
+	default:
+		r.object = string(typ) + strings.TrimPrefix(account, "account") + situationSuffix(words)
+	}
+	if isPersonal(words) {
+		r.owner = column.Subject()
+		r.object += "/" + r.owner
+	}
+	_, id, _ := strings.Cut(r.object, ":")
+	creator := "colleague"
+	if slices.Contains(words, "own") {
+		creator = column.Subject()
+	}
+	expand := func(template, object string) string {
+		return strings.NewReplacer(
+			"{object}", object, "{workspace}", "workspace:"+id, "{account}", account, "{subscription}", subscription,
+			"{subscription_set}", string(h.subscription), "{account_set}", string(h.account),
+			"{colleague_role}", string(colleagueRole[h.account]),
+			"{subject}", column.Subject(), "{creator}", creator,
+		).Replace(template)
+	}
+	place := func(typ authz.Type, object string) {
+		for _, template := range belongings[typ] {
+			w.add(expand(template, object))
+		}
+	}
+	if typ != "platform" {
+		place("subscription", subscription)
+		if w.table.RoleSet.On != "subscription" {
+			w.add(subscription + "#owner@user:somebody")
+		}
+	}
+	if typ != "platform" && typ != "subscription" {
+		place("account", account)
+	}
+	for _, role := range column.Roles {
+		w.add(strings.ReplaceAll(expand(grants[w.table.RoleSet.On], r.object), "{role}", string(role)))
+	}
+	place(typ, r.object)
+	connector := false
+	for _, p := range phrases {
+		if p.relationship != "" && slices.Contains(words, p.phrase) {
+			w.add(expand(p.relationship, r.object))
+			connector = connector || strings.Contains(p.relationship, "#connector@")
+		}
+	}
+	if typ == "connection" && !connector {
+		w.add(expand(plainConnector, r.object))
+	}
+	return r
+}
+
+// isPersonal reports whether everybody has an object of their own in the situation.
+func isPersonal(words []string) bool {
+	for _, p := range phrases {
+		if slices.Contains(words, p.phrase) && strings.Contains(p.relationship, "{subject}") {
+			return true
+		}
+	}
+	return slices.Contains(words, "own")
+}
+
+// situationSuffix names a situation within an id. Those that make no relationship of their own need no name, unless
+// something else could be meant.
+func situationSuffix(words []string) string {
+	if len(words) == 0 || slices.Equal(words, []string{"any"}) {
+		return ""
+	}
+	return "/" + strings.ReplaceAll(strings.Join(words, "_"), " ", "_")
+}

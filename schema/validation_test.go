@@ -1,0 +1,87 @@
+package schema_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/authzed/spicedb/pkg/development"
+	devinterface "github.com/authzed/spicedb/pkg/proto/developer/v1"
+
+	"github.com/sluice-authz/sluice/schema/roletables"
+)
+
+// TestValidationFiles runs every file of tests/ as zed validate does, with warnings as failures, and holds that no
+// cell of the tables is left out.
+func TestValidationFiles(t *testing.T) {
+	tables, err := roletables.ReadFolder(os.DirFS("testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells, least := 0, map[string]int{}
+	for _, table := range tables {
+		cells += table.Assertions()
+		least[string(table.RoleSet.Name)+".yaml"] = table.Assertions()
+	}
+	if len(tables) != 6 || cells <= 700 {
+		t.Errorf("%d tables with %d cells: want 6 with more than 700", len(tables), cells)
+	}
+	files, err := filepath.Glob("tests/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != 2*len(tables) {
+		t.Errorf("%d files for %d tables: want two for each", len(files), len(tables))
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			want := max(1, least[filepath.Base(file)])
+			if ran := validateFile(t, file); ran < want {
+				t.Errorf("%d assertions: want at least %d", ran, want)
+			}
+		})
+	}
+}
+
+// validateFile reports what zed validate would, and returns how many assertions it ran.
+func validateFile(t *testing.T, file string) int {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, problems, err := development.NewDevContextForYAML(t.Context(), content, development.WithSourceFS(os.DirFS(filepath.Dir(file))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems != nil {
+		t.Fatal(problems.InputErrors)
+	}
+	defer dev.DevContext.Dispose()
+	failed, err := development.RunAllAssertions(dev.DevContext, &dev.Assertions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, file, failed)
+	_, failed, err = development.RunValidation(dev.DevContext, &dev.ExpectedRelations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, file, failed)
+	warnings, err := development.GetWarnings(t.Context(), dev.DevContext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range warnings {
+		t.Errorf("%s:%d: %s", roletables.SchemaFile, w.Line, w.Message)
+	}
+	return len(dev.Assertions.AssertTrue) + len(dev.Assertions.AssertFalse)
+}
+
+func report(t *testing.T, file string, failed []*devinterface.DeveloperError) {
+	t.Helper()
+	for _, f := range failed {
+		t.Errorf("%s:%d: %s", file, f.Line, f.Message)
+	}
+}
