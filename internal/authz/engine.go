@@ -47,6 +47,9 @@ type Filter struct {
 	SubjectID       ID
 	SubjectWildcard bool
 	SubjectRelation Relation
+
+	// SubjectPlain selects only subjects without a relation; with an empty SubjectRelation alone, both kinds match.
+	SubjectPlain bool
 }
 
 // Exactly is the filter that selects one relationship.
@@ -54,6 +57,7 @@ func Exactly(r Relationship) Filter {
 	return Filter{
 		Type: r.Resource.Type, ID: r.Resource.ID, Relation: r.Relation,
 		SubjectType: r.Subject.Type, SubjectID: r.Subject.ID, SubjectWildcard: r.Subject.Wildcard, SubjectRelation: r.Subject.Relation,
+		SubjectPlain: r.Subject.Relation == "",
 	}
 }
 

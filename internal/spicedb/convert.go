@@ -1,0 +1,182 @@
+package spicedb
+
+import (
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// wildcard is the id that stands for every subject of a type in SpiceDB. EncodeID never produces it.
+const wildcard = "*"
+
+func toObject(o authz.Object) *v1.ObjectReference {
+	return &v1.ObjectReference{ObjectType: string(o.Type), ObjectId: authz.EncodeID(o.ID)}
+}
+
+func fromObject(o *v1.ObjectReference) authz.Object {
+	return authz.Object{Type: authz.Type(o.GetObjectType()), ID: authz.DecodeID(o.GetObjectId())}
+}
+
+func toSubject(s authz.Subject) *v1.SubjectReference {
+	return &v1.SubjectReference{
+		Object:           &v1.ObjectReference{ObjectType: string(s.Type), ObjectId: subjectID(s.ID, s.Wildcard)},
+		OptionalRelation: string(s.Relation),
+	}
+}
+
+func fromSubject(s *v1.SubjectReference) authz.Subject {
+	subject := newSubject(authz.Type(s.GetObject().GetObjectType()), s.GetObject().GetObjectId())
+	subject.Relation = authz.Relation(s.GetOptionalRelation())
+	return subject
+}
+
+// newSubject is the subject that SpiceDB stores under that id.
+func newSubject(typ authz.Type, stored string) authz.Subject {
+	if stored == wildcard {
+		return authz.Everybody(typ)
+	}
+	return authz.Subject{Object: authz.Object{Type: typ, ID: authz.DecodeID(stored)}}
+}
+
+func subjectID(id authz.ID, everybody bool) string {
+	if everybody {
+		return wildcard
+	}
+	return authz.EncodeID(id)
+}
+
+func toRelationship(r authz.Relationship) *v1.Relationship {
+	relationship := &v1.Relationship{
+		Resource: toObject(r.Resource),
+		Relation: string(r.Relation),
+		Subject:  toSubject(r.Subject),
+	}
+	if !r.ExpiresAt.IsZero() {
+		relationship.OptionalExpiresAt = timestamppb.New(r.ExpiresAt)
+	}
+	return relationship
+}
+
+func fromRelationship(r *v1.Relationship) authz.Relationship {
+	return authz.Relationship{
+		Resource:  fromObject(r.GetResource()),
+		Relation:  authz.Relation(r.GetRelation()),
+		Subject:   fromSubject(r.GetSubject()),
+		ExpiresAt: fromTime(r.GetOptionalExpiresAt()),
+	}
+}
+
+func fromTime(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+// toConsistency returns what SpiceDB is asked for. This package does not know writes, so Default is fully consistent.
+func toConsistency(at authz.Consistency) (*v1.Consistency, error) {
+	token := &v1.ZedToken{Token: string(at.Token)}
+	switch at.Freshness {
+	case authz.MinimizeLatency:
+		return &v1.Consistency{Requirement: &v1.Consistency_MinimizeLatency{MinimizeLatency: true}}, nil
+	case authz.AtLeastAsFresh, authz.ExactSnapshot:
+		if at.Token == "" {
+			return nil, authz.Errorf(authz.CodeInvalid, "the consistency needs a token")
+		}
+		if at.Freshness == authz.ExactSnapshot {
+			return &v1.Consistency{Requirement: &v1.Consistency_AtExactSnapshot{AtExactSnapshot: token}}, nil
+		}
+		return &v1.Consistency{Requirement: &v1.Consistency_AtLeastAsFresh{AtLeastAsFresh: token}}, nil
+	case authz.Default, authz.FullyConsistent:
+		return &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}}, nil
+	default:
+		return nil, authz.Errorf(authz.CodeInvalid, "%d is no freshness", at.Freshness)
+	}
+}
+
+func toFilter(f authz.Filter) (*v1.RelationshipFilter, error) {
+	subject := f.SubjectID != "" || f.SubjectWildcard || f.SubjectRelation != "" || f.SubjectPlain
+	switch {
+	case f.Type == "" && f.SubjectType == "":
+		return nil, authz.Errorf(authz.CodeInvalid, "a filter needs the type of the resource or of the subject")
+	case f.SubjectType == "" && subject:
+		return nil, authz.Errorf(authz.CodeInvalid, "a filter by subject needs the subject's type")
+	case f.SubjectPlain && f.SubjectRelation != "":
+		return nil, authz.Errorf(authz.CodeInvalid, "a filter is for subjects with a relation or for those without one")
+	}
+	filter := &v1.RelationshipFilter{
+		ResourceType:       string(f.Type),
+		OptionalResourceId: authz.EncodeID(f.ID),
+		OptionalRelation:   string(f.Relation),
+	}
+	if f.SubjectType != "" {
+		filter.OptionalSubjectFilter = &v1.SubjectFilter{
+			SubjectType:       string(f.SubjectType),
+			OptionalSubjectId: subjectID(f.SubjectID, f.SubjectWildcard),
+		}
+		if f.SubjectRelation != "" || f.SubjectPlain {
+			filter.OptionalSubjectFilter.OptionalRelation = &v1.SubjectFilter_RelationFilter{Relation: string(f.SubjectRelation)}
+		}
+	}
+	return filter, nil
+}
+
+func toPreconditions(preconditions []authz.Precondition) ([]*v1.Precondition, error) {
+	out := make([]*v1.Precondition, 0, len(preconditions))
+	for _, p := range preconditions {
+		filter, err := toFilter(p.Filter)
+		if err != nil {
+			return nil, err
+		}
+		operation := v1.Precondition_OPERATION_MUST_MATCH
+		if p.Absent {
+			operation = v1.Precondition_OPERATION_MUST_NOT_MATCH
+		}
+		out = append(out, &v1.Precondition{Operation: operation, Filter: filter})
+	}
+	return out, nil
+}
+
+// toStruct converts caveat context and metadata. An empty map is no struct at all.
+func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	converted, err := structpb.NewStruct(values)
+	if err != nil {
+		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the " + what + " holds a value that JSON cannot express", Cause: err}
+	}
+	return converted, nil
+}
+
+func fromToken(t *v1.ZedToken) authz.Token { return authz.Token(t.GetToken()) }
+
+func fromPermissionship(p v1.CheckPermissionResponse_Permissionship, partial *v1.PartialCaveatInfo) authz.Decision {
+	switch p {
+	case v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION:
+		return authz.Decision{State: authz.Allowed}
+	case v1.CheckPermissionResponse_PERMISSIONSHIP_CONDITIONAL_PERMISSION:
+		return conditional(partial)
+	case v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION, v1.CheckPermissionResponse_PERMISSIONSHIP_UNSPECIFIED:
+	}
+	return authz.Decision{}
+}
+
+func fromLookup(p v1.LookupPermissionship, partial *v1.PartialCaveatInfo) authz.Decision {
+	switch p {
+	case v1.LookupPermissionship_LOOKUP_PERMISSIONSHIP_HAS_PERMISSION:
+		return authz.Decision{State: authz.Allowed}
+	case v1.LookupPermissionship_LOOKUP_PERMISSIONSHIP_CONDITIONAL_PERMISSION:
+		return conditional(partial)
+	case v1.LookupPermissionship_LOOKUP_PERMISSIONSHIP_UNSPECIFIED:
+	}
+	return authz.Decision{}
+}
+
+func conditional(partial *v1.PartialCaveatInfo) authz.Decision {
+	return authz.Decision{State: authz.Conditional, MissingContext: partial.GetMissingRequiredContext()}
+}

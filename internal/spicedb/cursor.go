@@ -1,0 +1,70 @@
+package spicedb
+
+import (
+	"strconv"
+	"strings"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxPage is the largest limit that SpiceDB accepts for one stream.
+const maxPage = 1000
+
+// position is where a list is continued. SpiceDB takes a cursor back only together with the consistency and the limit
+// that it was made under, so they are part of the cursor that callers see. The state is that of the first page throughout.
+type position struct {
+	at     authz.Consistency
+	limit  uint32
+	cursor string
+}
+
+// begin is the position at which a page starts.
+func begin(at authz.Consistency, page authz.Page) (position, error) {
+	if page.Limit < 0 {
+		return position{}, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
+	}
+	if page.Cursor == "" {
+		return position{at: at, limit: uint32(min(page.Limit, maxPage))}, nil //nolint:gosec // at most maxPage
+	}
+	return parsePosition(page.Cursor)
+}
+
+// String is the cursor that callers see, empty if SpiceDB gave none.
+func (p position) String() string {
+	if p.cursor == "" {
+		return ""
+	}
+	return strings.Join([]string{
+		strconv.Itoa(int(p.at.Freshness)), strconv.FormatUint(uint64(p.limit), 10), string(p.at.Token), p.cursor,
+	}, ".")
+}
+
+func parsePosition(cursor string) (position, error) {
+	invalid := authz.Errorf(authz.CodeInvalid, "the cursor is not one that this server has given")
+	parts := strings.Split(cursor, ".")
+	if len(parts) != 4 || parts[3] == "" {
+		return position{}, invalid
+	}
+	freshness, err := strconv.ParseUint(parts[0], 10, 8)
+	if err != nil {
+		return position{}, invalid
+	}
+	limit, err := strconv.ParseUint(parts[1], 10, 32)
+	if err != nil || limit > maxPage {
+		return position{}, invalid
+	}
+	return position{
+		at:     authz.Consistency{Freshness: authz.Freshness(freshness), Token: authz.Token(parts[2])},
+		limit:  uint32(limit),
+		cursor: parts[3],
+	}, nil
+}
+
+func (p position) optional() *v1.Cursor {
+	if p.cursor == "" {
+		return nil
+	}
+	return &v1.Cursor{Token: p.cursor}
+}

@@ -1,0 +1,138 @@
+package spicedb
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// rule says what an error of SpiceDB means here. An empty criterion fits everything.
+type rule struct {
+	code   codes.Code
+	reason v1.ErrorReason
+	text   string // part of SpiceDB's message
+
+	is      authz.Code
+	message string // SpiceDB's own if empty
+	replan  bool   // the write has to be planned anew: authz.ErrPrecondition
+}
+
+const (
+	anyCode   = codes.OK // no error has it
+	anyReason = v1.ErrorReason_ERROR_REASON_UNSPECIFIED
+)
+
+const (
+	conflictMessage    = "what the write rests on has changed"
+	unavailableMessage = "SpiceDB cannot be reached at the moment"
+	internalMessage    = "an internal error occurred"
+	cursorMessage      = "the cursor does not belong to this list"
+	tokenMessage       = "the token is not one that this server has given" //nolint:gosec // no credential
+	goneMessage        = "the token or cursor names a state that is no longer kept or never was"
+	malformedMessage   = "SpiceDB refuses the request as malformed: a name, an id or the context"
+	largeMessage       = "the request is too large"
+)
+
+// rules is the one table from SpiceDB's errors to the domain's; the first rule that fits is taken. Reasons are more
+// telling than codes, since FailedPrecondition means many things.
+var rules = []rule{
+	{reason: v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, is: authz.CodeConflict, message: conflictMessage, replan: true},
+	{reason: v1.ErrorReason_ERROR_REASON_ATTEMPT_TO_RECREATE_RELATIONSHIP, is: authz.CodeConflict, message: "a relationship to create exists already", replan: true},
+	{reason: v1.ErrorReason_ERROR_REASON_SERIALIZATION_FAILURE, is: authz.CodeConflict, message: conflictMessage, replan: true},
+
+	{reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_UPDATES_IN_REQUEST, is: authz.CodeTooLarge, message: "the write has too many updates"},
+	{reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_PRECONDITIONS_IN_REQUEST, is: authz.CodeTooLarge, message: "the write has too many preconditions"},
+	{reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_RELATIONSHIPS_FOR_TRANSACTIONAL_DELETE, is: authz.CodeTooLarge, message: largeMessage},
+	{reason: v1.ErrorReason_ERROR_REASON_TRANSACTION_METADATA_TOO_LARGE, is: authz.CodeTooLarge, message: "the metadata of the write is too large"},
+	{reason: v1.ErrorReason_ERROR_REASON_MAX_RELATIONSHIP_CONTEXT_SIZE, is: authz.CodeTooLarge, message: "the context of a relationship is too large"},
+	{reason: v1.ErrorReason_ERROR_REASON_EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT, is: authz.CodeTooLarge, message: "the limit is too large"},
+	{reason: v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, is: authz.CodeTooLarge, message: "the relationships behind this are nested too deeply, or in a circle"},
+
+	{reason: v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, is: authz.CodeUnavailable, message: "SpiceDB takes no writes at the moment"},
+
+	{reason: v1.ErrorReason_ERROR_REASON_INVALID_CURSOR, is: authz.CodeInvalid, message: cursorMessage},
+	{reason: v1.ErrorReason_ERROR_REASON_INVALID_FILTER, is: authz.CodeInvalid, message: "the filter selects nothing that the schema allows"},
+	{reason: v1.ErrorReason_ERROR_REASON_UPDATES_ON_SAME_RELATIONSHIP, is: authz.CodeInvalid, message: "the write changes one relationship twice"},
+	{reason: v1.ErrorReason_ERROR_REASON_INVALID_SUBJECT_TYPE, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_CANNOT_UPDATE_PERMISSION, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_UNKNOWN_CAVEAT, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_CAVEAT_PARAMETER_TYPE_ERROR, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_CAVEAT_EVALUATION_ERROR, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_SCHEMA_PARSE_ERROR, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_SCHEMA_TYPE_ERROR, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_UNKNOWN_DEFINITION, is: authz.CodeInvalid},
+	{reason: v1.ErrorReason_ERROR_REASON_UNKNOWN_RELATION_OR_PERMISSION, is: authz.CodeInvalid},
+
+	{code: codes.InvalidArgument, text: "invalid revision requested", is: authz.CodeInvalid, message: tokenMessage},
+	{code: codes.Unknown, text: "references a different datastore instance", is: authz.CodeInvalid, message: "the token comes from another SpiceDB"},
+	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
+	{code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge, message: "the context is too large"},
+	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},
+
+	{code: codes.AlreadyExists, is: authz.CodeConflict, message: conflictMessage, replan: true},
+	{code: codes.Aborted, is: authz.CodeConflict, message: conflictMessage, replan: true},
+	{code: codes.InvalidArgument, is: authz.CodeInvalid, message: malformedMessage},
+	{code: codes.OutOfRange, is: authz.CodeInvalid, message: goneMessage},
+	{code: codes.NotFound, is: authz.CodeNotFound, message: "SpiceDB holds no schema yet"},
+	{code: codes.Unavailable, is: authz.CodeUnavailable, message: unavailableMessage},
+	{code: codes.ResourceExhausted, is: authz.CodeUnavailable, message: "SpiceDB is overloaded"},
+	{code: codes.Canceled, is: authz.CodeUnavailable, message: unavailableMessage},
+	{code: codes.DeadlineExceeded, is: authz.CodeDeadline, message: "the time for the request is over"},
+
+	{is: authz.CodeInternal, message: internalMessage},
+}
+
+// failure turns an error of a call into an *authz.Error.
+func (c *Client) failure(ctx context.Context, err error) error {
+	var known *authz.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errSilent), errors.Is(cause, context.DeadlineExceeded):
+		return &authz.Error{Code: authz.CodeDeadline, Message: "the time for the request is over", Cause: err}
+	case cause != nil:
+		return &authz.Error{Code: authz.CodeCanceled, Message: "the request was canceled", Cause: err}
+	}
+	st := status.Convert(err)
+	info := reasonOf(st)
+	if unknown := c.unknownName(ctx, info); unknown != nil {
+		unknown.Cause = err
+		return unknown
+	}
+	return translate(st, v1.ErrorReason(v1.ErrorReason_value[info.GetReason()]), err)
+}
+
+func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error {
+	for _, r := range rules {
+		if r.code != anyCode && r.code != st.Code() || r.reason != anyReason && r.reason != reason || !strings.Contains(st.Message(), r.text) {
+			continue
+		}
+		out := &authz.Error{Code: r.is, Message: r.message, Cause: err}
+		if out.Message == "" {
+			out.Message = st.Message()
+		}
+		if r.replan {
+			out.Cause = errors.Join(authz.ErrPrecondition, err)
+		}
+		return out
+	}
+	return &authz.Error{Code: authz.CodeInternal, Message: internalMessage, Cause: err}
+}
+
+// reasonOf returns what SpiceDB tells about an error for programs; nil if it tells nothing.
+func reasonOf(st *status.Status) *errdetails.ErrorInfo {
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info
+		}
+	}
+	return nil
+}

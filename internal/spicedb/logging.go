@@ -1,0 +1,64 @@
+package spicedb
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+
+	"github.com/rs/zerolog"
+	zerologlog "github.com/rs/zerolog/log"
+)
+
+// logThroughSlog sends the warnings and errors of SpiceDB to slog's default logger, and drops the rest. SpiceDB's loggers
+// are global to the process, so this happens once, before the first server starts.
+var logThroughSlog = sync.OnceFunc(func() {
+	logger := zerolog.New(slogWriter{}).Level(zerolog.WarnLevel)
+	zerologlog.Logger = logger
+	if zerolog.DefaultContextLogger != nil {
+		// It points at SpiceDB's own logger.
+		*zerolog.DefaultContextLogger = logger
+	} else {
+		zerolog.DefaultContextLogger = &logger
+	}
+})
+
+// expected are warnings about what is meant to be so.
+var expected = map[string]bool{
+	// Whoever chose the memory datastore knows.
+	"in-memory datastore is not persistent and not feasible to run in a high availability fashion": true,
+	// A process with two servers has one such collector, for telemetry, which is off.
+	"unable to initialize info collector": true,
+	// Every call with an error; whoever called has it.
+	"finished call": true,
+}
+
+// slogWriter is a zerolog writer on slog.
+type slogWriter struct{}
+
+func (w slogWriter) Write(event []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, event) }
+
+// WriteLevel logs one event, which zerolog has written as JSON.
+func (slogWriter) WriteLevel(level zerolog.Level, event []byte) (int, error) {
+	fields := map[string]any{}
+	if err := json.Unmarshal(event, &fields); err != nil {
+		fields = map[string]any{"event": string(event)}
+	}
+	message, _ := fields[zerolog.MessageFieldName].(string)
+	if expected[message] {
+		return len(event), nil
+	}
+	delete(fields, zerolog.MessageFieldName)
+	delete(fields, zerolog.LevelFieldName)
+	delete(fields, zerolog.TimestampFieldName)
+	attributes := make([]slog.Attr, 0, len(fields))
+	for name, value := range fields {
+		attributes = append(attributes, slog.Any(name, value))
+	}
+	to := slog.LevelWarn
+	if level >= zerolog.ErrorLevel {
+		to = slog.LevelError
+	}
+	slog.LogAttrs(context.Background(), to, "spicedb: "+message, slog.Attr{Key: "spicedb", Value: slog.GroupValue(attributes...)})
+	return len(event), nil
+}

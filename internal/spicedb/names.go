@@ -1,0 +1,73 @@
+package spicedb
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// unknownName explains an error about a name that the schema does not have, with the nearest names that it has. It
+// returns nil for every other error.
+func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *authz.Error {
+	typ := info.GetMetadata()["definition_name"]
+	switch info.GetReason() {
+	case v1.ErrorReason_ERROR_REASON_UNKNOWN_DEFINITION.String():
+		return suggest(fmt.Sprintf("the schema has no type %q", typ), typ, typeNames(c.definitions(ctx)))
+	case v1.ErrorReason_ERROR_REASON_UNKNOWN_RELATION_OR_PERMISSION.String():
+		name := info.GetMetadata()["relation_or_permission_name"]
+		return suggest(fmt.Sprintf("the type %q has no permission or relation %q", typ, name), name, memberNames(c.definitions(ctx), authz.Type(typ)))
+	default:
+		return nil
+	}
+}
+
+// definitions describes the stored schema; nothing if that is not possible, since it only serves to explain.
+func (c *Client) definitions(ctx context.Context) []authz.Definition {
+	text, err := c.Schema(ctx)
+	if err != nil {
+		return nil
+	}
+	definitions, err := schema.Describe(text)
+	if err != nil {
+		return nil
+	}
+	return definitions
+}
+
+func suggest(problem, name string, names []string) *authz.Error {
+	if near := authz.Nearest(name, names); len(near) > 0 {
+		problem += "; the nearest are " + strings.Join(near, ", ")
+	}
+	return &authz.Error{Code: authz.CodeInvalid, Message: problem}
+}
+
+func typeNames(definitions []authz.Definition) []string {
+	var names []string
+	for _, d := range definitions {
+		names = append(names, string(d.Type))
+	}
+	return names
+}
+
+// memberNames are what an application may name of a type: its relations and public permissions.
+func memberNames(definitions []authz.Definition, typ authz.Type) []string {
+	var names []string
+	for _, d := range definitions {
+		if d.Type != typ {
+			continue
+		}
+		for _, p := range d.Public() {
+			names = append(names, string(p))
+		}
+		for _, r := range d.Relations {
+			names = append(names, string(r))
+		}
+	}
+	return names
+}

@@ -1,0 +1,76 @@
+package spicedb
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/authzed/spicedb/pkg/cmd/server"
+	"github.com/authzed/spicedb/pkg/cmd/util"
+	"github.com/authzed/spicedb/pkg/datastore"
+	"google.golang.org/grpc"
+)
+
+// grace is how long an embedded server waits at its end for calls under way.
+const grace = 2 * time.Second
+
+// serverConfig is one listener of an embedded SpiceDB. Without a gRPC address it can be reached from this process alone.
+type serverConfig struct {
+	store       datastore.Datastore
+	key         string
+	grpcAddress string
+	httpAddress string
+}
+
+// start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits until it has ended.
+func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
+	runnable, err := s.config().Complete(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() {
+		err := runnable.Run(running)
+		if running.Err() == nil {
+			logStopped(err)
+		}
+		ended <- err
+	}()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	conn, err := runnable.NewClient(inProcessOptions(s.key)...)
+	if err != nil {
+		_ = stop()
+		return nil, nil, err
+	}
+	return conn, stop, nil
+}
+
+// config turns off what a server within another program must not do: listen for metrics, report telemetry, log requests.
+// The dispatch caches are off as well, since they keep an answer beyond the expiration of what it rests on.
+func (s serverConfig) config() *server.Config {
+	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true}
+	if s.grpcAddress != "" {
+		grpcServer.Network, grpcServer.Address = "tcp", s.grpcAddress
+	}
+	off := server.CacheConfig{Enabled: false}
+	return server.NewConfigWithOptionsAndDefaults(
+		server.WithDatastore(s.store),
+		server.WithPresharedSecureKey(s.key),
+		server.WithGRPCServer(grpcServer),
+		server.WithHTTPGateway(util.HTTPServerConfig{HTTPEnabled: s.httpAddress != "", HTTPAddress: s.httpAddress}),
+		server.WithShutdownGracePeriod(grace),
+		server.WithDispatchServer(util.GRPCServerConfig{Enabled: false}),
+		server.WithDispatchCacheConfig(off),
+		server.WithClusterDispatchCacheConfig(off),
+		server.WithMetricsAPI(util.HTTPServerConfig{HTTPEnabled: false}),
+		server.WithSilentlyDisableTelemetry(true),
+		server.WithTelemetryEndpoint(""),
+		server.WithEnableRequestLogs(false),
+		server.WithEnableResponseLogs(false),
+		server.WithEnableMemoryProtectionMiddleware(false),
+	)
+}

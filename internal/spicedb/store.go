@@ -1,0 +1,42 @@
+package spicedb
+
+import (
+	"context"
+	"fmt"
+
+	storecmd "github.com/authzed/spicedb/pkg/cmd/datastore"
+	"github.com/authzed/spicedb/pkg/datastore"
+)
+
+// The datastores of an embedded SpiceDB.
+const (
+	Memory      = storecmd.MemoryEngine
+	Postgres    = storecmd.PostgresEngine
+	CockroachDB = storecmd.CockroachEngine
+)
+
+// openStore opens the datastore that config names, after bringing its tables up to date.
+func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore, error) {
+	if config.Store != nil {
+		return config.Store, nil
+	}
+	switch config.Datastore {
+	case "", Memory:
+		return newMemory(ctx)
+	case Postgres, CockroachDB:
+		if config.URI == "" {
+			return nil, fmt.Errorf("the datastore %s needs a URI", config.Datastore)
+		}
+		if err := migrate(ctx, config.Datastore, config.URI); err != nil {
+			return nil, err
+		}
+		return storecmd.NewDatastore(ctx,
+			storecmd.WithEngine(config.Datastore),
+			storecmd.WithURI(config.URI),
+			storecmd.WithEnableDatastoreMetrics(false),
+			storecmd.WithEnableRevisionHeartbeat(true),
+		)
+	default:
+		return nil, fmt.Errorf("%q is no datastore: it is one of %s, %s, %s", config.Datastore, Memory, Postgres, CockroachDB)
+	}
+}
