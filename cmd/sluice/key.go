@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/internal/httpapi"
+)
+
+func newKey() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "key",
+		Short:   "Make API keys",
+		Example: `  sluice key new --name backend --scopes check+operate`,
+		Args:    cobra.NoArgs,
+	}
+	cmd.AddCommand(newKeyNew())
+	return cmd
+}
+
+func newKeyNew() *cobra.Command {
+	var name, scopes, rate string
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make an API key; prints the key once, and the line for the keys file",
+		Long: `Make an API key. The key is printed once, on the first line; the second line is for the keys file, which holds a hash of
+the key alone. A running server takes the file over at SIGHUP.`,
+		Example: `  sluice key new --name backend --scopes check+operate
+  sluice key new --name reports --scopes inspect --rate 5/s
+  sluice key new --name backend --scopes check+operate | tee >(sed -n 2p >> keys.txt) | head -1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key := httpapi.NewKey()
+			line, err := key.Line(name, scopes, rate)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", key.Secret, line)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "what the key is called in logs and in the history")
+	cmd.Flags().StringVar(&scopes, "scopes", "check+operate", "what it is for: check, operate, provision, inspect, joined by +")
+	cmd.Flags().StringVar(&rate, "rate", "", "how many requests a second it may make, such as 50/s; no limit if empty")
+	if err := cmd.MarkFlagRequired("name"); err != nil {
+		panic(err)
+	}
+	return cmd
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+func newSchema() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "schema",
+		Short: "Print, diff or apply the schema of a SpiceDB",
+		Example: `  sluice schema print > flattened.zed
+  sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newSchemaPrint(), newSchemaDiff(), newSchemaApply())
+	return cmd
+}
+
+// schemaCommand is a subcommand that looks at a schema file and at a store.
+func schemaCommand(use, short, example string, run func(*cobra.Command, app.StoreConfig, string) error) *cobra.Command {
+	var store app.StoreConfig
+	var file string
+	cmd := &cobra.Command{
+		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, store, file) },
+	}
+	storeFlags(cmd.Flags(), &store)
+	cmd.Flags().StringVar(&file, "schema", "", "a .zed file or a validation YAML; the product's schema if empty")
+	fromEnvironment(cmd)
+	return cmd
+}
+
+func newSchemaPrint() *cobra.Command {
+	var stored bool
+	cmd := schemaCommand("print", "Print the schema as SpiceDB takes it: one text without imports",
+		`  sluice schema print
+  sluice schema print --schema company.zed
+  sluice schema print --stored --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
+		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
+			text, err := app.Schema(file)
+			if stored && err == nil {
+				err = withStore(cmd, store, func(engine authz.Engine) error {
+					text, err = engine.Schema(cmd.Context())
+					return err
+				})
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), text)
+			return nil
+		})
+	cmd.Flags().BoolVar(&stored, "stored", false, "print the one that is stored, instead of the one that would be applied")
+	return cmd
+}
+
+func newSchemaDiff() *cobra.Command {
+	return schemaCommand("diff", "Tell what applying the schema would change; exit 1 if anything",
+		`  sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
+  sluice schema diff --datastore postgres --datastore-uri postgres://localhost:5432/spicedb --schema company.zed`,
+		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
+			text, err := app.Schema(file)
+			if err != nil {
+				return err
+			}
+			return withStore(cmd, store, func(engine authz.Engine) error {
+				changes, err := engine.DiffSchema(cmd.Context(), text)
+				if err != nil {
+					return err
+				}
+				if len(changes) == 0 {
+					fmt.Fprintln(cmd.OutOrStdout(), "nothing would change")
+					return nil
+				}
+				printChanges(cmd, changes)
+				return exitCode(1)
+			})
+		})
+}
+
+func newSchemaApply() *cobra.Command {
+	var breaking bool
+	cmd := schemaCommand("apply", "Apply the schema, unless that could break what rests on the stored one",
+		`  sluice schema apply --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
+  sluice schema apply --allow-breaking --schema company.zed --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN"`,
+		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
+			text, err := app.Schema(file)
+			if err != nil {
+				return err
+			}
+			return withStore(cmd, store, func(engine authz.Engine) error {
+				changes, err := app.ApplySchema(cmd.Context(), engine, text, breaking)
+				if err != nil {
+					return err
+				}
+				printChanges(cmd, changes)
+				fmt.Fprintln(cmd.OutOrStdout(), "the schema is applied")
+				return nil
+			})
+		})
+	cmd.Flags().BoolVar(&breaking, "allow-breaking", false, "apply it even if something that is removed may be in use; SpiceDB still refuses to drop what relationships use")
+	return cmd
+}
+
+func printChanges(cmd *cobra.Command, changes []authz.SchemaChange) {
+	for _, change := range changes {
+		mark := "  "
+		if change.Breaking {
+			mark = "! "
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), mark+change.Text)
+	}
+}
+
+func withStore(cmd *cobra.Command, store app.StoreConfig, use func(authz.Engine) error) (err error) {
+	if !store.Remote() && store.DatastoreURI == "" {
+		return fmt.Errorf("which SpiceDB? Give --spicedb-endpoint, or --datastore with --datastore-uri")
+	}
+	engine, err := app.OpenStore(cmd.Context(), store)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := engine.Close(); err == nil {
+			err = closed
+		}
+	}()
+	return use(engine)
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+func newServe() *cobra.Command {
+	config := app.DefaultConfig()
+	var logFormat, logLevel string
+	var demo bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server. With no flags it runs a SpiceDB in its own process that forgets everything when it ends, makes the keys
+that it needs, and prints them. A flag wins over the environment variable named behind it.`,
+		Example: `  sluice serve --demo
+  sluice serve --api-keys-file keys.txt --datastore postgres --datastore-uri postgres://sluice@localhost:5432/spicedb
+  sluice serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
+  sluice serve --schema company.zed`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLogger(cmd.ErrOrStderr(), logFormat, logLevel)
+			if err != nil {
+				return err
+			}
+			slog.SetDefault(log)
+			config.Logger = log
+			return serve(cmd.Context(), cmd.OutOrStdout(), config, demo)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the HTTP API")
+	flags.StringVar(&config.GRPCListen, "grpc-listen", config.GRPCListen, "address of SpiceDB's own API, for zed; embedded SpiceDB only; off closes it")
+	flags.StringVar(&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; made at start if empty")
+	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable")
+	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as `sluice key new` prints them; read again at SIGHUP")
+	storeFlags(flags, &config.Store)
+	flags.StringVar(&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema")
+	flags.StringVar(&config.PublicURL, "public-url", "", "address under which clients reach the server; the one that it listens on if empty")
+	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate")
+	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
+	flags.DurationVar(&config.RequestTimeout, "request-timeout", config.RequestTimeout, "time limit of one request")
+	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way may take when the server is asked to stop")
+	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
+	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as `sluice demo` does")
+	fromEnvironment(cmd)
+	return cmd
+}
+
+func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
+	*store = app.DefaultConfig().Store
+	flags.StringVar(&store.Endpoint, "spicedb-endpoint", "", "host:port of a remote SpiceDB; embedded if empty")
+	flags.StringVar(&store.Token, "spicedb-token", "", "its preshared key")
+	flags.StringVar(&store.CA, "spicedb-ca", "", "PEM file of the authority that signed its certificate; the system's if empty")
+	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "speak to it without TLS")
+	flags.StringVar(&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: memory, postgres or cockroachdb")
+	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "its address")
+}
+
+func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (err error) {
+	stopTracing, err := app.Tracing(ctx, buildVersion())
+	if err != nil {
+		return fmt.Errorf("tracing: %w", err)
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+
+	server, err := app.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.DrainTimeout)
+		defer cancel()
+		if closed := server.Close(drain); err == nil {
+			err = closed
+		}
+		if sent := stopTracing(drain); err == nil {
+			err = sent
+		}
+	}()
+	if demo {
+		if server.APIKey == "" {
+			return errors.New("--demo works with the key that is made at the start: leave --api-key and --api-keys-file out, or run `sluice demo` with a key of yours")
+		}
+		if err := app.Demo(ctx, server.URL, server.APIKey, io.Discard); err != nil {
+			return fmt.Errorf("--demo: %w", err)
+		}
+	}
+	greet(out, server, config, demo)
+	for {
+		select {
+		case <-ctx.Done():
+			config.Logger.Info("stopping", "drain_timeout", config.DrainTimeout.String())
+			return nil
+		case err := <-server.Failed():
+			return err
+		case <-reload:
+			if err := server.Reload(); err != nil {
+				config.Logger.Error("the keys stay as they were", "error", err.Error())
+				continue
+			}
+			config.Logger.Info("the keys file was read again")
+		}
+	}
+}
+
+// greet prints what somebody needs to begin.
+func greet(out io.Writer, server *app.Server, config app.Config, demo bool) {
+	fmt.Fprintf(out, "Sluice listens on %s\n", server.URL)
+	if server.APIKey != "" {
+		fmt.Fprintf(out, "  API key, made for this run:  %s\n", server.APIKey)
+	}
+	if server.GRPCAddress != "" {
+		fmt.Fprintf(out, "SpiceDB's own API, for zed:    %s\n", server.GRPCAddress)
+		if config.GRPCKey == "" {
+			fmt.Fprintf(out, "  its key, made for this run:  %s\n", server.GRPCKey)
+		}
+	}
+	if !config.Store.Remote() && config.Store.Datastore == app.DefaultConfig().Store.Datastore {
+		fmt.Fprintln(out, "Everything is kept in memory and gone when the server ends.")
+	}
+	if demo {
+		fmt.Fprintf(out, "\nThe demo company is there. Try:\n\n%s\n", app.DemoCalls(server.URL, server.APIKey))
+	}
+	fmt.Fprintf(out, "Ready after %s. Stop with Ctrl-C.\n", time.Since(started).Round(time.Millisecond))
+}
+
+var started = time.Now()

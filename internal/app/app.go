@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// Server is a running server.
+type Server struct {
+	URL string // where the HTTP API is
+
+	APIKey string // the key with every scope that was made because none was given; else empty
+
+	GRPCAddress string // where SpiceDB's own API is; empty if it is closed or elsewhere
+	GRPCKey     string // its key
+
+	config Config
+	log    *slog.Logger
+	keys   *httpapi.Keys
+	http   *http.Server
+	load   func(context.Context, schema.File) error
+	failed chan error
+	close  []func(context.Context) error
+}
+
+// retryAfter is how long the work at the start waits before it asks SpiceDB again.
+const retryAfter = 500 * time.Millisecond
+
+// Start puts a server together and begins to serve; ctx bounds the start alone. Whatever was opened is closed again if a
+// later step fails.
+func Start(ctx context.Context, config Config) (_ *Server, err error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, log: config.Logger, failed: make(chan error, 1)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := s.loadKeys(); err != nil {
+		return nil, err
+	}
+	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
+	engine, err := s.openEngine(ctx, metrics)
+	if err != nil {
+		return nil, err
+	}
+	served, err := loadSchema(config.Schema)
+	if err != nil {
+		return nil, err
+	}
+	definitions, err := schema.Describe(served.Text)
+	if err != nil {
+		return nil, err
+	}
+	operations := operation.New(engine, operation.WithLogger(s.log))
+	prepared := &preparation{
+		engine: engine, schema: served, product: holdsProduct(definitions), load: s.load, operations: operations, log: s.log,
+	}
+	if err := s.prepare(ctx, prepared); err != nil {
+		return nil, err
+	}
+	return s, s.serve(ctx, httpapi.Config{
+		Engine: engine, Operations: operations, Product: prepared.product, Definitions: definitions, Ready: prepared.ready,
+		Keys: s.keys, Metrics: metrics, Logger: s.log, Timeout: config.RequestTimeout, PublicURL: config.PublicURL,
+	})
+}
+
+func (s *Server) loadKeys() error {
+	keys, err := httpapi.LoadKeys(s.config.APIKeys, s.config.APIKeysFile)
+	if err != nil {
+		return err
+	}
+	if len(s.config.APIKeys) == 0 && s.config.APIKeysFile == "" {
+		made := httpapi.NewKey()
+		s.APIKey = made.Secret
+		keys, err = httpapi.LoadKeys([]string{"start:" + httpapi.AllScopes + ":" + made.Secret}, "")
+		if err != nil {
+			return err
+		}
+	}
+	s.keys = keys
+	return nil
+}
+
+// Reload reads the keys file again. If it is wrong, the keys stay as they are, and the error says why.
+func (s *Server) Reload() error {
+	if s.config.APIKeysFile == "" {
+		return errors.New("there is no keys file to read again: --api-keys-file was not given")
+	}
+	keys, err := httpapi.LoadKeys(s.config.APIKeys, s.config.APIKeysFile)
+	if err != nil {
+		return err
+	}
+	s.keys.Replace(keys)
+	return nil
+}
+
+func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (authz.Engine, error) {
+	options := spicedb.Options{Timeout: s.config.RequestTimeout, Observe: metrics.ObserveEngine}
+	store := s.config.Store
+	if store.Remote() {
+		engine, err := spicedb.Remote(ctx, store.remote(options))
+		if err != nil {
+			return nil, err
+		}
+		s.onClose(func(context.Context) error { return engine.Close() })
+		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
+		return authz.Fresh(engine), nil
+	}
+	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, URI: store.DatastoreURI}
+	if s.config.GRPCListen != Off {
+		embedded.GRPCListen = s.config.GRPCListen
+		embedded.Key, _ = secret(s.config.GRPCKey)
+		s.GRPCKey = embedded.Key
+	}
+	engine, err := spicedb.Embedded(ctx, embedded)
+	if err != nil {
+		return nil, err
+	}
+	s.GRPCAddress = engine.GRPCAddress
+	s.onClose(func(context.Context) error { return engine.Close() })
+	s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
+	return authz.Fresh(engine), nil
+}
+
+func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
+	return spicedb.RemoteConfig{Options: options, Endpoint: c.Endpoint, Token: c.Token, CAFile: c.CA, Insecure: c.Insecure}
+}
+
+// OpenStore connects to the relationships without serving them. The caller closes the engine.
+func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
+	if err := store.Validate(); err != nil {
+		return nil, err
+	}
+	if store.Remote() {
+		return spicedb.Remote(ctx, store.remote(spicedb.Options{}))
+	}
+	return spicedb.Embedded(ctx, spicedb.EmbeddedConfig{Datastore: store.Datastore, URI: store.DatastoreURI})
+}
+
+func (s *Server) onClose(f func(context.Context) error) { s.close = append(s.close, f) }
+
+func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	scheme := "http"
+	if s.config.TLSCert != "" {
+		scheme = "https"
+	}
+	s.URL = scheme + "://" + listener.Addr().String()
+	if config.PublicURL == "" {
+		config.PublicURL = s.URL
+	}
+	handler, err := httpapi.New(config)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       s.config.RequestTimeout + 10*time.Second,
+		WriteTimeout:      s.config.RequestTimeout + 10*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	s.onClose(s.http.Shutdown)
+	go func() {
+		serve := func() error { return s.http.Serve(listener) }
+		if s.config.TLSCert != "" {
+			serve = func() error { return s.http.ServeTLS(listener, s.config.TLSCert, s.config.TLSKey) }
+		}
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	return nil
+}
+
+// Failed tells when serving ended by an error.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Close lets requests under way end, until ctx does, and closes everything in the reverse order of its opening.
+func (s *Server) Close(ctx context.Context) error {
+	var errs []error
+	for _, f := range slices.Backward(s.close) {
+		errs = append(errs, f(ctx))
+	}
+	s.close = nil
+	return errors.Join(errs...)
+}

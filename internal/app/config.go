@@ -1,0 +1,149 @@
+// Package app puts a Sluice server together: engine, schema, operations, HTTP. The command line and the tests start it
+// the same way.
+package app
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+// Off as an address closes what would listen there.
+const Off = "off"
+
+// Config is everything that a server can be told. DefaultConfig is where to begin; each field says its flag.
+type Config struct {
+	Listen     string // --listen: address of the HTTP API; port 0 takes a free one
+	GRPCListen string // --grpc-listen: address of SpiceDB's own API in embedded mode, or Off
+	GRPCKey    string // --grpc-key: its key; made at start if empty
+
+	APIKeys     []string // --api-key: NAME:SCOPE+SCOPE:KEY
+	APIKeysFile string   // --api-keys-file: lines NAME SCOPE+SCOPE SHA256
+
+	Store StoreConfig
+
+	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
+	PublicURL string // --public-url: what metadata and the contract name; the address that it listens on if empty
+
+	TLSCert string // --tls-cert: PEM file
+	TLSKey  string // --tls-key: PEM file
+
+	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
+	DrainTimeout   time.Duration // --drain-timeout: how long requests under way may take after a stop was asked for
+
+	Logger *slog.Logger // discards if nil
+}
+
+// StoreConfig says where the relationships are: in a remote SpiceDB if Endpoint is set, else in an embedded one.
+type StoreConfig struct {
+	Endpoint string // --spicedb-endpoint: host:port
+	Token    string // --spicedb-token: its preshared key
+	CA       string // --spicedb-ca: PEM file of the authority that signed its certificate
+	Insecure bool   // --spicedb-insecure: no TLS
+
+	Datastore    string // --datastore: memory, postgres or cockroachdb
+	DatastoreURI string // --datastore-uri
+}
+
+// Remote reports whether the relationships are in a SpiceDB elsewhere.
+func (c StoreConfig) Remote() bool { return c.Endpoint != "" }
+
+// DefaultConfig is a server with an embedded SpiceDB in memory that only this machine can reach.
+func DefaultConfig() Config {
+	return Config{
+		Listen:         "127.0.0.1:8080",
+		GRPCListen:     "127.0.0.1:50051",
+		Store:          StoreConfig{Datastore: spicedb.Memory},
+		RequestTimeout: 30 * time.Second,
+		DrainTimeout:   20 * time.Second,
+	}
+}
+
+// Validate returns an error of one line that names the first wrong setting by its flag.
+func (c Config) Validate() error {
+	if err := address("--listen", c.Listen); err != nil {
+		return err
+	}
+	if c.GRPCListen != Off && !c.Store.Remote() {
+		if err := address("--grpc-listen", c.GRPCListen); err != nil {
+			return err
+		}
+	}
+	if c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("--public-url: %q is not an address such as https://authz.example.com", c.PublicURL)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key go together")
+	}
+	if c.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+	}
+	if c.RequestTimeout <= 0 {
+		return fmt.Errorf("--request-timeout: %s is not more than zero", c.RequestTimeout)
+	}
+	if c.DrainTimeout < 0 {
+		return fmt.Errorf("--drain-timeout: %s is less than zero", c.DrainTimeout)
+	}
+	return c.Store.Validate()
+}
+
+// Validate returns an error of one line that names the first wrong setting by its flag.
+func (c StoreConfig) Validate() error {
+	if c.Remote() {
+		if _, _, err := net.SplitHostPort(c.Endpoint); err != nil {
+			return fmt.Errorf("--spicedb-endpoint: %q is not host:port", c.Endpoint)
+		}
+		if c.Token == "" {
+			return errors.New("--spicedb-token: a remote SpiceDB needs its preshared key")
+		}
+		if c.Insecure && c.CA != "" {
+			return errors.New("--spicedb-insecure and --spicedb-ca exclude one another")
+		}
+		if c.CA != "" {
+			if _, err := os.Stat(c.CA); err != nil {
+				return fmt.Errorf("--spicedb-ca: %w", err)
+			}
+		}
+		return nil
+	}
+	switch c.Datastore {
+	case spicedb.Memory:
+		if c.DatastoreURI != "" {
+			return fmt.Errorf("--datastore-uri: the datastore %s takes none", c.Datastore)
+		}
+	case spicedb.Postgres, spicedb.CockroachDB:
+		if c.DatastoreURI == "" {
+			return fmt.Errorf("--datastore-uri: the datastore %s needs one, such as postgres://user:password@host:5432/database", c.Datastore)
+		}
+	default:
+		return fmt.Errorf("--datastore: %q is none of %s, %s, %s", c.Datastore, spicedb.Memory, spicedb.Postgres, spicedb.CockroachDB)
+	}
+	return nil
+}
+
+func address(flag, value string) error {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		return fmt.Errorf("%s: %q is not host:port", flag, value)
+	}
+	return nil
+}
+
+// secret returns the given key, or a new one if there is none.
+func secret(given string) (key string, made bool) {
+	if given != "" {
+		return given, false
+	}
+	return rand.Text(), true
+}

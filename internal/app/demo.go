@@ -1,0 +1,116 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// step is one operation of the demo: who does it, what it is in words, and the call.
+type step struct {
+	actor, says  string
+	method, path string
+	body         string
+}
+
+// company is a small company in every role set, as somebody would build it up: each step is one call of the API.
+var company = []step{
+	{"", "The backend puts two connectors into the catalogue", "PUT", "/v1/connectors/postgres", `{"offers":["views","postgres_database"]}`},
+	{"", "  and one that offers financial settings", "PUT", "/v1/connectors/ledger", `{"offers":["views","financial_settings"]}`},
+	{"", "pat administers the platform", "PUT", "/v1/platform/administrators/pat", ""},
+
+	{"", "Acme buys a subscription with several owners; ada is the first", "POST", "/v1/subscriptions", `{"id":"acme","role_set":"multi_owner","owner":"ada","features":["dashboards"]}`},
+	{"ada", "ada makes bob a member of it", "PUT", "/v1/subscriptions/acme/members/bob", `{"roles":["member"]}`},
+
+	{"bob", "bob creates a team account and owns it", "POST", "/v1/accounts", `{"id":"marketing","subscription":"acme","role_set":"team"}`},
+	{"bob", "bob invites uma, who becomes a user", "PUT", "/v1/accounts/marketing/members/uma", `{"roles":["user"]}`},
+	{"bob", "bob invites gus as a guest", "PUT", "/v1/accounts/marketing/members/gus", `{"roles":["guest"]}`},
+	{"uma", "uma connects the CRM; her connection is private", "POST", "/v1/connections", `{"id":"crm","account":"marketing","connector":"postgres"}`},
+	{"uma", "uma connects the warehouse, for everybody", "POST", "/v1/connections", `{"id":"warehouse","account":"marketing","connector":"postgres","visibility":"shared"}`},
+	{"uma", "uma builds an importer from one to the other", "POST", "/v1/importers", `{"id":"crm-to-warehouse","account":"marketing","source":"crm","destination":"warehouse"}`},
+	{"uma", "uma shares the CRM with bob by name", "PUT", "/v1/connections/crm/sharing", `{"visibility":"private","users":["bob"]}`},
+
+	{"ada", "ada creates an operations account and administers it", "POST", "/v1/accounts", `{"id":"factory","subscription":"acme","role_set":"operations"}`},
+	{"ada", "ada lets otto operate it and author flows", "PUT", "/v1/accounts/factory/members/otto", `{"roles":["operator","flow_author"]}`},
+	{"ada", "ada lets rita read", "PUT", "/v1/accounts/factory/members/rita", `{"roles":["read_only"]}`},
+	{"ada", "ada opens a workspace", "POST", "/v1/workspaces", `{"id":"etl","account":"factory","open":true}`},
+	{"otto", "otto authors a flow in it", "POST", "/v1/flows", `{"id":"nightly","workspace":"etl"}`},
+	{"otto", "otto gives it a schedule", "POST", "/v1/schedules", `{"id":"every-night","workspace":"etl"}`},
+
+	{"ada", "ada creates an analytics account and edits it", "POST", "/v1/accounts", `{"id":"insights","subscription":"acme","role_set":"analytics"}`},
+	{"ada", "ada lets rex read reports", "PUT", "/v1/accounts/insights/members/rex", `{"roles":["report_user"]}`},
+	{"ada", "ada puts a report into the report centre", "POST", "/v1/reports", `{"id":"board","account":"insights"}`},
+
+	{"", "Globex buys a subscription with a single owner, gina", "POST", "/v1/subscriptions", `{"id":"globex","role_set":"single_owner","owner":"gina"}`},
+	{"gina", "gina appoints a business administrator", "PUT", "/v1/subscriptions/globex/members/bea", `{"roles":["business_admin"]}`},
+	{"bea", "bea appoints an IT administrator", "PUT", "/v1/subscriptions/globex/members/ian", `{"roles":["it_admin"]}`},
+	{"gina", "gina creates a team account", "POST", "/v1/accounts", `{"id":"finance","subscription":"globex","role_set":"team"}`},
+	{"gina", "gina connects the ledger", "POST", "/v1/connections", `{"id":"books","account":"finance","connector":"ledger"}`},
+}
+
+// Demo writes the demo company through the operations of the server at base, step by step, and tells each on out. The
+// key needs the scopes operate and provision. What is there already is left as it is.
+func Demo(ctx context.Context, base, key string, out io.Writer) error {
+	for _, s := range company {
+		status, err := s.perform(ctx, base, key)
+		if err != nil {
+			return fmt.Errorf("%s (%s %s): %w", strings.TrimSpace(s.says), s.method, s.path, err)
+		}
+		if _, err := fmt.Fprintf(out, "%-66s %-4s %-40s %s\n", s.says, s.method, s.path, status); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s step) perform(ctx context.Context, base, key string) (status string, err error) {
+	request, err := http.NewRequestWithContext(ctx, s.method, strings.TrimSuffix(base, "/")+s.path, bytes.NewBufferString(s.body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	if s.body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if s.actor != "" {
+		request.Header.Set("Sluice-Actor", url.PathEscape(s.actor))
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	var problem struct{ Code, Detail string }
+	if response.StatusCode >= http.StatusBadRequest {
+		if err := json.NewDecoder(response.Body).Decode(&problem); err != nil {
+			return "", fmt.Errorf("%s is no Sluice server: it answered %s", base, response.Status)
+		}
+	}
+	switch {
+	case problem.Code == "conflict":
+		return "was there", nil
+	case problem.Code != "":
+		return "", fmt.Errorf("%s: %s", problem.Code, problem.Detail)
+	}
+	return http.StatusText(response.StatusCode), nil
+}
+
+// DemoCalls returns three curl lines to try on the demo company.
+func DemoCalls(base, key string) string {
+	const lines = `  # May uma run her importer? Yes.
+  curl -s {base}/v1/check -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"subject":"user:uma","permission":"run","resource":"importer:crm-to-warehouse"}'
+
+  # May gus? A guest runs what he built himself, so no: make him a user, and the line above, with gus, says yes.
+  curl -s {base}/v1/accounts/marketing/members/gus -X PUT -H 'Authorization: Bearer {key}' -H 'Sluice-Actor: bob' -H 'Content-Type: application/json' -d '{"roles":["user"]}'
+
+  # What may gus do to the importer?
+  curl -s {base}/v1/permissions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"subject":"user:gus","resource":"importer:crm-to-warehouse"}'
+`
+	return strings.NewReplacer("{base}", base, "{key}", key).Replace(lines)
+}

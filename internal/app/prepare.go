@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// preparation is what has to be done once before a server is ready: the schema is applied, relationships that came with
+// it are loaded into an empty store, and interrupted deletions are finished.
+type preparation struct {
+	engine     authz.Engine
+	schema     schema.File
+	product    bool
+	load       func(context.Context, schema.File) error
+	operations *operation.Service
+	log        *slog.Logger
+
+	done atomic.Bool
+}
+
+func (p *preparation) run(ctx context.Context) error {
+	stored, err := p.engine.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	changes, err := ApplySchema(ctx, p.engine, p.schema.Text, false)
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		p.log.InfoContext(ctx, "applied the schema", "changes", len(changes))
+	}
+	if stored == "" && len(p.schema.Relationships) > 0 {
+		if err := p.load(ctx, p.schema); err != nil {
+			return err
+		}
+	}
+	if p.product {
+		if err := p.operations.Resume(ctx); err != nil {
+			return err
+		}
+	}
+	p.done.Store(true)
+	return nil
+}
+
+// ready returns nil when SpiceDB answers and what the start had to do is done.
+func (p *preparation) ready(ctx context.Context) error {
+	if !p.done.Load() {
+		return authz.Errorf(authz.CodeUnavailable, "the start is not complete: SpiceDB has not answered yet")
+	}
+	return p.engine.Ready(ctx)
+}
+
+// prepare prepares the store. If a remote SpiceDB is not there yet, the server starts all the same, is not ready, and
+// tries again in the background.
+func (s *Server) prepare(ctx context.Context, p *preparation) error {
+	err := p.run(ctx)
+	if err == nil || !s.config.Store.Remote() || !away(err) {
+		return err
+	}
+	s.log.WarnContext(ctx, "SpiceDB does not answer yet; trying again until it does", "error", err.Error())
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	s.onClose(func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+	go func() {
+		defer close(ended)
+		for away(err) {
+			select {
+			case <-time.After(retryAfter):
+			case <-background.Done():
+				return
+			}
+			err = p.run(background)
+		}
+		if err != nil {
+			s.failed <- err
+		}
+	}()
+	return nil
+}
+
+// away reports whether an error means that the store could not be reached in time.
+func away(err error) bool {
+	return errors.Is(err, authz.CodeUnavailable) || errors.Is(err, authz.CodeDeadline)
+}

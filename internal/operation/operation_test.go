@@ -1,0 +1,188 @@
+package operation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// newEngine starts an embedded SpiceDB with the product's schema.
+func newEngine(t *testing.T) authz.Engine {
+	t.Helper()
+	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	text, err := schema.Flatten()
+	require.NoError(t, err)
+	require.NoError(t, engine.ApplySchema(t.Context(), text))
+	return authz.Fresh(engine)
+}
+
+func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }
+
+// company writes a subscription with one account in every role set and something of every type in them.
+func company(t *testing.T, s *operation.Service) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(_ any, _ authz.Token, err error) {
+		t.Helper()
+		require.NoError(t, err)
+	}
+	must(s.PutConnector(ctx, by(""), "postgres", []string{"views"}))
+	must(s.CreateSubscription(ctx, by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "ada", Features: []string{"dashboards"}}))
+	for _, set := range []string{"team", "operations", "analytics"} {
+		must(s.CreateAccount(ctx, by("ada"), operation.NewAccount{ID: authz.ID(set), Subscription: "acme", RoleSet: set}))
+	}
+	must(s.PutAccountMember(ctx, by("ada"), "team", "uma", []string{"user"}))
+	must(s.PutAccountMember(ctx, by("ada"), "operations", "otto", []string{"operator", "flow_author", "connector_author", "integration_author"}))
+	must(s.PutAccountMember(ctx, by("ada"), "analytics", "rex", []string{"report_user"}))
+	must(s.CreateConnection(ctx, by("uma"), operation.NewConnection{ID: "crm", Account: "team", Connector: "postgres"}))
+	must(s.ShareConnection(ctx, by("uma"), "crm", operation.Sharing{Visibility: "private", Users: []authz.ID{"ada"}}))
+	must(s.CreateConnection(ctx, by("uma"), operation.NewConnection{ID: "warehouse", Account: "team", Connector: "postgres", Visibility: "shared"}))
+	must(s.CreateImporter(ctx, by("uma"), operation.NewImporter{ID: "i1", Account: "team", Source: "crm", Destination: "warehouse"}))
+	must(s.CreateWorkspace(ctx, by("ada"), operation.NewWorkspace{ID: "etl", Account: "operations", Access: operation.Access{Open: true}}))
+	must(s.CreateWorkspace(ctx, by("ada"), operation.NewWorkspace{ID: "closed", Account: "operations", Access: operation.Access{Users: []authz.ID{"otto"}}}))
+	for _, part := range []operation.Part{
+		{Type: "flow", ID: "f", Parent: authz.Object{Type: "workspace", ID: "etl"}},
+		{Type: "schedule", ID: "s", Parent: authz.Object{Type: "workspace", ID: "closed"}},
+		{Type: "service", ID: "v", Parent: authz.Object{Type: "workspace", ID: "closed"}},
+		{Type: "connector", ID: "own", Parent: authz.Object{Type: "account", ID: "operations"}},
+		{Type: "integration", ID: "n", Parent: authz.Object{Type: "account", ID: "operations"}},
+	} {
+		must(s.CreatePart(ctx, by("otto"), part))
+	}
+	for _, part := range []operation.Part{
+		{Type: "report", ID: "r", Parent: authz.Object{Type: "account", ID: "analytics"}},
+		{Type: "export", ID: "e", Parent: authz.Object{Type: "account", ID: "analytics"}},
+	} {
+		must(s.CreatePart(ctx, by("ada"), part))
+	}
+}
+
+// left returns every stored relationship of the types that a subscription holds.
+func left(t *testing.T, engine authz.Engine) []string {
+	t.Helper()
+	var found []string
+	for _, typ := range []authz.Type{
+		"subscription", "account", "importer", "connection", "connection_group", "workspace", "flow", "schedule", "service",
+		"integration", "export", "report", "deletion",
+	} {
+		for item, err := range engine.Read(t.Context(), authz.Filter{Type: typ}, authz.Fully(), authz.Page{}) {
+			require.NoError(t, err)
+			found = append(found, item.Relationship.String())
+		}
+	}
+	for item, err := range engine.Read(t.Context(), authz.Filter{Type: "connector", Relation: "account"}, authz.Fully(), authz.Page{}) {
+		require.NoError(t, err)
+		found = append(found, item.Relationship.String())
+	}
+	return found
+}
+
+var errCrash = errors.New("crashed")
+
+// crashing is an engine that stops writing after a number of writes, like a process that is killed there.
+type crashing struct {
+	authz.Engine
+	writes int
+}
+
+func (c *crashing) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+	if c.writes--; c.writes < 0 {
+		return "", errCrash
+	}
+	return c.Engine.Write(ctx, write)
+}
+
+func (c *crashing) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any) (authz.Token, error) {
+	if c.writes--; c.writes < 0 {
+		return "", errCrash
+	}
+	return c.Engine.DeleteAll(ctx, filter, preconditions, metadata)
+}
+
+func TestDeletionLeavesNothing(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	_, err := s.Delete(t.Context(), by("ada"), authz.Object{Type: "subscription", ID: "acme"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"deletion:subscription/acme#done@user:ada"}, left(t, engine))
+	company(t, s)
+}
+
+// TestInterruptedDeletion kills the deletion of a subscription after every number of writes, and finishes it by the next
+// start or by the same call again.
+func TestInterruptedDeletion(t *testing.T) {
+	for _, members := range []int{0, 1200} {
+		for _, again := range []string{"start", "call"} {
+			t.Run(fmt.Sprintf("%s/%d", again, members), func(t *testing.T) {
+				interruptedDeletion(t, members, again)
+			})
+		}
+	}
+}
+
+func interruptedDeletion(t *testing.T, members int, again string) {
+	subscription := authz.Object{Type: "subscription", ID: "acme"}
+	engine := newEngine(t)
+	s := operation.New(engine)
+	for writes := 0; ; writes++ {
+		require.Less(t, writes, 50)
+		company(t, s)
+		fill(t, engine, members)
+
+		_, err := operation.New(&crashing{engine, writes}).Delete(t.Context(), by("ada"), subscription)
+		finished := err == nil
+		if !finished {
+			require.ErrorIs(t, err, errCrash)
+		}
+		if writes > 0 && !finished {
+			require.NoError(t, unable(t, s), "the id is taken until the deletion is finished")
+		}
+		if again == "start" && writes > 0 {
+			require.NoError(t, operation.New(engine).Resume(t.Context()))
+		} else {
+			_, err := s.Delete(t.Context(), by("ada"), subscription)
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{"deletion:subscription/acme#done@user:ada"}, left(t, engine), "after %d writes", writes)
+		if finished {
+			return
+		}
+	}
+}
+
+// fill gives the team account many guests, more than one write can remove.
+func fill(t *testing.T, engine authz.Engine, members int) {
+	t.Helper()
+	var updates []authz.Update
+	for i := range members {
+		updates = append(updates, authz.Update{Action: authz.Touch, Relationship: authz.Relationship{
+			Resource: authz.Object{Type: "account", ID: "team"}, Relation: "guest",
+			Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprintf("guest%d", i))}},
+		}})
+		if len(updates) == authz.MaxUpdates || i == members-1 {
+			_, err := engine.Write(t.Context(), authz.Write{Updates: updates})
+			require.NoError(t, err)
+			updates = nil
+		}
+	}
+}
+
+// unable returns an error if the subscription's id could be taken.
+func unable(t *testing.T, s *operation.Service) error {
+	_, _, err := s.CreateSubscription(t.Context(), by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "eve"})
+	if !errors.Is(err, authz.CodeConflict) {
+		return fmt.Errorf("the subscription could be created: %w", err)
+	}
+	return nil
+}
