@@ -1,0 +1,118 @@
+# `make help` lists what there is. Nothing but Go is needed for `run`, `test`, `build` and `lint`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE        ?= sluice:dev
+TEST         ?= ./...
+TEST_FLAGS   ?=
+TEST_TIMEOUT ?= 20m
+FUZZTIME     ?= 10s
+BENCH        ?= .
+BENCHTIME    ?= 1s
+
+# Tools that are no dependencies of the server: pinned here, compiled into bin/ on first use.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOTESTSUM_VERSION     := v1.13.0
+GOVULNCHECK_VERSION   := v1.1.4
+
+GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+GOTESTSUM     := bin/gotestsum-$(GOTESTSUM_VERSION)/gotestsum
+GOVULNCHECK   := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+
+##@ Work
+
+.PHONY: run
+run: ## Start a server with an embedded SpiceDB and the demo company in it
+	go run ./cmd/sluice serve --demo
+
+.PHONY: test
+test: $(GOTESTSUM) ## Run all tests with -race (TEST=./tests/... for some; SLUICE_REQUIRE_CONTAINERS=1 to insist on containers)
+	GOTESTSUM=$(GOTESTSUM) scripts/test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH=regexp, BENCHTIME=1s)
+	@dirs="$$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -r dirname | sort -u)"
+	[[ -n $$dirs ]] || { echo "there are no benchmarks"; exit 0; }
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m $$dirs
+
+##@ Check
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Lint, and see that go.mod is tidy and generated files are current
+	go mod tidy -diff
+	scripts/generated
+	$(GOLANGCI_LINT) run
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: generate
+generate: ## Write everything anew that is generated
+	go generate ./...
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities in what the server calls (asks Go's database)
+	$(GOVULNCHECK) ./...
+
+.PHONY: compose-check
+compose-check: ## See that Docker Compose accepts docker-compose.yml
+	@scripts/compose --env-file .env.example config --quiet
+	echo "docker-compose.yml is accepted"
+
+##@ Build
+
+.PHONY: build
+build: ## Compile the static binary bin/sluice
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sluice ./cmd/sluice
+
+# Laid out as in the image: root/ belongs to root there, writable/ to the user that the server runs as.
+.PHONY: layout
+layout: export GOOS := linux
+layout: build
+	@rm -rf bin/image
+	mkdir -p bin/image/root/etc/ssl/certs bin/image/writable/data
+	mkdir -m 1777 bin/image/writable/tmp
+	cp bin/sluice bin/image/root/sluice
+	for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+	  [[ ! -r $$bundle ]] || { cp "$$bundle" bin/image/root/etc/ssl/certs/ca-certificates.crt; break; }
+	done
+	[[ -e bin/image/root/etc/ssl/certs/ca-certificates.crt ]] || echo "note: no CA certificates found; the image is without" >&2
+
+.PHONY: image
+image: layout ## Build the container image (IMAGE=sluice:dev) around a binary compiled here; needs no base image
+	@{ printf 'FROM scratch AS build\nCOPY . /src/bin/image/\n'; sed -n '/^FROM scratch AS image/,$$p' Dockerfile; } |
+	  docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) -f - bin/image
+
+.PHONY: spicedb-image
+spicedb-image: ## Build authzed/spicedb in the version of go.mod from its source, where it cannot be pulled
+	scripts/spicedb-image
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
+
+##@ Help
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+$(GOLANGCI_LINT):
+	GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(GOTESTSUM):
+	GOBIN=$(abspath $(@D)) go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
+
+$(GOVULNCHECK):
+	GOBIN=$(abspath $(@D)) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
