@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/internal/apikey"
 )
 
 func newKey() *cobra.Command {
@@ -31,13 +31,21 @@ the key alone. A running server takes the file over at SIGHUP.`,
   sluice key new --name backend --scopes check+operate | tee >(sed -n 2p >> keys.txt) | head -1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			key := httpapi.NewKey()
-			line, err := key.Line(name, scopes, rate)
+			allowed, err := apikey.ParseScopes(scopes)
 			if err != nil {
-				return err
+				return fmt.Errorf("--scopes: %w", err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", key.Secret, line)
-			return nil
+			secret, key, err := apikey.Generate(name, allowed)
+			if err != nil {
+				return fmt.Errorf("--name: %w", err)
+			}
+			if rate != "" {
+				if key.Rate, err = apikey.ParseRate(rate); err != nil {
+					return fmt.Errorf("--rate: %w", err)
+				}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", secret, key.Line())
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what the key is called in logs and in the history")

@@ -10,8 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
 
+	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
@@ -30,7 +31,7 @@ type Server struct {
 
 	config Config
 	log    *slog.Logger
-	keys   *httpapi.Keys
+	keys   *apikey.Keys
 	http   *http.Server
 	load   func(context.Context, schema.File) error
 	failed chan error
@@ -55,10 +56,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err := s.loadKeys(); err != nil {
+	if err := s.openKeys(); err != nil {
 		return nil, err
 	}
-	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
+	metrics := httpapi.NewMetrics()
 	engine, err := s.openEngine(ctx, metrics)
 	if err != nil {
 		return nil, err
@@ -78,40 +79,21 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := s.prepare(ctx, prepared); err != nil {
 		return nil, err
 	}
-	return s, s.serve(ctx, httpapi.Config{
-		Engine: engine, Operations: operations, Product: prepared.product, Definitions: definitions, Ready: prepared.ready,
-		Keys: s.keys, Metrics: metrics, Logger: s.log, Timeout: config.RequestTimeout, PublicURL: config.PublicURL,
-	})
-}
-
-func (s *Server) loadKeys() error {
-	keys, err := httpapi.LoadKeys(s.config.APIKeys, s.config.APIKeysFile)
-	if err != nil {
-		return err
+	api := httpapi.Config{
+		Engine:      engine,
+		Definitions: func(context.Context) ([]authz.Definition, error) { return definitions, nil },
+		Ready:       prepared.ready,
+		Keys:        s.keys,
+		PublicURL:   config.PublicURL,
+		Timeout:     config.RequestTimeout,
+		Logger:      s.log,
+		Metrics:     metrics,
+		Tracing:     otel.GetTracerProvider(),
 	}
-	if len(s.config.APIKeys) == 0 && s.config.APIKeysFile == "" {
-		made := httpapi.NewKey()
-		s.APIKey = made.Secret
-		keys, err = httpapi.LoadKeys([]string{"start:" + httpapi.AllScopes + ":" + made.Secret}, "")
-		if err != nil {
-			return err
-		}
+	if prepared.product {
+		api.Operations = operations
 	}
-	s.keys = keys
-	return nil
-}
-
-// Reload reads the keys file again. If it is wrong, the keys stay as they are, and the error says why.
-func (s *Server) Reload() error {
-	if s.config.APIKeysFile == "" {
-		return errors.New("there is no keys file to read again: --api-keys-file was not given")
-	}
-	keys, err := httpapi.LoadKeys(s.config.APIKeys, s.config.APIKeysFile)
-	if err != nil {
-		return err
-	}
-	s.keys.Replace(keys)
-	return nil
+	return s, s.serve(ctx, api)
 }
 
 func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (authz.Engine, error) {

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sluice-authz/sluice/internal/apikey"
+)
+
+// openKeys reads the keys that were configured. If there are none, it makes one with every scope.
+func (s *Server) openKeys() error {
+	keys, err := s.config.readKeys()
+	if err != nil {
+		return err
+	}
+	if len(s.config.APIKeys) == 0 && s.config.APIKeysFile == "" {
+		made, key, err := apikey.Generate("start", apikey.AllScopes)
+		if err != nil {
+			return err
+		}
+		s.APIKey, keys = made, append(keys, key)
+	}
+	s.keys, err = apikey.New(keys...)
+	return err
+}
+
+// Reload reads the keys file again. If it is wrong, the keys stay as they are, and the error says why.
+func (s *Server) Reload() error {
+	if s.config.APIKeysFile == "" {
+		return errors.New("there is no keys file to read again: --api-keys-file was not given")
+	}
+	keys, err := s.config.readKeys()
+	if err != nil {
+		return err
+	}
+	return s.keys.Replace(keys)
+}
+
+func (c Config) readKeys() ([]apikey.Key, error) {
+	var keys []apikey.Key
+	for _, text := range c.APIKeys {
+		key, err := apikey.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("--api-key: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	if c.APIKeysFile == "" {
+		return keys, nil
+	}
+	file, err := os.Open(c.APIKeysFile)
+	if err != nil {
+		return nil, fmt.Errorf("--api-keys-file: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	inFile, err := apikey.ParseFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--api-keys-file: %s: %w", c.APIKeysFile, err)
+	}
+	return append(keys, inFile...), nil
+}
