@@ -1,0 +1,183 @@
+// Package apitest holds what a server answers in a test against the contract.
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/sluice-authz/sluice/api"
+)
+
+// Transport returns a transport that sends requests through next and fails the test when an answer is not what the
+// contract promises: its status, headers and body, in which every field must be documented. A request that the server
+// accepted must be one that the contract allows. Where the contract has no such path or method, the answer must be a
+// problem document.
+func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	contract, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &transport{t: t, next: next, contract: contract}
+}
+
+type transport struct {
+	t        testing.TB
+	next     http.RoundTripper
+	contract *openapi3.T
+}
+
+// load reads the contract, closed: an object has no fields but those that the contract names. (The contract itself leaves
+// answers open, so that a later server may add to them.)
+var load = sync.OnceValues(func() (*openapi3.T, error) {
+	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
+	if err != nil {
+		return nil, err
+	}
+	for _, schema := range contract.Components.Schemas {
+		if s := schema.Value; s.Type.Is(openapi3.TypeObject) && len(s.Properties) > 0 {
+			s.AdditionalProperties = openapi3.AdditionalProperties{Has: new(false)}
+		}
+	}
+	return contract, nil
+})
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	sent, req, err := copyRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if isStream(res) {
+		return res, nil
+	}
+	body, err := io.ReadAll(res.Body)
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return nil, err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	if err := check(req.Context(), t.contract, req, sent, res, body); err != nil {
+		t.t.Errorf("%s %s answered %d, against the contract: %v\n%s", req.Method, req.URL.EscapedPath(), res.StatusCode, err, body)
+	}
+	return res, nil
+}
+
+// isStream reports whether the answer has no end that a test could wait for.
+func isStream(res *http.Response) bool {
+	contentType := res.Header.Get("Content-Type")
+	return strings.HasPrefix(contentType, "text/event-stream") || strings.HasPrefix(contentType, "application/x-ndjson")
+}
+
+// copyRequest returns the body of a request, and a request with that body to send.
+func copyRequest(req *http.Request) ([]byte, *http.Request, error) {
+	if req.Body == nil {
+		return nil, req, nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err = errors.Join(err, req.Body.Close()); err != nil {
+		return nil, nil, err
+	}
+	req = req.Clone(req.Context())
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return body, req, nil
+}
+
+// check returns an error unless an exchange is as a contract has it.
+func check(ctx context.Context, contract *openapi3.T, req *http.Request, sent []byte, res *http.Response, body []byte) error {
+	if res.Header.Get("X-Request-ID") == "" {
+		return errors.New("the answer has no X-Request-ID")
+	}
+	input := &openapi3filter.ResponseValidationInput{
+		Status: res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{
+			IncludeResponseStatus: true, MultiError: true,
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+		},
+	}
+	route, params := find(contract, req)
+	if route == nil {
+		return checkProblem(contract, res, body)
+	}
+	copied := req.Clone(ctx)
+	copied.Body = io.NopCloser(bytes.NewReader(sent))
+	input.RequestValidationInput = &openapi3filter.RequestValidationInput{
+		Request: copied, PathParams: params, Route: route, Options: input.Options,
+	}
+	if res.StatusCode < http.StatusBadRequest {
+		if err := openapi3filter.ValidateRequest(ctx, input.RequestValidationInput); err != nil {
+			return fmt.Errorf("the server accepted what it should refuse: %w", err)
+		}
+	}
+	return openapi3filter.ValidateResponse(ctx, input)
+}
+
+// find returns the call of the contract that a request makes, with the values in its path.
+func find(contract *openapi3.T, req *http.Request) (*routers.Route, map[string]string) {
+	segments := strings.Split(req.URL.EscapedPath(), "/")
+	var best *routers.Route
+	var params map[string]string
+	for path, item := range contract.Paths.Map() {
+		operation := item.GetOperation(req.Method)
+		found, ok := match(strings.Split(path, "/"), segments)
+		// Of two paths that match, the one with fewer parameters is meant.
+		if operation == nil || !ok || best != nil && len(params) <= len(found) {
+			continue
+		}
+		best = &routers.Route{Spec: contract, Path: path, PathItem: item, Method: req.Method, Operation: operation}
+		params = found
+	}
+	return best, params
+}
+
+func match(template, segments []string) (map[string]string, bool) {
+	if len(template) != len(segments) {
+		return nil, false
+	}
+	params := make(map[string]string)
+	for i, part := range template {
+		if name, isParam := strings.CutPrefix(part, "{"); isParam {
+			value, err := url.PathUnescape(segments[i])
+			if err != nil || value == "" {
+				return nil, false
+			}
+			params[strings.TrimSuffix(name, "}")] = value
+		} else if part != segments[i] {
+			return nil, false
+		}
+	}
+	return params, true
+}
+
+func checkProblem(contract *openapi3.T, res *http.Response, body []byte) error {
+	if res.StatusCode < http.StatusBadRequest {
+		return errors.New("the contract has no such call")
+	}
+	problem := openapi3.NewResponse().WithDescription("A problem.").WithContent(openapi3.Content{
+		"application/problem+json": openapi3.NewMediaType().WithSchemaRef(contract.Components.Schemas["Problem"]),
+	})
+	operation := openapi3.NewOperation()
+	operation.Responses = openapi3.NewResponses(openapi3.WithStatus(res.StatusCode, &openapi3.ResponseRef{Value: problem}))
+	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: res.Request, Route: &routers.Route{Spec: contract, Operation: operation},
+		},
+		Status: res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	})
+}

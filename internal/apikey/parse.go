@@ -1,0 +1,111 @@
+package apikey
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Parse reads a key as it stands in a flag, NAME:SCOPE+SCOPE:KEY. The error does not repeat the text.
+func Parse(text string) (Key, error) {
+	parts := strings.SplitN(text, ":", 3)
+	if len(parts) != 3 {
+		return Key{}, errors.New("a key is written NAME:SCOPE+SCOPE:KEY, for example app:check+operate:KEY")
+	}
+	name, secret := parts[0], parts[2]
+	if err := checkName(name); err != nil {
+		return Key{}, err
+	}
+	scopes, err := ParseScopes(parts[1])
+	if err != nil {
+		return Key{}, fmt.Errorf("the key %s: %w", name, err)
+	}
+	if !sendable(secret) {
+		return Key{}, fmt.Errorf("the key %s: the KEY of NAME:SCOPE+SCOPE:KEY must be visible ASCII without spaces, and not empty", name)
+	}
+	return Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
+}
+
+// ParseList reads keys as they stand in an environment variable: like Parse, separated by commas. An empty text holds
+// no keys.
+func ParseList(text string) ([]Key, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var keys []Key
+	for item := range strings.SplitSeq(text, ",") {
+		key, err := Parse(strings.TrimSpace(item))
+		if err != nil {
+			return nil, fmt.Errorf("key %d of the list: %w", len(keys)+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// maxLine is how long a line of a keys file may be, in bytes.
+const maxLine = 4096
+
+// ParseFile reads a keys file: a key on each line as NAME SCOPE+SCOPE SHA256 and, if it has one, its rate, such as 50/s.
+// Empty lines and what follows a '#' do not count. The error names the line.
+func ParseFile(r io.Reader) ([]Key, error) {
+	var keys []Key
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	number := 0
+	for lines.Scan() {
+		number++
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		key, err := parseLine(fields)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		keys = append(keys, key)
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d: a line has at most %d bytes", number+1, maxLine)
+	}
+	return keys, lines.Err()
+}
+
+func parseLine(fields []string) (Key, error) {
+	if len(fields) != 3 && len(fields) != 4 {
+		return Key{}, errors.New("a line is NAME SCOPE+SCOPE SHA256, and after it a rate such as 50/s if the key has one")
+	}
+	if err := checkName(fields[0]); err != nil {
+		return Key{}, err
+	}
+	key := Key{Name: fields[0]}
+	var err error
+	if key.Scopes, err = ParseScopes(fields[1]); err != nil {
+		return Key{}, err
+	}
+	hash, err := hex.DecodeString(fields[2])
+	if err != nil || len(hash) != len(key.Hash) {
+		return Key{}, fmt.Errorf("the third field is the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself", 2*len(key.Hash))
+	}
+	copy(key.Hash[:], hash)
+	if len(fields) == 4 {
+		if key.Rate, err = ParseRate(fields[3]); err != nil {
+			return Key{}, err
+		}
+	}
+	return key, nil
+}
+
+// sendable reports whether a secret can stand in an Authorization header.
+func sendable(secret string) bool {
+	for i := range len(secret) {
+		if secret[i] <= ' ' || secret[i] > '~' {
+			return false
+		}
+	}
+	return secret != ""
+}

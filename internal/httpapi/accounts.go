@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+type accountOperations interface {
+	CreateAccount(ctx context.Context, by operation.Caller, in operation.NewAccount) (operation.Account, authz.Token, error)
+	GetAccount(ctx context.Context, by operation.Caller, id authz.ID) (operation.Account, authz.Token, error)
+	UserAccounts(ctx context.Context, by operation.Caller, user authz.ID, inspect bool, page operation.Page) (operation.Accounts, authz.Token, error)
+}
+
+// CreateAccount implements ServerInterface.
+func (s *server) CreateAccount(c *gin.Context, _ CreateAccountParams) {
+	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
+		body, err := decode[NewAccount](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		asked := operation.NewAccount{
+			ID: in.id("id", body.ID), Subscription: in.id("subscription", body.Subscription), RoleSet: body.RoleSet,
+		}
+		if in.err != nil {
+			return nil, in.err
+		}
+		account, token, err := s.Operations.CreateAccount(ctx, callOf(c).caller(), asked)
+		return showAccount(account, token), err
+	})
+}
+
+// GetAccount implements ServerInterface.
+func (s *server) GetAccount(c *gin.Context, id ID, _ GetAccountParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		account, token, err := s.Operations.GetAccount(ctx, callOf(c).caller(), authz.ID(id))
+		return showAccount(account, token), err
+	})
+}
+
+// DeleteAccount implements ServerInterface.
+func (s *server) DeleteAccount(c *gin.Context, id ID, _ DeleteAccountParams) {
+	s.delete(c, "account", id)
+}
+
+// ListUserAccounts implements ServerInterface.
+func (s *server) ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		k := callOf(c)
+		accounts, token, err := s.Operations.UserAccounts(ctx, k.caller(), authz.ID(user), k.inspects, page(params.Limit, params.Cursor))
+		return showAccounts(accounts, token), err
+	})
+}
+
+func showAccount(a operation.Account, token authz.Token) Account {
+	return Account{ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Token: string(token)}
+}
+
+func showAccounts(accounts operation.Accounts, token authz.Token) AccountPage {
+	listed := make([]ListedAccount, len(accounts.Accounts))
+	for i, a := range accounts.Accounts {
+		listed[i] = ListedAccount{
+			ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: texts(a.Roles),
+		}
+	}
+	return AccountPage{Accounts: listed, NextCursor: accounts.NextCursor, Token: string(token)}
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxBulk is how many checks one request may hold.
+const maxBulk = 1000
+
+// bulkCheckRequest is a BulkCheckRequest whose checks are still to be read, each on its own.
+type bulkCheckRequest struct {
+	Checks      []json.RawMessage `json:"checks"`
+	Consistency *Consistency      `json:"consistency,omitempty"`
+}
+
+// CheckBulk implements ServerInterface.
+func (s *server) CheckBulk(c *gin.Context) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[bulkCheckRequest](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		at := in.consistency("consistency", body.Consistency)
+		switch {
+		case in.err != nil:
+			return nil, in.err
+		case len(body.Checks) == 0:
+			return nil, authz.Errorf(authz.CodeInvalid, `the field "checks" is empty`)
+		case len(body.Checks) > maxBulk:
+			return nil, authz.Errorf(authz.CodeTooLarge, `the field "checks" has %d checks; one request holds at most %d`, len(body.Checks), maxBulk)
+		}
+		results, token, err := s.decideAll(ctx, body.Checks, at)
+		if err != nil {
+			return nil, err
+		}
+		answers := make([]BulkResult, len(results))
+		for i, result := range results {
+			s.Metrics.decision(result.Decision, result.Err)
+			answers[i] = bulkResult(result)
+		}
+		return BulkDecision{Results: answers, Token: unlessEmpty(token)}, nil
+	})
+}
+
+// decideAll decides the checks that are well-formed, in one call of the engine, and puts the errors of the others in
+// their places.
+func (s *server) decideAll(ctx context.Context, raw []json.RawMessage, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	results := make([]authz.CheckResult, len(raw))
+	var checks []authz.Check
+	var places []int
+	for i := range raw {
+		check, err := readBulkCheck(raw[i])
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		checks, places = append(checks, check), append(places, i)
+	}
+	if len(checks) == 0 {
+		return results, "", nil
+	}
+	decided, token, err := s.Engine.CheckBulk(ctx, checks, at)
+	if err != nil {
+		return nil, "", err
+	}
+	for i, result := range decided {
+		results[places[i]] = result
+	}
+	return results, token, nil
+}
+
+func readBulkCheck(raw json.RawMessage) (authz.Check, error) {
+	var body BulkCheck
+	if err := decodeStrict(raw, &body); err != nil {
+		return authz.Check{}, err
+	}
+	var in reader
+	check := authz.Check{
+		Subject:    in.subject("subject", body.Subject),
+		Permission: in.permission("permission", body.Permission),
+		Resource:   in.object("resource", body.Resource),
+		Context:    optional(body.Context),
+	}
+	return check, in.err
+}
+
+func bulkResult(result authz.CheckResult) BulkResult {
+	if result.Err != nil {
+		return BulkResult{Error: &BulkError{Code: Code(codeOf(result.Err)), Detail: detailOf(result.Err)}}
+	}
+	return BulkResult{Allowed: new(result.Decision.Allowed()), MissingContext: missingContext(result.Decision)}
+}

@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+const requestIDHeader = "X-Request-ID"
+
+// call is what is known about a request besides the request itself.
+type call struct {
+	id    string
+	start time.Time
+	route *route // nil if the path or method is none of the contract's
+	key   string // the name of the key
+	actor authz.ID
+
+	// inspects is set if the key may read everything, and so does without an actor.
+	inspects bool
+
+	// err is the error that was answered.
+	err error
+}
+
+const callKey = "sluice"
+
+func callOf(c *gin.Context) *call { return c.MustGet(callKey).(*call) }
+
+func (k *call) caller() operation.Caller {
+	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id}
+}
+
+// template is the path in logs and metrics, which hold no ids.
+func (k *call) template() string {
+	if k.route == nil {
+		return "unmatched"
+	}
+	return k.route.path
+}
+
+func (k *call) outcome() string {
+	if k.err == nil {
+		return "ok"
+	}
+	return string(codeOf(k.err))
+}
+
+// begin is the outermost middleware: it gives the request its id, and logs and counts it when it is answered.
+func (s *server) begin(c *gin.Context) {
+	k := &call{id: requestID(c.Request), start: time.Now(), route: s.routes[c.Request.Method+" "+c.FullPath()]}
+	c.Set(callKey, k)
+	header := c.Writer.Header()
+	header.Set(requestIDHeader, k.id)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+
+	c.Next()
+
+	duration := time.Since(k.start)
+	method, status := knownMethod(c.Request.Method), c.Writer.Status()
+	s.Metrics.request(k.template(), method, status, duration)
+	if k.route != nil && k.route.product() {
+		s.Metrics.operation(k.route.operation, k.outcome())
+	}
+	s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), k.level(status), "request",
+		slog.String("method", method),
+		slog.String("route", k.template()),
+		slog.Int("status", status),
+		slog.String("outcome", k.outcome()),
+		slog.Duration("duration", duration),
+		slog.Int("bytes", max(0, c.Writer.Size())),
+		slog.String("key", k.key),
+		slog.String("request_id", k.id),
+	)
+}
+
+// level keeps the questions that machines ask all the time, and that went well, out of the log.
+func (k *call) level(status int) slog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return slog.LevelError
+	case k.route != nil && k.route.open && status == http.StatusOK:
+		return slog.LevelDebug
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// requestID returns the id that the request came with, if it can stand in logs and headers, or a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestIDHeader)
+	unfit := func(c rune) bool { return c <= ' ' || c > '~' }
+	if id != "" && len(id) <= 128 && strings.IndexFunc(id, unfit) < 0 {
+		return id
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
+}

@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Check implements ServerInterface.
+func (s *server) Check(c *gin.Context) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[CheckRequest](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		check := authz.Check{
+			Subject:    in.subject("subject", body.Subject),
+			Permission: in.permission("permission", body.Permission),
+			Resource:   in.object("resource", body.Resource),
+			Context:    optional(body.Context),
+		}
+		at := in.consistency("consistency", body.Consistency)
+		if in.err != nil {
+			return nil, in.err
+		}
+		decision, token, err := s.Engine.Check(ctx, check, at)
+		s.Metrics.decision(decision, err)
+		return Decision{Allowed: decision.Allowed(), MissingContext: missingContext(decision), Token: string(token)}, err
+	})
+}
+
+// missingContext is nil unless the decision is conditional.
+func missingContext(d authz.Decision) *MissingContext {
+	if d.State != authz.Conditional {
+		return nil
+	}
+	return &d.MissingContext
+}
+
+// DecidePermissions implements ServerInterface.
+func (s *server) DecidePermissions(c *gin.Context) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[PermissionsRequest](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		check := authz.Check{
+			Subject:  in.subject("subject", body.Subject),
+			Resource: in.object("resource", body.Resource),
+			Context:  optional(body.Context),
+		}
+		at := in.consistency("consistency", body.Consistency)
+		if in.err != nil {
+			return nil, in.err
+		}
+		permissions, err := s.permissionsOf(ctx, check.Resource.Type)
+		if err != nil {
+			return nil, err
+		}
+		checks := make([]authz.Check, len(permissions))
+		for i, permission := range permissions {
+			checks[i] = check
+			checks[i].Permission = permission
+		}
+		results, token, err := s.Engine.CheckBulk(ctx, checks, at)
+		if err != nil {
+			return nil, err
+		}
+		decided := make(map[string]bool, len(results))
+		for i, result := range results {
+			s.Metrics.decision(result.Decision, result.Err)
+			if result.Err != nil {
+				return nil, result.Err
+			}
+			decided[string(permissions[i])] = result.Decision.Allowed()
+		}
+		return PermissionsDecision{Permissions: decided, Token: string(token)}, nil
+	})
+}
+
+// permissionsOf returns the permissions that applications ask for on a type. The error has code CodeInvalid if the
+// schema has no such type, or the type no such permissions.
+func (s *server) permissionsOf(ctx context.Context, typ authz.Type) ([]authz.Permission, error) {
+	definitions, err := s.Definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(definitions))
+	for i, definition := range definitions {
+		names[i] = string(definition.Type)
+		if definition.Type != typ {
+			continue
+		}
+		permissions := definition.Public()
+		if len(permissions) == 0 {
+			return nil, authz.Errorf(authz.CodeInvalid, "the type %q has no permissions", typ)
+		}
+		return permissions, nil
+	}
+	return nil, unknownType(typ, names)
+}

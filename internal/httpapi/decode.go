@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxBody is how large the body of a request may be, in bytes.
+const maxBody = 1 << 20
+
+// decode reads the body of a request, which must be JSON of exactly the documented fields.
+func decode[T any](c *gin.Context) (T, error) {
+	var into T
+	data, err := readBody(c)
+	if err == nil {
+		err = decodeStrict(data, &into)
+	}
+	return into, err
+}
+
+// readBody returns the body of a request, checked to be a single JSON value in valid UTF-8.
+func readBody(c *gin.Context) ([]byte, error) {
+	if contentType := c.GetHeader("Content-Type"); !isJSON(contentType) {
+		return nil, authz.Errorf(authz.CodeInvalid, "the header Content-Type must be application/json in UTF-8, not %q", contentType)
+	}
+	tooLarge := authz.Errorf(authz.CodeTooLarge, "the body is larger than %d bytes", maxBody)
+	if c.Request.ContentLength > maxBody {
+		return nil, tooLarge
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	var exceeded *http.MaxBytesError
+	switch {
+	case errors.As(err, &exceeded):
+		return nil, tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &authz.Error{Code: authz.CodeDeadline, Message: "the body of the request did not arrive in time", Cause: err}
+	case err != nil:
+		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the body of the request could not be read", Cause: err}
+	}
+	return data, checkJSON(data)
+}
+
+func isJSON(contentType string) bool {
+	media, parameters, err := mime.ParseMediaType(contentType)
+	charset, given := parameters["charset"]
+	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}
+
+// checkJSON checks that the data is a single JSON value in valid UTF-8.
+func checkJSON(data []byte) error {
+	if len(data) == 0 {
+		return authz.Errorf(authz.CodeInvalid, "the body is empty; it must be a JSON object")
+	}
+	if !utf8.Valid(data) {
+		return authz.Errorf(authz.CodeInvalid, "the body is not valid UTF-8")
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return authz.Errorf(authz.CodeInvalid, "the body is not JSON: %s at byte %d", syntax, syntax.Offset)
+		}
+		return &authz.Error{Code: authz.CodeInvalid, Message: "the body is not JSON", Cause: err}
+	}
+	if at := loneSurrogate(data); at >= 0 {
+		return authz.Errorf(authz.CodeInvalid, `the body has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, at)
+	}
+	return nil
+}
+
+// decodeStrict decodes valid JSON that has exactly the fields of the type.
+func decodeStrict(data []byte, into any) error {
+	if fault := checkShape(data, reflect.TypeOf(into).Elem()); fault != nil {
+		return fault.err()
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		var mismatch *json.UnmarshalTypeError
+		if errors.As(err, &mismatch) {
+			return authz.Errorf(authz.CodeInvalid, "the field %q cannot be a %s", mismatch.Field, mismatch.Value)
+		}
+		return &authz.Error{Code: authz.CodeInvalid, Message: "the body is malformed", Cause: err}
+	}
+	return nil
+}
+
+// fault is what is wrong with a field.
+type fault struct {
+	path    string // such as checks[3].subject; empty for the body as a whole
+	problem string
+}
+
+func faultf(format string, args ...any) *fault { return &fault{problem: fmt.Sprintf(format, args...)} }
+
+// in puts the fault into the field of an object or, written [3], into an item of a list.
+func (f *fault) in(segment string) *fault {
+	if f.path != "" && f.path[0] != '[' {
+		segment += "."
+	}
+	f.path = segment + f.path
+	return f
+}
+
+func (f *fault) err() *authz.Error {
+	if f.path == "" {
+		return authz.Errorf(authz.CodeInvalid, "the body %s", f.problem)
+	}
+	return authz.Errorf(authz.CodeInvalid, "the field %q %s", f.path, f.problem)
+}

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// parseID reads an id that stands at a named place of the request.
+func parseID(place, value string) (authz.ID, error) {
+	id, err := authz.ParseID(value)
+	return id, at(place, err)
+}
+
+// at puts the place of the request into the message of an error about a value.
+func at(place string, err error) error {
+	var known *authz.Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	return &authz.Error{Code: known.Code, Message: place + ": " + known.Message, Cause: known.Cause}
+}
+
+// reader parses the fields of a body, and keeps the first error.
+type reader struct{ err error }
+
+func (r *reader) keep(field string, err error) {
+	if r.err == nil {
+		r.err = at(fmt.Sprintf("the field %q", field), err)
+	}
+}
+
+func (r *reader) id(field, value string) authz.ID {
+	id, err := authz.ParseID(value)
+	r.keep(field, err)
+	return id
+}
+
+// optionalID reads an id that may be left out.
+func (r *reader) optionalID(field string, value *string) authz.ID {
+	if value == nil {
+		return ""
+	}
+	return r.id(field, *value)
+}
+
+func (r *reader) ids(field string, values *[]string) []authz.ID {
+	if values == nil {
+		return nil
+	}
+	ids := make([]authz.ID, len(*values))
+	for i, value := range *values {
+		ids[i] = r.id(fmt.Sprintf("%s[%d]", field, i), value)
+	}
+	return ids
+}
+
+func (r *reader) roles(field string, values RolesByID) map[authz.ID][]string {
+	roles := make(map[authz.ID][]string, len(values))
+	for key, names := range values {
+		roles[r.id(field, key)] = names
+	}
+	return roles
+}
+
+func (r *reader) visibility(field string, value Visibility) string {
+	if !value.Valid() {
+		r.keep(field, authz.Errorf(authz.CodeInvalid, "%q is neither %s nor %s", value, Private, Shared))
+	}
+	return string(value)
+}
+
+func (r *reader) permission(field, value string) authz.Permission {
+	permission, err := authz.ParsePermission(value)
+	r.keep(field, err)
+	return permission
+}
+
+func (r *reader) subject(field string, value Reference) authz.Subject {
+	subject, err := parseSubject(value.union)
+	r.keep(field, err)
+	return subject
+}
+
+func (r *reader) object(field string, value Reference) authz.Object {
+	object, err := parseObject(value.union)
+	r.keep(field, err)
+	return object
+}
+
+func (r *reader) consistency(field string, value *Consistency) authz.Consistency {
+	if value == nil {
+		return authz.Consistency{}
+	}
+	at, err := parseConsistency(value.union)
+	r.keep(field, err)
+	return at
+}
+
+// parseConsistency reads the consistency of a request. Errors have code CodeInvalid.
+func parseConsistency(raw json.RawMessage) (authz.Consistency, error) {
+	var level string
+	var fresh AtLeastAsFresh
+	if isString(raw) {
+		if err := json.Unmarshal(raw, &level); err != nil {
+			return authz.Consistency{}, authz.Errorf(authz.CodeInvalid, "is no string")
+		}
+	} else if err := decodeStrict(raw, &fresh); err == nil && fresh.AtLeastAsFresh != "" {
+		return authz.AsFreshAs(authz.Token(fresh.AtLeastAsFresh)), nil
+	}
+	switch ConsistencyLevel(level) {
+	case MinimizeLatency:
+		return authz.Consistency{Freshness: authz.MinimizeLatency}, nil
+	case FullyConsistent:
+		return authz.Fully(), nil
+	default:
+		return authz.Consistency{}, authz.Errorf(authz.CodeInvalid, `must be "%s", "%s" or {"at_least_as_fresh": TOKEN}`, MinimizeLatency, FullyConsistent)
+	}
+}
+
+// optional returns what a field that may be left out points to, or nothing.
+func optional[T any](value *T) T {
+	if value == nil {
+		var none T
+		return none
+	}
+	return *value
+}
+
+// unlessEmpty returns a pointer to the text, or nil for an empty one, which an answer leaves out.
+func unlessEmpty[S ~string](s S) *string {
+	if s == "" {
+		return nil
+	}
+	return new(string(s))
+}
+
+// texts returns the names as strings; an empty list, not nil, where there are none.
+func texts[S ~string](names []S) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = string(name)
+	}
+	return out
+}

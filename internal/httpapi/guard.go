@@ -1,0 +1,151 @@
+package httpapi
+
+import (
+	"io"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// guard lets a request through to its handler only with a key that may make it, at the key's rate, and with the
+// actor and parameters that the contract asks for.
+func (s *server) guard(c *gin.Context) {
+	if err := s.admit(c); err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.Next()
+}
+
+func (s *server) admit(c *gin.Context) error {
+	k := callOf(c)
+	if !s.isOpen(c) {
+		key, err := s.authenticate(c)
+		if err != nil {
+			return err
+		}
+		k.key = key.Name
+		if k.route == nil {
+			return nil
+		}
+		if err := authorize(k.route, key.Scopes); err != nil {
+			return err
+		}
+		k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
+	}
+	if k.route == nil {
+		return nil
+	}
+	if k.route.product() && s.Operations == nil {
+		return authz.Errorf(authz.CodeNotFound, "the schema that this server serves lacks the product's definitions, so there are no product operations")
+	}
+	if err := k.readActor(c); err != nil {
+		return err
+	}
+	if err := unescapeIDs(c.Params); err != nil {
+		return err
+	}
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		return authz.Errorf(authz.CodeInvalid, "the query of the address is malformed")
+	}
+	if err := k.route.checkQuery(query); err != nil {
+		return err
+	}
+	if !k.route.body {
+		return expectNoBody(c.Request.Body)
+	}
+	return nil
+}
+
+// isOpen reports whether the path answers without a key, whatever the method.
+func (s *server) isOpen(c *gin.Context) bool {
+	get := s.routes["GET "+c.Request.URL.Path]
+	return get != nil && get.open
+}
+
+func (s *server) authenticate(c *gin.Context) (apikey.Identity, error) {
+	header := c.Request.Header.Values("Authorization")
+	if len(header) == 0 {
+		c.Header("WWW-Authenticate", "Bearer")
+		return apikey.Identity{}, authz.Errorf(authz.CodeUnauthenticated, "the request carries no key: send the header Authorization: Bearer KEY")
+	}
+	scheme, secret, _ := strings.Cut(header[0], " ")
+	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		c.Header("WWW-Authenticate", "Bearer")
+		return apikey.Identity{}, authz.Errorf(authz.CodeUnauthenticated, "the header Authorization must be given once, as Bearer KEY")
+	}
+	key, found := s.Keys.Identify(strings.TrimLeft(secret, " "))
+	if !found {
+		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
+		return apikey.Identity{}, authz.Errorf(authz.CodeUnauthenticated, "the key is none of this server's")
+	}
+	if wait := key.Use(time.Now()); wait > 0 {
+		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
+		return apikey.Identity{}, authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
+	}
+	return key, nil
+}
+
+func authorize(r *route, scopes apikey.Scopes) error {
+	if r.scopes == 0 || scopes.Any(r.scopes) {
+		return nil
+	}
+	return authz.Errorf(authz.CodeForbidden, "this call needs a key with the scope %s; the key has %s",
+		strings.Join(r.scopes.Names(), " or "), strings.Join(scopes.Names(), ", "))
+}
+
+// readActor reads who performs the operation, where the contract wants to know.
+func (k *call) readActor(c *gin.Context) error {
+	if !k.route.actor {
+		return nil
+	}
+	values := c.Request.Header.Values(actorHeader)
+	switch {
+	case len(values) == 0 && k.inspects:
+		return nil
+	case len(values) == 0:
+		return authz.Errorf(authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader)
+	case len(values) > 1:
+		return authz.Errorf(authz.CodeInvalid, "the header %s stands there %d times", actorHeader, len(values))
+	}
+	actor, err := url.PathUnescape(values[0])
+	if err != nil {
+		return authz.Errorf(authz.CodeInvalid, "the header %s has a malformed percent-escape", actorHeader)
+	}
+	k.actor, err = parseID("the header "+actorHeader, actor)
+	return err
+}
+
+// unescapeIDs unescapes the ids in the path, in place.
+func unescapeIDs(params gin.Params) error {
+	for i, param := range params {
+		value, err := url.PathUnescape(param.Value)
+		if err != nil {
+			return authz.Errorf(authz.CodeInvalid, "the %s in the path has a malformed percent-escape", param.Key)
+		}
+		if _, err := parseID("the "+param.Key+" in the path", value); err != nil {
+			return err
+		}
+		params[i].Value = value
+	}
+	return nil
+}
+
+func expectNoBody(body io.Reader) error {
+	if body == nil {
+		return nil
+	}
+	var first [1]byte
+	if n, _ := io.ReadFull(body, first[:]); n > 0 {
+		return authz.Errorf(authz.CodeInvalid, "this call takes no body")
+	}
+	return nil
+}

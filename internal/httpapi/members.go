@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+type accountMemberOperations interface {
+	AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
+	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
+	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
+	PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string) ([]operation.Member, authz.Token, error)
+}
+
+type subscriptionMemberOperations interface {
+	SubscriptionMembers(ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page) (operation.Members, authz.Token, error)
+	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
+	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
+	PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string) (operation.Member, authz.Token, error)
+}
+
+// ListAccountMembers implements ServerInterface.
+func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		members, token, err := s.Operations.AccountMembers(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
+		return showMemberPage(members, token), err
+	})
+}
+
+// PutAccountMember implements ServerInterface.
+func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccountMemberParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[Roles](c)
+		if err != nil {
+			return nil, err
+		}
+		member, token, err := s.Operations.PutAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles)
+		return showChangedMember(member, token), err
+	})
+}
+
+// RemoveAccountMember implements ServerInterface.
+func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, _ RemoveAccountMemberParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		token, err := s.Operations.RemoveAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		return done(token), err
+	})
+}
+
+// PatchAccountMembers implements ServerInterface.
+func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMembersParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[AccountMembers](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		wanted := in.roles("members", body.Members)
+		if in.err != nil {
+			return nil, in.err
+		}
+		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted)
+		return ChangedMembers{Members: showMembers(members), Token: string(token)}, err
+	})
+}
+
+// ListSubscriptionMembers implements ServerInterface.
+func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		members, token, err := s.Operations.SubscriptionMembers(ctx, callOf(c).caller(), authz.ID(id), optional(params.ByAccount), page(params.Limit, params.Cursor))
+		return showMemberPage(members, token), err
+	})
+}
+
+// PutSubscriptionMember implements ServerInterface.
+func (s *server) PutSubscriptionMember(c *gin.Context, id ID, user User, _ PutSubscriptionMemberParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[Roles](c)
+		if err != nil {
+			return nil, err
+		}
+		member, token, err := s.Operations.PutSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles)
+		return showChangedMember(member, token), err
+	})
+}
+
+// RemoveSubscriptionMember implements ServerInterface.
+func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, _ RemoveSubscriptionMemberParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		token, err := s.Operations.RemoveSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		return done(token), err
+	})
+}
+
+// PutMemberAccounts implements ServerInterface.
+func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMemberAccountsParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[MemberAccounts](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		wanted := in.roles("accounts", body.Accounts)
+		if in.err != nil {
+			return nil, in.err
+		}
+		member, token, err := s.Operations.PutMemberAccounts(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted)
+		return showChangedMember(member, token), err
+	})
+}
+
+func showMember(m operation.Member) Member {
+	return Member{User: string(m.User), Roles: texts(m.Roles), Accounts: showRoles(m.Accounts)}
+}
+
+func showMembers(members []operation.Member) []Member {
+	shown := make([]Member, len(members))
+	for i, m := range members {
+		shown[i] = showMember(m)
+	}
+	return shown
+}
+
+func showMemberPage(members operation.Members, token authz.Token) MemberPage {
+	return MemberPage{Members: showMembers(members.Members), NextCursor: members.NextCursor, Token: string(token)}
+}
+
+func showChangedMember(m operation.Member, token authz.Token) ChangedMember {
+	return ChangedMember{User: string(m.User), Roles: texts(m.Roles), Accounts: showRoles(m.Accounts), Token: string(token)}
+}
+
+// showRoles is nil where the roles on accounts were not asked for.
+func showRoles(accounts map[authz.ID]operation.Roles) *RolesByID {
+	if accounts == nil {
+		return nil
+	}
+	shown := make(RolesByID, len(accounts))
+	for id, roles := range accounts {
+		shown[string(id)] = texts(roles)
+	}
+	return &shown
+}

@@ -1,0 +1,75 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// catch answers a panic with a problem, and leaves its stack to the log.
+func (s *server) catch(c *gin.Context) {
+	defer func() {
+		switch reason := recover(); reason {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(reason)
+		default:
+			s.problem(c, fmt.Errorf("panic: %v\n%s", reason, debug.Stack()))
+		}
+	}()
+	c.Next()
+}
+
+// limitTime ends the request's context after the time that it may take, and a second later the wait for its body: not at
+// once, since net/http cancels the context when reading fails, and what ends a request should be its deadline.
+func (s *server) limitTime(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	if c.Request.ContentLength != 0 {
+		// A recorder in a test has no connection to set a deadline on.
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.Timeout + time.Second))
+	}
+	c.Next()
+}
+
+// hidePath replaces the path in the request's span, which holds ids, by the route's template.
+func hidePath(c *gin.Context) {
+	trace.SpanFromContext(c.Request.Context()).SetAttributes(attribute.String("url.path", callOf(c).template()))
+	c.Next()
+}
+
+// answer runs a handler and writes what it returns, or the problem.
+func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
+	body, err := handle(c.Request.Context())
+	if err == nil {
+		err = writeJSON(c, status, "application/json", body)
+	}
+	if err != nil {
+		s.problem(c, err)
+	}
+}
+
+// codeOf returns the code that an error is answered with.
+func codeOf(err error) authz.Code {
+	var known *authz.Error
+	switch {
+	case errors.As(err, &known):
+		return known.Code
+	case errors.Is(err, context.DeadlineExceeded):
+		return authz.CodeDeadline
+	case errors.Is(err, context.Canceled):
+		return authz.CodeCanceled
+	default:
+		return authz.CodeInternal
+	}
+}

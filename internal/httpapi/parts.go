@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+type partOperations interface {
+	CreatePart(ctx context.Context, by operation.Caller, part operation.Part) (operation.Part, authz.Token, error)
+}
+
+// createInWorkspace creates a part of a workspace.
+func (s *server) createInWorkspace(c *gin.Context, typ authz.Type) {
+	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
+		body, err := decode[NewPartOfWorkspace](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		asked := operation.Part{
+			Type: typ, ID: in.id("id", body.ID), Parent: authz.Object{Type: "workspace", ID: in.id("workspace", body.Workspace)},
+		}
+		if in.err != nil {
+			return nil, in.err
+		}
+		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), asked)
+		return PartOfWorkspace{ID: string(part.ID), Workspace: string(part.Parent.ID), Token: string(token)}, err
+	})
+}
+
+// createInAccount creates a part of an account.
+func (s *server) createInAccount(c *gin.Context, typ authz.Type) {
+	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
+		body, err := decode[NewPartOfAccount](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		asked := operation.Part{
+			Type: typ, ID: in.id("id", body.ID), Parent: authz.Object{Type: "account", ID: in.id("account", body.Account)},
+		}
+		if in.err != nil {
+			return nil, in.err
+		}
+		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), asked)
+		return PartOfAccount{ID: string(part.ID), Account: string(part.Parent.ID), Token: string(token)}, err
+	})
+}
+
+// CreateFlow implements ServerInterface.
+func (s *server) CreateFlow(c *gin.Context, _ CreateFlowParams) { s.createInWorkspace(c, "flow") }
+
+// DeleteFlow implements ServerInterface.
+func (s *server) DeleteFlow(c *gin.Context, id ID, _ DeleteFlowParams) { s.delete(c, "flow", id) }
+
+// CreateSchedule implements ServerInterface.
+func (s *server) CreateSchedule(c *gin.Context, _ CreateScheduleParams) {
+	s.createInWorkspace(c, "schedule")
+}
+
+// DeleteSchedule implements ServerInterface.
+func (s *server) DeleteSchedule(c *gin.Context, id ID, _ DeleteScheduleParams) {
+	s.delete(c, "schedule", id)
+}
+
+// CreateService implements ServerInterface.
+func (s *server) CreateService(c *gin.Context, _ CreateServiceParams) {
+	s.createInWorkspace(c, "service")
+}
+
+// DeleteService implements ServerInterface.
+func (s *server) DeleteService(c *gin.Context, id ID, _ DeleteServiceParams) {
+	s.delete(c, "service", id)
+}
+
+// CreateIntegration implements ServerInterface.
+func (s *server) CreateIntegration(c *gin.Context, _ CreateIntegrationParams) {
+	s.createInAccount(c, "integration")
+}
+
+// DeleteIntegration implements ServerInterface.
+func (s *server) DeleteIntegration(c *gin.Context, id ID, _ DeleteIntegrationParams) {
+	s.delete(c, "integration", id)
+}
+
+// CreateExport implements ServerInterface.
+func (s *server) CreateExport(c *gin.Context, _ CreateExportParams) { s.createInAccount(c, "export") }
+
+// DeleteExport implements ServerInterface.
+func (s *server) DeleteExport(c *gin.Context, id ID, _ DeleteExportParams) { s.delete(c, "export", id) }
+
+// CreateReport implements ServerInterface.
+func (s *server) CreateReport(c *gin.Context, _ CreateReportParams) { s.createInAccount(c, "report") }
+
+// DeleteReport implements ServerInterface.
+func (s *server) DeleteReport(c *gin.Context, id ID, _ DeleteReportParams) { s.delete(c, "report", id) }
+
+// CreateConnector implements ServerInterface.
+func (s *server) CreateConnector(c *gin.Context, _ CreateConnectorParams) {
+	s.createInAccount(c, "connector")
+}
+
+// DeleteConnector implements ServerInterface.
+func (s *server) DeleteConnector(c *gin.Context, id ID, _ DeleteConnectorParams) {
+	s.delete(c, "connector", id)
+}

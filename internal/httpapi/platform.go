@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+type platformOperations interface {
+	AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
+	RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
+	PutConnector(ctx context.Context, by operation.Caller, id authz.ID, offers []string) (operation.Connector, authz.Token, error)
+	Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error)
+}
+
+// AddPlatformAdministrator implements ServerInterface.
+func (s *server) AddPlatformAdministrator(c *gin.Context, user User) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		token, err := s.Operations.AddPlatformAdministrator(ctx, callOf(c).caller(), authz.ID(user))
+		return done(token), err
+	})
+}
+
+// RemovePlatformAdministrator implements ServerInterface.
+func (s *server) RemovePlatformAdministrator(c *gin.Context, user User) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		token, err := s.Operations.RemovePlatformAdministrator(ctx, callOf(c).caller(), authz.ID(user))
+		return done(token), err
+	})
+}
+
+// PutConnector implements ServerInterface.
+func (s *server) PutConnector(c *gin.Context, id ID) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[ConnectorOffers](c)
+		if err != nil {
+			return nil, err
+		}
+		connector, token, err := s.Operations.PutConnector(ctx, callOf(c).caller(), authz.ID(id), body.Offers)
+		return Connector{ID: string(connector.ID), Offers: texts(connector.Offers), Token: string(token)}, err
+	})
+}
+
+// delete deletes an object of any type.
+func (s *server) delete(c *gin.Context, typ authz.Type, id ID) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		token, err := s.Operations.Delete(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
+		return done(token), err
+	})
+}
+
+// done is the answer to what changes something and has nothing to show.
+func done(token authz.Token) Done { return Done{Token: string(token)} }

@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// kind is how a code is answered.
+type kind struct {
+	status int
+	title  string
+}
+
+// StatusClientClosedRequest is nginx's status for a client that went away before it was answered.
+const StatusClientClosedRequest = 499
+
+// kinds is the one place that says which status a code has.
+var kinds = map[authz.Code]kind{
+	authz.CodeInvalid:         {http.StatusBadRequest, "Invalid request"},
+	authz.CodeUnauthenticated: {http.StatusUnauthorized, "Unauthenticated"},
+	authz.CodeForbidden:       {http.StatusForbidden, "Forbidden"},
+	authz.CodeNotFound:        {http.StatusNotFound, "Not found"},
+	authz.CodeConflict:        {http.StatusConflict, "Conflict"},
+	authz.CodeFeatureRequired: {http.StatusConflict, "Feature required"},
+	authz.CodeTooLarge:        {http.StatusRequestEntityTooLarge, "Too large"},
+	authz.CodeLimited:         {http.StatusTooManyRequests, "Too many requests"},
+	authz.CodeCanceled:        {StatusClientClosedRequest, "Canceled"},
+	authz.CodeInternal:        {http.StatusInternalServerError, "Internal error"},
+	authz.CodeUnavailable:     {http.StatusServiceUnavailable, "Unavailable"},
+	authz.CodeDeadline:        {http.StatusGatewayTimeout, "Out of time"},
+}
+
+// concealed is what callers read in place of a message that was not written for them.
+var concealed = map[authz.Code]string{
+	authz.CodeInternal: "the server failed; its log says why under the request id",
+	authz.CodeDeadline: "the request took longer than it may",
+	authz.CodeCanceled: "the client went away",
+}
+
+// detailOf returns what callers read about an error: never its cause.
+func detailOf(err error) string {
+	code := codeOf(err)
+	var known *authz.Error
+	if code == authz.CodeInternal || !errors.As(err, &known) {
+		return concealed[code]
+	}
+	return known.Message
+}
+
+// problem answers with an error.
+func (s *server) problem(c *gin.Context, err error) {
+	s.problemWithStatus(c, kinds[codeOf(err)].status, err)
+}
+
+func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
+	c.Abort()
+	k := callOf(c)
+	k.err = err
+	code := codeOf(err)
+	if code == authz.CodeInternal || code == authz.CodeUnavailable {
+		s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), slog.LevelError, "request failed",
+			slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
+	}
+	if c.Writer.Written() {
+		return
+	}
+	body := Problem{
+		Type: "urn:sluice:problem:" + string(code), Title: kinds[code].title, Status: status,
+		Detail: detailOf(err), Code: Code(code), RequestID: k.id,
+	}
+	var known *authz.Error
+	if errors.As(err, &known) && len(known.Accounts) > 0 {
+		body.Accounts = new(texts(known.Accounts))
+	}
+	if err := writeJSON(c, status, "application/problem+json", body); err != nil {
+		c.Status(http.StatusInternalServerError)
+	}
+}
+
+// writeJSON writes the body as a whole, or nothing on an error.
+func writeJSON(c *gin.Context, status int, contentType string, body any) error {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body); err != nil {
+		return err
+	}
+	c.Data(status, contentType, buffer.Bytes())
+	return nil
+}

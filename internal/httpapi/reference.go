@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+func isString(raw json.RawMessage) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte{'"'})
+}
+
+// parseSubject reads a reference, as a string or in the object form. Errors have code CodeInvalid.
+func parseSubject(raw json.RawMessage) (authz.Subject, error) {
+	if isString(raw) {
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return authz.Subject{}, authz.Errorf(authz.CodeInvalid, "is no string")
+		}
+		return authz.ParseSubject(text)
+	}
+	var parts ReferenceObject
+	if err := decodeReference(raw, &parts); err != nil {
+		return authz.Subject{}, err
+	}
+	return authz.NewSubject(parts.Type, parts.ID, optional(parts.Relation))
+}
+
+// decodeReference decodes the object form of a reference.
+func decodeReference(raw json.RawMessage, into *ReferenceObject) error {
+	if jsonKind(firstByte(raw)) != "an object" {
+		return authz.Errorf(authz.CodeInvalid, `a reference is a string type:id or type:id#relation, or an object {"type", "id", "relation"}, not %s`, jsonKind(firstByte(raw)))
+	}
+	return decodeStrict(raw, into)
+}
+
+func firstByte(raw json.RawMessage) byte {
+	trimmed := bytes.TrimLeft(raw, " \t\r\n")
+	if len(trimmed) == 0 {
+		return 'n'
+	}
+	return trimmed[0]
+}
+
+// parseObject reads a reference to an object, which has no relation. Errors have code CodeInvalid.
+func parseObject(raw json.RawMessage) (authz.Object, error) {
+	subject, err := parseSubject(raw)
+	if err == nil && subject.Relation != "" {
+		err = authz.Errorf(authz.CodeInvalid, `%s names the relation %q, which an object does not have; an id that holds a '#' takes the form {"type", "id"}`, subject, subject.Relation)
+	}
+	return subject.Object, err
+}
+
+// queryObject reads a reference to an object from a query, where the object form is JSON too.
+func queryObject(text string) (authz.Object, error) {
+	if !strings.HasPrefix(text, "{") {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			return authz.Object{}, err
+		}
+		return parseObject(quoted)
+	}
+	if err := checkJSON([]byte(text)); err != nil {
+		return authz.Object{}, err
+	}
+	return parseObject(json.RawMessage(text))
+}
+
+// reference writes a reference as a string, or in the object form where the string would mean something else: for an id
+// that holds a '#', and for the id "*", which is no wildcard.
+func reference(s authz.Subject) (Reference, error) {
+	var r Reference
+	if !s.Wildcard && (strings.Contains(string(s.ID), "#") || s.ID == "*") {
+		return r, r.FromReferenceObject(ReferenceObject{
+			Type: string(s.Type), ID: string(s.ID), Relation: unlessEmpty(s.Relation),
+		})
+	}
+	return r, r.FromReferenceString(s.String())
+}

@@ -1,0 +1,70 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+// ListRelationships implements ServerInterface.
+func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		object, err := queryObject(params.Resource)
+		if err != nil {
+			return nil, at(`the parameter "resource"`, err)
+		}
+		filter := authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(optional(params.Relation))}
+		limit := optional(params.Limit)
+		if limit == 0 {
+			limit = operation.DefaultLimit
+		}
+		items, more, err := s.read(ctx, filter, limit, optional(params.Cursor))
+		if err != nil {
+			return nil, err
+		}
+		return relationshipPage(items, more)
+	})
+}
+
+// read reads up to limit relationships, and reports whether there are more.
+func (s *server) read(ctx context.Context, filter authz.Filter, limit int, cursor string) (items []authz.ReadItem, more bool, err error) {
+	for item, err := range s.Engine.Read(ctx, filter, authz.Consistency{}, authz.Page{Limit: limit + 1, Cursor: cursor}) {
+		if err != nil {
+			return nil, false, err
+		}
+		if len(items) == limit {
+			return items, true, nil
+		}
+		items = append(items, item)
+	}
+	return items, false, nil
+}
+
+func relationshipPage(items []authz.ReadItem, more bool) (RelationshipPage, error) {
+	page := RelationshipPage{Relationships: make([]Relationship, len(items))}
+	for i, item := range items {
+		resource, err := reference(authz.Subject{Object: item.Relationship.Resource})
+		if err != nil {
+			return page, err
+		}
+		subject, err := reference(item.Relationship.Subject)
+		if err != nil {
+			return page, err
+		}
+		page.Relationships[i] = Relationship{Resource: resource, Relation: string(item.Relationship.Relation), Subject: subject}
+		if at := item.Relationship.ExpiresAt; !at.IsZero() {
+			page.Relationships[i].ExpiresAt = new(at.UTC())
+		}
+	}
+	if last := len(items) - 1; last >= 0 {
+		page.Token = unlessEmpty(items[last].Token)
+		if more {
+			page.NextCursor = items[last].Cursor
+		}
+	}
+	return page, nil
+}

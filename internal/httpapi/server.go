@@ -1,0 +1,141 @@
+// Package httpapi serves the HTTP API of the contract in api/openapi.yaml. The contract decides what a request may
+// look like and which scope it needs; each of its operations has one handler here.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/contrib/instrumentation/github.com/gin-gonic/gin/otelgin"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sluice-authz/sluice/api"
+	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// DefaultTimeout is how long a request may take, if nothing else is said.
+const DefaultTimeout = 30 * time.Second
+
+// Config is what the API stands on.
+type Config struct {
+	// Engine decides and reads.
+	Engine authz.Engine
+
+	// Operations performs the product operations. It is nil when the served schema lacks the product's definitions; then
+	// they are not_found.
+	Operations Operations
+
+	// Definitions describes the served schema. It is asked on every request that needs it.
+	Definitions func(context.Context) ([]authz.Definition, error)
+
+	// Ready returns nil when the server can decide.
+	Ready func(context.Context) error
+
+	// Keys are those that requests may carry.
+	Keys *apikey.Keys
+
+	// PublicURL is where clients reach the server; the contract that it serves names it.
+	PublicURL string
+
+	// Timeout is how long a request may take; zero means DefaultTimeout.
+	Timeout time.Duration
+
+	// Logger has a line for each request; nil means none.
+	Logger *slog.Logger
+
+	// Metrics counts requests; nil means a registry of the API's own.
+	Metrics *Metrics
+
+	// Tracing makes the spans of requests; nil means none.
+	Tracing trace.TracerProvider
+}
+
+// Operations is every product operation, as each file of handlers asks for its own.
+type Operations interface {
+	platformOperations
+	subscriptionOperations
+	subscriptionMemberOperations
+	accountOperations
+	accountMemberOperations
+	importerOperations
+	connectionOperations
+	workspaceOperations
+	partOperations
+}
+
+type server struct {
+	Config
+	routes   map[string]*route // by method and gin's path, "GET /v1/accounts/:id"
+	contract []byte
+}
+
+var _ ServerInterface = (*server)(nil)
+
+// New returns the handler of the API.
+func New(config Config) (http.Handler, error) {
+	switch {
+	case config.Engine == nil, config.Definitions == nil, config.Ready == nil, config.Keys == nil:
+		return nil, errors.New("the API needs an engine, the definitions of its schema, a readiness and keys")
+	}
+	if config.Timeout == 0 {
+		config.Timeout = DefaultTimeout
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Metrics == nil {
+		config.Metrics = NewMetrics()
+	}
+	routes, err := readRoutes(api.Contract)
+	if err != nil {
+		return nil, fmt.Errorf("reading the contract: %w", err)
+	}
+	contract, err := contractAt(api.Contract, config.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	return (&server{Config: config, routes: routes, contract: contract}).handler(), nil
+}
+
+func (s *server) handler() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	// Paths are matched as they were sent, so that an id may hold any byte; guard unescapes the ids, once. (Gin's own
+	// unescaping is that of queries, in which '+' is a space.)
+	engine.UseEscapedPath = true
+	engine.UnescapePathValues = false
+	engine.RedirectTrailingSlash = false
+	engine.HandleMethodNotAllowed = true
+	engine.ForwardedByClientIP = false
+
+	engine.Use(s.begin)
+	if s.Tracing != nil {
+		engine.Use(otelgin.Middleware("sluice", otelgin.WithTracerProvider(s.Tracing)), hidePath)
+	}
+	engine.Use(s.catch, s.limitTime, s.guard)
+	engine.NoRoute(s.noRoute)
+	engine.NoMethod(s.noMethod)
+	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.unbound})
+	return engine
+}
+
+func (s *server) noRoute(c *gin.Context) {
+	s.problem(c, authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is"))
+}
+
+func (s *server) noMethod(c *gin.Context) {
+	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", c.Request.Method, c.Writer.Header().Get("Allow"))
+	s.problemWithStatus(c, http.StatusMethodNotAllowed, err)
+}
+
+// unbound answers a parameter that the generated code could not bind. As guard has looked at every parameter, it is a
+// second line of defence.
+func (s *server) unbound(c *gin.Context, err error, _ int) {
+	s.problem(c, &authz.Error{Code: authz.CodeInvalid, Message: "a parameter of the request is malformed", Cause: err})
+}

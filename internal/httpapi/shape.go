@@ -1,0 +1,295 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// maxNesting is how deep the values of a body may be nested.
+const maxNesting = 64
+
+// checkShape checks that valid JSON has the shape of a Go type: for a struct exactly the fields that it names, all
+// those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes the
+// last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union and an interface may
+// be anything without repeated keys; a json.RawMessage may be anything.
+func checkShape(data []byte, t reflect.Type) *fault {
+	s := scanner{data: data}
+	return s.value(t, 0)
+}
+
+// scanner walks over valid JSON.
+type scanner struct {
+	data []byte
+	at   int
+}
+
+var rawMessage = reflect.TypeFor[json.RawMessage]()
+
+func (s *scanner) value(t reflect.Type, depth int) *fault {
+	if depth > maxNesting {
+		return faultf("is nested deeper than %d levels", maxNesting)
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	first := s.peek()
+	if t == rawMessage {
+		s.skip()
+		return nil
+	}
+	if isUnion(t) {
+		return s.free(depth)
+	}
+	if isNullable(t) {
+		if first == 'n' {
+			s.literal()
+			return nil
+		}
+		t = t.Elem()
+	}
+	if wanted := mismatchedKind(t.Kind(), first); wanted != "" {
+		return faultf("must be %s, not %s", wanted, jsonKind(first))
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return s.object(fieldsOf(t), depth)
+	case reflect.Map:
+		return s.dictionary(t.Elem(), depth)
+	case reflect.Slice:
+		return s.list(t.Elem(), depth)
+	case reflect.Interface:
+		return s.free(depth)
+	case reflect.String:
+		s.string()
+	default:
+		s.literal()
+	}
+	return nil
+}
+
+// mismatchedKind says what a value of a Go kind must be in JSON, unless its first byte shows that it is that.
+func mismatchedKind(kind reflect.Kind, first byte) string {
+	switch {
+	case kind == reflect.Struct && first != '{', kind == reflect.Map && first != '{':
+		return "an object"
+	case kind == reflect.Slice && first != '[':
+		return "a list"
+	case kind == reflect.String && first != '"':
+		return "a string"
+	case kind == reflect.Bool && first != 't' && first != 'f':
+		return "true or false"
+	default:
+		return ""
+	}
+}
+
+func jsonKind(first byte) string {
+	switch first {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}
+
+// object walks over an object that has the fields of a struct.
+func (s *scanner) object(fields *fields, depth int) *fault {
+	var seen uint64
+	fault := s.entries(func(key string) *fault {
+		i, known := fields.index[key]
+		switch {
+		case !known:
+			return faultf("does not exist; the fields here are %s", strings.Join(fields.names, ", "))
+		case seen&(1<<i) != 0:
+			return faultf("stands there twice")
+		}
+		seen |= 1 << i
+		return s.value(fields.types[i], depth+1)
+	})
+	if fault != nil {
+		return fault
+	}
+	if missing := fields.required &^ seen; missing != 0 {
+		for i, name := range fields.names {
+			if missing&(1<<i) != 0 {
+				return faultf("is missing").in(name)
+			}
+		}
+	}
+	return nil
+}
+
+// dictionary walks over an object with any keys.
+func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
+	seen := make(map[string]bool)
+	return s.entries(func(key string) *fault {
+		if seen[key] {
+			return faultf("stands there twice")
+		}
+		seen[key] = true
+		return s.value(value, depth+1)
+	})
+}
+
+// entries walks over an object; each is called before the value of a key, and walks over the value.
+func (s *scanner) entries(each func(key string) *fault) *fault {
+	s.at++ // {
+	for s.peek() != '}' {
+		key := s.string()
+		s.peek()
+		s.at++ // :
+		if fault := each(key); fault != nil {
+			return fault.in(key)
+		}
+		if s.peek() == ',' {
+			s.at++
+			s.peek()
+		}
+	}
+	s.at++ // }
+	return nil
+}
+
+func (s *scanner) list(item reflect.Type, depth int) *fault {
+	s.at++ // [
+	for i := 0; s.peek() != ']'; i++ {
+		if fault := s.value(item, depth+1); fault != nil {
+			return fault.in("[" + strconv.Itoa(i) + "]")
+		}
+		if s.peek() == ',' {
+			s.at++
+		}
+	}
+	s.at++ // ]
+	return nil
+}
+
+var anything = reflect.TypeFor[any]()
+
+// free walks over a value of any shape, looking inside for repeated keys and deep nesting.
+func (s *scanner) free(depth int) *fault {
+	switch s.peek() {
+	case '{':
+		return s.dictionary(anything, depth)
+	case '[':
+		return s.list(anything, depth)
+	case '"':
+		s.string()
+	default:
+		s.literal()
+	}
+	return nil
+}
+
+// skip walks over a value without looking inside.
+func (s *scanner) skip() {
+	for depth := 0; ; {
+		switch s.peek() {
+		case '{', '[':
+			depth++
+			s.at++
+		case '}', ']':
+			depth--
+			s.at++
+		case ',', ':':
+			s.at++
+		case '"':
+			s.string()
+		default:
+			s.literal()
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// peek skips white space and returns the byte after it.
+func (s *scanner) peek() byte {
+	for {
+		switch c := s.data[s.at]; c {
+		case ' ', '\t', '\r', '\n':
+			s.at++
+		default:
+			return c
+		}
+	}
+}
+
+// string walks over a string and returns it.
+func (s *scanner) string() string {
+	start := s.at
+	escaped := false
+	for s.at++; s.data[s.at] != '"'; s.at++ {
+		if s.data[s.at] == '\\' {
+			escaped = true
+			s.at++
+		}
+	}
+	s.at++
+	if !escaped {
+		return string(s.data[start+1 : s.at-1])
+	}
+	var unescaped string
+	if err := json.Unmarshal(s.data[start:s.at], &unescaped); err != nil {
+		panic(fmt.Sprintf("a string of valid JSON: %v", err))
+	}
+	return unescaped
+}
+
+// literal walks over a number, true, false or null.
+func (s *scanner) literal() {
+	for s.at < len(s.data) && strings.IndexByte(" \t\r\n,]}", s.data[s.at]) < 0 {
+		s.at++
+	}
+}
+
+// fields is what a struct takes from JSON.
+type fields struct {
+	names    []string
+	types    []reflect.Type
+	index    map[string]int
+	required uint64 // a bit for each field
+}
+
+var fieldsByType sync.Map // of reflect.Type to *fields
+
+func fieldsOf(t reflect.Type) *fields {
+	if known, ok := fieldsByType.Load(t); ok {
+		return known.(*fields)
+	}
+	f := &fields{index: make(map[string]int)}
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if !strings.Contains(options, "omitempty") {
+			f.required |= 1 << len(f.names)
+		}
+		f.index[name] = len(f.names)
+		f.names = append(f.names, name)
+		f.types = append(f.types, t.Field(i).Type)
+	}
+	fieldsByType.Store(t, f)
+	return f
+}
+
+// isUnion reports whether a type is generated from a oneOf, whose parts have to be told apart by hand.
+func isUnion(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == rawMessage && !t.Field(0).IsExported()
+}
+
+// isNullable reports whether a type is a nullable.Nullable.
+func isNullable(t reflect.Type) bool {
+	return t.Kind() == reflect.Map && t.Key().Kind() == reflect.Bool
+}
