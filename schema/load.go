@@ -72,7 +72,7 @@ func schemaOf(parsed *validationfile.ValidationFile, name string, folder func(st
 	case inline != "" && reference != "":
 		return "", fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
 	case inline != "":
-		return flatten(inline, name, folder("."))
+		return flatten(inline, name+" (schema)", folder("."))
 	case reference == "":
 		return "", fmt.Errorf("%s: it has neither schema nor schemaFile", name)
 	}

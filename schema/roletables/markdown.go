@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// Document is the Markdown file that shows the tables, as seen from the folder schema/.
+const Document = "../docs/role-tables.md"
+
 // The lines between which a Markdown file holds the rendered tables.
 const (
 	markdownBegin = "<!-- role-tables:begin -->"

@@ -11,8 +11,6 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-const document = "../docs/role-tables.md"
-
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
@@ -43,7 +41,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	old, err := os.ReadFile(document)
+	old, err := os.ReadFile(roletables.Document)
 	if err != nil {
 		return err
 	}
@@ -51,5 +49,5 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(document, []byte(updated), 0o600)
+	return os.WriteFile(roletables.Document, []byte(updated), 0o600)
 }

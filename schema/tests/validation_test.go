@@ -1,4 +1,5 @@
-package schema_test
+// Package tests runs the validation files of this folder, and holds that a SpiceDB stores the schema.
+package tests
 
 import (
 	"os"
@@ -11,10 +12,10 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestValidationFiles runs every file of tests/ as zed validate does, with warnings as failures, and holds that no
+// TestValidationFiles runs every file of this folder as zed validate does, with warnings as failures, and holds that no
 // cell of the tables is left out.
 func TestValidationFiles(t *testing.T) {
-	tables, err := roletables.ReadFolder(os.DirFS("testdata"))
+	tables, err := roletables.ReadFolder(os.DirFS("../testdata"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func TestValidationFiles(t *testing.T) {
 	if len(tables) != 6 || cells <= 700 {
 		t.Errorf("%d tables with %d cells: want 6 with more than 700", len(tables), cells)
 	}
-	files, err := filepath.Glob("tests/*.yaml")
+	files, err := filepath.Glob("*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func validateFile(t *testing.T, file string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, problems, err := development.NewDevContextForYAML(t.Context(), content, development.WithSourceFS(os.DirFS(filepath.Dir(file))))
+	dev, problems, err := development.NewDevContextForYAML(t.Context(), content, development.WithSourceFS(os.DirFS(".")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,69 @@
+package schema_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/sluice-authz/sluice/schema"
+	"github.com/sluice-authz/sluice/schema/roletables"
+)
+
+const regenerate = "run go generate ./schema, and look at the difference"
+
+// TestFlattenedSchema compares with the golden file, which is also what the validation files refer to.
+func TestFlattenedSchema(t *testing.T) {
+	text, err := schema.Flatten()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text != readFile(t, filepath.Join("tests", roletables.SchemaFile)) {
+		t.Errorf("tests/%s is not the schema: %s", roletables.SchemaFile, regenerate)
+	}
+}
+
+func TestValidationFilesAreCurrent(t *testing.T) {
+	files, err := roletables.Validations(os.DirFS("testdata"), definitions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, err := fs.Glob(os.DirFS("tests"), "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := slices.Sorted(maps.Keys(files)); !slices.Equal(on, want) {
+		t.Errorf("tests/ holds %v, want %v", on, want)
+	}
+	for name, want := range files {
+		if readFile(t, filepath.Join("tests", name)) != want {
+			t.Errorf("tests/%s is not what the role tables say: %s", name, regenerate)
+		}
+	}
+}
+
+func TestDocumentedTablesAreCurrent(t *testing.T) {
+	tables, err := roletables.ReadFolder(os.DirFS("testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := readFile(t, roletables.Document)
+	want, err := roletables.InsertMarkdown(document, tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if document != want {
+		t.Errorf("%s is not what the role tables say: %s", roletables.Document, regenerate)
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
