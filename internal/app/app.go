@@ -113,6 +113,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		embedded.GRPCListen = s.config.GRPCListen
 		embedded.Key, _ = secret(s.config.GRPCKey)
 		s.GRPCKey = embedded.Key
+		embedded.HTTPListen = s.config.GatewayListen
 	}
 	engine, err := spicedb.Embedded(ctx, embedded)
 	if err != nil {

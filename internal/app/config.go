@@ -25,6 +25,9 @@ type Config struct {
 	GRPCListen string // --grpc-listen: address of SpiceDB's own API in embedded mode, or Off
 	GRPCKey    string // --grpc-key: its key; made at start if empty
 
+	// GatewayListen opens SpiceDB's own HTTP gateway in embedded mode. It has no flag: benchmarks compare with it.
+	GatewayListen string
+
 	APIKeys     []string // --api-key: NAME:SCOPE+SCOPE:KEY
 	APIKeysFile string   // --api-keys-file: lines NAME SCOPE+SCOPE SHA256
 

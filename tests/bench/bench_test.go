@@ -1,0 +1,107 @@
+// Package bench_test measures a running server through HTTP, beside a route that answers a fixed body and SpiceDB's own
+// HTTP gateway, in turn on the same machine. Run it with `make bench`; docs/performance.md holds what came of it.
+package bench_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// question is the i-th of the checks that the benchmarks ask: may a member run an importer of their account that
+// another created. The answer is yes.
+func question(i int) (subject, importer string) {
+	account := i * 31 % accounts
+	return fmt.Sprintf("u%d-%d", account, i*17%members), fmt.Sprintf("i%d-%d", account, i*13%importers)
+}
+
+func checkBody(subject, importer string) string {
+	return fmt.Sprintf(`{"subject":"user:%s","permission":"run","resource":"importer:%s","consistency":"minimize_latency"}`, subject, importer)
+}
+
+func (s server) check(name string, body func(i int) string) target {
+	return target{name: name, url: s.URL + "/v1/check", header: s.header(), body: body}
+}
+
+func (s server) header() map[string]string {
+	return map[string]string{"Authorization": "Bearer " + key, "Content-Type": "application/json"}
+}
+
+// gatewayCheck asks SpiceDB's own HTTP gateway the same.
+func (s server) gatewayCheck() target {
+	return target{
+		name: "gateway", url: s.gateway + "/v1/permissions/check",
+		header: map[string]string{"Authorization": "Bearer " + s.GRPCKey, "Content-Type": "application/json"},
+		body: func(i int) string {
+			subject, importer := question(i)
+			return fmt.Sprintf(`{"consistency":{"minimizeLatency":true},"resource":{"objectType":"importer","objectId":%q},"permission":"run","subject":{"object":{"objectType":"user","objectId":%q}}}`, importer, subject)
+		},
+	}
+}
+
+// BenchmarkCheck is a check through HTTP beside the same check through SpiceDB's gateway and a fixed route.
+func BenchmarkCheck(b *testing.B) {
+	s := startServer(b)
+	var after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	fixed := fixedRoute(b)
+	sluice := s.check("sluice", func(i int) string { return checkBody(question(i)) })
+	for _, connections := range []int{1, 16} {
+		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
+			results := sideBySide(b, connections, sluice, s.gatewayCheck(), fixed)
+			report(b, results, "sluice", "gateway", "fixed")
+			b.ReportMetric(results["sluice"].perSecond/results["gateway"].perSecond, "of-gateway")
+			b.ReportMetric(results["sluice"].perSecond/results["fixed"].perSecond, "of-fixed")
+		})
+	}
+	b.Run("memory", func(b *testing.B) { // of the loaded server, before the load generator ran
+		b.ReportMetric(float64(after.HeapAlloc)/(1<<20), "MiB-heap")
+		b.ReportMetric(float64(after.Sys)/(1<<20), "MiB-system")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// BenchmarkBulkCheck is a hundred checks in one request beside single ones, in checks a second.
+func BenchmarkBulkCheck(b *testing.B) {
+	const bulk = 100
+	s := startServer(b)
+	single := s.check("single", func(i int) string { return checkBody(question(i)) })
+	many := target{name: "bulk", url: s.URL + "/v1/check/bulk", header: s.header(), body: func(i int) string {
+		var checks []string
+		for j := range bulk {
+			subject, importer := question(i*bulk + j)
+			checks = append(checks, fmt.Sprintf(`{"subject":"user:%s","permission":"run","resource":"importer:%s"}`, subject, importer))
+		}
+		return `{"consistency":"minimize_latency","checks":[` + strings.Join(checks, ",") + `]}`
+	}}
+	results := sideBySide(b, 16, single, many)
+	report(b, results, "single", "bulk")
+	b.ReportMetric(results["bulk"].perSecond*bulk/results["single"].perSecond, "checks-of-single")
+}
+
+// BenchmarkOperation is the latency of operations: creating an importer, and giving a person a role.
+func BenchmarkOperation(b *testing.B) {
+	s := startServer(b)
+	header := s.header()
+	header["Sluice-Actor"] = "ada"
+	n := 0
+	create := target{name: "create-importer", url: s.URL + "/v1/importers", header: header, body: func(int) string {
+		n++
+		return fmt.Sprintf(`{"id":"bench%d","account":"a%d"}`, n, n%accounts)
+	}}
+	results := sideBySide(b, 1, create)
+	report(b, results, "create-importer")
+}
+
+// BenchmarkCrowdedAccount is a check in an account of 100,000 members beside one of 100.
+func BenchmarkCrowdedAccount(b *testing.B) {
+	s := startServer(b)
+	write(b, s.Server, crowded())
+	small := s.check("members=100", func(i int) string { return checkBody(question(i)) })
+	large := s.check("members=100000", func(i int) string { return checkBody(fmt.Sprintf("c%d", i*7919%crowd), "crowded") })
+	results := sideBySide(b, 16, small, large)
+	report(b, results, "members=100", "members=100000")
+	b.ReportMetric(results["members=100000"].perSecond/results["members=100"].perSecond, "crowded-of-small")
+}

@@ -1,0 +1,143 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/grpcutil"
+	"github.com/gin-gonic/gin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// The company that the benchmarks ask about.
+const (
+	accounts  = 100
+	members   = 100 // of an account
+	importers = 100 // of an account
+
+	crowd = 100_000 // members of the account "crowded"
+
+	key = "a-key-for-benchmarks"
+)
+
+// server is a running server with the company in it, and SpiceDB's own HTTP gateway on the same relationships.
+type server struct {
+	*app.Server
+	gateway string
+}
+
+func startServer(b *testing.B) server {
+	b.Helper()
+	gateway := freeAddress(b)
+	config := app.DefaultConfig()
+	config.Listen, config.GRPCListen, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", gateway
+	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
+	s, err := app.Start(b.Context(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close(context.WithoutCancel(b.Context())) })
+	write(b, s, company())
+	return server{s, "http://" + gateway}
+}
+
+// company is accounts × members × importers, of which every member created one importer.
+func company() []*v1.Relationship {
+	var all []*v1.Relationship
+	all = append(all, relationship("subscription:acme", "platform", "platform:main"),
+		relationship("subscription:acme", "multi_owner", "user:*"), relationship("subscription:acme", "owner", "user:ada"))
+	for a := range accounts {
+		account := fmt.Sprintf("account:a%d", a)
+		all = append(all, emptyAccount(account)...)
+		for m := range members {
+			all = append(all, relationship(account, "user", fmt.Sprintf("user:u%d-%d", a, m)))
+		}
+		for i := range importers {
+			importer := fmt.Sprintf("importer:i%d-%d", a, i)
+			all = append(all, relationship(importer, "account", account), relationship(importer, "creator", fmt.Sprintf("user:u%d-%d", a, i)))
+		}
+	}
+	return all
+}
+
+// crowded is one account with a crowd of members.
+func crowded() []*v1.Relationship {
+	all := emptyAccount("account:crowded")
+	for m := range crowd {
+		all = append(all, relationship("account:crowded", "user", fmt.Sprintf("user:c%d", m)))
+	}
+	return append(all, relationship("importer:crowded", "account", "account:crowded"), relationship("importer:crowded", "creator", "user:c0"))
+}
+
+func emptyAccount(account string) []*v1.Relationship {
+	return []*v1.Relationship{
+		relationship(account, "subscription", "subscription:acme"),
+		relationship(account, "team", "user:*"),
+		relationship(account, "owner", "user:ada"),
+	}
+}
+
+func relationship(resource, relation, subject string) *v1.Relationship {
+	return &v1.Relationship{Resource: object(resource), Relation: relation, Subject: &v1.SubjectReference{Object: object(subject)}}
+}
+
+func object(reference string) *v1.ObjectReference {
+	for i := range reference {
+		if reference[i] == ':' {
+			return &v1.ObjectReference{ObjectType: reference[:i], ObjectId: reference[i+1:]}
+		}
+	}
+	panic(reference)
+}
+
+// write loads relationships through SpiceDB's own API.
+func write(b *testing.B, s *app.Server, relationships []*v1.Relationship) {
+	b.Helper()
+	conn, err := grpc.NewClient(s.GRPCAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(s.GRPCKey))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client := v1.NewPermissionsServiceClient(conn)
+	for begin := 0; begin < len(relationships); begin += 1000 {
+		batch := relationships[begin:min(begin+1000, len(relationships))]
+		updates := make([]*v1.RelationshipUpdate, len(batch))
+		for i, r := range batch {
+			updates[i] = &v1.RelationshipUpdate{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: r}
+		}
+		if _, err := client.WriteRelationships(b.Context(), &v1.WriteRelationshipsRequest{Updates: updates}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// fixedRoute is a gin route that answers a fixed body: what a server costs that does not think.
+func fixedRoute(b *testing.B) target {
+	b.Helper()
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.POST("/v1/check", func(c *gin.Context) {
+		c.Data(http.StatusOK, "application/json", []byte(`{"allowed":true,"token":"Gh8KEzE3OTUzMTg1NTEwNDUxOTYwMzASCDI4MzFkYTQx"}`))
+	})
+	s := httptest.NewServer(router)
+	b.Cleanup(s.Close)
+	return target{name: "fixed", url: s.URL + "/v1/check", body: func(i int) string { return checkBody(question(i)) }}
+}
+
+func freeAddress(b *testing.B) string {
+	b.Helper()
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}

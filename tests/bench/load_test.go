@@ -1,0 +1,123 @@
+package bench_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// target is something that answers the same question again and again.
+type target struct {
+	name   string
+	url    string
+	header map[string]string
+	body   func(i int) string
+}
+
+// sample is what one round of load on one target came to.
+type sample struct {
+	perSecond float64
+	p50, p99  time.Duration
+}
+
+const (
+	rounds = 7
+	round  = 1500 * time.Millisecond
+)
+
+// sideBySide puts the same load on every target in turn, round by round, so that a noisy machine disturbs all of them
+// alike. It returns for each target the median of its rounds.
+func sideBySide(b *testing.B, connections int, targets ...target) map[string]sample {
+	b.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	samples := make(map[string][]sample)
+	for i := range rounds + 1 {
+		for _, t := range targets {
+			s := load(b, client, connections, t)
+			if i > 0 { // the first round warms up
+				samples[t.name] = append(samples[t.name], s)
+			}
+		}
+	}
+	medians := make(map[string]sample)
+	for name, s := range samples {
+		slices.SortFunc(s, func(x, y sample) int { return int(x.perSecond - y.perSecond) })
+		medians[name] = s[len(s)/2]
+	}
+	return medians
+}
+
+// load asks the target from every connection for one round.
+func load(b *testing.B, client *http.Client, connections int, t target) sample {
+	b.Helper()
+	runtime.GC()
+	var group sync.WaitGroup
+	latencies := make([][]time.Duration, connections)
+	failures := make(chan error, connections)
+	begin := time.Now()
+	for c := range connections {
+		group.Go(func() {
+			for i := c; time.Since(begin) < round; i += connections {
+				start := time.Now()
+				if err := ask(b, client, t, i); err != nil {
+					failures <- err
+					return
+				}
+				latencies[c] = append(latencies[c], time.Since(start))
+			}
+		})
+	}
+	group.Wait()
+	took := time.Since(begin)
+	select {
+	case err := <-failures:
+		b.Fatalf("%s: %v", t.name, err)
+	default:
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(latencies...)))
+	return sample{
+		perSecond: float64(len(all)) / took.Seconds(),
+		p50:       all[len(all)/2],
+		p99:       all[len(all)*99/100],
+	}
+}
+
+func ask(b *testing.B, client *http.Client, t target, i int) error {
+	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, t.url, strings.NewReader(t.body(i)))
+	if err != nil {
+		return err
+	}
+	for name, value := range t.header {
+		request.Header.Set(name, value)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode/100 != 2 {
+		text, _ := bufio.NewReader(response.Body).ReadString('\n')
+		return fmt.Errorf("%s: %s", response.Status, text)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+func report(b *testing.B, results map[string]sample, names ...string) {
+	b.Helper()
+	for _, name := range names {
+		s := results[name]
+		b.ReportMetric(s.perSecond, name+"/s")
+		b.ReportMetric(float64(s.p50.Microseconds()), name+"-p50-µs")
+		b.ReportMetric(float64(s.p99.Microseconds()), name+"-p99-µs")
+	}
+	b.ReportMetric(0, "ns/op")
+}
