@@ -14,8 +14,8 @@ const maxNesting = 64
 
 // checkShape checks that valid JSON has the shape of a Go type: for a struct exactly the fields that it names, all
 // those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes the
-// last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union and an interface may
-// be anything without repeated keys; a json.RawMessage may be anything.
+// last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union may be
+// anything but null, an interface anything, both without repeated keys; a json.RawMessage may be anything.
 func checkShape(data []byte, t reflect.Type) *fault {
 	s := scanner{data: data}
 	return s.value(t, 0)
@@ -42,6 +42,9 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 		return nil
 	}
 	if isUnion(t) {
+		if first == 'n' {
+			return faultf("must not be null")
+		}
 		return s.free(depth)
 	}
 	if isNullable(t) {

@@ -1,0 +1,265 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sluice-authz/sluice/api"
+	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/httpapi"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// every is every call of the contract, with the ids in its path filled in.
+func every(t *testing.T) (calls []struct {
+	method, path string
+	operation    *openapi3.Operation
+}) {
+	t.Helper()
+	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range contract.Paths.Map() {
+		for method, operation := range item.Operations() {
+			calls = append(calls, struct {
+				method, path string
+				operation    *openapi3.Operation
+			}{method, strings.NewReplacer("{id}", "x", "{user}", "y").Replace(path), operation})
+		}
+	}
+	return calls
+}
+
+func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
+	w := serve(t)
+	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.yaml": true}
+	for _, call := range every(t) {
+		for _, key := range []string{"", "wrong", "check-key", "Secret-of-check"} {
+			res := w.do(t, request{method: call.method, path: call.path, key: key, actor: "alice"})
+			if open[call.path] {
+				if res.status != http.StatusOK {
+					t.Errorf("%s with the key %q answered %d", call.path, key, res.status)
+				}
+				continue
+			}
+			res.wantProblem(t, 401, "unauthenticated", "key")
+			if got := res.header.Get("WWW-Authenticate"); !strings.HasPrefix(got, "Bearer") {
+				t.Errorf("WWW-Authenticate is %q", got)
+			}
+		}
+	}
+	for _, r := range []request{{method: "GET", path: "/nowhere"}, {method: "DELETE", path: "/v1/check"}, {method: "GET", path: "/"}} {
+		w.do(t, r).wantProblem(t, 401, "unauthenticated")
+	}
+	if w.operations.name != "" {
+		t.Errorf("%s was performed", w.operations.name)
+	}
+}
+
+func TestAuthorizationHeader(t *testing.T) {
+	w := serve(t)
+	for _, tt := range []struct {
+		header []string
+		status int
+	}{
+		{[]string{"Bearer " + inspectKey}, 200},
+		{[]string{"bearer " + inspectKey}, 200},
+		{[]string{"BEARER  " + inspectKey}, 200},
+		{[]string{"Basic " + inspectKey}, 401},
+		{[]string{inspectKey}, 401},
+		{[]string{"Bearer"}, 401},
+		{[]string{"Bearer " + inspectKey + "x"}, 401},
+		{[]string{"Bearer " + inspectKey[:5]}, 401},
+		{[]string{"Bearer " + inspectKey, "Bearer " + inspectKey}, 401},
+	} {
+		res := w.do(t, request{method: "GET", path: "/v1/role-sets", header: http.Header{"Authorization": tt.header}})
+		if res.status != tt.status {
+			t.Errorf("%q answered %d, want %d", tt.header, res.status, tt.status)
+		}
+	}
+}
+
+func TestScopes(t *testing.T) {
+	w := serve(t)
+	for _, call := range every(t) {
+		scopes, closed := call.operation.Extensions["x-scopes"].([]any)
+		if !closed {
+			continue
+		}
+		for _, scope := range apikey.AllScopes.Names() {
+			allowed := len(scopes) == 0
+			for _, s := range scopes {
+				allowed = allowed || s == scope
+			}
+			res := w.do(t, request{method: call.method, path: call.path, key: "secret-of-" + scope, actor: "alice"})
+			if allowed == (res.status == http.StatusForbidden) {
+				t.Errorf("%s %s with the scope %s answered %d %s", call.method, call.path, scope, res.status, res.body)
+			}
+			if !allowed {
+				res.wantProblem(t, 403, "forbidden", "needs a key with the scope "+scopes[0].(string))
+			}
+		}
+	}
+}
+
+func TestActor(t *testing.T) {
+	w := serve(t)
+	get := func(path, key string, actor ...string) response {
+		header := make(http.Header)
+		for _, value := range actor {
+			header.Add("Sluice-Actor", value)
+		}
+		return w.do(t, request{method: "GET", path: path, key: key, header: header})
+	}
+	get("/v1/accounts/acme", operateKey).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
+	get("/v1/accounts/acme", operateKey, "a", "b").wantProblem(t, 400, "invalid", "Sluice-Actor", "2 times")
+	get("/v1/accounts/acme", operateKey, "").wantProblem(t, 400, "invalid", "Sluice-Actor", "empty")
+	get("/v1/accounts/acme", operateKey, "50%").wantProblem(t, 400, "invalid", "Sluice-Actor", "percent-escape")
+	get("/v1/accounts/acme", operateKey, "%FF").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
+	get("/v1/accounts/acme", operateKey, "\xff").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
+	get("/v1/accounts/acme", operateKey, strings.Repeat("a", 257)).wantProblem(t, 400, "invalid", "Sluice-Actor", "256")
+	get("/v1/users/bob/accounts", operateKey).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
+	if w.operations.name != "" {
+		t.Fatalf("%s was performed", w.operations.name)
+	}
+
+	if get("/v1/users/bob/accounts", inspectKey); w.operations.args[1] != true || w.operations.caller.Actor != "" {
+		t.Errorf("called with %v by %v, want it to be an inspection by nobody", w.operations.args, w.operations.caller)
+	}
+	if get("/v1/users/bob/accounts", operateKey, "bob"); w.operations.args[1] != false || w.operations.caller.Actor != "bob" {
+		t.Errorf("called with %v by %v, want it to be bob's own question", w.operations.args, w.operations.caller)
+	}
+}
+
+// awkward are ids that would not survive a careless path, header or query.
+var awkward = []string{
+	"a", "alice@example.com", "a/b", "/", "a b", "100%", "%41", "%2541", "a+b", "a=b&c", "a#b", "a?b", "*", ".", "..", "a/../b", "ключ", "名前", "😀",
+	"a,b;c", `"quoted"`, "a\\b", ":", ":id", "members", "a\x00b", "\n", "e\u0301", strings.Repeat("x", 256),
+}
+
+func TestIDsArriveAsTheyAre(t *testing.T) {
+	w := serve(t)
+	for _, id := range awkward {
+		for _, escape := range []func(string) string{url.PathEscape, escapeEverything} {
+			res := w.do(t, request{method: "DELETE", path: "/v1/accounts/" + escape(id) + "/members/" + escape(id), key: operateKey, actor: escape(id)})
+			if res.status != http.StatusOK {
+				t.Errorf("%q answered %d %s", id, res.status, res.body)
+				continue
+			}
+			if w.operations.name != "RemoveAccountMember" || w.operations.args[0] != authz.ID(id) || w.operations.args[1] != authz.ID(id) || w.operations.caller.Actor != authz.ID(id) {
+				t.Errorf("%q arrived as %s %q by %q", id, w.operations.name, w.operations.args, w.operations.caller.Actor)
+			}
+		}
+	}
+}
+
+// escapeEverything escapes every byte, the harmless ones too.
+func escapeEverything(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		const digits = "0123456789abcdef"
+		b.WriteString("%" + string(digits[s[i]>>4]) + string(digits[s[i]&15]))
+	}
+	return b.String()
+}
+
+func TestIDsInPathsAreChecked(t *testing.T) {
+	w := serve(t)
+	for path, words := range map[string]string{
+		"/v1/accounts/%FF":                                   "the id in the path: an id must be valid UTF-8",
+		"/v1/accounts/acme/members/%C3%28":                   "the user in the path",
+		"/v1/accounts/" + strings.Repeat("%F0%9F%98%80", 65): "at most 256 bytes",
+		"/v1/accounts//members/bob":                          "must not be empty",
+	} {
+		w.do(t, request{method: "DELETE", path: path, key: operateKey, actor: "alice"}).wantProblem(t, 400, "invalid", words)
+	}
+	if w.operations.name != "" {
+		t.Errorf("%s was performed", w.operations.name)
+	}
+}
+
+func TestUnknownPathsAndMethods(t *testing.T) {
+	w := serve(t)
+	for _, path := range []string{"/", "/v1", "/v1/", "/v2/check", "/v1/check/", "/v1/accounts/", "/v1/accounts/acme/", "/V1/check", "/v1/%63heck", "//v1/check", "/v1/accounts/a/members/b/c"} {
+		w.do(t, request{method: "GET", path: path, key: checkKey}).wantProblem(t, 404, "not_found", "/openapi.yaml")
+	}
+	for _, tt := range []struct{ method, path, allow string }{
+		{"GET", "/v1/check", "POST"},
+		{"POST", "/v1/accounts/acme", "DELETE, GET"},
+		{"OPTIONS", "/v1/check", "POST"},
+		{"BREW", "/v1/check", "POST"},
+	} {
+		res := w.do(t, request{method: tt.method, path: tt.path, key: checkKey})
+		res.wantProblem(t, 405, "invalid", tt.method)
+		if got := res.header.Get("Allow"); !sameList(got, tt.allow) {
+			t.Errorf("%s %s allows %q, want %q", tt.method, tt.path, got, tt.allow)
+		}
+	}
+	w.do(t, request{method: "POST", path: "/healthz"}).wantProblem(t, 405, "invalid", "POST")
+}
+
+func sameList(a, b string) bool {
+	have := make(map[string]bool)
+	for part := range strings.SplitSeq(a, ", ") {
+		have[part] = true
+	}
+	for part := range strings.SplitSeq(b, ", ") {
+		if !have[part] {
+			return false
+		}
+		delete(have, part)
+	}
+	return len(have) == 0
+}
+
+func TestKeysAreReplacedWhileTheServerRuns(t *testing.T) {
+	w := serve(t)
+	next, err := apikey.Parse("next:check:next-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, fresh := request{method: "GET", path: "/v1/role-sets", key: checkKey}, request{method: "GET", path: "/v1/role-sets", key: "next-secret"}
+	if got := w.do(t, old).status; got != 200 {
+		t.Errorf("the old key answered %d before", got)
+	}
+	w.do(t, fresh).wantProblem(t, 401, "unauthenticated")
+	if err := w.config.Keys.Replace([]apikey.Key{next}); err != nil {
+		t.Fatal(err)
+	}
+	w.do(t, old).wantProblem(t, 401, "unauthenticated")
+	if got := w.do(t, fresh).status; got != 200 {
+		t.Errorf("the new key answered %d after", got)
+	}
+}
+
+func TestRate(t *testing.T) {
+	limited := apikey.Key{Name: "slow", Scopes: apikey.Check, Hash: apikey.HashOf("slow-secret"), Rate: apikey.Rate{Requests: 2, Per: 60e9}}
+	w := serve(t, func(c *httpapi.Config) {
+		var err error
+		if c.Keys, err = apikey.New(limited); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r := request{method: "GET", path: "/v1/role-sets", key: "slow-secret"}
+	if got := w.do(t, r).status; got != 200 {
+		t.Fatalf("the first request answered %d", got)
+	}
+	res := w.do(t, r)
+	res.wantProblem(t, 429, "limited", "slow", "2/m")
+	if got := res.header.Get("Retry-After"); got != "30" {
+		t.Errorf("Retry-After is %q, want 30", got)
+	}
+}
+
+func TestProductOperationsNeedTheProductsSchema(t *testing.T) {
+	w := serve(t, func(c *httpapi.Config) { c.Operations = nil })
+	w.do(t, request{method: "GET", path: "/v1/accounts/acme", key: operateKey, actor: "alice"}).wantProblem(t, 404, "not_found", "schema")
+	w.do(t, request{method: "PUT", path: "/v1/platform/administrators/root", key: provisionKey}).wantProblem(t, 404, "not_found", "schema")
+	w.do(t, request{method: "POST", path: "/v1/check", key: checkKey, body: `{"subject":"user:a","permission":"view","resource":"importer:i"}`}).
+		want(t, 200, `{"allowed":false,"token":"t1"}`)
+}
