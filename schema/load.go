@@ -67,7 +67,7 @@ func parseYAML(content []byte, name string, folder func(string) fs.FS) (File, er
 func schemaOf(parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (string, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
-	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0:
+	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused, not ignored
 		return "", fmt.Errorf("%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name)
 	case inline != "" && reference != "":
 		return "", fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
