@@ -40,14 +40,18 @@ type transport struct {
 }
 
 // load reads the contract, closed: an object has no fields but those that the contract names. (The contract itself leaves
-// answers open, so that a later server may add to them.)
+// answers open, so that a later server may add to them.) What is judged alone may be anything in a request.
 var load = sync.OnceValues(func() (*openapi3.T, error) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
 		return nil, err
 	}
 	for _, schema := range contract.Components.Schemas {
-		if s := schema.Value; s.Type.Is(openapi3.TypeObject) && len(s.Properties) > 0 {
+		s := schema.Value
+		if s.Extensions["x-judged-alone"] == true {
+			*s = openapi3.Schema{Nullable: true}
+		}
+		if s.Type.Is(openapi3.TypeObject) && len(s.Properties) > 0 {
 			s.AdditionalProperties = openapi3.AdditionalProperties{Has: new(false)}
 		}
 	}

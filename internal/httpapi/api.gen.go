@@ -178,7 +178,7 @@ type AtLeastAsFresh struct {
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
 
-// BulkCheck defines model for BulkCheck.
+// BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
 type BulkCheck struct {
 	// Context What the conditions of the schema may look at.
 	Context *Context `json:"context,omitempty"`

@@ -43,6 +43,9 @@ func (s *server) CheckBulk(c *gin.Context) {
 		answers := make([]BulkResult, len(results))
 		for i, result := range results {
 			s.Metrics.decision(result.Decision, result.Err)
+			if result.Err != nil {
+				s.logFailure(c, result.Err)
+			}
 			answers[i] = bulkResult(result)
 		}
 		return BulkDecision{Results: answers, Token: unlessEmpty(token)}, nil

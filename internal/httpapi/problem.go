@@ -64,11 +64,8 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	c.Abort()
 	k := callOf(c)
 	k.err = err
+	s.logFailure(c, err)
 	code := codeOf(err)
-	if code == authz.CodeInternal || code == authz.CodeUnavailable {
-		s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), slog.LevelError, "request failed",
-			slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
-	}
 	if c.Writer.Written() {
 		return
 	}
@@ -83,6 +80,16 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	if err := writeJSON(c, status, "application/problem+json", body); err != nil {
 		c.Status(http.StatusInternalServerError)
 	}
+}
+
+// logFailure logs an error that is the server's own, with the cause that no answer shows.
+func (s *server) logFailure(c *gin.Context, err error) {
+	if code := codeOf(err); code != authz.CodeInternal && code != authz.CodeUnavailable {
+		return
+	}
+	k := callOf(c)
+	s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), slog.LevelError, "request failed",
+		slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
 }
 
 // writeJSON writes the body as a whole, or nothing on an error.

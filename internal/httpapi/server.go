@@ -92,7 +92,7 @@ func New(config Config) (http.Handler, error) {
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
 	}
-	routes, err := readRoutes(api.Contract)
+	routes, err := contractRoutes()
 	if err != nil {
 		return nil, fmt.Errorf("reading the contract: %w", err)
 	}

@@ -43,7 +43,20 @@ const (
 	inspectKey   = "secret-of-inspect"
 )
 
+// serve listens, and holds every answer against the contract.
 func serve(t *testing.T, change ...func(*httpapi.Config)) *world {
+	t.Helper()
+	w := open(t, change...)
+	server := httptest.NewServer(w.handler)
+	t.Cleanup(server.Close)
+	transport := new(http.Transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	w.url, w.client = server.URL, &http.Client{Transport: apitest.Transport(t, transport)}
+	return w
+}
+
+// open makes a handler that does not listen.
+func open(t testing.TB, change ...func(*httpapi.Config)) *world {
 	t.Helper()
 	w := &world{engine: new(engine), operations: new(operations), log: new(syncBuffer)}
 	var keys []apikey.Key
@@ -73,11 +86,6 @@ func serve(t *testing.T, change ...func(*httpapi.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(w.handler)
-	t.Cleanup(server.Close)
-	transport := new(http.Transport)
-	t.Cleanup(transport.CloseIdleConnections)
-	w.url, w.client = server.URL, &http.Client{Transport: apitest.Transport(t, transport)}
 	return w
 }
 

@@ -1,0 +1,281 @@
+package apikey_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluice-authz/sluice/internal/apikey"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const secret = "super-secret"
+
+func TestParse(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want apikey.Key
+		err  string
+	}{
+		{"app:check:" + secret, apikey.Key{Name: "app", Scopes: apikey.Check, Hash: apikey.HashOf(secret)}, ""},
+		{"a.b_c-1:check+operate+provision+inspect:a:b", apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")}, ""},
+		{"", apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
+		{secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
+		{"app:" + secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
+		{":check:" + secret, apikey.Key{}, "name"},
+		{"my app:check:" + secret, apikey.Key{}, "name"},
+		{"app::" + secret, apikey.Key{}, "check, operate, provision, inspect"},
+		{"app:" + secret + ":check", apikey.Key{}, "check, operate, provision, inspect"},
+		{"app:check+:" + secret, apikey.Key{}, "check, operate, provision, inspect"},
+		{"app:check:", apikey.Key{}, "not empty"},
+		{"app:check:" + secret + " x", apikey.Key{}, "visible ASCII"},
+		{"app:check:" + secret + "é", apikey.Key{}, "visible ASCII"},
+	} {
+		got, err := apikey.Parse(tt.text)
+		checkError(t, tt.text, err, tt.err)
+		if got != tt.want {
+			t.Errorf("%q: got %+v, want %+v", tt.text, got, tt.want)
+		}
+	}
+}
+
+// checkError checks that an error says what it should, and never what the key is.
+func checkError(t *testing.T, text string, err error, want string) {
+	t.Helper()
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		t.Errorf("%q: the error is %v, want one about %q", text, err, want)
+	}
+	if err != nil && strings.Contains(err.Error(), secret) {
+		t.Errorf("%q: the error shows the key: %v", text, err)
+	}
+}
+
+func TestParseList(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "  ": 0, "a:check:x": 1, "a:check:x, b:operate:y": 2} {
+		if got, err := apikey.ParseList(text); err != nil || len(got) != want {
+			t.Errorf("%q: got %v, %v, want %d keys", text, got, err, want)
+		}
+	}
+	_, err := apikey.ParseList("a:check:x,b:" + secret)
+	checkError(t, "list", err, "key 2 of the list")
+	_, err = apikey.ParseList("a:check:x,")
+	checkError(t, "list", err, "key 2 of the list")
+}
+
+func TestParseFile(t *testing.T) {
+	hash := apikey.HashOf(secret)
+	sum := hex.EncodeToString(hash[:])
+	for _, tt := range []struct {
+		text string
+		want []apikey.Key
+		err  string
+	}{
+		{"", nil, ""},
+		{"# keys\n\n  \t\r\n", nil, ""},
+		{"app check " + sum, []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash}}, ""},
+		{"\tapp  check+inspect " + strings.ToUpper(sum) + " 50/s # the app\r\n", []apikey.Key{
+			{Name: "app", Scopes: apikey.Check | apikey.Inspect, Hash: hash, Rate: apikey.Rate{Requests: 50, Per: time.Second}},
+		}, ""},
+		{"app check " + sum + " 600/m", []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash, Rate: apikey.Rate{Requests: 600, Per: time.Minute}}}, ""},
+		{"# one\napp check " + secret, nil, "line 2: the third field is the SHA-256"},
+		{"app check " + sum[1:], nil, "line 1: the third field"},
+		{"app " + secret, nil, "line 1: a line is NAME SCOPE+SCOPE SHA256"},
+		{"app check " + sum + " 50/s x", nil, "line 1: a line is"},
+		{secret + "! check " + sum, nil, "line 1: the name"},
+		{"app " + secret + " " + sum, nil, "line 1: the scopes"},
+		{"app check " + sum + " " + secret, nil, "line 1: a rate"},
+		{"app check " + sum + " 0/s", nil, "line 1: a rate"},
+		{"app check " + sum + " 5/h", nil, "line 1: a rate"},
+		{"app check " + sum + " 50", nil, "line 1: a rate"},
+		{"app check " + sum + " 1000001/s", nil, "line 1: a rate"},
+		{"\n" + strings.Repeat("x", 5000), nil, "line 2: a line has at most"},
+	} {
+		got, err := apikey.ParseFile(strings.NewReader(tt.text))
+		checkError(t, tt.text, err, tt.err)
+		if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+			t.Errorf("%q: got %+v, want %+v", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
+	made, key, err := apikey.Generate("app", apikey.Check|apikey.Operate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(made, apikey.Prefix) || len(made) != len(apikey.Prefix)+43 || strings.Contains(key.Line(), made) {
+		t.Errorf("made %q with the line %q", made, key.Line())
+	}
+	key.Rate = apikey.Rate{Requests: 7, Per: time.Minute}
+	read, err := apikey.ParseFile(strings.NewReader(key.Line() + "\n"))
+	if err != nil || len(read) != 1 || read[0] != key {
+		t.Fatalf("the line %q became %+v, %v", key.Line(), read, err)
+	}
+	keys, err := apikey.New(read...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := keys.Identify(made); !ok || got.Name != "app" || got.Scopes != key.Scopes {
+		t.Errorf("the key is %+v, %v", got, ok)
+	}
+	if again, _, _ := apikey.Generate("app", apikey.Check); again == made {
+		t.Error("two keys are the same")
+	}
+	if _, _, err := apikey.Generate("my app", apikey.Check); err == nil {
+		t.Error("a wrong name was taken")
+	}
+	if _, _, err := apikey.Generate("app", 0); err == nil {
+		t.Error("a key without scopes was made")
+	}
+}
+
+func key(name, secret string) apikey.Key {
+	return apikey.Key{Name: name, Scopes: apikey.Check, Hash: apikey.HashOf(secret)}
+}
+
+func TestIdentifyAndReplace(t *testing.T) {
+	keys, err := apikey.New(key("a", "1"), key("b", "2"), key("c", "3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(secret, want string) {
+		t.Helper()
+		if got, ok := keys.Identify(secret); got.Name != want || ok != (want != "") {
+			t.Errorf("%q is %q, want %q", secret, got.Name, want)
+		}
+	}
+	find("1", "a")
+	find("2", "b")
+	find("3", "c")
+	find("4", "")
+	find("", "")
+	for _, wrong := range [][]apikey.Key{{key("a", "1"), key("a", "2")}, {key("a", "1"), key("b", "1")}} {
+		if err := keys.Replace(wrong); err == nil {
+			t.Errorf("took %v", wrong)
+		}
+	}
+	find("3", "c")
+	if err := keys.Replace([]apikey.Key{key("d", "4"), key("a", "2")}); err != nil {
+		t.Fatal(err)
+	}
+	find("1", "")
+	find("2", "a")
+	find("4", "d")
+	if err := keys.Replace(nil); err != nil {
+		t.Fatal(err)
+	}
+	find("2", "")
+}
+
+func TestKeysAreReplacedWhileTheyAreUsed(t *testing.T) {
+	keys, err := apikey.New(key("a", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 200 {
+				if _, ok := keys.Identify("1"); !ok {
+					t.Error("the key was gone for a moment")
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		if err := keys.Replace([]apikey.Key{key(fmt.Sprint("x", i), fmt.Sprint("x", i)), key("a", "1")}); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+}
+
+func TestUseKeepsToTheRate(t *testing.T) {
+	limited := key("a", "1")
+	limited.Rate = apikey.Rate{Requests: 4, Per: time.Second}
+	keys, err := apikey.New(limited, key("free", "2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	use := func(secret string) time.Duration {
+		k, ok := keys.Identify(secret)
+		if !ok {
+			t.Fatal("no key")
+		}
+		return k.Use(now)
+	}
+	for range 100 {
+		if use("2") != 0 {
+			t.Fatal("a key without a rate was limited")
+		}
+	}
+	for range 4 {
+		if wait := use("1"); wait != 0 {
+			t.Fatalf("limited for %s within the rate", wait)
+		}
+	}
+	for range 3 { // what is refused is not counted
+		if wait := use("1"); wait != 250*time.Millisecond {
+			t.Fatalf("limited for %s, want 250ms", wait)
+		}
+	}
+	if err := keys.Replace([]apikey.Key{limited}); err != nil {
+		t.Fatal(err)
+	}
+	if use("1") == 0 {
+		t.Error("replacing the keys gave the rate back")
+	}
+	now = now.Add(250 * time.Millisecond)
+	if use("1") != 0 || use("1") == 0 {
+		t.Error("a quarter of a second allows one use")
+	}
+	limited.Rate.Requests = 5
+	if err := keys.Replace([]apikey.Key{limited}); err != nil {
+		t.Fatal(err)
+	}
+	if use("1") != 0 {
+		t.Error("another rate begins anew")
+	}
+}
+
+func FuzzParseFile(f *testing.F) {
+	hash := apikey.HashOf(secret)
+	f.Add("app check " + hex.EncodeToString(hash[:]) + " 50/s # x\n\nb operate+inspect 00")
+	f.Add("a b c d e")
+	f.Fuzz(func(t *testing.T, text string) {
+		keys, err := apikey.ParseFile(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var lines strings.Builder
+		for _, k := range keys {
+			lines.WriteString(k.Line() + "\n")
+		}
+		again, err := apikey.ParseFile(strings.NewReader(lines.String()))
+		if err != nil || fmt.Sprint(again) != fmt.Sprint(keys) {
+			t.Errorf("%q became %q, %v", text, lines.String(), err)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("app:check+operate:KEY")
+	f.Add("::")
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := apikey.Parse(text)
+		if err != nil {
+			return
+		}
+		secret := strings.SplitN(text, ":", 3)[2]
+		if key.Name+":"+key.Scopes.String() == "" || key.Hash != apikey.HashOf(secret) || key.Scopes == 0 {
+			t.Errorf("%q became %+v", text, key)
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+func FuzzReference(f *testing.F) {
+	for _, seed := range []string{`"user:alice"`, `"account:acme#member"`, `{"type":"user","id":"a#b","relation":"owner"}`, `"user:*"`, `{"type":"user","id":"*"}`, `7`, `null`, `{"id":[]}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if checkJSON(data) != nil {
+			return
+		}
+		subject, err := parseSubject(data)
+		if err != nil {
+			if codeOf(err) != authz.CodeInvalid {
+				t.Errorf("%q: %v", data, err)
+			}
+			return
+		}
+		written, err := reference(subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := parseSubject(written.union); err != nil || again != subject {
+			t.Errorf("%q is %+v, was written %s, and read as %+v, %v", data, subject, written.union, again, err)
+		}
+	})
+}
+
+func FuzzConsistency(f *testing.F) {
+	for _, seed := range []string{`"fully_consistent"`, `"minimize_latency"`, `{"at_least_as_fresh":"t"}`, `{"at_least_as_fresh":""}`, `""`, `[]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if checkJSON(data) != nil {
+			return
+		}
+		at, err := parseConsistency(data)
+		switch {
+		case err != nil && codeOf(err) != authz.CodeInvalid:
+			t.Errorf("%q: %v", data, err)
+		case err == nil && (at.Freshness == authz.Default || (at.Freshness == authz.AtLeastAsFresh) != (at.Token != "")):
+			t.Errorf("%q became %+v", data, at)
+		}
+	})
+}
+
+// FuzzStrict holds that what is decoded has every field once and no other: written again, it is the same JSON.
+func FuzzStrict(f *testing.F) {
+	f.Add([]byte(`{"id":"w","account":"a","open":true}`))
+	f.Add([]byte(`{"open":false,"users":["a","b"]}`))
+	f.Add([]byte(`{"accounts":{"a1":["editor"],"a2":[]}}`))
+	f.Add([]byte(`{"source":null}`))
+	f.Add([]byte(`{"id":"\ud83d\ude00\u0069","to":"x"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if checkJSON(data) != nil {
+			return
+		}
+		for _, into := range []any{new(NewWorkspace), new(Access), new(MemberAccounts), new(ImporterEnds), new(NewImporter), new(Transfer)} {
+			if decodeStrict(data, into) != nil {
+				continue
+			}
+			written, err := json.Marshal(into)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var before, after any
+			if json.Unmarshal(data, &before) != nil || json.Unmarshal(written, &after) != nil || !reflect.DeepEqual(before, after) {
+				t.Errorf("%q was read as a %T and written as %s", data, into, written)
+			}
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// FuzzRouter sends any request, with a key for everything, and wants an answer that is no failure of the server's, and a
+// problem document wherever it refuses.
+func FuzzRouter(f *testing.F) {
+	f.Add("GET", "/v1/accounts/a%2Fb/members", "limit=1&cursor=x", "alice", "application/json", "")
+	f.Add("PUT", "/v1/accounts/%ff/members/x", "", "%", "application/json", `{"roles":["guest"]}`)
+	f.Add("POST", "/v1/check", "", "", "application/json; charset=utf-8", `{"subject":"user:a","permission":"view","resource":{"type":"importer","id":"#"}}`)
+	f.Add("POST", "/v1/check/bulk", "", "", "application/json", `{"checks":[{},7,null]}`)
+	f.Add("POST", "/v1/permissions", "", "", "application/json", `{"subject":"user:a","resource":"importer:i"}`)
+	f.Add("GET", "/v1/relationships", "resource=%7B%22type%22%3A%22user%22%7D", "", "", "")
+	f.Add("PATCH", "/v1/accounts/acme/members", "", "a", "application/json", `{"members":{"a":[]}}`)
+	f.Add("DELETE", "/healthz/..//", "%", "", "", "")
+	handler := open(f).handler
+	keys := map[string]string{"/v1/check": checkKey, "/v1/permissions": checkKey, "/v1/platform": provisionKey, "/v1/relationships": inspectKey}
+	f.Fuzz(func(t *testing.T, method, path, query, actor, contentType, body string) {
+		target, err := url.ParseRequestURI("/" + strings.TrimPrefix(path, "/"))
+		if err != nil || method == "" {
+			return // net/http answers these before the handler
+		}
+		target.RawQuery = query
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", strings.NewReader(body))
+		req.Method, req.URL = method, target
+		key := operateKey
+		for prefix, other := range keys {
+			if strings.HasPrefix(path, prefix) {
+				key = other
+			}
+		}
+		req.Header = http.Header{"Authorization": {"Bearer " + key}, "Sluice-Actor": {actor}, "Content-Type": {contentType}, "X-Request-Id": {actor}}
+		res := httptest.NewRecorder()
+		handler.ServeHTTP(res, req)
+		if res.Code >= 500 {
+			t.Fatalf("%s %s?%s answered %d %s", method, path, query, res.Code, res.Body)
+		}
+		if res.Code >= 400 {
+			var problem struct{ Code, Detail string }
+			if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil || problem.Code == "" || problem.Detail == "" {
+				t.Fatalf("%s %s?%s answered %d %s", method, path, query, res.Code, res.Body)
+			}
+		}
+	})
+}
