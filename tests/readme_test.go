@@ -1,0 +1,83 @@
+package tests
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+var codeBlock = regexp.MustCompile("(?s)```(sh|json)\n(.*?)```")
+
+// TestTutorial runs the commands of the README's tutorial as they are written there, one block after another in one
+// shell, and compares what they print with the answers that stand below them.
+func TestTutorial(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	require.NoError(t, err)
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, tutorial, found := strings.Cut(string(readme), "<!-- tutorial:begin -->")
+	require.True(t, found)
+	tutorial, _, found = strings.Cut(tutorial, "<!-- tutorial:end -->")
+	require.True(t, found)
+
+	config := app.DefaultConfig()
+	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
+	server, err := app.Start(t.Context(), config)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Close(t.Context())) }()
+
+	const separator = "=== end of block ==="
+	blocks := codeBlock.FindAllStringSubmatch(tutorial, -1)
+	var script strings.Builder
+	for _, block := range blocks {
+		if block[1] == "sh" {
+			script.WriteString(block[2] + "echo '" + separator + "'\n")
+		}
+	}
+	shell := exec.CommandContext(t.Context(), bash, "-eu", "-c", script.String())
+	shell.Env = append(os.Environ(), "SLUICE="+server.URL, "SLUICE_KEY="+server.APIKey)
+	printed, err := shell.CombinedOutput()
+	require.NoError(t, err, string(printed))
+	answers := strings.Split(string(printed), separator)
+
+	compared, next := 0, 0
+	for _, block := range blocks {
+		if block[1] == "sh" {
+			next++
+			continue
+		}
+		require.Equal(t, normalized(t, block[2]), normalized(t, answers[next-1]))
+		compared++
+	}
+	require.Positive(t, compared)
+	for _, answer := range answers[:3] {
+		require.NotContains(t, answer, "urn:sluice:problem")
+	}
+}
+
+// normalized parses lines of JSON, without what is another one each time.
+func normalized(t *testing.T, lines string) []map[string]any {
+	t.Helper()
+	var answers []map[string]any
+	for line := range strings.Lines(lines) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		var answer map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &answer), line)
+		for _, volatile := range []string{"token", "request_id"} {
+			if _, ok := answer[volatile]; ok {
+				answer[volatile] = "…"
+			}
+		}
+		answers = append(answers, answer)
+	}
+	return answers
+}
