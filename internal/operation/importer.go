@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -108,7 +109,11 @@ func (p *plan) setEnd(ctx context.Context, importer authz.Object, end authz.Rela
 			p.delete(r)
 		}
 	}
-	return result, p.connect(ctx, importer, end, result, account)
+	err = p.connect(ctx, importer, end, result, account)
+	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // an end that the actor did not name is not named to them
+		err = authz.Errorf(authz.CodeForbidden, "%s lacks the permission use on the %s of %s, which stays as it is", p.by.Actor, end, importer)
+	}
+	return result, err
 }
 
 // CopyImporter creates a copy of an importer in the same account, of which the actor is the creator. The copy takes
