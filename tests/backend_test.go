@@ -1,0 +1,106 @@
+package tests
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// The keys that every server of the tests knows.
+const (
+	masterKey    = "key-with-every-scope"
+	checkKey     = "key-that-checks"
+	operateKey   = "key-that-operates"
+	provisionKey = "key-that-provisions"
+	inspectKey   = "key-that-inspects"
+)
+
+var apiKeys = []string{
+	"master:check+operate+provision+inspect:" + masterKey,
+	"checks:check:" + checkKey,
+	"operates:operate:" + operateKey,
+	"provisions:provision:" + provisionKey,
+	"inspects:inspect:" + inspectKey,
+}
+
+// wire is how all requests travel.
+var wire = func() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	return transport
+}()
+
+// backend is a running server of Sluice, and the API of the SpiceDB behind it.
+type backend struct {
+	url     string
+	spicedb *grpc.ClientConn
+
+	// address and key are those of the SpiceDB behind it.
+	address, key string
+}
+
+// configuration is that of a server for tests before an embedded SpiceDB in memory, which is open for zed.
+func configuration() app.Config {
+	config := app.DefaultConfig()
+	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
+	config.APIKeys = apiKeys
+	return config
+}
+
+// shared is a backend that the tests of a run share: it starts when it is needed first, and is closed at the end.
+type shared struct {
+	start func(ctx context.Context) (*backend, error)
+
+	once    sync.Once
+	backend *backend
+	err     error
+}
+
+func (s *shared) get(t testing.TB) *backend {
+	t.Helper()
+	s.once.Do(func() { s.backend, s.err = s.start(context.WithoutCancel(t.Context())) })
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.backend
+}
+
+// memory is Sluice before an embedded SpiceDB in memory.
+var memory = &shared{start: func(ctx context.Context) (*backend, error) {
+	server, err := app.Start(ctx, configuration())
+	if err != nil {
+		return nil, err
+	}
+	atEnd(server.Close)
+	return connect(server.URL, server.GRPCAddress, server.GRPCKey)
+}}
+
+// connect joins the address of a server with a connection to the SpiceDB behind it.
+func connect(url, address, key string) (*backend, error) {
+	conn, err := dialSpiceDB(address, key)
+	if err != nil {
+		return nil, err
+	}
+	atEnd(func(context.Context) error { return conn.Close() })
+	return &backend{url: url, spicedb: conn, address: address, key: key}, nil
+}
+
+// start starts a server that ends with the test.
+func start(t *testing.T, config app.Config) *app.Server {
+	t.Helper()
+	server, err := app.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("closing the server: %v", err)
+		}
+	})
+	return server
+}

@@ -1,0 +1,198 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sluice-authz/sluice/api/apitest"
+)
+
+// caller is somebody who calls the HTTP API: with a key, and on behalf of an actor if there is one.
+type caller struct {
+	t     testing.TB
+	url   string
+	key   string
+	actor string
+	http  *http.Client
+}
+
+// newCaller returns a caller with every scope and no actor. Each answer is held against the contract.
+func newCaller(t testing.TB, url string) caller {
+	return caller{t: t, url: url, key: masterKey, http: &http.Client{Transport: apitest.Transport(t, wire)}}
+}
+
+func (c caller) as(actor string) caller {
+	c.actor = actor
+	return c
+}
+
+func (c caller) withKey(key string) caller {
+	c.key = key
+	return c
+}
+
+// answer is what came back.
+type answer struct {
+	request string
+	status  int
+	header  http.Header
+	body    []byte
+}
+
+// problem is what tests look at in a problem document.
+type problem struct {
+	Code     string   `json:"code"`
+	Detail   string   `json:"detail"`
+	Status   int      `json:"status"`
+	Accounts []string `json:"accounts"`
+}
+
+// call sends a request. A body that is nil sends none, []byte goes as it is, everything else as JSON. The path is below
+// /v1 unless it begins with a slash. It may be used by several goroutines: it reports failures but ends no test, and a
+// request that got no answer has the status 0.
+func (c caller) call(method, path string, body any) answer {
+	c.t.Helper()
+	return c.send(c.request(method, path, body))
+}
+
+func (c caller) request(method, path string, body any) *http.Request {
+	c.t.Helper()
+	if !strings.HasPrefix(path, "/") {
+		path = "/v1/" + path
+	}
+	var content io.Reader
+	switch b := body.(type) {
+	case nil:
+	case []byte:
+		content = bytes.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			panic(err)
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, content)
+	if err != nil {
+		panic(err)
+	}
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if c.actor != "" {
+		request.Header.Set("Sluice-Actor", url.PathEscape(c.actor))
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request
+}
+
+func (c caller) send(request *http.Request) answer {
+	c.t.Helper()
+	a := answer{request: strings.TrimSpace(c.actor + " " + request.Method + " " + request.URL.RequestURI())}
+	response, err := c.http.Do(request)
+	if err != nil {
+		if c.t.Context().Err() == nil {
+			c.t.Errorf("%s: %v", a.request, err)
+		}
+		return a
+	}
+	defer response.Body.Close()
+	a.status, a.header = response.StatusCode, response.Header
+	if a.body, err = io.ReadAll(response.Body); err != nil {
+		c.t.Errorf("%s: %v", a.request, err)
+	}
+	return a
+}
+
+// must calls and ends the test unless the answer has a status below 300.
+func (c caller) must(method, path string, body any) answer {
+	c.t.Helper()
+	a := c.call(method, path, body)
+	if a.status < 200 || a.status > 299 {
+		c.t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+	}
+	return a
+}
+
+// problem reads a refusal.
+func (a answer) problem() problem {
+	var p problem
+	_ = json.Unmarshal(a.body, &p) // what is no problem document has no code, and no test expects that
+	return p
+}
+
+// decode reads the answer into v.
+func (a answer) decode(t testing.TB, v any) {
+	t.Helper()
+	if err := json.Unmarshal(a.body, v); err != nil {
+		t.Fatalf("%s: %d %s: %v", a.request, a.status, a.body, err)
+	}
+}
+
+// token is the ZedToken of an answer.
+func (a answer) token(t testing.TB) string {
+	t.Helper()
+	var with struct{ Token string }
+	a.decode(t, &with)
+	if with.Token == "" {
+		t.Fatalf("%s: %d %s has no token", a.request, a.status, a.body)
+	}
+	return with.Token
+}
+
+// question is one check.
+type question struct {
+	Subject    string `json:"subject"`
+	Permission string `json:"permission"`
+	Resource   string `json:"resource"`
+}
+
+func (q question) String() string {
+	return q.Subject + " " + q.Permission + " " + q.Resource
+}
+
+// may asks one question.
+func (c caller) may(q question) bool {
+	c.t.Helper()
+	var decision struct{ Allowed bool }
+	c.as("").must(http.MethodPost, "check", q).decode(c.t, &decision)
+	return decision.Allowed
+}
+
+// mayEach asks many questions at once.
+func (c caller) mayEach(questions []question) []bool {
+	c.t.Helper()
+	var decisions struct {
+		Results []struct {
+			Allowed bool
+			Error   *problem
+		}
+	}
+	c.as("").must(http.MethodPost, "check/bulk", map[string]any{"checks": questions}).decode(c.t, &decisions)
+	if len(decisions.Results) != len(questions) {
+		c.t.Fatalf("%d questions have %d answers", len(questions), len(decisions.Results))
+	}
+	allowed := make([]bool, len(questions))
+	for i, result := range decisions.Results {
+		if result.Error != nil {
+			c.t.Fatalf("%s: %s", questions[i], result.Error.Detail)
+		}
+		allowed[i] = result.Allowed
+	}
+	return allowed
+}
+
+// permissions asks for everything that the subject may do to the object.
+func (c caller) permissions(subject, resource string) map[string]bool {
+	c.t.Helper()
+	var decision struct{ Permissions map[string]bool }
+	c.as("").must(http.MethodPost, "permissions", map[string]string{"subject": subject, "resource": resource}).decode(c.t, &decision)
+	return decision.Permissions
+}

@@ -1,0 +1,150 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/schema/roletables"
+)
+
+// roleTables asks every row of the role tables for every role, in situations that operations alone have made.
+func roleTables(t *testing.T, on *backend) {
+	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
+		everyRowHasAHome(t, table)
+		for _, h := range homes[table.RoleSet.Name] {
+			for i, column := range table.Columns {
+				t.Run(fmt.Sprintf("%s/%s/%s/%s", table.RoleSet.Name, h.subscription, h.account, column.Name), func(t *testing.T) {
+					t.Parallel()
+					askColumn(t, on, table, h, i)
+				})
+			}
+		}
+	}
+}
+
+// everyRowHasAHome fails for rows that would never be asked.
+func everyRowHasAHome(t *testing.T, table roletables.Table) {
+	t.Helper()
+	if len(table.Rows) == 0 {
+		t.Errorf("the table %s has no rows", table.RoleSet.Name)
+	}
+	for _, row := range table.Rows {
+		if !slices.ContainsFunc(homes[table.RoleSet.Name], func(h home) bool { return h.has(row) }) {
+			t.Errorf("%s: %s %q is asked nowhere", table.RoleSet.Name, row.Resource, row.Situation)
+		}
+	}
+}
+
+// has reports whether the resource of a row can be in its situation there: only team accounts under multi_owner have
+// private connections.
+func (h home) has(row roletables.Row) bool {
+	if sets, limited := livesIn[row.Resource]; limited && !slices.Contains(sets, h.account) {
+		return false
+	}
+	words := strings.Fields(row.Situation)
+	private := slices.Contains(words, "private") || slices.Contains(words, "named")
+	return !private || h == home{authz.MultiOwner, authz.Team}
+}
+
+// askColumn makes a home of its own for the person of one column, and asks all rows about them.
+func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
+	w := &world{scene: newScene(t, on), table: table, home: h, column: table.Columns[column], objects: map[string]string{}}
+	w.build()
+	var questions []question
+	var wanted []bool
+	for _, row := range table.Rows {
+		if !h.has(row) {
+			continue
+		}
+		questions = append(questions, question{"user:" + w.id("subject"), string(row.Permission), w.object(row)})
+		wanted = append(wanted, row.Allowed[column])
+	}
+	for i, got := range w.mayEach(questions) {
+		if got != wanted[i] {
+			t.Errorf("%s: %t, want %t", questions[i], got, wanted[i])
+		}
+	}
+	// One in seven is asked by itself as well, others in each column.
+	for i := column % 7; i < len(questions); i += 7 {
+		if got := w.may(questions[i]); got != wanted[i] {
+			t.Errorf("asked alone: %s: %t, want %t", questions[i], got, wanted[i])
+		}
+	}
+}
+
+// world is a home with the person of one column in it.
+type world struct {
+	scene
+	table  roletables.Table
+	home   home
+	column roletables.Column
+
+	objects map[string]string // by type and situation
+}
+
+// master is who has every right in the subscription: under single_owner there is one owner, who in the owner's column is
+// the subject.
+func (w *world) master() string {
+	if w.table.RoleSet.Name == authz.SingleOwner && w.column.Name == string(authz.RoleOwner) {
+		return "subject"
+	}
+	return "founder"
+}
+
+func (w *world) build() {
+	w.perform(connectors...)
+	w.perform(stages[w.home.subscription]...)
+	w.perform(stages[w.home.account]...)
+	if w.master() != "subject" {
+		w.perform(arrivals[w.table.RoleSet.On])
+	}
+}
+
+// perform plays operations, with the names of this world in them.
+func (w *world) perform(operations ...string) {
+	w.t.Helper()
+	names := make([]string, len(w.column.Roles))
+	for i, role := range w.column.Roles {
+		names[i] = string(role)
+	}
+	fill := strings.NewReplacer("$master", w.master(), "$account_set", string(w.home.account), "$roles", strings.Join(names, ", "))
+	for _, operation := range operations {
+		for line := range strings.Lines(fill.Replace(operation)) {
+			w.play(strings.TrimSpace(line))
+		}
+	}
+}
+
+// object is the resource of a row in its situation, which is made once.
+func (w *world) object(row roletables.Row) string {
+	w.t.Helper()
+	key := string(row.Resource) + " " + row.Situation
+	if object, made := w.objects[key]; made {
+		return object
+	}
+	i := slices.IndexFunc(situations, func(s situation) bool { return s.resource == row.Resource && s.words == row.Situation })
+	if i < 0 {
+		w.t.Fatalf("how a %s comes to be %q is unknown", row.Resource, row.Situation)
+	}
+	made := situations[i]
+	it := fmt.Sprintf("it%d", len(w.objects))
+	operations := make([]string, len(made.operations))
+	for j, operation := range made.operations {
+		operations[j] = strings.ReplaceAll(operation, "~it", "~"+it)
+	}
+	w.perform(operations...)
+	id := w.id(it)
+	if made.object != "" {
+		id = w.in(made.object)
+	}
+	w.objects[key] = string(row.Resource) + ":" + id
+	return w.objects[key]
+}

@@ -1,0 +1,78 @@
+package tests
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+)
+
+// scene is a place of its own in a backend that others use too: every id in it begins with its prefix.
+type scene struct {
+	caller
+	on     *backend
+	prefix string
+}
+
+var scenes atomic.Int64
+
+func newScene(t testing.TB, on *backend) scene {
+	return scene{caller: newCaller(t, on.url), on: on, prefix: fmt.Sprintf("s%d-", scenes.Add(1))}
+}
+
+// id is the id that a name has in this scene.
+func (s scene) id(name string) string { return s.prefix + name }
+
+// in writes the scene's ids into a text, where they are marked by a '~'.
+func (s scene) in(text string) string { return strings.ReplaceAll(text, "~", s.prefix) }
+
+// by calls on behalf of one of the scene's people.
+func (s scene) by(name string) caller { return s.as(s.id(name)) }
+
+// stored reads every relationship that names something of the scene, as zed writes them, sorted.
+func (s scene) stored() []string {
+	s.t.Helper()
+	var found []string
+	for _, filter := range []*v1.RelationshipFilter{
+		{OptionalResourceIdPrefix: s.prefix},
+		{ResourceType: "deletion"},
+		{ResourceType: "platform"},
+	} {
+		for _, r := range readRelationships(s.t, s.on.spicedb, filter) {
+			if strings.Contains(r, s.prefix) {
+				found = append(found, r)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// difference tells how two sorted lists differ; nothing if they do not.
+func difference(before, after []string) string {
+	var b strings.Builder
+	for _, r := range after {
+		if _, found := slices.BinarySearch(before, r); !found {
+			b.WriteString("\n+ " + r)
+		}
+	}
+	for _, r := range before {
+		if _, found := slices.BinarySearch(after, r); !found {
+			b.WriteString("\n- " + r)
+		}
+	}
+	return b.String()
+}
+
+// writesNothing fails the test if what is stored of the scene is different after f.
+func (s scene) writesNothing(what string, f func()) {
+	s.t.Helper()
+	before := s.stored()
+	f()
+	if changed := difference(before, s.stored()); changed != "" {
+		s.t.Errorf("%s changed what is stored:%s", what, changed)
+	}
+}

@@ -1,0 +1,152 @@
+package tests
+
+import "github.com/sluice-authz/sluice/internal/authz"
+
+// home is the role sets of a subscription and of an account in it.
+type home struct{ subscription, account authz.RoleSetName }
+
+// homes says where the rows of a table are asked: what they say of accounts in general holds in an account of every
+// role set.
+var homes = map[authz.RoleSetName][]home{
+	authz.Team:       {{authz.MultiOwner, authz.Team}},
+	authz.Operations: {{authz.MultiOwner, authz.Operations}},
+	authz.Analytics:  {{authz.MultiOwner, authz.Analytics}},
+	authz.SingleOwner: {
+		{authz.SingleOwner, authz.Team}, {authz.SingleOwner, authz.Operations}, {authz.SingleOwner, authz.Analytics},
+	},
+	authz.MultiOwner: {
+		{authz.MultiOwner, authz.Team}, {authz.MultiOwner, authz.Operations}, {authz.MultiOwner, authz.Analytics},
+	},
+	authz.PlatformSet: {
+		{authz.SingleOwner, authz.Team}, {authz.SingleOwner, authz.Operations}, {authz.SingleOwner, authz.Analytics},
+		{authz.MultiOwner, authz.Team}, {authz.MultiOwner, authz.Operations}, {authz.MultiOwner, authz.Analytics},
+	},
+}
+
+// livesIn says in accounts of which role sets there is a type of resource; what is not named is everywhere.
+var livesIn = map[authz.Type][]authz.RoleSetName{
+	"importer":    {authz.Team},
+	"connection":  {authz.Team, authz.Analytics},
+	"workspace":   {authz.Operations},
+	"flow":        {authz.Operations},
+	"schedule":    {authz.Operations},
+	"service":     {authz.Operations},
+	"integration": {authz.Operations},
+	"connector":   {authz.Operations},
+	"export":      {authz.Analytics},
+	"report":      {authz.Analytics},
+}
+
+// In the operations below, master has every right in the subscription, colleague creates in the account what others
+// than the subject create, $roles are the roles of the subject that the column is about, and ~it is the object that the row
+// asks for.
+
+// stages are the operations that make a home, before the subject comes.
+var stages = map[authz.RoleSetName][]string{
+	authz.MultiOwner: {
+		"backend POST subscriptions {id: ~sub, role_set: multi_owner, owner: ~$master, features: [user_permissions, dashboards]}",
+		"$master POST accounts {id: ~account, subscription: ~sub, role_set: $account_set}",
+	},
+	authz.SingleOwner: {
+		"backend POST subscriptions {id: ~sub, role_set: single_owner, owner: ~$master, features: [user_permissions, dashboards]}",
+		"$master POST accounts {id: ~account, subscription: ~sub, role_set: $account_set}",
+	},
+	authz.Team:       {"$master PUT accounts/~account/members/~colleague {roles: [user]}"},
+	authz.Operations: {"$master PUT accounts/~account/members/~colleague {roles: [administrator, flow_author, integration_author, connector_author]}"},
+	authz.Analytics:  {"$master PUT accounts/~account/members/~colleague {roles: [editor]}"},
+}
+
+// arrivals are the operations by which the subject gets the roles of the column.
+var arrivals = map[authz.Type]string{
+	"account":      "$master PUT accounts/~account/members/~subject {roles: [$roles]}",
+	"subscription": "$master PUT subscriptions/~sub/members/~subject {roles: [$roles]}",
+	"platform":     "backend PUT platform/administrators/~subject",
+}
+
+// situation is the operations that make one situation of one type of resource.
+type situation struct {
+	resource authz.Type
+	words    string
+
+	// object is what the row asks for, if it is not ~it.
+	object string
+
+	operations []string
+}
+
+var situations = []situation{
+	{resource: "platform", object: "main"},
+	{resource: "subscription", object: "~sub"},
+	{resource: "subscription", words: "any", object: "~sub"},
+	{resource: "account", object: "~account"},
+	{resource: "account", words: "any", object: "~account"},
+	{resource: "account", words: "not invited", object: "~account"},
+
+	{resource: "subscription", words: "user permissions on", operations: []string{
+		"backend POST subscriptions {id: ~it, role_set: multi_owner, owner: ~$master, features: [user_permissions]}",
+		"$master PUT subscriptions/~it/members/~subject {roles: [$roles]}",
+	}},
+	{resource: "subscription", words: "user permissions off", operations: []string{
+		"backend POST subscriptions {id: ~it, role_set: multi_owner, owner: ~$master, features: [dashboards]}",
+		"$master PUT subscriptions/~it/members/~subject {roles: [$roles]}",
+	}},
+
+	{resource: "importer", words: "own", operations: []string{"subject POST importers {id: ~it, account: ~account}"}},
+	{resource: "importer", words: "others", operations: []string{"colleague POST importers {id: ~it, account: ~account}"}},
+
+	{resource: "connection", words: "own private", operations: []string{connection("subject", "private", "plain")}},
+	{resource: "connection", words: "own shared", operations: []string{connection("subject", "shared", "plain")}},
+	{resource: "connection", words: "private", operations: []string{connection("colleague", "private", "plain")}},
+	{resource: "connection", words: "others private", operations: []string{connection("colleague", "private", "plain")}},
+	{resource: "connection", words: "shared", operations: []string{connection("colleague", "shared", "plain")}},
+	{resource: "connection", words: "others shared", operations: []string{connection("colleague", "shared", "plain")}},
+	{resource: "connection", words: "others named", operations: []string{ // a guest is named while they are more
+		connection("colleague", "private", "plain"),
+		"$master PUT accounts/~account/members/~subject {roles: [user]}",
+		"colleague PUT connections/~it/sharing {visibility: private, users: [~subject]}",
+		"$master PUT accounts/~account/members/~subject {roles: [$roles]}",
+	}},
+	{resource: "connection", words: "shared with views", operations: []string{connection("colleague", "shared", "views")}},
+	{resource: "connection", words: "shared without views", operations: []string{connection("colleague", "shared", "all-but-views")}},
+	{resource: "connection", words: "shared with financial settings", operations: []string{connection("colleague", "shared", "finance")}},
+	{resource: "connection", words: "shared without financial settings", operations: []string{connection("colleague", "shared", "all-but-finance")}},
+	{resource: "connection", words: "shared with postgres database", operations: []string{connection("colleague", "shared", "postgres")}},
+	{resource: "connection", words: "shared without postgres database", operations: []string{connection("colleague", "shared", "all-but-postgres")}},
+
+	{resource: "workspace", words: "open", operations: []string{workspace("it", "open: true")}},
+	{resource: "workspace", words: "restricted to others", operations: []string{workspace("it", "open: false, users: [~colleague]")}},
+	{resource: "flow", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("flows")}},
+	{resource: "flow", words: "restricted to others", operations: []string{workspace("its-place", "open: false, users: [~colleague]"), inWorkspace("flows")}},
+	{resource: "flow", words: "restricted to the subject", operations: []string{workspace("its-place", "open: false, users: [~subject]"), inWorkspace("flows")}},
+	{resource: "schedule", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("schedules")}},
+	{resource: "service", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("services")}},
+
+	{resource: "integration", operations: []string{"colleague POST integrations {id: ~it, account: ~account}"}},
+	{resource: "connector", operations: []string{"colleague POST connectors {id: ~it, account: ~account}"}},
+	{resource: "export", operations: []string{"colleague POST exports {id: ~it, account: ~account}"}},
+	{resource: "report", operations: []string{"colleague POST reports {id: ~it, account: ~account}"}},
+}
+
+func connection(creator, visibility, connector string) string {
+	return creator + " POST connections {id: ~it, account: ~account, connector: ~" + connector + ", visibility: " + visibility + "}"
+}
+
+func workspace(id, access string) string {
+	return "colleague POST workspaces {id: ~" + id + ", account: ~account, open: true} => 201\n" +
+		"colleague PUT workspaces/~" + id + "/access {" + access + "}"
+}
+
+func inWorkspace(path string) string {
+	return "colleague POST " + path + " {id: ~it, workspace: ~its-place}"
+}
+
+// connectors are the ones of the catalogue that the situations name, with what each offers.
+var connectors = []string{
+	"backend PUT connectors/~plain {offers: []}",
+	"backend PUT connectors/~views {offers: [views]}",
+	"backend PUT connectors/~finance {offers: [financial_settings]}",
+	"backend PUT connectors/~postgres {offers: [postgres_database]}",
+	"backend PUT connectors/~all-but-views {offers: [financial_settings, postgres_database]}",
+	"backend PUT connectors/~all-but-finance {offers: [views, postgres_database]}",
+	"backend PUT connectors/~all-but-postgres {offers: [views, financial_settings]}",
+}

@@ -1,0 +1,78 @@
+package tests
+
+import (
+	"errors"
+	"io"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/grpcutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// dialSpiceDB connects to a SpiceDB as zed does.
+func dialSpiceDB(address, key string) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpcutil.WithInsecureBearerToken(key),
+	)
+}
+
+var fullyConsistent = &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}}
+
+// readRelationships reads what is stored, as zed writes it, without expirations.
+func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.RelationshipFilter) []string {
+	t.Helper()
+	stream, err := v1.NewPermissionsServiceClient(conn).ReadRelationships(t.Context(), &v1.ReadRelationshipsRequest{
+		Consistency: fullyConsistent, RelationshipFilter: filter,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, text(response.GetRelationship()))
+	}
+}
+
+// everything reads all that is stored, of whatever type, as zed backs it up.
+func everything(t testing.TB, conn *grpc.ClientConn) []string {
+	t.Helper()
+	stream, err := v1.NewPermissionsServiceClient(conn).ExportBulkRelationships(t.Context(), &v1.ExportBulkRelationshipsRequest{
+		Consistency: fullyConsistent,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range response.GetRelationships() {
+			found = append(found, text(r))
+		}
+	}
+}
+
+func text(r *v1.Relationship) string {
+	subject := r.GetSubject().GetObject()
+	s := r.GetResource().GetObjectType() + ":" + r.GetResource().GetObjectId() + "#" + r.GetRelation() +
+		"@" + subject.GetObjectType() + ":" + subject.GetObjectId()
+	if relation := r.GetSubject().GetOptionalRelation(); relation != "" {
+		s += "#" + relation
+	}
+	return s
+}

@@ -1,0 +1,243 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A step is one line of a case. In it, '~' stands for the prefix of the scene, and an actor's name goes without it.
+//
+//	alice POST accounts {id: ~a, subscription: ~s, role_set: team}
+//	alice PUT accounts/~a/members/~bob {roles: [user]} => 200 {roles: [user]}
+//	bob DELETE accounts/~a => 403 forbidden delete
+//	bob may view, edit importer:~i, importer:~j
+//	bob may not delete importer:~i
+//	stored account:~a#user@user:~bob
+//	not stored account:~a#guest@user:~bob
+//	nothing left of account:~a
+//
+// The actor "backend" is none: the backend itself acts. Behind "=>" stands the status, and after it the code of the
+// problem with words that its detail holds, or fields that the answer has; without it, the request succeeds. A request that
+// is refused must leave everything as it was.
+type step interface {
+	run(s scene)
+}
+
+// parseStep reads one line.
+func parseStep(line string) (step, error) {
+	actor, rest, _ := strings.Cut(line, " ")
+	verb, rest, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case actor == "stored":
+		return storedStep{relationship: verb, there: true}, nil
+	case actor == "not" && verb == "stored":
+		return storedStep{relationship: rest}, nil
+	case actor == "nothing" && verb == "left":
+		return goneStep{object: strings.TrimPrefix(rest, "of ")}, nil
+	case verb == "may":
+		return parseMay(actor, rest)
+	case slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, verb):
+		return parseRequest(actor, verb, rest)
+	}
+	return nil, fmt.Errorf("%q is no step", line)
+}
+
+// requestStep is a request and the answer that it has to have.
+type requestStep struct {
+	actor, method, path string
+	body                any
+
+	status int
+	code   string
+	words  string
+	fields any
+}
+
+func parseRequest(actor, method, rest string) (step, error) {
+	r := requestStep{actor: actor, method: method}
+	request, wanted, _ := strings.Cut(rest, "=>")
+	var body string
+	r.path, body, _ = strings.Cut(strings.TrimSpace(request), " ")
+	var err error
+	if r.body, err = flow(body); err != nil {
+		return nil, fmt.Errorf("%q: %w", rest, err)
+	}
+	status, wanted, _ := strings.Cut(strings.TrimSpace(wanted), " ")
+	if status == "" {
+		return r, nil
+	}
+	if r.status, err = strconv.Atoi(status); err != nil {
+		return nil, fmt.Errorf("%q: %w", rest, err)
+	}
+	if r.status >= 400 {
+		r.code, r.words, _ = strings.Cut(strings.TrimSpace(wanted), " ")
+		if !strings.HasPrefix(r.words, "{") {
+			return r, nil
+		}
+		wanted, r.words = r.words, ""
+	}
+	r.fields, err = flow(wanted)
+	return r, err
+}
+
+// flow reads a value in YAML's short form; nothing is nil.
+func flow(text string) (any, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var value any
+	err := yaml.Unmarshal([]byte(text), &value)
+	return value, err
+}
+
+func (r requestStep) run(s scene) {
+	s.t.Helper()
+	from := s.caller
+	if r.actor != "backend" {
+		from = s.by(r.actor)
+	}
+	if r.status < 400 {
+		r.verify(s.t, from.call(r.method, r.path, r.body))
+		return
+	}
+	s.writesNothing(r.actor+" "+r.method+" "+r.path, func() {
+		r.verify(s.t, from.call(r.method, r.path, r.body))
+	})
+}
+
+// verify ends the test if the answer has another status, as what follows would rest on it.
+func (r requestStep) verify(t testing.TB, a answer) {
+	t.Helper()
+	body, _ := json.Marshal(r.body)
+	what := fmt.Sprintf("%s %s", a.request, body)
+	switch {
+	case r.status == 0 && a.status >= 200 && a.status < 300:
+	case a.status != r.status:
+		t.Fatalf("%s: %d %s, want %d %s", what, a.status, a.body, r.status, r.code)
+	case r.code != "" && a.problem().Code != r.code:
+		t.Errorf("%s: code %q, want %q", what, a.problem().Code, r.code)
+	case !strings.Contains(a.problem().Detail, r.words):
+		t.Errorf("%s: the detail %q does not hold %q", what, a.problem().Detail, r.words)
+	}
+	if r.fields != nil {
+		var got any
+		a.decode(t, &got)
+		if missing := lacks(got, r.fields); missing != "" {
+			t.Errorf("%s: %s: %s", what, a.body, missing)
+		}
+	}
+}
+
+// lacks tells what of wanted is not in got: fields of an object that wanted does not name may be there, everything else is
+// to be equal. A wanted null is a field that is not there.
+func lacks(got, wanted any) string {
+	w, isObject := wanted.(map[string]any)
+	g, gotObject := got.(map[string]any)
+	if !isObject || !gotObject {
+		wantedText, _ := json.Marshal(wanted)
+		if gotText, _ := json.Marshal(got); string(gotText) != string(wantedText) {
+			return fmt.Sprintf("want %s, got %s", wantedText, gotText)
+		}
+		return ""
+	}
+	for name, value := range w {
+		has, found := g[name]
+		if value == nil && !found {
+			continue
+		}
+		if missing := lacks(has, value); missing != "" {
+			return name + ": " + missing
+		}
+	}
+	return ""
+}
+
+// mayStep asks whether somebody may do all of it, or none of it.
+type mayStep struct {
+	who                    string
+	permissions, resources []string
+	allowed                bool
+}
+
+func parseMay(who, rest string) (step, error) {
+	m := mayStep{who: who, allowed: true}
+	if denied, found := strings.CutPrefix(rest, "not "); found {
+		m.allowed, rest = false, denied
+	}
+	for word := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r == ' ' || r == ',' }) {
+		if strings.Contains(word, ":") {
+			m.resources = append(m.resources, word)
+		} else {
+			m.permissions = append(m.permissions, word)
+		}
+	}
+	if len(m.permissions) == 0 || len(m.resources) == 0 {
+		return nil, fmt.Errorf("%q names no permission or no object", rest)
+	}
+	return m, nil
+}
+
+func (m mayStep) run(s scene) {
+	s.t.Helper()
+	for _, resource := range m.resources {
+		for _, permission := range m.permissions {
+			q := question{"user:" + s.id(m.who), permission, resource}
+			if got := s.may(q); got != m.allowed {
+				s.t.Errorf("%s: %t, want %t", q, got, m.allowed)
+			}
+		}
+	}
+}
+
+// storedStep looks for a relationship.
+type storedStep struct {
+	relationship string
+	there        bool
+}
+
+func (r storedStep) run(s scene) {
+	s.t.Helper()
+	if _, found := slices.BinarySearch(s.stored(), r.relationship); found != r.there {
+		s.t.Errorf("%s is stored: %t, want %t", r.relationship, found, r.there)
+	}
+}
+
+// goneStep looks for what a deleted object left behind.
+type goneStep struct{ object string }
+
+func (g goneStep) run(s scene) {
+	s.t.Helper()
+	for _, r := range s.stored() {
+		if naming(r, g.object) {
+			s.t.Errorf("%s is still stored", r)
+		}
+	}
+}
+
+// naming reports whether a relationship, as zed writes it, has the object as its resource or subject.
+func naming(relationship, object string) bool {
+	resource, subject, _ := strings.Cut(relationship, "@")
+	resource, _, _ = strings.Cut(resource, "#")
+	subject, _, _ = strings.Cut(subject, "#")
+	return resource == object || subject == object
+}
+
+// play runs lines of steps in the scene, one after the other.
+func (s scene) play(lines ...string) {
+	s.t.Helper()
+	for _, line := range lines {
+		next, err := parseStep(s.in(line))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		next.run(s)
+	}
+}
