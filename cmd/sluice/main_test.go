@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test's own binary stand for the program, so that signals and exit codes are the real ones.
+func TestMain(m *testing.M) {
+	if os.Getenv("SLUICE_TEST_PROGRAM") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func program(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "SLUICE_TEST_PROGRAM=1")
+	return cmd
+}
+
+// sluice runs the program to its end and returns what it printed and its exit code.
+func sluice(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+// serving is a running server.
+type serving struct {
+	*exec.Cmd
+	url, key, grpc, grpcKey string
+	log                     *bytes.Buffer
+}
+
+var (
+	urlLine     = regexp.MustCompile(`Sluice listens on (\S+)`)
+	keyLine     = regexp.MustCompile(`API key, made for this run:\s+(\S+)`)
+	grpcLine    = regexp.MustCompile(`SpiceDB's own API, for zed:\s+(\S+)`)
+	grpcKeyLine = regexp.MustCompile(`its key, made for this run:\s+(\S+)`)
+)
+
+// start runs the server and waits until it says that it is ready.
+func start(t *testing.T, args ...string) *serving {
+	t.Helper()
+	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"}, args...)...), log: new(bytes.Buffer)}
+	s.Stderr = s.log
+	out, err := s.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.Start())
+	var greeting strings.Builder
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		greeting.WriteString(lines.Text() + "\n")
+		if strings.HasPrefix(lines.Text(), "Ready") {
+			break
+		}
+	}
+	first := func(line *regexp.Regexp) string {
+		if found := line.FindStringSubmatch(greeting.String()); found != nil {
+			return found[1]
+		}
+		return ""
+	}
+	s.url, s.key, s.grpc, s.grpcKey = first(urlLine), first(keyLine), first(grpcLine), first(grpcKeyLine)
+	require.NotEmpty(t, s.url, "%s\n%s", greeting.String(), s.log)
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return s
+}
+
+// stop asks the server to stop and returns its exit code.
+func (s *serving) stop(t *testing.T) int {
+	t.Helper()
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	_ = s.Wait()
+	return s.ProcessState.ExitCode()
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		require.Contains(t, cmd.Example, "sluice ", cmd.CommandPath())
+		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+	for _, name := range []string{"serve", "demo", "check", "schema", "key", "health"} {
+		stdout, _, code := sluice(t, name, "--help")
+		require.Zero(t, code)
+		require.Contains(t, stdout, "Examples:")
+	}
+}
+
+// TestWrongSettings holds that a wrong value stops the program with one line that names it, and shows no secret.
+func TestWrongSettings(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		env  [2]string
+		says string
+	}{
+		{args: []string{"serve", "--listen", "nowhere"}, says: "--listen"},
+		{args: []string{"serve", "--grpc-listen", "nowhere"}, says: "--grpc-listen"},
+		{args: []string{"serve", "--api-key", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
+		{args: []string{"serve", "--api-keys-file", "no-such-file"}, says: "--api-keys-file"},
+		{args: []string{"serve", "--datastore", "mysql"}, says: "--datastore"},
+		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
+		{args: []string{"serve", "--public-url", "authz.example.com"}, says: "--public-url"},
+		{args: []string{"serve", "--tls-cert", "cert.pem"}, says: "--tls-key"},
+		{args: []string{"serve", "--schema", "no-such-file.zed"}, says: "--schema"},
+		{args: []string{"serve", "--log-level", "loud"}, says: "--log-level"},
+		{args: []string{"serve", "--log-format", "xml"}, says: "--log-format"},
+		{args: []string{"serve", "--request-timeout", "0s"}, says: "--request-timeout"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_REQUEST_TIMEOUT", "soon"}, says: "SLUICE_REQUEST_TIMEOUT"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
+		{args: []string{"serve", "surplus"}, says: "surplus"},
+		{args: []string{"check", "user:a", "view"}, says: "subject, a permission and a resource"},
+		{args: []string{"check", "user:a", "view", "account:b"}, says: "--key"},
+		{args: []string{"demo"}, says: "--key"},
+		{args: []string{"schema", "diff"}, says: "--spicedb-endpoint"},
+		{args: []string{"key", "new"}, says: "name"},
+		{args: []string{"key", "new", "--name", "a", "--scopes", "all"}, says: "--scopes"},
+		{args: []string{"key", "new", "--name", "a", "--rate", "often"}, says: "--rate"},
+	} {
+		t.Run(strings.Join(c.args, " ")+c.env[0], func(t *testing.T) {
+			if c.env[0] != "" {
+				t.Setenv(c.env[0], c.env[1])
+			}
+			stdout, stderr, code := sluice(t, c.args...)
+			require.Equal(t, 2, code)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, c.says)
+			require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+			require.NotContains(t, stderr, "a-secret-of-mine")
+		})
+	}
+}
+
+func TestKeyNew(t *testing.T) {
+	stdout, _, code := sluice(t, "key", "new", "--name", "backend", "--scopes", "check+operate", "--rate", "50/s")
+	require.Zero(t, code)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	require.Len(t, lines, 2)
+	require.Regexp(t, `^sluice_[A-Za-z0-9_-]{43}$`, lines[0])
+	require.Regexp(t, `^backend check\+operate [0-9a-f]{64} 50/s$`, lines[1])
+	require.NotContains(t, lines[1], lines[0])
+}
+
+func TestVersion(t *testing.T) {
+	stdout, _, code := sluice(t, "--version")
+	require.Zero(t, code)
+	require.Contains(t, stdout, "sluice version")
+}
+
+// eventually calls until it is true; it is for what another process does when it gets a signal.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	require.Eventually(t, is, 10*time.Second, 5*time.Millisecond, what)
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func get(t *testing.T, client *http.Client, url, key string) (status int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(content)
+}
+
+// TestServeDemoCheck is what a newcomer does first.
+func TestServeDemoCheck(t *testing.T) {
+	s := start(t, "--demo")
+	t.Setenv("SLUICE_URL", s.url)
+	t.Setenv("SLUICE_KEY", s.key)
+
+	stdout, stderr, code := sluice(t, "health")
+	require.Zero(t, code, stderr)
+	require.Equal(t, "ready\n", stdout)
+
+	stdout, _, code = sluice(t, "check", "user:uma", "run", "importer:crm-to-warehouse")
+	require.Zero(t, code)
+	require.Equal(t, "allowed\n", stdout)
+	stdout, _, code = sluice(t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "fully_consistent")
+	require.Equal(t, 1, code)
+	require.Equal(t, "denied\n", stdout)
+	_, stderr, code = sluice(t, "check", "user:gus", "fly", "importer:crm-to-warehouse")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "invalid")
+
+	stdout, stderr, code = sluice(t, "demo")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "uma builds an importer")
+	require.Contains(t, stdout, "was there", "a second time it changes nothing")
+
+	require.Zero(t, s.stop(t), s.log)
+	require.NotContains(t, s.log.String(), s.key)
+	require.NotContains(t, s.log.String(), s.grpcKey)
+	_, _, code = sluice(t, "health")
+	require.Equal(t, 2, code)
+}
+
+// TestSchemaCommands uses the SpiceDB of a running server as the remote one.
+func TestSchemaCommands(t *testing.T) {
+	other := filepath.Join(t.TempDir(), "other.zed")
+	require.NoError(t, os.WriteFile(other, []byte("definition user {}\ndefinition document {\n  relation reader: user\n  permission read = reader\n}\n"), 0o600))
+	s := start(t)
+	remote := []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
+	with := func(args ...string) []string { return append(args, remote...) }
+
+	product, _, code := sluice(t, "schema", "print")
+	require.Zero(t, code)
+	require.Contains(t, product, "definition account")
+	stored, _, code := sluice(t, with("schema", "print", "--stored")...)
+	require.Zero(t, code)
+	require.Contains(t, stored, "definition account")
+
+	stdout, stderr, code := sluice(t, with("schema", "diff")...)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "nothing would change")
+	stdout, _, code = sluice(t, with("schema", "diff", "--schema", other)...)
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "! ")
+	_, stderr, code = sluice(t, with("schema", "apply", "--schema", other)...)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "--allow-breaking")
+	_, stderr, code = sluice(t, with("schema", "apply", "--schema", other, "--allow-breaking")...)
+	require.Zero(t, code, stderr)
+
+	// A server with the product's schema must not start on what is stored now.
+	_, stderr, code = sluice(t, with("serve", "--listen", "127.0.0.1:0")...)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "sluice schema diff")
+	require.Zero(t, s.stop(t))
+}
+
+func TestKeysAreReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.txt")
+	newKey := func(name string) (key, line string) {
+		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect")
+		require.Zero(t, code)
+		key, line, _ = strings.Cut(stdout, "\n")
+		return key, line
+	}
+	first, firstLine := newKey("first")
+	second, secondLine := newKey("second")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	write(firstLine)
+	s := start(t, "--api-keys-file", file)
+	require.Empty(t, s.key)
+	status := func(key string) int {
+		code, _ := get(t, http.DefaultClient, s.url+"/v1/role-sets", key)
+		return code
+	}
+	require.Equal(t, http.StatusOK, status(first))
+	require.Equal(t, http.StatusUnauthorized, status(second))
+
+	write("this is no line of a keys file")
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	write(secondLine)
+	eventually(t, "the new key is known", func() bool {
+		require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+		return status(second) == http.StatusOK
+	})
+	require.Equal(t, http.StatusUnauthorized, status(first))
+	require.Zero(t, s.stop(t))
+}
+
+// TestGracefulStop stops the server while it reads a request, and lets the request end.
+func TestGracefulStop(t *testing.T) {
+	s := start(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	body := `{"subject":"user:ada","permission":"view","resource":"account:acme"}`
+	_, err = io.WriteString(conn, "POST /v1/check HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: Bearer "+s.key+
+		"\r\nContent-Length: 68\r\nExpect: 100-continue\r\n\r\n")
+	require.NoError(t, err)
+	require.Len(t, body, 68)
+	interim := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	_, err = io.ReadFull(conn, interim) // the handler has begun to read
+	require.NoError(t, err)
+
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	eventually(t, "new connections are refused", func() bool {
+		other, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+		if err == nil {
+			_ = other.Close()
+		}
+		return err != nil
+	})
+	_, err = io.WriteString(conn, body)
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "200 OK")
+	require.Contains(t, string(answer), `"allowed":false`)
+	_ = s.Wait()
+	require.Zero(t, s.ProcessState.ExitCode(), s.log)
+}
+
+func TestTLS(t *testing.T) {
+	cert, key, pool := certificate(t)
+	s := start(t, "--tls-cert", cert, "--tls-key", key)
+	require.True(t, strings.HasPrefix(s.url, "https://"))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	defer transport.CloseIdleConnections()
+	status, _ := get(t, &http.Client{Transport: transport}, s.url+"/v1/role-sets", s.key)
+	require.Equal(t, http.StatusOK, status)
+	require.Zero(t, s.stop(t))
+}
+
+// certificate writes a certificate for 127.0.0.1 that signs itself.
+func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
+	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+	pool = x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(certPEM))
+	return certFile, keyFile, pool
+}
