@@ -27,7 +27,8 @@ WORKDIR /data
 EXPOSE 8080
 # 65532 is "nonroot" by convention. A number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 65532:65532
-# Liveness only: a SpiceDB that is down is no reason to restart Sluice. What waits for it asks /readyz.
+# Readiness, for whoever waits for it. What restarts a container had better ask /healthz: a SpiceDB that is down is
+# no reason to restart Sluice.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["/sluice", "health"]
 ENTRYPOINT ["/sluice"]
 CMD ["serve"]
