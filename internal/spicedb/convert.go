@@ -1,6 +1,7 @@
 package spicedb
 
 import (
+	"slices"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -178,5 +179,6 @@ func fromLookup(p v1.LookupPermissionship, partial *v1.PartialCaveatInfo) authz.
 }
 
 func conditional(partial *v1.PartialCaveatInfo) authz.Decision {
-	return authz.Decision{State: authz.Conditional, MissingContext: partial.GetMissingRequiredContext()}
+	missing := slices.Sorted(slices.Values(partial.GetMissingRequiredContext()))
+	return authz.Decision{State: authz.Conditional, MissingContext: slices.Compact(missing)}
 }

@@ -1,45 +1,180 @@
 package spicedb_test
 
 import (
-	"context"
+	"bytes"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/grpcutil"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-const smallSchema = `definition user {}
+var alice = authz.Subject{Object: authz.Object{Type: "user", ID: "alice@example.com"}}
 
-definition document {
-	relation viewer: user
-	permission view = viewer
-}`
+func viewer(document authz.ID) authz.Relationship {
+	return authz.Relationship{Resource: authz.Object{Type: "document", ID: document}, Relation: "viewer", Subject: alice}
+}
 
-func TestSmoke(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	ctx := context.Background()
-	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "k"})
-	require.NoError(t, err)
-	require.ErrorIs(t, engine.Ready(ctx), authz.CodeUnavailable)
-	require.NoError(t, engine.ApplySchema(ctx, smallSchema))
-	require.NoError(t, engine.Ready(ctx))
-	alice := authz.Subject{Object: authz.Object{Type: "user", ID: "alice@example.com"}}
-	doc := authz.Object{Type: "document", ID: "d1"}
-	token, err := engine.Write(ctx, authz.Write{Updates: []authz.Update{{Relationship: authz.Relationship{Resource: doc, Relation: "viewer", Subject: alice}}}})
-	require.NoError(t, err)
-	require.NotEmpty(t, token)
-	decision, _, err := engine.Check(ctx, authz.Check{Subject: alice, Permission: "view", Resource: doc}, authz.Consistency{})
-	require.NoError(t, err)
-	require.True(t, decision.Allowed())
-	for item, err := range engine.Read(ctx, authz.Filter{Type: "document"}, authz.Consistency{}, authz.Page{}) {
-		require.NoError(t, err)
-		t.Log(item)
+func touch(t *testing.T, engine authz.Engine, relationships ...authz.Relationship) authz.Token {
+	t.Helper()
+	var write authz.Write
+	for _, r := range relationships {
+		write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: r})
 	}
-	_, _, err = engine.Check(ctx, authz.Check{Subject: alice, Permission: "vew", Resource: doc}, authz.Consistency{})
-	t.Log(err)
-	t.Log(engine.GRPCAddress)
-	require.NoError(t, engine.Close())
+	token, err := engine.Write(t.Context(), write)
+	require.NoError(t, err)
+	return token
+}
+
+func allowed(t *testing.T, engine authz.Engine, r authz.Relationship, at authz.Consistency) bool {
+	t.Helper()
+	decision, _, err := engine.Check(t.Context(), authz.Check{Subject: r.Subject, Permission: "view", Resource: r.Resource}, at)
+	require.NoError(t, err)
+	return decision.Allowed()
+}
+
+func TestEmbeddedLeavesNothingBehind(t *testing.T) {
+	var log bytes.Buffer
+	previous := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(previous)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+
+	for range 2 {
+		engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "secret"})
+		require.NoError(t, err)
+		require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
+		touch(t, engine, viewer("d"))
+		require.True(t, allowed(t, engine, viewer("d"), authz.Fully()))
+		stream, err := v1.NewWatchServiceClient(engine.Conn()).Watch(t.Context(), &v1.WatchRequest{}) // one that nobody ends
+		require.NoError(t, err)
+		require.NoError(t, engine.Close())
+		require.NoError(t, engine.Close())
+		_, err = stream.Recv()
+		require.Error(t, err)
+		_, _, err = engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully())
+		require.ErrorIs(t, err, authz.CodeUnavailable)
+	}
+	require.Empty(t, log.String())
+}
+
+func TestTwoEmbedded(t *testing.T) {
+	one, two := embedded(t, spicedb.EmbeddedConfig{}), embedded(t, spicedb.EmbeddedConfig{})
+	for _, engine := range []authz.Engine{one, two} {
+		require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
+	}
+	token := touch(t, one, viewer("d"))
+	require.True(t, allowed(t, one, viewer("d"), authz.Fully()))
+	require.False(t, allowed(t, two, viewer("d"), authz.Fully()))
+
+	// The token of another SpiceDB is no state of this one.
+	_, _, err := two.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.AtSnapshot(token))
+	require.ErrorIs(t, err, authz.CodeInvalid)
+	require.False(t, allowed(t, two, viewer("d"), authz.AsFreshAs(token))) // SpiceDB reads fully consistently then
+}
+
+// TestOwnAPI does over TCP what zed does.
+func TestOwnAPI(t *testing.T) {
+	engine := embedded(t, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "secret"})
+	require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
+	touch(t, engine, viewer("d"))
+	_, port, err := net.SplitHostPort(engine.GRPCAddress)
+	require.NoError(t, err)
+	require.NotEqual(t, "0", port)
+
+	zed := func(key string) *grpc.ClientConn {
+		conn, err := grpc.NewClient(engine.GRPCAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, conn.Close()) })
+		return conn
+	}
+	conn := zed("secret")
+	read, err := v1.NewSchemaServiceClient(conn).ReadSchema(t.Context(), &v1.ReadSchemaRequest{})
+	require.NoError(t, err)
+	require.Contains(t, read.GetSchemaText(), "definition document")
+	health, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+	require.NoError(t, err)
+	require.Equal(t, healthpb.HealthCheckResponse_SERVING, health.GetStatus())
+	reflection, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, reflection.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}))
+	services, err := reflection.Recv()
+	require.NoError(t, err)
+	require.Contains(t, services.String(), "authzed.api.v1.PermissionsService")
+	require.NoError(t, reflection.CloseSend())
+
+	// Writes on either side are seen on the other.
+	zedWrites := remote(t, spicedb.RemoteConfig{Endpoint: engine.GRPCAddress, Token: "secret", Insecure: true})
+	token := touch(t, zedWrites, viewer("e"))
+	require.True(t, allowed(t, engine, viewer("e"), authz.AtSnapshot(token)))
+	require.True(t, allowed(t, engine, viewer("e"), authz.Fully()))
+	require.True(t, allowed(t, zedWrites, viewer("d"), authz.Fully()))
+
+	_, err = v1.NewSchemaServiceClient(zed("wrong")).ReadSchema(t.Context(), &v1.ReadSchemaRequest{})
+	require.Equal(t, codes.PermissionDenied, status.Code(err), "%v", err)
+	wrong := remote(t, spicedb.RemoteConfig{Endpoint: engine.GRPCAddress, Token: "wrong", Insecure: true})
+	_, err = wrong.Schema(t.Context())
+	require.ErrorIs(t, err, authz.CodeInternal)
+	require.NotContains(t, err.(*authz.Error).Message, "key") //nolint:errorlint,errcheck // it is one
+}
+
+func TestGateway(t *testing.T) {
+	address := freeAddress(t)
+	engine := embedded(t, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "secret", HTTPListen: address})
+	require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
+	require.Eventually(t, func() bool {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/v1/schema/read", strings.NewReader("{}"))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer secret")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false // it opens a moment later than the rest
+		}
+		defer response.Body.Close() //nolint:errcheck // nothing is left of it
+		return response.StatusCode == http.StatusOK
+	}, 10*time.Second, 20*time.Millisecond)
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	require.NoError(t, err)
+	defer listener.Close() //nolint:errcheck // of no interest
+	return listener.Addr().String()
+}
+
+func TestEmbeddedRefuses(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	require.NoError(t, err)
+	defer taken.Close() //nolint:errcheck // of no interest
+	for wanted, config := range map[string]spicedb.EmbeddedConfig{
+		"needs a key":          {GRPCListen: "127.0.0.1:0"},
+		"needs SpiceDB's own":  {HTTPListen: "127.0.0.1:0"},
+		"address to listen on": {GRPCListen: "nowhere", Key: "k"},
+		"address already":      {GRPCListen: taken.Addr().String(), Key: "k"},
+		"needs a URI":          {Datastore: spicedb.Postgres},
+		"no datastore":         {Datastore: "oracle"},
+		"up to date":           {Datastore: spicedb.Postgres, URI: "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable&connect_timeout=1"},
+	} {
+		_, err := spicedb.Embedded(t.Context(), config)
+		require.ErrorContains(t, err, wanted)
+	}
 }

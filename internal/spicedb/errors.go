@@ -72,6 +72,7 @@ var rules = []rule{
 
 	{code: codes.InvalidArgument, text: "invalid revision requested", is: authz.CodeInvalid, message: tokenMessage},
 	{code: codes.Unknown, text: "references a different datastore instance", is: authz.CodeInvalid, message: "the token comes from another SpiceDB"},
+	{code: codes.Unknown, text: "import resolution", is: authz.CodeInvalid, message: "a schema that is applied is one text, without imports"},
 	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
 	{code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge, message: "the context is too large"},
 	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},

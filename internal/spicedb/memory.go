@@ -2,26 +2,58 @@ package spicedb
 
 import (
 	"context"
+	"slices"
+	"sync"
+	"time"
 
 	storecmd "github.com/authzed/spicedb/pkg/cmd/datastore"
 	"github.com/authzed/spicedb/pkg/datastore"
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// memory is SpiceDB's in-memory datastore with one write at a time. By itself it takes the revision of a write before it
-// waits for other writes to end, so that of two overlapping writes the later one can get the earlier revision, and a reader
-// at that revision would miss it.
+// memory is SpiceDB's in-memory datastore, with two differences.
+//
+// Writes happen one at a time. By itself that datastore takes the revision of a write before it waits for other writes to
+// end, so that of two overlapping writes the later one can get the earlier revision, and a reader at that revision misses it.
+//
+// Relationships are found by an index. By itself that datastore walks through all relationships of a type and relation, so
+// that the size of one account is felt in every check.
 type memory struct {
 	datastore.Datastore
-	writing chan struct{} // holds one element while a write is under way
+	gcWindow time.Duration
+	writing  chan struct{} // holds one element while a write is under way
+
+	mu      sync.RWMutex
+	history []moment // by revision; never empty
+}
+
+// moment is the state at a revision.
+type moment struct {
+	datastore.RevisionWithSchemaHash
+	index *index
+	at    time.Time
 }
 
 func newMemory(ctx context.Context) (datastore.Datastore, error) {
-	store, err := storecmd.NewDatastore(ctx, storecmd.WithEngine(Memory), storecmd.WithEnableDatastoreMetrics(false))
+	config := storecmd.DefaultDatastoreConfig()
+	return newMemoryWith(ctx, config)
+}
+
+func newMemoryWith(ctx context.Context, config *storecmd.Config) (datastore.Datastore, error) {
+	store, err := storecmd.NewDatastore(ctx, config.ToOption(), storecmd.WithEngine(Memory), storecmd.WithEnableDatastoreMetrics(false))
 	if err != nil {
 		return nil, err
 	}
-	return &memory{Datastore: store, writing: make(chan struct{}, 1)}, nil
+	first, err := store.HeadRevision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &memory{
+		Datastore: store,
+		gcWindow:  config.GCWindow,
+		writing:   make(chan struct{}, 1),
+		history:   []moment{{RevisionWithSchemaHash: first, index: newIndex(), at: time.Now()}},
+	}, nil
 }
 
 // Unwrap returns SpiceDB's datastore.
@@ -35,5 +67,82 @@ func (m *memory) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts 
 		return datastore.NoRevision, ctx.Err()
 	}
 	defer func() { <-m.writing }()
-	return m.Datastore.ReadWriteTx(ctx, do, opts...)
+
+	var written *index
+	revision, err := m.Datastore.ReadWriteTx(ctx, func(ctx context.Context, inner datastore.ReadWriteTransaction) error {
+		tx := &memoryTx{ReadWriteTransaction: inner, now: time.Now(), index: m.head().index.clone()}
+		if err := do(ctx, tx); err != nil {
+			return err
+		}
+		written = tx.index
+		return tx.err
+	}, opts...)
+	if err != nil {
+		return revision, err
+	}
+	head, err := m.Datastore.HeadRevision(ctx)
+	if err != nil {
+		return datastore.NoRevision, err
+	}
+	m.append(moment{RevisionWithSchemaHash: head, index: written, at: time.Now()})
+	return revision, nil
+}
+
+// HeadRevision is the revision of the last write that has ended.
+func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
+	if _, err := m.Datastore.HeadRevision(ctx); err != nil { // it may be closed
+		return datastore.RevisionWithSchemaHash{}, err
+	}
+	return m.head().RevisionWithSchemaHash, nil
+}
+
+// OptimizedRevision is the newest one: nothing is faster than memory, and every revision that is told is one that was
+// written, so that it names the same state for ever.
+func (m *memory) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
+	return m.HeadRevision(ctx)
+}
+
+// SnapshotReader reads the state at a revision.
+func (m *memory) SnapshotReader(revision datastore.Revision) datastore.Reader {
+	return &memoryReader{
+		Reader: m.Datastore.SnapshotReader(revision),
+		index:  m.indexAt(revision),
+		now:    time.Now(),
+		err:    m.CheckRevision(context.Background(), revision),
+	}
+}
+
+func (m *memory) head() moment {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.history[len(m.history)-1]
+}
+
+// indexAt returns the index of the last write up to a revision. Whoever follows Watch can know a revision before its
+// write has ended, and waits for that.
+func (m *memory) indexAt(revision datastore.Revision) *index {
+	if revision.GreaterThan(m.head().Revision) {
+		m.writing <- struct{}{}
+		<-m.writing
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, past := range slices.Backward(m.history) {
+		if !past.Revision.GreaterThan(revision) {
+			return past.index
+		}
+	}
+	return m.history[0].index
+}
+
+// append adds a moment, and forgets those that nobody may read any more.
+func (m *memory) append(now moment) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.history = append(m.history, now)
+	old := 0
+	for old < len(m.history)-1 && now.at.Sub(m.history[old+1].at) > m.gcWindow {
+		old++
+	}
+	m.history = slices.Delete(m.history, 0, old)
 }

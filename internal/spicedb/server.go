@@ -72,5 +72,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),
+		server.WithUnaryMiddlewareModification(unaryNewest()),
+		server.WithStreamingMiddlewareModification(streamNewest()),
 	)
 }

@@ -1,0 +1,221 @@
+// Package enginetest is what every authz.Engine must do, as one suite to run against each, and the means to start the
+// servers that engines are tested on.
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Schema is the schema of the suite.
+const Schema = `use expiration
+
+caveat on_day(today string, allowed string) {
+	today == allowed
+}
+
+definition user {}
+
+definition team {
+	relation member: user | team#member
+}
+
+definition folder {
+	relation owner: user
+
+	/** May see the folder. */
+	permission view = owner
+}
+
+definition document {
+	relation parent: folder
+	relation owner: user | user with expiration
+	relation viewer: user | user:* | team | team#member | user with on_day
+	relation banned: user
+
+	/** May change the document. */
+	permission edit = owner
+
+	/** May see the document. */
+	permission view = viewer + owner + parent->view
+
+	/** May comment on the document. */
+	permission comment = view - banned
+
+	permission as_member = viewer
+}`
+
+// Option leaves out what an engine cannot do.
+type Option func(*suite)
+
+// OverlapUnseen leaves out that a writer sees what they wrote while others write. The reason is told.
+func OverlapUnseen(reason string) Option { return func(s *suite) { s.overlapUnseen = reason } }
+
+// Run runs the suite. open returns an engine on an empty store; it is called once, and whoever opens the engine closes it.
+func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) {
+	t.Helper()
+	s := &suite{engine: open(t)}
+	for _, option := range options {
+		option(s)
+	}
+	for _, test := range []struct {
+		name string
+		run  func(*suite, *testing.T)
+	}{
+		{"schema", (*suite).schema}, // applies Schema, so it comes first
+		{"ids", (*suite).ids},
+		{"decisions", (*suite).decisions},
+		{"conditions", (*suite).conditions},
+		{"bulk", (*suite).bulk},
+		{"bulk of malformed checks", (*suite).bulkMalformed},
+		{"large bulk", (*suite).bulkLarge},
+		{"unknown names", (*suite).unknownNames},
+		{"look up resources", (*suite).lookupResources},
+		{"look up subjects", (*suite).lookupSubjects},
+		{"read filters", (*suite).readFilters},
+		{"read pages", (*suite).readPages},
+		{"bad cursors", (*suite).badCursors},
+		{"create, touch, delete", (*suite).actions},
+		{"preconditions", (*suite).preconditions},
+		{"refused writes", (*suite).refusedWrites},
+		{"limits", (*suite).limits},
+		{"delete all", (*suite).deleteAll},
+		{"expiration", (*suite).expiration},
+		{"snapshots", (*suite).snapshots},
+		{"bad tokens", (*suite).badTokens},
+		{"ended contexts", (*suite).endedContexts},
+		{"overlapping writers", (*suite).overlappingWriters},
+		{"racing creators", (*suite).racingCreators},
+		{"schema changes", (*suite).schemaChanges}, // applies other schemas, so it comes last
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(s, t) })
+	}
+}
+
+type suite struct {
+	engine        authz.Engine
+	overlapUnseen string
+}
+
+// object names an object that belongs to the running test alone.
+func object(t *testing.T, typ authz.Type, name string) authz.Object {
+	return authz.Object{Type: typ, ID: authz.ID(t.Name() + "/" + name)}
+}
+
+func user(t *testing.T, name string) authz.Subject {
+	return authz.Subject{Object: object(t, "user", name)}
+}
+
+func document(t *testing.T, name string) authz.Object { return object(t, "document", name) }
+
+func relationship(resource authz.Object, relation authz.Relation, subject authz.Subject) authz.Relationship {
+	return authz.Relationship{Resource: resource, Relation: relation, Subject: subject}
+}
+
+// updates makes one update of each relationship.
+func updates(action authz.Action, relationships ...authz.Relationship) authz.Write {
+	var write authz.Write
+	for _, r := range relationships {
+		write.Updates = append(write.Updates, authz.Update{Action: action, Relationship: r})
+	}
+	return write
+}
+
+func (s *suite) touch(t *testing.T, relationships ...authz.Relationship) authz.Token {
+	t.Helper()
+	var token authz.Token
+	for part := range slices.Chunk(relationships, authz.MaxUpdates) {
+		var err error
+		token, err = s.engine.Write(t.Context(), updates(authz.Touch, part...))
+		require.NoError(t, err)
+		require.NotEmpty(t, token)
+	}
+	return token
+}
+
+func (s *suite) allowed(t *testing.T, subject authz.Subject, permission authz.Permission, resource authz.Object, at authz.Consistency) bool {
+	t.Helper()
+	decision, token, err := s.engine.Check(t.Context(), authz.Check{Subject: subject, Permission: permission, Resource: resource}, at)
+	require.NoError(t, err)
+	require.NotEmpty(t, token)
+	return decision.Allowed()
+}
+
+func (s *suite) read(t *testing.T, filter authz.Filter) []string {
+	t.Helper()
+	var found []string
+	for _, item := range collect(t, s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{})) {
+		found = append(found, item.Relationship.String())
+	}
+	slices.Sort(found)
+	return found
+}
+
+func texts(relationships ...authz.Relationship) []string {
+	var out []string
+	for _, r := range relationships {
+		out = append(out, r.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+func collect[T any](t *testing.T, sequence iter.Seq2[T, error]) []T {
+	t.Helper()
+	var out []T
+	for item, err := range sequence {
+		require.NoError(t, err)
+		out = append(out, item)
+	}
+	return out
+}
+
+// failure returns the error that a sequence ends with.
+func failure[T any](sequence iter.Seq2[T, error]) error {
+	var last error
+	for _, err := range sequence {
+		last = err
+	}
+	return last
+}
+
+// requireCode holds that err is an *authz.Error with the code, whose message is for callers.
+func requireCode(t *testing.T, code authz.Code, err error) *authz.Error {
+	t.Helper()
+	var e *authz.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, code, e.Code, "%v", err)
+	require.NotEmpty(t, e.Message)
+	require.NotContains(t, e.Message, "rpc error")
+	return e
+}
+
+// eventually is for what the store does in its own time, such as letting a relationship expire.
+func eventually(ctx context.Context, t *testing.T, holds func() bool) {
+	t.Helper()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			require.NoError(t, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func many(n int, nth func(i int) authz.Relationship) []authz.Relationship {
+	out := make([]authz.Relationship, n)
+	for i := range n {
+		out[i] = nth(i)
+	}
+	return out
+}
+
+func number(prefix string, i int) string { return fmt.Sprintf("%s%05d", prefix, i) }

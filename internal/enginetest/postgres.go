@@ -1,0 +1,154 @@
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	osuser "os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// Postgres returns the URI of an empty PostgreSQL database: on the server that SLUICE_TEST_POSTGRES_URI names, or on one
+// started for the test alone. Without either the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	server := os.Getenv("SLUICE_TEST_POSTGRES_URI")
+	if server == "" {
+		programs := postgresPrograms()
+		if programs == "" {
+			Missing(t, "no PostgreSQL: neither SLUICE_TEST_POSTGRES_URI nor a postgres program")
+		}
+		server = startPostgres(t, programs)
+	}
+	return createDatabase(t, server)
+}
+
+// postgresPrograms is the folder of initdb and postgres; empty if there is none.
+func postgresPrograms() string {
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	slices.Reverse(candidates)
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			candidates = slices.Insert(candidates, 0, filepath.Dir(path))
+		}
+	}
+	for _, folder := range candidates {
+		_, noServer := os.Stat(filepath.Join(folder, "postgres"))
+		_, noInit := os.Stat(filepath.Join(folder, "initdb"))
+		if noServer == nil && noInit == nil {
+			return folder
+		}
+	}
+	return ""
+}
+
+// startPostgres runs a server in a folder of its own until the test ends, and returns its URI.
+func startPostgres(t *testing.T, programs string) string {
+	t.Helper()
+	// Not t.TempDir: PostgreSQL runs as another user, who may not enter the folders above that.
+	folder, err := os.MkdirTemp("", "sluice-postgres")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	as := unprivileged(t, folder)
+	data := filepath.Join(folder, "data")
+	run(t, as, programs, "initdb", "--pgdata="+data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+
+	port := freePort(t)
+	var log bytes.Buffer
+	server := exec.Command( //nolint:gosec,noctx // a program of this machine, which the cleanup below ends
+		filepath.Join(programs, "postgres"), "-D", data, "-k", folder, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
+		"-c", "track_commit_timestamp=on", "-c", "fsync=off", "-c", "max_connections=300",
+	)
+	server.SysProcAttr = as
+	server.Dir = folder
+	server.Stdout, server.Stderr = &log, &log
+	require.NoError(t, server.Start())
+	t.Cleanup(func() {
+		_ = server.Process.Signal(syscall.SIGINT) // ends at once, with its connections
+		_ = server.Wait()
+	})
+
+	uri := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	eventually(ctx, t, func() bool {
+		connection, err := pgx.Connect(ctx, uri)
+		if err != nil {
+			return false
+		}
+		return connection.Close(ctx) == nil
+	})
+	return uri
+}
+
+// unprivileged is how a program is run that refuses to run as root, as PostgreSQL does: as nobody, who gets the folder.
+func unprivileged(t *testing.T, folder string) *syscall.SysProcAttr {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	nobody, err := osuser.Lookup("nobody")
+	require.NoError(t, err)
+	uid, err := strconv.ParseUint(nobody.Uid, 10, 32)
+	require.NoError(t, err)
+	gid, err := strconv.ParseUint(nobody.Gid, 10, 32)
+	require.NoError(t, err)
+	require.NoError(t, os.Chown(folder, int(uid), int(gid)))
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}
+
+func run(t *testing.T, as *syscall.SysProcAttr, folder, program string, arguments ...string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), filepath.Join(folder, program), arguments...) //nolint:gosec // a program of this machine
+	command.SysProcAttr = as
+	command.Dir = os.TempDir()
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, "%s: %s", program, output)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	return number
+}
+
+// createDatabase makes a database that ends with the test, and returns its URI.
+func createDatabase(t *testing.T, server string) string {
+	t.Helper()
+	uri, err := url.Parse(server)
+	require.NoError(t, err)
+	name := "sluice_" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	execute(t.Context(), t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { execute(context.Background(), t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	uri.Path = "/" + name
+	return uri.String()
+}
+
+func execute(ctx context.Context, t *testing.T, server, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	connection, err := pgx.Connect(ctx, server)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, connection.Close(ctx)) }()
+	_, err = connection.Exec(ctx, statement)
+	require.NoError(t, err)
+}

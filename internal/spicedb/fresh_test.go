@@ -1,0 +1,102 @@
+package spicedb_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+)
+
+// TestFresh holds that authz.Fresh shows every write that was made through it to a request with Default consistency, also
+// after writes that overlapped.
+func TestFresh(t *testing.T) {
+	for _, name := range []string{"memory", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			engine := authz.Fresh(backends[name](t))
+			require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
+			const writers, rounds = 4, 100
+			errs := make(chan error, writers)
+			for w := range writers {
+				go func() { errs <- writeAndSee(t.Context(), engine, w, rounds) }()
+			}
+			for range writers {
+				require.NoError(t, <-errs)
+			}
+			// Of all that overlapped, a later request sees everything.
+			for w := range writers {
+				for i := range rounds {
+					require.NoError(t, sees(t.Context(), engine, grant(w, i), true))
+				}
+			}
+			// A deletion is seen, one write after another.
+			for i := range rounds {
+				_, err := engine.DeleteAll(t.Context(), authz.Exactly(grant(0, i)), nil, nil)
+				require.NoError(t, err)
+				require.NoError(t, sees(t.Context(), engine, grant(0, i), false))
+			}
+			// A write that fails hides nothing, and one that another engine made is not promised.
+			write := authz.Write{Updates: []authz.Update{{Action: authz.Create, Relationship: grant(1, 0)}}}
+			_, err := engine.Write(t.Context(), write)
+			require.ErrorIs(t, err, authz.CodeConflict)
+			require.NoError(t, sees(t.Context(), engine, grant(1, 0), true))
+			require.NoError(t, sees(t.Context(), engine, grant(0, 0), false))
+		})
+	}
+}
+
+func grant(writer, round int) authz.Relationship {
+	return authz.Relationship{
+		Resource: authz.Object{Type: "document", ID: authz.ID(fmt.Sprintf("%d-%d", writer, round))},
+		Relation: "owner",
+		Subject:  authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprint(writer))}},
+	}
+}
+
+// writeAndSee makes writes while others do, and looks for each of them at once.
+func writeAndSee(ctx context.Context, engine authz.Engine, writer, rounds int) error {
+	for i := range rounds {
+		r := grant(writer, i)
+		if _, err := engine.Write(ctx, authz.Write{Updates: []authz.Update{{Action: authz.Create, Relationship: r}}}); err != nil {
+			return err
+		}
+		if err := sees(ctx, engine, r, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sees asks in every way that the interface has, with the consistency left out.
+func sees(ctx context.Context, engine authz.Engine, r authz.Relationship, want bool) error {
+	check := authz.Check{Subject: r.Subject, Permission: "edit", Resource: r.Resource}
+	decision, _, err := engine.Check(ctx, check, authz.Consistency{})
+	if err != nil {
+		return err
+	}
+	results, _, err := engine.CheckBulk(ctx, []authz.Check{check}, authz.Consistency{})
+	if err != nil {
+		return err
+	}
+	read := false
+	for _, err := range engine.Read(ctx, authz.Exactly(r), authz.Consistency{}, authz.Page{}) {
+		if err != nil {
+			return err
+		}
+		read = true
+	}
+	found := false
+	for _, err := range engine.LookupSubjects(ctx, authz.SubjectQuery{Resource: r.Resource, Permission: "edit", Type: "user"}, authz.Consistency{}) {
+		if err != nil {
+			return err
+		}
+		found = true
+	}
+	if decision.Allowed() != want || results[0].Decision.Allowed() != want || read != want || found != want {
+		return fmt.Errorf("%s: check %v, bulk %v, read %v, look-up %v, want %v", r, decision, results[0], read, found, want)
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package spicedb
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/spicedb/pkg/datastore"
+	"github.com/authzed/spicedb/pkg/datastore/options"
+	"github.com/authzed/spicedb/pkg/tuple"
+)
+
+// memoryReader answers relationship queries from an index, and all else from SpiceDB's in-memory datastore.
+type memoryReader struct {
+	datastore.Reader
+	index *index
+	now   time.Time
+	err   error // of opening the reader
+}
+
+func (r *memoryReader) QueryRelationships(_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	return forward(r.index, r.now, filter, opts)
+}
+
+func (r *memoryReader) ReverseQueryRelationships(_ context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	return reverse(r.index, r.now, filter, opts), nil
+}
+
+func forward(x *index, now time.Time, filter datastore.RelationshipsFilter, opts []options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+	o := options.NewQueryOptionsWithOptions(opts...)
+	if o.After != nil && o.Sort == options.Unsorted {
+		return nil, datastore.ErrCursorsWithoutSorting
+	}
+	return x.run(query{
+		filter: filter, sort: o.Sort,
+		after: options.ToRelationship(o.After), before: options.ToRelationship(o.BeforeOrEqual), limit: o.Limit,
+		skipCaveats: o.SkipCaveats, expired: o.SkipExpiration, now: now,
+	}), nil
+}
+
+func reverse(x *index, now time.Time, filter datastore.SubjectsFilter, opts []options.ReverseQueryOptionsOption) datastore.RelationshipIterator {
+	o := options.NewReverseQueryOptionsWithOptions(opts...)
+	q := query{
+		filter: datastore.RelationshipsFilter{OptionalSubjectsSelectors: []datastore.SubjectsSelector{filter.AsSelector()}},
+		sort:   o.SortForReverse, limit: o.LimitForReverse,
+		skipCaveats: o.SkipCaveatsForReverse, expired: o.SkipExpirationForReverse, now: now,
+	}
+	if o.SortForReverse != options.Unsorted {
+		q.after = options.ToRelationship(o.AfterForReverse)
+	}
+	if o.ResRelation != nil {
+		q.filter.OptionalResourceType, q.filter.OptionalResourceRelation = o.ResRelation.Namespace, o.ResRelation.Relation
+	}
+	return x.run(q)
+}
+
+// memoryTx is a write under way. It keeps an index of its own, which becomes that of the new revision.
+type memoryTx struct {
+	datastore.ReadWriteTransaction
+	now time.Time
+
+	mu    sync.Mutex
+	index *index
+	err   error // of a write that may have happened in part
+}
+
+// view is the index as it is now; later writes of the transaction do not change it.
+func (t *memoryTx) view() *index {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.index.clone()
+}
+
+func (t *memoryTx) QueryRelationships(_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+	return forward(t.view(), t.now, filter, opts)
+}
+
+func (t *memoryTx) ReverseQueryRelationships(_ context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
+	return reverse(t.view(), t.now, filter, opts), nil
+}
+
+func (t *memoryTx) WriteRelationships(ctx context.Context, mutations []tuple.RelationshipUpdate) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.ReadWriteTransaction.WriteRelationships(ctx, mutations); err != nil {
+		t.err = err
+		return err
+	}
+	for _, m := range mutations {
+		if m.Operation == tuple.UpdateOperationDelete {
+			t.index.remove(m.Relationship)
+		} else {
+			t.index.set(m.Relationship)
+		}
+	}
+	return nil
+}
+
+func (t *memoryTx) DeleteRelationships(ctx context.Context, filter *v1.RelationshipFilter, opts ...options.DeleteOptionsOption) (uint64, bool, error) {
+	converted, err := datastore.RelationshipsFilterFromPublicFilter(filter)
+	if err != nil {
+		return 0, false, err
+	}
+	limit := options.NewDeleteOptionsWithOptionsAndDefaults(opts...).DeleteLimit
+	if limit != nil && *limit == 0 {
+		limit = nil
+	}
+	var deletes []tuple.RelationshipUpdate
+	for r := range t.view().run(query{filter: converted, limit: limit, expired: true}) {
+		deletes = append(deletes, tuple.Delete(r))
+	}
+	count := uint64(len(deletes))
+	return count, limit != nil && count == *limit, t.WriteRelationships(ctx, deletes)
+}
+
+func (t *memoryTx) LegacyDeleteNamespaces(ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption) error {
+	if err := t.ReadWriteTransaction.LegacyDeleteNamespaces(ctx, names, datastore.DeleteNamespacesOnly); err != nil {
+		return err
+	}
+	if option != datastore.DeleteNamespacesAndRelationships {
+		return nil
+	}
+	for _, name := range names {
+		if _, _, err := t.DeleteRelationships(ctx, &v1.RelationshipFilter{ResourceType: name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *memoryTx) BulkLoad(ctx context.Context, source datastore.BulkWriteRelationshipSource) (uint64, error) {
+	var count uint64
+	for {
+		next, err := source.Next(ctx)
+		if err != nil || next == nil {
+			return count, err
+		}
+		if err := t.WriteRelationships(ctx, []tuple.RelationshipUpdate{tuple.Create(*next)}); err != nil {
+			return 0, err
+		}
+		count++
+	}
+}

@@ -1,0 +1,193 @@
+package spicedb_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+// TestRemoteComesAndGoes starts before SpiceDB does, loses it, and finds it again, without a restart.
+func TestRemoteComesAndGoes(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	address := freeAddress(t)
+	engine, err := spicedb.Remote(t.Context(), spicedb.RemoteConfig{Endpoint: address, Token: "secret", Insecure: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, engine.Close()) }()
+	for range 2 {
+		require.ErrorIs(t, engine.Ready(t.Context()), authz.CodeUnavailable)
+		_, err := engine.Write(t.Context(), authz.Write{Updates: []authz.Update{{Relationship: viewer("d")}}})
+		require.ErrorIs(t, err, authz.CodeUnavailable)
+
+		server, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{GRPCListen: address, Key: "secret"})
+		require.NoError(t, err)
+		require.NoError(t, server.ApplySchema(t.Context(), enginetest.Schema))
+		require.Eventually(t, func() bool { return engine.Ready(t.Context()) == nil }, 10*time.Second, 20*time.Millisecond)
+		touch(t, engine, viewer("d"))
+		require.True(t, allowed(t, engine, viewer("d"), authz.Fully()))
+		require.NoError(t, server.Close())
+	}
+}
+
+// flaky is a SpiceDB that says it is unavailable, a number of times, after it has heard the call.
+type flaky struct {
+	v1.UnimplementedPermissionsServiceServer
+	v1.UnimplementedSchemaServiceServer
+
+	failures                      atomic.Int32
+	checks, writes, deletes, read atomic.Int32
+	block                         chan struct{}
+}
+
+func (f *flaky) fail() error {
+	if f.failures.Add(-1) >= 0 {
+		return status.Error(codes.Unavailable, "not now")
+	}
+	return nil
+}
+
+func (f *flaky) CheckPermission(ctx context.Context, _ *v1.CheckPermissionRequest) (*v1.CheckPermissionResponse, error) {
+	f.checks.Add(1)
+	if f.block != nil {
+		select {
+		case <-f.block:
+		case <-ctx.Done():
+		}
+	}
+	return &v1.CheckPermissionResponse{}, f.fail()
+}
+
+func (f *flaky) WriteRelationships(context.Context, *v1.WriteRelationshipsRequest) (*v1.WriteRelationshipsResponse, error) {
+	f.writes.Add(1)
+	return &v1.WriteRelationshipsResponse{}, f.fail()
+}
+
+func (f *flaky) DeleteRelationships(context.Context, *v1.DeleteRelationshipsRequest) (*v1.DeleteRelationshipsResponse, error) {
+	f.deletes.Add(1)
+	return &v1.DeleteRelationshipsResponse{}, f.fail()
+}
+
+func (f *flaky) ReadRelationships(_ *v1.ReadRelationshipsRequest, stream grpc.ServerStreamingServer[v1.ReadRelationshipsResponse]) error {
+	f.read.Add(1)
+	if f.block != nil {
+		if err := stream.Send(&v1.ReadRelationshipsResponse{Relationship: &v1.Relationship{Resource: &v1.ObjectReference{}, Subject: &v1.SubjectReference{Object: &v1.ObjectReference{}}}}); err != nil {
+			return err
+		}
+		select {
+		case <-f.block:
+		case <-stream.Context().Done():
+		}
+	}
+	return f.fail()
+}
+
+func (f *flaky) serve(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	require.NoError(t, err)
+	server := grpc.NewServer()
+	v1.RegisterPermissionsServiceServer(server, f)
+	v1.RegisterSchemaServiceServer(server, f)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return listener.Addr().String()
+}
+
+// TestRetries holds that what reads is tried again, and what writes is not, since it may have happened.
+func TestRetries(t *testing.T) {
+	server := &flaky{}
+	engine := remote(t, spicedb.RemoteConfig{Endpoint: server.serve(t), Insecure: true})
+	check := authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}
+
+	server.failures.Store(3)
+	_, _, err := engine.Check(t.Context(), check, authz.Fully())
+	require.NoError(t, err)
+	require.EqualValues(t, 4, server.checks.Load())
+
+	server.failures.Store(100)
+	_, _, err = engine.Check(t.Context(), check, authz.Fully())
+	require.ErrorIs(t, err, authz.CodeUnavailable)
+	require.EqualValues(t, 8, server.checks.Load())
+
+	server.failures.Store(2)
+	for _, err := range engine.Read(t.Context(), authz.Filter{Type: "document"}, authz.Fully(), authz.Page{}) {
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 3, server.read.Load())
+
+	server.failures.Store(1)
+	_, err = engine.Write(t.Context(), authz.Write{Updates: []authz.Update{{Relationship: viewer("d")}}})
+	require.ErrorIs(t, err, authz.CodeUnavailable)
+	require.EqualValues(t, 1, server.writes.Load())
+	server.failures.Store(1)
+	_, err = engine.DeleteAll(t.Context(), authz.Filter{Type: "document"}, nil, nil)
+	require.ErrorIs(t, err, authz.CodeUnavailable)
+	require.EqualValues(t, 1, server.deletes.Load())
+}
+
+// TestTimeout holds that a call without a deadline ends all the same, and that all calls are observed.
+func TestTimeout(t *testing.T) {
+	server := &flaky{block: make(chan struct{})}
+	var mu sync.Mutex
+	observed := map[string]error{}
+	engine := remote(t, spicedb.RemoteConfig{Endpoint: server.serve(t), Insecure: true, Options: spicedb.Options{
+		Timeout: 100 * time.Millisecond,
+		Observe: func(method string, d time.Duration, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if d >= 100*time.Millisecond {
+				observed[method] = err
+			}
+		},
+	}})
+	_, _, err := engine.Check(context.Background(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully()) //nolint:usetesting // without a deadline
+	require.ErrorIs(t, err, authz.CodeDeadline)
+
+	messages := 0
+	var last error
+	for _, err := range engine.Read(context.Background(), authz.Filter{Type: "document"}, authz.Fully(), authz.Page{}) { //nolint:usetesting // without a deadline
+		if last = err; err == nil {
+			messages++
+			time.Sleep(150 * time.Millisecond) // a slow consumer is not what the time limit is for
+		}
+	}
+	require.ErrorIs(t, last, authz.CodeDeadline)
+	require.Equal(t, 1, messages)
+
+	mu.Lock()
+	defer mu.Unlock()
+	require.ErrorIs(t, observed["Check"], authz.CodeDeadline)
+	require.ErrorIs(t, observed["Read"], authz.CodeDeadline)
+}
+
+func TestRemoteRefuses(t *testing.T) {
+	noCertificate := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(noCertificate, []byte("no certificate"), 0o600))
+	for wanted, config := range map[string]spicedb.RemoteConfig{
+		"endpoint is missing": {},
+		"without TLS":         {Endpoint: "localhost:1", Insecure: true, CAFile: noCertificate},
+		"CA file":             {Endpoint: "localhost:1", CAFile: noCertificate},
+		"no-such-file":        {Endpoint: "localhost:1", CAFile: "/no-such-file"},
+	} {
+		_, err := spicedb.Remote(t.Context(), config)
+		require.ErrorContains(t, err, wanted)
+	}
+	engine, err := spicedb.Remote(t.Context(), spicedb.RemoteConfig{Endpoint: "localhost:1", Token: "x"})
+	require.NoError(t, err)
+	require.NoError(t, engine.Close())
+}
