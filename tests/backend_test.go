@@ -42,6 +42,17 @@ type backend struct {
 
 	// address and key are those of the SpiceDB behind it.
 	address, key string
+
+	// serial backends get one request after the other. The memory datastore of SpiceDB v1.56.0 may not show a write to a read
+	// after it when another write overlaps; only that of an embedded SpiceDB is guarded against it.
+	serial bool
+}
+
+// parallel lets a test run beside others if the backend can stand that.
+func (b *backend) parallel(t *testing.T) {
+	if !b.serial {
+		t.Parallel()
+	}
 }
 
 // configuration is that of a server for tests before an embedded SpiceDB in memory, which is open for zed.

@@ -20,7 +20,7 @@ func cases(t *testing.T, on *backend) {
 	for _, file := range files {
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(file), "testdata/cases/"), ".case")
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			on.parallel(t)
 			playFile(t, on, file)
 		})
 	}

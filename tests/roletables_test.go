@@ -22,7 +22,7 @@ func roleTables(t *testing.T, on *backend) {
 		for _, h := range homes[table.RoleSet.Name] {
 			for i, column := range table.Columns {
 				t.Run(fmt.Sprintf("%s/%s/%s/%s", table.RoleSet.Name, h.subscription, h.account, column.Name), func(t *testing.T) {
-					t.Parallel()
+					on.parallel(t)
 					askColumn(t, on, table, h, i)
 				})
 			}

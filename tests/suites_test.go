@@ -14,6 +14,7 @@ var suites = []struct {
 }{
 	{"role tables", roleTables},
 	{"cases", cases},
+	{"escalation", escalation},
 }
 
 // TestEmbedded runs the suites before a SpiceDB in the server's own process.
@@ -32,13 +33,14 @@ func TestContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	on.serial = true
 	runSuites(t, on)
 }
 
 func runSuites(t *testing.T, on *backend) {
 	for _, suite := range suites {
 		t.Run(suite.name, func(t *testing.T) {
-			t.Parallel()
+			on.parallel(t)
 			suite.run(t, on)
 		})
 	}

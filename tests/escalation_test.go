@@ -1,0 +1,122 @@
+package tests
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// escalation has eve, in every role of every role set, try what she may not do, and what she may. A table of
+// testdata/escalation is the steps that set the scene, and then a line with the roles followed by one for each attempt with the
+// status that it is to have in each role. What is refused writes nothing. What is allowed is tried in a second scene, in the
+// order of the table, and where a '*' stands behind the status, in one of its own.
+func escalation(t *testing.T, on *backend) {
+	files, err := filepath.Glob("testdata/escalation/*.table")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no tables: %v", err)
+	}
+	for _, file := range files {
+		table := readAttempts(t, file)
+		for i, role := range table.roles {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".table")+"/"+role, func(t *testing.T) {
+				on.parallel(t)
+				table.attempt(t, on, i)
+			})
+		}
+	}
+}
+
+type attempts struct {
+	setting []line
+	roles   []string
+	rows    []attempt
+}
+
+type attempt struct {
+	line
+	cells []cell
+}
+
+type cell struct {
+	status int
+	alone  bool
+}
+
+func readAttempts(t *testing.T, file string) attempts {
+	t.Helper()
+	var table attempts
+	for _, l := range readLines(t, file) {
+		request, cells, found := strings.Cut(l.text, "|")
+		switch columns := strings.Split(cells, "|"); {
+		case !found:
+			table.setting = append(table.setting, l)
+		case table.roles == nil:
+			for _, role := range columns {
+				table.roles = append(table.roles, strings.TrimSpace(role))
+			}
+		default:
+			row := attempt{line: line{l.at, strings.TrimSpace(request)}}
+			for _, column := range columns {
+				number, alone := strings.CutSuffix(strings.TrimSpace(column), "*")
+				status, err := strconv.Atoi(number)
+				if err != nil {
+					t.Fatalf("%s: %v", l.at, err)
+				}
+				row.cells = append(row.cells, cell{status, alone})
+			}
+			if len(row.cells) != len(table.roles) {
+				t.Fatalf("%s: %d columns, want %d", l.at, len(row.cells), len(table.roles))
+			}
+			table.rows = append(table.rows, row)
+		}
+	}
+	if len(table.rows) == 0 {
+		t.Fatalf("%s has no attempts", file)
+	}
+	return table
+}
+
+// attempt tries everything in one role.
+func (a attempts) attempt(t *testing.T, on *backend, column int) {
+	role := a.roles[column]
+	// Under single_owner the role of owner comes by transfer, and there is no other owner then.
+	become, owner := "olga PUT subscriptions/~s/members/~eve {roles: ["+role+"]}", "olga"
+	if role == "owner" {
+		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"
+	}
+	fill := strings.NewReplacer("$become", become, "$owner", owner, "$role", role)
+	set := func() scene {
+		s := newScene(t, on)
+		for _, l := range a.setting {
+			line{l.at, fill.Replace(l.text)}.play(s, "", "")
+		}
+		return s
+	}
+	try := func(s scene, row attempt) {
+		s.t = located{t, row.at}
+		next, err := parseStep(s.in("eve " + fill.Replace(row.text) + " => " + strconv.Itoa(row.cells[column].status)))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		request := next.(requestStep)
+		request.verify(s.t, s.by("eve").call(request.method, request.path, request.body))
+	}
+	refused := set()
+	refused.writesNothing("what eve is refused", func() {
+		for _, row := range a.rows {
+			if row.cells[column].status >= 400 {
+				try(refused, row)
+			}
+		}
+	})
+	allowed := set()
+	for _, row := range a.rows {
+		switch c := row.cells[column]; {
+		case c.alone:
+			try(set(), row)
+		case c.status < 400:
+			try(allowed, row)
+		}
+	}
+}
