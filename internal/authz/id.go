@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 )
@@ -61,22 +62,22 @@ func DecodeID(stored string) ID {
 	}
 	decoded := make([]byte, 0, len(stored))
 	for i := 0; i < len(stored); i++ {
-		if stored[i] != '=' {
+		if storable(stored[i]) {
 			decoded = append(decoded, stored[i])
 			continue
+		}
+		if stored[i] != '=' {
+			return ID(stored)
 		}
 		if i+2 >= len(stored) {
 			return ID(stored)
 		}
-		high, low := strings.IndexByte(upperHex, stored[i+1]), strings.IndexByte(upperHex, stored[i+2])
-		if high < 0 || low < 0 {
+		digits := stored[i+1 : i+3]
+		escaped, err := hex.DecodeString(digits)
+		if err != nil || storable(escaped[0]) || strings.ContainsAny(digits, "abcdef") {
 			return ID(stored)
 		}
-		c := byte(high<<4 | low)
-		if storable(c) {
-			return ID(stored)
-		}
-		decoded = append(decoded, c)
+		decoded = append(decoded, escaped[0])
 		i += 2
 	}
 	if !utf8.Valid(decoded) {
