@@ -3,68 +3,57 @@ package spicedb
 import (
 	"context"
 
-	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/cmd/server"
 	"github.com/authzed/spicedb/pkg/datalayer"
+	"github.com/authzed/spicedb/pkg/datastore"
 	"google.golang.org/grpc"
 )
 
-// SpiceDB lets requests that arrive together share one question for the newest revision. A fully consistent request can so
-// be given the answer to a question that was asked before it came, and miss a write that had ended by then. An embedded
-// SpiceDB therefore asks once more in advance: when that is answered, every question from before is over, and whatever
-// the request then shares was asked after it came.
+// newest makes "fully consistent" mean what it says. SpiceDB lets requests share one question for the newest revision, as
+// long as one of them still waits for the answer: under load a request is given an answer from before it came, and misses
+// writes that had ended by then. In an embedded SpiceDB each request asks the datastore itself.
+type newest struct {
+	datalayer.DataLayer
+	store datastore.Datastore
+}
 
-// unaryNewest and streamNewest put that in front of SpiceDB's choice of the revision.
-func unaryNewest() server.MiddlewareModification[grpc.UnaryServerInterceptor] {
-	return server.MiddlewareModification[grpc.UnaryServerInterceptor]{
+// HeadRevision is the newest revision at the time of the call. The schema hash is that of SpiceDB's default schema mode.
+func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer.SchemaHash, error) {
+	head, err := n.store.HeadRevision(ctx)
+	if err != nil {
+		return datastore.NoRevision, datalayer.NoSchemaHashInLegacyMode, err
+	}
+	return head.Revision, datalayer.NoSchemaHashInLegacyMode, nil
+}
+
+// withNewest puts newest before the part of SpiceDB that chooses the revision of a request.
+func withNewest(store datastore.Datastore) server.ConfigOption {
+	in := func(ctx context.Context) context.Context {
+		return datalayer.ContextWithDataLayer(ctx, newest{datalayer.MustFromContext(ctx), store})
+	}
+	unary := func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return handler(in(ctx), request)
+	}
+	stream := func(service any, s grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return handler(service, streamWith{ServerStream: s, ctx: in(s.Context())})
+	}
+	return func(c *server.Config) {
+		server.WithUnaryMiddlewareModification(before[grpc.UnaryServerInterceptor](unary))(c)
+		server.WithStreamingMiddlewareModification(before[grpc.StreamServerInterceptor](stream))(c)
+	}
+}
+
+func before[T grpc.UnaryServerInterceptor | grpc.StreamServerInterceptor](interceptor T) server.MiddlewareModification[T] {
+	return server.MiddlewareModification[T]{
 		DependencyMiddlewareName: server.DefaultInternalMiddlewareConsistency,
 		Operation:                server.OperationPrepend,
-		Middlewares: []server.ReferenceableMiddleware[grpc.UnaryServerInterceptor]{{
-			Name: "newest",
-			Middleware: func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-				if err := awaitNewest(ctx, request); err != nil {
-					return nil, err
-				}
-				return handler(ctx, request)
-			},
-		}},
+		Middlewares:              []server.ReferenceableMiddleware[T]{{Name: "newest", Middleware: interceptor}},
 	}
 }
 
-func streamNewest() server.MiddlewareModification[grpc.StreamServerInterceptor] {
-	return server.MiddlewareModification[grpc.StreamServerInterceptor]{
-		DependencyMiddlewareName: server.DefaultInternalMiddlewareConsistency,
-		Operation:                server.OperationPrepend,
-		Middlewares: []server.ReferenceableMiddleware[grpc.StreamServerInterceptor]{{
-			Name: "newest",
-			Middleware: func(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-				return handler(service, newestStream{stream})
-			},
-		}},
-	}
+type streamWith struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // a gRPC stream carries its context
 }
 
-type newestStream struct{ grpc.ServerStream }
-
-func (s newestStream) RecvMsg(request any) error {
-	if err := s.ServerStream.RecvMsg(request); err != nil {
-		return err
-	}
-	return awaitNewest(s.Context(), request)
-}
-
-// awaitNewest does nothing for a request that does not ask for the newest state.
-func awaitNewest(ctx context.Context, request any) error {
-	_, newest := request.(*v1.ReadSchemaRequest)
-	if r, ok := request.(interface{ GetConsistency() *v1.Consistency }); ok {
-		newest = r.GetConsistency().GetFullyConsistent()
-	}
-	if r, ok := request.(interface{ GetOptionalCursor() *v1.Cursor }); ok && r.GetOptionalCursor() != nil {
-		newest = false // it reads at the cursor's revision
-	}
-	if !newest {
-		return nil
-	}
-	_, _, err := datalayer.MustFromContext(ctx).HeadRevision(ctx)
-	return err
-}
+func (s streamWith) Context() context.Context { return s.ctx }

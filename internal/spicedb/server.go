@@ -72,7 +72,6 @@ func (s serverConfig) config() *server.Config {
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),
-		server.WithUnaryMiddlewareModification(unaryNewest()),
-		server.WithStreamingMiddlewareModification(streamNewest()),
+		withNewest(s.store),
 	)
 }
