@@ -15,7 +15,7 @@ import (
 
 // flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text.
 // name is what an error calls the text.
-func flatten(text, name string, files fs.FS) (string, error) {
+func flatten(ctx context.Context, text, name string, files fs.FS) (string, error) {
 	compiled, err := compile(text, name, compiler.SourceFS(files))
 	if err != nil {
 		return "", err
@@ -23,10 +23,10 @@ func flatten(text, name string, files fs.FS) (string, error) {
 	if len(compiled.OrderedDefinitions) == 0 {
 		return "", fmt.Errorf("%s: it declares nothing", name)
 	}
-	if err := validate(compiled, name); err != nil {
+	if err := validate(ctx, compiled, name); err != nil {
 		return "", err
 	}
-	flat, complete, err := generator.GenerateSchema(context.Background(), compiled.OrderedDefinitions)
+	flat, complete, err := generator.GenerateSchema(ctx, compiled.OrderedDefinitions)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, oneLine(err))
 	}
@@ -55,10 +55,10 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 }
 
 // validate checks what compiling alone does not: that every name in an expression exists and fits where it stands.
-func validate(compiled *compiler.CompiledSchema, name string) error {
+func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) error {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {
-		if _, err := types.GetValidatedDefinition(context.Background(), definition.GetName()); err != nil {
+		if _, err := types.GetValidatedDefinition(ctx, definition.GetName()); err != nil {
 			return fmt.Errorf("%s: definition %s: %w", name, definition.GetName(), oneLine(err))
 		}
 	}

@@ -25,7 +25,7 @@ func FuzzFlatten(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		flat, err := flatten(text, "fuzz.zed", inMemory("."))
+		flat, err := flatten(t.Context(), text, "fuzz.zed", inMemory("."))
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("an error of more than one line: %q", err)
@@ -55,7 +55,7 @@ func FuzzParseYAML(f *testing.F) {
 	f.Add([]byte("schemaFile: tiny.zed\nassertions:\n  assertTrue: [\"page:a#reader@user:b with {}\"]\n"))
 	f.Add([]byte("schemaFile: sluice/../x\nvalidation:\n  page:a#reader:\n    - '[user:a] is <page:a#reader>'\n"))
 	f.Add([]byte("schema: &a [*a]"))
-	f.Fuzz(func(_ *testing.T, content []byte) {
-		_, _ = parseYAML(content, "fuzz.yaml", inMemory)
+	f.Fuzz(func(t *testing.T, content []byte) {
+		_, _ = parseYAML(t.Context(), content, "fuzz.yaml", inMemory)
 	})
 }

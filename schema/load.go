@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -30,7 +31,7 @@ type File struct {
 // Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. Imports are
 // relative to the folder of the file that holds the schema; those that begin with ImportPrefix are the product's, as
 // is a schemaFile that does. The error is one line that names the file.
-func Load(name string) (File, error) {
+func Load(ctx context.Context, name string) (File, error) {
 	content, err := os.ReadFile(name)
 	if err != nil {
 		return File{}, err
@@ -40,19 +41,19 @@ func Load(name string) (File, error) {
 	}
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml":
-		return parseYAML(content, name, folder)
+		return parseYAML(ctx, content, name, folder)
 	}
-	text, err := flatten(string(content), name, folder("."))
+	text, err := flatten(ctx, string(content), name, folder("."))
 	return File{Text: text}, err
 }
 
 // parseYAML reads a validation YAML. folder opens a folder named relative to that of the YAML.
-func parseYAML(content []byte, name string, folder func(string) fs.FS) (File, error) {
+func parseYAML(ctx context.Context, content []byte, name string, folder func(string) fs.FS) (File, error) {
 	parsed, err := validationfile.DecodeValidationFile(content)
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", name, oneLine(err))
 	}
-	text, err := schemaOf(parsed, name, folder)
+	text, err := schemaOf(ctx, parsed, name, folder)
 	if err != nil {
 		return File{}, err
 	}
@@ -64,7 +65,7 @@ func parseYAML(content []byte, name string, folder func(string) fs.FS) (File, er
 }
 
 // schemaOf flattens the schema that a validation YAML holds or refers to.
-func schemaOf(parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (string, error) {
+func schemaOf(ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (string, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
 	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused, not ignored
@@ -72,7 +73,7 @@ func schemaOf(parsed *validationfile.ValidationFile, name string, folder func(st
 	case inline != "" && reference != "":
 		return "", fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
 	case inline != "":
-		return flatten(inline, name+" (schema)", folder("."))
+		return flatten(ctx, inline, name+" (schema)", folder("."))
 	case reference == "":
 		return "", fmt.Errorf("%s: it has neither schema nor schemaFile", name)
 	}
@@ -84,7 +85,7 @@ func schemaOf(parsed *validationfile.ValidationFile, name string, folder func(st
 	if err != nil {
 		return "", fmt.Errorf("%s: schemaFile %q: %w", name, reference, oneLine(err))
 	}
-	return flatten(string(text), reference, files)
+	return flatten(ctx, string(text), reference, files)
 }
 
 // withProduct is a folder of the user's in which the product's files stand under ImportPrefix.

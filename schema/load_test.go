@@ -66,7 +66,7 @@ func TestLoad(t *testing.T) {
 		{"tests/caveat.yaml", []string{"relation reader: user with weekday"}, 1},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			file, err := Load(filepath.Join(dir, test.file))
+			file, err := Load(t.Context(), filepath.Join(dir, test.file))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ schema: |-
 relationships: |-
   page:one#reader@user:ann[weekday:{"day":3}][expiration:2030-01-02T03:04:05Z]
 `})
-	file, err := Load(filepath.Join(dir, "v.yaml"))
+	file, err := Load(t.Context(), filepath.Join(dir, "v.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ relationships: |-
 }
 
 func TestLoadRefuses(t *testing.T) {
-	if _, err := Load(filepath.Join(t.TempDir(), "gone.zed")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Load(t.Context(), filepath.Join(t.TempDir(), "gone.zed")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	for name, test := range map[string]struct{ file, content, want string }{
@@ -127,7 +127,7 @@ func TestLoadRefuses(t *testing.T) {
 		"bad relationship":  {"a.yaml", "schema: definition user {}\nrelationships: nonsense", "nonsense"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(filepath.Join(write(t, map[string]string{test.file: test.content}), test.file))
+			_, err := Load(t.Context(), filepath.Join(write(t, map[string]string{test.file: test.content}), test.file))
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, test.want)
 			}

@@ -4,6 +4,7 @@
 package schema
 
 import (
+	"context"
 	"embed"
 	"io/fs"
 	"sync"
@@ -29,5 +30,5 @@ var flattened = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return flatten(string(text), rootFile, source)
+	return flatten(context.Background(), string(text), rootFile, source)
 })

@@ -42,7 +42,7 @@ func newSchemaPrint() *cobra.Command {
   sluice schema print --schema company.zed
   sluice schema print --stored --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
-			text, err := app.Schema(file)
+			text, err := app.Schema(cmd.Context(), file)
 			if stored && err == nil {
 				err = withStore(cmd, store, func(engine authz.Engine) error {
 					text, err = engine.Schema(cmd.Context())
@@ -64,7 +64,7 @@ func newSchemaDiff() *cobra.Command {
 		`  sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
   sluice schema diff --datastore postgres --datastore-uri postgres://localhost:5432/spicedb --schema company.zed`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
-			text, err := app.Schema(file)
+			text, err := app.Schema(cmd.Context(), file)
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func newSchemaApply() *cobra.Command {
 		`  sluice schema apply --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
   sluice schema apply --allow-breaking --schema company.zed --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN"`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
-			text, err := app.Schema(file)
+			text, err := app.Schema(cmd.Context(), file)
 			if err != nil {
 				return err
 			}

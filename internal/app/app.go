@@ -64,7 +64,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	served, err := loadSchema(config.Schema)
+	served, err := loadSchema(ctx, config.Schema)
 	if err != nil {
 		return nil, err
 	}

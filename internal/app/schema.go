@@ -10,12 +10,12 @@ import (
 )
 
 // loadSchema reads the schema to serve: the product's, or the file's if there is one.
-func loadSchema(file string) (schema.File, error) {
+func loadSchema(ctx context.Context, file string) (schema.File, error) {
 	if file == "" {
 		text, err := schema.Flatten()
 		return schema.File{Text: text}, err
 	}
-	loaded, err := schema.Load(file)
+	loaded, err := schema.Load(ctx, file)
 	if err != nil {
 		return loaded, fmt.Errorf("--schema: %w", err)
 	}
@@ -93,7 +93,7 @@ func holdsProduct(served []authz.Definition) bool {
 }
 
 // Schema returns the text of the schema to serve, flattened for SpiceDB: the product's, or the file's if there is one.
-func Schema(file string) (string, error) {
-	loaded, err := loadSchema(file)
+func Schema(ctx context.Context, file string) (string, error) {
+	loaded, err := loadSchema(ctx, file)
 	return loaded.Text, err
 }
