@@ -32,6 +32,11 @@ func (s scene) in(text string) string { return strings.ReplaceAll(text, "~", s.p
 // by calls on behalf of one of the scene's people.
 func (s scene) by(name string) caller { return s.as(s.id(name)) }
 
+func (s scene) withKey(key string) scene {
+	s.caller = s.caller.withKey(key)
+	return s
+}
+
 // stored reads every relationship that names something of the scene, as zed writes them, sorted.
 func (s scene) stored() []string {
 	s.t.Helper()

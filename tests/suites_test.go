@@ -15,6 +15,7 @@ var suites = []struct {
 	{"role tables", roleTables},
 	{"cases", cases},
 	{"escalation", escalation},
+	{"accounts apart", accountsApart},
 }
 
 // TestEmbedded runs the suites before a SpiceDB in the server's own process.

@@ -1,0 +1,102 @@
+package tests
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/sluice-authz/sluice/api"
+)
+
+// endpoint is one call of the contract.
+type endpoint struct {
+	method, path string
+	scopes       []string
+	open         bool // answers without a key
+	operation    *openapi3.Operation
+}
+
+func (e endpoint) String() string { return e.method + " " + e.path }
+
+// endpoints are all calls of the contract.
+func endpoints(t testing.TB) []endpoint {
+	t.Helper()
+	all, err := readContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 40 {
+		t.Fatalf("the contract has %d calls only", len(all))
+	}
+	return all
+}
+
+var readContract = sync.OnceValues(func() ([]endpoint, error) {
+	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
+	if err != nil {
+		return nil, err
+	}
+	var all []endpoint
+	for path, item := range contract.Paths.Map() {
+		for method, operation := range item.Operations() {
+			e := endpoint{method: method, path: path, operation: operation}
+			e.open = operation.Security != nil && len(*operation.Security) == 0
+			scopes, _ := operation.Extensions["x-scopes"].([]any)
+			for _, scope := range scopes {
+				e.scopes = append(e.scopes, scope.(string))
+			}
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b endpoint) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	return all, nil
+})
+
+// at is the path with the same id for all of its parameters.
+func (e endpoint) at(id string) string {
+	var segments []string
+	for segment := range strings.SplitSeq(e.path, "/") {
+		if strings.HasPrefix(segment, "{") {
+			segment = id
+		}
+		segments = append(segments, segment)
+	}
+	path := strings.Join(segments, "/")
+	if path == "/v1/relationships" {
+		path += "?resource=account:" + id
+	}
+	return path
+}
+
+// has reports whether the call has a header parameter of that name.
+func (e endpoint) has(header string) bool { return e.operation.Parameters.GetByInAndName("header", header) != nil }
+
+// body is the schema of the body; nil if there is none.
+func (e endpoint) body() *openapi3.Schema {
+	if e.operation.RequestBody == nil {
+		return nil
+	}
+	return e.operation.RequestBody.Value.Content.Get("application/json").Schema.Value
+}
+
+// example is a body that the contract shows.
+func (e endpoint) example(t testing.TB) map[string]any {
+	t.Helper()
+	media := e.operation.RequestBody.Value.Content.Get("application/json")
+	if object, ok := media.Example.(map[string]any); ok {
+		return object
+	}
+	for _, example := range media.Examples {
+		if object, ok := example.Value.Value.(map[string]any); ok {
+			return object
+		}
+	}
+	t.Fatalf("%s has no example of a body", e)
+	return nil
+}
+
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions}

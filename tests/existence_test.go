@@ -1,0 +1,178 @@
+package tests
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// existing is a scene with an object of every type that sven and other outsiders may not see. They have accounts of their
+// own, ~x…, in which they may do everything.
+var existing = []string{
+	"include team",
+	"ulla POST connections {id: ~connection, account: ~a, connector: ~crm}",
+	"ulla POST importers {id: ~importer, account: ~a, source: ~connection}",
+	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+	"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
+	"olga POST workspaces {id: ~workspace, account: ~o, open: false}",
+	"olga POST flows {id: ~flow, workspace: ~workspace}",
+	"olga POST schedules {id: ~schedule, workspace: ~workspace}",
+	"olga POST services {id: ~service, workspace: ~workspace}",
+	"olga POST integrations {id: ~integration, account: ~o}",
+	"olga POST connectors {id: ~connector, account: ~o}",
+	"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+	"olga POST exports {id: ~export, account: ~n}",
+	"olga POST reports {id: ~report, account: ~n}",
+
+	"backend POST subscriptions {id: ~xs, role_set: multi_owner, owner: ~sven}",
+	"sven POST accounts {id: ~xt, subscription: ~xs, role_set: team}",
+	"sven POST importers {id: ~xi, account: ~xt}",
+	"sven POST accounts {id: ~xo, subscription: ~xs, role_set: operations}",
+	"sven PUT accounts/~xo/members/~sven {roles: [administrator, flow_author]}",
+
+	// An additional role alone gives nothing, and so it shows nothing; one in a neighbouring account neither.
+	"olga PUT accounts/~o/members/~finn {roles: [flow_author, connector_author]}",
+	"olga POST accounts {id: ~neighbour, subscription: ~s, role_set: team}",
+	"olga PUT accounts/~neighbour/members/~nora {roles: [owner]}",
+}
+
+// probes are requests about an object, $ID, that the actor may not see: for every call of the contract that names one.
+var probes = []struct{ object, request string }{
+	{"s", "GET subscriptions/$ID"},
+	{"s", "DELETE subscriptions/$ID"},
+	{"s", "GET subscriptions/$ID/members"},
+	{"s", "PUT subscriptions/$ID/members/~nina {roles: [member]}"},
+	{"s", "PUT subscriptions/$ID/members/~nina {roles: [nonsense]}"},
+	{"s", "DELETE subscriptions/$ID/members/~olga"},
+	{"s", "DELETE subscriptions/$ID/members/$ME"},
+	{"s", "POST subscriptions/$ID/transfer {to: $ME}"},
+	{"s", "PUT subscriptions/$ID/members/~nina/accounts {accounts: {~missing: [user]}}"},
+	{"s", "POST accounts {id: ~new, subscription: $ID, role_set: team}"},
+	{"a", "GET accounts/$ID"},
+	{"a", "DELETE accounts/$ID"},
+	{"a", "GET accounts/$ID/members"},
+	{"a", "PATCH accounts/$ID/members {members: {~nina: [user]}}"},
+	{"a", "PUT accounts/$ID/members/~nina {roles: [user]}"},
+	{"a", "PUT accounts/$ID/members/~ulla {roles: [guest]}"},
+	{"a", "DELETE accounts/$ID/members/~ulla"},
+	{"a", "DELETE accounts/$ID/members/$ME"},
+	{"a", "POST importers {id: ~new, account: $ID}"},
+	{"a", "POST importers {id: ~importer, account: $ID}"},
+	{"a", "POST connections {id: ~new, account: $ID, connector: ~crm}"},
+	{"o", "POST workspaces {id: ~new, account: $ID, open: true}"},
+	{"o", "POST integrations {id: ~new, account: $ID}"},
+	{"o", "POST connectors {id: ~new, account: $ID}"},
+	{"n", "POST exports {id: ~new, account: $ID}"},
+	{"n", "POST reports {id: ~new, account: $ID}"},
+	{"a", "PUT subscriptions/~s/members/~nina/accounts {accounts: {$ID: [user]}}"},
+	{"importer", "PUT importers/$ID/connections {source: null}"},
+	{"importer", "PUT importers/$ID/connections {source: ~connection}"},
+	{"importer", "POST importers/$ID/copy {id: ~new}"},
+	{"importer", "DELETE importers/$ID"},
+	{"connection", "PUT connections/$ID/sharing {visibility: shared}"},
+	{"connection", "PUT connections/$ID/group {group: ~g}"},
+	{"connection", "DELETE connections/$ID/group"},
+	{"connection", "DELETE connections/$ID"},
+	{"workspace", "PUT workspaces/$ID/access {open: true}"},
+	{"workspace", "DELETE workspaces/$ID"},
+	{"workspace", "POST flows {id: ~new, workspace: $ID}"},
+	{"workspace", "POST schedules {id: ~new, workspace: $ID}"},
+	{"workspace", "POST services {id: ~new, workspace: $ID}"},
+	{"flow", "DELETE flows/$ID"},
+	{"schedule", "DELETE schedules/$ID"},
+	{"service", "DELETE services/$ID"},
+	{"integration", "DELETE integrations/$ID"},
+	{"export", "DELETE exports/$ID"},
+	{"report", "DELETE reports/$ID"},
+	{"connector", "DELETE connectors/$ID"},
+}
+
+// ownProbes refer to an invisible object from sven's own accounts.
+var ownProbes = []struct{ object, request string }{
+	{"connection", "POST importers {id: ~new, account: ~xt, source: $ID}"},
+	{"connection", "POST importers {id: ~new, account: ~xt, destination: $ID}"},
+	{"connection", "PUT importers/~xi/connections {source: $ID}"},
+	{"connection", "PUT importers/~xi/connections {destination: $ID}"},
+	{"connector", "POST connections {id: ~new, account: ~xt, connector: $ID}"},
+	{"a", "PUT subscriptions/~xs/members/~nina/accounts {accounts: {~xt: [user], $ID: [user]}}"},
+}
+
+// TestExistenceIsNotRevealed asks for objects that somebody may not see, and for objects that do not exist: the answers are
+// the same, and say that there is nothing.
+func TestExistenceIsNotRevealed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, text := range existing {
+		line{"existing", text}.play(s, "", "")
+	}
+	for _, actor := range []string{"sven", "finn", "nora"} {
+		for _, p := range probes {
+			s.sameAnswer(t, actor, p.object, p.request, http.StatusNotFound)
+		}
+		s.sameAnswer(t, actor, "s", "GET subscriptions/$ID/members?cursor=&limit=1", http.StatusNotFound)
+		s.withKey(operateKey).sameAnswer(t, actor, "ulla", "GET users/$ID/accounts", http.StatusForbidden)
+	}
+	for _, p := range ownProbes {
+		s.sameAnswer(t, "sven", p.object, p.request, http.StatusNotFound)
+	}
+	for _, actor := range []string{"sven", "finn"} {
+		s.sameAnswer(t, actor, "s", "GET subscriptions/$ID/accounts", http.StatusNotFound)
+	}
+	// olga owns everything and still may not see the private connection.
+	for _, p := range probes {
+		if p.object == "connection" {
+			s.sameAnswer(t, "olga", p.object, p.request, http.StatusNotFound)
+		}
+	}
+}
+
+// sameAnswer sends a request about the object, and about one of the same type that does not exist.
+func (s scene) sameAnswer(t *testing.T, actor, object, request string, status int) {
+	t.Helper()
+	ask := func(name string) (answer, []byte) {
+		fill := strings.NewReplacer("$ID", s.id(name), "$ME", s.id(actor))
+		next, err := parseStep(s.in(actor + " " + fill.Replace(request)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := next.(requestStep)
+		a := s.by(actor).call(r.method, r.path, r.body)
+		told := bytes.ReplaceAll(a.body, []byte(s.id(name)), []byte("ID"))
+		return a, requestID.ReplaceAll(told, nil)
+	}
+	s.writesNothing(actor+" "+request, func() {
+		there, toldThere := ask(object)
+		missing, toldMissing := ask("missing-" + object)
+		if there.status != status || missing.status != status || !bytes.Equal(toldThere, toldMissing) {
+			t.Errorf("%s about what exists: %d %s\nand about what does not: %d %s", there.request, there.status, toldThere, missing.status, toldMissing)
+		}
+	})
+}
+
+var requestID = regexp.MustCompile(`"request_id":"[^"]*",?`)
+
+// TestEveryOperationIsProbed fails when the contract has an operation that TestExistenceIsNotRevealed leaves out.
+func TestEveryOperationIsProbed(t *testing.T) {
+	t.Parallel()
+	probed := []string{"GET /v1/users/ID/accounts", "GET /v1/subscriptions/ID/accounts"}
+	for _, p := range probes {
+		next, err := parseStep("sven " + strings.NewReplacer("$ID", "ID", "members/~nina", "members/ID", "members/~olga", "members/ID", "members/~ulla", "members/ID", "$ME", "ID").Replace(p.request))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := next.(requestStep)
+		probed = append(probed, r.method+" /v1/"+r.path)
+	}
+	parameter := regexp.MustCompile(`\{[^}]*\}`)
+	for _, e := range endpoints(t) {
+		if !slices.Contains(e.scopes, "operate") {
+			continue
+		}
+		if operation := e.method + " " + parameter.ReplaceAllString(e.path, "ID"); !slices.Contains(probed, operation) {
+			t.Errorf("%s is not probed", operation)
+		}
+	}
+}

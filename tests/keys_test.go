@@ -1,0 +1,109 @@
+package tests
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestNothingAnswersWithoutKey tries every path of the contract with every method, and some that are not in it.
+func TestNothingAnswersWithoutKey(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	open := map[string]bool{}
+	paths := []string{"/", "/v1", "/v1/", "/v1/nothing", "/v1/check/", "/v1/accounts/a/b/c/d", "/debug/pprof/", "/favicon.ico"}
+	for _, e := range endpoints(t) {
+		open[e.method+" "+e.at(s.id("x"))] = e.open
+		paths = append(paths, e.at(s.id("x")))
+	}
+	for _, authorization := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic " + masterKey, masterKey, "Bearer " + masterKey + "x", "Bearer " + masterKey[1:]} {
+		for _, path := range slices.Compact(paths) {
+			for _, method := range methods {
+				if authorization != "" && !slices.ContainsFunc(endpoints(t), func(e endpoint) bool { return e.method == method && e.at(s.id("x")) == path }) {
+					continue
+				}
+				request := s.withKey("").as(s.id("olga")).request(method, path, nil)
+				if authorization != "" {
+					request.Header.Set("Authorization", authorization)
+				}
+				answer := s.send(request)
+				switch openPath := open["GET "+path]; {
+				case openPath && method == http.MethodGet:
+					if answer.status != http.StatusOK {
+						t.Errorf("%s with %q: %d, want 200", answer.request, authorization, answer.status)
+					}
+				case openPath:
+					if answer.status < 400 && method != http.MethodHead && method != http.MethodOptions || answer.status >= 500 {
+						t.Errorf("%s with %q: %d", answer.request, authorization, answer.status)
+					}
+				case answer.status != http.StatusUnauthorized:
+					t.Errorf("%s with %q: %d, want 401", answer.request, authorization, answer.status)
+				case method != http.MethodHead && answer.problem().Code != "unauthenticated":
+					t.Errorf("%s with %q: %s", answer.request, authorization, answer.body)
+				case answer.header.Get("WWW-Authenticate") == "":
+					t.Errorf("%s with %q has no WWW-Authenticate", answer.request, authorization)
+				}
+			}
+		}
+	}
+	if stored := s.stored(); len(stored) > 0 {
+		t.Errorf("without a key was written: %s", stored)
+	}
+}
+
+// TestScopes tries every call of the contract with a key of each scope: one that is not among the call's is refused.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	keys := map[string]string{"check": checkKey, "operate": operateKey, "provision": provisionKey, "inspect": inspectKey}
+	for _, e := range endpoints(t) {
+		if e.open {
+			continue
+		}
+		for scope, key := range keys {
+			from := s.caller.withKey(key)
+			if e.has("Sluice-Actor") {
+				from = from.as(s.id("nobody"))
+			}
+			var body any
+			if e.body() != nil {
+				body = map[string]any{} // lacks what is required, so that nothing comes of it
+			}
+			answer := from.call(e.method, e.at(s.id("x")), body)
+			allowed := len(e.scopes) == 0 || slices.Contains(e.scopes, scope)
+			refused := answer.status == http.StatusForbidden && strings.Contains(answer.problem().Detail, "needs a key with the scope")
+			if refused == allowed || answer.status == http.StatusUnauthorized {
+				t.Errorf("%s with the scope %s: %d %s", e, scope, answer.status, answer.body)
+			}
+			if !allowed && !strings.Contains(answer.problem().Detail, e.scopes[0]) {
+				t.Errorf("%s with the scope %s does not say that it needs %s: %s", e, scope, e.scopes, answer.body)
+			}
+		}
+	}
+	s.must(http.MethodDelete, "platform/administrators/"+s.id("x"), nil)
+	if stored := s.stored(); len(stored) > 0 {
+		t.Errorf("written: %s", stored)
+	}
+}
+
+// TestActorIsNeeded tries every operation without saying who performs it.
+func TestActorIsNeeded(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, e := range endpoints(t) {
+		actor := e.operation.Parameters.GetByInAndName("header", "Sluice-Actor")
+		if actor == nil {
+			continue
+		}
+		var body any
+		if e.body() != nil {
+			body = e.example(t)
+		}
+		key := operateKey
+		answer := s.withKey(key).call(e.method, e.at(s.id("x")), body)
+		if answer.status != http.StatusBadRequest || !strings.Contains(answer.problem().Detail, "Sluice-Actor") {
+			t.Errorf("%s without an actor: %d %s", e, answer.status, answer.body)
+		}
+	}
+}
