@@ -187,15 +187,20 @@ func failure[T any](sequence iter.Seq2[T, error]) error {
 	return last
 }
 
-// requireCode holds that err is an *authz.Error with the code, whose message is for callers.
-func requireCode(t *testing.T, code authz.Code, err error) *authz.Error {
+// requireCode holds that err is an *authz.Error with the code.
+func requireCode(t *testing.T, code authz.Code, err error) {
+	t.Helper()
+	require.NotEmpty(t, message(t, code, err))
+}
+
+// message is what callers are shown of an error that has the code.
+func message(t *testing.T, code authz.Code, err error) string {
 	t.Helper()
 	var e *authz.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, code, e.Code, "%v", err)
-	require.NotEmpty(t, e.Message)
 	require.NotContains(t, e.Message, "rpc error")
-	return e
+	return e.Message
 }
 
 // eventually is for what the store does in its own time, such as letting a relationship expire.

@@ -58,7 +58,7 @@ func postgresPrograms() string {
 func startPostgres(t *testing.T, programs string) string {
 	t.Helper()
 	// Not t.TempDir: PostgreSQL runs as another user, who may not enter the folders above that.
-	folder, err := os.MkdirTemp("", "sluice-postgres")
+	folder, err := os.MkdirTemp("", "sluice-postgres") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 	as := unprivileged(t, folder)
@@ -137,7 +137,7 @@ func createDatabase(t *testing.T, server string) string {
 	require.NoError(t, err)
 	name := "sluice_" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	execute(t.Context(), t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { execute(context.Background(), t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	t.Cleanup(func() { execute(context.WithoutCancel(t.Context()), t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
 	uri.Path = "/" + name
 	return uri.String()
 }

@@ -26,7 +26,7 @@ func begin(at authz.Consistency, page authz.Page) (position, error) {
 		return position{}, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
 	}
 	if page.Cursor == "" {
-		return position{at: at, limit: uint32(min(page.Limit, maxPage))}, nil //nolint:gosec // at most maxPage
+		return position{at: at, limit: uint32(min(page.Limit, maxPage))}, nil
 	}
 	return parsePosition(page.Cursor)
 }

@@ -146,7 +146,7 @@ func TestGateway(t *testing.T) {
 		if err != nil {
 			return false // it opens a moment later than the rest
 		}
-		defer response.Body.Close() //nolint:errcheck // nothing is left of it
+		defer response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	}, 10*time.Second, 20*time.Millisecond)
 	http.DefaultClient.CloseIdleConnections()
@@ -156,7 +156,7 @@ func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
 	require.NoError(t, err)
-	defer listener.Close() //nolint:errcheck // of no interest
+	defer listener.Close()
 	return listener.Addr().String()
 }
 
@@ -164,7 +164,7 @@ func TestEmbeddedRefuses(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
 	require.NoError(t, err)
-	defer taken.Close() //nolint:errcheck // of no interest
+	defer taken.Close()
 	for wanted, config := range map[string]spicedb.EmbeddedConfig{
 		"needs a key":          {GRPCListen: "127.0.0.1:0"},
 		"needs SpiceDB's own":  {HTTPListen: "127.0.0.1:0"},

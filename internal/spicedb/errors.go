@@ -34,7 +34,7 @@ const (
 	unavailableMessage = "SpiceDB cannot be reached at the moment"
 	internalMessage    = "an internal error occurred"
 	cursorMessage      = "the cursor does not belong to this list"
-	tokenMessage       = "the token is not one that this server has given" //nolint:gosec // no credential
+	tokenMessage       = "the token is not one that this server has given"
 	goneMessage        = "the token or cursor names a state that is no longer kept or never was"
 	malformedMessage   = "SpiceDB refuses the request as malformed: a name, an id or the context"
 	largeMessage       = "the request is too large"

@@ -113,7 +113,10 @@ func (t *memoryTx) DeleteRelationships(ctx context.Context, filter *v1.Relations
 		limit = nil
 	}
 	var deletes []tuple.RelationshipUpdate
-	for r := range t.view().run(query{filter: converted, limit: limit, expired: true}) {
+	for r, err := range t.view().run(query{filter: converted, limit: limit, expired: true}) {
+		if err != nil {
+			return 0, false, err
+		}
 		deletes = append(deletes, tuple.Delete(r))
 	}
 	count := uint64(len(deletes))

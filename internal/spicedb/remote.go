@@ -54,8 +54,12 @@ const retries = `{
 	}]
 }`
 
-// Remote returns an engine on a SpiceDB elsewhere. It connects when it is first used, so that SpiceDB may be down, and
-// again whenever the connection is lost. An error means that the configuration is wrong.
+// Remote returns an engine on a SpiceDB elsewhere, whose limits are its own: SpiceDB v1.56.0 lets fully consistent requests
+// that overlap share one newest revision, so that under load one of them can miss a write that ended just before it came
+// (a request with the token of a write never misses that write), and its caches keep an answer beyond an expiration.
+//
+// It connects when it is first used, so that SpiceDB may be down, and again whenever the connection is lost. An error means
+// that the configuration is wrong.
 func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if config.Endpoint == "" {
 		return nil, errors.New("SpiceDB's endpoint is missing")
