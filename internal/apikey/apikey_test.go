@@ -84,6 +84,8 @@ func TestParseFile(t *testing.T) {
 		}, ""},
 		{"app check " + sum + " 600/m", []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash, Rate: apikey.Rate{Requests: 600, Per: time.Minute}}}, ""},
 		{"# one\napp check " + secret, nil, "line 2: the third field is the SHA-256"},
+		{"app check " + sum[2:], nil, "line 1: the third field"},
+		{"app check " + sum + "00", nil, "line 1: the third field"},
 		{"app check " + sum[1:], nil, "line 1: the third field"},
 		{"app " + secret, nil, "line 1: a line is NAME SCOPE+SCOPE SHA256"},
 		{"app check " + sum + " 50/s x", nil, "line 1: a line is"},

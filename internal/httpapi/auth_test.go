@@ -107,6 +107,20 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+func TestActorIsNeededWhateverElseTheKeyMay(t *testing.T) {
+	w := serve(t, func(c *httpapi.Config) {
+		var err error
+		if c.Keys, err = apikey.New(apikey.Key{Name: "all", Scopes: apikey.AllScopes, Hash: apikey.HashOf("all")}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.do(t, request{method: "GET", path: "/v1/accounts/acme", key: "all"}).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
+	w.do(t, request{method: "DELETE", path: "/v1/accounts/acme", key: "all"}).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
+	if w.do(t, request{method: "GET", path: "/v1/users/bob/accounts", key: "all"}); w.operations.args[1] != true {
+		t.Errorf("called with %v, want an inspection", w.operations.args)
+	}
+}
+
 func TestActor(t *testing.T) {
 	w := serve(t)
 	get := func(path, key string, actor ...string) response {

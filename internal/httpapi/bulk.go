@@ -81,7 +81,7 @@ func (s *server) decideAll(ctx context.Context, raw []json.RawMessage, at authz.
 
 func readBulkCheck(raw json.RawMessage) (authz.Check, error) {
 	var body BulkCheck
-	if err := decodeStrict(raw, &body); err != nil {
+	if err := decodeStrict("the check", raw, &body); err != nil {
 		return authz.Check{}, err
 	}
 	var in reader

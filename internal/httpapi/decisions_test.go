@@ -110,10 +110,10 @@ func TestCheckBulk(t *testing.T) {
 		`{"subject":"user:a","permission":"view","resource":"importer:x","consistency":"fully_consistent"}`)
 	want := []string{
 		`{"allowed":true}`, `{"allowed":false}`, detail("invalid", `the field "permission" is missing`),
-		`{"allowed":false,"missing_context":["region"]}`, detail("invalid", `the body must be an object, not a number`),
+		`{"allowed":false,"missing_context":["region"]}`, detail("invalid", `the check must be an object, not a number`),
 		detail("invalid", `the field "subject": "a" is not a reference: write type:id or type:id#relation, for example user:alice`),
 		detail("invalid", "no such permission"), detail("invalid", `the field "resource" stands there twice`),
-		detail("internal", "the server failed; its log says why under the request id"), detail("invalid", `the body must be an object, not null`),
+		detail("internal", "the server failed; its log says why under the request id"), detail("invalid", `the check must be an object, not null`),
 		detail("invalid", `the field "consistency" does not exist; the fields here are context, permission, resource, subject`),
 	}
 	if log := w.log.String(); !strings.Contains(log, "a secret cause") {
@@ -126,7 +126,7 @@ func TestCheckBulk(t *testing.T) {
 
 	asked = nil
 	ask(`{}`, `[]`).want(t, 200, `{"results":[`+
-		detail("invalid", `the field "permission" is missing`)+`,`+detail("invalid", `the body must be an object, not a list`)+`]}`)
+		detail("invalid", `the field "permission" is missing`)+`,`+detail("invalid", `the check must be an object, not a list`)+`]}`)
 	if asked != nil {
 		t.Errorf("asked the engine %v", asked)
 	}

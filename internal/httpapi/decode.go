@@ -25,7 +25,7 @@ func decode[T any](c *gin.Context) (T, error) {
 	var into T
 	data, err := readBody(c)
 	if err == nil {
-		err = decodeStrict(data, &into)
+		err = decodeStrict("the body", data, &into)
 	}
 	return into, err
 }
@@ -35,21 +35,17 @@ func readBody(c *gin.Context) ([]byte, error) {
 	if contentType := c.GetHeader("Content-Type"); !isJSON(contentType) {
 		return nil, authz.Errorf(authz.CodeInvalid, "the header Content-Type must be application/json in UTF-8, not %q", contentType)
 	}
-	tooLarge := authz.Errorf(authz.CodeTooLarge, "the body is larger than %d bytes", maxBody)
-	if c.Request.ContentLength > maxBody {
-		return nil, tooLarge
-	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
 	var exceeded *http.MaxBytesError
 	switch {
 	case errors.As(err, &exceeded):
-		return nil, tooLarge
+		return nil, authz.Errorf(authz.CodeTooLarge, "the body is larger than %d bytes", maxBody)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &authz.Error{Code: authz.CodeDeadline, Message: "the body of the request did not arrive in time", Cause: err}
 	case err != nil:
 		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the body of the request could not be read", Cause: err}
 	}
-	return data, checkJSON(data)
+	return data, checkJSON("the body", data)
 }
 
 func isJSON(contentType string) bool {
@@ -58,39 +54,40 @@ func isJSON(contentType string) bool {
 	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// checkJSON checks that the data is a single JSON value in valid UTF-8.
-func checkJSON(data []byte) error {
+// checkJSON checks that the data is a single JSON value in valid UTF-8. An error begins with what the data is.
+func checkJSON(what string, data []byte) error {
 	if len(data) == 0 {
-		return authz.Errorf(authz.CodeInvalid, "the body is empty; it must be a JSON object")
+		return authz.Errorf(authz.CodeInvalid, "%s is empty; it must be a JSON object", what)
 	}
 	if !utf8.Valid(data) {
-		return authz.Errorf(authz.CodeInvalid, "the body is not valid UTF-8")
+		return authz.Errorf(authz.CodeInvalid, "%s is not valid UTF-8", what)
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			return authz.Errorf(authz.CodeInvalid, "the body is not JSON: %s at byte %d", syntax, syntax.Offset)
+			return authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax, syntax.Offset)
 		}
-		return &authz.Error{Code: authz.CodeInvalid, Message: "the body is not JSON", Cause: err}
+		return &authz.Error{Code: authz.CodeInvalid, Message: what + " is not JSON", Cause: err}
 	}
 	if at := loneSurrogate(data); at >= 0 {
-		return authz.Errorf(authz.CodeInvalid, `the body has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, at)
+		return authz.Errorf(authz.CodeInvalid, `%s has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, what, at)
 	}
 	return nil
 }
 
-// decodeStrict decodes valid JSON that has exactly the fields of the type.
-func decodeStrict(data []byte, into any) error {
+// decodeStrict decodes valid JSON that has exactly the fields of the type. An error about no field in particular begins
+// with what the data is.
+func decodeStrict(what string, data []byte, into any) error {
 	if fault := checkShape(data, reflect.TypeOf(into).Elem()); fault != nil {
-		return fault.err()
+		return fault.err(what)
 	}
 	if err := json.Unmarshal(data, into); err != nil {
 		var mismatch *json.UnmarshalTypeError
 		if errors.As(err, &mismatch) {
 			return authz.Errorf(authz.CodeInvalid, "the field %q cannot be a %s", mismatch.Field, mismatch.Value)
 		}
-		return &authz.Error{Code: authz.CodeInvalid, Message: "the body is malformed", Cause: err}
+		return &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: err}
 	}
 	return nil
 }
@@ -112,9 +109,9 @@ func (f *fault) in(segment string) *fault {
 	return f
 }
 
-func (f *fault) err() *authz.Error {
+func (f *fault) err(what string) *authz.Error {
 	if f.path == "" {
-		return authz.Errorf(authz.CodeInvalid, "the body %s", f.problem)
+		return authz.Errorf(authz.CodeInvalid, "%s %s", what, f.problem)
 	}
 	return authz.Errorf(authz.CodeInvalid, "the field %q %s", f.path, f.problem)
 }

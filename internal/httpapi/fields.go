@@ -107,7 +107,7 @@ func parseConsistency(raw json.RawMessage) (authz.Consistency, error) {
 		if err := json.Unmarshal(raw, &level); err != nil {
 			return authz.Consistency{}, authz.Errorf(authz.CodeInvalid, "is no string")
 		}
-	} else if err := decodeStrict(raw, &fresh); err == nil && fresh.AtLeastAsFresh != "" {
+	} else if err := decodeStrict("it", raw, &fresh); err == nil && fresh.AtLeastAsFresh != "" {
 		return authz.AsFreshAs(authz.Token(fresh.AtLeastAsFresh)), nil
 	}
 	switch ConsistencyLevel(level) {

@@ -13,7 +13,7 @@ func FuzzReference(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if checkJSON(data) != nil {
+		if checkJSON("it", data) != nil {
 			return
 		}
 		subject, err := parseSubject(data)
@@ -38,7 +38,7 @@ func FuzzConsistency(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if checkJSON(data) != nil {
+		if checkJSON("it", data) != nil {
 			return
 		}
 		at, err := parseConsistency(data)
@@ -59,11 +59,11 @@ func FuzzStrict(f *testing.F) {
 	f.Add([]byte(`{"source":null}`))
 	f.Add([]byte(`{"id":"\ud83d\ude00\u0069","to":"x"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if checkJSON(data) != nil {
+		if checkJSON("it", data) != nil {
 			return
 		}
 		for _, into := range []any{new(NewWorkspace), new(Access), new(MemberAccounts), new(ImporterEnds), new(NewImporter), new(Transfer)} {
-			if decodeStrict(data, into) != nil {
+			if decodeStrict("it", data, into) != nil {
 				continue
 			}
 			written, err := json.Marshal(into)

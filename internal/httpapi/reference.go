@@ -33,7 +33,7 @@ func decodeReference(raw json.RawMessage, into *ReferenceObject) error {
 	if jsonKind(firstByte(raw)) != "an object" {
 		return authz.Errorf(authz.CodeInvalid, `a reference is a string type:id or type:id#relation, or an object {"type", "id", "relation"}, not %s`, jsonKind(firstByte(raw)))
 	}
-	return decodeStrict(raw, into)
+	return decodeStrict("a reference", raw, into)
 }
 
 func firstByte(raw json.RawMessage) byte {
@@ -62,7 +62,7 @@ func queryObject(text string) (authz.Object, error) {
 		}
 		return parseObject(quoted)
 	}
-	if err := checkJSON([]byte(text)); err != nil {
+	if err := checkJSON("the reference", []byte(text)); err != nil {
 		return authz.Object{}, err
 	}
 	return parseObject(json.RawMessage(text))
