@@ -1,0 +1,162 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+)
+
+// rounds is how often a race is run.
+const rounds = 100
+
+// together calls all at once and waits for their answers, in order.
+func together(calls ...func() answer) []answer {
+	answers := make([]answer, len(calls))
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i, call := range calls {
+		all.Go(func() {
+			<-start
+			answers[i] = call()
+		})
+	}
+	close(start)
+	all.Wait()
+	return answers
+}
+
+// holders counts who holds a role, by what is stored.
+func (s scene) holders(object, role string) int {
+	s.t.Helper()
+	typ, id, _ := strings.Cut(s.in(object), ":")
+	return len(readRelationships(s.t, s.on.spicedb, &v1.RelationshipFilter{ResourceType: typ, OptionalResourceId: id, OptionalRelation: role}))
+}
+
+// TestRaceOnTheLastOwner has two owners act at once such that both together would leave nobody.
+func TestRaceOnTheLastOwner(t *testing.T) {
+	t.Parallel()
+	const account, subscription = "accounts/~a/members/", "subscriptions/~s/members/"
+	demote, remove := roles("user"), any(nil)
+	for _, race := range []struct {
+		name         string
+		rounds       int
+		object, role string
+		set          string // role set of the account
+		path         string
+		first        string // whom anna acts on, and what she sends; nothing removes
+		firstBody    any
+		second       string // the same of bert
+		secondBody   any
+	}{
+		{name: "mutual demotion", rounds: rounds, set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: demote, secondBody: demote},
+		{name: "mutual removal", rounds: rounds, set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
+		{name: "leaving and removal", rounds: rounds, set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "anna", firstBody: remove, secondBody: remove},
+		{name: "both leave", rounds: rounds / 4, set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "bert", firstBody: remove, secondBody: remove},
+		{name: "leaving and demotion", rounds: rounds / 4, set: "operations", object: "account:~a", role: "administrator", path: account, first: "anna", second: "bert", firstBody: remove, secondBody: roles("operator")},
+		{name: "owners of a subscription", rounds: rounds / 4, set: "analytics", object: "subscription:~s", role: "owner", path: subscription, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
+		{name: "owners of a subscription give up", rounds: rounds / 4, set: "analytics", object: "subscription:~s", role: "owner", path: subscription, first: "anna", second: "bert", firstBody: roles("member"), secondBody: roles("member")},
+	} {
+		t.Run(race.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, memory.get(t))
+			s.play(
+				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
+			)
+			// Both are owners, and whoever remains makes the other one again.
+			renew := func() {
+				for who, other := range map[string]string{"anna": "bert", "bert": "anna"} {
+					if s.by(who).call(http.MethodPut, s.in(race.path)+s.id(other), roles(race.role)).status == http.StatusOK {
+						return
+					}
+				}
+				t.Fatal("nobody could make the other one owner again")
+			}
+			s.by("olga").must(http.MethodPut, s.in(race.path)+s.id("anna"), roles(race.role))
+			renew()
+			s.by("olga").must(http.MethodDelete, s.in(race.path)+s.id("olga"), nil)
+			act := func(who, whom string, body any) func() answer {
+				method := http.MethodPut
+				if body == nil {
+					method = http.MethodDelete
+				}
+				return func() answer { return s.by(who).call(method, s.in(race.path)+s.id(whom), body) }
+			}
+			conflicts := 0
+			for round := range race.rounds {
+				renew()
+				answers := together(act("anna", race.first, race.firstBody), act("bert", race.second, race.secondBody))
+				succeeded := 0
+				for _, a := range answers {
+					switch {
+					case a.status == http.StatusOK:
+						succeeded++
+					case a.status == http.StatusConflict:
+						conflicts++
+					case a.status != http.StatusNotFound && a.status != http.StatusForbidden:
+						t.Fatalf("round %d: %s: %d %s", round, a.request, a.status, a.body)
+					}
+				}
+				n := s.holders(race.object, race.role)
+				if n < 1 {
+					t.Fatalf("round %d: nobody is left: %v", round, texts(answers))
+				}
+				if succeeded == 0 {
+					t.Fatalf("round %d: nobody got through: %v", round, texts(answers))
+				}
+			}
+			if conflicts == 0 && strings.Contains(race.name, "leave") {
+				t.Error("not once were both about to leave nobody")
+			}
+		})
+	}
+}
+
+func roles(names ...string) any { return map[string]any{"roles": names} }
+
+func texts(answers []answer) []string {
+	var all []string
+	for _, a := range answers {
+		all = append(all, fmt.Sprintf("%s: %d %s", a.request, a.status, a.body))
+	}
+	return all
+}
+
+// TestRaceOfTransfers has the one owner transfer to two people at once, and whoever gets it pass it on: there is one owner
+// at any time.
+func TestRaceOfTransfers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")
+	owner := 0
+	for round := range rounds {
+		transfer := func(from, to int) func() answer {
+			return func() answer {
+				return s.by(fmt.Sprintf("p%d", from)).call(http.MethodPost, s.in("subscriptions/~s/transfer"), map[string]string{"to": s.id(fmt.Sprintf("p%d", to))})
+			}
+		}
+		first, second := (owner+1)%4, (owner+2)%4
+		// The third transfer is by somebody who owns nothing, unless they have just been given it.
+		answers := together(transfer(owner, first), transfer(owner, second), transfer(first, (owner+3)%4))
+		succeeded := 0
+		for _, a := range answers[:2] {
+			if a.status == http.StatusOK {
+				succeeded++
+			} else if a.status != http.StatusNotFound && a.status != http.StatusForbidden && a.status != http.StatusConflict {
+				t.Fatalf("round %d: %s: %d %s", round, a.request, a.status, a.body)
+			}
+		}
+		if n := s.holders("subscription:~s", "owner"); n != 1 || succeeded != 1 {
+			t.Fatalf("round %d: %d owners after %d transfers: %v", round, n, succeeded, texts(answers))
+		}
+		for i := range 4 {
+			if s.may(question{"user:" + s.id(fmt.Sprintf("p%d", i)), "transfer_ownership", "subscription:" + s.id("s")}) {
+				owner = i
+			}
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestRaceOnAnID has eight clients create the same thing: one does, the others are told that it exists.
+func TestRaceOnAnID(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	s.play("olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+		"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
+		"olga POST workspaces {id: ~w, account: ~o, open: true}", "olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}")
+	for path, body := range map[string]map[string]any{
+		"subscriptions": {"role_set": "multi_owner", "owner": s.id("olga")},
+		"accounts":      {"subscription": s.id("s"), "role_set": "team"},
+		"importers":     {"account": s.id("a")},
+		"connections":   {"account": s.id("a"), "connector": s.id("crm")},
+		"workspaces":    {"account": s.id("o"), "open": true},
+		"flows":         {"workspace": s.id("w")},
+		"schedules":     {"workspace": s.id("w")},
+		"services":      {"workspace": s.id("w")},
+		"integrations":  {"account": s.id("o")},
+		"connectors":    {"account": s.id("o")},
+		"exports":       {"account": s.id("n")},
+		"reports":       {"account": s.id("n")},
+	} {
+		for round := range 2 {
+			body["id"] = s.id(fmt.Sprintf("%s%d", path, round))
+			from := s.by("olga")
+			if path == "subscriptions" {
+				from = s.caller
+			}
+			create := func() answer { return from.call(http.MethodPost, path, body) }
+			created := 0
+			answers := together(create, create, create, create, create, create, create, create)
+			for _, a := range answers {
+				if a.status == http.StatusCreated {
+					created++
+				} else if a.status != http.StatusConflict {
+					t.Errorf("%s: %d %s", a.request, a.status, a.body)
+				}
+			}
+			if created != 1 {
+				t.Errorf("%d of 8 created %s %s", created, path, body["id"])
+			}
+		}
+	}
+}
+
+// TestRaceWithDeletion creates importers, connections and flows in accounts that are being deleted. When both are at their
+// end, nothing that is stored, of whatever type, names the account or what was in it.
+func TestRaceWithDeletion(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play("backend PUT connectors/~crm {offers: []}", "backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}")
+	for round := range 8 {
+		account, set := s.id(fmt.Sprintf("acc%d", round)), []string{"team", "operations"}[round%2]
+		s.by("olga").must(http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set})
+		members := map[string]any{}
+		for i := range 40 * (round / 2) { // later ones are larger
+			members[s.id(fmt.Sprintf("m%d", i))] = []string{map[string]string{"team": "user", "operations": "operator"}[set]}
+		}
+		if len(members) > 0 {
+			s.by("olga").must(http.MethodPatch, "accounts/"+account+"/members", map[string]any{"members": members})
+		}
+		workspace := account + "-w"
+		if set == "operations" {
+			s.by("olga").must(http.MethodPut, "accounts/"+account+"/members/"+s.id("olga"), roles("administrator", "flow_author"))
+			s.by("olga").must(http.MethodPost, "workspaces", map[string]any{"id": workspace, "account": account, "open": true})
+		}
+		var writers sync.WaitGroup
+		started := make(chan struct{}, 4)
+		for w := range 4 {
+			writers.Go(func() {
+				for i := 0; ; i++ {
+					if i == 2 {
+						started <- struct{}{}
+					}
+					id := fmt.Sprintf("%s-%d-%d", account, w, i)
+					path, body := "importers", map[string]any{"id": id, "account": account}
+					switch {
+					case set == "operations":
+						path, body = []string{"flows", "services"}[w%2], map[string]any{"id": id, "workspace": workspace}
+					case w%2 == 0:
+						path, body = "connections", map[string]any{"id": id, "account": account, "connector": s.id("crm")}
+					}
+					if a := s.by("olga").call(http.MethodPost, path, body); a.status != http.StatusCreated {
+						if i < 2 {
+							started <- struct{}{}
+						}
+						if a.status != http.StatusNotFound && a.status != http.StatusConflict && a.status != http.StatusForbidden {
+							t.Errorf("%s: %d %s", a.request, a.status, a.body)
+						}
+						return
+					}
+				}
+			})
+		}
+		for range 4 {
+			<-started
+		}
+		s.by("olga").must(http.MethodDelete, "accounts/"+account, nil)
+		writers.Wait()
+		for _, r := range everything(t, s.on.spicedb) {
+			if strings.Contains(r, account) && !strings.HasPrefix(r, "deletion:") {
+				t.Errorf("round %d: %s is still stored", round, r)
+			}
+		}
+	}
+}
+
+// TestNothingIsWrittenAfterRemoval removes people who are busy: once the removal has answered, they write nothing more.
+func TestNothingIsWrittenAfterRemoval(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]string{"account": "accounts/~a/members/~busy", "subscription": "subscriptions/~s/members/~busy"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, memory.get(t))
+			line{"inline", "include team"}.play(s, "", "")
+			for round := range 10 {
+				s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~busy"), roles("owner"))
+				started := make(chan struct{})
+				stopped := make(chan struct{})
+				var busy sync.WaitGroup
+				for w := range 3 {
+					busy.Go(func() {
+						for i := 0; ; i++ {
+							var a answer
+							switch from := s.by("busy"); w {
+							case 0:
+								a = from.call(http.MethodPost, "importers", map[string]any{"id": s.id(fmt.Sprintf("i-%d-%d", round, i)), "account": s.id("a")})
+							case 1:
+								a = from.call(http.MethodPut, s.in("accounts/~a/members/")+s.id(fmt.Sprintf("n-%d-%d", round, i)), roles("user"))
+							case 2:
+								a = from.call(http.MethodPost, "connections", map[string]any{"id": s.id(fmt.Sprintf("c-%d-%d", round, i)), "account": s.id("a"), "connector": s.id("crm")})
+							}
+							if w == 0 && i == 1 {
+								close(started)
+							}
+							select {
+							case <-stopped: // this one may have begun before the end, the next one has not
+								if i > 1 {
+									return
+								}
+							default:
+							}
+							if a.status >= 500 {
+								t.Errorf("%s: %d %s", a.request, a.status, a.body)
+							}
+						}
+					})
+				}
+				<-started
+				s.by("olga").must(http.MethodDelete, s.in(remove), nil)
+				atRemoval := s.stored()
+				close(stopped)
+				busy.Wait()
+				if changed := difference(atRemoval, s.stored()); changed != "" {
+					t.Fatalf("round %d: after the removal was written:%s", round, changed)
+				}
+			}
+		})
+	}
+}
+
+// TestRaceOfSharingAndRemoval names somebody while they are removed. Whoever comes back finds no share of before.
+func TestRaceOfSharingAndRemoval(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	s.play("ulla POST connections {id: ~c, account: ~a, connector: ~crm}")
+	view := question{"user:" + s.id("nina"), "view", "connection:" + s.id("c")}
+	named := 0
+	for round := range 25 {
+		s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~nina"), roles("user"))
+		if s.may(view) {
+			t.Fatalf("round %d: a share came back with the person", round)
+		}
+		answers := together(
+			func() answer {
+				return s.by("ulla").call(http.MethodPut, s.in("connections/~c/sharing"), map[string]any{"visibility": "private", "users": []string{s.id("nina")}})
+			},
+			func() answer { return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/members/~nina"), nil) },
+		)
+		if answers[0].status == http.StatusOK {
+			named++
+		} else if answers[0].status != http.StatusBadRequest {
+			t.Fatalf("round %d: %s: %d %s", round, answers[0].request, answers[0].status, answers[0].body)
+		}
+		if answers[1].status != http.StatusOK {
+			t.Fatalf("round %d: %s: %d %s", round, answers[1].request, answers[1].status, answers[1].body)
+		}
+		if s.may(view) {
+			t.Fatalf("round %d: who was removed sees the connection", round)
+		}
+	}
+	if named == 0 {
+		t.Error("nobody was ever named in time")
+	}
+}
+
+// TestRaceOfRoles gives one person different base roles at once: they never have two.
+func TestRaceOfRoles(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include analytics"}.play(s, "", "")
+	names := []string{"editor", "viewer", "report_user"}
+	for round := range 25 {
+		var calls []func() answer
+		for _, role := range names {
+			calls = append(calls, func() answer {
+				return s.by("olga").call(http.MethodPut, s.in("accounts/~a/members/~nina"), roles(role))
+			})
+		}
+		answers := together(calls...)
+		held := slices.DeleteFunc(s.stored(), func(r string) bool {
+			return !strings.HasPrefix(r, s.in("account:~a#")) || !strings.HasSuffix(r, s.in("@user:~nina"))
+		})
+		if len(held) != 1 {
+			t.Fatalf("round %d: %v after %v", round, held, texts(answers))
+		}
+		if round%2 == 0 {
+			s.by("olga").must(http.MethodDelete, s.in("accounts/~a/members/~nina"), nil)
+		}
+	}
+}
