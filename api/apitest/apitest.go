@@ -116,7 +116,7 @@ func check(ctx context.Context, contract *openapi3.T, req *http.Request, sent []
 	}
 	route, params := find(contract, req)
 	if route == nil {
-		return checkProblem(contract, res, body)
+		return checkProblem(ctx, contract, res, body)
 	}
 	copied := req.Clone(ctx)
 	copied.Body = io.NopCloser(bytes.NewReader(sent))
@@ -168,7 +168,7 @@ func match(template, segments []string) (map[string]string, bool) {
 	return params, true
 }
 
-func checkProblem(contract *openapi3.T, res *http.Response, body []byte) error {
+func checkProblem(ctx context.Context, contract *openapi3.T, res *http.Response, body []byte) error {
 	if res.StatusCode < http.StatusBadRequest {
 		return errors.New("the contract has no such call")
 	}
@@ -177,7 +177,7 @@ func checkProblem(contract *openapi3.T, res *http.Response, body []byte) error {
 	})
 	operation := openapi3.NewOperation()
 	operation.Responses = openapi3.NewResponses(openapi3.WithStatus(res.StatusCode, &openapi3.ResponseRef{Value: problem}))
-	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+	return openapi3filter.ValidateResponse(ctx, &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
 			Request: res.Request, Route: &routers.Route{Spec: contract, Operation: operation},
 		},

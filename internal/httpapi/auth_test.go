@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,22 +15,22 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// every is every call of the contract, with the ids in its path filled in.
-func every(t *testing.T) (calls []struct {
+type contractCall struct {
 	method, path string
 	operation    *openapi3.Operation
-}) {
+}
+
+// every is every call of the contract, with the ids in its path filled in.
+func every(t *testing.T) []contractCall {
 	t.Helper()
+	var calls []contractCall
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			calls = append(calls, struct {
-				method, path string
-				operation    *openapi3.Operation
-			}{method, strings.NewReplacer("{id}", "x", "{user}", "y").Replace(path), operation})
+			calls = append(calls, contractCall{method, strings.NewReplacer("{id}", "x", "{user}", "y").Replace(path), operation})
 		}
 	}
 	return calls
@@ -101,7 +102,7 @@ func TestScopes(t *testing.T) {
 				t.Errorf("%s %s with the scope %s answered %d %s", call.method, call.path, scope, res.status, res.body)
 			}
 			if !allowed {
-				res.wantProblem(t, 403, "forbidden", "needs a key with the scope "+scopes[0].(string))
+				res.wantProblem(t, 403, "forbidden", fmt.Sprint("needs a key with the scope ", scopes[0]))
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (s *server) CheckBulk(c *gin.Context) {
 		for i, result := range results {
 			s.Metrics.decision(result.Decision, result.Err)
 			if result.Err != nil {
-				s.logFailure(c, result.Err)
+				s.logFailure(ctx, callOf(c), result.Err)
 			}
 			answers[i] = bulkResult(result)
 		}

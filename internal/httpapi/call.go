@@ -34,7 +34,10 @@ type call struct {
 
 const callKey = "sluice"
 
-func callOf(c *gin.Context) *call { return c.MustGet(callKey).(*call) }
+func callOf(c *gin.Context) *call {
+	k, _ := c.MustGet(callKey).(*call)
+	return k
+}
 
 func (k *call) caller() operation.Caller {
 	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id}

@@ -40,26 +40,40 @@ func TestCheck(t *testing.T) {
 		{"denied", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{}, authz.Decision{}, `{"allowed":false,"token":"t1"}`},
 		{"allowed", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{}, authz.Decision{State: authz.Allowed}, `{"allowed":true,"token":"t1"}`},
 		{
-			"conditional", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{},
-			authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}, `{"allowed":false,"missing_context":["region"],"token":"t1"}`,
+			"conditional", `"subject":"user:alice","resource":"importer:i1"`, plain,
+			authz.Consistency{},
+			authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}},
+			`{"allowed":false,"missing_context":["region"],"token":"t1"}`,
 		},
 		{
 			"everybody in a relation", `"subject":"account:acme#owner","resource":"importer:i1"`,
 			with(func(c *authz.Check) {
 				c.Subject = authz.Subject{Object: authz.Object{Type: "account", ID: "acme"}, Relation: "owner"}
-			}), authz.Consistency{}, authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			}),
+			authz.Consistency{},
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 		{
 			"object form", `"subject":{"type":"user","id":"a#b:c"},"resource":{"type":"importer","id":"#"}`,
-			with(func(c *authz.Check) { c.Subject.ID, c.Resource.ID = "a#b:c", "#" }), authz.Consistency{}, authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			with(func(c *authz.Check) { c.Subject.ID, c.Resource.ID = "a#b:c", "#" }),
+			authz.Consistency{},
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 		{
 			"the letter * and colons", `"subject":"user:*","resource":"importer:a:b"`,
-			with(func(c *authz.Check) { c.Subject.ID, c.Resource.ID = "*", "a:b" }), authz.Consistency{}, authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			with(func(c *authz.Check) { c.Subject.ID, c.Resource.ID = "*", "a:b" }),
+			authz.Consistency{},
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 		{
 			"context", `"subject":"user:alice","resource":"importer:i1","context":{"n":1.5,"s":"x","l":[true,null]}`,
-			with(func(c *authz.Check) { c.Context = map[string]any{"n": 1.5, "s": "x", "l": []any{true, nil}} }), authz.Consistency{}, authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			with(func(c *authz.Check) { c.Context = map[string]any{"n": 1.5, "s": "x", "l": []any{true, nil}} }),
+			authz.Consistency{},
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 		{"minimize_latency", `"subject":"user:alice","resource":"importer:i1","consistency":"minimize_latency"`, plain, authz.Consistency{Freshness: authz.MinimizeLatency}, authz.Decision{}, `{"allowed":false,"token":"t1"}`},
 		{"fully_consistent", `"subject":"user:alice","resource":"importer:i1","consistency":"fully_consistent"`, plain, authz.Fully(), authz.Decision{}, `{"allowed":false,"token":"t1"}`},
@@ -78,7 +92,7 @@ func TestCheck(t *testing.T) {
 func TestCheckBulk(t *testing.T) {
 	w := serve(t)
 	var asked []authz.Check
-	w.engine.bulk = func(_ context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	w.engine.bulk = func(_ context.Context, checks []authz.Check, _ authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 		asked = checks
 		results := make([]authz.CheckResult, len(checks))
 		for i, check := range checks {

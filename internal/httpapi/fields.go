@@ -27,7 +27,7 @@ func at(place string, err error) error {
 type reader struct{ err error }
 
 func (r *reader) keep(field string, err error) {
-	if r.err == nil {
+	if r.err == nil && err != nil {
 		r.err = at(fmt.Sprintf("the field %q", field), err)
 	}
 }

@@ -64,7 +64,7 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	c.Abort()
 	k := callOf(c)
 	k.err = err
-	s.logFailure(c, err)
+	s.logFailure(c.Request.Context(), k, err)
 	code := codeOf(err)
 	if c.Writer.Written() {
 		return
@@ -83,12 +83,11 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 }
 
 // logFailure logs an error that is the server's own, with the cause that no answer shows.
-func (s *server) logFailure(c *gin.Context, err error) {
+func (s *server) logFailure(ctx context.Context, k *call, err error) {
 	if code := codeOf(err); code != authz.CodeInternal && code != authz.CodeUnavailable {
 		return
 	}
-	k := callOf(c)
-	s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), slog.LevelError, "request failed",
+	s.Logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelError, "request failed",
 		slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
 }
 

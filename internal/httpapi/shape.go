@@ -270,8 +270,9 @@ type fields struct {
 var fieldsByType sync.Map // of reflect.Type to *fields
 
 func fieldsOf(t reflect.Type) *fields {
-	if known, ok := fieldsByType.Load(t); ok {
-		return known.(*fields)
+	known, _ := fieldsByType.Load(t)
+	if f, ok := known.(*fields); ok {
+		return f
 	}
 	f := &fields{index: make(map[string]int)}
 	for i := range t.NumField() {
