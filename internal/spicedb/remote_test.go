@@ -85,8 +85,12 @@ func (f *flaky) DeleteRelationships(context.Context, *v1.DeleteRelationshipsRequ
 func (f *flaky) ReadRelationships(_ *v1.ReadRelationshipsRequest, stream grpc.ServerStreamingServer[v1.ReadRelationshipsResponse]) error {
 	f.read.Add(1)
 	if f.block != nil {
-		if err := stream.Send(&v1.ReadRelationshipsResponse{Relationship: &v1.Relationship{Resource: &v1.ObjectReference{}, Subject: &v1.SubjectReference{Object: &v1.ObjectReference{}}}}); err != nil {
-			return err
+		object := &v1.ObjectReference{}
+		message := &v1.ReadRelationshipsResponse{Relationship: &v1.Relationship{Resource: object, Subject: &v1.SubjectReference{Object: object}}}
+		for range 2 {
+			if err := stream.Send(message); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-f.block:
@@ -167,7 +171,7 @@ func TestTimeout(t *testing.T) {
 		}
 	}
 	require.ErrorIs(t, last, authz.CodeDeadline)
-	require.Equal(t, 1, messages)
+	require.Equal(t, 2, messages)
 
 	mu.Lock()
 	defer mu.Unlock()
