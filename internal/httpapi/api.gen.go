@@ -143,13 +143,13 @@ type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	ID      ID     `json:"id"`
-	RoleSet string `json:"role_set"`
+	ID ID `json:"id"`
 
 	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Subscription ID `json:"subscription"`
+	Subscription ID     `json:"subscription"`
+	RoleSet      string `json:"role_set"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -238,19 +238,19 @@ type BulkToken = string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// Accounts Roles by the id of an account or a person.
-	Accounts *RolesByID `json:"accounts,omitempty"`
-
-	// Roles Names of roles of the object's role set.
-	Roles RoleNames `json:"roles"`
-
-	// Token A ZedToken, which names a state of the relationships.
-	Token Token `json:"token"`
-
 	// User An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// Accounts Roles by the id of an account or a person.
+	Accounts *RolesByID `json:"accounts,omitempty"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // ChangedMembers defines model for ChangedMembers.
@@ -292,6 +292,11 @@ type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
@@ -300,22 +305,17 @@ type Connection struct {
 	// Connector An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Connector ID `json:"connector"`
+	Connector  ID         `json:"connector"`
+	Visibility Visibility `json:"visibility"`
+	Users      Users      `json:"users"`
 
 	// Group An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	ID ID `json:"id"`
-
 	// Token A ZedToken, which names a state of the relationships.
-	Token      Token      `json:"token"`
-	Users      Users      `json:"users"`
-	Visibility Visibility `json:"visibility"`
+	Token Token `json:"token"`
 }
 
 // Connector defines model for Connector.
@@ -353,28 +353,28 @@ type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
+
+	// Source An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Source *ID `json:"source,omitempty"`
 
 	// Destination An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	ID ID `json:"id"`
-
 	// LeftOut The ends that the copy did not take along.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
-
-	// Source An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	Source *ID `json:"source,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -440,25 +440,25 @@ type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	Account ID `json:"account"`
-
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	Destination *ID `json:"destination,omitempty"`
-
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account"`
+
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
+
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Destination *ID `json:"destination,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -478,30 +478,30 @@ type ListedAccount struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	ID      ID     `json:"id"`
-	RoleSet string `json:"role_set"`
-
-	// Roles Names of roles of the object's role set.
-	Roles RoleNames `json:"roles"`
+	ID ID `json:"id"`
 
 	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Subscription ID `json:"subscription"`
+	Subscription ID     `json:"subscription"`
+	RoleSet      string `json:"role_set"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // Member defines model for Member.
 type Member struct {
-	// Accounts Roles by the id of an account or a person.
-	Accounts *RolesByID `json:"accounts,omitempty"`
-
-	// Roles Names of roles of the object's role set.
-	Roles RoleNames `json:"roles"`
-
 	// User An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// Accounts Roles by the id of an account or a person.
+	Accounts *RolesByID `json:"accounts,omitempty"`
 }
 
 // MemberAccounts defines model for MemberAccounts.
@@ -654,15 +654,15 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	Account ID `json:"account"`
-
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
+
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -675,13 +675,13 @@ type PartOfWorkspace struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Token A ZedToken, which names a state of the relationships.
-	Token Token `json:"token"`
-
 	// Workspace An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // PermissionCatalogue defines model for PermissionCatalogue.
@@ -691,8 +691,8 @@ type PermissionCatalogue struct {
 
 // PermissionDescription defines model for PermissionDescription.
 type PermissionDescription struct {
-	Description string `json:"description"`
 	Name        string `json:"name"`
+	Description string `json:"description"`
 }
 
 // PermissionName The name of a permission, as `GET /v1/permissions` lists them.
@@ -732,26 +732,26 @@ type PermissionsRequest struct {
 
 // Problem A problem document (RFC 9457).
 type Problem struct {
-	// Accounts The accounts that a conflict is about.
-	Accounts *[]ID `json:"accounts,omitempty"`
-
-	// Code What kind of problem it is; stable.
-	Code Code `json:"code"`
-
-	// Detail What is wrong with this request.
-	Detail string `json:"detail"`
-
-	// RequestID The id of the request; it stands in the server's log.
-	RequestID string `json:"request_id"`
-
-	// Status The status of the answer.
-	Status int `json:"status"`
+	// Type A URI that names the kind of problem.
+	Type string `json:"type"`
 
 	// Title The kind of problem in words.
 	Title string `json:"title"`
 
-	// Type A URI that names the kind of problem.
-	Type string `json:"type"`
+	// Status The status of the answer.
+	Status int `json:"status"`
+
+	// Detail What is wrong with this request.
+	Detail string `json:"detail"`
+
+	// Code What kind of problem it is; stable.
+	Code Code `json:"code"`
+
+	// RequestID The id of the request; it stands in the server's log.
+	RequestID string `json:"request_id"`
+
+	// Accounts The accounts that a conflict is about.
+	Accounts *[]ID `json:"accounts,omitempty"`
 }
 
 // Reference An object, or everybody in a relation of an object.
@@ -776,18 +776,17 @@ type ReferenceString = string
 
 // Relationship defines model for Relationship.
 type Relationship struct {
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	Relation  string     `json:"relation"`
-
 	// Resource An object, or everybody in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
 
 	// Subject An object, or everybody in a relation of an object.
 	//
 	// Example: user:alice@example.com
-	Subject Reference `json:"subject"`
+	Subject   Reference  `json:"subject"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // RelationshipPage defines model for RelationshipPage.
@@ -802,22 +801,23 @@ type RelationshipPage struct {
 
 // ResourceType defines model for ResourceType.
 type ResourceType struct {
+	Type        string                  `json:"type"`
 	Description string                  `json:"description"`
 	Permissions []PermissionDescription `json:"permissions"`
-	Type        string                  `json:"type"`
 }
 
 // Role defines model for Role.
 type Role struct {
-	// Additional The role stands beside another one and gives nothing alone.
-	Additional bool   `json:"additional"`
-	Name       string `json:"name"`
-
-	// Requires The feature of the subscription without which nobody is given the role.
-	Requires *string `json:"requires,omitempty"`
+	Name string `json:"name"`
 
 	// Title What people call the role.
 	Title string `json:"title"`
+
+	// Additional The role stands beside another one and gives nothing alone.
+	Additional bool `json:"additional"`
+
+	// Requires The feature of the subscription without which nobody is given the role.
+	Requires *string `json:"requires,omitempty"`
 }
 
 // RoleNames Names of roles of the object's role set.
@@ -825,13 +825,14 @@ type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
+	Name string `json:"name"`
+
 	// Default What an invited person becomes unless said otherwise; left out where the role must be named.
 	Default *string `json:"default,omitempty"`
-	Name    string  `json:"name"`
+	Roles   []Role  `json:"roles"`
 
 	// On What speaks this role set: a subscription, an account or the platform.
-	On    string `json:"on"`
-	Roles []Role `json:"roles"`
+	On string `json:"on"`
 }
 
 // RoleSets defines model for RoleSets.
@@ -856,14 +857,14 @@ type Sharing struct {
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// Features Names of features, `user_permissions` and `dashboards`.
-	Features FeatureNames `json:"features"`
-
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set"`
+
+	// Features Names of features, `user_permissions` and `dashboards`.
+	Features FeatureNames `json:"features"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -888,20 +889,20 @@ type Visibility string
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
-	//
-	// Example: alice@example.com
-	Account ID `json:"account"`
-
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	ID   ID   `json:"id"`
-	Open bool `json:"open"`
+	ID ID `json:"id"`
+
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID    `json:"account"`
+	Open    bool  `json:"open"`
+	Users   Users `json:"users"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
-	Users Users `json:"users"`
 }
 
 // Actor defines model for Actor.
