@@ -47,7 +47,8 @@ func (s *suite) lookupResources(t *testing.T) {
 	}
 	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), authz.ResourceQuery{Subject: user(t, "nobody"), Permission: "edit", Type: "document"}, authz.Fully(), authz.Page{})))
 
-	for range s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{}) {
+	for _, err := range s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{}) {
+		require.NoError(t, err)
 		break // leaving early ends the stream
 	}
 }

@@ -91,6 +91,11 @@ func (f *flaky) ReadRelationships(_ *v1.ReadRelationshipsRequest, stream grpc.Se
 			if err := stream.Send(message); err != nil {
 				return err
 			}
+			select {
+			case <-time.After(120 * time.Millisecond): // while the consumer is busy
+			case <-stream.Context().Done():
+				return stream.Context().Err()
+			}
 		}
 		select {
 		case <-f.block:
