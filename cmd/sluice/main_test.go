@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -44,6 +43,8 @@ type serving struct {
 	*exec.Cmd
 	url, key, grpc, grpcKey string
 	log                     *bytes.Buffer
+	printed                 *bytes.Buffer // after the greeting; complete when the server has ended
+	drained                 chan struct{}
 }
 
 var (
@@ -56,7 +57,7 @@ var (
 // start runs the server and waits until it says that it is ready.
 func start(t *testing.T, args ...string) *serving {
 	t.Helper()
-	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"}, args...)...), log: new(bytes.Buffer)}
+	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
 	require.NoError(t, err)
@@ -77,7 +78,12 @@ func start(t *testing.T, args ...string) *serving {
 	}
 	s.url, s.key, s.grpc, s.grpcKey = first(urlLine), first(keyLine), first(grpcLine), first(grpcKeyLine)
 	require.NotEmpty(t, s.url, "%s\n%s", greeting.String(), s.log)
-	go func() { _, _ = io.Copy(io.Discard, out) }()
+	go func() {
+		defer close(s.drained)
+		for lines.Scan() {
+			s.printed.WriteString(lines.Text() + "\n")
+		}
+	}()
 	return s
 }
 
@@ -85,6 +91,7 @@ func start(t *testing.T, args ...string) *serving {
 func (s *serving) stop(t *testing.T) int {
 	t.Helper()
 	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	<-s.drained
 	_ = s.Wait()
 	return s.ProcessState.ExitCode()
 }

@@ -72,7 +72,7 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 }
 
 func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (err error) {
-	stopTracing, err := app.Tracing(ctx, buildVersion())
+	config.Tracing, err = app.Tracing(ctx, buildVersion())
 	if err != nil {
 		return fmt.Errorf("tracing: %w", err)
 	}
@@ -90,8 +90,10 @@ func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (er
 		if closed := server.Close(drain); err == nil {
 			err = closed
 		}
-		if sent := stopTracing(drain); err == nil {
-			err = sent
+		if config.Tracing != nil {
+			if sent := config.Tracing.Shutdown(drain); err == nil {
+				err = sent
+			}
 		}
 	}()
 	if demo {

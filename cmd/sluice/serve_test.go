@@ -163,8 +163,20 @@ func TestGracefulStop(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(answer), "200 OK")
 	require.Contains(t, string(answer), `"allowed":false`)
+	<-s.drained
 	_ = s.Wait()
 	require.Zero(t, s.ProcessState.ExitCode(), s.log)
+}
+
+// TestTraces holds that a request's span reaches the exporter that the environment names, by the end of the server.
+func TestTraces(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "console")
+	s := start(t)
+	status, _ := get(t, http.DefaultClient, s.url+"/v1/role-sets", s.key)
+	require.Equal(t, http.StatusOK, status)
+	require.Zero(t, s.stop(t), s.log)
+	require.Contains(t, s.printed.String(), "/v1/role-sets")
+	require.NotContains(t, s.printed.String(), s.key)
 }
 
 func TestTLS(t *testing.T) {

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel"
-
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
@@ -88,7 +86,9 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		Timeout:     config.RequestTimeout,
 		Logger:      s.log,
 		Metrics:     metrics,
-		Tracing:     otel.GetTracerProvider(),
+	}
+	if config.Tracing != nil {
+		api.Tracing = config.Tracing
 	}
 	if prepared.product {
 		api.Operations = operations

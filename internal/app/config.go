@@ -13,6 +13,8 @@ import (
 	"os"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
@@ -42,7 +44,8 @@ type Config struct {
 	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
 	DrainTimeout   time.Duration // --drain-timeout: how long requests under way may take after a stop was asked for
 
-	Logger *slog.Logger // discards if nil
+	Logger  *slog.Logger          // discards if nil
+	Tracing *trace.TracerProvider // makes the spans of requests, none if nil; the server does not shut it down
 }
 
 // StoreConfig says where the relationships are: in a remote SpiceDB if Endpoint is set, else in an embedded one.

@@ -13,12 +13,13 @@ import (
 )
 
 // Tracing turns OpenTelemetry traces on if the environment asks for them: OTEL_TRACES_EXPORTER or an OTLP endpoint is
-// set, and OTEL_SDK_DISABLED is not true. All standard OTEL_… variables hold. The returned function sends what is left.
-func Tracing(ctx context.Context, version string) (stop func(context.Context) error, err error) {
+// set, and OTEL_SDK_DISABLED is not true. All standard OTEL_… variables hold. Else it
+// returns nil. Shutdown of the provider sends what is left.
+func Tracing(ctx context.Context, version string) (*trace.TracerProvider, error) {
 	wanted := os.Getenv("OTEL_TRACES_EXPORTER") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" ||
 		os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 	if !wanted || os.Getenv("OTEL_SDK_DISABLED") == "true" {
-		return func(context.Context) error { return nil }, nil
+		return nil, nil
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
@@ -33,5 +34,5 @@ func Tracing(ctx context.Context, version string) (stop func(context.Context) er
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(described))
 	otel.SetTracerProvider(provider)
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
-	return provider.Shutdown, nil
+	return provider, nil
 }

@@ -35,6 +35,9 @@ type Error struct {
 	Message string
 	Cause   error
 
+	// Permission is the one that a CodeForbidden misses, if it misses one.
+	Permission Permission
+
 	// Accounts are the accounts that a conflict is about, if it is about any.
 	Accounts []ID
 }

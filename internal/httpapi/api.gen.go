@@ -750,6 +750,9 @@ type Problem struct {
 	// RequestID The id of the request; it stands in the server's log.
 	RequestID string `json:"request_id"`
 
+	// Permission The permission that a forbidden operation needs.
+	Permission *string `json:"permission,omitempty"`
+
 	// Accounts The accounts that a conflict is about.
 	Accounts *[]ID `json:"accounts,omitempty"`
 }

@@ -74,8 +74,13 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 		Detail: detailOf(err), Code: Code(code), RequestID: k.id,
 	}
 	var known *authz.Error
-	if errors.As(err, &known) && len(known.Accounts) > 0 {
-		body.Accounts = new(texts(known.Accounts))
+	if errors.As(err, &known) {
+		if known.Permission != "" {
+			body.Permission = new(string(known.Permission))
+		}
+		if len(known.Accounts) > 0 {
+			body.Accounts = new(texts(known.Accounts))
+		}
 	}
 	if err := writeJSON(c, status, "application/problem+json", body); err != nil {
 		c.Status(http.StatusInternalServerError)

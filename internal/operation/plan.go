@@ -86,7 +86,9 @@ func (g grants) need(permission authz.Permission) error {
 	if g.allowed[permission] {
 		return nil
 	}
-	return authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+	err := authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+	err.Permission = permission
+	return err
 }
 
 // permissions asks which of the permissions the actor has on an object, and restates what the answer rests on. If
