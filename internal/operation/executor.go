@@ -24,6 +24,7 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 			return "", err
 		}
 		p := newPlan(s.engine, by)
+		p.repeated = attempt > 0
 		if err := build(ctx, p); err != nil {
 			return "", err
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
@@ -20,6 +22,7 @@ type plan struct {
 	engine   authz.Engine
 	by       Caller
 	snapshot authz.Token
+	repeated bool // an attempt before this one failed at a precondition
 
 	updates       []authz.Update
 	preconditions []authz.Precondition
@@ -60,6 +63,29 @@ func (p *plan) find(ctx context.Context, filter authz.Filter) ([]authz.Relations
 		p.reads[filter] = found
 	}
 	return found, err
+}
+
+// findAll asks several questions at once; p.reads has the answers.
+func (p *plan) findAll(ctx context.Context, filters []authz.Filter) error {
+	answers := make([][]authz.Relationship, len(filters))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, filter := range filters {
+		if _, ok := p.reads[filter]; ok {
+			answers[i] = p.reads[filter]
+			continue
+		}
+		group.Go(func() (err error) {
+			answers[i], err = p.findSome(ctx, filter, 0)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, filter := range filters {
+		p.reads[filter] = answers[i]
+	}
+	return nil
 }
 
 // findSome returns at most limit of the relationships that match; 0 means all.
@@ -141,27 +167,26 @@ func (p *plan) witness(ctx context.Context, object authz.Object) error {
 		return nil
 	}
 	p.witnessed[object] = true
+	kind := kindOf(object.Type)
 	filters := []authz.Filter{{Type: object.Type, ID: object.ID}}
-	if kind := kindOf(object.Type); kind.crowded {
-		filters = []authz.Filter{
-			{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor},
-			{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true},
-		}
+	if kind.crowded {
+		filters[0].SubjectType, filters[0].SubjectID = user, p.by.Actor
 		if kind.place != "" {
-			filters = append(filters, authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
+			filters = append(filters,
+				authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true},
+				authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
 		}
 	}
+	if err := p.findAll(ctx, filters); err != nil {
+		return err
+	}
 	for _, filter := range filters {
-		found, err := p.find(ctx, filter)
-		if err != nil {
-			return err
-		}
-		for _, r := range found {
+		for _, r := range p.reads[filter] {
 			if r.Subject.Type == user && !r.Subject.Wildcard && r.Subject.ID != p.by.Actor {
 				continue
 			}
 			p.require(r)
-			if r.Relation == kindOf(object.Type).place {
+			if r.Relation == kind.place {
 				if err := p.witness(ctx, r.Subject.Object); err != nil {
 					return err
 				}
@@ -214,9 +239,16 @@ func (p *plan) update(action authz.Action, r authz.Relationship) {
 }
 
 // claim makes the write depend on an object's id being free: nothing is stored about it, and no deletion of an
-// object of that id is under way. The error is CodeConflict if it is taken already.
+// object of that id is under way. Most ids are free, so it looks only after a precondition failed; the error is
+// CodeConflict if the id is taken.
 func (p *plan) claim(ctx context.Context, object authz.Object) error {
 	taken := authz.Filter{Type: object.Type, ID: object.ID}
+	deleting := authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy}
+	p.forbid(taken)
+	p.forbid(deleting)
+	if !p.repeated {
+		return nil
+	}
 	found, err := p.findSome(ctx, taken, 1)
 	if err != nil {
 		return err
@@ -224,15 +256,12 @@ func (p *plan) claim(ctx context.Context, object authz.Object) error {
 	if len(found) > 0 {
 		return authz.Errorf(authz.CodeConflict, "%s exists already", object)
 	}
-	deleting := authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy}
 	if found, err = p.find(ctx, deleting); err != nil {
 		return err
 	}
 	if len(found) > 0 {
 		return authz.Errorf(authz.CodeConflict, "%s is still being deleted; try again shortly", object)
 	}
-	p.forbid(taken)
-	p.forbid(deleting)
 	return nil
 }
 
