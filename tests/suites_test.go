@@ -26,6 +26,7 @@ func TestEmbedded(t *testing.T) {
 
 // TestContainer runs the suites before a SpiceDB in a container.
 func TestContainer(t *testing.T) {
+	t.Parallel()
 	spicedb := enginetest.Container(t)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: spicedb.Endpoint, Token: spicedb.Token, Insecure: true}

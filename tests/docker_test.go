@@ -1,0 +1,63 @@
+package tests
+
+import (
+	"context"
+	"testing"
+
+	dockernetwork "github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// docker is what testcontainers has no name for.
+type docker struct{ *testcontainers.DockerClient }
+
+func newDocker(t *testing.T) docker {
+	t.Helper()
+	client, err := testcontainers.NewDockerClientWithOpts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return docker{client}
+}
+
+// pause makes a container stand still, with its connections open.
+func (d docker) pause(t *testing.T, id string) {
+	t.Helper()
+	if _, err := d.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d docker) unpause(t *testing.T, id string) {
+	t.Helper()
+	if _, err := d.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holds reports whether an image is there.
+func (d docker) holds(t *testing.T, image string) bool {
+	t.Helper()
+	_, err := d.ImageInspect(t.Context(), image)
+	return err == nil
+}
+
+// connect puts a container into a network, under a name.
+func (d docker) connect(t *testing.T, network, id, name string) {
+	t.Helper()
+	_, err := d.NetworkConnect(t.Context(), network, client.NetworkConnectOptions{
+		Container: id, EndpointConfig: &dockernetwork.EndpointSettings{Aliases: []string{name}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d docker) disconnect(t *testing.T, network, id string) {
+	t.Helper()
+	if _, err := d.NetworkDisconnect(context.WithoutCancel(t.Context()), network, client.NetworkDisconnectOptions{Container: id, Force: true}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,70 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// crowd gives many people a role, as few at a time as fit.
+func (s scene) crowd(account, role string, n int) {
+	s.t.Helper()
+	for from := 0; from < n; from += 250 {
+		members := map[string]any{}
+		for i := from; i < min(from+250, n); i++ {
+			members[s.id(fmt.Sprintf("m%d", i))] = []string{role}
+		}
+		s.by("olga").must(http.MethodPatch, "accounts/"+account+"/members", map[string]any{"members": members})
+	}
+}
+
+// TestDeletingWhatIsLarge deletes accounts and subscriptions of more relationships than fit one write.
+func TestDeletingWhatIsLarge(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	s.crowd(s.id("a"), "user", 1300)
+	s.play("m7 POST connections {id: ~c, account: ~a, connector: ~crm}", "m8 POST importers {id: ~i, account: ~a}")
+	s.play("m9 DELETE accounts/~a => 403 forbidden delete", "olga DELETE accounts/~a => 200", "nothing left of account:~a", "nothing left of importer:~i", "nothing left of connection:~c")
+	s.play("m7 may not view account:~a", "olga DELETE accounts/~a => 200", "m7 DELETE accounts/~a => 404 not_found")
+	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team} => 201", "m7 may not view account:~a")
+
+	s.crowd(s.id("a"), "user", 1300)
+	s.play("olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}", "olga POST reports {id: ~r, account: ~n}")
+	s.play("olga DELETE subscriptions/~s => 200", "nothing left of subscription:~s", "nothing left of account:~a", "nothing left of account:~n", "nothing left of report:~r")
+	s.play("olga DELETE subscriptions/~s => 200")
+	for _, r := range s.stored() {
+		if !strings.HasPrefix(r, "deletion:") && !strings.HasPrefix(r, s.in("connector:~crm")) {
+			t.Errorf("%s is still stored", r)
+		}
+	}
+}
+
+// TestTooLarge asks for more changes than fit one write: they happen not at all.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	members := map[string]any{}
+	for i := range 1001 {
+		members[s.id(fmt.Sprintf("m%d", i))] = []string{"user"}
+	}
+	s.writesNothing("a change of 1001 members", func() {
+		a := s.by("olga").call(http.MethodPatch, "accounts/"+s.id("a")+"/members", map[string]any{"members": members})
+		if a.status != http.StatusRequestEntityTooLarge || a.problem().Code != "too_large" {
+			t.Errorf("%s: %d %s", a.request, a.status, a.body)
+		}
+	})
+	// A list of checks has its limit, too.
+	checks := make([]question, 1001)
+	for i := range checks {
+		checks[i] = question{"user:a", "view", "account:a"}
+	}
+	if a := s.call(http.MethodPost, "check/bulk", map[string]any{"checks": checks}); a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%s: %d %s", a.request, a.status, a.body)
+	}
+	if a := s.call(http.MethodPost, "check/bulk", map[string]any{"checks": checks[:1000]}); a.status != http.StatusOK {
+		t.Errorf("%s: %d %.300s", a.request, a.status, a.body)
+	}
+}
