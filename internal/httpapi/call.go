@@ -80,7 +80,7 @@ func (s *server) begin(c *gin.Context) {
 		slog.String("route", k.template()),
 		slog.Int("status", status),
 		slog.String("outcome", k.outcome()),
-		slog.Duration("duration", duration),
+		slog.Float64("duration_ms", float64(duration.Microseconds())/1000),
 		slog.Int("bytes", max(0, c.Writer.Size())),
 		slog.String("key", k.key),
 		slog.String("request_id", k.id),
