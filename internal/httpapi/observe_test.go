@@ -102,7 +102,7 @@ func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
 	for i, tt := range want {
 		got := lines[i]
 		if got["msg"] != "request" || got["level"] != tt.level || got["method"] != tt.method || got["route"] != tt.route || got["status"] != tt.status ||
-			got["outcome"] != tt.outcome || got["key"] != tt.key || got["request_id"] == "" || got["duration"] == nil || got["bytes"] == 0.0 {
+			got["outcome"] != tt.outcome || got["key"] != tt.key || got["request_id"] == "" || got["duration_ms"] == nil || got["bytes"] == 0.0 {
 			t.Errorf("line %d is %v, want %+v", i, got, tt)
 		}
 	}
