@@ -18,8 +18,12 @@ var homes = map[authz.RoleSetName][]home{
 		{authz.MultiOwner, authz.Team}, {authz.MultiOwner, authz.Operations}, {authz.MultiOwner, authz.Analytics},
 	},
 	authz.PlatformSet: {
-		{authz.SingleOwner, authz.Team}, {authz.SingleOwner, authz.Operations}, {authz.SingleOwner, authz.Analytics},
-		{authz.MultiOwner, authz.Team}, {authz.MultiOwner, authz.Operations}, {authz.MultiOwner, authz.Analytics},
+		{authz.SingleOwner, authz.Team},
+		{authz.SingleOwner, authz.Operations},
+		{authz.SingleOwner, authz.Analytics},
+		{authz.MultiOwner, authz.Team},
+		{authz.MultiOwner, authz.Operations},
+		{authz.MultiOwner, authz.Analytics},
 	},
 }
 
