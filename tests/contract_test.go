@@ -73,7 +73,9 @@ func (e endpoint) at(id string) string {
 }
 
 // has reports whether the call has a header parameter of that name.
-func (e endpoint) has(header string) bool { return e.operation.Parameters.GetByInAndName("header", header) != nil }
+func (e endpoint) has(header string) bool {
+	return e.operation.Parameters.GetByInAndName("header", header) != nil
+}
 
 // body is the schema of the body; nil if there is none.
 func (e endpoint) body() *openapi3.Schema {

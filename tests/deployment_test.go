@@ -44,13 +44,8 @@ func TestDeployment(t *testing.T) {
 	engine.connect(t, own.Name, spicedb.GetContainerID(), "spicedb")
 	first, second := sluiceContainer(t, own, spicedb.Token), sluiceContainer(t, own, spicedb.Token)
 
-	on, err := connect(first, spicedb.Endpoint, spicedb.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one := newScene(t, on)
-	other := one
-	other.caller = newCaller(t, second)
+	one := scene{caller: newCaller(t, first), prefix: "d-"}
+	other := scene{caller: newCaller(t, second), prefix: "d-"}
 	one.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga} => 201",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team} => 201")
 	ask := func(of scene, token string) bool {
@@ -75,9 +70,11 @@ func TestDeployment(t *testing.T) {
 		writer, reader = reader, writer
 	}
 	// Operations look at the newest state, whichever server they go through.
-	one.play("olga PUT accounts/~a/members/~otto {roles: [owner]} => 200")
-	other.play("otto PUT accounts/~a/members/~olga {roles: [guest]} => 200")
-	one.play("olga GET accounts/~a/members => 403")
+	one.play("olga PUT accounts/~a/members/~nina {roles: [user]} => 200")
+	other.play("nina GET accounts/~a => 200", "olga DELETE accounts/~a/members/~nina => 200")
+	if a := one.by("nina").call(http.MethodGet, "accounts/"+one.id("a"), nil); a.status != http.StatusNotFound {
+		t.Errorf("%s: %d, want 404", a.request, a.status)
+	}
 }
 
 // sluiceContainer starts a server, waits until its own health check says that it is ready, and returns its address.

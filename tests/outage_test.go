@@ -91,11 +91,17 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 	var all sync.WaitGroup
 	for _, ask := range []func() answer{
 		func() answer { return s.call(http.MethodPost, "check", check) },
-		func() answer { return s.call(http.MethodPost, "check/bulk", map[string]any{"checks": []question{check}}) },
-		func() answer { return s.call(http.MethodPost, "permissions", map[string]string{"subject": check.Subject, "resource": check.Resource}) },
+		func() answer {
+			return s.call(http.MethodPost, "check/bulk", map[string]any{"checks": []question{check}})
+		},
+		func() answer {
+			return s.call(http.MethodPost, "permissions", map[string]string{"subject": check.Subject, "resource": check.Resource})
+		},
 		func() answer { return s.by("olga").call(http.MethodGet, "accounts/"+s.id("a"), nil) },
 		func() answer { return s.by("olga").call(http.MethodGet, "accounts/"+s.id("a")+"/members", nil) },
-		func() answer { return s.by("olga").call(http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id("nina"), roles("user")) },
+		func() answer {
+			return s.by("olga").call(http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id("nina"), roles("user"))
+		},
 		func() answer { return s.by("olga").call(http.MethodDelete, "accounts/"+s.id("a"), nil) },
 		func() answer { return s.call(http.MethodGet, "relationships?resource=account:"+s.id("a"), nil) },
 		func() answer { return s.call(http.MethodGet, "/readyz", nil) },

@@ -8,20 +8,25 @@ import (
 )
 
 // suites are what holds whatever SpiceDB is behind the server.
-var suites = []struct {
-	name string
-	run  func(t *testing.T, on *backend)
-}{
+var suites = []suite{
 	{"role tables", roleTables},
 	{"cases", cases},
-	{"escalation", escalation},
 	{"accounts apart", accountsApart},
+}
+
+type suite struct {
+	name string
+	run  func(t *testing.T, on *backend)
 }
 
 // TestEmbedded runs the suites before a SpiceDB in the server's own process.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	runSuites(t, memory.get(t))
+	t.Run("escalation", func(t *testing.T) {
+		t.Parallel()
+		escalation(t, memory.get(t))
+	})
 }
 
 // TestContainer runs the suites before a SpiceDB in a container.
