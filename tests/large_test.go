@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,4 +68,41 @@ func TestTooLarge(t *testing.T) {
 	if a := s.call(http.MethodPost, "check/bulk", map[string]any{"checks": checks[:1000]}); a.status != http.StatusOK {
 		t.Errorf("%s: %d %.300s", a.request, a.status, a.body)
 	}
+}
+
+// TestTakingAnIDThatIsBeingDeleted has somebody take the id of a large account as soon as they can while it is deleted. The
+// sweep of the old one leaves the new one as it is, and nothing of the old one is in it.
+func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	s.play("backend POST subscriptions {id: ~s2, role_set: multi_owner, owner: ~otto}")
+	s.crowd(s.id("a"), "user", 1010)
+	deleted := make(chan answer)
+	go func() { deleted <- s.by("olga").call(http.MethodDelete, "accounts/"+s.id("a"), nil) }()
+	create := map[string]any{"id": s.id("a"), "subscription": s.id("s2"), "role_set": "operations"}
+	for {
+		a := s.by("otto").call(http.MethodPost, "accounts", create)
+		if a.status == http.StatusCreated {
+			break
+		}
+		if a.status != http.StatusConflict {
+			t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+		}
+	}
+	if a := <-deleted; a.status != http.StatusOK {
+		t.Errorf("%s: %d %s", a.request, a.status, a.body)
+	}
+	var got []string
+	for _, r := range s.stored() {
+		if naming(r, "account:"+s.id("a")) {
+			got = append(got, r)
+		}
+	}
+	want := []string{s.in("account:~a#administrator@user:~otto"), s.in("account:~a#operations@user:*"), s.in("account:~a#subscription@subscription:~s2")}
+	if !slices.Equal(got, want) {
+		t.Errorf("stored is %v, want %v", got, want)
+	}
+	// By whoever deleted the old one, the deletion is done; it does not touch the new one.
+	s.play("olga DELETE accounts/~a => 200", "otto GET accounts/~a => 200 {subscription: ~s2}")
 }

@@ -9,48 +9,79 @@ import (
 	"testing"
 )
 
-// TestRaceOnAnID has eight clients create the same thing: one does, the others are told that it exists.
+// TestRaceOnAnID has eight clients take the same id, half of them by another person, in another place: one gets it, the
+// others are told that it exists.
 func TestRaceOnAnID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	line{"inline", "include team"}.play(s, "", "")
-	s.play("olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
-		"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
-		"olga POST workspaces {id: ~w, account: ~o, open: true}", "olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}")
-	for path, body := range map[string]map[string]any{
-		"subscriptions": {"role_set": "multi_owner", "owner": s.id("olga")},
-		"accounts":      {"subscription": s.id("s"), "role_set": "team"},
-		"importers":     {"account": s.id("a")},
-		"connections":   {"account": s.id("a"), "connector": s.id("crm")},
-		"workspaces":    {"account": s.id("o"), "open": true},
-		"flows":         {"workspace": s.id("w")},
-		"schedules":     {"workspace": s.id("w")},
-		"services":      {"workspace": s.id("w")},
-		"integrations":  {"account": s.id("o")},
-		"connectors":    {"account": s.id("o")},
-		"exports":       {"account": s.id("n")},
-		"reports":       {"account": s.id("n")},
-	} {
-		for round := range 2 {
-			body["id"] = s.id(fmt.Sprintf("%s%d", path, round))
-			from := s.by("olga")
-			if path == "subscriptions" {
-				from = s.caller
-			}
-			create := func() answer { return from.call(http.MethodPost, path, body) }
-			created := 0
-			answers := together(create, create, create, create, create, create, create, create)
-			for _, a := range answers {
-				if a.status == http.StatusCreated {
-					created++
-				} else if a.status != http.StatusConflict {
-					t.Errorf("%s: %d %s", a.request, a.status, a.body)
-				}
-			}
-			if created != 1 {
-				t.Errorf("%d of 8 created %s %s", created, path, body["id"])
-			}
+	people := []string{"olga", "otto"}
+	for _, who := range people {
+		// What is of olga has her name behind it, and the same for otto.
+		for _, operation := range []string{
+			"backend PUT connectors/~crm-$who {offers: []}",
+			"backend POST subscriptions {id: ~s-$who, role_set: multi_owner, owner: ~$who}",
+			"$who POST accounts {id: ~t-$who, subscription: ~s-$who, role_set: team}",
+			"$who POST accounts {id: ~n-$who, subscription: ~s-$who, role_set: analytics}",
+			"$who POST accounts {id: ~o-$who, subscription: ~s-$who, role_set: operations}",
+			"$who PUT accounts/~o-$who/members/~$who {roles: [administrator, flow_author, integration_author, connector_author]}",
+			"$who POST workspaces {id: ~w-$who, account: ~o-$who, open: true}",
+		} {
+			s.play(strings.ReplaceAll(operation, "$who", who))
 		}
+	}
+	for path, body := range map[string]map[string]any{
+		"accounts":     {"subscription": "~s-", "role_set": "team"},
+		"importers":    {"account": "~t-"},
+		"connections":  {"account": "~t-", "connector": "~crm-"},
+		"workspaces":   {"account": "~o-", "open": true},
+		"flows":        {"workspace": "~w-"},
+		"schedules":    {"workspace": "~w-"},
+		"services":     {"workspace": "~w-"},
+		"integrations": {"account": "~o-"},
+		"connectors":   {"account": "~o-"},
+		"exports":      {"account": "~n-"},
+		"reports":      {"account": "~n-"},
+	} {
+		for round := range 3 {
+			id := s.id(fmt.Sprintf("%s%d", path, round))
+			creates := make([]func() answer, 8)
+			for i := range creates {
+				who := people[i%2]
+				own := map[string]any{"id": id}
+				for field, value := range body {
+					if name, ok := value.(string); ok && strings.HasPrefix(name, "~") {
+						value = s.in(name) + who
+					}
+					own[field] = value
+				}
+				creates[i] = func() answer { return s.by(who).call(http.MethodPost, path, own) }
+			}
+			onlyOne(t, together(creates...))
+		}
+	}
+	for round := range 3 {
+		creates := make([]func() answer, 8)
+		for i := range creates {
+			body := map[string]any{"id": s.id(fmt.Sprintf("subscription%d", round)), "role_set": []string{"multi_owner", "single_owner"}[i%2], "owner": s.id(people[i%2])}
+			creates[i] = func() answer { return s.call(http.MethodPost, "subscriptions", body) }
+		}
+		onlyOne(t, together(creates...))
+	}
+}
+
+// onlyOne fails unless one created what the others were told exists.
+func onlyOne(t *testing.T, answers []answer) {
+	t.Helper()
+	created := 0
+	for _, a := range answers {
+		if a.status == http.StatusCreated {
+			created++
+		} else if a.status != http.StatusConflict {
+			t.Errorf("%s: %d %s", a.request, a.status, a.body)
+		}
+	}
+	if created != 1 {
+		t.Errorf("%d of %d created it: %v", created, len(answers), texts(answers))
 	}
 }
 
