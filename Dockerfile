@@ -21,8 +21,8 @@ LABEL org.opencontainers.image.title="Sluice" \
 COPY --from=build /src/bin/image/root/ /
 COPY --from=build --chown=65532:65532 /src/bin/image/writable/ /
 # A container's own loopback is of no use to its callers.
-ENV SLUICE_LISTEN=0.0.0.0:8080 \
-    SLUICE_DATA_DIR=/data
+ENV SLUICE_LISTEN=0.0.0.0:8080
+
 WORKDIR /data
 EXPOSE 8080
 # 65532 is "nonroot" by convention. A number, so that Kubernetes' runAsNonRoot can see that it is not root.

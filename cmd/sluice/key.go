@@ -14,6 +14,7 @@ func newKey() *cobra.Command {
 		Short:   "Make API keys",
 		Example: `  sluice key new --name backend --scopes check+operate`,
 		Args:    cobra.NoArgs,
+		RunE:    showHelp,
 	}
 	cmd.AddCommand(newKeyNew())
 	return cmd

@@ -56,10 +56,14 @@ shared, as relationships in SpiceDB, and answers "may this person do this to tha
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		RunE:          showHelp,
 	}
 	root.AddCommand(newServe(), newDemo(), newCheck(), newSchema(), newKey(), newHealth())
 	return root
 }
+
+// showHelp runs a command that only groups others. With it, cobra refuses an unknown subcommand.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 func buildVersion() string {
 	if version != "development" {

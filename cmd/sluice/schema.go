@@ -16,6 +16,7 @@ func newSchema() *cobra.Command {
 		Example: `  sluice schema print > flattened.zed
   sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
 		Args: cobra.NoArgs,
+		RunE: showHelp,
 	}
 	cmd.AddCommand(newSchemaPrint(), newSchemaDiff(), newSchemaApply())
 	return cmd

@@ -46,7 +46,7 @@ that it needs, and prints them. A flag wins over the environment variable named 
 	flags.StringVar(&config.GRPCListen, "grpc-listen", config.GRPCListen, "address of SpiceDB's own API, for zed; embedded SpiceDB only; off closes it")
 	flags.StringVar(&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; made at start if empty")
 	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable")
-	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as `sluice key new` prints them; read again at SIGHUP")
+	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP")
 	storeFlags(flags, &config.Store)
 	flags.StringVar(&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema")
 	flags.StringVar(&config.PublicURL, "public-url", "", "address under which clients reach the server; the one that it listens on if empty")
@@ -56,7 +56,7 @@ that it needs, and prints them. A flag wins over the environment variable named 
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way may take when the server is asked to stop")
 	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as `sluice demo` does")
+	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does")
 	fromEnvironment(cmd)
 	return cmd
 }

@@ -59,7 +59,7 @@ func TestServeDemoCheck(t *testing.T) {
 	stdout, stderr, code = sluice(t, "demo")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "uma builds an importer")
-	require.Contains(t, stdout, "was there", "a second time it changes nothing")
+	require.Contains(t, stdout, "exists already")
 
 	require.Zero(t, s.stop(t), s.log)
 	require.NotContains(t, s.log.String(), s.key)

@@ -76,8 +76,8 @@ func TestParseFile(t *testing.T) {
 		want []apikey.Key
 		err  string
 	}{
-		{"", nil, ""},
-		{"# keys\n\n  \t\r\n", nil, ""},
+		{"", nil, "the file holds no key"},
+		{"# keys\n\n  \t\r\n", nil, "the file holds no key"},
 		{"app check " + sum, []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash}}, ""},
 		{"\tapp  check+inspect " + strings.ToUpper(sum) + " 50/s # the app\r\n", []apikey.Key{
 			{Name: "app", Scopes: apikey.Check | apikey.Inspect, Hash: hash, Rate: apikey.Rate{Requests: 50, Per: time.Second}},

@@ -72,7 +72,13 @@ func ParseFile(r io.Reader) ([]Key, error) {
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return nil, fmt.Errorf("line %d: a line has at most %d bytes", number+1, maxLine)
 	}
-	return keys, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the file holds no key; sluice key new makes one")
+	}
+	return keys, nil
 }
 
 func parseLine(fields []string) (Key, error) {

@@ -55,7 +55,7 @@ var company = []step{
 }
 
 // Demo writes the demo company through the operations of the server at base, step by step, and tells each on out. The
-// key needs the scopes operate and provision. What is there already is left as it is.
+// key needs the scopes operate and provision. What exists already stays; roles and sharing are set anew.
 func Demo(ctx context.Context, base, key string, out io.Writer) error {
 	for _, s := range company {
 		status, err := s.perform(ctx, base, key)
@@ -94,7 +94,7 @@ func (s step) perform(ctx context.Context, base, key string) (status string, err
 	}
 	switch {
 	case problem.Code == "conflict":
-		return "was there", nil
+		return "exists already", nil
 	case problem.Code != "":
 		return "", fmt.Errorf("%s: %s", problem.Code, problem.Detail)
 	}
@@ -104,13 +104,13 @@ func (s step) perform(ctx context.Context, base, key string) (status string, err
 // DemoCalls returns three curl lines to try on the demo company.
 func DemoCalls(base, key string) string {
 	const lines = `  # May uma run her importer? Yes.
-  curl -s {base}/v1/check -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"subject":"user:uma","permission":"run","resource":"importer:crm-to-warehouse"}'
+  curl -s {base}/v1/check -H "Authorization: Bearer {key}" -H 'Content-Type: application/json' -d '{"subject":"user:uma","permission":"run","resource":"importer:crm-to-warehouse"}'
 
   # May gus? A guest runs what he built himself, so no: make him a user, and the line above, with gus, says yes.
-  curl -s {base}/v1/accounts/marketing/members/gus -X PUT -H 'Authorization: Bearer {key}' -H 'Sluice-Actor: bob' -H 'Content-Type: application/json' -d '{"roles":["user"]}'
+  curl -s {base}/v1/accounts/marketing/members/gus -X PUT -H "Authorization: Bearer {key}" -H 'Sluice-Actor: bob' -H 'Content-Type: application/json' -d '{"roles":["user"]}'
 
   # What may gus do to the importer?
-  curl -s {base}/v1/permissions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"subject":"user:gus","resource":"importer:crm-to-warehouse"}'
+  curl -s {base}/v1/permissions -H "Authorization: Bearer {key}" -H 'Content-Type: application/json' -d '{"subject":"user:gus","resource":"importer:crm-to-warehouse"}'
 `
 	return strings.NewReplacer("{base}", base, "{key}", key).Replace(lines)
 }

@@ -147,7 +147,7 @@ func ParseRoleSet(name string, on Type) (RoleSet, error) {
 		}
 		names = append(names, string(set.Name))
 	}
-	return RoleSet{}, Errorf(CodeInvalid, "%q is no role set of a %s: it is one of %s", name, on, strings.Join(names, ", "))
+	return RoleSet{}, Errorf(CodeInvalid, "%q is no role set for the type %s: it is one of %s", name, on, strings.Join(names, ", "))
 }
 
 // ParseFeature returns the feature of that name. The error has code CodeInvalid and lists the names that there are.

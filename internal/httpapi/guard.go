@@ -28,10 +28,10 @@ func (s *server) admit(c *gin.Context) error {
 	k := callOf(c)
 	if !s.isOpen(c) {
 		key, err := s.authenticate(c)
+		k.key = key.Name
 		if err != nil {
 			return err
 		}
-		k.key = key.Name
 		if k.route == nil {
 			return nil
 		}
@@ -89,7 +89,7 @@ func (s *server) authenticate(c *gin.Context) (apikey.Identity, error) {
 	}
 	if wait := key.Use(time.Now()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
-		return apikey.Identity{}, authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
+		return key, authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
 	}
 	return key, nil
 }

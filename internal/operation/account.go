@@ -103,7 +103,7 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 			return err
 		}
 		needed := authz.Permission("assign_roles")
-		if invites := len(change.held) == 0 && len(wanted) == 1 && wanted[0] == account.set.Default; invites && !g.allowed[needed] {
+		if change.invites(account.set.Default) && !g.allowed[needed] {
 			needed = "invite_members"
 		}
 		if err := g.need(needed); err != nil {
@@ -223,6 +223,7 @@ func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who auth
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
 		member = Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
 		var orphaned []authz.ID
+		var err error
 		for _, accountID := range sortedKeys(accounts) {
 			if err := p.allow(ctx, accountObject(accountID), "assign_roles"); err != nil {
 				return err
@@ -232,6 +233,9 @@ func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who auth
 				return err
 			}
 			if account.subscription.object.ID != id {
+				if _, err := p.permissions(ctx, subscriptionObject(id)); err != nil {
+					return err
+				}
 				return authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(id))
 			}
 			wanted, err := account.set.Parse(accounts[accountID])
@@ -247,7 +251,11 @@ func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who auth
 			}
 			member.Accounts[accountID] = wanted
 		}
-		return lastGuardian(orphaned)
+		if err := lastGuardian(orphaned); err != nil {
+			return err
+		}
+		member.Roles, err = p.rolesAfter(ctx, id, who)
+		return err
 	})
 	return member, token, err
 }

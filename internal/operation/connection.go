@@ -74,6 +74,7 @@ func (p *plan) mayConnect(ctx context.Context, connector authz.Object, account a
 // ShareConnection decides who sees a connection: the whole account, or with Private exactly the members named.
 // Whoever is named is at least a user of the account, never a guest.
 func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, in Sharing) (Connection, authz.Token, error) {
+	in.Users = slices.Compact(slices.Sorted(slices.Values(in.Users)))
 	var connection Connection
 	token, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)

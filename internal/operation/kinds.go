@@ -31,7 +31,7 @@ var kinds = map[authz.Type]kind{
 
 	"importer":         {visible: "view", place: "account", remove: "delete"},
 	"connection":       {visible: "view", place: "account", remove: "disconnect"},
-	"connection_group": {visible: "view", place: "account"},
+	"connection_group": {place: "account"},
 	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
 
 	"integration": {visible: "view", place: "account", remove: "delete", create: "create_integration", in: "account"},

@@ -24,6 +24,13 @@ func (c roleChange) gives(role authz.Role) bool {
 	return !c.had(role) && slices.Contains(c.wanted, role)
 }
 
+// invites reports whether the change gives the default role to somebody who has none. Asking for it again, when it has
+// been given, is the same change.
+func (c roleChange) invites(standard authz.Role) bool {
+	asked := []authz.Role{standard}
+	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked))
+}
+
 // change reads what the person holds now.
 func (p *plan) change(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role) (roleChange, error) {
 	held, err := p.roles(ctx, object, set, who)
@@ -34,11 +41,15 @@ func (p *plan) change(ctx context.Context, object authz.Object, set authz.RoleSe
 // two changes at once cannot leave somebody with two base roles.
 func (p *plan) write(object authz.Object, set authz.RoleSet, changes []roleChange) {
 	for _, c := range changes {
+		if len(c.held) == 0 {
+			p.forbid(authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: c.who})
+		}
 		for _, role := range set.Names() {
 			row := authz.Relationship{Resource: object, Relation: authz.Relation(role), Subject: person(c.who)}
-			if c.had(role) {
+			switch {
+			case c.had(role):
 				p.require(row)
-			} else {
+			case len(c.held) > 0:
 				p.forbid(authz.Exactly(row))
 			}
 			switch {

@@ -226,3 +226,28 @@ func (p *plan) removeFromAccounts(ctx context.Context, id, who authz.ID) error {
 	}
 	return lastGuardian(orphaned)
 }
+
+// rolesAfter returns the roles that a person holds on a subscription when the plan is written.
+func (p *plan) rolesAfter(ctx context.Context, id, who authz.ID) (Roles, error) {
+	facts, err := p.subscription(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	held, err := p.roles(ctx, facts.object, facts.set, who)
+	if err != nil {
+		return nil, err
+	}
+	gives := func(role authz.Role) bool {
+		return slices.ContainsFunc(p.updates, func(u authz.Update) bool {
+			r := u.Relationship
+			return u.Action != authz.Delete && r.Resource == facts.object && r.Relation == authz.Relation(role) && r.Subject == person(who)
+		})
+	}
+	roles := rolesOf(held)
+	for _, role := range facts.set.Names() {
+		if gives(role) && !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	return roles, nil
+}

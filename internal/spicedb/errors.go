@@ -37,6 +37,7 @@ const (
 	tokenMessage       = "the token is not one that this server has given"
 	goneMessage        = "the token or cursor names a state that is no longer kept or never was"
 	malformedMessage   = "SpiceDB refuses the request as malformed: a name, an id or the context"
+	keyMessage         = "SpiceDB refuses the key that it was given (--spicedb-token)"
 	largeMessage       = "the request is too large"
 )
 
@@ -54,6 +55,9 @@ var rules = []rule{
 	{reason: v1.ErrorReason_ERROR_REASON_MAX_RELATIONSHIP_CONTEXT_SIZE, is: authz.CodeTooLarge, message: "the context of a relationship is too large"},
 	{reason: v1.ErrorReason_ERROR_REASON_EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT, is: authz.CodeTooLarge, message: "the limit is too large"},
 	{reason: v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, is: authz.CodeTooLarge, message: "the relationships behind this are nested too deeply, or in a circle"},
+
+	{code: codes.Unauthenticated, is: authz.CodeInternal, message: keyMessage},
+	{code: codes.PermissionDenied, is: authz.CodeInternal, message: keyMessage},
 
 	{reason: v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, is: authz.CodeUnavailable, message: "SpiceDB takes no writes at the moment"},
 
