@@ -4,6 +4,7 @@ package bench_test
 
 import (
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -91,8 +92,12 @@ func BenchmarkOperation(b *testing.B) {
 		n++
 		return fmt.Sprintf(`{"id":"bench%d","account":"a%d"}`, n, n%accounts)
 	}}
-	results := sideBySide(b, 1, create)
-	report(b, results, "create-importer")
+	invite := target{
+		name: "change-role", method: http.MethodPut, url: s.URL + "/v1/accounts/a0/members/u0-0", header: header,
+		body: func(i int) string { return fmt.Sprintf(`{"roles":[%q]}`, []string{"user", "guest"}[i%2]) },
+	}
+	results := sideBySide(b, 1, create, invite)
+	report(b, results, "create-importer", "change-role")
 }
 
 // BenchmarkCrowdedAccount is a check in an account of 100,000 members beside one of 100.

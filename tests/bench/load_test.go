@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 // target is something that answers the same question again and again.
 type target struct {
 	name   string
+	method string // POST if empty
 	url    string
 	header map[string]string
 	body   func(i int) string
@@ -91,7 +93,7 @@ func load(b *testing.B, client *http.Client, connections int, t target) sample {
 }
 
 func ask(b *testing.B, client *http.Client, t target, i int) error {
-	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, t.url, strings.NewReader(t.body(i)))
+	request, err := http.NewRequestWithContext(b.Context(), cmp.Or(t.method, http.MethodPost), t.url, strings.NewReader(t.body(i)))
 	if err != nil {
 		return err
 	}
