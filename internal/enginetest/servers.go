@@ -28,7 +28,7 @@ type SpiceDB struct {
 }
 
 // Container starts a SpiceDB with an empty memory datastore in a container that ends with the test. Without a container
-// engine the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+// engine, or without the image, the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) SpiceDB {
 	t.Helper()
 	if reason := noContainers(t.Context()); reason != "" {
@@ -37,7 +37,9 @@ func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) Spic
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	container, err := sdbtestcontainer.Run(ctx, Image(), options...)
-	require.NoError(t, err, "cannot start %s", Image())
+	if err != nil {
+		Missing(t, "the image "+Image()+" cannot be had or does not start: "+strings.Join(strings.Fields(err.Error()), " "))
+	}
 	t.Cleanup(func() { require.NoError(t, testcontainers.TerminateContainer(container)) })
 	return SpiceDB{Container: container, Endpoint: container.GRPCEndpoint(), Token: container.PresharedKey()}
 }
