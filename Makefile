@@ -41,7 +41,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 bench: ## Run the benchmarks (BENCH=regexp, BENCHTIME=1s)
 	@dirs="$$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -r dirname | sort -u)"
 	[[ -n $$dirs ]] || { echo "there are no benchmarks"; exit 0; }
-	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m $$dirs
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m $$dirs
 
 ##@ Check
 
