@@ -17,6 +17,13 @@ func TestUnknownNames(t *testing.T) {
 		"backend POST check {subject: 'user:~a#members', permission: edit, resource: 'importer:~i'} => 400 invalid",
 		"backend POST check {subject: 'user:~a', permission: create_account, resource: 'importer:~i'} => 400 invalid",
 		"backend POST check {subject: 'user:~a', permission: 'Edit Me', resource: 'importer:~i'} => 400 invalid",
+		"backend POST check {subject: 'user:~a', permission: rn, resource: 'importer:~i'} => 400 invalid run",
+		"backend POST check {subject: 'user:~a', permission: Run, resource: 'importer:~i'} => 400 invalid run",
+		"backend POST check {subject: 'user:~a', permission: run, resource: 'Importer:~i'} => 400 invalid importer",
+		"backend POST check {subject: 'account:~a#Owner', permission: run, resource: 'importer:~i'} => 400 invalid owner",
+		"backend POST permissions {subject: 'user:~a', resource: 'Importr:~i'} => 400 invalid importer",
+		"backend GET relationships?resource=Account:~i => 400 invalid account",
+		"backend GET relationships?resource=account:~i&relation=Owner => 400 invalid owner",
 		"backend POST check {subject: 'user:*', permission: edit, resource: 'importer:~i'} => 200 {allowed: false}",
 		"backend POST permissions {subject: 'user:~a', resource: 'importr:~i'} => 400 invalid importer",
 		"backend GET relationships?resource=importr:~i => 400 invalid importer",
@@ -35,11 +42,12 @@ func TestUnknownNames(t *testing.T) {
 		{"user:a", "edti", "importer:" + s.id("i")},
 		{"user:a", "edit", "importr:" + s.id("i")},
 		{"a", "edit", "importer:" + s.id("i")},
+		{"user:a", "Edit", "importer:" + s.id("i")},
 	}}).decode(t, &bulk)
-	if len(bulk.Results) != 4 || bulk.Results[0].Allowed == nil || bulk.Results[0].Error != nil {
+	if len(bulk.Results) != 5 || bulk.Results[0].Allowed == nil || bulk.Results[0].Error != nil {
 		t.Fatalf("a check among wrong ones is not answered: %+v", bulk.Results)
 	}
-	for i, nearest := range map[int]string{1: "edit", 2: "importer", 3: "reference"} {
+	for i, nearest := range map[int]string{1: "edit", 2: "importer", 3: "reference", 4: "are edit"} {
 		if e := bulk.Results[i].Error; e == nil || e.Code != "invalid" || !strings.Contains(e.Detail, nearest) {
 			t.Errorf("result %d: %+v", i, bulk.Results[i])
 		}

@@ -70,7 +70,7 @@ func ParseObject(s string) (Object, error) {
 // NewObject checks a type's name and an id that came separately. Errors have code CodeInvalid.
 func NewObject(typ, id string) (Object, error) {
 	if !validName(typ) {
-		return Object{}, Errorf(CodeInvalid, "%q is not the name of a type: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", typ)
+		return Object{}, badName("type", typ)
 	}
 	parsed, err := ParseID(id)
 	if err != nil {
@@ -97,21 +97,42 @@ func ParseSubject(s string) (Subject, error) {
 // CodeInvalid.
 func NewSubject(typ, id, relation string) (Subject, error) {
 	object, err := NewObject(typ, id)
-	if err != nil {
-		return Subject{}, err
+	if err != nil || relation == "" {
+		return Subject{Object: object}, err
 	}
-	if relation != "" && !validName(relation) {
-		return Subject{}, Errorf(CodeInvalid, "%q is not the name of a relation: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", relation)
+	parsed, err := ParseRelation(relation)
+	return Subject{Object: object, Relation: parsed}, err
+}
+
+// ParseRelation checks that s can be the name of a relation. Errors have code CodeInvalid.
+func ParseRelation(s string) (Relation, error) {
+	if !validName(s) {
+		return "", badName("relation", s)
 	}
-	return Subject{Object: object, Relation: Relation(relation)}, nil
+	return Relation(s), nil
 }
 
 // ParsePermission checks that s can be the name of a permission. Errors have code CodeInvalid.
 func ParsePermission(s string) (Permission, error) {
 	if !validName(s) {
-		return "", Errorf(CodeInvalid, "%q is not the name of a permission: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", s)
+		return "", badName("permission", s)
 	}
 	return Permission(s), nil
+}
+
+// BadName is the cause of an error about a name that no schema can have.
+type BadName struct {
+	Kind string // what it was to name: "type", "relation" or "permission"
+	Name string
+}
+
+// Error implements error.
+func (n *BadName) Error() string { return n.Kind + " " + n.Name }
+
+func badName(kind, name string) *Error {
+	err := Errorf(CodeInvalid, "%q is not the name of a %s: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", name, kind)
+	err.Cause = &BadName{Kind: kind, Name: name}
+	return err
 }
 
 // validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name).

@@ -46,7 +46,7 @@ func (s *server) CheckBulk(c *gin.Context) {
 			if result.Err != nil {
 				s.logFailure(ctx, callOf(c), result.Err)
 			}
-			answers[i] = bulkResult(result)
+			answers[i] = s.bulkResult(ctx, result)
 		}
 		return BulkDecision{Results: answers, Token: unlessEmpty(token)}, nil
 	})
@@ -94,9 +94,9 @@ func readBulkCheck(raw json.RawMessage) (authz.Check, error) {
 	return check, in.err
 }
 
-func bulkResult(result authz.CheckResult) BulkResult {
+func (s *server) bulkResult(ctx context.Context, result authz.CheckResult) BulkResult {
 	if result.Err != nil {
-		return BulkResult{Error: &BulkError{Code: Code(codeOf(result.Err)), Detail: detailOf(result.Err)}}
+		return BulkResult{Error: &BulkError{Code: Code(codeOf(result.Err)), Detail: s.detailOf(ctx, result.Err)}}
 	}
 	return BulkResult{Allowed: new(result.Decision.Allowed()), MissingContext: missingContext(result.Decision)}
 }

@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -41,11 +43,41 @@ func describe(definition authz.Definition) ResourceType {
 
 // unknownType is the error about a type that the schema does not have.
 func unknownType(typ authz.Type, names []string) error {
-	problem := ""
-	if near := authz.Nearest(string(typ), names); len(near) > 0 {
-		problem = "; the nearest are " + strings.Join(near, ", ")
+	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, nearestOf(string(typ), names))
+}
+
+// nearest names what the schema has that is spelled most like a name that no schema can have.
+func (s *server) nearest(ctx context.Context, bad *authz.BadName) string {
+	definitions, err := s.Definitions(ctx)
+	if err != nil {
+		return ""
 	}
-	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, problem)
+	names := make(map[string]bool)
+	for _, definition := range definitions {
+		switch bad.Kind {
+		case "type":
+			names[string(definition.Type)] = true
+		case "relation":
+			addAll(names, definition.Relations)
+		case "permission":
+			addAll(names, definition.Relations)
+			addAll(names, definition.Public())
+		}
+	}
+	return nearestOf(bad.Name, slices.Collect(maps.Keys(names)))
+}
+
+func addAll[S ~string](set map[string]bool, names []S) {
+	for _, name := range names {
+		set[string(name)] = true
+	}
+}
+
+func nearestOf(name string, names []string) string {
+	if near := authz.Nearest(strings.ToLower(name), names); len(near) > 0 {
+		return "; the nearest are " + strings.Join(near, ", ")
+	}
+	return ""
 }
 
 // ListRoleSets implements ServerInterface.

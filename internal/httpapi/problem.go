@@ -46,11 +46,15 @@ var concealed = map[authz.Code]string{
 }
 
 // detailOf returns what callers read about an error: never its cause.
-func detailOf(err error) string {
+func (s *server) detailOf(ctx context.Context, err error) string {
 	code := codeOf(err)
 	var known *authz.Error
 	if code == authz.CodeInternal || !errors.As(err, &known) {
 		return concealed[code]
+	}
+	var name *authz.BadName
+	if errors.As(err, &name) {
+		return known.Message + s.nearest(ctx, name)
 	}
 	return known.Message
 }
@@ -71,7 +75,7 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	}
 	body := Problem{
 		Type: "urn:sluice:problem:" + string(code), Title: kinds[code].title, Status: status,
-		Detail: detailOf(err), Code: Code(code), RequestID: k.id,
+		Detail: s.detailOf(c.Request.Context(), err), Code: Code(code), RequestID: k.id,
 	}
 	var known *authz.Error
 	if errors.As(err, &known) {

@@ -17,7 +17,12 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 		if err != nil {
 			return nil, at(`the parameter "resource"`, err)
 		}
-		filter := authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(optional(params.Relation))}
+		filter := authz.Filter{Type: object.Type, ID: object.ID}
+		if params.Relation != nil {
+			if filter.Relation, err = authz.ParseRelation(*params.Relation); err != nil {
+				return nil, at(`the parameter "relation"`, err)
+			}
+		}
 		limit := optional(params.Limit)
 		if limit == 0 {
 			limit = operation.DefaultLimit
