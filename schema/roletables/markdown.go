@@ -6,7 +6,7 @@ import (
 )
 
 // Document is the Markdown file that shows the tables, as seen from the folder schema/.
-const Document = "../docs/role-tables.md"
+const Document = "../README.md"
 
 // The lines between which a Markdown file holds the rendered tables.
 const (
@@ -14,11 +14,12 @@ const (
 	markdownEnd   = "<!-- role-tables:end -->"
 )
 
-// Markdown renders the tables with a heading for each.
+// Markdown renders the tables, each folded under its role set.
 func Markdown(tables []Table) string {
 	var b strings.Builder
 	for _, table := range tables {
-		fmt.Fprintf(&b, "### `%s` (on the %s)\n\n| may | on | when |", table.RoleSet.Name, table.RoleSet.On)
+		fmt.Fprintf(&b, "<details>\n<summary><code>%s</code>, on the %s: %s</summary>\n\n| may | on | when |",
+			table.RoleSet.Name, table.RoleSet.On, columnNames(table.Columns))
 		for _, column := range table.Columns {
 			fmt.Fprintf(&b, " %s |", column.Name)
 		}
@@ -34,9 +35,17 @@ func Markdown(tables []Table) string {
 			}
 			b.WriteString("\n")
 		}
-		b.WriteString("\n")
+		b.WriteString("\n</details>\n\n")
 	}
 	return b.String()
+}
+
+func columnNames(columns []Column) string {
+	names := make([]string, len(columns))
+	for i, column := range columns {
+		names[i] = column.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // InsertMarkdown returns a document with the tables in place of what stands between its role-tables markers.
