@@ -23,20 +23,20 @@ type straggling struct {
 func (s *straggling) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	done := func(u authz.Update) bool { return u.Relationship.Relation == "done" }
 	if slices.ContainsFunc(write.Updates, done) && s.late != nil {
-		store(s.t, s.Engine, s.late...)
+		store(ctx, s.t, s.Engine, s.late...)
 		s.late = nil
 	}
 	return s.Engine.Write(ctx, write)
 }
 
 // store writes relationships as they are, without an operation.
-func store(t *testing.T, engine authz.Engine, relationships ...string) {
+func store(ctx context.Context, t *testing.T, engine authz.Engine, relationships ...string) {
 	t.Helper()
 	var write authz.Write
 	for _, r := range relationships {
 		write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: parse(t, r)})
 	}
-	_, err := engine.Write(t.Context(), write)
+	_, err := engine.Write(ctx, write)
 	require.NoError(t, err)
 }
 
