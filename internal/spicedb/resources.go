@@ -3,7 +3,6 @@ package spicedb
 import (
 	"context"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,31 +14,17 @@ import (
 
 // LookupResources implements authz.Engine.
 //
-// SpiceDB's own pages name a resource once for each way in which it is reached, on whatever pages those ways fall. So
-// each page looks through the whole stream, without SpiceDB's cursors, and keeps those that come next in the order of
-// ids: what a cursor holds is an id and the state that the list began with, and no page depends on what another one kept.
+// SpiceDB's own pages name a resource once for each way in which it is reached, on whatever pages those ways fall. So the
+// whole stream is looked through, without SpiceDB's cursors, and sorted by id. A cursor holds an id and the state that the
+// list began with, which is enough for every server to continue it; the one that gave it has the list at hand for a while.
 func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
 	return sequence(c, "LookupResources", func(yield func(authz.FoundResource) bool) error {
-		next := nextResources{limit: page.Limit, found: make(map[authz.ID]authz.Decision)}
-		if page.Limit < 0 {
-			return authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
-		}
-		if page.Cursor != "" {
-			position, err := authz.ParseCursor(page.Cursor, query)
-			if err != nil {
-				return err
-			}
-			token, id, _ := strings.Cut(position, " ")
-			at, next.after = authz.AtSnapshot(authz.Token(token)), authz.ID(id)
-		}
-		token, err := c.allResources(ctx, query, at, next.add)
+		part, err := c.resourcesOf(ctx, query, at, page)
 		if err != nil {
 			return err
 		}
-		for _, id := range next.sorted() {
-			found := authz.FoundResource{
-				ID: id, Decision: next.found[id], Cursor: authz.NewCursor(string(token)+" "+string(id), query), Token: token,
-			}
+		for _, found := range part {
+			found.Cursor = authz.NewCursor(string(found.Token)+" "+string(found.ID), query)
 			if !yield(found) {
 				return nil
 			}
@@ -48,18 +33,65 @@ func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery,
 	})
 }
 
-// allResources hands each way in which a resource is reached to add, and returns the state that was looked at; there is
-// no token if nothing was found.
-func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, add func(authz.ID, authz.Decision)) (authz.Token, error) {
+// resourcesOf returns what is on a page, without cursors.
+func (c *Client) resourcesOf(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) ([]authz.FoundResource, error) {
+	if page.Limit < 0 {
+		return nil, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
+	}
+	after := authz.FoundResource{}
+	if page.Cursor != "" {
+		position, err := authz.ParseCursor(page.Cursor, query)
+		if err != nil {
+			return nil, err
+		}
+		token, id, _ := strings.Cut(position, " ")
+		after.Token, after.ID = authz.Token(token), authz.ID(id)
+		at = authz.AtSnapshot(after.Token)
+	}
+	all, known := c.lists.get(listKey(query, after.Token))
+	if !known {
+		var err error
+		if all, err = c.allResources(ctx, query, at); err != nil {
+			return nil, err
+		}
+	}
+	begin, found := slices.BinarySearchFunc(all, after.ID, compareIDs)
+	if found {
+		begin++
+	}
+	rest := all[begin:]
+	if page.Limit == 0 || len(rest) <= page.Limit {
+		return rest, nil
+	}
+	if !known {
+		c.lists.put(listKey(query, all[0].Token), all)
+	}
+	return rest[:page.Limit], nil
+}
+
+func compareIDs(found authz.FoundResource, id authz.ID) int {
+	return strings.Compare(string(found.ID), string(id))
+}
+
+// listKey names a list by what it is about and the state that it shows.
+func listKey(query authz.ResourceQuery, token authz.Token) string {
+	if token == "" {
+		return ""
+	}
+	return authz.NewCursor(string(token), query)
+}
+
+// allResources returns every resource that the query finds, once, in the order of ids.
+func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency) ([]authz.FoundResource, error) {
 	consistency, err := toConsistency(at)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	caveatContext, err := toStruct("context", query.Context)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var token authz.Token
+	var all []authz.FoundResource
 	err = stream(ctx, c, func(ctx context.Context) (grpc.ServerStreamingClient[v1.LookupResourcesResponse], error) {
 		return c.permissions.LookupResources(ctx, &v1.LookupResourcesRequest{
 			Consistency:        consistency,
@@ -69,50 +101,32 @@ func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at
 			Context:            caveatContext,
 		})
 	}, func(found *v1.LookupResourcesResponse) bool {
-		token = fromToken(found.GetLookedUpAt())
-		add(authz.DecodeID(found.GetResourceObjectId()), fromLookup(found.GetPermissionship(), found.GetPartialCaveatInfo()))
+		token := fromToken(found.GetLookedUpAt())
+		if len(all) > 0 {
+			token = all[0].Token // the same text, once in memory
+		}
+		all = append(all, authz.FoundResource{
+			ID:       authz.DecodeID(found.GetResourceObjectId()),
+			Decision: fromLookup(found.GetPermissionship(), found.GetPartialCaveatInfo()),
+			Token:    token,
+		})
 		return true
 	})
-	return token, err
+	return once(all), err
 }
 
-// nextResources keeps, of resources that come in any order, the first ones behind an id.
-type nextResources struct {
-	after authz.ID
-	limit int // 0 means all
-	last  authz.ID
-	found map[authz.ID]authz.Decision
-}
-
-func (n *nextResources) add(id authz.ID, decision authz.Decision) {
-	if id <= n.after || n.last != "" && id > n.last {
-		return
+// once sorts resources by id, and makes one of those that came several times.
+func once(all []authz.FoundResource) []authz.FoundResource {
+	slices.SortFunc(all, func(a, b authz.FoundResource) int { return compareIDs(a, b.ID) })
+	kept := all[:0]
+	for _, found := range all {
+		if last := len(kept) - 1; last >= 0 && kept[last].ID == found.ID {
+			kept[last].Decision = either(kept[last].Decision, found.Decision)
+			continue
+		}
+		kept = append(kept, found)
 	}
-	known, again := n.found[id]
-	if again {
-		decision = either(known, decision)
-	}
-	n.found[id] = decision
-	if n.limit > 0 && len(n.found) >= 2*n.limit+1000 {
-		n.trim()
-	}
-}
-
-// trim forgets what is beyond the limit.
-func (n *nextResources) trim() {
-	ids := slices.Sorted(maps.Keys(n.found))
-	if n.limit == 0 || len(ids) <= n.limit {
-		return
-	}
-	for _, id := range ids[n.limit:] {
-		delete(n.found, id)
-	}
-	n.last = ids[n.limit-1]
-}
-
-func (n *nextResources) sorted() []authz.ID {
-	n.trim()
-	return slices.Sorted(maps.Keys(n.found))
+	return kept
 }
 
 // either is the decision of what is reached in two ways, each of them allowed or conditional.
