@@ -85,6 +85,8 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 		return "a string"
 	case kind == reflect.Bool && first != 't' && first != 'f':
 		return "true or false"
+	case kind == reflect.Int && jsonKind(first) != "a number":
+		return "a number"
 	default:
 		return ""
 	}

@@ -50,6 +50,10 @@ type Objects struct {
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		start, err := p.start(of, page)
+		if err != nil {
+			return err
+		}
 		visible, err := p.decide(ctx, []authz.Check{p.asks(kindOf(of.Place.Type).visible, of.Place)})
 		if err != nil {
 			return err
@@ -57,7 +61,7 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 		if !visible[0] {
 			return notFound(of.Place)
 		}
-		found, next, err := p.visibleIn(ctx, of, page)
+		found, next, err := p.visibleIn(ctx, of, start, page.limit())
 		if err != nil {
 			return err
 		}
@@ -68,14 +72,17 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 	return objects, token, err
 }
 
-// visibleIn returns the ids that are on a page, and the cursor behind them.
-func (p *plan) visibleIn(ctx context.Context, of Collection, page Page) (ids []authz.ID, next string, err error) {
-	at := authz.Page{}
-	if page.Cursor != "" {
-		if at.Cursor, err = authz.ParseCursor(page.Cursor, of.Place, of.Type, p.by.Actor); err != nil {
-			return nil, "", err
-		}
+// start returns where the engine begins to read for a page.
+func (p *plan) start(of Collection, page Page) (authz.Page, error) {
+	if page.Cursor == "" {
+		return authz.Page{}, nil
 	}
+	cursor, err := authz.ParseCursor(page.Cursor, of.Place, of.Type, p.by.Actor)
+	return authz.Page{Cursor: cursor}, err
+}
+
+// visibleIn returns the ids that are on a page, and the cursor behind them.
+func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, limit int) (ids []authz.ID, next string, err error) {
 	filter := authz.Filter{
 		Type: of.Type, Relation: kindOf(of.Type).place, SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
 	}
@@ -83,13 +90,13 @@ func (p *plan) visibleIn(ctx context.Context, of Collection, page Page) (ids []a
 		return authz.NewCursor(item.Cursor, of.Place, of.Type, p.by.Actor)
 	}
 	var batch, visible []authz.ReadItem
-	size, looked := page.limit()+1, 0 // one more tells whether there is another page
+	size, looked := limit+1, 0 // one more tells whether there is another page
 	look := func() error {
-		seen, err := p.seen(ctx, of, batch, page.Cursor != "")
+		seen, err := p.seen(ctx, of, batch, start.Cursor != "")
 		visible, batch, looked, size = append(visible, seen...), batch[:0], looked+len(batch), MaxLimit
 		return err
 	}
-	for item, err := range p.engine.Read(ctx, filter, p.at(), at) {
+	for item, err := range p.engine.Read(ctx, filter, p.at(), start) {
 		if err != nil {
 			return nil, "", err
 		}
@@ -99,18 +106,18 @@ func (p *plan) visibleIn(ctx context.Context, of Collection, page Page) (ids []a
 		if err := look(); err != nil {
 			return nil, "", err
 		}
-		if len(visible) <= page.limit() && looked >= maxLooked {
+		if len(visible) <= limit && looked >= maxLooked {
 			return idsOf(visible), cursor(item), nil
 		}
-		if len(visible) > page.limit() {
+		if len(visible) > limit {
 			break
 		}
 	}
 	if err := look(); err != nil {
 		return nil, "", err
 	}
-	if len(visible) > page.limit() {
-		visible = visible[:page.limit()]
+	if len(visible) > limit {
+		visible = visible[:limit]
 		next = cursor(visible[len(visible)-1])
 	}
 	return idsOf(visible), next, nil

@@ -1,0 +1,306 @@
+package tests
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// foundSubject is an entry of a look-up of subjects.
+type foundSubject struct {
+	Subject        string
+	Allowed        bool
+	MissingContext []string `json:"missing_context"`
+	Excluded       []string
+
+	// A last line of a stream has one of these.
+	Token string
+	Error *problem
+}
+
+// subjects looks up, as one answer and as a stream, which must agree.
+func (s scene) subjects(body map[string]any) []foundSubject {
+	s.t.Helper()
+	var list struct {
+		Subjects []foundSubject
+		Token    string
+	}
+	a := s.lookUp("subjects", body)
+	a.decode(s.t, &list)
+	if a.status != http.StatusOK || list.Token == "" {
+		s.t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+	}
+	streamed, last := s.streamed(body)
+	byName := func(a, b foundSubject) int { return strings.Compare(a.Subject, b.Subject) }
+	slices.SortFunc(list.Subjects, byName)
+	slices.SortFunc(streamed, byName)
+	if last.Token == "" || fmt.Sprint(streamed) != fmt.Sprint(list.Subjects) {
+		s.t.Errorf("the stream has %+v and ends with %+v, the answer has %+v", streamed, last, list.Subjects)
+	}
+	return list.Subjects
+}
+
+// streamed looks up as a stream, and returns its last line apart.
+func (s scene) streamed(body map[string]any) (found []foundSubject, last foundSubject) {
+	s.t.Helper()
+	request := s.as("").request(http.MethodPost, "lookup/subjects", body)
+	request.Header.Set("Accept", "application/x-ndjson")
+	response, err := s.http.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "application/x-ndjson" {
+		s.t.Fatalf("%d %v", response.StatusCode, response.Header)
+	}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		var line foundSubject
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			s.t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		if line.Token != "" || line.Error != nil {
+			last = line
+			continue
+		}
+		if found = append(found, line); last.Token != "" {
+			s.t.Error("a line stands behind the last one")
+		}
+	}
+	if lines.Err() != nil {
+		s.t.Error(lines.Err())
+	}
+	return found, last
+}
+
+// TestLookupSubjects asks who may see things of the product; everybody who may is a user once.
+func TestLookupSubjects(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	s.play("ulla POST importers {id: ~i, account: ~a}")
+	names := func(found []foundSubject) (all []string) {
+		for _, f := range found {
+			if !f.Allowed {
+				t.Errorf("%+v", f)
+			}
+			all = append(all, f.Subject)
+		}
+		return all
+	}
+	body := map[string]any{"resource": "importer:" + s.id("i"), "permission": "view", "subject_type": "user"}
+	if got, want := names(s.subjects(body)), []string{"user:" + s.id("olga"), "user:" + s.id("ulla")}; !slices.Equal(got, want) {
+		t.Errorf("who may see the importer: %v, want %v", got, want)
+	}
+	body["resource"] = "importer:" + s.id("missing")
+	if got := s.subjects(body); len(got) != 0 {
+		t.Errorf("who may see what is not there: %v", got)
+	}
+	for what, change := range map[string][]any{
+		"permission": {"permission", "veiw"}, "type": {"subject_type", "usr"}, "relation": {"subject_type", "account", "subject_relation", "ownr"},
+		"resource type": {"resource", "importr:x"}, "no relation": {"subject_relation", ""}, "relation of the resource": {"resource", "account:a#owner"},
+		"token": {"consistency", map[string]any{"at_least_as_fresh": "x"}},
+	} {
+		for _, accept := range []string{"application/json", "application/x-ndjson"} {
+			changed := map[string]any{"resource": "importer:" + s.id("i"), "permission": "view", "subject_type": "user"}
+			for i := 0; i < len(change); i += 2 {
+				changed[change[i].(string)] = change[i+1]
+			}
+			request := s.request(http.MethodPost, "lookup/subjects", changed)
+			request.Header.Set("Accept", accept)
+			if a := s.send(request); a.status != http.StatusBadRequest || a.problem().Code != "invalid" {
+				t.Errorf("%s as %s: %d %s", what, accept, a.status, a.body)
+			}
+		}
+	}
+}
+
+// documents is a schema with conditions, wildcards and exclusions, and relationships that meet in every way.
+const documents = `schema: |-
+  definition user {}
+  caveat at_night(hour int) { hour >= 22 }
+  caveat in_region(region string, wanted string) { region == wanted }
+  definition group {
+    relation member: user | user with at_night
+  }
+  definition document {
+    relation reader: user | user:* | user with at_night | user:* with at_night | group#member | group#member with in_region
+    relation owner: user | user:* | user with in_region
+    relation banned: user | user with at_night
+    /** May read the document. */
+    permission read = reader + owner
+    /** May comment on the document. */
+    permission comment = read - banned
+    /** May comment on the document, as one who reads it. */
+    permission note = (reader - banned) + owner
+  }
+relationships: |-
+  document:plan#reader@user:ada
+  document:plan#reader@user:bob[at_night]
+  document:plan#owner@user:bob[in_region:{"wanted":"eu"}]
+  document:plan#reader@user:cyd[at_night]
+  document:plan#owner@user:cyd
+  document:plan#reader@group:g#member
+  group:g#member@user:ada
+  group:g#member@user:dan
+  group:g#member@user:bob
+  document:hazy#reader@user:bob[at_night]
+  document:hazy#owner@user:bob[in_region:{"wanted":"eu"}]
+  document:hazy#reader@group:g#member[in_region:{"wanted":"us"}]
+  document:open#reader@user:*
+  document:open#reader@user:eve[at_night]
+  document:open#banned@user:dan
+  document:open#banned@user:fay[at_night]
+  document:open#banned@user:gil
+  document:open#owner@user:gil
+  document:wide#reader@user:*
+  document:wide#owner@user:*
+  document:wide#banned@user:dan
+  document:night#reader@user:*[at_night]
+  document:night#reader@user:ada
+  document:night#banned@user:dan
+`
+
+// TestLookupsSpeakLikeChecks looks up under a schema with conditions, wildcards and exclusions: what an entry says is what a
+// check says, for every resource and person, in both directions.
+func TestLookupsSpeakLikeChecks(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "documents.yaml")
+	if err := os.WriteFile(file, []byte(documents), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := configuration()
+	config.Schema = file
+	server := start(t, config)
+	s := scene{caller: newCaller(t, server.URL)}
+	people := []string{"ada", "bob", "cyd", "dan", "eve", "fay", "gil", "somebody"}
+	type decision struct {
+		Allowed        bool
+		MissingContext []string `json:"missing_context"`
+	}
+	for _, context := range []map[string]any{{}, {"hour": 23}, {"hour": 12}, {"region": "eu"}, {"region": "eu", "hour": 3}, {"region": "us", "hour": 23}} {
+		for _, permission := range []string{"read", "comment", "note", "reader"} {
+			want := map[string]map[string]decision{}
+			for _, resource := range []string{"plan", "hazy", "open", "wide", "night"} {
+				want[resource] = map[string]decision{}
+				for _, who := range people {
+					var d decision
+					s.must(http.MethodPost, "check", map[string]any{
+						"subject": "user:" + who, "permission": permission, "resource": "document:" + resource, "context": context,
+					}).decode(t, &d)
+					if d.Allowed || d.MissingContext != nil {
+						want[resource][who] = d
+					}
+				}
+			}
+			for _, who := range people {
+				got, wanted := map[string]decision{}, map[string]decision{}
+				for cursor, page := "", 0; page == 0 || cursor != ""; page++ {
+					var list foundResources
+					s.lookUp("resources", map[string]any{
+						"subject": "user:" + who, "permission": permission, "resource_type": "document", "context": context, "limit": 1, "cursor": cursor,
+					}).decode(t, &list)
+					for _, r := range list.Resources {
+						got[r.Resource] = decision{r.Allowed, r.MissingContext}
+					}
+					if cursor = list.NextCursor; len(got) != page+1 && len(list.Resources) > 0 {
+						t.Fatalf("%s comes twice", list.Resources[0].Resource)
+					}
+				}
+				for resource, decisions := range want {
+					if d, ok := decisions[who]; ok {
+						wanted["document:"+resource] = d
+					}
+				}
+				if fmt.Sprint(got) != fmt.Sprint(wanted) {
+					t.Errorf("what %s may %s with %v: %v, by checks %v", who, permission, context, got, wanted)
+				}
+			}
+			for resource, wanted := range want {
+				found := s.subjects(map[string]any{"resource": "document:" + resource, "permission": permission, "subject_type": "user", "context": context})
+				got := map[string]decision{}
+				for _, who := range people {
+					if d, ok := decisionIn(found, "user:"+who); ok {
+						got[who] = decision{d.Allowed, d.MissingContext}
+					}
+				}
+				if fmt.Sprint(got) != fmt.Sprint(wanted) {
+					t.Errorf("who may %s %s with %v: %v, by checks %v\n%+v", permission, resource, context, got, wanted, found)
+				}
+			}
+		}
+	}
+	found := s.subjects(map[string]any{"resource": "document:open", "permission": "comment", "subject_type": "user"})
+	if fmt.Sprint(found) != fmt.Sprint([]foundSubject{
+		{Subject: "user:*", Allowed: true, Excluded: []string{"user:dan", "user:fay", "user:gil"}},
+		{Subject: "user:eve", Allowed: true}, {Subject: "user:fay", MissingContext: []string{"hour"}},
+	}) {
+		t.Errorf("who may comment on what is open: %+v", found)
+	}
+	for _, path := range []string{"accounts/a/importers?actor=ada", "workspaces/w/flows?actor=ada"} {
+		if a := s.call(http.MethodGet, path, nil); a.status != http.StatusNotFound || !strings.Contains(a.problem().Detail, "product") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+// decisionIn reads an answer as docs/api.md says: an entry of its own says what holds for a subject; else the wildcard does,
+// unless it excludes the subject.
+func decisionIn(found []foundSubject, subject string) (foundSubject, bool) {
+	for _, f := range found {
+		if f.Subject == subject {
+			return f, true
+		}
+	}
+	for _, f := range found {
+		if f.Subject == "user:*" && !slices.Contains(f.Excluded, subject) {
+			return f, true
+		}
+	}
+	return foundSubject{}, false
+}
+
+// TestManySubjects looks up more than one answer holds: all come as a stream, and a stream that its reader leaves ends.
+func TestManySubjects(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	var writes []string
+	for i := range 9_998 {
+		writes = append(writes, fmt.Sprintf("account:%s#user@user:%s", s.id("a"), s.id(fmt.Sprint("m", i))))
+	}
+	s.write(writes...)
+	body := map[string]any{"resource": "account:" + s.id("a"), "permission": "list_members", "subject_type": "user"}
+	if found := s.subjects(body); len(found) != 10_000 { // with olga and ulla
+		t.Errorf("there are %d subjects", len(found))
+	}
+	s.write("account:" + s.id("a") + "#user@user:" + s.id("one-more"))
+	a := s.lookUp("subjects", body)
+	if a.status != http.StatusRequestEntityTooLarge || a.problem().Code != "too_large" || !strings.Contains(a.problem().Detail, "application/x-ndjson") {
+		t.Errorf("%d %.300s", a.status, a.body)
+	}
+	found, last := s.streamed(body)
+	if len(found) != 10_001 || last.Token == "" {
+		t.Errorf("the stream has %d subjects and ends with %+v", len(found), last)
+	}
+	ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+	request := s.request(http.MethodPost, "lookup/subjects", body).WithContext(ctx)
+	request.Header.Set("Accept", "application/x-ndjson")
+	response, err := s.http.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReaderSize(response.Body, 16).ReadString('\n'); err != nil {
+		t.Error(err)
+	}
+	leave()
+	_ = response.Body.Close()
+}
