@@ -45,6 +45,9 @@ func (s scene) subjects(body map[string]any) []foundSubject {
 	if last.Token == "" || fmt.Sprint(streamed) != fmt.Sprint(list.Subjects) {
 		s.t.Errorf("the stream has %+v and ends with %+v, the answer has %+v", streamed, last, list.Subjects)
 	}
+	if once := slices.CompactFunc(slices.Clone(streamed), func(a, b foundSubject) bool { return a.Subject == b.Subject }); len(once) != len(streamed) {
+		s.t.Errorf("a subject comes twice: %+v", streamed)
+	}
 	return list.Subjects
 }
 

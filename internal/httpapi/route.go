@@ -34,7 +34,7 @@ type route struct {
 	body      bool
 	query     []*openapi3.Parameter
 	segments  []*openapi3.Parameter // parameters in the path
-	streams   bool // answers line by line to whoever accepts that
+	streams   bool                  // answers line by line to whoever accepts that
 }
 
 // product reports whether the call is an operation of the product, which other schemas do not have.
