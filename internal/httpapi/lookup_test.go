@@ -39,7 +39,9 @@ const (
 	lookupSubjects  = `{"resource":"importer:i1","permission":"view","subject_type":"user"}`
 )
 
-func user(id authz.ID) authz.Subject { return authz.Subject{Object: authz.Object{Type: "user", ID: id}} }
+func user(id authz.ID) authz.Subject {
+	return authz.Subject{Object: authz.Object{Type: "user", ID: id}}
+}
 
 func TestLookupResources(t *testing.T) {
 	w := serve(t)
@@ -133,7 +135,9 @@ func TestLookupSubjectsStream(t *testing.T) {
 		"empty":      {nil, nil, `{"token":"t1"}` + "\n"},
 		"broken off": {found, fmt.Errorf("a secret cause"), lines + `{"error":{"type":"urn:sluice:problem:internal","title":"Internal error","status":500,"detail":"the server failed; its log says why under the request id","code":"internal","request_id":"r1"}}` + "\n"},
 	} {
-		w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] { return yields(tt.err, tt.found...) }
+		w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
+			return yields(tt.err, tt.found...)
+		}
 		header := http.Header{"Accept": {"application/x-ndjson"}, "X-Request-Id": {"r1"}}
 		res := w.do(t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header})
 		if res.status != 200 || res.header.Get("Content-Type") != "application/x-ndjson" || res.body != tt.want {

@@ -92,23 +92,6 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 	}
 }
 
-func jsonKind(first byte) string {
-	switch first {
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "true or false"
-	case 'n':
-		return "null"
-	default:
-		return "a number"
-	}
-}
-
 // object walks over an object that has the fields of a struct.
 func (s *scanner) object(fields *fields, depth int) *fault {
 	var seen uint64
