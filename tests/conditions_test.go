@@ -128,7 +128,8 @@ func TestLookupsSpeakLikeChecks(t *testing.T) {
 	found := s.subjects(map[string]any{"resource": "document:open", "permission": "comment", "subject_type": "user"})
 	if fmt.Sprint(found) != fmt.Sprint([]foundSubject{
 		{Subject: "user:*", Allowed: true, Excluded: []string{"user:dan", "user:fay", "user:gil"}},
-		{Subject: "user:eve", Allowed: true}, {Subject: "user:fay", MissingContext: []string{"hour"}},
+		{Subject: "user:eve", Allowed: true},
+		{Subject: "user:fay", MissingContext: []string{"hour"}},
 	}) {
 		t.Errorf("who may comment on what is open: %+v", found)
 	}
