@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,11 @@ func TestLookupSubjectsStream(t *testing.T) {
 func TestStreamOutlivesTheTimeOfARequest(t *testing.T) {
 	const timeout, n = 200 * time.Millisecond, 8
 	w := serve(t, func(c *httpapi.Config) { c.Timeout = timeout })
+	server := httptest.NewUnstartedServer(w.handler)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 2*timeout, 2*timeout
+	server.Start()
+	defer server.Close()
+	w.url = server.URL
 	w.engine.subjects = func(ctx context.Context, _ authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
 			for i := range n {

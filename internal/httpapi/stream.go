@@ -61,8 +61,6 @@ type lines struct {
 func (s *server) newLines(c *gin.Context) *lines {
 	l := &lines{server: s, c: c, connection: http.NewResponseController(c.Writer), encoder: json.NewEncoder(c.Writer)}
 	l.encoder.SetEscapeHTML(false)
-	// The body has been read. The deadline for it would end the wait for the client's going away, and with it the request.
-	_ = l.connection.SetReadDeadline(time.Time{})
 	return l
 }
 
