@@ -158,6 +158,7 @@ func (s scene) malformed(e endpoint) []malformed {
 			"cursor":     {"nonsense!", "%FF", strings.Repeat("A", 5000) + "!", "%00"},
 			"by_account": {"maybe", "2", ""},
 			"relation":   {"", "A", "owner%20", strings.Repeat("x", 100)},
+			"actor":      {"bob", "%FF", ""},
 		}[parameter.Value.Name]
 		for _, value := range values {
 			add("the parameter "+parameter.Value.Name+"="+value, "", query(parameter.Value.Name, value), http.StatusBadRequest)

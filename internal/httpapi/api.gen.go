@@ -131,6 +131,114 @@ func (e Visibility) Valid() bool {
 	}
 }
 
+// Defines values for AccountCollection.
+const (
+	AccountCollectionConnections  AccountCollection = "connections"
+	AccountCollectionConnectors   AccountCollection = "connectors"
+	AccountCollectionExports      AccountCollection = "exports"
+	AccountCollectionImporters    AccountCollection = "importers"
+	AccountCollectionIntegrations AccountCollection = "integrations"
+	AccountCollectionReports      AccountCollection = "reports"
+	AccountCollectionWorkspaces   AccountCollection = "workspaces"
+)
+
+// Valid indicates whether the value is a known member of the AccountCollection enum.
+func (e AccountCollection) Valid() bool {
+	switch e {
+	case AccountCollectionConnections:
+		return true
+	case AccountCollectionConnectors:
+		return true
+	case AccountCollectionExports:
+		return true
+	case AccountCollectionImporters:
+		return true
+	case AccountCollectionIntegrations:
+		return true
+	case AccountCollectionReports:
+		return true
+	case AccountCollectionWorkspaces:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkspaceCollection.
+const (
+	WorkspaceCollectionFlows     WorkspaceCollection = "flows"
+	WorkspaceCollectionSchedules WorkspaceCollection = "schedules"
+	WorkspaceCollectionServices  WorkspaceCollection = "services"
+)
+
+// Valid indicates whether the value is a known member of the WorkspaceCollection enum.
+func (e WorkspaceCollection) Valid() bool {
+	switch e {
+	case WorkspaceCollectionFlows:
+		return true
+	case WorkspaceCollectionSchedules:
+		return true
+	case WorkspaceCollectionServices:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAccountContentsParamsCollection.
+const (
+	ListAccountContentsParamsCollectionConnections  ListAccountContentsParamsCollection = "connections"
+	ListAccountContentsParamsCollectionConnectors   ListAccountContentsParamsCollection = "connectors"
+	ListAccountContentsParamsCollectionExports      ListAccountContentsParamsCollection = "exports"
+	ListAccountContentsParamsCollectionImporters    ListAccountContentsParamsCollection = "importers"
+	ListAccountContentsParamsCollectionIntegrations ListAccountContentsParamsCollection = "integrations"
+	ListAccountContentsParamsCollectionReports      ListAccountContentsParamsCollection = "reports"
+	ListAccountContentsParamsCollectionWorkspaces   ListAccountContentsParamsCollection = "workspaces"
+)
+
+// Valid indicates whether the value is a known member of the ListAccountContentsParamsCollection enum.
+func (e ListAccountContentsParamsCollection) Valid() bool {
+	switch e {
+	case ListAccountContentsParamsCollectionConnections:
+		return true
+	case ListAccountContentsParamsCollectionConnectors:
+		return true
+	case ListAccountContentsParamsCollectionExports:
+		return true
+	case ListAccountContentsParamsCollectionImporters:
+		return true
+	case ListAccountContentsParamsCollectionIntegrations:
+		return true
+	case ListAccountContentsParamsCollectionReports:
+		return true
+	case ListAccountContentsParamsCollectionWorkspaces:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspaceContentsParamsCollection.
+const (
+	ListWorkspaceContentsParamsCollectionFlows     ListWorkspaceContentsParamsCollection = "flows"
+	ListWorkspaceContentsParamsCollectionSchedules ListWorkspaceContentsParamsCollection = "schedules"
+	ListWorkspaceContentsParamsCollectionServices  ListWorkspaceContentsParamsCollection = "services"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspaceContentsParamsCollection enum.
+func (e ListWorkspaceContentsParamsCollection) Valid() bool {
+	switch e {
+	case ListWorkspaceContentsParamsCollectionFlows:
+		return true
+	case ListWorkspaceContentsParamsCollectionSchedules:
+		return true
+	case ListWorkspaceContentsParamsCollectionServices:
+		return true
+	default:
+		return false
+	}
+}
+
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
@@ -176,6 +284,12 @@ type AccountPage struct {
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
+}
+
+// BrokenOff The last line of a stream that is not whole.
+type BrokenOff struct {
+	// Error A problem document (RFC 9457).
+	Error Problem `json:"error"`
 }
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
@@ -408,6 +522,9 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// ExcludedSubjects The subjects that a wildcard does not stand for.
+type ExcludedSubjects = []Reference
+
 // FeatureNames Names of features, `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
@@ -415,6 +532,55 @@ type FeatureNames = []string
 type Features struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+}
+
+// FoundResource defines model for FoundResource.
+type FoundResource struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Allowed False only for what waits for context.
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+}
+
+// FoundResources defines model for FoundResources.
+type FoundResources struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor      `json:"next_cursor"`
+	Resources  []FoundResource `json:"resources"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// FoundSubject defines model for FoundSubject.
+type FoundSubject struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Allowed False only for what waits for context.
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+
+	// Excluded The subjects that a wildcard does not stand for.
+	Excluded *ExcludedSubjects `json:"excluded,omitempty"`
+}
+
+// FoundSubjects defines model for FoundSubjects.
+type FoundSubjects struct {
+	Subjects []FoundSubject `json:"subjects"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // Group defines model for Group.
@@ -646,6 +812,16 @@ type NewWorkspace struct {
 // NextCursor What to give as `cursor` for the next page; empty at the end.
 type NextCursor = string
 
+// ObjectPage defines model for ObjectPage.
+type ObjectPage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor      `json:"next_cursor"`
+	Objects    []VisibleObject `json:"objects"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // OfferNames What connections can do, `views`, `financial_settings` and `postgres_database`.
 type OfferNames = []string
 
@@ -802,6 +978,38 @@ type RelationshipPage struct {
 	Token *PageToken `json:"token,omitempty"`
 }
 
+// ResourceLookup defines model for ResourceLookup.
+type ResourceLookup struct {
+	// Consistency How fresh the relationships must be that an answer rests on.
+	//
+	// Example: fully_consistent
+	Consistency *Consistency `json:"consistency,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// Limit How many resources to answer with at most.
+	Limit *int `json:"limit,omitempty"`
+
+	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	//
+	// Example: edit
+	Permission PermissionName `json:"permission"`
+
+	// ResourceType The name of a type of the schema.
+	//
+	// Example: importer
+	ResourceType TypeName `json:"resource_type"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
 // ResourceType defines model for ResourceType.
 type ResourceType struct {
 	Type        string                  `json:"type"`
@@ -858,6 +1066,40 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
+// SubjectLine A line of a stream, a subject or its end.
+type SubjectLine struct {
+	union json.RawMessage
+}
+
+// SubjectLookup defines model for SubjectLookup.
+type SubjectLookup struct {
+	// Consistency How fresh the relationships must be that an answer rests on.
+	//
+	// Example: fully_consistent
+	Consistency *Consistency `json:"consistency,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	//
+	// Example: edit
+	Permission PermissionName `json:"permission"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// SubjectRelation Asks for everybody in a relation of an object, such as `account:acme#owner`, in place of objects.
+	SubjectRelation *string `json:"subject_relation,omitempty"`
+
+	// SubjectType The name of a type of the schema.
+	//
+	// Example: importer
+	SubjectType TypeName `json:"subject_type"`
+}
+
 // Subscription defines model for Subscription.
 type Subscription struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -884,11 +1126,27 @@ type Transfer struct {
 	To ID `json:"to"`
 }
 
+// TypeName The name of a type of the schema.
+//
+// Example: importer
+type TypeName = string
+
 // Users defines model for Users.
 type Users = []ID
 
 // Visibility defines model for Visibility.
 type Visibility string
+
+// VisibleObject defines model for VisibleObject.
+type VisibleObject struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Permissions The permissions that the actor holds on the object, in the order of the schema.
+	Permissions []string `json:"permissions"`
+}
 
 // Workspace defines model for Workspace.
 type Workspace struct {
@@ -908,8 +1166,14 @@ type Workspace struct {
 	Token Token `json:"token"`
 }
 
+// AccountCollection defines model for AccountCollection.
+type AccountCollection string
+
 // Actor defines model for Actor.
 type Actor = string
+
+// ActorQuery defines model for ActorQuery.
+type ActorQuery = string
 
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
@@ -933,6 +1197,9 @@ type Resource = string
 //
 // Example: alice@example.com
 type User = ID
+
+// WorkspaceCollection defines model for WorkspaceCollection.
+type WorkspaceCollection string
 
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
@@ -1005,6 +1272,21 @@ type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
+
+// ListAccountContentsParams defines parameters for ListAccountContents.
+type ListAccountContentsParams struct {
+	// Actor The id of the person whom the list is for.
+	Actor ActorQuery `form:"actor" json:"actor"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAccountContentsParamsCollection defines parameters for ListAccountContents.
+type ListAccountContentsParamsCollection string
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
@@ -1252,6 +1534,21 @@ type SetWorkspaceAccessParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
+type ListWorkspaceContentsParams struct {
+	// Actor The id of the person whom the list is for.
+	Actor ActorQuery `form:"actor" json:"actor"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWorkspaceContentsParamsCollection defines parameters for ListWorkspaceContents.
+type ListWorkspaceContentsParamsCollection string
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
@@ -1299,6 +1596,12 @@ type CopyImporterJSONRequestBody = Copy
 
 // CreateIntegrationJSONRequestBody defines body for CreateIntegration for application/json ContentType.
 type CreateIntegrationJSONRequestBody = NewPartOfAccount
+
+// LookupResourcesJSONRequestBody defines body for LookupResources for application/json ContentType.
+type LookupResourcesJSONRequestBody = ResourceLookup
+
+// LookupSubjectsJSONRequestBody defines body for LookupSubjects for application/json ContentType.
+type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
@@ -1457,6 +1760,94 @@ func (t *Reference) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// AsFoundSubject returns the union data inside the SubjectLine as a FoundSubject
+func (t SubjectLine) AsFoundSubject() (FoundSubject, error) {
+	var body FoundSubject
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFoundSubject overwrites any union data inside the SubjectLine as the provided FoundSubject
+func (t *SubjectLine) FromFoundSubject(v FoundSubject) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFoundSubject performs a merge with any union data inside the SubjectLine, using the provided FoundSubject
+func (t *SubjectLine) MergeFoundSubject(v FoundSubject) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsDone returns the union data inside the SubjectLine as a Done
+func (t SubjectLine) AsDone() (Done, error) {
+	var body Done
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDone overwrites any union data inside the SubjectLine as the provided Done
+func (t *SubjectLine) FromDone(v Done) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDone performs a merge with any union data inside the SubjectLine, using the provided Done
+func (t *SubjectLine) MergeDone(v Done) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBrokenOff returns the union data inside the SubjectLine as a BrokenOff
+func (t SubjectLine) AsBrokenOff() (BrokenOff, error) {
+	var body BrokenOff
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBrokenOff overwrites any union data inside the SubjectLine as the provided BrokenOff
+func (t *SubjectLine) FromBrokenOff(v BrokenOff) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeBrokenOff performs a merge with any union data inside the SubjectLine, using the provided BrokenOff
+func (t *SubjectLine) MergeBrokenOff(v BrokenOff) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t SubjectLine) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *SubjectLine) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth Does the process live?
@@ -1492,6 +1883,9 @@ type ServerInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	// (PUT /v1/accounts/{id}/members/{user})
 	PutAccountMember(c *gin.Context, id ID, user User, params PutAccountMemberParams)
+	// ListAccountContents What a person may see in an account
+	// (GET /v1/accounts/{id}/{collection})
+	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
 	// Check Decide one question
 	// (POST /v1/check)
 	Check(c *gin.Context)
@@ -1552,6 +1946,12 @@ type ServerInterface interface {
 	// DeleteIntegration Delete an integration
 	// (DELETE /v1/integrations/{id})
 	DeleteIntegration(c *gin.Context, id ID, params DeleteIntegrationParams)
+	// LookupResources What may this subject do this to?
+	// (POST /v1/lookup/resources)
+	LookupResources(c *gin.Context)
+	// LookupSubjects Who may do this to this resource?
+	// (POST /v1/lookup/subjects)
+	LookupSubjects(c *gin.Context)
 	// DescribePermissions Every resource type with its permissions
 	// (GET /v1/permissions)
 	DescribePermissions(c *gin.Context)
@@ -1630,6 +2030,9 @@ type ServerInterface interface {
 	// SetWorkspaceAccess Say who enters a workspace
 	// (PUT /v1/workspaces/{id}/access)
 	SetWorkspaceAccess(c *gin.Context, id ID, params SetWorkspaceAccessParams)
+	// ListWorkspaceContents What a person may see in a workspace
+	// (GET /v1/workspaces/{id}/{collection})
+	ListWorkspaceContents(c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -2080,6 +2483,67 @@ func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
 	}
 
 	siw.Handler.PutAccountMember(c, id, user, params)
+}
+
+// ListAccountContents operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountContents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "collection" -------------
+	var collection ListAccountContentsParamsCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", c.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter collection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountContentsParams
+
+	// ------------- Required query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountContents(c, id, collection, params)
 }
 
 // Check operation middleware
@@ -2961,6 +3425,32 @@ func (siw *ServerInterfaceWrapper) DeleteIntegration(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteIntegration(c, id, params)
+}
+
+// LookupResources operation middleware
+func (siw *ServerInterfaceWrapper) LookupResources(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LookupResources(c)
+}
+
+// LookupSubjects operation middleware
+func (siw *ServerInterfaceWrapper) LookupSubjects(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LookupSubjects(c)
 }
 
 // DescribePermissions operation middleware
@@ -4121,6 +4611,67 @@ func (siw *ServerInterfaceWrapper) SetWorkspaceAccess(c *gin.Context) {
 	siw.Handler.SetWorkspaceAccess(c, id, params)
 }
 
+// ListWorkspaceContents operation middleware
+func (siw *ServerInterfaceWrapper) ListWorkspaceContents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "collection" -------------
+	var collection ListWorkspaceContentsParamsCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", c.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter collection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWorkspaceContentsParams
+
+	// ------------- Required query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWorkspaceContents(c, id, collection, params)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -4152,6 +4703,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/check/bulk", wrapper.CheckBulk)
 	router.GET(options.BaseURL+"/v1/permissions", wrapper.DescribePermissions)
 	router.POST(options.BaseURL+"/v1/permissions", wrapper.DecidePermissions)
+	router.POST(options.BaseURL+"/v1/lookup/resources", wrapper.LookupResources)
+	router.POST(options.BaseURL+"/v1/lookup/subjects", wrapper.LookupSubjects)
+	router.GET(options.BaseURL+"/v1/accounts/:id/:collection", wrapper.ListAccountContents)
+	router.GET(options.BaseURL+"/v1/workspaces/:id/:collection", wrapper.ListWorkspaceContents)
 	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
 	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)

@@ -28,6 +28,9 @@ type call struct {
 	// inspects is set if the key may read everything, and so does without an actor.
 	inspects bool
 
+	// streams is set if the answer is to come line by line, for as long as it goes on.
+	streams bool
+
 	// err is the error that was answered.
 	err error
 }
@@ -61,6 +64,7 @@ func (k *call) outcome() string {
 // begin is the outermost middleware: it gives the request its id, and logs and counts it when it is answered.
 func (s *server) begin(c *gin.Context) {
 	k := &call{id: requestID(c.Request), start: time.Now(), route: s.routes[c.Request.Method+" "+c.FullPath()]}
+	k.streams = k.route != nil && k.route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson
 	c.Set(callKey, k)
 	header := c.Writer.Header()
 	header.Set(requestIDHeader, k.id)

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/api"
 	"github.com/sluice-authz/sluice/internal/apikey"
@@ -31,6 +33,8 @@ type route struct {
 	actor     bool // names an actor, though a key with inspect may do without
 	body      bool
 	query     []*openapi3.Parameter
+	segments  []*openapi3.Parameter // parameters in the path
+	streams   bool                  // answers line by line to whoever accepts that
 }
 
 // product reports whether the call is an operation of the product, which other schemas do not have.
@@ -81,9 +85,25 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 			r.actor = parameter.Value.Name == actorHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)
+		case openapi3.ParameterInPath:
+			r.segments = append(r.segments, parameter.Value)
 		}
 	}
+	if answer := operation.Responses.Status(http.StatusOK); answer != nil {
+		r.streams = answer.Value.Content[ndjson] != nil
+	}
 	return r, nil
+}
+
+// hasPath reports whether the contract has the path: of some segments it names the words that can stand there.
+func (r *route) hasPath(params gin.Params) bool {
+	for _, segment := range r.segments {
+		words := segment.Schema.Value.Enum
+		if len(words) > 0 && !slices.Contains(words, any(params.ByName(segment.Name))) {
+			return false
+		}
+	}
+	return true
 }
 
 func ginPath(path string) string {

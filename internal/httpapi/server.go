@@ -67,6 +67,7 @@ type Operations interface {
 	connectionOperations
 	workspaceOperations
 	partOperations
+	contentOperations
 }
 
 type server struct {
@@ -125,9 +126,12 @@ func (s *server) handler() http.Handler {
 	return engine
 }
 
-func (s *server) noRoute(c *gin.Context) {
-	s.problem(c, authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is"))
-}
+func (s *server) noRoute(c *gin.Context) { s.problem(c, errNoRoute) }
+
+var (
+	errNoRoute   = authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is")
+	errNoProduct = authz.Errorf(authz.CodeNotFound, "the schema that this server serves lacks the product's definitions, so there are no product operations")
+)
 
 func (s *server) noMethod(c *gin.Context) {
 	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", c.Request.Method, c.Writer.Header().Get("Allow"))

@@ -85,25 +85,10 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 		return "a string"
 	case kind == reflect.Bool && first != 't' && first != 'f':
 		return "true or false"
+	case kind == reflect.Int && jsonKind(first) != "a number":
+		return "a number"
 	default:
 		return ""
-	}
-}
-
-func jsonKind(first byte) string {
-	switch first {
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "true or false"
-	case 'n':
-		return "null"
-	default:
-		return "a number"
 	}
 }
 

@@ -29,6 +29,7 @@ type Client struct {
 	permissions v1.PermissionsServiceClient
 	schema      v1.SchemaServiceClient
 	options     Options
+	lists       lists
 }
 
 var _ authz.Engine = (*Client)(nil)
