@@ -1235,7 +1235,7 @@ type ListUserAccountsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who asks, percent-encoded. A key with the scope `inspect` does without.
-	SluiceActor OptionalActor `json:"Sluice-Actor,omitempty,omitzero"`
+	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
@@ -6493,14 +6493,16 @@ func NewListUserAccountsRequest(server string, user User, params *ListUserAccoun
 
 	if params != nil {
 
-		var headerParam0 string
+		if params.SluiceActor != nil {
+			var headerParam0 string
 
-		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
 		}
-
-		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
 
