@@ -9,7 +9,7 @@ import (
 )
 
 // TokenHeader is where services that call one another may pass on what Token returns.
-const TokenHeader = "Sluice-Token"
+const TokenHeader = "Sluice-Token" //nolint:gosec // a ZedToken is no secret
 
 // In the place of a token, Newest asks for the newest state, and Fastest for whatever is fastest, at most a few seconds
 // old.

@@ -94,7 +94,7 @@ func (t *transport) attempt(request *http.Request) (_ *http.Response, sent bool,
 		}
 		again.Body = body
 	}
-	response, err := t.http.Do(again)
+	response, err := t.http.Do(again) //nolint:gosec // the address is that of New
 	if err != nil {
 		var network *net.OpError
 		refused := errors.As(err, &network) && network.Op == "dial"

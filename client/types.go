@@ -2,18 +2,26 @@ package client
 
 import "github.com/sluice-authz/sluice/client/rest"
 
-// What goes into operations.
 type (
+	// NewSubscription asks for a subscription; its role set is single_owner or multi_owner.
 	NewSubscription = rest.NewSubscription
-	NewAccount      = rest.NewAccount
-	NewImporter     = rest.NewImporter
-	NewConnection   = rest.NewConnection
-	NewWorkspace    = rest.NewWorkspace
 
-	// NewPart is an integration, export, report or connector of an account.
+	// NewAccount asks for an account; its role set is team, operations or analytics.
+	NewAccount = rest.NewAccount
+
+	// NewImporter asks for an importer; Source and Destination may be empty.
+	NewImporter = rest.NewImporter
+
+	// NewConnection asks for a connection; an empty Visibility takes the account's default.
+	NewConnection = rest.NewConnection
+
+	// NewWorkspace asks for a workspace.
+	NewWorkspace = rest.NewWorkspace
+
+	// NewPart asks for an integration, export, report or connector of an account.
 	NewPart = rest.NewPartOfAccount
 
-	// NewWorkspacePart is a flow, schedule or service of a workspace.
+	// NewWorkspacePart asks for a flow, schedule or service of a workspace.
 	NewWorkspacePart = rest.NewPartOfWorkspace
 
 	// Sharing says who of an account sees a connection: Shared, or Private with the people it is shared with by name.
@@ -26,25 +34,51 @@ type (
 	RolesByID = map[string][]string
 )
 
-// What comes out of them.
 type (
-	Subscription   = rest.Subscription
-	Account        = rest.Account
-	ListedAccount  = rest.ListedAccount
-	Member         = rest.Member
-	ChangedMember  = rest.ChangedMember
-	Importer       = rest.Importer
+	// Subscription is a subscription with its features.
+	Subscription = rest.Subscription
+
+	// Account is an account.
+	Account = rest.Account
+
+	// ListedAccount is an account with the roles of whom the list is for.
+	ListedAccount = rest.ListedAccount
+
+	// Member is a person with their roles.
+	Member = rest.Member
+
+	// ChangedMember is a person with the roles that they have now.
+	ChangedMember = rest.ChangedMember
+
+	// Importer is an importer; Source and Destination are empty where there is none.
+	Importer = rest.Importer
+
+	// CopiedImporter is an importer, and in LeftOut the ends that the copy did not take along.
 	CopiedImporter = rest.CopiedImporter
-	Connection     = rest.Connection
-	Connector      = rest.Connector
-	Workspace      = rest.Workspace
-	Part           = rest.PartOfAccount
-	WorkspacePart  = rest.PartOfWorkspace
-	ResourceType   = rest.ResourceType
-	RoleSet        = rest.RoleSet
+
+	// Connection is a connection.
+	Connection = rest.Connection
+
+	// Connector is a connector of the catalogue.
+	Connector = rest.Connector
+
+	// Workspace is a workspace.
+	Workspace = rest.Workspace
+
+	// Part is an integration, export, report or connector of an account.
+	Part = rest.PartOfAccount
+
+	// WorkspacePart is a flow, schedule or service of a workspace.
+	WorkspacePart = rest.PartOfWorkspace
+
+	// ResourceType is a type of the schema with its permissions.
+	ResourceType = rest.ResourceType
+
+	// RoleSet is a role set with its roles.
+	RoleSet = rest.RoleSet
 )
 
-// Who sees a connection.
+// Private and Shared are who sees a connection.
 const (
 	Private = rest.Private
 	Shared  = rest.Shared

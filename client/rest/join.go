@@ -1,3 +1,4 @@
+// Package rest is the client that is generated from the contract. Package client is the pleasant way to it.
 package rest
 
 import (
