@@ -57,7 +57,10 @@ func New(address, key string, options ...Option) (*Client, error) {
 	}
 	t := &transport{
 		base: base.Path, key: key, tries: 4, patience: 10 * time.Second,
-		http: &http.Client{Timeout: attemptTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{
+			Transport: connections(), Timeout: attemptTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 	for _, option := range options {
 		option(t)
@@ -67,6 +70,17 @@ func New(address, key string, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	return &Client{rest: generated}, nil
+}
+
+// connections is http.DefaultTransport with as many idle connections as a busy backend has use for.
+func connections() http.RoundTripper {
+	usual, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	own := usual.Clone()
+	own.MaxIdleConnsPerHost = own.MaxIdleConns
+	return own
 }
 
 // REST is the generated client below, for calls that this package has no method for. It sends with the same key, repeats
