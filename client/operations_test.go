@@ -117,6 +117,8 @@ func TestConnectionsAndImporters(t *testing.T) {
 	stored := all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", "source"))
 	require.Equal(t, []client.Relationship{{Resource: client.Object("importer:" + a + "copy"), Relation: "source", Subject: client.Object("connection:" + a + "one")}}, stored)
 	require.Greater(t, len(all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", ""))), 1)
+	team := all(t, shared.Client.Relationships(ctx, "account:"+a, "team"))
+	require.Equal(t, []client.Relationship{{Resource: client.Object("account:" + a), Relation: "team", Subject: client.User(""), Everybody: true}}, team)
 
 	require.NoError(t, olga.DeleteImporter(ctx, a+"copy"))
 	require.NoError(t, olga.DeleteConnection(ctx, a+"two"))
@@ -177,8 +179,9 @@ func TestAnyID(t *testing.T) {
 			require.Equal(t, id, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, id, id, "user")).User)
 			require.True(t, ok[bool](t)(shared.Client.Can(ctx, id, "view", "account:"+id)))
 			require.Equal(t, id, all(t, shared.Client.As(id).Accounts(ctx))[0].ID)
-			subject := all(t, shared.Client.Relationships(ctx, "account:"+id, "user"))[0].Subject
-			require.Equal(t, client.User(id), subject)
+			stored := all(t, shared.Client.Relationships(ctx, "account:"+id, "user"))[0]
+			require.Equal(t, client.User(id), stored.Subject)
+			require.False(t, stored.Everybody)
 			require.NoError(t, olga.RemoveAccountMember(ctx, id, id))
 			require.False(t, ok[bool](t)(shared.Client.Can(ctx, id, "view", "account:"+id)))
 			require.NoError(t, olga.DeleteAccount(ctx, id))

@@ -33,11 +33,13 @@ func (c *Client) Types(ctx context.Context) ([]ResourceType, error) {
 	return catalogue.Types, err
 }
 
-// Relationship says that the subject stands in the relation to the resource, until ExpiresAt if that is set.
+// Relationship says that the subject, or with Everybody everybody of the subject's type, stands in the relation to the
+// resource, until ExpiresAt if that is set.
 type Relationship struct {
 	Resource  Reference
 	Relation  string
-	Subject   Reference // everybody of a type has the id "*"
+	Subject   Reference
+	Everybody bool
 	ExpiresAt time.Time
 }
 
@@ -63,21 +65,25 @@ func (c *Client) Relationships(ctx context.Context, resource, relation string) i
 		}
 		read := make([]Relationship, len(page.Relationships))
 		for i, r := range page.Relationships {
-			read[i] = Relationship{Resource: readReference(r.Resource), Relation: r.Relation, Subject: readReference(r.Subject), ExpiresAt: r.ExpiresAt}
+			read[i] = Relationship{Relation: r.Relation, ExpiresAt: r.ExpiresAt}
+			read[i].Resource, _ = readReference(r.Resource)
+			read[i].Subject, read[i].Everybody = readReference(r.Subject)
 		}
 		return read, page.NextCursor, nil
 	})
 }
 
-// readReference reads a reference in either form.
-func readReference(r rest.Reference) Reference {
-	if text, err := r.AsReferenceString(); err == nil {
-		object := Object(text)
-		if id, relation, found := strings.Cut(object.ID, "#"); found {
-			object.ID, object.Relation = id, relation
-		}
-		return object
+// readReference reads a reference in either form. The string type:* is everybody of a type; the id "*" comes in the other.
+func readReference(r rest.Reference) (_ Reference, everybody bool) {
+	text, err := r.AsReferenceString()
+	if err != nil {
+		object, _ := r.AsReferenceObject() // the server writes no third form
+		return Reference{Type: object.Type, ID: object.ID, Relation: object.Relation}, false
 	}
-	object, _ := r.AsReferenceObject() // the server writes no third form
-	return Reference{Type: object.Type, ID: object.ID, Relation: object.Relation}
+	read := Object(text)
+	if read.ID == "*" {
+		return Reference{Type: read.Type}, true
+	}
+	read.ID, read.Relation, _ = strings.Cut(read.ID, "#")
+	return read, false
 }
