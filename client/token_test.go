@@ -50,7 +50,7 @@ func TestChain(t *testing.T) {
 			for _, call := range test.calls {
 				_ = call(ctx, c) // some are to fail
 			}
-			last := server.asked[len(server.asked)-1]
+			last := server.last()
 			require.Equal(t, test.asks != "", strings.Contains(last, "consistency"), last)
 			require.Contains(t, last, test.asks)
 			require.Equal(t, test.token, client.Token(ctx))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,18 @@ func answering(t *testing.T, answers ...string) *script {
 	t.Cleanup(server.Close)
 	s.URL = server.URL
 	return s
+}
+
+// sent is what the server was asked.
+func (s *script) sent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+func (s *script) last() string {
+	asked := s.sent()
+	return asked[len(asked)-1]
 }
 
 func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -120,8 +133,8 @@ func TestRepeating(t *testing.T) {
 			} else {
 				require.ErrorIs(t, err, test.code)
 			}
-			require.Len(t, server.asked, test.sent)
-			require.Equal(t, server.asked[0], server.asked[len(server.asked)-1], "what is sent again is the same")
+			require.Len(t, server.sent(), test.sent)
+			require.Equal(t, server.sent()[0], server.last(), "what is sent again is the same")
 		})
 	}
 }
@@ -149,14 +162,14 @@ func TestPatience(t *testing.T) {
 	c, err := client.New(server.URL, "key", client.WithPatience(500*time.Millisecond))
 	require.NoError(t, err)
 	require.ErrorIs(t, check(t.Context(), c), client.Limited)
-	require.Len(t, server.asked, 1, "the server asks for a second, which is more than there is")
+	require.Len(t, server.sent(), 1, "the server asks for a second, which is more than there is")
 
 	c, err = client.New(server.URL, "key")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, check(ctx, c), client.Limited, "what the server said is more than that time is up")
-	require.Len(t, server.asked, 2)
+	require.Len(t, server.sent(), 2)
 
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -184,5 +197,5 @@ func TestBelowAPath(t *testing.T) {
 	c, err := client.New(server.URL+"/authz", "key")
 	require.NoError(t, err)
 	require.NoError(t, check(t.Context(), c))
-	require.Contains(t, server.asked[1], "POST /authz/v1/check ")
+	require.Contains(t, server.sent()[1], "POST /authz/v1/check ")
 }
