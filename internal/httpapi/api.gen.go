@@ -1850,6 +1850,18 @@ func (t *SubjectLine) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetDocs This document as a page to read and to try
+	// (GET /docs)
+	GetDocs(c *gin.Context)
+	// GetDocsStart What starts the page
+	// (GET /docs/start.js)
+	GetDocsStart(c *gin.Context)
+	// GetDocsStyle The style of Swagger UI
+	// (GET /docs/swagger-ui.css)
+	GetDocsStyle(c *gin.Context)
+	// GetDocsScript Swagger UI
+	// (GET /docs/swagger-ui.js)
+	GetDocsScript(c *gin.Context)
 	// GetHealth Does the process live?
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
@@ -2043,6 +2055,58 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetDocs operation middleware
+func (siw *ServerInterfaceWrapper) GetDocs(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocs(c)
+}
+
+// GetDocsStart operation middleware
+func (siw *ServerInterfaceWrapper) GetDocsStart(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocsStart(c)
+}
+
+// GetDocsStyle operation middleware
+func (siw *ServerInterfaceWrapper) GetDocsStyle(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocsStyle(c)
+}
+
+// GetDocsScript operation middleware
+func (siw *ServerInterfaceWrapper) GetDocsScript(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocsScript(c)
+}
 
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
@@ -4759,5 +4823,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReady)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
+	router.GET(options.BaseURL+"/docs/start.js", wrapper.GetDocsStart)
+	router.GET(options.BaseURL+"/docs/swagger-ui.js", wrapper.GetDocsScript)
+	router.GET(options.BaseURL+"/docs/swagger-ui.css", wrapper.GetDocsStyle)
 	router.GET(options.BaseURL+"/metrics", wrapper.GetMetrics)
 }

@@ -76,20 +76,31 @@ func refused(err error) bool {
 }
 
 // contents removes everything that has the object as its subject: what is in it with all that is in that, and what
-// refers to it.
+// refers to it. Of a type that is not the product's, it removes the references at once, whatever the form of the ids.
 func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
+	foreign := make(map[authz.Type]bool)
 	for item, err := range w.engine.Read(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err
 		}
 		r := item.Relationship
-		if r.Relation == kindOf(r.Resource.Type).place {
+		kind, product := kinds[r.Resource.Type]
+		switch {
+		case !product:
+			foreign[r.Resource.Type] = true
+		case r.Relation == kind.place:
 			err = w.object(ctx, r.Resource)
-		} else {
+		default:
 			err = w.remove(ctx, r)
 		}
 		if err != nil {
 			return err
+		}
+	}
+	for typ := range foreign {
+		references := authz.Filter{Type: typ, SubjectType: object.Type, SubjectID: object.ID}
+		if _, err := w.engine.DeleteAll(ctx, references, w.marked(), w.by.metadata(w.operation)); err != nil {
+			return w.finished(err)
 		}
 	}
 	return nil
