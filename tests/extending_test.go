@@ -146,6 +146,8 @@ func TestNothingDangles(t *testing.T) {
 		"dashboard:Zm9v=#account@account:sales",
 		"dashboard:Zm8==#shows@importer:leads-sales",
 		"widget:a=b#source@connection:crm-sales",
+		"importer:Zm8==#account@account:sales",
+		"importer:Zm8==#source@connection:crm-sales",
 	}
 	stay := []string{
 		"dashboard:d#editor@user:olga",

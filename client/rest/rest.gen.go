@@ -135,6 +135,114 @@ func (e Visibility) Valid() bool {
 	}
 }
 
+// Defines values for AccountCollection.
+const (
+	AccountCollectionConnections  AccountCollection = "connections"
+	AccountCollectionConnectors   AccountCollection = "connectors"
+	AccountCollectionExports      AccountCollection = "exports"
+	AccountCollectionImporters    AccountCollection = "importers"
+	AccountCollectionIntegrations AccountCollection = "integrations"
+	AccountCollectionReports      AccountCollection = "reports"
+	AccountCollectionWorkspaces   AccountCollection = "workspaces"
+)
+
+// Valid indicates whether the value is a known member of the AccountCollection enum.
+func (e AccountCollection) Valid() bool {
+	switch e {
+	case AccountCollectionConnections:
+		return true
+	case AccountCollectionConnectors:
+		return true
+	case AccountCollectionExports:
+		return true
+	case AccountCollectionImporters:
+		return true
+	case AccountCollectionIntegrations:
+		return true
+	case AccountCollectionReports:
+		return true
+	case AccountCollectionWorkspaces:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkspaceCollection.
+const (
+	WorkspaceCollectionFlows     WorkspaceCollection = "flows"
+	WorkspaceCollectionSchedules WorkspaceCollection = "schedules"
+	WorkspaceCollectionServices  WorkspaceCollection = "services"
+)
+
+// Valid indicates whether the value is a known member of the WorkspaceCollection enum.
+func (e WorkspaceCollection) Valid() bool {
+	switch e {
+	case WorkspaceCollectionFlows:
+		return true
+	case WorkspaceCollectionSchedules:
+		return true
+	case WorkspaceCollectionServices:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAccountContentsParamsCollection.
+const (
+	ListAccountContentsParamsCollectionConnections  ListAccountContentsParamsCollection = "connections"
+	ListAccountContentsParamsCollectionConnectors   ListAccountContentsParamsCollection = "connectors"
+	ListAccountContentsParamsCollectionExports      ListAccountContentsParamsCollection = "exports"
+	ListAccountContentsParamsCollectionImporters    ListAccountContentsParamsCollection = "importers"
+	ListAccountContentsParamsCollectionIntegrations ListAccountContentsParamsCollection = "integrations"
+	ListAccountContentsParamsCollectionReports      ListAccountContentsParamsCollection = "reports"
+	ListAccountContentsParamsCollectionWorkspaces   ListAccountContentsParamsCollection = "workspaces"
+)
+
+// Valid indicates whether the value is a known member of the ListAccountContentsParamsCollection enum.
+func (e ListAccountContentsParamsCollection) Valid() bool {
+	switch e {
+	case ListAccountContentsParamsCollectionConnections:
+		return true
+	case ListAccountContentsParamsCollectionConnectors:
+		return true
+	case ListAccountContentsParamsCollectionExports:
+		return true
+	case ListAccountContentsParamsCollectionImporters:
+		return true
+	case ListAccountContentsParamsCollectionIntegrations:
+		return true
+	case ListAccountContentsParamsCollectionReports:
+		return true
+	case ListAccountContentsParamsCollectionWorkspaces:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspaceContentsParamsCollection.
+const (
+	ListWorkspaceContentsParamsCollectionFlows     ListWorkspaceContentsParamsCollection = "flows"
+	ListWorkspaceContentsParamsCollectionSchedules ListWorkspaceContentsParamsCollection = "schedules"
+	ListWorkspaceContentsParamsCollectionServices  ListWorkspaceContentsParamsCollection = "services"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspaceContentsParamsCollection enum.
+func (e ListWorkspaceContentsParamsCollection) Valid() bool {
+	switch e {
+	case ListWorkspaceContentsParamsCollectionFlows:
+		return true
+	case ListWorkspaceContentsParamsCollectionSchedules:
+		return true
+	case ListWorkspaceContentsParamsCollectionServices:
+		return true
+	default:
+		return false
+	}
+}
+
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
@@ -180,6 +288,12 @@ type AccountPage struct {
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
+}
+
+// BrokenOff The last line of a stream that is not whole.
+type BrokenOff struct {
+	// Error A problem document (RFC 9457).
+	Error Problem `json:"error"`
 }
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
@@ -412,6 +526,9 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// ExcludedSubjects The subjects that a wildcard does not stand for.
+type ExcludedSubjects = []Reference
+
 // FeatureNames Names of features, `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
@@ -419,6 +536,55 @@ type FeatureNames = []string
 type Features struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+}
+
+// FoundResource defines model for FoundResource.
+type FoundResource struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Allowed False only for what waits for context.
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
+}
+
+// FoundResources defines model for FoundResources.
+type FoundResources struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor      `json:"next_cursor"`
+	Resources  []FoundResource `json:"resources"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// FoundSubject defines model for FoundSubject.
+type FoundSubject struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Allowed False only for what waits for context.
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
+
+	// Excluded The subjects that a wildcard does not stand for.
+	Excluded ExcludedSubjects `json:"excluded,omitempty,omitzero"`
+}
+
+// FoundSubjects defines model for FoundSubjects.
+type FoundSubjects struct {
+	Subjects []FoundSubject `json:"subjects"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // Group defines model for Group.
@@ -650,6 +816,16 @@ type NewWorkspace struct {
 // NextCursor What to give as `cursor` for the next page; empty at the end.
 type NextCursor = string
 
+// ObjectPage defines model for ObjectPage.
+type ObjectPage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor      `json:"next_cursor"`
+	Objects    []VisibleObject `json:"objects"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // OfferNames What connections can do, `views`, `financial_settings` and `postgres_database`.
 type OfferNames = []string
 
@@ -806,6 +982,38 @@ type RelationshipPage struct {
 	Token PageToken `json:"token,omitempty,omitzero"`
 }
 
+// ResourceLookup defines model for ResourceLookup.
+type ResourceLookup struct {
+	// Consistency How fresh the relationships must be that an answer rests on.
+	//
+	// Example: fully_consistent
+	Consistency Consistency `json:"consistency,omitempty,omitzero"`
+
+	// Context What the conditions of the schema may look at.
+	Context Context `json:"context,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor string `json:"cursor,omitempty,omitzero"`
+
+	// Limit How many resources to answer with at most.
+	Limit int `json:"limit,omitempty,omitzero"`
+
+	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	//
+	// Example: edit
+	Permission PermissionName `json:"permission"`
+
+	// ResourceType The name of a type of the schema.
+	//
+	// Example: importer
+	ResourceType TypeName `json:"resource_type"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
 // ResourceType defines model for ResourceType.
 type ResourceType struct {
 	Type        string                  `json:"type"`
@@ -862,6 +1070,40 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
+// SubjectLine A line of a stream, a subject or its end.
+type SubjectLine struct {
+	union json.RawMessage
+}
+
+// SubjectLookup defines model for SubjectLookup.
+type SubjectLookup struct {
+	// Consistency How fresh the relationships must be that an answer rests on.
+	//
+	// Example: fully_consistent
+	Consistency Consistency `json:"consistency,omitempty,omitzero"`
+
+	// Context What the conditions of the schema may look at.
+	Context Context `json:"context,omitempty,omitzero"`
+
+	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	//
+	// Example: edit
+	Permission PermissionName `json:"permission"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// SubjectRelation Asks for everybody in a relation of an object, such as `account:acme#owner`, in place of objects.
+	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
+
+	// SubjectType The name of a type of the schema.
+	//
+	// Example: importer
+	SubjectType TypeName `json:"subject_type"`
+}
+
 // Subscription defines model for Subscription.
 type Subscription struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -888,11 +1130,27 @@ type Transfer struct {
 	To ID `json:"to"`
 }
 
+// TypeName The name of a type of the schema.
+//
+// Example: importer
+type TypeName = string
+
 // Users defines model for Users.
 type Users = []ID
 
 // Visibility defines model for Visibility.
 type Visibility string
+
+// VisibleObject defines model for VisibleObject.
+type VisibleObject struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Permissions The permissions that the actor holds on the object, in the order of the schema.
+	Permissions []string `json:"permissions"`
+}
 
 // Workspace defines model for Workspace.
 type Workspace struct {
@@ -912,8 +1170,14 @@ type Workspace struct {
 	Token Token `json:"token"`
 }
 
+// AccountCollection defines model for AccountCollection.
+type AccountCollection string
+
 // Actor defines model for Actor.
 type Actor = string
+
+// ActorQuery defines model for ActorQuery.
+type ActorQuery = string
 
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
@@ -937,6 +1201,9 @@ type Resource = string
 //
 // Example: alice@example.com
 type User = ID
+
+// WorkspaceCollection defines model for WorkspaceCollection.
+type WorkspaceCollection string
 
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
@@ -1009,6 +1276,21 @@ type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
+
+// ListAccountContentsParams defines parameters for ListAccountContents.
+type ListAccountContentsParams struct {
+	// Actor The id of the person whom the list is for.
+	Actor ActorQuery `form:"actor" json:"actor"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListAccountContentsParamsCollection defines parameters for ListAccountContents.
+type ListAccountContentsParamsCollection string
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
@@ -1256,6 +1538,21 @@ type SetWorkspaceAccessParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
+type ListWorkspaceContentsParams struct {
+	// Actor The id of the person whom the list is for.
+	Actor ActorQuery `form:"actor" json:"actor"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListWorkspaceContentsParamsCollection defines parameters for ListWorkspaceContents.
+type ListWorkspaceContentsParamsCollection string
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
@@ -1303,6 +1600,12 @@ type CopyImporterJSONRequestBody = Copy
 
 // CreateIntegrationJSONRequestBody defines body for CreateIntegration for application/json ContentType.
 type CreateIntegrationJSONRequestBody = NewPartOfAccount
+
+// LookupResourcesJSONRequestBody defines body for LookupResources for application/json ContentType.
+type LookupResourcesJSONRequestBody = ResourceLookup
+
+// LookupSubjectsJSONRequestBody defines body for LookupSubjects for application/json ContentType.
+type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
@@ -1457,6 +1760,94 @@ func (t Reference) MarshalJSON() ([]byte, error) {
 }
 
 func (t *Reference) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsFoundSubject returns the union data inside the SubjectLine as a FoundSubject
+func (t SubjectLine) AsFoundSubject() (FoundSubject, error) {
+	var body FoundSubject
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFoundSubject overwrites any union data inside the SubjectLine as the provided FoundSubject
+func (t *SubjectLine) FromFoundSubject(v FoundSubject) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFoundSubject performs a merge with any union data inside the SubjectLine, using the provided FoundSubject
+func (t *SubjectLine) MergeFoundSubject(v FoundSubject) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsDone returns the union data inside the SubjectLine as a Done
+func (t SubjectLine) AsDone() (Done, error) {
+	var body Done
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDone overwrites any union data inside the SubjectLine as the provided Done
+func (t *SubjectLine) FromDone(v Done) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDone performs a merge with any union data inside the SubjectLine, using the provided Done
+func (t *SubjectLine) MergeDone(v Done) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBrokenOff returns the union data inside the SubjectLine as a BrokenOff
+func (t SubjectLine) AsBrokenOff() (BrokenOff, error) {
+	var body BrokenOff
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBrokenOff overwrites any union data inside the SubjectLine as the provided BrokenOff
+func (t *SubjectLine) FromBrokenOff(v BrokenOff) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeBrokenOff performs a merge with any union data inside the SubjectLine, using the provided BrokenOff
+func (t *SubjectLine) MergeBrokenOff(v BrokenOff) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t SubjectLine) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *SubjectLine) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -1658,6 +2049,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
 	PutAccountMember(ctx context.Context, id ID, user User, params *PutAccountMemberParams, body PutAccountMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAccountContents What a person may see in an account
+	//
+	// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+	//
+	// Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
+	ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckWithBody Decide one question
 	//
@@ -1941,6 +2339,46 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 	DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LookupResourcesWithBody What may this subject do this to?
+	//
+	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/lookup/resources (the `LookupResources` operationId).
+	LookupResourcesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LookupResources What may this subject do this to?
+	//
+	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/lookup/resources (the `LookupResources` operationId).
+	LookupResources(ctx context.Context, body LookupResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LookupSubjectsWithBody Who may do this to this resource?
+	//
+	// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+	//
+	// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/lookup/subjects (the `LookupSubjects` operationId).
+	LookupSubjectsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LookupSubjects Who may do this to this resource?
+	//
+	// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+	//
+	// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/lookup/subjects (the `LookupSubjects` operationId).
+	LookupSubjects(ctx context.Context, body LookupSubjectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DescribePermissions Every resource type with its permissions
 	//
@@ -2240,6 +2678,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/workspaces/{id}/access (the `SetWorkspaceAccess` operationId).
 	SetWorkspaceAccess(ctx context.Context, id ID, params *SetWorkspaceAccessParams, body SetWorkspaceAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWorkspaceContents What a person may see in a workspace
+	//
+	// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+	//
+	// Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
+	ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetDocs This document as a page to read and to try
@@ -2536,6 +2981,23 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 // Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
 func (c *Client) PutAccountMember(ctx context.Context, id ID, user User, params *PutAccountMemberParams, body PutAccountMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutAccountMemberRequest(c.Server, id, user, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccountContents What a person may see in an account
+//
+// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+//
+// Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
+func (c *Client) ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountContentsRequest(c.Server, id, collection, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3149,6 +3611,86 @@ func (c *Client) CreateIntegration(ctx context.Context, params *CreateIntegratio
 // Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteIntegrationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LookupResourcesWithBody What may this subject do this to?
+//
+// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/lookup/resources (the `LookupResources` operationId).
+func (c *Client) LookupResourcesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLookupResourcesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LookupResources What may this subject do this to?
+//
+// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/lookup/resources (the `LookupResources` operationId).
+func (c *Client) LookupResources(ctx context.Context, body LookupResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLookupResourcesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LookupSubjectsWithBody Who may do this to this resource?
+//
+// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+//
+// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/lookup/subjects (the `LookupSubjects` operationId).
+func (c *Client) LookupSubjectsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLookupSubjectsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LookupSubjects Who may do this to this resource?
+//
+// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+//
+// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/lookup/subjects (the `LookupSubjects` operationId).
+func (c *Client) LookupSubjects(ctx context.Context, body LookupSubjectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLookupSubjectsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3828,6 +4370,23 @@ func (c *Client) SetWorkspaceAccess(ctx context.Context, id ID, params *SetWorks
 	return c.Client.Do(req)
 }
 
+// ListWorkspaceContents What a person may see in a workspace
+//
+// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+//
+// Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
+func (c *Client) ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWorkspaceContentsRequest(c.Server, id, collection, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewGetDocsRequest constructs an http.Request for the GetDocs method
 func NewGetDocsRequest(server string) (*http.Request, error) {
 	var err error
@@ -4449,6 +5008,90 @@ func NewPutAccountMemberRequestWithBody(server string, id ID, user User, params 
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListAccountContentsRequest constructs an http.Request for the ListAccountContents method
+func NewListAccountContentsRequest(server string, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "collection", collection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -5464,6 +6107,86 @@ func NewDeleteIntegrationRequest(server string, id ID, params *DeleteIntegration
 		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
+
+	return req, nil
+}
+
+// NewLookupResourcesRequest calls the generic LookupResources builder with application/json body
+func NewLookupResourcesRequest(server string, body LookupResourcesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLookupResourcesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLookupResourcesRequestWithBody constructs an http.Request for the LookupResources method, with any body, and a specified content type
+func NewLookupResourcesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/lookup/resources")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLookupSubjectsRequest calls the generic LookupSubjects builder with application/json body
+func NewLookupSubjectsRequest(server string, body LookupSubjectsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLookupSubjectsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLookupSubjectsRequestWithBody constructs an http.Request for the LookupSubjects method, with any body, and a specified content type
+func NewLookupSubjectsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/lookup/subjects")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -6852,6 +7575,90 @@ func NewSetWorkspaceAccessRequestWithBody(server string, id ID, params *SetWorks
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListWorkspaceContentsRequest constructs an http.Request for the ListWorkspaceContents method
+func NewListWorkspaceContentsRequest(server string, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "collection", collection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil

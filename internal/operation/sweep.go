@@ -97,7 +97,12 @@ func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
 			return err
 		}
 	}
-	for typ := range foreign {
+	return w.references(ctx, object, foreign)
+}
+
+// references removes what refers to the object from objects of the types, whatever their ids.
+func (w *sweeper) references(ctx context.Context, object authz.Object, types map[authz.Type]bool) error {
+	for typ := range types {
 		references := authz.Filter{Type: typ, SubjectType: object.Type, SubjectID: object.ID}
 		if _, err := w.engine.DeleteAll(ctx, references, w.marked(), w.by.metadata(w.operation)); err != nil {
 			return w.finished(err)
@@ -193,15 +198,16 @@ func (w *sweeper) write(ctx context.Context, updates []authz.Update) (authz.Toke
 		if !errors.Is(err, authz.ErrPrecondition) || len(w.removed) == 0 {
 			return "", w.finished(err)
 		}
-		if err := w.revisit(ctx); err != nil {
+		if err := w.revisit(ctx, attempt > 2); err != nil {
 			return "", err
 		}
 	}
 	return "", authz.Errorf(authz.CodeConflict, "others kept creating what this deletion removes; try again")
 }
 
-// revisit removes what came to light of objects that were removed. One whose id has been taken anew is left alone.
-func (w *sweeper) revisit(ctx context.Context) error {
+// revisit removes what came to light of objects that were removed. One whose id has been taken anew is left alone. What is
+// stubborn is under an id that another tool wrote and that is none of Sluice's: it goes by what it refers to.
+func (w *sweeper) revisit(ctx context.Context, stubborn bool) error {
 	under, err := w.findSome(ctx, authz.Exactly(w.deletion), 1)
 	if err != nil {
 		return err
@@ -224,6 +230,9 @@ func (w *sweeper) revisit(ctx context.Context) error {
 		if err == nil {
 			err = again.flush(ctx)
 		}
+		if err == nil && stubborn {
+			err = again.unnamed(ctx, object)
+		}
 		if errors.Is(err, errFinished) { // or it has been taken at this moment: the next attempt tells
 			return nil
 		}
@@ -233,6 +242,19 @@ func (w *sweeper) revisit(ctx context.Context) error {
 	}
 	w.removed = again.removed
 	return nil
+}
+
+// unnamed removes what still refers to the object when all that can be named is gone.
+func (w *sweeper) unnamed(ctx context.Context, object authz.Object) error {
+	left, err := w.findSome(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, 0)
+	types := make(map[authz.Type]bool)
+	for _, r := range left {
+		types[r.Resource.Type] = true
+	}
+	if err != nil {
+		return err
+	}
+	return w.references(ctx, object, types)
 }
 
 func (w *sweeper) marked() []authz.Precondition {
