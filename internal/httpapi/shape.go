@@ -12,19 +12,17 @@ import (
 // maxNesting is how deep the values of a body may be nested.
 const maxNesting = 64
 
-// checkShape checks that valid JSON has the shape of a Go type: for a struct exactly the fields that it names, all
-// those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes the
-// last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union may be
+// scanner walks over valid JSON and checks that it has the shape of a Go type: for a struct exactly the fields that it
+// names, all those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes
+// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union may be
 // anything but null, an interface anything, both without repeated keys; a json.RawMessage may be anything.
-func checkShape(data []byte, t reflect.Type) *fault {
-	s := scanner{data: data}
-	return s.value(t, 0)
-}
-
-// scanner walks over valid JSON.
+//
+// A lenient scanner passes over the fields that a struct does not name, whatever they hold. It blanks their names out in the
+// data, lest encoding/json take one for a field in another case.
 type scanner struct {
-	data []byte
-	at   int
+	data    []byte
+	at      int
+	lenient bool
 }
 
 var rawMessage = reflect.TypeFor[json.RawMessage]()
@@ -110,9 +108,13 @@ func jsonKind(first byte) string {
 // object walks over an object that has the fields of a struct.
 func (s *scanner) object(fields *fields, depth int) *fault {
 	var seen uint64
-	fault := s.entries(func(key string) *fault {
+	fault := s.entries(func(key string, raw []byte) *fault {
 		i, known := fields.index[key]
 		switch {
+		case !known && s.lenient:
+			blank(raw)
+			s.skip()
+			return nil
 		case !known:
 			return faultf("does not exist; the fields here are %s", strings.Join(fields.names, ", "))
 		case seen&(1<<i) != 0:
@@ -134,10 +136,17 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 	return nil
 }
 
+// blank makes a name one that no field has.
+func blank(name []byte) {
+	for i := range name {
+		name[i] = '_'
+	}
+}
+
 // dictionary walks over an object with any keys.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
-	return s.entries(func(key string) *fault {
+	return s.entries(func(key string, _ []byte) *fault {
 		if seen[key] {
 			return faultf("stands there twice")
 		}
@@ -146,14 +155,17 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	})
 }
 
-// entries walks over an object; each is called before the value of a key, and walks over the value.
-func (s *scanner) entries(each func(key string) *fault) *fault {
+// entries walks over an object; each is called before the value of a key, with the key as it means and as it stands there,
+// and walks over the value.
+func (s *scanner) entries(each func(key string, raw []byte) *fault) *fault {
 	s.at++ // {
 	for s.peek() != '}' {
+		start := s.at
 		key := s.string()
+		raw := s.data[start+1 : s.at-1]
 		s.peek()
 		s.at++ // :
-		if fault := each(key); fault != nil {
+		if fault := each(key, raw); fault != nil {
 			return fault.in(key)
 		}
 		if s.peek() == ',' {

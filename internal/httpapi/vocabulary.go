@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// vocabulary puts what AuthZEN asks into the words of the served schema. Its errors have code CodeInvalid and say what the
+// schema does not know.
+type vocabulary struct {
+	definitions []authz.Definition
+	parameters  []string // of caveats
+}
+
+func (s *server) vocabulary(ctx context.Context) (vocabulary, error) {
+	definitions, err := s.Definitions(ctx)
+	return vocabulary{definitions: definitions, parameters: s.CaveatParameters}, err
+}
+
+func (v vocabulary) definition(typ string) (authz.Definition, error) {
+	names := make([]string, len(v.definitions))
+	for i, definition := range v.definitions {
+		if names[i] = string(definition.Type); names[i] == typ {
+			return definition, nil
+		}
+	}
+	return authz.Definition{}, unknownType(authz.Type(typ), names)
+}
+
+func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
+	definition, err := v.definition(entity.Type)
+	if err != nil {
+		return authz.Object{}, err
+	}
+	id, err := authz.ParseID(entity.ID)
+	return authz.Object{Type: definition.Type, ID: id}, err
+}
+
+// permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.
+func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
+	definition, err := v.definition(typ)
+	if err != nil {
+		return "", err
+	}
+	var known []string
+	for _, permission := range definition.Permissions {
+		known = append(known, string(permission.Name))
+	}
+	known = append(known, texts(definition.Relations)...)
+	lower := strings.ToLower(action)
+	spelled := strings.Map(plain, lower)
+	for _, name := range []string{action, lower, spelled} {
+		if slices.Contains(known, name) {
+			return authz.Permission(name), nil
+		}
+	}
+	problem := ""
+	if near := authz.Nearest(spelled, append(texts(definition.Public()), texts(definition.Relations)...)); len(near) > 0 {
+		problem = "; the nearest are " + strings.Join(near, ", ")
+	}
+	return "", authz.Errorf(authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, problem)
+}
+
+func plain(c rune) rune {
+	if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+		return c
+	}
+	return '_'
+}
+
+func (v vocabulary) check(asked question) (authz.Check, error) {
+	subject, err := v.object(asked.subject)
+	if err != nil {
+		return authz.Check{}, at("the subject", err)
+	}
+	resource, err := v.object(asked.resource)
+	if err != nil {
+		return authz.Check{}, at("the resource", err)
+	}
+	permission, err := v.permission(asked.resource.Type, asked.action.Name)
+	return authz.Check{
+		Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: v.context(asked),
+	}, at("the action", err)
+}
+
+// context is what caveats find: each property object under its own name, the request's context under "context", and
+// the fields of the context themselves, where they have none of these names. What no caveat asks for is left out, since
+// SpiceDB limits the size of the whole.
+func (v vocabulary) context(asked question) map[string]any {
+	all := make(map[string]any)
+	maps.Copy(all, asked.context)
+	set := func(name string, value map[string]any) {
+		delete(all, name)
+		if value != nil {
+			all[name] = value
+		}
+	}
+	set("subject_properties", optional(asked.subject.Properties))
+	set("action_properties", optional(asked.action.Properties))
+	set("resource_properties", optional(asked.resource.Properties))
+	set("context", asked.context)
+	maps.DeleteFunc(all, func(name string, _ any) bool { return !slices.Contains(v.parameters, name) })
+	return all
+}
