@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -33,7 +34,7 @@ func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation,
 		return Evaluation{}, err
 	}
 	check, err := v.check(asked)
-	results, _, failure := s.decideAll(ctx, []readCheck{{check, err}}, authz.Consistency{})
+	results, failure := s.decide(ctx, []readCheck{{check, err}})
 	if failure != nil {
 		return Evaluation{}, failure
 	}
@@ -42,6 +43,34 @@ func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation,
 		return Evaluation{}, err
 	}
 	return evaluation(results[0]), nil
+}
+
+// decide is decideAll for questions whose context may have to be tried in two ways.
+func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
+	results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
+	if err != nil {
+		return nil, err
+	}
+	var again []readCheck
+	var places []int
+	for i, question := range questions {
+		contexts := contextsOf(question.check.Context)
+		if question.err == nil && errors.Is(results[i].Err, authz.CodeInvalid) && len(contexts) > 1 {
+			question.check.Context = contexts[1]
+			again, places = append(again, question), append(places, i)
+		}
+	}
+	if len(again) == 0 {
+		return results, nil
+	}
+	second, _, err := s.decideAll(ctx, again, authz.Consistency{})
+	if err != nil {
+		return nil, err
+	}
+	for i, result := range second {
+		results[places[i]] = result
+	}
+	return results, nil
 }
 
 // evaluationsRequest is an EvaluationsRequest whose evaluations are still to be read, each on its own.
@@ -80,7 +109,7 @@ func (s *server) EvaluateAll(c *gin.Context) {
 		for i, raw := range body.Evaluations {
 			questions[i].check, questions[i].err = v.readEvaluation(raw, defaults)
 		}
-		results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
+		results, err := s.decide(ctx, questions)
 		if err != nil {
 			return nil, err
 		}

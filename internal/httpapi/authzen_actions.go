@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/gin-gonic/gin"
-
-	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // SearchActions implements ServerInterface.
@@ -58,7 +56,7 @@ func (s *server) findActions(ctx context.Context, v vocabulary, asked question) 
 		}
 		questions = append(questions, readCheck{check: check})
 	}
-	results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
+	results, err := s.decide(ctx, questions)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ const maxFound = 1000
 
 // searchPage is a page that is asked for. As a token it is that of the next one.
 type searchPage struct {
-	Search []byte `json:"s"` // what is searched, digested
+	Search string `json:"s"` // what is searched, digested
 	Limit  int    `json:"l"`
 	After  string `json:"a"` // where the page before ended; empty for the first one
 }
@@ -38,7 +38,7 @@ func (r *reader) page(kind string, asked question, given *SearchPage) searchPage
 	switch {
 	case err != nil:
 		r.refuse("page.token", "is none that this server has given")
-	case string(before.Search) != string(page.Search):
+	case before.Search != page.Search:
 		r.refuse("page.token", "belongs to another search: but for the token, a search goes on as it began")
 	case limit != nil && page.Limit != before.Limit:
 		r.refuse("page.limit", "was %d when the search began, and stays that", before.Limit)
@@ -47,13 +47,13 @@ func (r *reader) page(kind string, asked question, given *SearchPage) searchPage
 }
 
 // digest names a search.
-func digest(kind string, asked question) []byte {
+func digest(kind string, asked question) string {
 	text, err := json.Marshal([]any{kind, asked.subject, asked.action, asked.resource, asked.context})
 	if err != nil {
 		panic(err) // all of it came from JSON
 	}
 	sum := sha256.Sum256(text)
-	return sum[:16]
+	return base64.RawStdEncoding.EncodeToString(sum[:16])
 }
 
 func parsePage(token string) (searchPage, error) {

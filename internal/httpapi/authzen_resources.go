@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -50,12 +51,21 @@ type resources struct {
 }
 
 // findResources finds nothing where the schema does not know what is asked for.
-func (s *server) findResources(ctx context.Context, v vocabulary, asked question, page searchPage) (resources, error) {
-	all := resources{ids: []string{}, cursor: page.After}
+func (s *server) findResources(ctx context.Context, v vocabulary, asked question, page searchPage) (found resources, err error) {
 	query, unknown := v.resourceQuery(asked)
 	if unknown != nil {
-		return all, nil
+		return found, nil
 	}
+	for _, query.Context = range contextsOf(v.context(asked)) {
+		if found, err = s.lookUpResources(ctx, query, page); !errors.Is(err, authz.CodeInvalid) {
+			break
+		}
+	}
+	return found, err
+}
+
+func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery, page searchPage) (resources, error) {
+	all := resources{cursor: page.After}
 	seen := make(map[authz.ID]bool)
 	// Beyond the page, one more resource tells whether there is a next one. Those that do not count (conditional ones, and
 	// those that come twice) take part of what the engine is asked for, so it may have to be asked again.
@@ -91,6 +101,6 @@ func (v vocabulary) resourceQuery(asked question) (authz.ResourceQuery, error) {
 	}
 	permission, err := v.permission(asked.resource.Type, asked.action.Name)
 	return authz.ResourceQuery{
-		Subject: authz.Subject{Object: subject}, Permission: permission, Type: authz.Type(asked.resource.Type), Context: v.context(asked),
+		Subject: authz.Subject{Object: subject}, Permission: permission, Type: authz.Type(asked.resource.Type),
 	}, err
 }

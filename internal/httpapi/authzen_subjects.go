@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -50,12 +51,21 @@ type subjects struct {
 }
 
 // findSubjects finds nobody where the schema does not know what is asked for.
-func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question) (subjects, error) {
-	var all subjects
+func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question) (found subjects, err error) {
 	query, unknown := v.subjectQuery(asked)
 	if unknown != nil {
-		return all, nil
+		return found, nil
 	}
+	for _, query.Context = range contextsOf(v.context(asked)) {
+		if found, err = s.lookUpSubjects(ctx, query); !errors.Is(err, authz.CodeInvalid) {
+			break
+		}
+	}
+	return found, err
+}
+
+func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (subjects, error) {
+	var all subjects
 	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.Consistency{}) {
 		switch {
 		case err != nil:
@@ -87,7 +97,7 @@ func (v vocabulary) subjectQuery(asked question) (authz.SubjectQuery, error) {
 		return authz.SubjectQuery{}, err
 	}
 	permission, err := v.permission(asked.resource.Type, asked.action.Name)
-	return authz.SubjectQuery{Resource: resource, Permission: permission, Type: subject.Type, Context: v.context(asked)}, err
+	return authz.SubjectQuery{Resource: resource, Permission: permission, Type: subject.Type}, err
 }
 
 // context tells of those who have no name in the results. A wildcard is none of them, since the id "*" is the letter.

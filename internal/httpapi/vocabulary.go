@@ -87,22 +87,46 @@ func (v vocabulary) check(asked question) (authz.Check, error) {
 	}, at("the action", err)
 }
 
-// context is what caveats find: each property object under its own name, the request's context under "context", and
-// the fields of the context themselves, where they have none of these names. What no caveat asks for is left out, since
-// SpiceDB limits the size of the whole.
+// What an AuthZEN request says besides names, as caveats find it.
+const (
+	subjectProperties  = "subject_properties"
+	actionProperties   = "action_properties"
+	resourceProperties = "resource_properties"
+	wholeContext       = "context"
+)
+
+// context is what caveats find: each property object under its own name and the request's context under "context", empty
+// where the request has none, and the fields of the context themselves, unless they have one of these names. What no caveat
+// asks for is left out, since SpiceDB limits the size of the whole.
 func (v vocabulary) context(asked question) map[string]any {
 	all := make(map[string]any)
 	maps.Copy(all, asked.context)
-	set := func(name string, value map[string]any) {
-		delete(all, name)
-		if value != nil {
-			all[name] = value
+	for name, value := range map[string]map[string]any{
+		subjectProperties:  optional(asked.subject.Properties),
+		actionProperties:   optional(asked.action.Properties),
+		resourceProperties: optional(asked.resource.Properties),
+		wholeContext:       asked.context,
+	} {
+		if value == nil {
+			value = map[string]any{}
 		}
+		all[name] = value
 	}
-	set("subject_properties", optional(asked.subject.Properties))
-	set("action_properties", optional(asked.action.Properties))
-	set("resource_properties", optional(asked.resource.Properties))
-	set("context", asked.context)
 	maps.DeleteFunc(all, func(name string, _ any) bool { return !slices.Contains(v.parameters, name) })
 	return all
+}
+
+// contextsOf are the contexts to try one after the other: that of the request, and, where that has empty objects, without
+// these. A caveat that reads a property that is not there fails; when there are no properties at all, it waits for them.
+func contextsOf(full map[string]any) []map[string]any {
+	bare := maps.Clone(full)
+	for _, name := range []string{subjectProperties, actionProperties, resourceProperties, wholeContext} {
+		if value, ok := bare[name].(map[string]any); ok && len(value) == 0 {
+			delete(bare, name)
+		}
+	}
+	if len(bare) == len(full) {
+		return []map[string]any{full}
+	}
+	return []map[string]any{full, bare}
 }
