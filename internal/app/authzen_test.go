@@ -112,3 +112,14 @@ func (p pdp) finds(t *testing.T, path, body string, limit int) (found []string, 
 		require.Len(t, results, limit, "a page that is not the last one is full")
 	}
 }
+
+// replaced is a body with another value, as it stands there, in one of its fields.
+func replaced(t *testing.T, body, field, value string) string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(body), &fields))
+	fields[field] = json.RawMessage(value)
+	text, err := json.Marshal(fields)
+	require.NoError(t, err)
+	return string(text)
+}

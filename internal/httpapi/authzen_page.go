@@ -82,16 +82,9 @@ func (p searchPage) of(sorted []string) ([]string, FoundPage, error) {
 	if len(shown) > 0 {
 		after = shown[len(shown)-1]
 	}
-	answer, err := p.answer(len(shown), len(shown) < len(rest), after)
-	return shown, answer, err
-}
-
-// answer is what an answer says about its page: the next one begins after what after names, if there is more.
-func (p searchPage) answer(count int, more bool, after string) (FoundPage, error) {
-	if !more {
-		return FoundPage{Count: count}, nil
+	if len(shown) == len(rest) {
+		return shown, FoundPage{Count: len(shown)}, nil
 	}
-	p.After = after
-	text, err := json.Marshal(p)
-	return FoundPage{Count: count, NextToken: base64.RawURLEncoding.EncodeToString(text)}, err
+	next, err := json.Marshal(searchPage{Search: p.Search, Limit: p.Limit, After: after})
+	return shown, FoundPage{Count: len(shown), NextToken: base64.RawURLEncoding.EncodeToString(next)}, err
 }

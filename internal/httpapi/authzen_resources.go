@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -34,64 +35,44 @@ func (s *server) SearchResources(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findResources(ctx, v, asked, page)
+		found, err := s.findResources(ctx, v, asked)
 		if err != nil {
 			return nil, err
 		}
-		shown, err := page.answer(len(found.ids), found.more, found.cursor)
-		return ResourceSearchResults{Page: shown, Results: entities(body.Resource.Type, found.ids)}, err
+		ids, shown, err := page.of(found)
+		return ResourceSearchResults{Page: shown, Results: entities(body.Resource.Type, ids)}, err
 	})
 }
 
-// resources are those of one page, with the engine's cursor after them.
-type resources struct {
-	ids    []string
-	cursor string
-	more   bool
-}
-
-// findResources finds nothing where the schema does not know what is asked for.
-func (s *server) findResources(ctx context.Context, v vocabulary, asked question, page searchPage) (found resources, err error) {
+// findResources returns the ids of what the subject has the permission on, in order; none where the schema does not know what
+// is asked for.
+func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (ids []string, err error) {
 	query, unknown := v.resourceQuery(asked)
 	if unknown != nil {
-		return found, nil
+		return nil, nil
 	}
 	for _, query.Context = range contextsOf(v.context(asked)) {
-		if found, err = s.lookUpResources(ctx, query, page); !errors.Is(err, authz.CodeInvalid) {
+		if ids, err = s.lookUpResources(ctx, query); !errors.Is(err, authz.CodeInvalid) {
 			break
 		}
 	}
-	return found, err
+	return ids, err
 }
 
-func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery, page searchPage) (resources, error) {
-	all := resources{cursor: page.After}
-	seen := make(map[authz.ID]bool)
-	// Beyond the page, one more resource tells whether there is a next one. Those that do not count (conditional ones, and
-	// those that come twice) take part of what the engine is asked for, so it may have to be asked again.
-	next := authz.Page{Limit: page.Limit + 1, Cursor: page.After}
-	for {
-		received := 0
-		for found, err := range s.Engine.LookupResources(ctx, query, authz.Consistency{}, next) {
-			if err != nil {
-				return all, err
-			}
-			received++
-			next.Cursor = found.Cursor
-			if !found.Decision.Allowed() || seen[found.ID] {
-				continue
-			}
-			if len(all.ids) == page.Limit {
-				all.more = true
-				return all, nil
-			}
-			seen[found.ID] = true
-			all.ids, all.cursor = append(all.ids, string(found.ID)), found.Cursor
+// lookUpResources looks up all of them, whatever the page: the engine's own pages repeat a resource that is reached in
+// several ways.
+func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) ([]string, error) {
+	var ids []string
+	for found, err := range s.Engine.LookupResources(ctx, query, authz.Consistency{}, authz.Page{}) {
+		if err != nil {
+			return nil, err
 		}
-		if received < next.Limit || next.Cursor == "" {
-			return all, nil
+		if found.Decision.Allowed() {
+			ids = append(ids, string(found.ID))
 		}
 	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 func (v vocabulary) resourceQuery(asked question) (authz.ResourceQuery, error) {

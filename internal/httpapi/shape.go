@@ -83,6 +83,8 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 		return "a string"
 	case kind == reflect.Bool && first != 't' && first != 'f':
 		return "true or false"
+	case kind == reflect.Int && first != '-' && (first < '0' || first > '9'):
+		return "a number"
 	default:
 		return ""
 	}
