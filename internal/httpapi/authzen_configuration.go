@@ -10,6 +10,7 @@ import (
 
 // GetAuthZENConfiguration implements ServerInterface.
 func (s *server) GetAuthZENConfiguration(c *gin.Context) {
+	c.Header("Cache-Control", "public, max-age=3600")
 	s.answer(c, http.StatusOK, func(context.Context) (any, error) {
 		base := strings.TrimSuffix(s.PublicURL, "/")
 		return AuthZENConfiguration{

@@ -201,6 +201,14 @@ func (e *engine) Read(ctx context.Context, filter authz.Filter, _ authz.Consiste
 	return e.read(ctx, filter, page)
 }
 
+func (e *engine) LookupResources(context.Context, authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
+	return func(func(authz.FoundResource, error) bool) {}
+}
+
+func (e *engine) LookupSubjects(context.Context, authz.SubjectQuery, authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+	return func(func(authz.FoundSubject, error) bool) {}
+}
+
 // syncBuffer is a log that a test reads while a server writes it.
 type syncBuffer struct {
 	mu   sync.Mutex

@@ -22,11 +22,13 @@ func (s *server) vocabulary(ctx context.Context) (vocabulary, error) {
 }
 
 func (v vocabulary) definition(typ string) (authz.Definition, error) {
+	i := slices.IndexFunc(v.definitions, func(d authz.Definition) bool { return string(d.Type) == typ })
+	if i >= 0 {
+		return v.definitions[i], nil
+	}
 	names := make([]string, len(v.definitions))
 	for i, definition := range v.definitions {
-		if names[i] = string(definition.Type); names[i] == typ {
-			return definition, nil
-		}
+		names[i] = string(definition.Type)
 	}
 	return authz.Definition{}, unknownType(authz.Type(typ), names)
 }
@@ -46,15 +48,10 @@ func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 	if err != nil {
 		return "", err
 	}
-	var known []string
-	for _, permission := range definition.Permissions {
-		known = append(known, string(permission.Name))
-	}
-	known = append(known, texts(definition.Relations)...)
 	lower := strings.ToLower(action)
 	spelled := strings.Map(plain, lower)
 	for _, name := range []string{action, lower, spelled} {
-		if slices.Contains(known, name) {
+		if declares(definition, name) {
 			return authz.Permission(name), nil
 		}
 	}
@@ -63,6 +60,12 @@ func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 		problem = "; the nearest are " + strings.Join(near, ", ")
 	}
 	return "", authz.Errorf(authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, problem)
+}
+
+// declares reports whether a name is a permission of the definition, or a relation, which may be asked for in its place.
+func declares(definition authz.Definition, name string) bool {
+	return slices.Contains(definition.Relations, authz.Relation(name)) ||
+		slices.ContainsFunc(definition.Permissions, func(p authz.PermissionInfo) bool { return string(p.Name) == name })
 }
 
 func plain(c rune) rune {
