@@ -50,6 +50,12 @@ func TestAuthZENContext(t *testing.T) {
 			require.JSONEq(t, `{"evaluations":[`+c.want+`]}`, content)
 		})
 	}
+	// More than SpiceDB takes is an error of each evaluation, even where there is no other one.
+	medium := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 8<<10)+`"}`, `{"zones":[]}`, `{"zone":"b"}`)
+	_, content := p.send(t, "evaluation", medium)
+	require.JSONEq(t, `{"decision":false,"context":{"error":{"status":413,"message":"the context is too large"}}}`, content)
+	require.Equal(t, []bool{false, false}, p.decisions(t, `{"evaluations":[`+medium+`,`+medium+`]}`))
+
 	// What a caveat cannot take is a denial that says so, alone and among others, and leaves the others alone.
 	wrong := []string{
 		with("context", `{"hour":"nine"}`, ann), deliver(`{"rank":1}`, `{"zones":["b"]}`, `{"zone":"b"}`), deliver(large, `{"zones":[]}`, `{"zone":"b"}`),
@@ -87,6 +93,7 @@ func TestAuthZENSearchesWithCaveats(t *testing.T) {
 		"doors by day":           {"resource", with("context", `{"hour":9,"alarm":false}`, asking(badge("ann"), open, `{"type":"door"}`)), []string{"back", "front", "side"}},
 		"doors by night":         {"resource", with("context", `{"hour":22,"alarm":false}`, asking(badge("ann"), open, `{"type":"door"}`)), []string{"side"}},
 		"doors of no context":    {"resource", asking(badge("ann"), open, `{"type":"door"}`), []string{"side"}},
+		"doors of the calm":      {"resource", asking(badge("ben"), open, `{"type":"door"}`), nil},
 		"doors of the owner":     {"resource", asking(badge("cid"), open, `{"type":"door"}`), []string{"back", "front"}},
 		"doors of a blocked one": {"resource", asking(`{"type":"badge","id":"cid","properties":{"blocked":1}}`, open, `{"type":"door"}`), nil},
 		"actions":                {"action", with("context", `{"hour":9}`, `{"subject":`+badge("ann")+`,"resource":`+door("front")+`}`), []string{"open_door"}},
@@ -101,7 +108,7 @@ func TestAuthZENSearchesWithCaveats(t *testing.T) {
 			}
 		})
 	}
-	response, content := p.send(t, "search/subject", with("context", `{"hour":"nine"}`, asking(`{"type":"badge"}`, open, door("front"))))
+	response, content := p.send(t, "search/subject", with("context", `{"hour":"nine","alarm":false}`, asking(`{"type":"badge"}`, open, door("front"))))
 	require.Equal(t, 400, response.StatusCode, content)
 	require.Contains(t, content, "hour")
 }
