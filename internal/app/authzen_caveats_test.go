@@ -43,17 +43,17 @@ func TestAuthZENContext(t *testing.T) {
 		"not from the context":         {with("context", `{"subject_properties":{"blocked":true}}`, cid), `{"decision":true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, content := p.send(t, "evaluation", c.body)
-			require.Equal(t, 200, response.StatusCode)
-			require.JSONEq(t, c.want, content)
-			_, content = p.send(t, "evaluations", `{"evaluations":[`+c.body+`]}`)
-			require.JSONEq(t, `{"evaluations":[`+c.want+`]}`, content)
+			got := p.send(t, "evaluation", c.body)
+			require.Equal(t, 200, got.status)
+			require.JSONEq(t, c.want, got.body)
+			got = p.send(t, "evaluations", `{"evaluations":[`+c.body+`]}`)
+			require.JSONEq(t, `{"evaluations":[`+c.want+`]}`, got.body)
 		})
 	}
 	// More than SpiceDB takes is an error of each evaluation, even where there is no other one.
 	medium := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 8<<10)+`"}`, `{"zones":[]}`, `{"zone":"b"}`)
-	_, content := p.send(t, "evaluation", medium)
-	require.JSONEq(t, `{"decision":false,"context":{"error":{"status":413,"message":"the context is too large"}}}`, content)
+	got := p.send(t, "evaluation", medium)
+	require.JSONEq(t, `{"decision":false,"context":{"error":{"status":413,"message":"the context is too large"}}}`, got.body)
 	require.Equal(t, []bool{false, false}, p.decisions(t, `{"evaluations":[`+medium+`,`+medium+`]}`))
 
 	// What a caveat cannot take is a denial that says so, alone and among others, and leaves the others alone.
@@ -64,17 +64,17 @@ func TestAuthZENContext(t *testing.T) {
 	}
 	words := []string{"hour", "no such key", "larger than", `no permission \"fly\"`, "nearest are badge", `no type \"Door or gate\"`, "256 bytes"}
 	for i, body := range wrong {
-		response, content := p.send(t, "evaluation", body)
-		require.Equal(t, 200, response.StatusCode, content)
-		require.Contains(t, content, `{"decision":false,"context":{"error":{"status":4`)
-		require.Contains(t, content, words[i])
+		got := p.send(t, "evaluation", body)
+		require.Equal(t, 200, got.status, got.body)
+		require.Contains(t, got.body, `{"decision":false,"context":{"error":{"status":4`)
+		require.Contains(t, got.body, words[i])
 	}
 	for _, items := range [][]string{wrong[:3], wrong, append(wrong, cid)} {
 		require.Equal(t, len(items) > len(wrong), p.decisions(t, `{"evaluations":[`+strings.Join(items, ",")+`]}`)[len(items)-1])
-		_, content := p.send(t, "evaluations", `{"evaluations":[`+strings.Join(items, ",")+`]}`)
-		require.Equal(t, min(len(items), len(wrong)), strings.Count(content, `"error"`), content)
+		got := p.send(t, "evaluations", `{"evaluations":[`+strings.Join(items, ",")+`]}`)
+		require.Equal(t, min(len(items), len(wrong)), strings.Count(got.body, `"error"`), got.body)
 		for i := range items[:min(len(items), len(wrong))] {
-			require.Contains(t, content, words[i])
+			require.Contains(t, got.body, words[i])
 		}
 	}
 }
@@ -108,9 +108,9 @@ func TestAuthZENSearchesWithCaveats(t *testing.T) {
 			}
 		})
 	}
-	response, content := p.send(t, "search/subject", with("context", `{"hour":"nine","alarm":false}`, asking(`{"type":"badge"}`, open, door("front"))))
-	require.Equal(t, 400, response.StatusCode, content)
-	require.Contains(t, content, "hour")
+	got := p.send(t, "search/subject", with("context", `{"hour":"nine","alarm":false}`, asking(`{"type":"badge"}`, open, door("front"))))
+	require.Equal(t, 400, got.status, got.body)
+	require.Contains(t, got.body, "hour")
 }
 
 // TestAuthZENActionNames holds how an action's name is taken.
@@ -120,13 +120,13 @@ func TestAuthZENActionNames(t *testing.T) {
 		"open_door": true, "Open_Door": true, "OPEN DOOR": true, "open-door": true, "open.door": true, "openédoor": true, "Open:Door": true,
 		"owner": true, "as_anybody": true, "open__door": false, "opendoor": false, "open_door ": false, "": false,
 	} {
-		response, content := p.send(t, "evaluation", asking(badge("cid"), named(name), door("front")))
+		got := p.send(t, "evaluation", asking(badge("cid"), named(name), door("front")))
 		if name == "" {
-			require.Equal(t, 400, response.StatusCode)
+			require.Equal(t, 400, got.status)
 			continue
 		}
-		require.Equal(t, 200, response.StatusCode)
-		require.Equal(t, known, strings.HasPrefix(content, `{"decision":true}`), "%q: %s", name, content)
-		require.Equal(t, !known, strings.Contains(content, "error"), "%q: %s", name, content)
+		require.Equal(t, 200, got.status)
+		require.Equal(t, known, strings.HasPrefix(got.body, `{"decision":true}`), "%q: %s", name, got.body)
+		require.Equal(t, !known, strings.Contains(got.body, "error"), "%q: %s", name, got.body)
 	}
 }

@@ -73,28 +73,28 @@ func TestAuthZENCertification(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				for _, path := range []string{"evaluation", "evaluations"} {
-					response, content := p.send(t, path, body)
-					require.Equal(t, http.StatusBadRequest, response.StatusCode, content)
+					got := p.send(t, path, body)
+					require.Equal(t, http.StatusBadRequest, got.status, got.body)
 				}
 			})
 		}
-		response, content := p.send(t, "evaluation", asking(alice, read, record1), "Content-Type", "text/plain")
-		require.Equal(t, http.StatusBadRequest, response.StatusCode, content)
+		got := p.send(t, "evaluation", asking(alice, read, record1), "Content-Type", "text/plain")
+		require.Equal(t, http.StatusBadRequest, got.status, got.body)
 	})
 
 	t.Run("2.5 headers and 2.6 idempotency", func(t *testing.T) {
 		body := asking(alice, named("read"), record1)
 		for _, id := range []string{"bfe9eb29-ab87-4ca3-be83-a1d5d8305716", "any string: é, {\"x\"}", strings.Repeat("long", 200)} {
-			response, _ := p.send(t, "evaluation", body, "X-Request-ID", id)
-			require.Equal(t, id, response.Header.Get("X-Request-ID"))
-			response, _ = p.send(t, "search/action", `{}`, "X-Request-ID", id)
-			require.Equal(t, http.StatusBadRequest, response.StatusCode)
-			require.Equal(t, id, response.Header.Get("X-Request-ID"))
+			got := p.send(t, "evaluation", body, "X-Request-ID", id)
+			require.Equal(t, id, got.header.Get("X-Request-ID"))
+			got = p.send(t, "search/action", `{}`, "X-Request-ID", id)
+			require.Equal(t, http.StatusBadRequest, got.status)
+			require.Equal(t, id, got.header.Get("X-Request-ID"))
 		}
 		for range 5 {
-			response, content := p.send(t, "evaluation", body)
-			require.NotEmpty(t, response.Header.Get("X-Request-ID"))
-			require.JSONEq(t, `{"decision":true}`, content)
+			got := p.send(t, "evaluation", body)
+			require.NotEmpty(t, got.header.Get("X-Request-ID"))
+			require.JSONEq(t, `{"decision":true}`, got.body)
 		}
 	})
 

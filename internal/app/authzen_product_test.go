@@ -87,10 +87,10 @@ func TestAuthZENNeedsAKey(t *testing.T) {
 	})
 	for _, path := range []string{"evaluation", "evaluations", "search/subject", "search/resource", "search/action"} {
 		for authorization, status := range map[string]int{"": 401, "Bearer x": 401, "Basic " + key: 401, "Bearer a-key-that-does-not-check": 403} {
-			response, content := p.send(t, path, `{}`, "Authorization", authorization, "X-Request-ID", "r 1")
-			require.Equal(t, status, response.StatusCode, content)
-			require.Equal(t, status == 401, strings.HasPrefix(response.Header.Get("WWW-Authenticate"), "Bearer"))
-			require.Equal(t, "r 1", response.Header.Get("X-Request-ID"))
+			got := p.send(t, path, `{}`, "Authorization", authorization, "X-Request-ID", "r 1")
+			require.Equal(t, status, got.status, got.body)
+			require.Equal(t, status == 401, strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer"))
+			require.Equal(t, "r 1", got.header.Get("X-Request-ID"))
 		}
 	}
 }
@@ -108,8 +108,8 @@ func TestAuthZENMalformed(t *testing.T) {
 	}
 	for path, fields := range bodies {
 		good := fields[0]
-		_, content := p.send(t, path, good)
-		require.NotContains(t, content, "problem", "%s %s", path, good)
+		got := p.send(t, path, good)
+		require.NotContains(t, got.body, "problem", "%s %s", path, good)
 		malformed := []string{
 			``, ` `, `null`, `[]`, `"x"`, `7`, `{`, good + `}`, good + good, good[:len(good)-1], "\xff", with("context", `{"x":"\ud800"}`, good),
 			with("context", `[]`, good), with("context", `"x"`, good), with("context", `null`, good), with("context", `{"x":1,"x":2}`, good),
@@ -135,14 +135,14 @@ func TestAuthZENMalformed(t *testing.T) {
 			}
 		}
 		for _, body := range malformed {
-			response, content := p.send(t, path, body)
-			require.Equal(t, http.StatusBadRequest, response.StatusCode, "%s %s\n%s", path, body, content)
-			require.Contains(t, content, `"code":"invalid"`)
+			got := p.send(t, path, body)
+			require.Equal(t, http.StatusBadRequest, got.status, "%s %s\n%s", path, body, got.body)
+			require.Contains(t, got.body, `"code":"invalid"`)
 		}
 		// Fields of other names are ignored whatever they hold, such as known ones in another case.
 		for _, body := range []string{with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)), with("", `null`, good)} {
-			_, again := p.send(t, path, body)
-			require.Equal(t, content, again, body)
+			again := p.send(t, path, body)
+			require.Equal(t, got.body, again.body, body)
 		}
 	}
 	items := []string{
@@ -155,7 +155,7 @@ func TestAuthZENMalformed(t *testing.T) {
 	}
 	require.Len(t, decisions, len(items))
 	many := `{"subject":` + alice + `,"action":` + read + `,"resource":` + record1 + `,"evaluations":[` + strings.Repeat(`{},`, 1000) + `{}]}`
-	response, content := p.send(t, "evaluations", many)
-	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode, content)
-	require.Contains(t, content, "1001")
+	got := p.send(t, "evaluations", many)
+	require.Equal(t, http.StatusRequestEntityTooLarge, got.status, got.body)
+	require.Contains(t, got.body, "1001")
 }

@@ -33,8 +33,15 @@ func startPDP(t *testing.T, file string, change ...func(*app.Config)) (pdp, *app
 	return pdp{server.URL, &http.Client{Transport: apitest.Transport(t, http.DefaultTransport)}}, server
 }
 
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // send sends a body as it is.
-func (p pdp) send(t *testing.T, path, body string, header ...string) (*http.Response, string) {
+func (p pdp) send(t *testing.T, path, body string, header ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/access/v1/"+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -48,18 +55,18 @@ func (p pdp) send(t *testing.T, path, body string, header ...string) (*http.Resp
 	defer func() { require.NoError(t, response.Body.Close()) }()
 	content, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return response, string(content)
+	return answer{response.StatusCode, response.Header, string(content)}
 }
 
 // ask wants 200 and returns the answer.
 func (p pdp) ask(t *testing.T, path, body string) map[string]any {
 	t.Helper()
-	response, content := p.send(t, path, body)
-	require.Equal(t, http.StatusOK, response.StatusCode, "%s\n%s", body, content)
-	require.Equal(t, "application/json", response.Header.Get("Content-Type"))
-	var answer map[string]any
-	require.NoError(t, json.Unmarshal([]byte(content), &answer))
-	return answer
+	got := p.send(t, path, body)
+	require.Equal(t, http.StatusOK, got.status, "%s\n%s", body, got.body)
+	require.Equal(t, "application/json", got.header.Get("Content-Type"))
+	var decoded map[string]any
+	require.NoError(t, json.Unmarshal([]byte(got.body), &decoded))
+	return decoded
 }
 
 func (p pdp) decides(t *testing.T, want bool, body string) {
@@ -71,11 +78,14 @@ func (p pdp) decides(t *testing.T, want bool, body string) {
 // decisions are those of a batch, in order.
 func (p pdp) decisions(t *testing.T, body string) []bool {
 	t.Helper()
-	answer := p.ask(t, "evaluations", body)
-	require.NotContains(t, answer, "decision")
+	require.NotContains(t, p.ask(t, "evaluations", body), "decision")
+	var batch struct {
+		Evaluations []struct{ Decision bool }
+	}
+	require.NoError(t, json.Unmarshal([]byte(p.send(t, "evaluations", body).body), &batch))
 	var decisions []bool
-	for _, e := range answer["evaluations"].([]any) {
-		decisions = append(decisions, e.(map[string]any)["decision"].(bool))
+	for _, e := range batch.Evaluations {
+		decisions = append(decisions, e.Decision)
 	}
 	return decisions
 }
@@ -83,33 +93,40 @@ func (p pdp) decisions(t *testing.T, body string) []bool {
 // finds follows the pages of a search to its end, and returns the ids or names that it finds, and how many pages there were.
 func (p pdp) finds(t *testing.T, path, body string, limit int) (found []string, pages int) {
 	t.Helper()
-	var request map[string]any
-	require.NoError(t, json.Unmarshal([]byte(body), &request))
+	var asked map[string]any
+	require.NoError(t, json.Unmarshal([]byte(body), &asked))
+	searched, _ := asked[path].(map[string]any)
 	page := map[string]any{"limit": limit}
 	if limit < 0 {
 		page = map[string]any{}
 	}
 	for {
-		request["page"] = page
-		sent, err := json.Marshal(request)
+		wanted, err := json.Marshal(page)
 		require.NoError(t, err)
-		answer := p.ask(t, "search/"+path, string(sent))
-		results := answer["results"].([]any)
-		for _, result := range results {
-			if path == "action" {
-				found = append(found, result.(map[string]any)["name"].(string))
-				continue
+		var answer struct {
+			Page struct {
+				NextToken *string `json:"next_token"`
+				Count     int
 			}
-			require.Equal(t, request[path].(map[string]any)["type"], result.(map[string]any)["type"])
-			found = append(found, result.(map[string]any)["id"].(string))
+			Results []struct{ Type, ID, Name string }
 		}
-		shown := answer["page"].(map[string]any)
-		require.EqualValues(t, len(results), shown["count"])
+		got := p.send(t, "search/"+path, replaced(t, body, "page", string(wanted)))
+		require.Equal(t, http.StatusOK, got.status, "%s\n%s", body, got.body)
+		require.NoError(t, json.Unmarshal([]byte(got.body), &answer))
+		for _, result := range answer.Results {
+			found = append(found, result.ID+result.Name)
+			if path != "action" {
+				require.Equal(t, searched["type"], result.Type)
+			}
+		}
 		pages++
-		if page["token"] = shown["next_token"].(string); page["token"] == "" {
+		require.Less(t, pages, 100, "the search has no end")
+		require.Len(t, answer.Results, answer.Page.Count)
+		require.NotNil(t, answer.Page.NextToken)
+		if page["token"] = *answer.Page.NextToken; page["token"] == "" {
 			return found, pages
 		}
-		require.Len(t, results, limit, "a page that is not the last one is full")
+		require.Len(t, answer.Results, limit, "a page that is not the last one is full")
 	}
 }
 

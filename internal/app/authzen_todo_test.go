@@ -128,11 +128,11 @@ func TestAuthZENPageTokens(t *testing.T) {
 		"action":   {`{"subject":` + person("rick") + `,"resource":` + todo("of-rick") + `}`, `{"subject":` + person("morty") + `,"resource":` + todo("of-rick") + `}`},
 	} {
 		page := func(body, page string) (int, string, string) {
-			response, content := p.send(t, "search/"+path, with("page", page, body))
-			if response.StatusCode != http.StatusOK {
-				return response.StatusCode, content, ""
+			got := p.send(t, "search/"+path, with("page", page, body))
+			if got.status != http.StatusOK {
+				return got.status, got.body, ""
 			}
-			return response.StatusCode, content, p.ask(t, "search/"+path, with("page", page, body))["page"].(map[string]any)["next_token"].(string)
+			return got.status, got.body, p.ask(t, "search/"+path, with("page", page, body))["page"].(map[string]any)["next_token"].(string)
 		}
 		status, _, token := page(bodies[0], `{"limit":2}`)
 		require.Equal(t, http.StatusOK, status)
