@@ -99,8 +99,12 @@ func (s scene) malformed(e endpoint) []malformed {
 	if e.body() != nil {
 		for what, body := range malformedBodies(e.body(), e.example(s.t)) {
 			words := ""
-			if name, found := strings.CutPrefix(what, "unknown field "); found {
+			name, unknown := strings.CutPrefix(what, "unknown field ")
+			if unknown {
 				words = name
+			}
+			if e.operation.Extensions["x-unknown-fields"] == "ignore" && (unknown || what == "a field in another case") {
+				continue
 			}
 			add(what, words, fresh(body), http.StatusBadRequest)
 		}

@@ -102,6 +102,27 @@ func (e CopiedImporterLeftOut) Valid() bool {
 	}
 }
 
+// Defines values for EvaluationsSemantic.
+const (
+	DenyOnFirstDeny     EvaluationsSemantic = "deny_on_first_deny"
+	ExecuteAll          EvaluationsSemantic = "execute_all"
+	PermitOnFirstPermit EvaluationsSemantic = "permit_on_first_permit"
+)
+
+// Valid indicates whether the value is a known member of the EvaluationsSemantic enum.
+func (e EvaluationsSemantic) Valid() bool {
+	switch e {
+	case DenyOnFirstDeny:
+		return true
+	case ExecuteAll:
+		return true
+	case PermitOnFirstPermit:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -250,6 +271,25 @@ type Access struct {
 	Users Users `json:"users,omitempty,omitzero"`
 }
 
+// AccessAction defines model for AccessAction.
+type AccessAction struct {
+	Name string `json:"name"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties Properties `json:"properties,omitempty,omitzero"`
+}
+
+// AccessEntity A subject or resource.
+type AccessEntity struct {
+	ID string `json:"id"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties Properties `json:"properties,omitempty,omitzero"`
+
+	// Type A type of the schema.
+	Type string `json:"type"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -284,10 +324,39 @@ type AccountPage struct {
 	Token Token `json:"token"`
 }
 
+// ActionSearch defines model for ActionSearch.
+type ActionSearch struct {
+	// Context What the conditions of the schema may look at.
+	Context Context    `json:"context,omitempty,omitzero"`
+	Page    SearchPage `json:"page,omitempty,omitzero"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// ActionSearchResults defines model for ActionSearchResults.
+type ActionSearchResults struct {
+	Page    FoundPage     `json:"page"`
+	Results []FoundAction `json:"results"`
+}
+
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
+}
+
+// AuthZENConfiguration defines model for AuthZENConfiguration.
+type AuthZENConfiguration struct {
+	PolicyDecisionPoint       string `json:"policy_decision_point"`
+	AccessEvaluationEndpoint  string `json:"access_evaluation_endpoint"`
+	AccessEvaluationsEndpoint string `json:"access_evaluations_endpoint"`
+	SearchSubjectEndpoint     string `json:"search_subject_endpoint"`
+	SearchResourceEndpoint    string `json:"search_resource_endpoint"`
+	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
 // BrokenOff The last line of a stream that is not whole.
@@ -526,6 +595,97 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// Evaluation defines model for Evaluation.
+type Evaluation struct {
+	Decision bool `json:"decision"`
+
+	// Context Why a question was denied that could not be decided.
+	Context EvaluationContext `json:"context,omitempty,omitzero"`
+}
+
+// EvaluationContext Why a question was denied that could not be decided.
+type EvaluationContext struct {
+	Error EvaluationError `json:"error,omitempty,omitzero"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
+}
+
+// EvaluationError defines model for EvaluationError.
+type EvaluationError struct {
+	// Status The HTTP status that such an error has.
+	Status  int    `json:"status"`
+	Message string `json:"message"`
+}
+
+// EvaluationItem A malformed one is no malformed request; it is denied, with its error.
+type EvaluationItem struct {
+	Action PartialAction `json:"action,omitempty,omitzero"`
+
+	// Context What the conditions of the schema may look at.
+	Context Context `json:"context,omitempty,omitzero"`
+
+	// Resource A subject or resource, of which another one may give what it lacks.
+	Resource PartialEntity `json:"resource,omitempty,omitzero"`
+
+	// Subject A subject or resource, of which another one may give what it lacks.
+	Subject PartialEntity `json:"subject,omitempty,omitzero"`
+}
+
+// EvaluationRequest defines model for EvaluationRequest.
+type EvaluationRequest struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context Context `json:"context,omitempty,omitzero"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// Evaluations defines model for Evaluations.
+type Evaluations struct {
+	Evaluations []Evaluation `json:"evaluations"`
+}
+
+// EvaluationsAnswer defines model for EvaluationsAnswer.
+type EvaluationsAnswer struct {
+	union json.RawMessage
+}
+
+// EvaluationsOptions defines model for EvaluationsOptions.
+type EvaluationsOptions struct {
+	// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+	EvaluationsSemantic EvaluationsSemantic `json:"evaluations_semantic,omitempty,omitzero"`
+}
+
+// EvaluationsRequest defines model for EvaluationsRequest.
+type EvaluationsRequest struct {
+	Action PartialAction `json:"action,omitempty,omitzero"`
+
+	// Context What the conditions of the schema may look at.
+	Context     Context            `json:"context,omitempty,omitzero"`
+	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
+	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
+
+	// Resource A subject or resource, of which another one may give what it lacks.
+	Resource PartialEntity `json:"resource,omitempty,omitzero"`
+
+	// Subject A subject or resource, of which another one may give what it lacks.
+	Subject PartialEntity `json:"subject,omitempty,omitzero"`
+}
+
+// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+type EvaluationsSemantic string
+
+// Everybody Every subject of the type is permitted, listed or not, but these.
+type Everybody struct {
+	Except []ID `json:"except"`
+}
+
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
 
@@ -536,6 +696,26 @@ type FeatureNames = []string
 type Features struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+}
+
+// FoundAction defines model for FoundAction.
+type FoundAction struct {
+	Name string `json:"name"`
+}
+
+// FoundEntity defines model for FoundEntity.
+type FoundEntity struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// FoundPage defines model for FoundPage.
+type FoundPage struct {
+	// NextToken Empty at the end.
+	NextToken string `json:"next_token"`
+
+	// Count How many results this page has.
+	Count int `json:"count"`
 }
 
 // FoundResource defines model for FoundResource.
@@ -864,6 +1044,23 @@ type PartOfWorkspace struct {
 	Token Token `json:"token"`
 }
 
+// PartialAction defines model for PartialAction.
+type PartialAction struct {
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties Properties `json:"properties,omitempty,omitzero"`
+}
+
+// PartialEntity A subject or resource, of which another one may give what it lacks.
+type PartialEntity struct {
+	ID string `json:"id,omitempty,omitzero"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties Properties `json:"properties,omitempty,omitzero"`
+	Type       string     `json:"type,omitempty,omitzero"`
+}
+
 // PermissionCatalogue defines model for PermissionCatalogue.
 type PermissionCatalogue struct {
 	Types []ResourceType `json:"types"`
@@ -936,6 +1133,9 @@ type Problem struct {
 	// Accounts The accounts that a conflict is about.
 	Accounts []ID `json:"accounts,omitempty,omitzero"`
 }
+
+// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+type Properties map[string]interface{}
 
 // Reference An object, or everybody in a relation of an object.
 //
@@ -1014,6 +1214,27 @@ type ResourceLookup struct {
 	Subject Reference `json:"subject"`
 }
 
+// ResourceSearch defines model for ResourceSearch.
+type ResourceSearch struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context Context    `json:"context,omitempty,omitzero"`
+	Page    SearchPage `json:"page,omitempty,omitzero"`
+
+	// Resource What is searched for. An id is ignored.
+	Resource SearchedEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// ResourceSearchResults defines model for ResourceSearchResults.
+type ResourceSearchResults struct {
+	Page    FoundPage     `json:"page"`
+	Results []FoundEntity `json:"results"`
+}
+
 // ResourceType defines model for ResourceType.
 type ResourceType struct {
 	Type        string                  `json:"type"`
@@ -1064,6 +1285,24 @@ type Roles struct {
 // RolesByID Roles by the id of an account or a person.
 type RolesByID map[string]RoleNames
 
+// SearchPage defines model for SearchPage.
+type SearchPage struct {
+	// Limit How many results to answer with at most. An answer has never more than 1000; 100 unless told.
+	Limit int `json:"limit,omitempty,omitzero"`
+
+	// Token The `next_token` of the page before; the rest of the request must be as it was.
+	Token string `json:"token,omitempty,omitzero"`
+}
+
+// SearchedEntity What is searched for. An id is ignored.
+type SearchedEntity struct {
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties Properties `json:"properties,omitempty,omitzero"`
+
+	// Type A type of the schema.
+	Type string `json:"type"`
+}
+
 // Sharing defines model for Sharing.
 type Sharing struct {
 	Users      Users      `json:"users,omitempty,omitzero"`
@@ -1102,6 +1341,34 @@ type SubjectLookup struct {
 	//
 	// Example: importer
 	SubjectType TypeName `json:"subject_type"`
+}
+
+// SubjectSearch defines model for SubjectSearch.
+type SubjectSearch struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context Context    `json:"context,omitempty,omitzero"`
+	Page    SearchPage `json:"page,omitempty,omitzero"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject What is searched for. An id is ignored.
+	Subject SearchedEntity `json:"subject"`
+}
+
+// SubjectSearchContext defines model for SubjectSearchContext.
+type SubjectSearchContext struct {
+	// Everybody Every subject of the type is permitted, listed or not, but these.
+	Everybody Everybody `json:"everybody"`
+}
+
+// SubjectSearchResults defines model for SubjectSearchResults.
+type SubjectSearchResults struct {
+	Page    FoundPage            `json:"page"`
+	Context SubjectSearchContext `json:"context,omitempty,omitzero"`
+	Results []FoundEntity        `json:"results"`
 }
 
 // Subscription defines model for Subscription.
@@ -1553,6 +1820,21 @@ type ListWorkspaceContentsParams struct {
 // ListWorkspaceContentsParamsCollection defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParamsCollection string
 
+// EvaluateJSONRequestBody defines body for Evaluate for application/json ContentType.
+type EvaluateJSONRequestBody = EvaluationRequest
+
+// EvaluateAllJSONRequestBody defines body for EvaluateAll for application/json ContentType.
+type EvaluateAllJSONRequestBody = EvaluationsRequest
+
+// SearchActionsJSONRequestBody defines body for SearchActions for application/json ContentType.
+type SearchActionsJSONRequestBody = ActionSearch
+
+// SearchResourcesJSONRequestBody defines body for SearchResources for application/json ContentType.
+type SearchResourcesJSONRequestBody = ResourceSearch
+
+// SearchSubjectsJSONRequestBody defines body for SearchSubjects for application/json ContentType.
+type SearchSubjectsJSONRequestBody = SubjectSearch
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
@@ -1698,6 +1980,68 @@ func (t Consistency) MarshalJSON() ([]byte, error) {
 }
 
 func (t *Consistency) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsEvaluation returns the union data inside the EvaluationsAnswer as a Evaluation
+func (t EvaluationsAnswer) AsEvaluation() (Evaluation, error) {
+	var body Evaluation
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEvaluation overwrites any union data inside the EvaluationsAnswer as the provided Evaluation
+func (t *EvaluationsAnswer) FromEvaluation(v Evaluation) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEvaluation performs a merge with any union data inside the EvaluationsAnswer, using the provided Evaluation
+func (t *EvaluationsAnswer) MergeEvaluation(v Evaluation) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEvaluations returns the union data inside the EvaluationsAnswer as a Evaluations
+func (t EvaluationsAnswer) AsEvaluations() (Evaluations, error) {
+	var body Evaluations
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEvaluations overwrites any union data inside the EvaluationsAnswer as the provided Evaluations
+func (t *EvaluationsAnswer) FromEvaluations(v Evaluations) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEvaluations performs a merge with any union data inside the EvaluationsAnswer, using the provided Evaluations
+func (t *EvaluationsAnswer) MergeEvaluations(v Evaluations) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EvaluationsAnswer) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EvaluationsAnswer) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -1925,6 +2269,101 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// GetAuthZENConfiguration Where the calls of the standard are
+	//
+	// Corresponds with GET /.well-known/authzen-configuration (the `GetAuthZENConfiguration` operationId).
+	GetAuthZENConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EvaluateWithBody Decide one question
+	//
+	// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /access/v1/evaluation (the `Evaluate` operationId).
+	EvaluateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Evaluate Decide one question
+	//
+	// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /access/v1/evaluation (the `Evaluate` operationId).
+	Evaluate(ctx context.Context, body EvaluateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EvaluateAllWithBody Decide up to 1000 questions
+	//
+	// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /access/v1/evaluations (the `EvaluateAll` operationId).
+	EvaluateAllWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EvaluateAll Decide up to 1000 questions
+	//
+	// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /access/v1/evaluations (the `EvaluateAll` operationId).
+	EvaluateAll(ctx context.Context, body EvaluateAllJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchActionsWithBody What may they do to it?
+	//
+	// Every permission that applications ask for, and that the subject has on the resource.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /access/v1/search/action (the `SearchActions` operationId).
+	SearchActionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchActions What may they do to it?
+	//
+	// Every permission that applications ask for, and that the subject has on the resource.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /access/v1/search/action (the `SearchActions` operationId).
+	SearchActions(ctx context.Context, body SearchActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchResourcesWithBody What may they do it to?
+	//
+	// Every resource of the type on which the subject is permitted.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /access/v1/search/resource (the `SearchResources` operationId).
+	SearchResourcesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchResources What may they do it to?
+	//
+	// Every resource of the type on which the subject is permitted.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /access/v1/search/resource (the `SearchResources` operationId).
+	SearchResources(ctx context.Context, body SearchResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchSubjectsWithBody Who may do it?
+	//
+	// Every subject of the type that is permitted, in the order of ids.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /access/v1/search/subject (the `SearchSubjects` operationId).
+	SearchSubjectsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchSubjects Who may do it?
+	//
+	// Every subject of the type that is permitted, in the order of ids.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /access/v1/search/subject (the `SearchSubjects` operationId).
+	SearchSubjects(ctx context.Context, body SearchSubjectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDocs This document as a page to read and to try
 	//
@@ -2685,6 +3124,211 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
 	ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetAuthZENConfiguration Where the calls of the standard are
+//
+// Corresponds with GET /.well-known/authzen-configuration (the `GetAuthZENConfiguration` operationId).
+func (c *Client) GetAuthZENConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAuthZENConfigurationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EvaluateWithBody Decide one question
+//
+// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /access/v1/evaluation (the `Evaluate` operationId).
+func (c *Client) EvaluateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEvaluateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Evaluate Decide one question
+//
+// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /access/v1/evaluation (the `Evaluate` operationId).
+func (c *Client) Evaluate(ctx context.Context, body EvaluateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEvaluateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EvaluateAllWithBody Decide up to 1000 questions
+//
+// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /access/v1/evaluations (the `EvaluateAll` operationId).
+func (c *Client) EvaluateAllWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEvaluateAllRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EvaluateAll Decide up to 1000 questions
+//
+// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /access/v1/evaluations (the `EvaluateAll` operationId).
+func (c *Client) EvaluateAll(ctx context.Context, body EvaluateAllJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEvaluateAllRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchActionsWithBody What may they do to it?
+//
+// Every permission that applications ask for, and that the subject has on the resource.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /access/v1/search/action (the `SearchActions` operationId).
+func (c *Client) SearchActionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchActionsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchActions What may they do to it?
+//
+// Every permission that applications ask for, and that the subject has on the resource.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /access/v1/search/action (the `SearchActions` operationId).
+func (c *Client) SearchActions(ctx context.Context, body SearchActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchActionsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchResourcesWithBody What may they do it to?
+//
+// Every resource of the type on which the subject is permitted.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /access/v1/search/resource (the `SearchResources` operationId).
+func (c *Client) SearchResourcesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchResourcesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchResources What may they do it to?
+//
+// Every resource of the type on which the subject is permitted.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /access/v1/search/resource (the `SearchResources` operationId).
+func (c *Client) SearchResources(ctx context.Context, body SearchResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchResourcesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchSubjectsWithBody Who may do it?
+//
+// Every subject of the type that is permitted, in the order of ids.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /access/v1/search/subject (the `SearchSubjects` operationId).
+func (c *Client) SearchSubjectsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchSubjectsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchSubjects Who may do it?
+//
+// Every subject of the type that is permitted, in the order of ids.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /access/v1/search/subject (the `SearchSubjects` operationId).
+func (c *Client) SearchSubjects(ctx context.Context, body SearchSubjectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchSubjectsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // GetDocs This document as a page to read and to try
@@ -4385,6 +5029,233 @@ func (c *Client) ListWorkspaceContents(ctx context.Context, id ID, collection Li
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetAuthZENConfigurationRequest constructs an http.Request for the GetAuthZENConfiguration method
+func NewGetAuthZENConfigurationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/authzen-configuration")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEvaluateRequest calls the generic Evaluate builder with application/json body
+func NewEvaluateRequest(server string, body EvaluateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEvaluateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewEvaluateRequestWithBody constructs an http.Request for the Evaluate method, with any body, and a specified content type
+func NewEvaluateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/access/v1/evaluation")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEvaluateAllRequest calls the generic EvaluateAll builder with application/json body
+func NewEvaluateAllRequest(server string, body EvaluateAllJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEvaluateAllRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewEvaluateAllRequestWithBody constructs an http.Request for the EvaluateAll method, with any body, and a specified content type
+func NewEvaluateAllRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/access/v1/evaluations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSearchActionsRequest calls the generic SearchActions builder with application/json body
+func NewSearchActionsRequest(server string, body SearchActionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSearchActionsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSearchActionsRequestWithBody constructs an http.Request for the SearchActions method, with any body, and a specified content type
+func NewSearchActionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/access/v1/search/action")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSearchResourcesRequest calls the generic SearchResources builder with application/json body
+func NewSearchResourcesRequest(server string, body SearchResourcesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSearchResourcesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSearchResourcesRequestWithBody constructs an http.Request for the SearchResources method, with any body, and a specified content type
+func NewSearchResourcesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/access/v1/search/resource")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSearchSubjectsRequest calls the generic SearchSubjects builder with application/json body
+func NewSearchSubjectsRequest(server string, body SearchSubjectsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSearchSubjectsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSearchSubjectsRequestWithBody constructs an http.Request for the SearchSubjects method, with any body, and a specified content type
+func NewSearchSubjectsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/access/v1/search/subject")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewGetDocsRequest constructs an http.Request for the GetDocs method

@@ -98,6 +98,27 @@ func (e CopiedImporterLeftOut) Valid() bool {
 	}
 }
 
+// Defines values for EvaluationsSemantic.
+const (
+	DenyOnFirstDeny     EvaluationsSemantic = "deny_on_first_deny"
+	ExecuteAll          EvaluationsSemantic = "execute_all"
+	PermitOnFirstPermit EvaluationsSemantic = "permit_on_first_permit"
+)
+
+// Valid indicates whether the value is a known member of the EvaluationsSemantic enum.
+func (e EvaluationsSemantic) Valid() bool {
+	switch e {
+	case DenyOnFirstDeny:
+		return true
+	case ExecuteAll:
+		return true
+	case PermitOnFirstPermit:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -246,6 +267,25 @@ type Access struct {
 	Users *Users `json:"users,omitempty"`
 }
 
+// AccessAction defines model for AccessAction.
+type AccessAction struct {
+	Name string `json:"name"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+}
+
+// AccessEntity A subject or resource.
+type AccessEntity struct {
+	ID string `json:"id"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+
+	// Type A type of the schema.
+	Type string `json:"type"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -280,10 +320,39 @@ type AccountPage struct {
 	Token Token `json:"token"`
 }
 
+// ActionSearch defines model for ActionSearch.
+type ActionSearch struct {
+	// Context What the conditions of the schema may look at.
+	Context *Context    `json:"context,omitempty"`
+	Page    *SearchPage `json:"page,omitempty"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// ActionSearchResults defines model for ActionSearchResults.
+type ActionSearchResults struct {
+	Page    FoundPage     `json:"page"`
+	Results []FoundAction `json:"results"`
+}
+
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
+}
+
+// AuthZENConfiguration defines model for AuthZENConfiguration.
+type AuthZENConfiguration struct {
+	PolicyDecisionPoint       string `json:"policy_decision_point"`
+	AccessEvaluationEndpoint  string `json:"access_evaluation_endpoint"`
+	AccessEvaluationsEndpoint string `json:"access_evaluations_endpoint"`
+	SearchSubjectEndpoint     string `json:"search_subject_endpoint"`
+	SearchResourceEndpoint    string `json:"search_resource_endpoint"`
+	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
 // BrokenOff The last line of a stream that is not whole.
@@ -522,6 +591,97 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// Evaluation defines model for Evaluation.
+type Evaluation struct {
+	Decision bool `json:"decision"`
+
+	// Context Why a question was denied that could not be decided.
+	Context *EvaluationContext `json:"context,omitempty"`
+}
+
+// EvaluationContext Why a question was denied that could not be decided.
+type EvaluationContext struct {
+	Error *EvaluationError `json:"error,omitempty"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+}
+
+// EvaluationError defines model for EvaluationError.
+type EvaluationError struct {
+	// Status The HTTP status that such an error has.
+	Status  int    `json:"status"`
+	Message string `json:"message"`
+}
+
+// EvaluationItem A malformed one is no malformed request; it is denied, with its error.
+type EvaluationItem struct {
+	Action *PartialAction `json:"action,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Resource A subject or resource, of which another one may give what it lacks.
+	Resource *PartialEntity `json:"resource,omitempty"`
+
+	// Subject A subject or resource, of which another one may give what it lacks.
+	Subject *PartialEntity `json:"subject,omitempty"`
+}
+
+// EvaluationRequest defines model for EvaluationRequest.
+type EvaluationRequest struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// Evaluations defines model for Evaluations.
+type Evaluations struct {
+	Evaluations []Evaluation `json:"evaluations"`
+}
+
+// EvaluationsAnswer defines model for EvaluationsAnswer.
+type EvaluationsAnswer struct {
+	union json.RawMessage
+}
+
+// EvaluationsOptions defines model for EvaluationsOptions.
+type EvaluationsOptions struct {
+	// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+	EvaluationsSemantic *EvaluationsSemantic `json:"evaluations_semantic,omitempty"`
+}
+
+// EvaluationsRequest defines model for EvaluationsRequest.
+type EvaluationsRequest struct {
+	Action *PartialAction `json:"action,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context     *Context            `json:"context,omitempty"`
+	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
+	Options     *EvaluationsOptions `json:"options,omitempty"`
+
+	// Resource A subject or resource, of which another one may give what it lacks.
+	Resource *PartialEntity `json:"resource,omitempty"`
+
+	// Subject A subject or resource, of which another one may give what it lacks.
+	Subject *PartialEntity `json:"subject,omitempty"`
+}
+
+// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+type EvaluationsSemantic string
+
+// Everybody Every subject of the type is permitted, listed or not, but these.
+type Everybody struct {
+	Except []ID `json:"except"`
+}
+
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
 
@@ -532,6 +692,26 @@ type FeatureNames = []string
 type Features struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+}
+
+// FoundAction defines model for FoundAction.
+type FoundAction struct {
+	Name string `json:"name"`
+}
+
+// FoundEntity defines model for FoundEntity.
+type FoundEntity struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// FoundPage defines model for FoundPage.
+type FoundPage struct {
+	// NextToken Empty at the end.
+	NextToken string `json:"next_token"`
+
+	// Count How many results this page has.
+	Count int `json:"count"`
 }
 
 // FoundResource defines model for FoundResource.
@@ -860,6 +1040,23 @@ type PartOfWorkspace struct {
 	Token Token `json:"token"`
 }
 
+// PartialAction defines model for PartialAction.
+type PartialAction struct {
+	Name *string `json:"name,omitempty"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+}
+
+// PartialEntity A subject or resource, of which another one may give what it lacks.
+type PartialEntity struct {
+	ID *string `json:"id,omitempty"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+	Type       *string     `json:"type,omitempty"`
+}
+
 // PermissionCatalogue defines model for PermissionCatalogue.
 type PermissionCatalogue struct {
 	Types []ResourceType `json:"types"`
@@ -932,6 +1129,9 @@ type Problem struct {
 	// Accounts The accounts that a conflict is about.
 	Accounts *[]ID `json:"accounts,omitempty"`
 }
+
+// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+type Properties map[string]interface{}
 
 // Reference An object, or everybody in a relation of an object.
 //
@@ -1010,6 +1210,27 @@ type ResourceLookup struct {
 	Subject Reference `json:"subject"`
 }
 
+// ResourceSearch defines model for ResourceSearch.
+type ResourceSearch struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context    `json:"context,omitempty"`
+	Page    *SearchPage `json:"page,omitempty"`
+
+	// Resource What is searched for. An id is ignored.
+	Resource SearchedEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// ResourceSearchResults defines model for ResourceSearchResults.
+type ResourceSearchResults struct {
+	Page    FoundPage     `json:"page"`
+	Results []FoundEntity `json:"results"`
+}
+
 // ResourceType defines model for ResourceType.
 type ResourceType struct {
 	Type        string                  `json:"type"`
@@ -1060,6 +1281,24 @@ type Roles struct {
 // RolesByID Roles by the id of an account or a person.
 type RolesByID map[string]RoleNames
 
+// SearchPage defines model for SearchPage.
+type SearchPage struct {
+	// Limit How many results to answer with at most. An answer has never more than 1000; 100 unless told.
+	Limit *int `json:"limit,omitempty"`
+
+	// Token The `next_token` of the page before; the rest of the request must be as it was.
+	Token *string `json:"token,omitempty"`
+}
+
+// SearchedEntity What is searched for. An id is ignored.
+type SearchedEntity struct {
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+
+	// Type A type of the schema.
+	Type string `json:"type"`
+}
+
 // Sharing defines model for Sharing.
 type Sharing struct {
 	Users      *Users     `json:"users,omitempty"`
@@ -1098,6 +1337,34 @@ type SubjectLookup struct {
 	//
 	// Example: importer
 	SubjectType TypeName `json:"subject_type"`
+}
+
+// SubjectSearch defines model for SubjectSearch.
+type SubjectSearch struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context    `json:"context,omitempty"`
+	Page    *SearchPage `json:"page,omitempty"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject What is searched for. An id is ignored.
+	Subject SearchedEntity `json:"subject"`
+}
+
+// SubjectSearchContext defines model for SubjectSearchContext.
+type SubjectSearchContext struct {
+	// Everybody Every subject of the type is permitted, listed or not, but these.
+	Everybody Everybody `json:"everybody"`
+}
+
+// SubjectSearchResults defines model for SubjectSearchResults.
+type SubjectSearchResults struct {
+	Page    FoundPage             `json:"page"`
+	Context *SubjectSearchContext `json:"context,omitempty"`
+	Results []FoundEntity         `json:"results"`
 }
 
 // Subscription defines model for Subscription.
@@ -1549,6 +1816,21 @@ type ListWorkspaceContentsParams struct {
 // ListWorkspaceContentsParamsCollection defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParamsCollection string
 
+// EvaluateJSONRequestBody defines body for Evaluate for application/json ContentType.
+type EvaluateJSONRequestBody = EvaluationRequest
+
+// EvaluateAllJSONRequestBody defines body for EvaluateAll for application/json ContentType.
+type EvaluateAllJSONRequestBody = EvaluationsRequest
+
+// SearchActionsJSONRequestBody defines body for SearchActions for application/json ContentType.
+type SearchActionsJSONRequestBody = ActionSearch
+
+// SearchResourcesJSONRequestBody defines body for SearchResources for application/json ContentType.
+type SearchResourcesJSONRequestBody = ResourceSearch
+
+// SearchSubjectsJSONRequestBody defines body for SearchSubjects for application/json ContentType.
+type SearchSubjectsJSONRequestBody = SubjectSearch
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
@@ -1694,6 +1976,68 @@ func (t Consistency) MarshalJSON() ([]byte, error) {
 }
 
 func (t *Consistency) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsEvaluation returns the union data inside the EvaluationsAnswer as a Evaluation
+func (t EvaluationsAnswer) AsEvaluation() (Evaluation, error) {
+	var body Evaluation
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEvaluation overwrites any union data inside the EvaluationsAnswer as the provided Evaluation
+func (t *EvaluationsAnswer) FromEvaluation(v Evaluation) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEvaluation performs a merge with any union data inside the EvaluationsAnswer, using the provided Evaluation
+func (t *EvaluationsAnswer) MergeEvaluation(v Evaluation) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEvaluations returns the union data inside the EvaluationsAnswer as a Evaluations
+func (t EvaluationsAnswer) AsEvaluations() (Evaluations, error) {
+	var body Evaluations
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEvaluations overwrites any union data inside the EvaluationsAnswer as the provided Evaluations
+func (t *EvaluationsAnswer) FromEvaluations(v Evaluations) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEvaluations performs a merge with any union data inside the EvaluationsAnswer, using the provided Evaluations
+func (t *EvaluationsAnswer) MergeEvaluations(v Evaluations) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EvaluationsAnswer) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EvaluationsAnswer) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -1850,6 +2194,24 @@ func (t *SubjectLine) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetAuthZENConfiguration Where the calls of the standard are
+	// (GET /.well-known/authzen-configuration)
+	GetAuthZENConfiguration(c *gin.Context)
+	// Evaluate Decide one question
+	// (POST /access/v1/evaluation)
+	Evaluate(c *gin.Context)
+	// EvaluateAll Decide up to 1000 questions
+	// (POST /access/v1/evaluations)
+	EvaluateAll(c *gin.Context)
+	// SearchActions What may they do to it?
+	// (POST /access/v1/search/action)
+	SearchActions(c *gin.Context)
+	// SearchResources What may they do it to?
+	// (POST /access/v1/search/resource)
+	SearchResources(c *gin.Context)
+	// SearchSubjects Who may do it?
+	// (POST /access/v1/search/subject)
+	SearchSubjects(c *gin.Context)
 	// GetDocs This document as a page to read and to try
 	// (GET /docs)
 	GetDocs(c *gin.Context)
@@ -2055,6 +2417,84 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetAuthZENConfiguration operation middleware
+func (siw *ServerInterfaceWrapper) GetAuthZENConfiguration(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAuthZENConfiguration(c)
+}
+
+// Evaluate operation middleware
+func (siw *ServerInterfaceWrapper) Evaluate(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Evaluate(c)
+}
+
+// EvaluateAll operation middleware
+func (siw *ServerInterfaceWrapper) EvaluateAll(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EvaluateAll(c)
+}
+
+// SearchActions operation middleware
+func (siw *ServerInterfaceWrapper) SearchActions(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchActions(c)
+}
+
+// SearchResources operation middleware
+func (siw *ServerInterfaceWrapper) SearchResources(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchResources(c)
+}
+
+// SearchSubjects operation middleware
+func (siw *ServerInterfaceWrapper) SearchSubjects(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchSubjects(c)
+}
 
 // GetDocs operation middleware
 func (siw *ServerInterfaceWrapper) GetDocs(c *gin.Context) {
@@ -4820,6 +5260,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/v1/exports/:id", wrapper.DeleteExport)
 	router.POST(options.BaseURL+"/v1/reports", wrapper.CreateReport)
 	router.DELETE(options.BaseURL+"/v1/reports/:id", wrapper.DeleteReport)
+	router.POST(options.BaseURL+"/access/v1/evaluation", wrapper.Evaluate)
+	router.POST(options.BaseURL+"/access/v1/evaluations", wrapper.EvaluateAll)
+	router.POST(options.BaseURL+"/access/v1/search/subject", wrapper.SearchSubjects)
+	router.POST(options.BaseURL+"/access/v1/search/resource", wrapper.SearchResources)
+	router.POST(options.BaseURL+"/access/v1/search/action", wrapper.SearchActions)
+	router.GET(options.BaseURL+"/.well-known/authzen-configuration", wrapper.GetAuthZENConfiguration)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReady)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)

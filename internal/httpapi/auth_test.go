@@ -39,7 +39,7 @@ func every(t *testing.T) []contractCall {
 func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
 	w := serve(t)
 	open := map[string]bool{
-		"/healthz": true, "/readyz": true, "/openapi.yaml": true,
+		"/healthz": true, "/readyz": true, "/openapi.yaml": true, "/.well-known/authzen-configuration": true,
 		"/docs": true, "/docs/start.js": true, "/docs/swagger-ui.js": true, "/docs/swagger-ui.css": true,
 	}
 	for _, call := range every(t) {

@@ -22,6 +22,10 @@ import (
 // scopesExtension names, in the contract, the scopes of which a key needs one for a call; none means any key.
 const scopesExtension = "x-scopes"
 
+// unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the contract
+// does not name are ignored, and any request id is taken.
+const unknownFieldsExtension = "x-unknown-fields"
+
 const actorHeader = "Sluice-Actor"
 
 // route is what the contract says about one call.
@@ -32,6 +36,7 @@ type route struct {
 	scopes    apikey.Scopes
 	actor     bool // names an actor, though a key with inspect may do without
 	body      bool
+	lenient   bool // ignores unknown fields of the body
 	query     []*openapi3.Parameter
 	segments  []*openapi3.Parameter // parameters in the path
 	streams   bool                  // answers line by line to whoever accepts that
@@ -65,8 +70,9 @@ func readRoutes(contract []byte) (map[string]*route, error) {
 func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	r := &route{
 		path: path, operation: operation.OperationID,
-		open: operation.Security != nil && len(*operation.Security) == 0,
-		body: operation.RequestBody != nil,
+		open:    operation.Security != nil && len(*operation.Security) == 0,
+		body:    operation.RequestBody != nil,
+		lenient: operation.Extensions[unknownFieldsExtension] == "ignore",
 	}
 	names, declared := operation.Extensions[scopesExtension].([]any)
 	if declared == r.open {

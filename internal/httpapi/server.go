@@ -34,6 +34,10 @@ type Config struct {
 	// Definitions describes the served schema. It is asked on every request that needs it.
 	Definitions func(context.Context) ([]authz.Definition, error)
 
+	// CaveatParameters are the names that the caveats of the served schema ask the context for. Of what an AuthZEN request says
+	// about its subject, action, resource and context, nothing else reaches the engine.
+	CaveatParameters []string
+
 	// Ready returns nil when the server can decide.
 	Ready func(context.Context) error
 
