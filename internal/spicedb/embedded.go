@@ -77,7 +77,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	}
 	e.close = append(e.close, stop)
 	e.Client = newClient(conn, config.Options)
-	e.close = append(e.close, conn.Close)
+	e.close = append(e.close, e.Client.Close)
 
 	if config.GRPCListen != "" {
 		if err := e.listen(ctx, store, config); err != nil {
