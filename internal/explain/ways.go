@@ -135,7 +135,8 @@ func covers(larger, smaller []operation.Grant) bool {
 }
 
 // verify performs each combination in the scratch, as somebody who may, and keeps those after which the check is allowed.
-// The nearest come first: those that need no further feature, then those that give the subject the least.
+// The nearest come first: those that need no further feature, then those that give the subject the least, then those that
+// change the least.
 func (i *inquiry) verify(ctx context.Context, scratch *rehearsal, found [][]operation.Grant) ([]candidate, error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -172,7 +173,7 @@ func (i *inquiry) verify(ctx context.Context, scratch *rehearsal, found [][]oper
 		}
 	}
 	slices.SortStableFunc(ways, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(len(a.requires()), len(b.requires())), a.privilege-b.privilege, len(a.grants)-len(b.grants))
+		return cmp.Or(cmp.Compare(len(a.requires()), len(b.requires())), a.privilege-b.privilege, len(a.grants)-len(b.grants), a.changes()-b.changes())
 	})
 	return ways[:min(len(ways), maxWays)], nil
 }
@@ -185,6 +186,9 @@ func (c candidate) requires() authz.Feature {
 	}
 	return ""
 }
+
+// changes is how many relationships would come and go.
+func (c candidate) changes() int { return len(c.gains) + len(c.loses) }
 
 // perform performs the operations of a way in the scratch. An operation that is refused there would be refused.
 func (i *inquiry) perform(ctx context.Context, scratch *rehearsal, way *candidate, actors []authz.ID) (bool, error) {
