@@ -18,6 +18,7 @@ func explainScene(t *testing.T) scene {
 	for _, text := range []string{
 		"include team",
 		"olga PUT accounts/~a/members/~otto {roles: [owner]}",
+		"olga PUT subscriptions/~s/members/~otto {roles: [member]}", // which gives nothing on the account
 		"ulla POST importers {id: ~i, account: ~a}",
 		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
 		"gert PUT connections/~c/sharing {visibility: private, users: [~ulla]}",
@@ -143,8 +144,15 @@ func TestExplainNamesPeople(t *testing.T) {
 			t.Errorf("%s: the body is not withheld: %s", c.name, body)
 		}
 	}
+	// Whoever is named in a relation, may for standing in it.
+	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
+	for _, group := range e.Missing[0].Operations[0].Performers {
+		if group.Relation == "member" || group.Relation == "guest" {
+			t.Errorf("a %s is to be asked: %s", group.Relation, body)
+		}
+	}
 	// What somebody else holds is only for who may list it.
-	e, body := ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
+	e, body = ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
 	if !e.Allowed || !e.Withheld || strings.Contains(body, "user of") {
 		t.Errorf("a guest is told what ulla is: %s", body)
 	}
