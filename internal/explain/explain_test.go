@@ -2,12 +2,13 @@ package explain_test
 
 import (
 	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
-	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -27,15 +28,15 @@ func open(t *testing.T, config spicedb.EmbeddedConfig, text string, relationship
 	engine, err := spicedb.Embedded(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
-	require.NoError(t, engine.ApplySchema(t.Context(), text))
-	var stored []*v1.Relationship
-	for _, r := range relationships {
-		parsed, err := tuple.ParseV1Rel(r)
-		require.NoError(t, err)
-		stored = append(stored, parsed)
-	}
-	require.NoError(t, engine.Load(t.Context(), stored))
-	definitions, err := schema.Describe(text)
+	name := filepath.Join(t.TempDir(), "world.yaml")
+	world, err := json.Marshal(map[string]string{"schema": text, "relationships": strings.Join(relationships, "\n")}) // JSON is YAML
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, world, 0o600))
+	file, err := schema.Load(t.Context(), name)
+	require.NoError(t, err)
+	require.NoError(t, engine.ApplySchema(t.Context(), file.Text))
+	require.NoError(t, engine.Load(t.Context(), file.Relationships))
+	definitions, err := schema.Describe(file.Text)
 	require.NoError(t, err)
 	return engine, explain.New(engine, func(context.Context) ([]authz.Definition, error) { return definitions, nil }, nil)
 }

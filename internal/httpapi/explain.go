@@ -23,17 +23,8 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 			return nil, err
 		}
 		var in reader
-		question := explain.Question{
-			Check: authz.Check{
-				Subject:    in.subject("subject", body.Subject),
-				Permission: in.permission("permission", body.Permission),
-				Resource:   in.object("resource", body.Resource),
-				Context:    optional(body.Context),
-			},
-			Consistency: in.consistency("consistency", body.Consistency),
-			Actor:       callOf(c).actor,
-			All:         callOf(c).seesAll,
-		}
+		question := explain.Question{Actor: callOf(c).actor, All: callOf(c).seesAll}
+		question.Check, question.Consistency = in.check(body)
 		if in.err != nil {
 			return nil, in.err
 		}

@@ -34,7 +34,7 @@ func (c *Client) Scratch(ctx context.Context, relationships []authz.Relationship
 			write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: r})
 		}
 		if _, err := s.Write(ctx, write); err != nil {
-			return nil, errors.Join(err, s.Close())
+			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // it is emptied also when the request has ended
 		}
 	}
 	return s, nil

@@ -60,7 +60,7 @@ func (s serverConfig) config() *server.Config {
 	off := server.CacheConfig{Enabled: false}
 	dispatch := off
 	if s.cache {
-		dispatch = server.CacheConfig{Enabled: true, Name: "dispatch", MaxCost: "8MiB", NumCounters: 10_000}
+		dispatch = server.CacheConfig{Enabled: true, Name: "dispatch", MaxCost: "8MiB"}
 	}
 	return server.NewConfigWithOptionsAndDefaults(
 		server.WithDatastore(s.store),
