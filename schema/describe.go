@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/authzed/spicedb/pkg/namespace"
@@ -57,6 +59,21 @@ func accepted(relation *core.Relation) []authz.SubjectType {
 		types = append(types, subject)
 	}
 	return types
+}
+
+// CaveatParameters lists, sorted, what the caveats of a schema without imports are given: the names in caveat c(name type).
+// Errors have code authz.CodeInvalid.
+func CaveatParameters(text string) ([]string, error) {
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	var names []string
+	for _, caveat := range compiled.CaveatDefinitions {
+		names = slices.AppendSeq(names, maps.Keys(caveat.GetParameterTypes()))
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // sentence returns the comments of a declaration as running text.

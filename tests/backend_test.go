@@ -46,6 +46,10 @@ type backend struct {
 	// serial backends get one request after the other. The memory datastore of SpiceDB v1.56.0 may not show a write to a read
 	// after it when another write overlaps; only that of an embedded SpiceDB is guarded against it.
 	serial bool
+
+	// overlapping backends may order a write that is under way before one that has answered, as PostgreSQL does; the
+	// embedded memory datastore orders writes as they end.
+	overlapping bool
 }
 
 // parallel lets a test run beside others if the backend can stand that.

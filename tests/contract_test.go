@@ -60,14 +60,21 @@ var readContract = sync.OnceValues(func() ([]endpoint, error) {
 func (e endpoint) at(id string) string {
 	var segments []string
 	for segment := range strings.SplitSeq(e.path, "/") {
-		if strings.HasPrefix(segment, "{") {
+		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
 			segment = id
+			// Where the contract names the words that can stand there, it is one of those.
+			if p := e.operation.Parameters.GetByInAndName("path", strings.TrimSuffix(name, "}")); p != nil && len(p.Schema.Value.Enum) > 0 {
+				segment = p.Schema.Value.Enum[0].(string)
+			}
 		}
 		segments = append(segments, segment)
 	}
 	path := strings.Join(segments, "/")
 	if path == "/v1/relationships" {
 		path += "?resource=account:" + id
+	}
+	if e.operation.Parameters.GetByInAndName("query", "actor") != nil {
+		path += "?actor=alice"
 	}
 	return path
 }

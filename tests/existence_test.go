@@ -90,6 +90,20 @@ var probes = []struct{ object, request string }{
 	{"connector", "DELETE connectors/$ID"},
 }
 
+// listProbes ask for what an actor may see in a place that they may not see.
+var listProbes = []struct{ object, request string }{
+	{"a", "GET accounts/$ID/importers?actor=$ME"},
+	{"a", "GET accounts/$ID/connections?actor=$ME"},
+	{"o", "GET accounts/$ID/workspaces?actor=$ME"},
+	{"o", "GET accounts/$ID/integrations?actor=$ME"},
+	{"o", "GET accounts/$ID/connectors?actor=$ME"},
+	{"n", "GET accounts/$ID/exports?actor=$ME"},
+	{"n", "GET accounts/$ID/reports?actor=$ME"},
+	{"workspace", "GET workspaces/$ID/flows?actor=$ME"},
+	{"workspace", "GET workspaces/$ID/schedules?actor=$ME"},
+	{"workspace", "GET workspaces/$ID/services?actor=$ME"},
+}
+
 // ownProbes refer to an invisible object from sven's own accounts.
 var ownProbes = []struct{ object, request string }{
 	{"connection", "POST importers {id: ~new, account: ~xt, source: $ID}"},
@@ -110,6 +124,9 @@ func TestExistenceIsNotRevealed(t *testing.T) {
 	}
 	for _, actor := range []string{"sven", "finn", "nora"} {
 		for _, p := range probes {
+			s.sameAnswer(t, actor, p.object, p.request, http.StatusNotFound)
+		}
+		for _, p := range listProbes {
 			s.sameAnswer(t, actor, p.object, p.request, http.StatusNotFound)
 		}
 		s.sameAnswer(t, actor, "s", "GET subscriptions/$ID/members?cursor=&limit=1", http.StatusNotFound)

@@ -99,8 +99,12 @@ func (s scene) malformed(e endpoint) []malformed {
 	if e.body() != nil {
 		for what, body := range malformedBodies(e.body(), e.example(s.t)) {
 			words := ""
-			if name, found := strings.CutPrefix(what, "unknown field "); found {
+			name, unknown := strings.CutPrefix(what, "unknown field ")
+			if unknown {
 				words = name
+			}
+			if e.operation.Extensions["x-unknown-fields"] == "ignore" && (unknown || what == "a field in another case") {
+				continue
 			}
 			add(what, words, fresh(body), http.StatusBadRequest)
 		}
@@ -158,6 +162,7 @@ func (s scene) malformed(e endpoint) []malformed {
 			"cursor":     {"nonsense!", "%FF", strings.Repeat("A", 5000) + "!", "%00"},
 			"by_account": {"maybe", "2", ""},
 			"relation":   {"", "A", "owner%20", strings.Repeat("x", 100)},
+			"actor":      {"bob", "%FF", ""},
 		}[parameter.Value.Name]
 		for _, value := range values {
 			add("the parameter "+parameter.Value.Name+"="+value, "", query(parameter.Value.Name, value), http.StatusBadRequest)

@@ -36,9 +36,8 @@ func (s scene) holders(object, role string) int {
 	return len(readRelationships(s.t, s.on.spicedb, &v1.RelationshipFilter{ResourceType: typ, OptionalResourceId: id, OptionalRelation: role}))
 }
 
-// TestRaceOnTheLastOwner has two owners act at once such that both together would leave nobody.
-func TestRaceOnTheLastOwner(t *testing.T) {
-	t.Parallel()
+// raceOnTheLastOwner has two owners act at once such that both together would leave nobody.
+func raceOnTheLastOwner(t *testing.T, on *backend) {
 	const account, subscription = "accounts/~a/members/", "subscriptions/~s/members/"
 	demote, remove := roles("user"), any(nil)
 	for _, race := range []struct {
@@ -62,7 +61,7 @@ func TestRaceOnTheLastOwner(t *testing.T) {
 	} {
 		t.Run(race.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, memory.get(t))
+			s := newScene(t, on)
 			s.play(
 				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
@@ -126,11 +125,10 @@ func texts(answers []answer) []string {
 	return all
 }
 
-// TestRaceOfTransfers has the one owner transfer to two people at once, and whoever gets it pass it on: there is one owner
+// raceOfTransfers has the one owner transfer to two people at once, and whoever gets it pass it on: there is one owner
 // at any time.
-func TestRaceOfTransfers(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, memory.get(t))
+func raceOfTransfers(t *testing.T, on *backend) {
+	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")
 	owner := 0
 	for round := range rounds {

@@ -3,10 +3,12 @@ package tests
 import (
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/grpcutil"
+	"github.com/authzed/spicedb/pkg/tuple"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 )
@@ -63,6 +65,22 @@ func everything(t testing.TB, conn *grpc.ClientConn) []string {
 		}
 		for _, r := range response.GetRelationships() {
 			found = append(found, text(r))
+		}
+	}
+}
+
+// write stores relationships, given as zed writes them, through SpiceDB's own API.
+func (s scene) write(relationships ...string) {
+	s.t.Helper()
+	for part := range slices.Chunk(relationships, 1000) {
+		request := new(v1.WriteRelationshipsRequest)
+		for _, r := range part {
+			request.Updates = append(request.Updates, &v1.RelationshipUpdate{
+				Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: tuple.MustParseV1Rel(r),
+			})
+		}
+		if _, err := v1.NewPermissionsServiceClient(s.on.spicedb).WriteRelationships(s.t.Context(), request); err != nil {
+			s.t.Fatal(err)
 		}
 	}
 }

@@ -40,23 +40,46 @@ type transport struct {
 }
 
 // load reads the contract, closed: an object has no fields but those that the contract names. (The contract itself leaves
-// answers open, so that a later server may add to them.) What is judged alone may be anything in a request.
+// answers open, so that a later server may add to them.) What is judged alone may be anything in a request, and a request
+// whose unknown fields are ignored may have them.
 var load = sync.OnceValues(func() (*openapi3.T, error) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
 		return nil, err
 	}
+	lenient := make(map[*openapi3.Schema]bool)
+	for _, item := range contract.Paths.Map() {
+		for _, operation := range item.Operations() {
+			if operation.Extensions["x-unknown-fields"] == "ignore" {
+				collect(operation.RequestBody.Value.Content.Get("application/json").Schema, lenient)
+			}
+		}
+	}
 	for _, schema := range contract.Components.Schemas {
 		s := schema.Value
+		if lenient[s] {
+			s.AdditionalProperties = openapi3.AdditionalProperties{Has: new(true)}
+		}
 		if s.Extensions["x-judged-alone"] == true {
 			*s = openapi3.Schema{Nullable: true}
 		}
-		if s.Type.Is(openapi3.TypeObject) && len(s.Properties) > 0 {
+		if s.Type.Is(openapi3.TypeObject) && len(s.Properties) > 0 && !lenient[s] {
 			s.AdditionalProperties = openapi3.AdditionalProperties{Has: new(false)}
 		}
 	}
 	return contract, nil
 })
+
+// collect adds a schema and those of its fields.
+func collect(schema *openapi3.SchemaRef, into map[*openapi3.Schema]bool) {
+	if into[schema.Value] {
+		return
+	}
+	into[schema.Value] = true
+	for _, field := range schema.Value.Properties {
+		collect(field, into)
+	}
+}
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {

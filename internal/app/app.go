@@ -71,6 +71,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	parameters, err := schema.CaveatParameters(served.Text)
+	if err != nil {
+		return nil, err
+	}
 	operations := operation.New(engine, operation.WithLogger(s.log))
 	prepared := &preparation{
 		engine: engine, schema: served, product: holdsProduct(definitions), load: s.load, operations: operations, log: s.log,
@@ -79,14 +83,15 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	api := httpapi.Config{
-		Engine:      engine,
-		Definitions: func(context.Context) ([]authz.Definition, error) { return definitions, nil },
-		Ready:       prepared.ready,
-		Keys:        s.keys,
-		PublicURL:   config.PublicURL,
-		Timeout:     config.RequestTimeout,
-		Logger:      s.log,
-		Metrics:     metrics,
+		Engine:           engine,
+		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
+		CaveatParameters: parameters,
+		Ready:            prepared.ready,
+		Keys:             s.keys,
+		PublicURL:        config.PublicURL,
+		Timeout:          config.RequestTimeout,
+		Logger:           s.log,
+		Metrics:          metrics,
 	}
 	if config.Tracing != nil {
 		api.Tracing = config.Tracing

@@ -134,7 +134,8 @@ type SubjectQuery struct {
 	Context         map[string]any
 }
 
-// FoundSubject is one answer to a SubjectQuery. For a wildcard, Excluded are the ids that it does not cover.
+// FoundSubject is one answer to a SubjectQuery. For a wildcard, Excluded are the ids that it does not cover; if such a
+// subject is allowed under a condition, it is an answer of its own as well.
 type FoundSubject struct {
 	Subject  Subject
 	Decision Decision
@@ -171,10 +172,12 @@ type Engine interface {
 	// is in its result; err is set when there are no results at all.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)
 
-	// LookupResources yields what the subject has the permission on, in an order that cursors continue.
+	// LookupResources yields what the subject has the permission on, each resource once, in the order of their ids. A cursor
+	// continues behind its resource at the state that it was given at; one of another query is refused with CodeInvalid.
 	LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error]
 
-	// LookupSubjects yields who has the permission on the resource.
+	// LookupSubjects yields who has the permission on the resource, each subject once, as soon as it is found; what depends
+	// on context and the wildcard come last.
 	LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error]
 
 	// Read yields the stored relationships that match, without evaluating permissions.

@@ -75,14 +75,23 @@ func ParseObject(s string) (Object, error) {
 
 // NewObject checks a type's name and an id that came separately. Errors have code CodeInvalid.
 func NewObject(typ, id string) (Object, error) {
-	if !validName(typ) {
-		return Object{}, badName("type", typ)
+	name, err := ParseType(typ)
+	if err != nil {
+		return Object{}, err
 	}
 	parsed, err := ParseID(id)
 	if err != nil {
 		return Object{}, err
 	}
-	return Object{Type: Type(typ), ID: parsed}, nil
+	return Object{Type: name, ID: parsed}, nil
+}
+
+// ParseType checks that s can be the name of a type. Errors have code CodeInvalid.
+func ParseType(s string) (Type, error) {
+	if !validName(s) {
+		return "", badName("type", s)
+	}
+	return Type(s), nil
 }
 
 // ParseSubject reads a reference type:id or type:id#relation; the type ends at the first colon, the id at the

@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 		{"large bulk", (*suite).bulkLarge},
 		{"unknown names", (*suite).unknownNames},
 		{"look up resources", (*suite).lookupResources},
+		{"look up each resource once", (*suite).lookupOnce},
 		{"look up subjects", (*suite).lookupSubjects},
 		{"read filters", (*suite).readFilters},
 		{"read pages", (*suite).readPages},

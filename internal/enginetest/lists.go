@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,6 +62,69 @@ func zzz(limit int) int {
 	return 1
 }
 
+// lookupOnce holds that a resource that is reached in several ways comes once, on whatever pages the ways fall, and that a
+// cursor continues its own query alone.
+func (s *suite) lookupOnce(t *testing.T) {
+	const n = 300
+	alice, folder, team := user(t, "alice"), object(t, "folder", "f"), object(t, "team", "t")
+	all := []authz.Relationship{relationship(folder, "owner", alice), relationship(team, "member", alice)}
+	var want []authz.ID
+	for i := range n {
+		doc := document(t, number("d", i))
+		want = append(want, doc.ID)
+		for way, r := range []authz.Relationship{
+			relationship(doc, "owner", alice),
+			relationship(doc, "viewer", alice),
+			relationship(doc, "parent", authz.Subject{Object: folder}),
+			relationship(doc, "viewer", authz.Subject{Object: team, Relation: "member"}),
+			relationship(doc, "viewer", authz.Everybody("user")),
+		} {
+			if way == i%5 || way == i/5%5 || i%7 == 0 {
+				all = append(all, r)
+			}
+		}
+	}
+	s.touch(t, all...)
+	slices.Sort(want)
+	query := authz.ResourceQuery{Subject: alice, Permission: "view", Type: "document"}
+	// Tests beside this one may have documents for everybody.
+	mine := func(found []authz.FoundResource) (ids []authz.ID) {
+		for _, one := range found {
+			require.True(t, one.Decision.Allowed())
+			if strings.HasPrefix(string(one.ID), t.Name()) {
+				ids = append(ids, one.ID)
+			}
+		}
+		return ids
+	}
+	for _, limit := range []int{0, 7, 100} {
+		var got []authz.ID
+		page := authz.Page{Limit: limit}
+		for {
+			part := collect(t, s.engine.LookupResources(t.Context(), query, authz.Fully(), page))
+			got = append(got, mine(part)...)
+			if limit == 0 || len(part) < limit {
+				break
+			}
+			page.Cursor = part[len(part)-1].Cursor
+			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice)) // not seen
+		}
+		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })
+		require.Equal(t, want, got, "limit %d", limit)
+	}
+
+	cursor := collect(t, s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1}))[0].Cursor
+	for name, other := range map[string]authz.ResourceQuery{
+		"subject":    {Subject: user(t, "bob"), Permission: "view", Type: "document"},
+		"permission": {Subject: alice, Permission: "edit", Type: "document"},
+		"type":       {Subject: alice, Permission: "view", Type: "folder"},
+		"context":    {Subject: alice, Permission: "view", Type: "document", Context: map[string]any{"today": "monday"}},
+	} {
+		err := failure(s.engine.LookupResources(t.Context(), other, authz.Fully(), authz.Page{Limit: 1, Cursor: cursor}))
+		require.ErrorIs(t, err, authz.CodeInvalid, name)
+	}
+}
+
 func (s *suite) lookupSubjects(t *testing.T) {
 	doc, team := document(t, "doc"), object(t, "team", "t")
 	s.touch(
@@ -68,7 +132,9 @@ func (s *suite) lookupSubjects(t *testing.T) {
 		relationship(doc, "viewer", user(t, "direct")),
 		relationship(doc, "viewer", authz.Subject{Object: team, Relation: "member"}),
 		relationship(team, "member", user(t, "through team")),
+		relationship(team, "member", user(t, "direct")), // in two ways, and comes once
 		relationship(doc, "owner", user(t, "owner")),
+		relationship(doc, "viewer", user(t, "owner")),
 	)
 	query := authz.SubjectQuery{Resource: doc, Permission: "view", Type: "user"}
 	var names []string

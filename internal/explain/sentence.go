@@ -16,6 +16,18 @@ func isMark(r authz.Relationship) bool {
 	})
 }
 
+// withoutMarks leaves out the marks, and what leads to nothing else.
+func withoutMarks(chain []authz.Relationship) []authz.Relationship {
+	leadsOn := make(map[authz.Object]bool) // an object with marks alone is false
+	for _, r := range chain {
+		leadsOn[r.Resource] = leadsOn[r.Resource] || !isMark(r)
+	}
+	return slices.DeleteFunc(slices.Clone(chain), func(r authz.Relationship) bool {
+		on, known := leadsOn[r.Subject.Object]
+		return isMark(r) || !r.Subject.Wildcard && known && !on
+	})
+}
+
 // phrases say what a relationship of the product means: %[1]s is the resource, %[2]s the subject.
 var phrases = map[string]string{
 	"account subscription":                 "%[1]s belongs to %[2]s",

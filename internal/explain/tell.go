@@ -10,10 +10,7 @@ import (
 
 // tellPath puts the chain into the answer, as far as the reader may see it.
 func (i *inquiry) tellPath(ctx context.Context, chain []authz.Relationship, answer *Explanation) error {
-	for _, r := range chain {
-		if isMark(r) {
-			continue
-		}
+	for _, r := range withoutMarks(chain) {
 		known, err := i.view.knows(ctx, r, i.check.Subject)
 		if err != nil {
 			return err

@@ -98,6 +98,27 @@ func (e CopiedImporterLeftOut) Valid() bool {
 	}
 }
 
+// Defines values for EvaluationsSemantic.
+const (
+	DenyOnFirstDeny     EvaluationsSemantic = "deny_on_first_deny"
+	ExecuteAll          EvaluationsSemantic = "execute_all"
+	PermitOnFirstPermit EvaluationsSemantic = "permit_on_first_permit"
+)
+
+// Valid indicates whether the value is a known member of the EvaluationsSemantic enum.
+func (e EvaluationsSemantic) Valid() bool {
+	switch e {
+	case DenyOnFirstDeny:
+		return true
+	case ExecuteAll:
+		return true
+	case PermitOnFirstPermit:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GrantingOperationScope.
 const (
 	Provision GrantingOperationScope = "provision"
@@ -206,11 +227,138 @@ func (e Visibility) Valid() bool {
 	}
 }
 
+// Defines values for AccountCollection.
+const (
+	AccountCollectionConnections  AccountCollection = "connections"
+	AccountCollectionConnectors   AccountCollection = "connectors"
+	AccountCollectionExports      AccountCollection = "exports"
+	AccountCollectionImporters    AccountCollection = "importers"
+	AccountCollectionIntegrations AccountCollection = "integrations"
+	AccountCollectionReports      AccountCollection = "reports"
+	AccountCollectionWorkspaces   AccountCollection = "workspaces"
+)
+
+// Valid indicates whether the value is a known member of the AccountCollection enum.
+func (e AccountCollection) Valid() bool {
+	switch e {
+	case AccountCollectionConnections:
+		return true
+	case AccountCollectionConnectors:
+		return true
+	case AccountCollectionExports:
+		return true
+	case AccountCollectionImporters:
+		return true
+	case AccountCollectionIntegrations:
+		return true
+	case AccountCollectionReports:
+		return true
+	case AccountCollectionWorkspaces:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkspaceCollection.
+const (
+	WorkspaceCollectionFlows     WorkspaceCollection = "flows"
+	WorkspaceCollectionSchedules WorkspaceCollection = "schedules"
+	WorkspaceCollectionServices  WorkspaceCollection = "services"
+)
+
+// Valid indicates whether the value is a known member of the WorkspaceCollection enum.
+func (e WorkspaceCollection) Valid() bool {
+	switch e {
+	case WorkspaceCollectionFlows:
+		return true
+	case WorkspaceCollectionSchedules:
+		return true
+	case WorkspaceCollectionServices:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAccountContentsParamsCollection.
+const (
+	ListAccountContentsParamsCollectionConnections  ListAccountContentsParamsCollection = "connections"
+	ListAccountContentsParamsCollectionConnectors   ListAccountContentsParamsCollection = "connectors"
+	ListAccountContentsParamsCollectionExports      ListAccountContentsParamsCollection = "exports"
+	ListAccountContentsParamsCollectionImporters    ListAccountContentsParamsCollection = "importers"
+	ListAccountContentsParamsCollectionIntegrations ListAccountContentsParamsCollection = "integrations"
+	ListAccountContentsParamsCollectionReports      ListAccountContentsParamsCollection = "reports"
+	ListAccountContentsParamsCollectionWorkspaces   ListAccountContentsParamsCollection = "workspaces"
+)
+
+// Valid indicates whether the value is a known member of the ListAccountContentsParamsCollection enum.
+func (e ListAccountContentsParamsCollection) Valid() bool {
+	switch e {
+	case ListAccountContentsParamsCollectionConnections:
+		return true
+	case ListAccountContentsParamsCollectionConnectors:
+		return true
+	case ListAccountContentsParamsCollectionExports:
+		return true
+	case ListAccountContentsParamsCollectionImporters:
+		return true
+	case ListAccountContentsParamsCollectionIntegrations:
+		return true
+	case ListAccountContentsParamsCollectionReports:
+		return true
+	case ListAccountContentsParamsCollectionWorkspaces:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkspaceContentsParamsCollection.
+const (
+	ListWorkspaceContentsParamsCollectionFlows     ListWorkspaceContentsParamsCollection = "flows"
+	ListWorkspaceContentsParamsCollectionSchedules ListWorkspaceContentsParamsCollection = "schedules"
+	ListWorkspaceContentsParamsCollectionServices  ListWorkspaceContentsParamsCollection = "services"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkspaceContentsParamsCollection enum.
+func (e ListWorkspaceContentsParamsCollection) Valid() bool {
+	switch e {
+	case ListWorkspaceContentsParamsCollectionFlows:
+		return true
+	case ListWorkspaceContentsParamsCollectionSchedules:
+		return true
+	case ListWorkspaceContentsParamsCollectionServices:
+		return true
+	default:
+		return false
+	}
+}
+
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
 	Open  bool   `json:"open"`
 	Users *Users `json:"users,omitempty"`
+}
+
+// AccessAction defines model for AccessAction.
+type AccessAction struct {
+	Name string `json:"name"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+}
+
+// AccessEntity A subject or resource.
+type AccessEntity struct {
+	ID string `json:"id"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+
+	// Type A type of the schema.
+	Type string `json:"type"`
 }
 
 // Account defines model for Account.
@@ -247,10 +395,45 @@ type AccountPage struct {
 	Token Token `json:"token"`
 }
 
+// ActionSearch defines model for ActionSearch.
+type ActionSearch struct {
+	// Context What the conditions of the schema may look at.
+	Context *Context    `json:"context,omitempty"`
+	Page    *SearchPage `json:"page,omitempty"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// ActionSearchResults defines model for ActionSearchResults.
+type ActionSearchResults struct {
+	Page    FoundPage     `json:"page"`
+	Results []FoundAction `json:"results"`
+}
+
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
+}
+
+// AuthZENConfiguration defines model for AuthZENConfiguration.
+type AuthZENConfiguration struct {
+	PolicyDecisionPoint       string `json:"policy_decision_point"`
+	AccessEvaluationEndpoint  string `json:"access_evaluation_endpoint"`
+	AccessEvaluationsEndpoint string `json:"access_evaluations_endpoint"`
+	SearchSubjectEndpoint     string `json:"search_subject_endpoint"`
+	SearchResourceEndpoint    string `json:"search_resource_endpoint"`
+	SearchActionEndpoint      string `json:"search_action_endpoint"`
+}
+
+// BrokenOff The last line of a stream that is not whole.
+type BrokenOff struct {
+	// Error A problem document (RFC 9457).
+	Error Problem `json:"error"`
 }
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
@@ -483,6 +666,100 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// Evaluation defines model for Evaluation.
+type Evaluation struct {
+	Decision bool `json:"decision"`
+
+	// Context Why a question was denied that could not be decided.
+	Context *EvaluationContext `json:"context,omitempty"`
+}
+
+// EvaluationContext Why a question was denied that could not be decided.
+type EvaluationContext struct {
+	Error *EvaluationError `json:"error,omitempty"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+}
+
+// EvaluationError defines model for EvaluationError.
+type EvaluationError struct {
+	// Status The HTTP status that such an error has.
+	Status  int    `json:"status"`
+	Message string `json:"message"`
+}
+
+// EvaluationItem A malformed one is no malformed request; it is denied, with its error.
+type EvaluationItem struct {
+	Action *PartialAction `json:"action,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Resource A subject or resource, of which another one may give what it lacks.
+	Resource *PartialEntity `json:"resource,omitempty"`
+
+	// Subject A subject or resource, of which another one may give what it lacks.
+	Subject *PartialEntity `json:"subject,omitempty"`
+}
+
+// EvaluationRequest defines model for EvaluationRequest.
+type EvaluationRequest struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// Evaluations defines model for Evaluations.
+type Evaluations struct {
+	Evaluations []Evaluation `json:"evaluations"`
+}
+
+// EvaluationsAnswer defines model for EvaluationsAnswer.
+type EvaluationsAnswer struct {
+	union json.RawMessage
+}
+
+// EvaluationsOptions defines model for EvaluationsOptions.
+type EvaluationsOptions struct {
+	// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+	EvaluationsSemantic *EvaluationsSemantic `json:"evaluations_semantic,omitempty"`
+}
+
+// EvaluationsRequest defines model for EvaluationsRequest.
+type EvaluationsRequest struct {
+	Action *PartialAction `json:"action,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context     *Context            `json:"context,omitempty"`
+	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
+	Options     *EvaluationsOptions `json:"options,omitempty"`
+
+	// Resource A subject or resource, of which another one may give what it lacks.
+	Resource *PartialEntity `json:"resource,omitempty"`
+
+	// Subject A subject or resource, of which another one may give what it lacks.
+	Subject *PartialEntity `json:"subject,omitempty"`
+}
+
+// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+type EvaluationsSemantic string
+
+// Everybody Every subject of the type is permitted, listed or not, but these.
+type Everybody struct {
+	Except []ID `json:"except"`
+}
+
+// ExcludedSubjects The subjects that a wildcard does not stand for.
+type ExcludedSubjects = []Reference
+
 // ExplainedStep defines model for ExplainedStep.
 type ExplainedStep struct {
 	// Resource An object, or everybody in a relation of an object.
@@ -535,6 +812,75 @@ type FeatureNames = []string
 type Features struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+}
+
+// FoundAction defines model for FoundAction.
+type FoundAction struct {
+	Name string `json:"name"`
+}
+
+// FoundEntity defines model for FoundEntity.
+type FoundEntity struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// FoundPage defines model for FoundPage.
+type FoundPage struct {
+	// NextToken Empty at the end.
+	NextToken string `json:"next_token"`
+
+	// Count How many results this page has.
+	Count int `json:"count"`
+}
+
+// FoundResource defines model for FoundResource.
+type FoundResource struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Allowed False only for what waits for context.
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+}
+
+// FoundResources defines model for FoundResources.
+type FoundResources struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor      `json:"next_cursor"`
+	Resources  []FoundResource `json:"resources"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// FoundSubject defines model for FoundSubject.
+type FoundSubject struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Allowed False only for what waits for context.
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+
+	// Excluded The subjects that a wildcard does not stand for.
+	Excluded *ExcludedSubjects `json:"excluded,omitempty"`
+}
+
+// FoundSubjects defines model for FoundSubjects.
+type FoundSubjects struct {
+	Subjects []FoundSubject `json:"subjects"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // GrantingOperation defines model for GrantingOperation.
@@ -835,6 +1181,16 @@ type NewWorkspace struct {
 // NextCursor What to give as `cursor` for the next page; empty at the end.
 type NextCursor = string
 
+// ObjectPage defines model for ObjectPage.
+type ObjectPage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor      `json:"next_cursor"`
+	Objects    []VisibleObject `json:"objects"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // OfferNames What connections can do, `views`, `financial_settings` and `postgres_database`.
 type OfferNames = []string
 
@@ -871,6 +1227,23 @@ type PartOfWorkspace struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// PartialAction defines model for PartialAction.
+type PartialAction struct {
+	Name *string `json:"name,omitempty"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+}
+
+// PartialEntity A subject or resource, of which another one may give what it lacks.
+type PartialEntity struct {
+	ID *string `json:"id,omitempty"`
+
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+	Type       *string     `json:"type,omitempty"`
 }
 
 // Performers defines model for Performers.
@@ -962,6 +1335,9 @@ type Problem struct {
 	Accounts *[]ID `json:"accounts,omitempty"`
 }
 
+// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+type Properties map[string]interface{}
+
 // Reference An object, or everybody in a relation of an object.
 //
 // Example: user:alice@example.com
@@ -1005,6 +1381,59 @@ type RelationshipPage struct {
 
 	// Token A ZedToken of the state that was read; left out of a page that is empty.
 	Token *PageToken `json:"token,omitempty"`
+}
+
+// ResourceLookup defines model for ResourceLookup.
+type ResourceLookup struct {
+	// Consistency How fresh the relationships must be that an answer rests on.
+	//
+	// Example: fully_consistent
+	Consistency *Consistency `json:"consistency,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// Limit How many resources to answer with at most.
+	Limit *int `json:"limit,omitempty"`
+
+	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	//
+	// Example: edit
+	Permission PermissionName `json:"permission"`
+
+	// ResourceType The name of a type of the schema.
+	//
+	// Example: importer
+	ResourceType TypeName `json:"resource_type"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
+// ResourceSearch defines model for ResourceSearch.
+type ResourceSearch struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context    `json:"context,omitempty"`
+	Page    *SearchPage `json:"page,omitempty"`
+
+	// Resource What is searched for. An id is ignored.
+	Resource SearchedEntity `json:"resource"`
+
+	// Subject A subject or resource.
+	Subject AccessEntity `json:"subject"`
+}
+
+// ResourceSearchResults defines model for ResourceSearchResults.
+type ResourceSearchResults struct {
+	Page    FoundPage     `json:"page"`
+	Results []FoundEntity `json:"results"`
 }
 
 // ResourceType defines model for ResourceType.
@@ -1057,10 +1486,90 @@ type Roles struct {
 // RolesByID Roles by the id of an account or a person.
 type RolesByID map[string]RoleNames
 
+// SearchPage defines model for SearchPage.
+type SearchPage struct {
+	// Limit How many results to answer with at most. An answer has never more than 1000; 100 unless told.
+	Limit *int `json:"limit,omitempty"`
+
+	// Token The `next_token` of the page before; the rest of the request must be as it was.
+	Token *string `json:"token,omitempty"`
+}
+
+// SearchedEntity What is searched for. An id is ignored.
+type SearchedEntity struct {
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	Properties *Properties `json:"properties,omitempty"`
+
+	// Type A type of the schema.
+	Type string `json:"type"`
+}
+
 // Sharing defines model for Sharing.
 type Sharing struct {
 	Users      *Users     `json:"users,omitempty"`
 	Visibility Visibility `json:"visibility"`
+}
+
+// SubjectLine A line of a stream, a subject or its end.
+type SubjectLine struct {
+	union json.RawMessage
+}
+
+// SubjectLookup defines model for SubjectLookup.
+type SubjectLookup struct {
+	// Consistency How fresh the relationships must be that an answer rests on.
+	//
+	// Example: fully_consistent
+	Consistency *Consistency `json:"consistency,omitempty"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context `json:"context,omitempty"`
+
+	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	//
+	// Example: edit
+	Permission PermissionName `json:"permission"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// SubjectRelation Asks for everybody in a relation of an object, such as `account:acme#owner`, in place of objects.
+	SubjectRelation *string `json:"subject_relation,omitempty"`
+
+	// SubjectType The name of a type of the schema.
+	//
+	// Example: importer
+	SubjectType TypeName `json:"subject_type"`
+}
+
+// SubjectSearch defines model for SubjectSearch.
+type SubjectSearch struct {
+	Action AccessAction `json:"action"`
+
+	// Context What the conditions of the schema may look at.
+	Context *Context    `json:"context,omitempty"`
+	Page    *SearchPage `json:"page,omitempty"`
+
+	// Resource A subject or resource.
+	Resource AccessEntity `json:"resource"`
+
+	// Subject What is searched for. An id is ignored.
+	Subject SearchedEntity `json:"subject"`
+}
+
+// SubjectSearchContext defines model for SubjectSearchContext.
+type SubjectSearchContext struct {
+	// Everybody Every subject of the type is permitted, listed or not, but these.
+	Everybody Everybody `json:"everybody"`
+}
+
+// SubjectSearchResults defines model for SubjectSearchResults.
+type SubjectSearchResults struct {
+	Page    FoundPage             `json:"page"`
+	Context *SubjectSearchContext `json:"context,omitempty"`
+	Results []FoundEntity         `json:"results"`
 }
 
 // Subscription defines model for Subscription.
@@ -1124,11 +1633,27 @@ type Transfer struct {
 	To ID `json:"to"`
 }
 
+// TypeName The name of a type of the schema.
+//
+// Example: importer
+type TypeName = string
+
 // Users defines model for Users.
 type Users = []ID
 
 // Visibility defines model for Visibility.
 type Visibility string
+
+// VisibleObject defines model for VisibleObject.
+type VisibleObject struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Permissions The permissions that the actor holds on the object, in the order of the schema.
+	Permissions []string `json:"permissions"`
+}
 
 // Workspace defines model for Workspace.
 type Workspace struct {
@@ -1148,8 +1673,14 @@ type Workspace struct {
 	Token Token `json:"token"`
 }
 
+// AccountCollection defines model for AccountCollection.
+type AccountCollection string
+
 // Actor defines model for Actor.
 type Actor = string
+
+// ActorQuery defines model for ActorQuery.
+type ActorQuery = string
 
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
@@ -1176,6 +1707,9 @@ type Resource = string
 //
 // Example: alice@example.com
 type User = ID
+
+// WorkspaceCollection defines model for WorkspaceCollection.
+type WorkspaceCollection string
 
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
@@ -1248,6 +1782,21 @@ type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
+
+// ListAccountContentsParams defines parameters for ListAccountContents.
+type ListAccountContentsParams struct {
+	// Actor The id of the person whom the list is for.
+	Actor ActorQuery `form:"actor" json:"actor"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAccountContentsParamsCollection defines parameters for ListAccountContents.
+type ListAccountContentsParamsCollection string
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
@@ -1501,6 +2050,36 @@ type SetWorkspaceAccessParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
+type ListWorkspaceContentsParams struct {
+	// Actor The id of the person whom the list is for.
+	Actor ActorQuery `form:"actor" json:"actor"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWorkspaceContentsParamsCollection defines parameters for ListWorkspaceContents.
+type ListWorkspaceContentsParamsCollection string
+
+// EvaluateJSONRequestBody defines body for Evaluate for application/json ContentType.
+type EvaluateJSONRequestBody = EvaluationRequest
+
+// EvaluateAllJSONRequestBody defines body for EvaluateAll for application/json ContentType.
+type EvaluateAllJSONRequestBody = EvaluationsRequest
+
+// SearchActionsJSONRequestBody defines body for SearchActions for application/json ContentType.
+type SearchActionsJSONRequestBody = ActionSearch
+
+// SearchResourcesJSONRequestBody defines body for SearchResources for application/json ContentType.
+type SearchResourcesJSONRequestBody = ResourceSearch
+
+// SearchSubjectsJSONRequestBody defines body for SearchSubjects for application/json ContentType.
+type SearchSubjectsJSONRequestBody = SubjectSearch
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
@@ -1551,6 +2130,12 @@ type CopyImporterJSONRequestBody = Copy
 
 // CreateIntegrationJSONRequestBody defines body for CreateIntegration for application/json ContentType.
 type CreateIntegrationJSONRequestBody = NewPartOfAccount
+
+// LookupResourcesJSONRequestBody defines body for LookupResources for application/json ContentType.
+type LookupResourcesJSONRequestBody = ResourceLookup
+
+// LookupSubjectsJSONRequestBody defines body for LookupSubjects for application/json ContentType.
+type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
@@ -1647,6 +2232,68 @@ func (t *Consistency) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// AsEvaluation returns the union data inside the EvaluationsAnswer as a Evaluation
+func (t EvaluationsAnswer) AsEvaluation() (Evaluation, error) {
+	var body Evaluation
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEvaluation overwrites any union data inside the EvaluationsAnswer as the provided Evaluation
+func (t *EvaluationsAnswer) FromEvaluation(v Evaluation) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEvaluation performs a merge with any union data inside the EvaluationsAnswer, using the provided Evaluation
+func (t *EvaluationsAnswer) MergeEvaluation(v Evaluation) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEvaluations returns the union data inside the EvaluationsAnswer as a Evaluations
+func (t EvaluationsAnswer) AsEvaluations() (Evaluations, error) {
+	var body Evaluations
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEvaluations overwrites any union data inside the EvaluationsAnswer as the provided Evaluations
+func (t *EvaluationsAnswer) FromEvaluations(v Evaluations) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEvaluations performs a merge with any union data inside the EvaluationsAnswer, using the provided Evaluations
+func (t *EvaluationsAnswer) MergeEvaluations(v Evaluations) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EvaluationsAnswer) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EvaluationsAnswer) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // AsReferenceString returns the union data inside the Reference as a ReferenceString
 func (t Reference) AsReferenceString() (ReferenceString, error) {
 	var body ReferenceString
@@ -1709,8 +2356,126 @@ func (t *Reference) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// AsFoundSubject returns the union data inside the SubjectLine as a FoundSubject
+func (t SubjectLine) AsFoundSubject() (FoundSubject, error) {
+	var body FoundSubject
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFoundSubject overwrites any union data inside the SubjectLine as the provided FoundSubject
+func (t *SubjectLine) FromFoundSubject(v FoundSubject) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFoundSubject performs a merge with any union data inside the SubjectLine, using the provided FoundSubject
+func (t *SubjectLine) MergeFoundSubject(v FoundSubject) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsDone returns the union data inside the SubjectLine as a Done
+func (t SubjectLine) AsDone() (Done, error) {
+	var body Done
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDone overwrites any union data inside the SubjectLine as the provided Done
+func (t *SubjectLine) FromDone(v Done) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDone performs a merge with any union data inside the SubjectLine, using the provided Done
+func (t *SubjectLine) MergeDone(v Done) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBrokenOff returns the union data inside the SubjectLine as a BrokenOff
+func (t SubjectLine) AsBrokenOff() (BrokenOff, error) {
+	var body BrokenOff
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBrokenOff overwrites any union data inside the SubjectLine as the provided BrokenOff
+func (t *SubjectLine) FromBrokenOff(v BrokenOff) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeBrokenOff performs a merge with any union data inside the SubjectLine, using the provided BrokenOff
+func (t *SubjectLine) MergeBrokenOff(v BrokenOff) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t SubjectLine) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *SubjectLine) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetAuthZENConfiguration Where the calls of the standard are
+	// (GET /.well-known/authzen-configuration)
+	GetAuthZENConfiguration(c *gin.Context)
+	// Evaluate Decide one question
+	// (POST /access/v1/evaluation)
+	Evaluate(c *gin.Context)
+	// EvaluateAll Decide up to 1000 questions
+	// (POST /access/v1/evaluations)
+	EvaluateAll(c *gin.Context)
+	// SearchActions What may they do to it?
+	// (POST /access/v1/search/action)
+	SearchActions(c *gin.Context)
+	// SearchResources What may they do it to?
+	// (POST /access/v1/search/resource)
+	SearchResources(c *gin.Context)
+	// SearchSubjects Who may do it?
+	// (POST /access/v1/search/subject)
+	SearchSubjects(c *gin.Context)
+	// GetDocs This document as a page to read and to try
+	// (GET /docs)
+	GetDocs(c *gin.Context)
+	// GetDocsStart What starts the page
+	// (GET /docs/start.js)
+	GetDocsStart(c *gin.Context)
+	// GetDocsStyle The style of Swagger UI
+	// (GET /docs/swagger-ui.css)
+	GetDocsStyle(c *gin.Context)
+	// GetDocsScript Swagger UI
+	// (GET /docs/swagger-ui.js)
+	GetDocsScript(c *gin.Context)
 	// GetHealth Does the process live?
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
@@ -1744,6 +2509,9 @@ type ServerInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	// (PUT /v1/accounts/{id}/members/{user})
 	PutAccountMember(c *gin.Context, id ID, user User, params PutAccountMemberParams)
+	// ListAccountContents What a person may see in an account
+	// (GET /v1/accounts/{id}/{collection})
+	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
 	// Check Decide one question
 	// (POST /v1/check)
 	Check(c *gin.Context)
@@ -1807,6 +2575,12 @@ type ServerInterface interface {
 	// DeleteIntegration Delete an integration
 	// (DELETE /v1/integrations/{id})
 	DeleteIntegration(c *gin.Context, id ID, params DeleteIntegrationParams)
+	// LookupResources What may this subject do this to?
+	// (POST /v1/lookup/resources)
+	LookupResources(c *gin.Context)
+	// LookupSubjects Who may do this to this resource?
+	// (POST /v1/lookup/subjects)
+	LookupSubjects(c *gin.Context)
 	// DescribePermissions Every resource type with its permissions
 	// (GET /v1/permissions)
 	DescribePermissions(c *gin.Context)
@@ -1885,6 +2659,9 @@ type ServerInterface interface {
 	// SetWorkspaceAccess Say who enters a workspace
 	// (PUT /v1/workspaces/{id}/access)
 	SetWorkspaceAccess(c *gin.Context, id ID, params SetWorkspaceAccessParams)
+	// ListWorkspaceContents What a person may see in a workspace
+	// (GET /v1/workspaces/{id}/{collection})
+	ListWorkspaceContents(c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1895,6 +2672,136 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetAuthZENConfiguration operation middleware
+func (siw *ServerInterfaceWrapper) GetAuthZENConfiguration(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAuthZENConfiguration(c)
+}
+
+// Evaluate operation middleware
+func (siw *ServerInterfaceWrapper) Evaluate(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Evaluate(c)
+}
+
+// EvaluateAll operation middleware
+func (siw *ServerInterfaceWrapper) EvaluateAll(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EvaluateAll(c)
+}
+
+// SearchActions operation middleware
+func (siw *ServerInterfaceWrapper) SearchActions(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchActions(c)
+}
+
+// SearchResources operation middleware
+func (siw *ServerInterfaceWrapper) SearchResources(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchResources(c)
+}
+
+// SearchSubjects operation middleware
+func (siw *ServerInterfaceWrapper) SearchSubjects(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SearchSubjects(c)
+}
+
+// GetDocs operation middleware
+func (siw *ServerInterfaceWrapper) GetDocs(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocs(c)
+}
+
+// GetDocsStart operation middleware
+func (siw *ServerInterfaceWrapper) GetDocsStart(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocsStart(c)
+}
+
+// GetDocsStyle operation middleware
+func (siw *ServerInterfaceWrapper) GetDocsStyle(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocsStyle(c)
+}
+
+// GetDocsScript operation middleware
+func (siw *ServerInterfaceWrapper) GetDocsScript(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDocsScript(c)
+}
 
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
@@ -2335,6 +3242,67 @@ func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
 	}
 
 	siw.Handler.PutAccountMember(c, id, user, params)
+}
+
+// ListAccountContents operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountContents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "collection" -------------
+	var collection ListAccountContentsParamsCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", c.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter collection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountContentsParams
+
+	// ------------- Required query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountContents(c, id, collection, params)
 }
 
 // Check operation middleware
@@ -3256,6 +4224,32 @@ func (siw *ServerInterfaceWrapper) DeleteIntegration(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteIntegration(c, id, params)
+}
+
+// LookupResources operation middleware
+func (siw *ServerInterfaceWrapper) LookupResources(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LookupResources(c)
+}
+
+// LookupSubjects operation middleware
+func (siw *ServerInterfaceWrapper) LookupSubjects(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LookupSubjects(c)
 }
 
 // DescribePermissions operation middleware
@@ -4416,6 +5410,67 @@ func (siw *ServerInterfaceWrapper) SetWorkspaceAccess(c *gin.Context) {
 	siw.Handler.SetWorkspaceAccess(c, id, params)
 }
 
+// ListWorkspaceContents operation middleware
+func (siw *ServerInterfaceWrapper) ListWorkspaceContents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "collection" -------------
+	var collection ListWorkspaceContentsParamsCollection
+
+	err = runtime.BindStyledParameterWithOptions("simple", "collection", c.Param("collection"), &collection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter collection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWorkspaceContentsParams
+
+	// ------------- Required query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWorkspaceContents(c, id, collection, params)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -4447,6 +5502,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/check/bulk", wrapper.CheckBulk)
 	router.GET(options.BaseURL+"/v1/permissions", wrapper.DescribePermissions)
 	router.POST(options.BaseURL+"/v1/permissions", wrapper.DecidePermissions)
+	router.POST(options.BaseURL+"/v1/lookup/resources", wrapper.LookupResources)
+	router.POST(options.BaseURL+"/v1/lookup/subjects", wrapper.LookupSubjects)
+	router.GET(options.BaseURL+"/v1/accounts/:id/:collection", wrapper.ListAccountContents)
+	router.GET(options.BaseURL+"/v1/workspaces/:id/:collection", wrapper.ListWorkspaceContents)
 	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
 	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
 	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
@@ -4497,8 +5556,18 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/v1/exports/:id", wrapper.DeleteExport)
 	router.POST(options.BaseURL+"/v1/reports", wrapper.CreateReport)
 	router.DELETE(options.BaseURL+"/v1/reports/:id", wrapper.DeleteReport)
+	router.POST(options.BaseURL+"/access/v1/evaluation", wrapper.Evaluate)
+	router.POST(options.BaseURL+"/access/v1/evaluations", wrapper.EvaluateAll)
+	router.POST(options.BaseURL+"/access/v1/search/subject", wrapper.SearchSubjects)
+	router.POST(options.BaseURL+"/access/v1/search/resource", wrapper.SearchResources)
+	router.POST(options.BaseURL+"/access/v1/search/action", wrapper.SearchActions)
+	router.GET(options.BaseURL+"/.well-known/authzen-configuration", wrapper.GetAuthZENConfiguration)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReady)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
+	router.GET(options.BaseURL+"/docs/start.js", wrapper.GetDocsStart)
+	router.GET(options.BaseURL+"/docs/swagger-ui.js", wrapper.GetDocsScript)
+	router.GET(options.BaseURL+"/docs/swagger-ui.css", wrapper.GetDocsStyle)
 	router.GET(options.BaseURL+"/metrics", wrapper.GetMetrics)
 }

@@ -38,7 +38,10 @@ func every(t *testing.T) []contractCall {
 
 func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
 	w := serve(t)
-	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.yaml": true}
+	open := map[string]bool{
+		"/healthz": true, "/readyz": true, "/openapi.yaml": true, "/.well-known/authzen-configuration": true,
+		"/docs": true, "/docs/start.js": true, "/docs/swagger-ui.js": true, "/docs/swagger-ui.css": true,
+	}
 	for _, call := range every(t) {
 		for _, key := range []string{"", "wrong", "check-key", "Secret-of-check"} {
 			res := w.do(t, request{method: call.method, path: call.path, key: key, actor: "alice"})

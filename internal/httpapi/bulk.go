@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -36,7 +37,11 @@ func (s *server) CheckBulk(c *gin.Context) {
 		case len(body.Checks) > maxBulk:
 			return nil, authz.Errorf(authz.CodeTooLarge, `the field "checks" has %d checks; one request holds at most %d`, len(body.Checks), maxBulk)
 		}
-		results, token, err := s.decideAll(ctx, body.Checks, at)
+		questions := make([]readCheck, len(body.Checks))
+		for i, raw := range body.Checks {
+			questions[i].check, questions[i].err = readBulkCheck(raw)
+		}
+		results, token, err := s.decideAll(ctx, questions, at)
 		if err != nil {
 			return nil, err
 		}
@@ -52,24 +57,32 @@ func (s *server) CheckBulk(c *gin.Context) {
 	})
 }
 
+// readCheck is a check, or the error of reading it.
+type readCheck struct {
+	check authz.Check
+	err   error
+}
+
 // decideAll decides the checks that are well-formed, in one call of the engine, and puts the errors of the others in
 // their places.
-func (s *server) decideAll(ctx context.Context, raw []json.RawMessage, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
-	results := make([]authz.CheckResult, len(raw))
+func (s *server) decideAll(ctx context.Context, questions []readCheck, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	results := make([]authz.CheckResult, len(questions))
 	var checks []authz.Check
 	var places []int
-	for i := range raw {
-		check, err := readBulkCheck(raw[i])
-		if err != nil {
-			results[i].Err = err
+	for i, question := range questions {
+		if question.err != nil {
+			results[i].Err = question.err
 			continue
 		}
-		checks, places = append(checks, check), append(places, i)
+		checks, places = append(checks, question.check), append(places, i)
 	}
 	if len(checks) == 0 {
 		return results, "", nil
 	}
 	decided, token, err := s.Engine.CheckBulk(ctx, checks, at)
+	if err != nil && isOfQuestion(err) {
+		decided, err = s.decideEach(ctx, checks, at)
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -77,6 +90,24 @@ func (s *server) decideAll(ctx context.Context, raw []json.RawMessage, at authz.
 		results[places[i]] = result
 	}
 	return results, token, nil
+}
+
+// isOfQuestion reports whether an error is about what was asked, and not about the server.
+func isOfQuestion(err error) bool {
+	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
+}
+
+// decideEach decides checks of which the engine could not decide a single one together, so that each has an error of its own.
+func (s *server) decideEach(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, error) {
+	results := make([]authz.CheckResult, len(checks))
+	for i, check := range checks {
+		decision, _, err := s.Engine.Check(ctx, check, at)
+		if err != nil && !isOfQuestion(err) {
+			return nil, err
+		}
+		results[i] = authz.CheckResult{Decision: decision, Err: err}
+	}
+	return results, nil
 }
 
 func readBulkCheck(raw json.RawMessage) (authz.Check, error) {

@@ -31,6 +31,9 @@ type call struct {
 	// seesAll is set if the key may read everything, whatever the call is.
 	seesAll bool
 
+	// streams is set if the answer is to come line by line, for as long as it goes on.
+	streams bool
+
 	// err is the error that was answered.
 	err error
 }
@@ -63,7 +66,9 @@ func (k *call) outcome() string {
 
 // begin is the outermost middleware: it gives the request its id, and logs and counts it when it is answered.
 func (s *server) begin(c *gin.Context) {
-	k := &call{id: requestID(c.Request), start: time.Now(), route: s.routes[c.Request.Method+" "+c.FullPath()]}
+	route := s.routes[c.Request.Method+" "+c.FullPath()]
+	k := &call{id: requestID(c.Request, route != nil && route.lenient), start: time.Now(), route: route}
+	k.streams = route != nil && route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson
 	c.Set(callKey, k)
 	header := c.Writer.Header()
 	header.Set(requestIDHeader, k.id)
@@ -102,9 +107,12 @@ func (k *call) level(status int) slog.Level {
 	}
 }
 
-// requestID returns the id that the request came with, if it can stand in logs and headers, or a new one.
-func requestID(r *http.Request) string {
+// requestID returns the id that the request came with, if anything will do or it can stand in a line, or a new one.
+func requestID(r *http.Request, anything bool) string {
 	id := r.Header.Get(requestIDHeader)
+	if id != "" && anything {
+		return id
+	}
 	unfit := func(c rune) bool { return c <= ' ' || c > '~' }
 	if id != "" && len(id) <= 128 && strings.IndexFunc(id, unfit) < 0 {
 		return id

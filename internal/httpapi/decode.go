@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,11 +21,16 @@ import (
 // maxBody is how large the body of a request may be, in bytes.
 const maxBody = 1 << 20
 
-// decode reads the body of a request, which must be JSON of exactly the documented fields.
+// decode reads the body of a request, which must be JSON of exactly the documented fields, or of at least those in a
+// lenient call.
 func decode[T any](c *gin.Context) (T, error) {
 	var into T
 	data, err := readBody(c)
-	if err == nil {
+	switch {
+	case err != nil:
+	case callOf(c).route.lenient:
+		err = decodeLenient("the body", data, &into)
+	default:
 		err = decodeStrict("the body", data, &into)
 	}
 	return into, err
@@ -79,9 +85,19 @@ func checkJSON(what string, data []byte) error {
 // decodeStrict decodes valid JSON that has exactly the fields of the type. An error about no field in particular begins
 // with what the data is.
 func decodeStrict(what string, data []byte, into any) error {
-	if fault := checkShape(data, reflect.TypeOf(into).Elem()); fault != nil {
+	return decodeShape(what, scanner{data: data}, into)
+}
+
+// decodeLenient is decodeStrict for data that may have other fields as well; they are ignored.
+func decodeLenient(what string, data []byte, into any) error {
+	return decodeShape(what, scanner{data: slices.Clone(data), lenient: true}, into)
+}
+
+func decodeShape(what string, shape scanner, into any) error {
+	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
 		return fault.err(what)
 	}
+	data := shape.data
 	if err := json.Unmarshal(data, into); err != nil {
 		var mismatch *json.UnmarshalTypeError
 		if errors.As(err, &mismatch) {

@@ -72,25 +72,25 @@ func (r *reader) visibility(field string, value Visibility) string {
 	return string(value)
 }
 
-func (r *reader) permission(field, value string) authz.Permission {
+func (r *reader) permission(field, value string) authz.Permission { //nolint:unparam // a field is named where it is read
 	permission, err := authz.ParsePermission(value)
 	r.keep(field, err)
 	return permission
 }
 
-func (r *reader) subject(field string, value Reference) authz.Subject {
+func (r *reader) subject(field string, value Reference) authz.Subject { //nolint:unparam // a field is named where it is read
 	subject, err := parseSubject(value.union)
 	r.keep(field, err)
 	return subject
 }
 
-func (r *reader) object(field string, value Reference) authz.Object {
+func (r *reader) object(field string, value Reference) authz.Object { //nolint:unparam // a field is named where it is read
 	object, err := parseObject(value.union)
 	r.keep(field, err)
 	return object
 }
 
-func (r *reader) consistency(field string, value *Consistency) authz.Consistency {
+func (r *reader) consistency(field string, value *Consistency) authz.Consistency { //nolint:unparam // a field is named where it is read
 	if value == nil {
 		return authz.Consistency{}
 	}

@@ -77,3 +77,47 @@ func FuzzStrict(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLenient holds that a lenient reading takes what the strict one takes, and of anything else the fields that it knows,
+// spelled exactly so: written again, what it read is read strictly as the same.
+func FuzzLenient(f *testing.F) {
+	f.Add([]byte(`{"subject":{"type":"user","id":"a"},"Subject":7,"action":{"name":"x","nAmE":"y"}}`))
+	f.Add([]byte(`{"subject":{"\u0069d":"a","ID":"b","":{"a":1,"a":2}},"context":{"A":1,"a":[{"b":null}]}}`))
+	f.Add([]byte(`{"resource":{"type":"x","properties":{"TYPE":1,"é":"\"}"}},"é":"}"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if checkJSON("it", data) != nil {
+			return
+		}
+		var strict, lenient, again EvaluationItem
+		before := string(data)
+		err := decodeLenient("it", data, &lenient)
+		if string(data) != before {
+			t.Fatalf("%q was changed to %q", before, data)
+		}
+		if decodeStrict("it", data, &strict) == nil && (err != nil || !reflect.DeepEqual(strict, lenient)) {
+			t.Errorf("%q was read strictly as %+v, leniently as %+v, %v", data, strict, lenient, err)
+		}
+		if err != nil {
+			if codeOf(err) != authz.CodeInvalid {
+				t.Errorf("%q: %v", data, err)
+			}
+			return
+		}
+		written, err := json.Marshal(lenient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := decodeStrict("it", written, &again); err != nil || !reflect.DeepEqual(lenient, again) {
+			t.Errorf("%q was read as %+v, and again as %+v, %v", data, lenient, again, err)
+		}
+		var known, top map[string]json.RawMessage
+		if json.Unmarshal(data, &top) != nil || json.Unmarshal(written, &known) != nil {
+			t.Fatal("no objects")
+		}
+		for _, name := range []string{"subject", "action", "resource", "context"} {
+			if _, there := known[name]; there != (top[name] != nil) {
+				t.Errorf("%q has %s: %t; what was read has it: %t", data, name, top[name] != nil, there)
+			}
+		}
+	})
+}

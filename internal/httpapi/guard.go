@@ -45,13 +45,16 @@ func (s *server) admit(c *gin.Context) error {
 		return nil
 	}
 	if k.route.product() && s.Operations == nil {
-		return authz.Errorf(authz.CodeNotFound, "the schema that this server serves lacks the product's definitions, so there are no product operations")
+		return errNoProduct
 	}
 	if err := k.readActor(c); err != nil {
 		return err
 	}
 	if err := unescapeIDs(c.Params); err != nil {
 		return err
+	}
+	if !k.route.hasPath(c.Params) {
+		return errNoRoute
 	}
 	query, err := url.ParseQuery(c.Request.URL.RawQuery)
 	if err != nil {

@@ -30,11 +30,14 @@ func (s *server) catch(c *gin.Context) {
 }
 
 // limitTime ends the request's context after the time that it may take, and a second later the wait for its body: not at
-// once, since net/http cancels the context when reading fails, and what ends a request should be its deadline.
+// once, since net/http cancels the context when reading fails, and what ends a request should be its deadline. A stream
+// is bounded by its going on, see lines.
 func (s *server) limitTime(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
-	defer cancel()
-	c.Request = c.Request.WithContext(ctx)
+	if !callOf(c).streams {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+	}
 	if c.Request.ContentLength != 0 {
 		// A recorder in a test has no connection to set a deadline on.
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.Timeout + time.Second))

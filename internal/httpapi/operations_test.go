@@ -119,6 +119,11 @@ func (o *operations) RemoveAccountMember(ctx context.Context, by operation.Calle
 	return token, o.record(ctx, "RemoveAccountMember", by, id, user)
 }
 
+func (o *operations) Contents(ctx context.Context, by operation.Caller, of operation.Collection, page operation.Page) (operation.Objects, authz.Token, error) {
+	objects := []operation.VisibleObject{{ID: "i1", Permissions: []authz.Permission{"view", "edit"}}, {ID: "i2"}}
+	return operation.Objects{Objects: objects, NextCursor: "c1"}, token, o.record(ctx, "Contents", by, of, page)
+}
+
 func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string) ([]operation.Member, authz.Token, error) {
 	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members)
 }

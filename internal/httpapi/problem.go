@@ -69,13 +69,22 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	k := callOf(c)
 	k.err = err
 	s.logFailure(c.Request.Context(), k, err)
-	code := codeOf(err)
 	if c.Writer.Written() {
 		return
 	}
+	body := s.problemOf(c.Request.Context(), k, err)
+	body.Status = status
+	if err := writeJSON(c, status, "application/problem+json", body); err != nil {
+		c.Status(http.StatusInternalServerError)
+	}
+}
+
+// problemOf is the problem document about an error.
+func (s *server) problemOf(ctx context.Context, k *call, err error) Problem {
+	code := codeOf(err)
 	body := Problem{
-		Type: "urn:sluice:problem:" + string(code), Title: kinds[code].title, Status: status,
-		Detail: s.detailOf(c.Request.Context(), err), Code: Code(code), RequestID: k.id,
+		Type: "urn:sluice:problem:" + string(code), Title: kinds[code].title, Status: kinds[code].status,
+		Detail: s.detailOf(ctx, err), Code: Code(code), RequestID: k.id,
 	}
 	var known *authz.Error
 	if errors.As(err, &known) {
@@ -86,9 +95,7 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 			body.Accounts = new(texts(known.Accounts))
 		}
 	}
-	if err := writeJSON(c, status, "application/problem+json", body); err != nil {
-		c.Status(http.StatusInternalServerError)
-	}
+	return body
 }
 
 // logFailure logs an error that is the server's own, with the cause that no answer shows.

@@ -44,6 +44,23 @@ func firstByte(raw json.RawMessage) byte {
 	return trimmed[0]
 }
 
+func jsonKind(first byte) string {
+	switch first {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}
+
 // parseObject reads a reference to an object, which has no relation. Errors have code CodeInvalid.
 func parseObject(raw json.RawMessage) (authz.Object, error) {
 	subject, err := parseSubject(raw)

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/api"
 	"github.com/sluice-authz/sluice/internal/apikey"
@@ -19,6 +21,10 @@ import (
 
 // scopesExtension names, in the contract, the scopes of which a key needs one for a call; none means any key.
 const scopesExtension = "x-scopes"
+
+// unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the contract
+// does not name are ignored, and any request id is taken.
+const unknownFieldsExtension = "x-unknown-fields"
 
 const actorHeader = "Sluice-Actor"
 
@@ -30,7 +36,10 @@ type route struct {
 	scopes    apikey.Scopes
 	actor     bool // names an actor, though a key with inspect may do without
 	body      bool
+	lenient   bool // ignores unknown fields of the body
 	query     []*openapi3.Parameter
+	segments  []*openapi3.Parameter // parameters in the path
+	streams   bool                  // answers line by line to whoever accepts that
 }
 
 // product reports whether the call is an operation of the product, which other schemas do not have.
@@ -61,8 +70,9 @@ func readRoutes(contract []byte) (map[string]*route, error) {
 func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	r := &route{
 		path: path, operation: operation.OperationID,
-		open: operation.Security != nil && len(*operation.Security) == 0,
-		body: operation.RequestBody != nil,
+		open:    operation.Security != nil && len(*operation.Security) == 0,
+		body:    operation.RequestBody != nil,
+		lenient: operation.Extensions[unknownFieldsExtension] == "ignore",
 	}
 	names, declared := operation.Extensions[scopesExtension].([]any)
 	if declared == r.open {
@@ -81,9 +91,25 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 			r.actor = parameter.Value.Name == actorHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)
+		case openapi3.ParameterInPath:
+			r.segments = append(r.segments, parameter.Value)
 		}
 	}
+	if answer := operation.Responses.Status(http.StatusOK); answer != nil {
+		r.streams = answer.Value.Content[ndjson] != nil
+	}
 	return r, nil
+}
+
+// hasPath reports whether the contract has the path: of some segments it names the words that can stand there.
+func (r *route) hasPath(params gin.Params) bool {
+	for _, segment := range r.segments {
+		words := segment.Schema.Value.Enum
+		if len(words) > 0 && !slices.Contains(words, any(params.ByName(segment.Name))) {
+			return false
+		}
+	}
+	return true
 }
 
 func ginPath(path string) string {

@@ -38,6 +38,10 @@ type Config struct {
 	// Definitions describes the served schema. It is asked on every request that needs it.
 	Definitions func(context.Context) ([]authz.Definition, error)
 
+	// CaveatParameters are the names that the caveats of the served schema ask the context for. Of what an AuthZEN request says
+	// about its subject, action, resource and context, nothing else reaches the engine.
+	CaveatParameters []string
+
 	// Ready returns nil when the server can decide.
 	Ready func(context.Context) error
 
@@ -71,6 +75,7 @@ type Operations interface {
 	connectionOperations
 	workspaceOperations
 	partOperations
+	contentOperations
 }
 
 type server struct {
@@ -132,9 +137,12 @@ func (s *server) handler() http.Handler {
 	return engine
 }
 
-func (s *server) noRoute(c *gin.Context) {
-	s.problem(c, authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is"))
-}
+func (s *server) noRoute(c *gin.Context) { s.problem(c, errNoRoute) }
+
+var (
+	errNoRoute   = authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is")
+	errNoProduct = authz.Errorf(authz.CodeNotFound, "the schema that this server serves lacks the product's definitions, so there are no product operations")
+)
 
 func (s *server) noMethod(c *gin.Context) {
 	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", c.Request.Method, c.Writer.Header().Get("Allow"))

@@ -178,6 +178,23 @@ type engine struct {
 	check func(context.Context, authz.Check, authz.Consistency) (authz.Decision, authz.Token, error)
 	bulk  func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error)
 	read  func(context.Context, authz.Filter, authz.Page) iter.Seq2[authz.ReadItem, error]
+
+	resources func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error]
+	subjects  func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error]
+}
+
+func (e *engine) LookupResources(_ context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
+	if e.resources == nil {
+		return func(func(authz.FoundResource, error) bool) {}
+	}
+	return e.resources(query, at, page)
+}
+
+func (e *engine) LookupSubjects(ctx context.Context, query authz.SubjectQuery, _ authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+	if e.subjects == nil {
+		return func(func(authz.FoundSubject, error) bool) {}
+	}
+	return e.subjects(ctx, query)
 }
 
 func (e *engine) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {

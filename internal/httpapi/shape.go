@@ -6,25 +6,22 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // maxNesting is how deep the values of a body may be nested.
 const maxNesting = 64
 
-// checkShape checks that valid JSON has the shape of a Go type: for a struct exactly the fields that it names, all
-// those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes the
-// last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union may be
+// scanner walks over valid JSON and checks that it has the shape of a Go type: for a struct exactly the fields that it
+// names, all those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes
+// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union may be
 // anything but null, an interface anything, both without repeated keys; a json.RawMessage may be anything.
-func checkShape(data []byte, t reflect.Type) *fault {
-	s := scanner{data: data}
-	return s.value(t, 0)
-}
-
-// scanner walks over valid JSON.
+//
+// A lenient scanner passes over the fields that a struct does not name, whatever they hold. It blanks their names out in the
+// data, lest encoding/json take one for a field in another case.
 type scanner struct {
-	data []byte
-	at   int
+	data    []byte
+	at      int
+	lenient bool
 }
 
 var rawMessage = reflect.TypeFor[json.RawMessage]()
@@ -85,34 +82,23 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 		return "a string"
 	case kind == reflect.Bool && first != 't' && first != 'f':
 		return "true or false"
+	case kind == reflect.Int && jsonKind(first) != "a number":
+		return "a number"
 	default:
 		return ""
-	}
-}
-
-func jsonKind(first byte) string {
-	switch first {
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "true or false"
-	case 'n':
-		return "null"
-	default:
-		return "a number"
 	}
 }
 
 // object walks over an object that has the fields of a struct.
 func (s *scanner) object(fields *fields, depth int) *fault {
 	var seen uint64
-	fault := s.entries(func(key string) *fault {
+	fault := s.entries(func(key string, raw []byte) *fault {
 		i, known := fields.index[key]
 		switch {
+		case !known && s.lenient:
+			blank(raw)
+			s.skip()
+			return nil
 		case !known:
 			return faultf("does not exist; the fields here are %s", strings.Join(fields.names, ", "))
 		case seen&(1<<i) != 0:
@@ -134,10 +120,17 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 	return nil
 }
 
+// blank makes a name one that no field has.
+func blank(name []byte) {
+	for i := range name {
+		name[i] = '_'
+	}
+}
+
 // dictionary walks over an object with any keys.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
-	return s.entries(func(key string) *fault {
+	return s.entries(func(key string, _ []byte) *fault {
 		if seen[key] {
 			return faultf("stands there twice")
 		}
@@ -146,14 +139,17 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	})
 }
 
-// entries walks over an object; each is called before the value of a key, and walks over the value.
-func (s *scanner) entries(each func(key string) *fault) *fault {
+// entries walks over an object; each is called before the value of a key, with the key as it means and as it stands there,
+// and walks over the value.
+func (s *scanner) entries(each func(key string, raw []byte) *fault) *fault {
 	s.at++ // {
 	for s.peek() != '}' {
+		start := s.at
 		key := s.string()
+		raw := s.data[start+1 : s.at-1]
 		s.peek()
 		s.at++ // :
-		if fault := each(key); fault != nil {
+		if fault := each(key, raw); fault != nil {
 			return fault.in(key)
 		}
 		if s.peek() == ',' {
@@ -257,43 +253,4 @@ func (s *scanner) literal() {
 	for s.at < len(s.data) && strings.IndexByte(" \t\r\n,]}", s.data[s.at]) < 0 {
 		s.at++
 	}
-}
-
-// fields is what a struct takes from JSON.
-type fields struct {
-	names    []string
-	types    []reflect.Type
-	index    map[string]int
-	required uint64 // a bit for each field
-}
-
-var fieldsByType sync.Map // of reflect.Type to *fields
-
-func fieldsOf(t reflect.Type) *fields {
-	known, _ := fieldsByType.Load(t)
-	if f, ok := known.(*fields); ok {
-		return f
-	}
-	f := &fields{index: make(map[string]int)}
-	for i := range t.NumField() {
-		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if !strings.Contains(options, "omitempty") {
-			f.required |= 1 << len(f.names)
-		}
-		f.index[name] = len(f.names)
-		f.names = append(f.names, name)
-		f.types = append(f.types, t.Field(i).Type)
-	}
-	fieldsByType.Store(t, f)
-	return f
-}
-
-// isUnion reports whether a type is generated from a oneOf, whose parts have to be told apart by hand.
-func isUnion(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == rawMessage && !t.Field(0).IsExported()
-}
-
-// isNullable reports whether a type is a nullable.Nullable.
-func isNullable(t reflect.Type) bool {
-	return t.Kind() == reflect.Map && t.Key().Kind() == reflect.Bool
 }

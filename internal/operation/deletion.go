@@ -3,7 +3,6 @@ package operation
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,34 +105,15 @@ func (p *plan) deletion(ctx context.Context, deletion authz.Object) (under, done
 	return under, done, err
 }
 
-// cut plans the removal of the object's own relationships. What does not fit one write is left to cutLarge. A
-// subscription takes the roles on its accounts along where they fit, so that all access ends at once.
+// cut plans the removal of the object's own relationships, and with them of all access to it and to what is in it. What
+// does not fit one write is left to cutLarge.
 func (p *plan) cut(ctx context.Context, object authz.Object) (large bool, err error) {
-	objects := []authz.Object{object}
-	if object.Type == "subscription" {
-		accounts, err := p.accountsOf(ctx, object.ID)
-		if err != nil {
-			return false, err
-		}
-		for _, id := range accounts {
-			objects = append(objects, accountObject(id))
-		}
+	own, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
+	if err != nil || len(p.updates)+len(own) > authz.MaxUpdates {
+		return err == nil, err
 	}
-	before := slices.Clone(p.updates)
-	for i, o := range objects {
-		own, err := p.findSome(ctx, authz.Filter{Type: o.Type, ID: o.ID}, authz.MaxUpdates)
-		if err != nil {
-			return false, err
-		}
-		if len(p.updates)+len(own) > authz.MaxUpdates {
-			p.updates = before
-			return true, nil
-		}
-		for _, r := range own {
-			if i == 0 || r.Relation != kindOf(o.Type).place {
-				p.delete(r)
-			}
-		}
+	for _, r := range own {
+		p.delete(r)
 	}
 	return false, nil
 }

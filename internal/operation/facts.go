@@ -109,11 +109,18 @@ func (p *plan) marks(ctx context.Context, object authz.Object) ([]authz.Relation
 	if err != nil {
 		return nil, err
 	}
-	relations := make([]authz.Relation, len(found))
-	for i, r := range found {
-		relations[i] = r.Relation
+	return marksIn(found), nil
+}
+
+// marksIn returns the relations in which an object holds everybody.
+func marksIn(found []authz.Relationship) []authz.Relation {
+	var relations []authz.Relation
+	for _, r := range found {
+		if r.Subject.Wildcard {
+			relations = append(relations, r.Relation)
+		}
 	}
-	return relations, nil
+	return relations
 }
 
 func (p *plan) roleSet(object authz.Object, marks []authz.Relation) (authz.RoleSet, error) {

@@ -11,12 +11,20 @@ import (
 
 // people reads who holds which roles on an object.
 func (p *plan) people(ctx context.Context, object authz.Object, set authz.RoleSet) (map[authz.ID]Member, error) {
+	rows, err := p.findSome(ctx, rowsOf(object), 0)
+	return membersOf(rows, set), err
+}
+
+// rowsOf selects all that an object holds people in, and everybody: its roles and its marks.
+func rowsOf(object authz.Object) authz.Filter {
+	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
+}
+
+// membersOf tells who holds which roles by the rows of one object.
+func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member {
 	held := make(map[authz.ID][]authz.Relationship)
-	for item, err := range p.engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}, p.at(), authz.Page{}) {
-		if err != nil {
-			return nil, err
-		}
-		if r := item.Relationship; !r.Subject.Wildcard {
+	for _, r := range rows {
+		if !r.Subject.Wildcard {
 			held[r.Subject.ID] = append(held[r.Subject.ID], r)
 		}
 	}
@@ -35,7 +43,7 @@ func (p *plan) people(ctx context.Context, object authz.Object, set authz.RoleSe
 			members[id] = member
 		}
 	}
-	return members, nil
+	return members
 }
 
 func pageOfMembers(people map[authz.ID]Member, page Page) (Members, error) {
@@ -136,6 +144,21 @@ func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) 
 	for i, id := range accounts {
 		checks[i] = authz.Check{Subject: person(who), Permission: "view", Resource: accountObject(id)}
 	}
+	allowed, err := p.decide(ctx, checks)
+	if err != nil {
+		return nil, err
+	}
+	var visible []authz.ID
+	for i, id := range accounts {
+		if allowed[i] {
+			visible = append(visible, id)
+		}
+	}
+	return visible, nil
+}
+
+// decide answers checks at the state of the plan, which is the newest if the plan has none yet.
+func (p *plan) decide(ctx context.Context, checks []authz.Check) ([]bool, error) {
 	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
 	if err != nil {
 		return nil, err
@@ -143,14 +166,12 @@ func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) 
 	if p.snapshot == "" {
 		p.snapshot = token
 	}
-	var visible []authz.ID
+	allowed := make([]bool, len(results))
 	for i, result := range results {
 		if result.Err != nil {
 			return nil, result.Err
 		}
-		if result.Decision.Allowed() {
-			visible = append(visible, accounts[i])
-		}
+		allowed[i] = result.Decision.Allowed()
 	}
-	return visible, nil
+	return allowed, nil
 }

@@ -147,6 +147,7 @@ func interruptedDeletion(t *testing.T, members int, again string) {
 		}
 		if writes > 0 && !finished {
 			require.NoError(t, unable(t, s), "the id is taken until the deletion is finished")
+			noAccess(t, engine)
 		}
 		if again == "start" && writes > 0 {
 			require.NoError(t, operation.New(engine).Resume(t.Context()))
@@ -174,6 +175,28 @@ func fill(t *testing.T, engine authz.Engine, members int) {
 			_, err := engine.Write(t.Context(), authz.Write{Updates: updates})
 			require.NoError(t, err)
 			updates = nil
+		}
+	}
+}
+
+// noAccess requires that the cut of the subscription ended all access to what is in it, though the roles are still stored.
+func noAccess(t *testing.T, engine authz.Engine) {
+	t.Helper()
+	people := map[authz.ID]bool{"ada": true}
+	for item, err := range engine.Read(t.Context(), authz.Filter{Type: "account", SubjectType: "user"}, authz.Fully(), authz.Page{}) {
+		require.NoError(t, err)
+		if len(people) < 20 && !item.Relationship.Subject.Wildcard {
+			people[item.Relationship.Subject.ID] = true
+		}
+	}
+	for who := range people {
+		subject := authz.Subject{Object: authz.Object{Type: "user", ID: who}}
+		for _, typ := range []authz.Type{"subscription", "account", "importer", "connection", "workspace"} {
+			query := authz.ResourceQuery{Subject: subject, Permission: "view", Type: typ}
+			for found, err := range engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{}) {
+				require.NoError(t, err)
+				require.Failf(t, "access after the cut", "%s may view %s:%s", who, typ, found.ID)
+			}
 		}
 	}
 }

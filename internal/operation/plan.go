@@ -65,10 +65,14 @@ func (p *plan) find(ctx context.Context, filter authz.Filter) ([]authz.Relations
 	return found, err
 }
 
+// maxParallel is how many questions one plan asks at a time.
+const maxParallel = 16
+
 // findAll asks several questions at once; p.reads has the answers.
 func (p *plan) findAll(ctx context.Context, filters []authz.Filter) error {
 	answers := make([][]authz.Relationship, len(filters))
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxParallel)
 	for i, filter := range filters {
 		if _, ok := p.reads[filter]; ok {
 			answers[i] = p.reads[filter]

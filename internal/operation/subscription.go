@@ -157,7 +157,7 @@ func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, ins
 
 // accountsOf reads the ids of a subscription's accounts, sorted.
 func (p *plan) accountsOf(ctx context.Context, id authz.ID) ([]authz.ID, error) {
-	found, err := p.find(ctx, authz.Filter{Type: "account", Relation: "subscription", SubjectType: "subscription", SubjectID: id})
+	found, err := p.find(ctx, authz.Filter{Type: "account", Relation: "subscription", SubjectType: "subscription", SubjectID: id, SubjectPlain: true})
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,8 @@ func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.I
 	return members, token, err
 }
 
-// addAccounts adds to people what they hold on the accounts of the subscription.
+// addAccounts adds to people what they hold on the accounts of the subscription. It reads each account once, several at a
+// time.
 func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID]Member) error {
 	accounts, err := p.accountsOf(ctx, id)
 	if err != nil {
@@ -44,16 +45,20 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 		member.Accounts = make(map[authz.ID]Roles)
 		people[who] = member
 	}
-	for _, accountID := range accounts {
-		account, err := p.account(ctx, accountID)
+	rows := make([]authz.Filter, len(accounts))
+	for i, accountID := range accounts {
+		rows[i] = rowsOf(accountObject(accountID))
+	}
+	if err := p.findAll(ctx, rows); err != nil {
+		return err
+	}
+	for i, accountID := range accounts {
+		found := p.reads[rows[i]]
+		set, err := p.roleSet(accountObject(accountID), marksIn(found))
 		if err != nil {
 			return err
 		}
-		inAccount, err := p.people(ctx, account.object, account.set)
-		if err != nil {
-			return err
-		}
-		for who, there := range inAccount {
+		for who, there := range membersOf(found, set) {
 			member, known := people[who]
 			if !known {
 				member = Member{User: who, Accounts: make(map[authz.ID]Roles)}

@@ -10,37 +10,55 @@ import (
 
 // sweeper removes what a cut object leaves behind. Every write of it rests on the deletion being under way: where
 // another has finished it in the meantime, and the id may have been taken anew, nothing is touched.
+//
+// A database need not show a write to a read after it while that write is under way: one that began before the cut may
+// come to light only after the sweep has looked (PostgreSQL orders the two, but not in time). So each write also rests on
+// nothing being left of what the write before it removed. Whatever began before the cut and could still put something there
+// is then either found, or refused by the database, since it cannot be ordered before the cut and after that look.
 type sweeper struct {
 	*plan
 	operation string
 	deletion  authz.Relationship
 	pending   []authz.Update
 	seen      map[authz.Filter]bool
+
+	emptied []authz.Object // the next write removes the last of them
+	removed []authz.Object // the write before removed the last of them
+	strays  []authz.Precondition
 }
+
+// sweepBatch is how many objects one write of a sweep empties: each takes two preconditions of the next one.
+const sweepBatch = 300
 
 // errFinished ends a sweep that another has finished.
 var errFinished = errors.New("the deletion was finished by another")
+
+func (s *Service) newSweeper(by Caller, operation string, deletion authz.Relationship) *sweeper {
+	return &sweeper{plan: newPlan(s.engine, by), operation: operation, deletion: deletion, seen: make(map[authz.Filter]bool)}
+}
 
 // sweep removes everything in the deleted object and everything that refers to it, and then remembers the deletion as
 // done. What is in an object goes before the relationship that says that it is in there, so that an interrupted sweep
 // finds the rest again.
 func (s *Service) sweep(ctx context.Context, by Caller, operation string, deletion authz.Relationship) (authz.Token, error) {
-	w := &sweeper{plan: newPlan(s.engine, by), operation: operation, deletion: deletion, seen: make(map[authz.Filter]bool)}
+	w := s.newSweeper(by, operation, deletion)
 	err := w.object(ctx, deletedObject(deletion.Resource))
 	if err == nil {
 		err = w.flush(ctx)
 	}
 	done := deletion
 	done.Relation, done.ExpiresAt = deletionDone, s.now().Add(remembered)
-	last := authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: done}}, Metadata: by.metadata(operation)}
-	switch {
-	case errors.Is(err, errFinished):
-	case err != nil:
-		return "", err
-	default:
-		last.Updates = append(last.Updates, authz.Update{Action: authz.Delete, Relationship: deletion})
+	last := []authz.Update{{Action: authz.Touch, Relationship: done}}
+	if err == nil {
+		var token authz.Token
+		if token, err = w.write(ctx, append(last, authz.Update{Action: authz.Delete, Relationship: deletion})); err == nil {
+			return token, nil
+		}
 	}
-	return s.engine.Write(ctx, last)
+	if !errors.Is(err, errFinished) {
+		return "", err
+	}
+	return s.engine.Write(ctx, authz.Write{Updates: last, Metadata: by.metadata(operation)})
 }
 
 // withdraw takes back the mark of a deletion that its actor may no longer carry out.
@@ -58,20 +76,36 @@ func refused(err error) bool {
 }
 
 // contents removes everything that has the object as its subject: what is in it with all that is in that, and what
-// refers to it.
+// refers to it. Of a type that is not the product's, it removes the references at once, whatever the form of the ids.
 func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
+	foreign := make(map[authz.Type]bool)
 	for item, err := range w.engine.Read(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err
 		}
 		r := item.Relationship
-		if r.Relation == kindOf(r.Resource.Type).place {
+		kind, product := kinds[r.Resource.Type]
+		switch {
+		case !product:
+			foreign[r.Resource.Type] = true
+		case r.Relation == kind.place:
 			err = w.object(ctx, r.Resource)
-		} else {
+		default:
 			err = w.remove(ctx, r)
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return w.references(ctx, object, foreign)
+}
+
+// references removes what refers to the object from objects of the types, whatever their ids.
+func (w *sweeper) references(ctx context.Context, object authz.Object, types map[authz.Type]bool) error {
+	for typ := range types {
+		references := authz.Filter{Type: typ, SubjectType: object.Type, SubjectID: object.ID}
+		if _, err := w.engine.DeleteAll(ctx, references, w.marked(), w.by.metadata(w.operation)); err != nil {
+			return w.finished(err)
 		}
 	}
 	return nil
@@ -111,7 +145,11 @@ func (w *sweeper) object(ctx context.Context, object authz.Object) error {
 			return err
 		}
 	}
-	return nil
+	w.emptied = append(w.emptied, object)
+	if len(w.emptied) < sweepBatch {
+		return nil
+	}
+	return w.flush(ctx)
 }
 
 func (w *sweeper) remove(ctx context.Context, r authz.Relationship) error {
@@ -127,18 +165,100 @@ func (w *sweeper) remove(ctx context.Context, r authz.Relationship) error {
 	return w.flush(ctx)
 }
 
+// flush writes what is pending.
 func (w *sweeper) flush(ctx context.Context) error {
 	if len(w.pending) == 0 {
+		w.removed, w.emptied = append(w.removed, w.emptied...), nil
 		return nil
 	}
-	_, err := w.engine.Write(ctx, authz.Write{Updates: w.pending, Preconditions: w.marked(), Metadata: w.by.metadata(w.operation)})
+	_, err := w.write(ctx, w.pending)
 	w.pending = w.pending[:0:0]
 	clear(w.seen)
-	return w.finished(err)
+	return err
+}
+
+// write writes the updates once nothing is left of what the write before removed. The error is errFinished if another has
+// finished the deletion.
+func (w *sweeper) write(ctx context.Context, updates []authz.Update) (authz.Token, error) {
+	for attempt := range maxAttempts {
+		if err := pause(ctx, attempt); err != nil {
+			return "", err
+		}
+		preconditions := w.marked()
+		for _, object := range w.removed {
+			preconditions = append(preconditions,
+				authz.Precondition{Absent: true, Filter: authz.Filter{Type: object.Type, ID: object.ID}},
+				authz.Precondition{Absent: true, Filter: authz.Filter{SubjectType: object.Type, SubjectID: object.ID}})
+		}
+		token, err := w.engine.Write(ctx, authz.Write{Updates: updates, Preconditions: preconditions, Metadata: w.by.metadata(w.operation)})
+		if err == nil {
+			w.removed, w.emptied = w.emptied, nil
+			return token, nil
+		}
+		if !errors.Is(err, authz.ErrPrecondition) || len(w.removed) == 0 {
+			return "", w.finished(err)
+		}
+		if err := w.revisit(ctx, attempt > 2); err != nil {
+			return "", err
+		}
+	}
+	return "", authz.Errorf(authz.CodeConflict, "others kept creating what this deletion removes; try again")
+}
+
+// revisit removes what came to light of objects that were removed. One whose id has been taken anew is left alone. What is
+// stubborn is under an id that another tool wrote and that is none of Sluice's: it goes by what it refers to.
+func (w *sweeper) revisit(ctx context.Context, stubborn bool) error {
+	under, err := w.findSome(ctx, authz.Exactly(w.deletion), 1)
+	if err != nil {
+		return err
+	}
+	if len(under) == 0 {
+		return errFinished
+	}
+	again := &sweeper{plan: w.plan, operation: w.operation, deletion: w.deletion, seen: make(map[authz.Filter]bool)}
+	for _, object := range w.removed {
+		place := authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}
+		taken, err := w.findSome(ctx, place, 1)
+		if err != nil {
+			return err
+		}
+		if len(taken) > 0 {
+			continue
+		}
+		again.strays = []authz.Precondition{{Absent: true, Filter: place}}
+		err = again.object(ctx, object)
+		if err == nil {
+			err = again.flush(ctx)
+		}
+		if err == nil && stubborn {
+			err = again.unnamed(ctx, object)
+		}
+		if errors.Is(err, errFinished) { // or it has been taken at this moment: the next attempt tells
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.removed = again.removed
+	return nil
+}
+
+// unnamed removes what still refers to the object when all that can be named is gone.
+func (w *sweeper) unnamed(ctx context.Context, object authz.Object) error {
+	left, err := w.findSome(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, 0)
+	types := make(map[authz.Type]bool)
+	for _, r := range left {
+		types[r.Resource.Type] = true
+	}
+	if err != nil {
+		return err
+	}
+	return w.references(ctx, object, types)
 }
 
 func (w *sweeper) marked() []authz.Precondition {
-	return []authz.Precondition{{Filter: authz.Exactly(w.deletion)}}
+	return append([]authz.Precondition{{Filter: authz.Exactly(w.deletion)}}, w.strays...)
 }
 
 func (w *sweeper) finished(err error) error {

@@ -31,6 +31,7 @@ type Client struct {
 	schema      v1.SchemaServiceClient
 	options     Options
 	scratches   scratches
+	lists       lists
 }
 
 var _ authz.Engine = (*Client)(nil)

@@ -173,7 +173,7 @@ func TestEmbeddedRefuses(t *testing.T) {
 		"address already":      {GRPCListen: taken.Addr().String(), Key: "k"},
 		"needs a URI":          {Datastore: spicedb.Postgres},
 		"no datastore":         {Datastore: "oracle"},
-		"up to date":           {Datastore: spicedb.Postgres, URI: "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable&connect_timeout=1"},
+		"cannot reach":         {Datastore: spicedb.Postgres, URI: "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable&connect_timeout=1"},
 	} {
 		_, err := spicedb.Embedded(t.Context(), config)
 		require.ErrorContains(t, err, wanted)

@@ -102,6 +102,11 @@ func (p part) contains(k key) bool {
 	return true
 }
 
+// oneSubject reports whether all matches have the same subject, so that by subject they are in the order of resources.
+func (p plan) oneSubject() bool {
+	return p.bySubject && len(p.parts) == 1 && len(p.parts[0].components) >= 3
+}
+
 // planFor chooses the order in which the filter fixes the most.
 func planFor(f datastore.RelationshipsFilter) plan {
 	typ, ids, relation := f.OptionalResourceType, unique(f.OptionalResourceIds), f.OptionalResourceRelation

@@ -25,7 +25,7 @@ type query struct {
 // run yields the relationships that the query asks for. ChooseEfficient is the order in which they are found.
 func (x *index) run(q query) datastore.RelationshipIterator {
 	p := planFor(q.filter)
-	inOrder := q.sort == options.Unsorted || q.sort == options.ChooseEfficient || (q.sort == options.BySubject) == p.bySubject
+	inOrder := q.sort == options.Unsorted || q.sort == options.ChooseEfficient || (q.sort == options.BySubject) == p.bySubject || p.oneSubject()
 	return func(yield func(tuple.Relationship, error) bool) {
 		if q.limit != nil && *q.limit == 0 {
 			return

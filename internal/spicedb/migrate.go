@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	spicedbcmd "github.com/authzed/spicedb/pkg/cmd"
 	headcmd "github.com/authzed/spicedb/pkg/migrate"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // migrate brings the tables of a database up to date, as `spicedb datastore migrate head` does. It changes nothing where
@@ -25,9 +28,50 @@ func migrate(ctx context.Context, engine, uri string) error {
 			return err
 		}
 	}
+	if engine == Postgres {
+		unlock, err := lockDatabase(ctx, uri)
+		if err != nil {
+			return fmt.Errorf("cannot reach the %s database: %w", engine, err)
+		}
+		defer unlock()
+	}
 	// RunE alone: what runs before it is for SpiceDB's own process (its log, its limits, a look for new releases).
 	if err := command.RunE(command, []string{headcmd.Head}); err != nil {
 		return fmt.Errorf("cannot bring the tables of the %s database up to date (`spicedb datastore migrate head` does the same): %w", engine, err)
 	}
 	return nil
+}
+
+// migrationLock is the number of the advisory lock that keeps servers which start together from migrating at once:
+// SpiceDB's migrations fail where another run of them is under way.
+const migrationLock = 0x51_c1_ce
+
+// lockDatabase waits until no other server migrates the database, and returns what lets the next one in. It asks again
+// and again, since a session that waits for a lock would hold up the indexes that are built concurrently.
+func lockDatabase(ctx context.Context, uri string) (unlock func(), err error) {
+	config, err := pgxpool.ParseConfig(uri) // as SpiceDB reads it
+	if err != nil {
+		return nil, err
+	}
+	connection, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, err
+	}
+	unlock = func() { _ = connection.Close(context.WithoutCancel(ctx)) }
+	for {
+		var locked bool
+		if err := connection.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", migrationLock).Scan(&locked); err != nil {
+			unlock()
+			return nil, err
+		}
+		if locked {
+			return unlock, nil
+		}
+		select {
+		case <-ctx.Done():
+			unlock()
+			return nil, context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }

@@ -1,0 +1,64 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// CreateAccount creates an account in a subscription.
+func (a *Actor) CreateAccount(ctx context.Context, in NewAccount) (Account, error) {
+	return answer[Account](a.rest.CreateAccount(ctx, nil, in))
+}
+
+// GetAccount shows an account.
+func (a *Actor) GetAccount(ctx context.Context, id string) (Account, error) {
+	return answer[Account](a.rest.GetAccount(ctx, id, nil))
+}
+
+// DeleteAccount deletes an account with everything in it, and everything that refers to that.
+func (a *Actor) DeleteAccount(ctx context.Context, id string) error {
+	return done(a.rest.DeleteAccount(ctx, id, nil))
+}
+
+// Accounts are the actor's own accounts, with their roles.
+func (a *Actor) Accounts(ctx context.Context) iter.Seq2[ListedAccount, error] {
+	return userAccounts(ctx, a.rest, a.user)
+}
+
+// UserAccounts are the accounts of a person, with their roles. It needs a key with the scope inspect.
+func (c *Client) UserAccounts(ctx context.Context, user string) iter.Seq2[ListedAccount, error] {
+	return userAccounts(ctx, c.rest, user)
+}
+
+func userAccounts(ctx context.Context, by *rest.Client, user string) iter.Seq2[ListedAccount, error] {
+	return pages(func(cursor string) ([]ListedAccount, string, error) {
+		page, err := answer[rest.AccountPage](by.ListUserAccounts(ctx, user, &rest.ListUserAccountsParams{Limit: &pageSize, Cursor: cursor}))
+		return page.Accounts, page.NextCursor, err
+	})
+}
+
+// AccountMembers are the members of an account.
+func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member, error] {
+	return pages(func(cursor string) ([]Member, string, error) {
+		page, err := answer[rest.MemberPage](a.rest.ListAccountMembers(ctx, id, &rest.ListAccountMembersParams{Limit: &pageSize, Cursor: cursor}))
+		return page.Members, page.NextCursor, err
+	})
+}
+
+// PutAccountMember sets the roles of a person on an account.
+func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...string) (ChangedMember, error) {
+	return answer[ChangedMember](a.rest.PutAccountMember(ctx, id, user, nil, rest.Roles{Roles: list(roles)}))
+}
+
+// RemoveAccountMember removes a person from an account.
+func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error {
+	return done(a.rest.RemoveAccountMember(ctx, id, user, nil))
+}
+
+// PatchAccountMembers sets the roles of many people on one account, all or nothing.
+func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
+	changed, err := answer[rest.ChangedMembers](a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rolesByID(members)}))
+	return changed.Members, err
+}

@@ -1,0 +1,37 @@
+package client
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// PutConnector puts a connector of the catalogue. It needs a key with the scope provision.
+func (c *Client) PutConnector(ctx context.Context, id string, offers ...string) (Connector, error) {
+	return answer[Connector](c.rest.PutConnector(ctx, id, rest.ConnectorOffers{Offers: list(offers)}))
+}
+
+// CreateConnection creates a connection in an account.
+func (a *Actor) CreateConnection(ctx context.Context, in NewConnection) (Connection, error) {
+	return answer[Connection](a.rest.CreateConnection(ctx, nil, in))
+}
+
+// ShareConnection says who sees a connection.
+func (a *Actor) ShareConnection(ctx context.Context, id string, with Sharing) (Connection, error) {
+	return answer[Connection](a.rest.ShareConnection(ctx, id, nil, with))
+}
+
+// GroupConnection puts a connection into a group of its account.
+func (a *Actor) GroupConnection(ctx context.Context, id, group string) (Connection, error) {
+	return answer[Connection](a.rest.GroupConnection(ctx, id, nil, rest.Group{Group: group}))
+}
+
+// UngroupConnection takes a connection out of its group.
+func (a *Actor) UngroupConnection(ctx context.Context, id string) (Connection, error) {
+	return answer[Connection](a.rest.UngroupConnection(ctx, id, nil))
+}
+
+// DeleteConnection disconnects a connection.
+func (a *Actor) DeleteConnection(ctx context.Context, id string) error {
+	return done(a.rest.DeleteConnection(ctx, id, nil))
+}

@@ -1,0 +1,178 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// Reference names an object, or with a Relation everybody in that relation of it.
+type Reference struct {
+	Type, ID string
+	Relation string
+}
+
+// User is the person with the application's own id.
+func User(id string) Reference { return Reference{Type: "user", ID: id} }
+
+// Object reads "type:id", split at the first colon; the id may hold anything.
+func Object(reference string) Reference {
+	typ, id, _ := strings.Cut(reference, ":")
+	return Reference{Type: typ, ID: id}
+}
+
+// String returns the reference as zed writes it.
+func (r Reference) String() string {
+	if r.Relation != "" {
+		return r.Type + ":" + r.ID + "#" + r.Relation
+	}
+	return r.Type + ":" + r.ID
+}
+
+// wire writes the reference in the form in which every id means itself. JSON cannot say what is not UTF-8; written all the
+// same, it would be another id.
+func (r Reference) wire() (out rest.Reference, err error) {
+	if !utf8.ValidString(r.String()) {
+		return out, &Error{Code: Invalid, Detail: fmt.Sprintf("the reference %q is not UTF-8", r)}
+	}
+	return out, out.FromReferenceObject(rest.ReferenceObject{Type: r.Type, ID: r.ID, Relation: r.Relation})
+}
+
+// Check is one question: may the subject do this to the resource?
+type Check struct {
+	Subject    Reference
+	Permission string
+	Resource   Reference
+	Context    map[string]any // what the conditions of the schema may look at
+}
+
+func (c Check) wire() (out rest.BulkCheck, err error) {
+	out.Permission, out.Context = c.Permission, c.Context
+	if out.Subject, err = c.Subject.wire(); err != nil {
+		return out, err
+	}
+	out.Resource, err = c.Resource.wire()
+	return out, err
+}
+
+// Decision is the answer to a Check.
+type Decision struct {
+	Allowed bool
+
+	// MissingContext are the fields of the context without which the answer is no.
+	MissingContext []string
+
+	// Token names the state that the answer rests on.
+	Token string
+
+	// Err is what is wrong with this one of many checks; then it is not allowed.
+	Err error
+}
+
+// Can reports whether a person may do something to a resource "type:id". It is false beside any error.
+func (c *Client) Can(ctx context.Context, user, permission, resource string) (bool, error) {
+	decision, err := c.Check(ctx, Check{Subject: User(user), Permission: permission, Resource: Object(resource)})
+	return decision.Allowed, err
+}
+
+// CanEach reports, for up to 1000 resources "type:id" in one call, whether a person may do something to each. If one of the
+// questions cannot be decided, there is no answer to any.
+func (c *Client) CanEach(ctx context.Context, user, permission string, resources ...string) (map[string]bool, error) {
+	checks := make([]Check, len(resources))
+	for i, resource := range resources {
+		checks[i] = Check{Subject: User(user), Permission: permission, Resource: Object(resource)}
+	}
+	decisions, err := c.CheckAll(ctx, checks...)
+	if err != nil {
+		return nil, err
+	}
+	may := make(map[string]bool, len(resources))
+	for i, decision := range decisions {
+		if decision.Err != nil {
+			return nil, decision.Err
+		}
+		may[resources[i]] = decision.Allowed
+	}
+	return may, nil
+}
+
+// CanAll reports whether a person may do something to every one of up to 1000 resources "type:id". It is false beside any
+// error, and an error if there are none.
+func (c *Client) CanAll(ctx context.Context, user, permission string, resources ...string) (bool, error) {
+	may, err := c.CanEach(ctx, user, permission, resources...)
+	if err != nil {
+		return false, err
+	}
+	for _, allowed := range may {
+		if !allowed {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Check decides one question.
+func (c *Client) Check(ctx context.Context, check Check) (Decision, error) {
+	in, err := check.wire()
+	if err != nil {
+		return Decision{}, err
+	}
+	at, answered := chainOf(ctx).ask()
+	decision, err := answer[rest.Decision](c.rest.Check(ctx, rest.CheckRequest{
+		Subject: in.Subject, Permission: in.Permission, Resource: in.Resource, Context: in.Context, Consistency: at,
+	}))
+	if err != nil {
+		return Decision{}, err
+	}
+	answered(decision.Token)
+	return Decision{Allowed: decision.Allowed, MissingContext: decision.MissingContext, Token: decision.Token}, nil
+}
+
+// CheckAll decides up to 1000 questions in one call and at one state. The decisions stand in the order of the checks; an
+// error of one is in its place and does not fail the others.
+func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, error) {
+	in := make([]rest.BulkCheck, len(checks))
+	for i, check := range checks {
+		var err error
+		if in[i], err = check.wire(); err != nil {
+			return nil, err
+		}
+	}
+	at, answered := chainOf(ctx).ask()
+	bulk, err := answer[rest.BulkDecision](c.rest.CheckBulk(ctx, rest.BulkCheckRequest{Checks: in, Consistency: at}))
+	if err != nil {
+		return nil, err
+	}
+	if len(bulk.Results) != len(checks) {
+		return nil, &Error{Code: Internal, Detail: "the answer has not as many results as there were checks"}
+	}
+	answered(bulk.Token)
+	decisions := make([]Decision, len(checks))
+	for i, result := range bulk.Results {
+		decisions[i] = Decision{Allowed: result.Allowed, MissingContext: result.MissingContext, Token: bulk.Token}
+		if result.Error.Code != "" {
+			decisions[i] = Decision{Err: &Error{Code: Code(result.Error.Code), Detail: result.Error.Detail}}
+		}
+	}
+	return decisions, nil
+}
+
+// Permissions tells everything that a person may do to a resource "type:id", by the names of the permissions.
+func (c *Client) Permissions(ctx context.Context, user, resource string) (map[string]bool, error) {
+	in, err := Check{Subject: User(user), Resource: Object(resource)}.wire()
+	if err != nil {
+		return nil, err
+	}
+	at, answered := chainOf(ctx).ask()
+	decided, err := answer[rest.PermissionsDecision](c.rest.DecidePermissions(ctx, rest.PermissionsRequest{
+		Subject: in.Subject, Resource: in.Resource, Consistency: at,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	answered(decided.Token)
+	return decided.Permissions, nil
+}

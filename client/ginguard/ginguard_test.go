@@ -1,0 +1,55 @@
+package ginguard_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+	"github.com/sluice-authz/sluice/client/ginguard"
+	"github.com/sluice-authz/sluice/client/guard"
+	"github.com/sluice-authz/sluice/client/sluicetest"
+)
+
+func TestRequire(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	server := sluicetest.Start(t)
+	_, err := server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	require.NoError(t, err)
+	_, err = server.Client.As("olga").CreateAccount(t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"})
+	require.NoError(t, err)
+	nobody, err := client.New("http://127.0.0.1:1", "key", client.WithTries(1))
+	require.NoError(t, err)
+
+	for name, test := range map[string]struct {
+		sluice  guard.Decider
+		options []guard.Option
+		user    string
+		status  int
+	}{
+		"who may":                    {server.Client, nil, "olga", http.StatusNoContent},
+		"who may not":                {server.Client, nil, "eve", http.StatusForbidden},
+		"who may not, hidden":        {server.Client, []guard.Option{guard.Hide()}, "eve", http.StatusNotFound},
+		"nobody known":               {server.Client, nil, "", http.StatusUnauthorized},
+		"a server that is not there": {nobody, nil, "olga", http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			may := ginguard.New(test.sluice, func(c *gin.Context) string { return c.GetHeader("X-Test-User") }, test.options...)
+			in := 0
+			router := gin.New()
+			router.GET("/accounts/:id", may.Require("view", ginguard.Path("account", "id")), func(c *gin.Context) {
+				in++
+				c.Status(http.StatusNoContent)
+			})
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/accounts/a", nil)
+			request.Header.Set("X-Test-User", test.user)
+			recorder := httptest.NewRecorder()
+			router.ServeHTTP(recorder, request)
+			require.Equal(t, test.status, recorder.Code)
+			require.Equal(t, test.status == http.StatusNoContent, in == 1)
+		})
+	}
+}

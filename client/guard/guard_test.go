@@ -1,0 +1,120 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+	"github.com/sluice-authz/sluice/client/guard"
+	"github.com/sluice-authz/sluice/client/sluicetest"
+)
+
+// userOfHeader stands for an application's own authentication.
+func userOfHeader(r *http.Request) string { return r.Header.Get("X-Test-User") }
+
+// route is an application with one guarded route, which counts who came in.
+func route(sluice guard.Decider, permission string, in *int, options ...guard.Option) http.Handler {
+	may := guard.New(sluice, userOfHeader, options...)
+	mux := http.NewServeMux()
+	mux.Handle("GET /accounts/{id}", may.Require(permission, guard.Path("account", "id"))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		*in++
+		w.WriteHeader(http.StatusNoContent)
+	})))
+	return mux
+}
+
+func get(t *testing.T, app http.Handler, user, path string) *http.Response {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	if user != "" {
+		request.Header.Set("X-Test-User", user)
+	}
+	recorder := httptest.NewRecorder()
+	app.ServeHTTP(recorder, request)
+	return recorder.Result()
+}
+
+func TestRequire(t *testing.T) {
+	server := sluicetest.Start(t)
+	_, err := server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	require.NoError(t, err)
+	_, err = server.Client.As("olga").CreateAccount(t.Context(), client.NewAccount{ID: "north/east", Subscription: "s", RoleSet: "team"})
+	require.NoError(t, err)
+	wrongKey, err := client.New(server.URL, "none-of-the-servers")
+	require.NoError(t, err)
+	nobody, err := client.New("http://127.0.0.1:1", "key", client.WithTries(1))
+	require.NoError(t, err)
+
+	hide := []guard.Option{guard.Hide()}
+	for name, test := range map[string]struct {
+		sluice     guard.Decider
+		options    []guard.Option
+		permission string
+		user, path string
+		status     int
+		told       client.Code
+	}{
+		"who may":                         {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
+		"who may not":                     {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
+		"who may not, hidden":             {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
+		"nobody known":                    {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
+		"nobody known, hidden":            {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
+		"what is not there":               {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
+		"an id that is none":              {server.Client, hide, "view", "olga", "/accounts/" + strings.Repeat("x", 300), 404, client.Invalid},
+		"an id that is not UTF-8":         {server.Client, nil, "view", "olga", "/accounts/%FF", 403, client.Invalid},
+		"a permission that is none":       {server.Client, nil, "veiw", "olga", "/accounts/north%2Feast", 403, client.Invalid},
+		"a key that is none":              {wrongKey, nil, "view", "olga", "/accounts/north%2Feast", 500, client.Unauthenticated},
+		"a server that is not there":      {nobody, hide, "view", "olga", "/accounts/north%2Feast", 503, client.Unavailable},
+		"an error of whatever other kind": {broken{}, nil, "view", "olga", "/accounts/north%2Feast", 503, "broken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var in int
+			var told error
+			options := append([]guard.Option{guard.OnError(func(_ context.Context, err error) { told = err })}, test.options...)
+			response := get(t, route(test.sluice, test.permission, &in, options...), test.user, test.path)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, test.status, response.StatusCode)
+			require.Equal(t, test.status == http.StatusNoContent, in == 1)
+			if test.status >= 400 {
+				require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+			}
+			if test.told == "" {
+				require.NoError(t, told)
+			} else {
+				require.ErrorIs(t, told, test.told)
+			}
+		})
+	}
+}
+
+// broken answers yes beside an error, which nobody may believe.
+type broken struct{}
+
+func (broken) Can(context.Context, string, string, string) (bool, error) {
+	return true, errors.Join(client.Code("broken"))
+}
+
+// TestServerGoesAway takes the server away between two requests.
+func TestServerGoesAway(t *testing.T) {
+	server, err := sluicetest.New(t.Context())
+	require.NoError(t, err)
+	_, err = server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	require.NoError(t, err)
+	_, err = server.Client.As("olga").CreateAccount(t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"})
+	require.NoError(t, err)
+	var in int
+	app := route(server.Client, "view", &in)
+	for _, status := range []int{http.StatusNoContent, http.StatusServiceUnavailable} {
+		response := get(t, app, "olga", "/accounts/a")
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, status, response.StatusCode)
+		require.Equal(t, 1, in)
+		require.NoError(t, server.Close())
+	}
+}

@@ -1,0 +1,38 @@
+package client
+
+import (
+	"context"
+
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// CreateImporter creates an importer in an account.
+func (a *Actor) CreateImporter(ctx context.Context, in NewImporter) (Importer, error) {
+	return answer[Importer](a.rest.CreateImporter(ctx, nil, in))
+}
+
+// End says what becomes of an end of an importer; the zero End leaves it as it is.
+type End struct{ to nullable.Nullable[string] }
+
+// Connect makes an end the connection with that id.
+func Connect(connection string) End { return End{nullable.NewNullableWithValue(connection)} }
+
+// Detach removes an end.
+func Detach() End { return End{nullable.NewNullNullable[string]()} }
+
+// SetImporterConnections changes the ends of an importer.
+func (a *Actor) SetImporterConnections(ctx context.Context, id string, source, destination End) (Importer, error) {
+	return answer[Importer](a.rest.SetImporterConnections(ctx, id, nil, rest.ImporterEnds{Source: source.to, Destination: destination.to}))
+}
+
+// CopyImporter copies an importer with the ends that the actor may use; LeftOut names the others.
+func (a *Actor) CopyImporter(ctx context.Context, id, to string) (CopiedImporter, error) {
+	return answer[CopiedImporter](a.rest.CopyImporter(ctx, id, nil, rest.Copy{ID: to}))
+}
+
+// DeleteImporter deletes an importer.
+func (a *Actor) DeleteImporter(ctx context.Context, id string) error {
+	return done(a.rest.DeleteImporter(ctx, id, nil))
+}

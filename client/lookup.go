@@ -1,0 +1,119 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// VisibleObject is an object with the permissions that somebody holds on it.
+type VisibleObject = rest.VisibleObject
+
+// FoundResource is one answer to a look-up of resources. It is allowed, or waits for the context that is missing.
+type FoundResource struct {
+	Resource       Reference
+	Allowed        bool
+	MissingContext []string
+}
+
+// FoundSubject is one answer to a look-up of subjects: a subject, or with Everybody all of its type but those excluded.
+type FoundSubject struct {
+	Subject        Reference
+	Everybody      bool
+	Excluded       []Reference
+	Allowed        bool
+	MissingContext []string
+}
+
+// Resources are the ids of everything of a type that a person may do something to.
+func (c *Client) Resources(ctx context.Context, user, permission, typ string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		asked := Check{Subject: User(user), Permission: permission, Resource: Reference{Type: typ}}
+		for found, err := range c.LookupResources(ctx, asked) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if found.Allowed && !yield(found.Resource.ID, nil) {
+				return
+			}
+		}
+	}
+}
+
+// LookupResources is everything of a type that the subject may do something to. The check's resource has a type alone.
+func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[FoundResource, error] {
+	return func(yield func(FoundResource, error) bool) {
+		in, err := check.wire()
+		if err != nil {
+			yield(FoundResource{}, err)
+			return
+		}
+		at, answered := chainOf(ctx).ask() // the same for all pages: they are of one question
+		pages(func(cursor string) ([]FoundResource, string, error) {
+			page, err := answer[rest.FoundResources](c.rest.LookupResources(ctx, rest.ResourceLookup{
+				Subject: in.Subject, Permission: in.Permission, ResourceType: check.Resource.Type, Context: in.Context,
+				Limit: pageSize, Cursor: cursor, Consistency: at,
+			}))
+			if err != nil {
+				return nil, "", err
+			}
+			answered(page.Token)
+			found := make([]FoundResource, len(page.Resources))
+			for i, r := range page.Resources {
+				found[i] = FoundResource{Allowed: r.Allowed, MissingContext: r.MissingContext}
+				found[i].Resource, _ = readReference(r.Resource)
+			}
+			return found, page.NextCursor, nil
+		})(yield)
+	}
+}
+
+// LookupSubjects is everybody of a type who may do something to the resource. The check's subject has a type alone, or a
+// type and a relation. Above 10,000 of them the error is TooLarge.
+func (c *Client) LookupSubjects(ctx context.Context, check Check) ([]FoundSubject, error) {
+	in, err := check.wire()
+	if err != nil {
+		return nil, err
+	}
+	at, answered := chainOf(ctx).ask()
+	found, err := answer[rest.FoundSubjects](c.rest.LookupSubjects(ctx, rest.SubjectLookup{
+		Resource: in.Resource, Permission: in.Permission, SubjectType: check.Subject.Type, SubjectRelation: check.Subject.Relation,
+		Context: in.Context, Consistency: at,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	answered(found.Token)
+	subjects := make([]FoundSubject, len(found.Subjects))
+	for i, s := range found.Subjects {
+		subjects[i] = FoundSubject{Allowed: s.Allowed, MissingContext: s.MissingContext}
+		subjects[i].Subject, subjects[i].Everybody = readReference(s.Subject)
+		for _, excluded := range s.Excluded {
+			but, _ := readReference(excluded)
+			subjects[i].Excluded = append(subjects[i].Excluded, but)
+		}
+	}
+	return subjects, nil
+}
+
+// AccountContents are the objects of an account that the actor may see, with the permissions that they hold on each.
+// The collection is their type in the plural, such as importers.
+func (a *Actor) AccountContents(ctx context.Context, account, collection string) iter.Seq2[VisibleObject, error] {
+	return pages(func(cursor string) ([]VisibleObject, string, error) {
+		page, err := answer[rest.ObjectPage](a.rest.ListAccountContents(ctx, account, rest.ListAccountContentsParamsCollection(collection),
+			&rest.ListAccountContentsParams{Actor: a.user, Limit: &pageSize, Cursor: cursor}))
+		return page.Objects, page.NextCursor, err
+	})
+}
+
+// WorkspaceContents are the objects of a workspace that the actor may see, with the permissions that they hold on each.
+// The collection is their type in the plural, such as flows.
+func (a *Actor) WorkspaceContents(ctx context.Context, workspace, collection string) iter.Seq2[VisibleObject, error] {
+	return pages(func(cursor string) ([]VisibleObject, string, error) {
+		page, err := answer[rest.ObjectPage](a.rest.ListWorkspaceContents(ctx, workspace, rest.ListWorkspaceContentsParamsCollection(collection),
+			&rest.ListWorkspaceContentsParams{Actor: a.user, Limit: &pageSize, Cursor: cursor}))
+		return page.Objects, page.NextCursor, err
+	})
+}

@@ -1,0 +1,212 @@
+package client_test
+
+import (
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+)
+
+// ok returns a result that must have come without an error.
+func ok[T any](t *testing.T) func(T, error) T {
+	return func(result T, err error) T {
+		t.Helper()
+		require.NoError(t, err)
+		return result
+	}
+}
+
+// all collects a list that must have come without an error.
+func all[T any](t *testing.T, list iter.Seq2[T, error]) []T {
+	t.Helper()
+	var collected []T
+	for entry, err := range list {
+		require.NoError(t, err)
+		collected = append(collected, entry)
+	}
+	return collected
+}
+
+// company creates a subscription with an account in it. Everything is named after the test.
+func company(t *testing.T, roleSet, account string) (subscription, acme string, olga *client.Actor) {
+	t.Helper()
+	name := strings.ReplaceAll(t.Name(), "/", "-")
+	subscription, acme, owner := name+"-s", name+"-a", name+"-olga"
+	_, err := shared.Client.CreateSubscription(t.Context(), client.NewSubscription{
+		ID: subscription, RoleSet: roleSet, Owner: owner, Features: []string{"dashboards"},
+	})
+	require.NoError(t, err)
+	olga = shared.Client.As(owner)
+	created := ok[client.Account](t)(olga.CreateAccount(t.Context(), client.NewAccount{ID: acme, Subscription: subscription, RoleSet: account}))
+	require.Equal(t, account, created.RoleSet)
+	return subscription, acme, olga
+}
+
+func TestSubscription(t *testing.T) {
+	ctx := t.Context()
+	s, a, olga := company(t, "multi_owner", "team")
+	got := ok[client.Subscription](t)(olga.GetSubscription(ctx, s))
+	require.Equal(t, []string{"dashboards"}, got.Features)
+	require.Empty(t, ok[client.Subscription](t)(shared.Client.PutFeatures(ctx, s)).Features)
+
+	require.Equal(t, []string{"member"}, ok[client.ChangedMember](t)(olga.PutSubscriptionMember(ctx, s, "bob", "member")).Roles)
+	changed := ok[client.ChangedMember](t)(olga.PutMemberAccounts(ctx, s, "bob", client.RolesByID{a: {"user"}}))
+	require.Equal(t, client.RolesByID{a: {"user"}}, client.RolesByID{a: changed.Accounts[a]})
+	members := all(t, olga.SubscriptionMembers(ctx, s, true))
+	require.Len(t, members, 2)
+	require.Equal(t, []string{"user"}, members[1].Accounts[a], "%v", members)
+	require.NoError(t, olga.RemoveSubscriptionMember(ctx, s, "bob"))
+	require.Len(t, all(t, olga.SubscriptionMembers(ctx, s, false)), 1)
+
+	accounts := all(t, olga.SubscriptionAccounts(ctx, s))
+	require.Len(t, accounts, 1)
+	require.Equal(t, a, accounts[0].ID)
+	require.NoError(t, olga.DeleteSubscription(ctx, s))
+	_, err := olga.GetSubscription(ctx, s)
+	require.ErrorIs(t, err, client.NotFound)
+}
+
+func TestTransfer(t *testing.T) {
+	s, _, olga := company(t, "single_owner", "team")
+	require.NoError(t, olga.TransferSubscription(t.Context(), s, "bob"))
+	ok[client.Subscription](t)(shared.Client.As("bob").GetSubscription(t.Context(), s))
+}
+
+func TestAccount(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "multi_owner", "team")
+	require.Equal(t, a, ok[client.Account](t)(olga.GetAccount(ctx, a)).ID)
+	require.Equal(t, []string{"guest"}, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "gus", "guest")).Roles)
+	require.Len(t, ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, client.RolesByID{"bob": {"user"}, "gus": nil})), 2)
+	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 2)
+	require.NoError(t, olga.RemoveAccountMember(ctx, a, "bob"))
+	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 1)
+
+	mine := all(t, olga.Accounts(ctx))
+	require.Equal(t, []string{"owner"}, mine[0].Roles)
+	require.Equal(t, mine, all(t, shared.Client.UserAccounts(ctx, t.Name()+"-olga")))
+	require.NoError(t, olga.DeleteAccount(ctx, a))
+	require.Empty(t, all(t, olga.Accounts(ctx)))
+}
+
+func TestConnectionsAndImporters(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "single_owner", "team")
+	_, err := shared.Client.PutConnector(ctx, "mysql", "views")
+	require.NoError(t, err)
+	for _, id := range []string{"one", "two"} {
+		made := ok[client.Connection](t)(olga.CreateConnection(ctx, client.NewConnection{ID: a + id, Account: a, Connector: "mysql"}))
+		require.Equal(t, client.Shared, made.Visibility)
+	}
+	require.Equal(t, "pair", ok[client.Connection](t)(olga.GroupConnection(ctx, a+"one", "pair")).Group)
+	require.Empty(t, ok[client.Connection](t)(olga.UngroupConnection(ctx, a+"one")).Group)
+	ok[client.Connection](t)(olga.ShareConnection(ctx, a+"one", client.Sharing{Visibility: client.Shared}))
+
+	made := ok[client.Importer](t)(olga.CreateImporter(ctx, client.NewImporter{ID: a + "i", Account: a, Source: a + "one"}))
+	require.Equal(t, a+"one", made.Source)
+	changed := ok[client.Importer](t)(olga.SetImporterConnections(ctx, a+"i", client.Detach(), client.Connect(a+"two")))
+	require.Equal(t, []string{"", a + "two"}, []string{changed.Source, changed.Destination})
+	changed = ok[client.Importer](t)(olga.SetImporterConnections(ctx, a+"i", client.Connect(a+"one"), client.End{}))
+	require.Equal(t, []string{a + "one", a + "two"}, []string{changed.Source, changed.Destination})
+	require.Empty(t, ok[client.CopiedImporter](t)(olga.CopyImporter(ctx, a+"i", a+"copy")).LeftOut)
+
+	stored := all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", "source"))
+	require.Equal(t, []client.Relationship{{Resource: client.Object("importer:" + a + "copy"), Relation: "source", Subject: client.Object("connection:" + a + "one")}}, stored)
+	require.Greater(t, len(all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", ""))), 1)
+	team := all(t, shared.Client.Relationships(ctx, "account:"+a, "team"))
+	require.Equal(t, []client.Relationship{{Resource: client.Object("account:" + a), Relation: "team", Subject: client.User(""), Everybody: true}}, team)
+
+	require.NoError(t, olga.DeleteImporter(ctx, a+"copy"))
+	require.NoError(t, olga.DeleteConnection(ctx, a+"two"))
+	require.Empty(t, all(t, shared.Client.Relationships(ctx, "importer:"+a+"i", "destination")))
+}
+
+func TestWorkspacesAndParts(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "multi_owner", "operations")
+	w := a + "-w"
+	require.True(t, ok[client.Workspace](t)(olga.CreateWorkspace(ctx, client.NewWorkspace{ID: w, Account: a, Open: true})).Open)
+	ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "ann", "operator", "flow_author", "integration_author", "connector_author"))
+	require.Equal(t, []string{"ann"}, ok[client.Workspace](t)(olga.SetWorkspaceAccess(ctx, w, client.Access{Users: []string{"ann"}})).Users)
+	ann := shared.Client.As("ann")
+
+	flow := client.NewWorkspacePart{ID: a + "-f", Workspace: w}
+	ok[client.WorkspacePart](t)(ann.CreateFlow(ctx, flow))
+	ok[client.WorkspacePart](t)(ann.CreateSchedule(ctx, flow))
+	ok[client.WorkspacePart](t)(ann.CreateService(ctx, flow))
+	require.NoError(t, errors.Join(ann.DeleteFlow(ctx, flow.ID), ann.DeleteSchedule(ctx, flow.ID), ann.DeleteService(ctx, flow.ID)))
+
+	part := client.NewPart{ID: a + "-p", Account: a}
+	ok[client.Part](t)(ann.CreateIntegration(ctx, part))
+	ok[client.Part](t)(ann.CreateConnector(ctx, part))
+	require.NoError(t, errors.Join(ann.DeleteIntegration(ctx, part.ID), ann.DeleteConnector(ctx, part.ID)))
+	require.NoError(t, olga.DeleteWorkspace(ctx, w))
+}
+
+func TestReportsAndExports(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "multi_owner", "analytics")
+	part := client.NewPart{ID: a + "-p", Account: a}
+	ok[client.Part](t)(olga.CreateReport(ctx, part))
+	ok[client.Part](t)(olga.CreateExport(ctx, part))
+	may := ok[map[string]bool](t)(shared.Client.Permissions(ctx, t.Name()+"-olga", "report:"+part.ID))
+	require.True(t, may["view"], may)
+	require.NoError(t, errors.Join(olga.DeleteReport(ctx, part.ID), olga.DeleteExport(ctx, part.ID)))
+}
+
+func TestPlatform(t *testing.T) {
+	ctx := t.Context()
+	require.NoError(t, shared.Client.AddPlatformAdministrator(ctx, "pat"))
+	require.True(t, ok[bool](t)(shared.Client.Can(ctx, "pat", "administer", "platform:main")))
+	require.NoError(t, shared.Client.RemovePlatformAdministrator(ctx, "pat"))
+	require.False(t, ok[bool](t)(shared.Client.Can(ctx, "pat", "administer", "platform:main")))
+	require.Len(t, ok[[]client.RoleSet](t)(shared.Client.RoleSets(ctx)), 6)
+	require.NotEmpty(t, ok[[]client.ResourceType](t)(shared.Client.Types(ctx)))
+}
+
+// TestAnyID holds that every id means itself, in paths, headers, bodies and references.
+func TestAnyID(t *testing.T) {
+	ctx := t.Context()
+	s, _, olga := company(t, "multi_owner", "team")
+	for _, id := range []string{".", "..", "...", "a/../b", "north/east", "room#1", "x:y", "100%", "a+b c", "ä@例.de", "*", "?q=1"} {
+		t.Run(id, func(t *testing.T) {
+			ok[client.Account](t)(olga.CreateAccount(ctx, client.NewAccount{ID: id, Subscription: s, RoleSet: "team"}))
+			require.Equal(t, id, ok[client.Account](t)(olga.GetAccount(ctx, id)).ID)
+			require.Equal(t, id, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, id, id, "user")).User)
+			require.True(t, ok[bool](t)(shared.Client.Can(ctx, id, "view", "account:"+id)))
+			require.Equal(t, id, all(t, shared.Client.As(id).Accounts(ctx))[0].ID)
+			stored := all(t, shared.Client.Relationships(ctx, "account:"+id, "user"))[0]
+			require.Equal(t, client.User(id), stored.Subject)
+			require.False(t, stored.Everybody)
+			require.NoError(t, olga.RemoveAccountMember(ctx, id, id))
+			require.False(t, ok[bool](t)(shared.Client.Can(ctx, id, "view", "account:"+id)))
+			require.NoError(t, olga.DeleteAccount(ctx, id))
+		})
+	}
+	allowed, err := shared.Client.Can(ctx, "\xff", "view", "account:x")
+	require.False(t, allowed)
+	require.ErrorIs(t, err, client.Invalid)
+}
+
+// TestLongList reads a list of more than one page.
+func TestLongList(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "multi_owner", "team")
+	const people = 1500
+	for from := 0; from < people; from += 500 {
+		roles := make(client.RolesByID)
+		for i := range 500 {
+			roles[strings.Repeat("p", 1+(from+i)%100)+string(rune('A'+(from+i)/100))] = []string{"user"}
+		}
+		ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, roles))
+	}
+	require.Len(t, all(t, olga.AccountMembers(ctx, a)), people+1)
+	for _, err := range olga.AccountMembers(ctx, a) {
+		require.NoError(t, err)
+		break // who has seen enough may stop
+	}
+}

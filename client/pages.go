@@ -1,0 +1,51 @@
+package client
+
+import (
+	"iter"
+	"net/http"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// pageSize is how much of a list one request asks for: the most that the API gives.
+var pageSize = 1000
+
+// pages yields the entries of a list, page after page; an error comes last.
+func pages[T any](fetch func(cursor string) (entries []T, next string, err error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for cursor := ""; ; {
+			entries, next, err := fetch(cursor)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, entry := range entries {
+				if !yield(entry, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			cursor = next
+		}
+	}
+}
+
+// done reads an answer that says nothing but that it is done.
+func done(response *http.Response, err error) error {
+	_, err = answer[rest.Done](response, err)
+	return err
+}
+
+// list is never null in JSON.
+func list(names []string) []string { return append([]string{}, names...) }
+
+func rolesByID(roles RolesByID) rest.RolesByID {
+	out := make(rest.RolesByID, len(roles))
+	for id, names := range roles {
+		out[id] = list(names)
+	}
+	return out
+}

@@ -1,0 +1,43 @@
+package client
+
+import "context"
+
+// CreateIntegration creates an integration in an account.
+func (a *Actor) CreateIntegration(ctx context.Context, in NewPart) (Part, error) {
+	return answer[Part](a.rest.CreateIntegration(ctx, nil, in))
+}
+
+// DeleteIntegration deletes an integration.
+func (a *Actor) DeleteIntegration(ctx context.Context, id string) error {
+	return done(a.rest.DeleteIntegration(ctx, id, nil))
+}
+
+// CreateExport creates a scheduled export in an account.
+func (a *Actor) CreateExport(ctx context.Context, in NewPart) (Part, error) {
+	return answer[Part](a.rest.CreateExport(ctx, nil, in))
+}
+
+// DeleteExport deletes an export.
+func (a *Actor) DeleteExport(ctx context.Context, id string) error {
+	return done(a.rest.DeleteExport(ctx, id, nil))
+}
+
+// CreateReport creates a report in an account.
+func (a *Actor) CreateReport(ctx context.Context, in NewPart) (Part, error) {
+	return answer[Part](a.rest.CreateReport(ctx, nil, in))
+}
+
+// DeleteReport deletes a report.
+func (a *Actor) DeleteReport(ctx context.Context, id string) error {
+	return done(a.rest.DeleteReport(ctx, id, nil))
+}
+
+// CreateConnector builds a connector of an account's own.
+func (a *Actor) CreateConnector(ctx context.Context, in NewPart) (Part, error) {
+	return answer[Part](a.rest.CreateConnector(ctx, nil, in))
+}
+
+// DeleteConnector deletes a connector of an account's own.
+func (a *Actor) DeleteConnector(ctx context.Context, id string) error {
+	return done(a.rest.DeleteConnector(ctx, id, nil))
+}

@@ -1,0 +1,56 @@
+package sluicetest_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+	"github.com/sluice-authz/sluice/client/sluicetest"
+)
+
+// TestApart holds that two servers in one process know nothing of one another.
+func TestApart(t *testing.T) {
+	one, two := sluicetest.Start(t), sluicetest.Start(t)
+	for _, server := range []*sluicetest.Server{one, two} {
+		_, err := server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+		require.NoError(t, err)
+	}
+	require.NotEqual(t, one.URL, two.URL)
+}
+
+func TestOptions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "documents.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`schema: |-
+  definition user {}
+  definition document {
+    relation reader: user
+    permission read = reader
+  }
+relationships: |-
+  document:plan#reader@user:ada
+`), 0o600))
+	server := sluicetest.Start(t, sluicetest.WithSchema(file), sluicetest.WithKey("mine:check:my-key"))
+	mine, err := client.New(server.URL, "my-key")
+	require.NoError(t, err)
+	for _, c := range []*client.Client{mine, server.Client} {
+		may, err := c.Can(t.Context(), "ada", "read", "document:plan")
+		require.NoError(t, err)
+		require.True(t, may)
+	}
+	_, err = mine.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	require.Error(t, err)
+}
+
+// TestGone holds that the server ends with the test that started it.
+func TestGone(t *testing.T) {
+	var url string
+	t.Run("inner", func(t *testing.T) { url = sluicetest.Start(t).URL })
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
+	require.NoError(t, err)
+	_, err = http.DefaultClient.Do(request) //nolint:bodyclose // there is none
+	require.Error(t, err)
+}

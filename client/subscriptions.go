@@ -1,0 +1,65 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// CreateSubscription creates a subscription with its first owner. It needs a key with the scope provision.
+func (c *Client) CreateSubscription(ctx context.Context, in NewSubscription) (Subscription, error) {
+	return answer[Subscription](c.rest.CreateSubscription(ctx, in))
+}
+
+// PutFeatures replaces the features of a subscription. It needs a key with the scope provision.
+func (c *Client) PutFeatures(ctx context.Context, subscription string, features ...string) (Subscription, error) {
+	return answer[Subscription](c.rest.PutFeatures(ctx, subscription, rest.Features{Features: list(features)}))
+}
+
+// GetSubscription shows a subscription.
+func (a *Actor) GetSubscription(ctx context.Context, id string) (Subscription, error) {
+	return answer[Subscription](a.rest.GetSubscription(ctx, id, nil))
+}
+
+// DeleteSubscription cancels a subscription and deletes it with all of its accounts.
+func (a *Actor) DeleteSubscription(ctx context.Context, id string) error {
+	return done(a.rest.DeleteSubscription(ctx, id, nil))
+}
+
+// TransferSubscription hands a subscription over to another owner.
+func (a *Actor) TransferSubscription(ctx context.Context, id, to string) error {
+	return done(a.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to}))
+}
+
+// SubscriptionAccounts are the accounts of a subscription that the actor may view, with the actor's roles.
+func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[ListedAccount, error] {
+	return pages(func(cursor string) ([]ListedAccount, string, error) {
+		page, err := answer[rest.AccountPage](a.rest.ListSubscriptionAccounts(ctx, id, &rest.ListSubscriptionAccountsParams{Limit: &pageSize, Cursor: cursor}))
+		return page.Accounts, page.NextCursor, err
+	})
+}
+
+// SubscriptionMembers are the members of a subscription; byAccount adds their roles on its accounts.
+func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bool) iter.Seq2[Member, error] {
+	return pages(func(cursor string) ([]Member, string, error) {
+		page, err := answer[rest.MemberPage](a.rest.ListSubscriptionMembers(ctx, id,
+			&rest.ListSubscriptionMembersParams{ByAccount: byAccount, Limit: &pageSize, Cursor: cursor}))
+		return page.Members, page.NextCursor, err
+	})
+}
+
+// PutSubscriptionMember sets the roles of a person on a subscription.
+func (a *Actor) PutSubscriptionMember(ctx context.Context, id, user string, roles ...string) (ChangedMember, error) {
+	return answer[ChangedMember](a.rest.PutSubscriptionMember(ctx, id, user, nil, rest.Roles{Roles: list(roles)}))
+}
+
+// RemoveSubscriptionMember removes a person from a subscription and all of its accounts.
+func (a *Actor) RemoveSubscriptionMember(ctx context.Context, id, user string) error {
+	return done(a.rest.RemoveSubscriptionMember(ctx, id, user, nil))
+}
+
+// PutMemberAccounts sets the roles of one person on many accounts of a subscription, all or nothing.
+func (a *Actor) PutMemberAccounts(ctx context.Context, id, user string, accounts RolesByID) (ChangedMember, error) {
+	return answer[ChangedMember](a.rest.PutMemberAccounts(ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)}))
+}

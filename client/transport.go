@@ -1,0 +1,175 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// transport sends requests with the key, repeats those that may be repeated, returns an answer of 400 and more as an
+// *Error, and tells the chain of the context about operations.
+type transport struct {
+	http     *http.Client
+	base     string // the path of the server's address
+	key      string
+	tries    uint
+	patience time.Duration
+}
+
+// Do implements rest.HttpRequestDoer. The body of the answer is read already.
+func (t *transport) Do(request *http.Request) (*http.Response, error) {
+	request.Header.Set("Authorization", "Bearer "+t.key)
+	if t.asks(request) {
+		return t.send(request, true)
+	}
+	chain := chainOf(request.Context())
+	chain.begin()
+	response, err := t.send(request, false)
+	var done struct{ Token string }
+	if err == nil {
+		err = decodeBody(response, &done)
+	}
+	chain.end(done.Token, err)
+	return response, err
+}
+
+// asks reports whether a request is a question, which may be repeated, and not an operation.
+func (t *transport) asks(request *http.Request) bool {
+	path := strings.TrimPrefix(request.URL.Path, strings.TrimSuffix(t.base, "/"))
+	switch {
+	case request.Method == http.MethodGet:
+		return true
+	case request.Method != http.MethodPost:
+		return false
+	case path == "/v1/check", path == "/v1/check/bulk", path == "/v1/permissions", path == "/v1/explain":
+		return true
+	}
+	return strings.HasPrefix(path, "/v1/lookup/") || strings.HasPrefix(path, "/access/v1/")
+}
+
+// send sends a request, again if it failed in a way that allows it.
+func (t *transport) send(request *http.Request, question bool) (*http.Response, error) {
+	ctx := request.Context()
+	var last *Error
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, time.Second
+	response, err := backoff.Retry(ctx, func() (*http.Response, error) {
+		response, sent, failure := t.attempt(request)
+		if failure == nil {
+			return response, nil
+		}
+		last = failure
+		switch {
+		case !last.repeatable(sent, question), endsBefore(ctx, last.After):
+			return nil, backoff.Permanent(last)
+		case last.After > 0:
+			return nil, &backoff.RetryAfterError{Duration: last.After}
+		}
+		return nil, last
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(t.tries), backoff.WithMaxElapsedTime(t.patience))
+	switch {
+	case err == nil:
+		return response, nil
+	case ctx.Err() != nil:
+		return nil, ended(ctx)
+	}
+	return nil, last
+}
+
+// attempt sends a request once. sent is false if not one byte of it can have reached the server.
+func (t *transport) attempt(request *http.Request) (_ *http.Response, sent bool, _ *Error) {
+	again := request.Clone(request.Context())
+	if request.GetBody != nil {
+		body, err := request.GetBody()
+		if err != nil {
+			return nil, false, &Error{Code: Internal, Detail: "the body of the request could not be read again", cause: err}
+		}
+		again.Body = body
+	}
+	response, err := t.http.Do(again) //nolint:gosec // the address is that of New
+	if err != nil {
+		var network *net.OpError
+		refused := errors.As(err, &network) && network.Op == "dial"
+		return nil, !refused, &Error{Code: Unavailable, Detail: "the server could not be reached", cause: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, true, &Error{Code: Unavailable, Detail: "the answer did not arrive", Status: response.StatusCode, cause: err}
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return nil, true, problem(response, body)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, true, nil
+}
+
+// repeatable reports whether the request that failed so may be sent again. An operation may only if it did not begin: it
+// did not arrive, or its key was used too often.
+func (e *Error) repeatable(sent, question bool) bool {
+	if !sent || e.Code == Limited {
+		return true
+	}
+	return question && e.Code == Unavailable
+}
+
+// endsBefore reports whether the context ends within the time.
+func endsBefore(ctx context.Context, wait time.Duration) bool {
+	deadline, bound := ctx.Deadline()
+	return bound && time.Until(deadline) < wait
+}
+
+// ended is the error of a call whose context ended.
+func ended(ctx context.Context) *Error {
+	e := &Error{Code: Canceled, Detail: "the context of the call ended", cause: context.Cause(ctx)}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		e.Code = Deadline
+	}
+	return e
+}
+
+// answer reads what a call of the generated client returned.
+func answer[T any](response *http.Response, err error) (T, error) {
+	var into T
+	if err != nil {
+		return into, asError(err)
+	}
+	if err := decodeBody(response, &into); err != nil {
+		var none T
+		return none, err
+	}
+	return into, nil
+}
+
+// asError makes an *Error of what failed before a request was sent.
+func asError(err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return &Error{Code: Invalid, Detail: "the request could not be written", cause: err}
+}
+
+// decodeBody decodes the body of an answer, and leaves it to be read again.
+func decodeBody(response *http.Response, into any) error {
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil {
+		return &Error{
+			Code: Internal, Status: response.StatusCode, RequestID: response.Header.Get("X-Request-ID"),
+			Detail: "the answer is not one of Sluice", cause: err,
+		}
+	}
+	return nil
+}

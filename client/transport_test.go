@@ -1,0 +1,201 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+)
+
+// script is a server that gives one answer after the other, the last one again and again, and keeps what it was asked.
+type script struct {
+	URL string
+
+	mu      sync.Mutex
+	answers []string
+	asked   []string
+}
+
+// answering starts a script. An answer is a status and a body, such as `503 {"code":…}`; "drop" ends the connection.
+func answering(t *testing.T, answers ...string) *script {
+	t.Helper()
+	s := &script{answers: answers}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	s.URL = server.URL
+	return s
+}
+
+// sent is what the server was asked.
+func (s *script) sent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+func (s *script) last() string {
+	asked := s.sent()
+	return asked[len(asked)-1]
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.answers[min(len(s.asked), len(s.answers)-1)]
+	s.asked = append(s.asked, r.Method+" "+r.URL.Path+" "+string(body))
+	var status int
+	var content string
+	if _, err := fmt.Sscanf(next, "%d %s", &status, &content); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if status >= 400 {
+		w.Header().Set("Content-Type", "application/problem+json")
+	}
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, content)
+}
+
+const (
+	yes         = `200 {"allowed":true,"token":"t"}`
+	created     = `201 {"id":"a","subscription":"s","role_set":"team","token":"t"}`
+	unavailable = `503 {"code":"unavailable","detail":"away"}`
+	limited     = `429 {"code":"limited","detail":"slow"}`
+	internal    = `500 {"code":"internal","detail":"failed"}`
+)
+
+func check(ctx context.Context, c *client.Client) error {
+	allowed, err := c.Can(ctx, "ann", "view", "account:a")
+	if allowed != (err == nil) {
+		return fmt.Errorf("allowed is %t beside the error %w", allowed, err)
+	}
+	return err
+}
+
+func show(ctx context.Context, c *client.Client) error {
+	_, err := c.As("ann").GetAccount(ctx, "a")
+	return err
+}
+
+func create(ctx context.Context, c *client.Client) error {
+	_, err := c.As("ann").CreateAccount(ctx, client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"})
+	return err
+}
+
+func remove(ctx context.Context, c *client.Client) error { return c.As("ann").DeleteAccount(ctx, "a") }
+
+// TestRepeating holds what is sent again, and that nothing else is.
+func TestRepeating(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		call    func(context.Context, *client.Client) error
+		answers []string
+		sent    int
+		code    client.Code
+	}{
+		"a check while the server is away":          {check, []string{unavailable, unavailable, yes}, 3, ""},
+		"a check whose connection broke":            {check, []string{"drop", yes}, 2, ""},
+		"a check above the rate":                    {check, []string{limited, yes}, 2, ""},
+		"a check for ever away":                     {check, []string{unavailable}, 4, client.Unavailable},
+		"a check that the server fails at":          {check, []string{internal, yes}, 1, client.Internal},
+		"a look while the server is away":           {show, []string{unavailable, created}, 2, ""},
+		"an operation above the rate":               {create, []string{limited, created}, 2, ""},
+		"an operation that may have happened":       {create, []string{unavailable, created}, 1, client.Unavailable},
+		"an operation whose connection broke":       {create, []string{"drop", created}, 1, client.Unavailable},
+		"a deletion that may have happened":         {remove, []string{unavailable, `200 {"token":"t"}`}, 1, client.Unavailable},
+		"an answer that is no JSON":                 {check, []string{"200 <html>", yes}, 1, client.Internal},
+		"an operation's answer that is no JSON":     {create, []string{"200 <html>", created}, 1, client.Internal},
+		"a proxy's answer where the server is away": {check, []string{"502 <html>", yes}, 2, ""},
+		"a redirection":                             {check, []string{"302 x", yes}, 1, client.Internal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := answering(t, test.answers...)
+			c, err := client.New(server.URL, "key")
+			require.NoError(t, err)
+			err = test.call(t.Context(), c)
+			if test.code == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, test.code)
+			}
+			require.Len(t, server.sent(), test.sent)
+			require.Equal(t, server.sent()[0], server.last(), "what is sent again is the same")
+		})
+	}
+}
+
+// TestNobodyThere calls where nobody listens: that the operation did not happen is certain, so it is tried again.
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	c, err := client.New("http://"+address, "a-secret", client.WithTries(2))
+	require.NoError(t, err)
+	for _, call := range []func(context.Context, *client.Client) error{check, show, create, remove} {
+		err := call(t.Context(), c)
+		require.ErrorIs(t, err, client.Unavailable)
+		require.NotContains(t, err.Error(), "a-secret")
+	}
+}
+
+// TestPatience holds that no call waits longer than it may.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	server := answering(t, limited)
+	c, err := client.New(server.URL, "key", client.WithPatience(500*time.Millisecond))
+	require.NoError(t, err)
+	require.ErrorIs(t, check(t.Context(), c), client.Limited)
+	require.Len(t, server.sent(), 1, "the server asks for a second, which is more than there is")
+
+	c, err = client.New(server.URL, "key")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, check(ctx, c), client.Limited, "what the server said is more than that time is up")
+	require.Len(t, server.sent(), 2)
+
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = check(canceled, c)
+	require.ErrorIs(t, err, client.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
+
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	require.ErrorIs(t, check(late, c), client.Deadline)
+}
+
+func TestWrongAddress(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"", "authz.example.com", "ftp://authz", "http://", "http://a b"} {
+		_, err := client.New(address, "key")
+		require.ErrorIs(t, err, client.Invalid, address)
+	}
+}
+
+// TestBelowAPath speaks to a server that a proxy shows under a path.
+func TestBelowAPath(t *testing.T) {
+	t.Parallel()
+	server := answering(t, unavailable, yes)
+	c, err := client.New(server.URL+"/authz", "key")
+	require.NoError(t, err)
+	require.NoError(t, check(t.Context(), c))
+	require.Contains(t, server.sent()[1], "POST /authz/v1/check ")
+}

@@ -1,0 +1,85 @@
+package client
+
+import "github.com/sluice-authz/sluice/client/rest"
+
+type (
+	// NewSubscription asks for a subscription; its role set is single_owner or multi_owner.
+	NewSubscription = rest.NewSubscription
+
+	// NewAccount asks for an account; its role set is team, operations or analytics.
+	NewAccount = rest.NewAccount
+
+	// NewImporter asks for an importer; Source and Destination may be empty.
+	NewImporter = rest.NewImporter
+
+	// NewConnection asks for a connection; an empty Visibility takes the account's default.
+	NewConnection = rest.NewConnection
+
+	// NewWorkspace asks for a workspace.
+	NewWorkspace = rest.NewWorkspace
+
+	// NewPart asks for an integration, export, report or connector of an account.
+	NewPart = rest.NewPartOfAccount
+
+	// NewWorkspacePart asks for a flow, schedule or service of a workspace.
+	NewWorkspacePart = rest.NewPartOfWorkspace
+
+	// Sharing says who of an account sees a connection: Shared, or Private with the people it is shared with by name.
+	Sharing = rest.Sharing
+
+	// Access says who may enter a workspace.
+	Access = rest.Access
+
+	// RolesByID are roles by the id of a person or an account; an empty list takes every role.
+	RolesByID = map[string][]string
+)
+
+type (
+	// Subscription is a subscription with its features.
+	Subscription = rest.Subscription
+
+	// Account is an account.
+	Account = rest.Account
+
+	// ListedAccount is an account with the roles of whom the list is for.
+	ListedAccount = rest.ListedAccount
+
+	// Member is a person with their roles.
+	Member = rest.Member
+
+	// ChangedMember is a person with the roles that they have now.
+	ChangedMember = rest.ChangedMember
+
+	// Importer is an importer; Source and Destination are empty where there is none.
+	Importer = rest.Importer
+
+	// CopiedImporter is an importer, and in LeftOut the ends that the copy did not take along.
+	CopiedImporter = rest.CopiedImporter
+
+	// Connection is a connection.
+	Connection = rest.Connection
+
+	// Connector is a connector of the catalogue.
+	Connector = rest.Connector
+
+	// Workspace is a workspace.
+	Workspace = rest.Workspace
+
+	// Part is an integration, export, report or connector of an account.
+	Part = rest.PartOfAccount
+
+	// WorkspacePart is a flow, schedule or service of a workspace.
+	WorkspacePart = rest.PartOfWorkspace
+
+	// ResourceType is a type of the schema with its permissions.
+	ResourceType = rest.ResourceType
+
+	// RoleSet is a role set with its roles.
+	RoleSet = rest.RoleSet
+)
+
+// Private and Shared are who sees a connection.
+const (
+	Private = rest.Private
+	Shared  = rest.Shared
+)

@@ -1,0 +1,48 @@
+package client
+
+import "context"
+
+// CreateWorkspace creates a workspace in an operations account.
+func (a *Actor) CreateWorkspace(ctx context.Context, in NewWorkspace) (Workspace, error) {
+	return answer[Workspace](a.rest.CreateWorkspace(ctx, nil, in))
+}
+
+// SetWorkspaceAccess says who may enter a workspace.
+func (a *Actor) SetWorkspaceAccess(ctx context.Context, id string, access Access) (Workspace, error) {
+	return answer[Workspace](a.rest.SetWorkspaceAccess(ctx, id, nil, access))
+}
+
+// DeleteWorkspace deletes a workspace with everything in it.
+func (a *Actor) DeleteWorkspace(ctx context.Context, id string) error {
+	return done(a.rest.DeleteWorkspace(ctx, id, nil))
+}
+
+// CreateFlow creates a flow in a workspace.
+func (a *Actor) CreateFlow(ctx context.Context, in NewWorkspacePart) (WorkspacePart, error) {
+	return answer[WorkspacePart](a.rest.CreateFlow(ctx, nil, in))
+}
+
+// DeleteFlow deletes a flow.
+func (a *Actor) DeleteFlow(ctx context.Context, id string) error {
+	return done(a.rest.DeleteFlow(ctx, id, nil))
+}
+
+// CreateSchedule creates a schedule in a workspace.
+func (a *Actor) CreateSchedule(ctx context.Context, in NewWorkspacePart) (WorkspacePart, error) {
+	return answer[WorkspacePart](a.rest.CreateSchedule(ctx, nil, in))
+}
+
+// DeleteSchedule deletes a schedule.
+func (a *Actor) DeleteSchedule(ctx context.Context, id string) error {
+	return done(a.rest.DeleteSchedule(ctx, id, nil))
+}
+
+// CreateService creates a service in a workspace.
+func (a *Actor) CreateService(ctx context.Context, in NewWorkspacePart) (WorkspacePart, error) {
+	return answer[WorkspacePart](a.rest.CreateService(ctx, nil, in))
+}
+
+// DeleteService deletes a service.
+func (a *Actor) DeleteService(ctx context.Context, id string) error {
+	return done(a.rest.DeleteService(ctx, id, nil))
+}

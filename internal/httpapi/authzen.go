@@ -1,0 +1,164 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Evaluate implements ServerInterface.
+func (s *server) Evaluate(c *gin.Context) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[EvaluationItem](c)
+		if err != nil {
+			return nil, err
+		}
+		return s.evaluate(ctx, body)
+	})
+}
+
+// evaluate decides one question. Error and answer differ from those in a batch: what is malformed fails the request.
+func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation, error) {
+	asked, err := readQuestion(body)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	v, err := s.vocabulary(ctx)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	check, err := v.check(asked)
+	results, failure := s.decide(ctx, []readCheck{{check, err}})
+	if failure != nil {
+		return Evaluation{}, failure
+	}
+	s.Metrics.decision(results[0].Decision, results[0].Err)
+	if err := results[0].Err; err != nil && !isOfQuestion(err) {
+		return Evaluation{}, err
+	}
+	return s.evaluation(ctx, results[0]), nil
+}
+
+// decide is decideAll for questions whose context may have to be tried in two ways.
+func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
+	results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
+	if err != nil {
+		return nil, err
+	}
+	var again []readCheck
+	var places []int
+	for i, question := range questions {
+		contexts := contextsOf(question.check.Context)
+		if question.err == nil && errors.Is(results[i].Err, authz.CodeInvalid) && len(contexts) > 1 {
+			question.check.Context = contexts[1]
+			again, places = append(again, question), append(places, i)
+		}
+	}
+	if len(again) == 0 {
+		return results, nil
+	}
+	second, _, err := s.decideAll(ctx, again, authz.Consistency{})
+	if err != nil {
+		return nil, err
+	}
+	for i, result := range second {
+		results[places[i]] = result
+	}
+	return results, nil
+}
+
+// evaluationsRequest is an EvaluationsRequest whose evaluations are still to be read, each on its own.
+type evaluationsRequest struct {
+	Subject     *PartialEntity      `json:"subject,omitempty"`
+	Action      *PartialAction      `json:"action,omitempty"`
+	Resource    *PartialEntity      `json:"resource,omitempty"`
+	Context     *Context            `json:"context,omitempty"`
+	Evaluations []json.RawMessage   `json:"evaluations,omitempty"`
+	Options     *EvaluationsOptions `json:"options,omitempty"`
+}
+
+// EvaluateAll implements ServerInterface.
+func (s *server) EvaluateAll(c *gin.Context) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[evaluationsRequest](c)
+		if err != nil {
+			return nil, err
+		}
+		semantic, err := readSemantic(body.Options)
+		if err != nil {
+			return nil, err
+		}
+		defaults := EvaluationItem{Subject: body.Subject, Action: body.Action, Resource: body.Resource, Context: body.Context}
+		switch n := len(body.Evaluations); {
+		case n == 0:
+			return s.evaluate(ctx, defaults)
+		case n > maxBulk:
+			return nil, authz.Errorf(authz.CodeTooLarge, `the field "evaluations" has %d evaluations; one request holds at most %d`, n, maxBulk)
+		}
+		v, err := s.vocabulary(ctx)
+		if err != nil {
+			return nil, err
+		}
+		questions := make([]readCheck, len(body.Evaluations))
+		for i, raw := range body.Evaluations {
+			questions[i].check, questions[i].err = v.readEvaluation(raw, defaults)
+		}
+		results, err := s.decide(ctx, questions)
+		if err != nil {
+			return nil, err
+		}
+		answers := make([]Evaluation, len(results))
+		for i, result := range results {
+			s.Metrics.decision(result.Decision, result.Err)
+			if result.Err != nil {
+				s.logFailure(ctx, callOf(c), result.Err)
+			}
+			answers[i] = s.evaluation(ctx, result)
+		}
+		return Evaluations{Evaluations: untilDecided(answers, semantic)}, nil
+	})
+}
+
+func readSemantic(options *EvaluationsOptions) (EvaluationsSemantic, error) {
+	given := optional(options).EvaluationsSemantic
+	if given == nil {
+		return ExecuteAll, nil
+	}
+	if !given.Valid() {
+		return "", authz.Errorf(authz.CodeInvalid, `the field "options.evaluations_semantic": %q is none of %s, %s, %s`,
+			*given, ExecuteAll, DenyOnFirstDeny, PermitOnFirstPermit)
+	}
+	return *given, nil
+}
+
+// untilDecided leaves out what stands behind the evaluation that decides the whole.
+func untilDecided(answers []Evaluation, semantic EvaluationsSemantic) []Evaluation {
+	if semantic == ExecuteAll {
+		return answers
+	}
+	decisive := semantic == PermitOnFirstPermit
+	if i := slices.IndexFunc(answers, func(e Evaluation) bool { return e.Decision == decisive }); i >= 0 {
+		return answers[:i+1]
+	}
+	return answers
+}
+
+// evaluation is the answer to a question. Whatever could not be decided is denied.
+func (s *server) evaluation(ctx context.Context, result authz.CheckResult) Evaluation {
+	switch {
+	case result.Err != nil:
+		return Evaluation{Context: &EvaluationContext{
+			Error: &EvaluationError{Status: kinds[codeOf(result.Err)].status, Message: s.detailOf(ctx, result.Err)},
+		}}
+	case result.Decision.State == authz.Conditional:
+		return Evaluation{Context: &EvaluationContext{MissingContext: missingContext(result.Decision)}}
+	default:
+		return Evaluation{Decision: result.Decision.Allowed()}
+	}
+}

@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+// maxFound is how many results a page of a search has at most.
+const maxFound = 1000
+
+// searchPage is a page that is asked for. As a token it is that of the next one.
+type searchPage struct {
+	Search string `json:"s"` // what is searched, digested
+	Limit  int    `json:"l"`
+	After  string `json:"a"` // where the page before ended; empty for the first one
+}
+
+// page reads which page of a search is asked for. A token holds for the very search that it came from, of which the limit is
+// a part that may be left out.
+func (r *reader) page(kind string, asked question, given *SearchPage) searchPage {
+	page := searchPage{Search: digest(kind, asked), Limit: operation.DefaultLimit}
+	limit, token := optional(given).Limit, optional(optional(given).Token)
+	if limit != nil {
+		if *limit < 0 {
+			r.refuse("page.limit", "must not be negative")
+		}
+		page.Limit = min(*limit, maxFound)
+	}
+	if token == "" {
+		return page
+	}
+	before, err := parsePage(token)
+	switch {
+	case err != nil:
+		r.refuse("page.token", "is none that this server has given")
+	case before.Search != page.Search:
+		r.refuse("page.token", "belongs to another search: but for the token, a search goes on as it began")
+	case limit != nil && page.Limit != before.Limit:
+		r.refuse("page.limit", "was %d when the search began, and stays that", before.Limit)
+	}
+	return before
+}
+
+// digest names a search.
+func digest(kind string, asked question) string {
+	text, err := json.Marshal([]any{kind, asked.subject, asked.action, asked.resource, asked.context})
+	if err != nil {
+		panic(err) // all of it came from JSON
+	}
+	sum := sha256.Sum256(text)
+	return base64.RawStdEncoding.EncodeToString(sum[:16])
+}
+
+func parsePage(token string) (searchPage, error) {
+	var page searchPage
+	text, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = checkJSON("the token", text)
+	}
+	if err == nil {
+		err = decodeStrict("the token", text, &page)
+	}
+	if err == nil && (page.Limit < 0 || page.Limit > maxFound) {
+		err = authz.Errorf(authz.CodeInvalid, "the token has the limit %d", page.Limit)
+	}
+	return page, err
+}
+
+// of returns the part of a sorted list that the page shows, and what an answer says about it.
+func (p searchPage) of(sorted []string) ([]string, FoundPage, error) {
+	begin, there := slices.BinarySearch(sorted, p.After)
+	if there {
+		begin++
+	}
+	rest := sorted[begin:]
+	shown, after := rest[:min(len(rest), p.Limit)], p.After
+	if len(shown) > 0 {
+		after = shown[len(shown)-1]
+	}
+	if len(shown) == len(rest) {
+		return shown, FoundPage{Count: len(shown)}, nil
+	}
+	next, err := json.Marshal(searchPage{Search: p.Search, Limit: p.Limit, After: after})
+	return shown, FoundPage{Count: len(shown), NextToken: base64.RawURLEncoding.EncodeToString(next)}, err
+}

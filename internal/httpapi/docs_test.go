@@ -1,0 +1,85 @@
+package httpapi_test
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mentioned are the addresses that a page or a style sheet makes a browser load.
+var mentioned = regexp.MustCompile(`(?:src|href)="([^"]*)"|url\(["']?([^"')]*)|@import`)
+
+// TestDocs follows every address that the page of the contract loads from: each is on this server, and open to everybody.
+func TestDocs(t *testing.T) {
+	w := serve(t)
+	page, err := url.Parse(w.url + "/docs")
+	require.NoError(t, err)
+	visit := func(at *url.URL) (header http.Header, body string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at.String(), nil)
+		require.NoError(t, err)
+		response, err := w.client.Do(request)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, response.Body.Close()) }()
+		content, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, response.StatusCode, at)
+		require.Equal(t, "nosniff", response.Header.Get("X-Content-Type-Options"))
+		return response.Header, string(content)
+	}
+
+	header, body := visit(page)
+	require.Contains(t, header.Get("Content-Type"), "text/html")
+	policy := header.Get("Content-Security-Policy")
+	require.Contains(t, policy, "default-src 'none'")
+	require.NotRegexp(t, `https?:|\*|'unsafe-eval'|script-src[^;]*unsafe`, policy)
+	require.NotRegexp(t, `<script>|<style| on[a-z]+=`, body, "the policy lets nothing run that stands in the page")
+
+	kinds := map[string]string{".css": "text/css", ".js": "text/javascript", ".yaml": "application/yaml"}
+	seen := 0
+	for _, match := range mentioned.FindAllStringSubmatch(body, -1) {
+		at, err := page.Parse(match[1])
+		require.NoError(t, err)
+		if at.Scheme == "data" {
+			continue
+		}
+		require.Equal(t, page.Host, at.Host)
+		header, content := visit(at)
+		seen++
+		require.Contains(t, header.Get("Content-Type"), kinds[at.Path[strings.LastIndex(at.Path, "."):]], at)
+		if strings.HasSuffix(at.Path, ".css") {
+			for _, loaded := range mentioned.FindAllStringSubmatch(content, -1) {
+				require.True(t, strings.HasPrefix(loaded[2], "data:"), loaded[0])
+			}
+		}
+		if strings.HasSuffix(at.Path, "/start.js") {
+			require.Contains(t, content, `url: "openapi.yaml"`)
+			require.Contains(t, content, "validatorUrl: null", "without it Swagger UI asks a validator elsewhere")
+		}
+	}
+	require.Equal(t, 4, seen)
+}
+
+// TestDocsCompressed holds that a client gets Swagger UI in the form that it takes.
+func TestDocsCompressed(t *testing.T) {
+	w := serve(t)
+	for _, path := range []string{"/docs/swagger-ui.js", "/docs/swagger-ui.css"} {
+		plain := w.do(t, request{method: http.MethodGet, path: path})
+		require.Empty(t, plain.header.Get("Content-Encoding"))
+		packed := w.do(t, request{method: http.MethodGet, path: path, header: http.Header{"Accept-Encoding": {"br, gzip"}}})
+		require.Equal(t, "gzip", packed.header.Get("Content-Encoding"))
+		reader, err := gzip.NewReader(strings.NewReader(packed.body))
+		require.NoError(t, err)
+		unpacked, err := io.ReadAll(reader)
+		require.NoError(t, err)
+		require.Equal(t, plain.body, string(unpacked))
+	}
+	for _, path := range []string{"/docs/", "/docs/index.html", "/docs/../v1/role-sets", "/docs/swagger-ui.js/"} {
+		require.Equal(t, http.StatusUnauthorized, w.do(t, request{method: http.MethodGet, path: path}).status, path)
+	}
+}

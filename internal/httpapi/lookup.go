@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+// maxSubjects is how many subjects, and subjects that a wildcard excludes, one answer holds that is no stream.
+const maxSubjects = 10_000
+
+// LookupResources implements ServerInterface.
+func (s *server) LookupResources(c *gin.Context) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[ResourceLookup](c)
+		if err != nil {
+			return nil, err
+		}
+		var in reader
+		query := authz.ResourceQuery{
+			Subject:    in.subject("subject", body.Subject),
+			Permission: in.permission("permission", body.Permission),
+			Type:       in.typ("resource_type", body.ResourceType),
+			Context:    optional(body.Context),
+		}
+		limit := in.limit("limit", body.Limit)
+		at := in.consistency("consistency", body.Consistency)
+		if in.err != nil {
+			return nil, in.err
+		}
+		found, err := s.lookupResources(ctx, query, at, limit, optional(body.Cursor))
+		if err != nil {
+			s.Metrics.decision(authz.Decision{}, err)
+		}
+		return found, err
+	})
+}
+
+// lookupResources answers a page. Its cursor is that of the engine with the state of the list, which an empty page tells
+// too, tied to the consistency that was asked for.
+func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, limit int, cursor string) (FoundResources, error) {
+	var none FoundResources
+	token, position, err := s.continued(ctx, query, at, cursor)
+	if err != nil {
+		return none, err
+	}
+	page := FoundResources{Resources: []FoundResource{}, Token: string(token)}
+	for found, err := range s.Engine.LookupResources(ctx, query, authz.AtSnapshot(token), authz.Page{Limit: limit + 1, Cursor: position}) {
+		if err != nil {
+			return none, err
+		}
+		if len(page.Resources) == limit {
+			page.NextCursor = authz.NewCursor(string(token)+" "+position, query, at)
+			break
+		}
+		resource, err := reference(authz.Subject{Object: authz.Object{Type: query.Type, ID: found.ID}})
+		if err != nil {
+			return none, err
+		}
+		s.Metrics.decision(found.Decision, nil)
+		page.Resources = append(page.Resources, FoundResource{
+			Resource: resource, Allowed: found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
+		})
+		position = found.Cursor
+	}
+	return page, nil
+}
+
+// continued returns the state of a list and the engine's cursor, empty on the first page.
+func (s *server) continued(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, cursor string) (authz.Token, string, error) {
+	if cursor == "" {
+		token, err := s.state(ctx, authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: nothing(query.Type)}, at)
+		return token, "", err
+	}
+	held, err := authz.ParseCursor(cursor, query, at)
+	if err != nil {
+		return "", "", err
+	}
+	token, position, _ := strings.Cut(held, " ")
+	return authz.Token(token), position, nil
+}
+
+// LookupSubjects implements ServerInterface.
+func (s *server) LookupSubjects(c *gin.Context) {
+	if callOf(c).streams {
+		s.streamSubjects(c)
+		return
+	}
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		query, token, err := s.subjectQuery(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		answer := FoundSubjects{Subjects: []FoundSubject{}, Token: string(token)}
+		size := 0
+		for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
+			if err != nil {
+				s.Metrics.decision(authz.Decision{}, err)
+				return nil, err
+			}
+			if size += 1 + len(found.Excluded); size > maxSubjects {
+				return nil, authz.Errorf(authz.CodeTooLarge, "there are more than %d subjects; with the header Accept: %s they come as a stream", maxSubjects, ndjson)
+			}
+			shown, err := showSubject(found)
+			if err != nil {
+				return nil, err
+			}
+			s.Metrics.decision(found.Decision, nil)
+			answer.Subjects = append(answer.Subjects, shown)
+		}
+		return answer, nil
+	})
+}
+
+// subjectQuery reads a look-up of subjects, and settles the state that it looks at.
+func (s *server) subjectQuery(ctx context.Context, c *gin.Context) (query authz.SubjectQuery, token authz.Token, err error) {
+	body, err := decode[SubjectLookup](c)
+	if err != nil {
+		return query, "", err
+	}
+	var in reader
+	query = authz.SubjectQuery{
+		Resource:        in.object("resource", body.Resource),
+		Permission:      in.permission("permission", body.Permission),
+		Type:            in.typ("subject_type", body.SubjectType),
+		SubjectRelation: in.optionalRelation("subject_relation", body.SubjectRelation),
+		Context:         optional(body.Context),
+	}
+	at := in.consistency("consistency", body.Consistency)
+	if in.err != nil {
+		return query, "", in.err
+	}
+	subject := authz.Subject{Object: nothing(query.Type), Relation: query.SubjectRelation}
+	token, err = s.state(ctx, authz.Check{Subject: subject, Permission: query.Permission, Resource: nothing(query.Resource.Type)}, at)
+	if err != nil {
+		s.Metrics.decision(authz.Decision{}, err)
+	}
+	return query, token, err
+}
+
+func showSubject(found authz.FoundSubject) (FoundSubject, error) {
+	subject, err := reference(found.Subject)
+	if err != nil {
+		return FoundSubject{}, err
+	}
+	shown := FoundSubject{Subject: subject, Allowed: found.Decision.Allowed(), MissingContext: missingContext(found.Decision)}
+	if len(found.Excluded) == 0 {
+		return shown, nil
+	}
+	excluded := make(ExcludedSubjects, len(found.Excluded))
+	for i, id := range found.Excluded {
+		excluded[i], err = reference(authz.Subject{Object: authz.Object{Type: found.Subject.Type, ID: id}, Relation: found.Subject.Relation})
+		if err != nil {
+			return FoundSubject{}, err
+		}
+	}
+	shown.Excluded = &excluded
+	return shown, nil
+}
+
+// state asks one cheap question of the kind that is looked up, for the token: a look-up that finds nothing has none. It
+// refuses what the schema does not know, too.
+func (s *server) state(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Token, error) {
+	_, token, err := s.Engine.Check(ctx, check, at)
+	return token, err
+}
+
+// nothing is an object to ask about that is most likely none.
+func nothing(typ authz.Type) authz.Object { return authz.Object{Type: typ, ID: "-"} }
+
+// limit reads how many entries a page may have.
+func (r *reader) limit(field string, value *int) int {
+	if value == nil {
+		return operation.DefaultLimit
+	}
+	if *value < 1 || *value > operation.MaxLimit {
+		r.keep(field, authz.Errorf(authz.CodeInvalid, "must be a number from 1 to %d", operation.MaxLimit))
+	}
+	return *value
+}
+
+func (r *reader) typ(field, value string) authz.Type {
+	typ, err := authz.ParseType(value)
+	r.keep(field, err)
+	return typ
+}
+
+// optionalRelation reads a relation that may be left out.
+func (r *reader) optionalRelation(field string, value *string) authz.Relation {
+	if value == nil {
+		return ""
+	}
+	relation, err := authz.ParseRelation(*value)
+	r.keep(field, err)
+	return relation
+}

@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// fields is what a struct takes from JSON.
+type fields struct {
+	names    []string
+	types    []reflect.Type
+	index    map[string]int
+	required uint64 // a bit for each field
+}
+
+var fieldsByType sync.Map // of reflect.Type to *fields
+
+func fieldsOf(t reflect.Type) *fields {
+	known, _ := fieldsByType.Load(t)
+	if f, ok := known.(*fields); ok {
+		return f
+	}
+	f := &fields{index: make(map[string]int)}
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if !strings.Contains(options, "omitempty") {
+			f.required |= 1 << len(f.names)
+		}
+		f.index[name] = len(f.names)
+		f.names = append(f.names, name)
+		f.types = append(f.types, t.Field(i).Type)
+	}
+	fieldsByType.Store(t, f)
+	return f
+}
+
+// isUnion reports whether a type is generated from a oneOf, whose parts have to be told apart by hand.
+func isUnion(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == rawMessage && !t.Field(0).IsExported()
+}
+
+// isNullable reports whether a type is a nullable.Nullable.
+func isNullable(t reflect.Type) bool {
+	return t.Kind() == reflect.Map && t.Key().Kind() == reflect.Bool
+}

@@ -1,0 +1,92 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// ndjson is a stream of JSON values, one a line.
+const ndjson = "application/x-ndjson"
+
+// flushAfter is how long lines wait for others before they are sent.
+const flushAfter = 100 * time.Millisecond
+
+// streamSubjects answers a look-up of subjects line by line. What is wrong before the first line is a problem as
+// everywhere; afterwards the last line says whether the list is whole.
+func (s *server) streamSubjects(c *gin.Context) {
+	ctx := c.Request.Context()
+	query, token, err := s.subjectQuery(ctx, c)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	out := s.newLines(c)
+	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
+		if err != nil {
+			s.Metrics.decision(authz.Decision{}, err)
+			out.breakOff(err)
+			return
+		}
+		s.Metrics.decision(found.Decision, nil)
+		shown, err := showSubject(found)
+		if err == nil {
+			err = out.write(shown)
+		}
+		if err != nil {
+			out.breakOff(err)
+			return
+		}
+	}
+	if err := out.write(Done{Token: string(token)}); err != nil {
+		out.breakOff(err)
+	}
+}
+
+// lines writes JSON values as lines. A stream may take longer than a request may, as long as it goes on: the client has the
+// time of a request to take what was written since the line before, and the engine to give the next line.
+type lines struct {
+	server     *server
+	c          *gin.Context
+	connection *http.ResponseController
+	encoder    *json.Encoder
+	flushed    time.Time
+	gone       bool // nobody takes what is written
+}
+
+func (s *server) newLines(c *gin.Context) *lines {
+	l := &lines{server: s, c: c, connection: http.NewResponseController(c.Writer), encoder: json.NewEncoder(c.Writer)}
+	l.encoder.SetEscapeHTML(false)
+	return l
+}
+
+func (l *lines) write(value any) error {
+	if !l.c.Writer.Written() {
+		l.c.Header("Content-Type", ndjson)
+		l.c.Status(http.StatusOK)
+	}
+	// A recorder in a test has no connection to set a deadline on.
+	_ = l.connection.SetWriteDeadline(time.Now().Add(l.server.Timeout))
+	err := l.encoder.Encode(value)
+	if err == nil && time.Since(l.flushed) > flushAfter {
+		err = l.connection.Flush()
+		l.flushed = time.Now()
+	}
+	if err != nil {
+		l.gone = true
+		return &authz.Error{Code: authz.CodeCanceled, Message: "the client took no more of the stream", Cause: err}
+	}
+	return nil
+}
+
+// breakOff ends a stream with an error: as a problem if nothing was written yet, else as the last line.
+func (l *lines) breakOff(err error) {
+	if l.c.Writer.Written() && !l.gone {
+		_ = l.write(BrokenOff{Error: l.server.problemOf(l.c.Request.Context(), callOf(l.c), err)})
+	}
+	l.server.problem(l.c, err)
+}

@@ -1,0 +1,170 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// vocabulary puts what AuthZEN asks into the words of the served schema. Its errors have code CodeInvalid and say what the
+// schema does not know.
+type vocabulary struct {
+	definitions []authz.Definition
+	parameters  []string // of caveats
+}
+
+func (s *server) vocabulary(ctx context.Context) (vocabulary, error) {
+	definitions, err := s.Definitions(ctx)
+	return vocabulary{definitions: definitions, parameters: s.CaveatParameters}, err
+}
+
+func (v vocabulary) definition(typ string) (authz.Definition, error) {
+	i := slices.IndexFunc(v.definitions, func(d authz.Definition) bool { return string(d.Type) == typ })
+	if i >= 0 {
+		return v.definitions[i], nil
+	}
+	names := make([]string, len(v.definitions))
+	for i, definition := range v.definitions {
+		names[i] = string(definition.Type)
+	}
+	return authz.Definition{}, unknownType(authz.Type(typ), names)
+}
+
+func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
+	definition, err := v.definition(entity.Type)
+	if err != nil {
+		return authz.Object{}, err
+	}
+	id, err := authz.ParseID(entity.ID)
+	return authz.Object{Type: definition.Type, ID: id}, err
+}
+
+// permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.
+func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
+	definition, err := v.definition(typ)
+	if err != nil {
+		return "", err
+	}
+	lower := strings.ToLower(action)
+	spelled := strings.Map(plain, lower)
+	for _, name := range []string{action, lower, spelled} {
+		if declares(definition, name) {
+			return authz.Permission(name), nil
+		}
+	}
+	problem := ""
+	if near := authz.Nearest(spelled, append(texts(definition.Public()), texts(definition.Relations)...)); len(near) > 0 {
+		problem = "; the nearest are " + strings.Join(near, ", ")
+	}
+	return "", authz.Errorf(authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, problem)
+}
+
+// declares reports whether a name is a permission of the definition, or a relation, which may be asked for in its place.
+func declares(definition authz.Definition, name string) bool {
+	return slices.Contains(definition.Relations, authz.Relation(name)) ||
+		slices.ContainsFunc(definition.Permissions, func(p authz.PermissionInfo) bool { return string(p.Name) == name })
+}
+
+func plain(c rune) rune {
+	if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+		return c
+	}
+	return '_'
+}
+
+func (v vocabulary) check(asked question) (authz.Check, error) {
+	subject, err := v.object(asked.subject)
+	if err != nil {
+		return authz.Check{}, at("the subject", err)
+	}
+	resource, err := v.object(asked.resource)
+	if err != nil {
+		return authz.Check{}, at("the resource", err)
+	}
+	permission, err := v.permission(asked.resource.Type, asked.action.Name)
+	if err != nil {
+		return authz.Check{}, at("the action", err)
+	}
+	context := v.context(asked)
+	if weight(context, maxContext) > maxContext {
+		return authz.Check{}, authz.Errorf(authz.CodeTooLarge, "what the caveats are to see of the properties and the context is larger than %d bytes", maxContext)
+	}
+	return authz.Check{Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: context}, nil
+}
+
+// maxContext is how much context a check may have, in bytes, whatever SpiceDB would take: a large default of a batch, which
+// counts once for each evaluation, must not fill the memory.
+const maxContext = 16 << 10
+
+// weight is about how many bytes a value takes. It stops counting above the limit.
+func weight(value any, limit int) int {
+	sum := 8
+	add := func(v any) bool {
+		sum += weight(v, limit-sum)
+		return sum <= limit
+	}
+	switch v := value.(type) {
+	case string:
+		sum += len(v)
+	case []any:
+		for _, item := range v {
+			if !add(item) {
+				break
+			}
+		}
+	case map[string]any:
+		for key, item := range v {
+			if !add(key) || !add(item) {
+				break
+			}
+		}
+	}
+	return sum
+}
+
+// What an AuthZEN request says besides names, as caveats find it.
+const (
+	subjectProperties  = "subject_properties"
+	actionProperties   = "action_properties"
+	resourceProperties = "resource_properties"
+	wholeContext       = "context"
+)
+
+// context is what caveats find: each property object under its own name and the request's context under "context", empty
+// where the request has none, and the fields of the context themselves, unless they have one of these names. What no caveat
+// asks for is left out, since SpiceDB limits the size of the whole.
+func (v vocabulary) context(asked question) map[string]any {
+	all := make(map[string]any)
+	maps.Copy(all, asked.context)
+	for name, value := range map[string]map[string]any{
+		subjectProperties:  optional(asked.subject.Properties),
+		actionProperties:   optional(asked.action.Properties),
+		resourceProperties: optional(asked.resource.Properties),
+		wholeContext:       asked.context,
+	} {
+		if value == nil {
+			value = map[string]any{}
+		}
+		all[name] = value
+	}
+	maps.DeleteFunc(all, func(name string, _ any) bool { return !slices.Contains(v.parameters, name) })
+	return all
+}
+
+// contextsOf are the contexts to try one after the other: that of the request, and, where that has empty objects, without
+// these. A caveat that reads a property that is not there fails; when there are no properties at all, it waits for them.
+func contextsOf(full map[string]any) []map[string]any {
+	bare := maps.Clone(full)
+	for _, name := range []string{subjectProperties, actionProperties, resourceProperties, wholeContext} {
+		if value, ok := bare[name].(map[string]any); ok && len(value) == 0 {
+			delete(bare, name)
+		}
+	}
+	if len(bare) == len(full) {
+		return []map[string]any{full}
+	}
+	return []map[string]any{full, bare}
+}

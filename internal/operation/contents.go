@@ -1,0 +1,193 @@
+package operation
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxLooked is how many objects one page looks at, where the actor sees few of them.
+const maxLooked = 10_000
+
+// Collection is everything of one type in a place, and the permissions that its list tells.
+type Collection struct {
+	Place       authz.Object
+	Type        authz.Type
+	Permissions []authz.Permission
+}
+
+// Collections returns the types that there are lists of in a place of a type, by the name of the list.
+func Collections(place authz.Type) map[string]authz.Type {
+	lists := make(map[string]authz.Type)
+	for typ, kind := range kinds {
+		if kind.visible != "" && kind.place == authz.Relation(place) && listed[place] {
+			lists[string(typ)+"s"] = typ
+		}
+	}
+	return lists
+}
+
+// listed are the places that have lists; a subscription has one of its own, of accounts.
+var listed = map[authz.Type]bool{"account": true, "workspace": true}
+
+// VisibleObject is an object with what the person whom a list is for may do to it.
+type VisibleObject struct {
+	ID          authz.ID
+	Permissions []authz.Permission
+}
+
+// Objects is a page of objects; NextCursor is empty at the end.
+type Objects struct {
+	Objects    []VisibleObject
+	NextCursor string
+}
+
+// Contents returns a page of the objects of a collection that the actor may see, with the permissions that they hold on
+// each. The place is CodeNotFound unless they may see it.
+//
+// A cursor continues what was there when the list began; what is told about it is newer, of one state for each page. A page
+// that has looked at maxLooked objects ends there, however few of them the actor may see.
+func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
+	var objects Objects
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		start, err := p.start(of, page)
+		if err != nil {
+			return err
+		}
+		visible, err := p.decide(ctx, []authz.Check{p.asks(kindOf(of.Place.Type).visible, of.Place)})
+		if err != nil {
+			return err
+		}
+		if !visible[0] {
+			return notFound(of.Place)
+		}
+		found, next, err := p.visibleIn(ctx, of, start, page.limit())
+		if err != nil {
+			return err
+		}
+		objects.NextCursor = next
+		objects.Objects, err = p.withPermissions(ctx, of, found)
+		return err
+	})
+	return objects, token, err
+}
+
+// start returns where the engine begins to read for a page.
+func (p *plan) start(of Collection, page Page) (authz.Page, error) {
+	if page.Cursor == "" {
+		return authz.Page{}, nil
+	}
+	cursor, err := authz.ParseCursor(page.Cursor, of.Place, of.Type, p.by.Actor)
+	return authz.Page{Cursor: cursor}, err
+}
+
+// visibleIn returns the ids that are on a page, and the cursor behind them.
+func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, limit int) (ids []authz.ID, next string, err error) {
+	filter := authz.Filter{
+		Type: of.Type, Relation: kindOf(of.Type).place, SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
+	}
+	cursor := func(item authz.ReadItem) string {
+		return authz.NewCursor(item.Cursor, of.Place, of.Type, p.by.Actor)
+	}
+	var batch, visible []authz.ReadItem
+	size, looked := limit+1, 0 // one more tells whether there is another page
+	look := func() error {
+		seen, err := p.seen(ctx, of, batch, start.Cursor != "")
+		visible, batch, looked, size = append(visible, seen...), batch[:0], looked+len(batch), MaxLimit
+		return err
+	}
+	for item, err := range p.engine.Read(ctx, filter, p.at(), start) {
+		if err != nil {
+			return nil, "", err
+		}
+		if batch = append(batch, item); len(batch) < size {
+			continue
+		}
+		if err := look(); err != nil {
+			return nil, "", err
+		}
+		if len(visible) <= limit && looked >= maxLooked {
+			return idsOf(visible), cursor(item), nil
+		}
+		if len(visible) > limit {
+			break
+		}
+	}
+	if err := look(); err != nil {
+		return nil, "", err
+	}
+	if len(visible) > limit {
+		visible = visible[:limit]
+		next = cursor(visible[len(visible)-1])
+	}
+	return idsOf(visible), next, nil
+}
+
+func idsOf(items []authz.ReadItem) []authz.ID {
+	ids := make([]authz.ID, len(items))
+	for i, item := range items {
+		ids[i] = item.Relationship.Resource.ID
+	}
+	return ids
+}
+
+// seen returns those of the objects that the actor may see. If they were read at an older state, an id may have been
+// deleted since and taken elsewhere, so they must still be in their place as well.
+func (p *plan) seen(ctx context.Context, of Collection, items []authz.ReadItem, older bool) ([]authz.ReadItem, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	kind := kindOf(of.Type)
+	var checks []authz.Check
+	for _, item := range items {
+		checks = append(checks, p.asks(kind.visible, item.Relationship.Resource))
+	}
+	if older {
+		for _, item := range items {
+			checks = append(checks, authz.Check{Subject: only(of.Place), Permission: authz.Permission(kind.place), Resource: item.Relationship.Resource})
+		}
+	}
+	allowed, err := p.decide(ctx, checks)
+	if err != nil {
+		return nil, err
+	}
+	var seen []authz.ReadItem
+	for i, item := range items {
+		if allowed[i] && (!older || allowed[len(items)+i]) {
+			seen = append(seen, item)
+		}
+	}
+	return seen, nil
+}
+
+// withPermissions asks for every permission of the collection on each object, at once.
+func (p *plan) withPermissions(ctx context.Context, of Collection, ids []authz.ID) ([]VisibleObject, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var checks []authz.Check
+	for _, id := range ids {
+		for _, permission := range of.Permissions {
+			checks = append(checks, p.asks(permission, authz.Object{Type: of.Type, ID: id}))
+		}
+	}
+	allowed, err := p.decide(ctx, checks)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]VisibleObject, len(ids))
+	for i, id := range ids {
+		objects[i].ID = id
+		for j, permission := range of.Permissions {
+			if allowed[i*len(of.Permissions)+j] {
+				objects[i].Permissions = append(objects[i].Permissions, permission)
+			}
+		}
+	}
+	return objects, nil
+}
+
+// asks is the question whether the actor has a permission.
+func (p *plan) asks(permission authz.Permission, object authz.Object) authz.Check {
+	return authz.Check{Subject: p.actor(), Permission: permission, Resource: object}
+}

@@ -1,0 +1,157 @@
+package spicedb
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/grpc"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// LookupSubjects implements authz.Engine. SpiceDB names a subject once for each relation that grants the permission, under
+// the condition of that relation alone. So a subject that is allowed is told when it comes first; where a condition or a
+// wildcard is involved, the subjects that it is about are checked at the end.
+func (c *Client) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+	return sequence(c, "LookupSubjects", func(yield func(authz.FoundSubject) bool) error {
+		found := foundSubjects{query: query, told: make(map[authz.ID]bool), open: make(map[authz.ID]bool), excluded: make(map[authz.ID]bool)}
+		if more, err := c.allSubjects(ctx, query, at, func(one authz.FoundSubject) bool { return !found.add(one) || yield(one) }); err != nil || !more {
+			return err
+		}
+		return c.remaining(ctx, &found, yield)
+	})
+}
+
+// allSubjects hands each way in which a subject is reached to each, and reports whether it always returned true.
+func (c *Client) allSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency, each func(authz.FoundSubject) bool) (more bool, err error) {
+	consistency, err := toConsistency(at)
+	if err != nil {
+		return false, err
+	}
+	caveatContext, err := toStruct("context", query.Context)
+	if err != nil {
+		return false, err
+	}
+	more = true
+	err = stream(ctx, c, func(ctx context.Context) (grpc.ServerStreamingClient[v1.LookupSubjectsResponse], error) {
+		return c.permissions.LookupSubjects(ctx, &v1.LookupSubjectsRequest{
+			Consistency:             consistency,
+			Resource:                toObject(query.Resource),
+			Permission:              string(query.Permission),
+			SubjectObjectType:       string(query.Type),
+			OptionalSubjectRelation: string(query.SubjectRelation),
+			Context:                 caveatContext,
+		})
+	}, func(found *v1.LookupSubjectsResponse) bool {
+		more = each(toFoundSubject(query, found))
+		return more
+	})
+	return more, err
+}
+
+func toFoundSubject(query authz.SubjectQuery, found *v1.LookupSubjectsResponse) authz.FoundSubject {
+	resolved := found.GetSubject()
+	subject := newSubject(query.Type, resolved.GetSubjectObjectId())
+	subject.Relation = query.SubjectRelation
+	out := authz.FoundSubject{
+		Subject:  subject,
+		Decision: fromLookup(resolved.GetPermissionship(), resolved.GetPartialCaveatInfo()),
+		Token:    fromToken(found.GetLookedUpAt()),
+	}
+	for _, excluded := range found.GetExcludedSubjects() {
+		out.Excluded = append(out.Excluded, authz.DecodeID(excluded.GetSubjectObjectId()))
+	}
+	return out
+}
+
+// foundSubjects is what a look-up of subjects has come upon so far.
+type foundSubjects struct {
+	query    authz.SubjectQuery
+	told     map[authz.ID]bool
+	open     map[authz.ID]bool // conditional in some way
+	excluded map[authz.ID]bool // by some wildcard
+	wildcard *authz.FoundSubject
+	token    authz.Token
+}
+
+// add reports whether the subject is to be told now.
+func (f *foundSubjects) add(one authz.FoundSubject) bool {
+	f.token = one.Token
+	switch {
+	case one.Subject.Wildcard:
+		for _, id := range one.Excluded {
+			f.excluded[id] = true
+		}
+		if f.wildcard != nil {
+			one.Decision = either(f.wildcard.Decision, one.Decision)
+		}
+		one.Excluded = nil
+		f.wildcard = &one
+	case one.Decision.State == authz.Conditional:
+		f.open[one.Subject.ID] = true
+	case !f.told[one.Subject.ID]:
+		f.told[one.Subject.ID] = true
+		return true
+	}
+	return false
+}
+
+// remaining yields what add held back: subjects under a condition as a check decides them, and the wildcard without those
+// that no check allows.
+func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(authz.FoundSubject) bool) error {
+	maps.Copy(f.open, f.excluded)
+	maps.DeleteFunc(f.open, func(id authz.ID, _ bool) bool { return f.told[id] })
+	decisions, err := c.decideSubjects(ctx, f)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(decisions)) {
+		decision := decisions[id]
+		if f.excluded[id] && !decision.Allowed() {
+			f.wildcard.Excluded = append(f.wildcard.Excluded, id)
+		}
+		// What one wildcard excludes may be covered by another one.
+		covered := f.excluded[id] && f.wildcard.Decision.Allowed() && decision.Allowed()
+		if decision.State == authz.Denied || covered {
+			continue
+		}
+		if !yield(authz.FoundSubject{Subject: f.subject(id), Decision: decision, Token: f.token}) {
+			return nil
+		}
+	}
+	if f.wildcard != nil {
+		yield(*f.wildcard)
+	}
+	return nil
+}
+
+func (f *foundSubjects) subject(id authz.ID) authz.Subject {
+	return authz.Subject{Object: authz.Object{Type: f.query.Type, ID: id}, Relation: f.query.SubjectRelation}
+}
+
+// decideSubjects checks the open subjects at the state that was looked at.
+func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[authz.ID]authz.Decision, error) {
+	if len(f.open) == 0 {
+		return nil, nil
+	}
+	ids := slices.Sorted(maps.Keys(f.open))
+	checks := make([]authz.Check, len(ids))
+	for i, id := range ids {
+		checks[i] = authz.Check{Subject: f.subject(id), Permission: f.query.Permission, Resource: f.query.Resource, Context: f.query.Context}
+	}
+	results, _, err := c.CheckBulk(ctx, checks, authz.AtSnapshot(f.token))
+	if err != nil {
+		return nil, err
+	}
+	decisions := make(map[authz.ID]authz.Decision, len(ids))
+	for i, result := range results {
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		decisions[ids[i]] = result.Decision
+	}
+	return decisions, nil
+}

@@ -1,0 +1,124 @@
+package bench_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+)
+
+// The importers that look-ups are measured on.
+const (
+	allImporters = 100_000
+	seenAccounts = 10
+	visible      = 10_000
+)
+
+// manyImporters are 100 accounts of a thousand importers each, and a person who belongs to ten of them.
+func manyImporters() []*v1.Relationship {
+	var all []*v1.Relationship
+	const each = visible / seenAccounts
+	for a := range allImporters / each {
+		account := fmt.Sprintf("account:l%d", a)
+		all = append(all, emptyAccount(account)...)
+		if a < seenAccounts {
+			all = append(all, relationship(account, "user", "user:lena"))
+		}
+		for i := range each {
+			all = append(all, relationship(fmt.Sprintf("importer:l%d-%d", a, i), "account", account))
+		}
+	}
+	return all
+}
+
+// send sends one request and returns the answer.
+func (s server) send(b *testing.B, method, path, body string) []byte {
+	b.Helper()
+	request, err := http.NewRequestWithContext(b.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, value := range s.header() {
+		request.Header.Set(name, value)
+	}
+	if body == "" {
+		request.Body = nil
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		b.Fatalf("%s %s: %d %.200s %v", method, path, response.StatusCode, text, err)
+	}
+	return text
+}
+
+// BenchmarkLookup looks up the 10,000 importers that a person may view of 100,000, to the first page and to the last.
+func BenchmarkLookup(b *testing.B) {
+	s := startServer(b)
+	write(b, s.Server, manyImporters())
+	for _, limit := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) {
+			var first, last time.Duration
+			for b.Loop() {
+				start, found, cursor := time.Now(), 0, ""
+				for page := 0; page == 0 || cursor != ""; page++ {
+					var list struct {
+						Resources  []json.RawMessage
+						NextCursor string `json:"next_cursor"`
+					}
+					body := fmt.Sprintf(`{"subject":"user:lena","permission":"view","resource_type":"importer","limit":%d,"cursor":%q}`, limit, cursor)
+					if err := json.Unmarshal(s.send(b, http.MethodPost, "/v1/lookup/resources", body), &list); err != nil {
+						b.Fatal(err)
+					}
+					if page == 0 {
+						first += time.Since(start)
+					}
+					found, cursor = found+len(list.Resources), list.NextCursor
+				}
+				last += time.Since(start)
+				if found != visible {
+					b.Fatalf("found %d importers", found)
+				}
+			}
+			b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "first-page-ms")
+			b.ReportMetric(float64(last.Milliseconds())/float64(b.N), "last-page-ms")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkPage is a page of 50 importers of an account with the permissions that a member holds on each.
+func BenchmarkPage(b *testing.B) {
+	s := startServer(b)
+	for b.Loop() {
+		var page struct{ Objects []json.RawMessage }
+		if err := json.Unmarshal(s.send(b, http.MethodGet, "/v1/accounts/a7/importers?limit=50&actor=u7-3", ""), &page); err != nil {
+			b.Fatal(err)
+		}
+		if len(page.Objects) != 50 {
+			b.Fatalf("the page has %d objects", len(page.Objects))
+		}
+	}
+}
+
+// BenchmarkMembersByAccount is a page of the people of 100 accounts of 100 members each, with their roles.
+func BenchmarkMembersByAccount(b *testing.B) {
+	s := startServer(b)
+	actor := s.header()
+	actor["Sluice-Actor"] = "ada"
+	page := target{name: "page", method: http.MethodGet, url: s.URL + "/v1/subscriptions/acme/members?by_account=true&limit=100", header: actor, body: func(int) string { return "" }}
+	for b.Loop() {
+		if err := ask(b, http.DefaultClient, page, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

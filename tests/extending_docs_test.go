@@ -1,0 +1,82 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client/sluicetest"
+)
+
+var anyBlock = regexp.MustCompile("(?s)```(zed|sh|json|yaml)\n(.*?)```")
+
+// TestExtendingAsPrinted serves the schema of docs/extending.md and runs its commands, as they are printed there. What the
+// page does with zed, the test does over the API that zed speaks.
+func TestExtendingAsPrinted(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../docs/extending.md")
+	require.NoError(t, err)
+	tutorial, rest, found := strings.Cut(string(page), "<!-- tutorial:end -->")
+	require.True(t, found)
+
+	blocks := anyBlock.FindAllStringSubmatch(tutorial, -1)
+	require.Equal(t, "zed", blocks[0][1])
+	folder := t.TempDir()
+	file := filepath.Join(folder, "theirs.zed")
+	require.NoError(t, os.WriteFile(file, []byte(blocks[0][2]), 0o600))
+	server := sluicetest.Start(t, sluicetest.WithSchema(file))
+	conn, err := dialSpiceDB(server.SpiceDB, server.SpiceDBKey)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+
+	var functions, printed string
+	compared, written := 0, 0
+	for _, block := range blocks[1:] {
+		switch text := block[2]; {
+		case block[1] == "json":
+			require.Equal(t, normalized(text), normalized(printed))
+			compared++
+		case strings.HasPrefix(text, "sluice serve"):
+		case strings.HasPrefix(text, "zed "):
+			for line := range strings.Lines(text) {
+				words := strings.Fields(line)
+				require.Equal(t, []string{"zed", "relationship", "create"}, words[:3])
+				write(t, conn, words[3]+"#"+words[4]+"@"+words[5])
+				written++
+			}
+		case strings.HasPrefix(text, "call() "):
+			functions = text
+		default:
+			shell := exec.CommandContext(t.Context(), bash, "-eu", "-c", functions+text)
+			shell.Env = append(os.Environ(), "SLUICE="+server.URL, "SLUICE_KEY="+server.Key)
+			output, err := shell.CombinedOutput()
+			require.NoError(t, err, string(output))
+			require.NotContains(t, string(output), "urn:sluice:problem")
+			printed = string(output)
+		}
+	}
+	require.Equal(t, 2, compared)
+	require.Equal(t, 3, written)
+	left := readRelationships(t, conn, &v1.RelationshipFilter{ResourceType: "dashboard"})
+	require.Equal(t, []string{"dashboard:revenue#creator@user:peter"}, left)
+
+	// The validation YAML of the page, in a store of its own.
+	validation := anyBlock.FindStringSubmatch(rest)
+	require.Equal(t, "yaml", validation[1])
+	file = filepath.Join(folder, "theirs.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(validation[2]), 0o600))
+	loaded := sluicetest.Start(t, sluicetest.WithSchema(file))
+	may, err := loaded.Client.Permissions(t.Context(), "peter", "dashboard:revenue")
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{"view": true, "edit": true, "delete": false}, may)
+	_, err = loaded.Client.As("olga").PutAccountMember(t.Context(), "sales", "peter", "guest")
+	require.NoError(t, err)
+}
