@@ -8,6 +8,7 @@ import (
 	"github.com/authzed/spicedb/pkg/namespace"
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 	implv1 "github.com/authzed/spicedb/pkg/proto/impl/v1"
+	"github.com/authzed/spicedb/pkg/tuple"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -24,10 +25,11 @@ func Describe(text string) ([]authz.Definition, error) {
 	}
 	definitions := make([]authz.Definition, 0, len(compiled.ObjectDefinitions))
 	for _, object := range compiled.ObjectDefinitions {
-		definition := authz.Definition{Type: authz.Type(object.GetName()), Doc: sentence(object.GetMetadata())}
+		definition := authz.Definition{Type: authz.Type(object.GetName()), Doc: sentence(object.GetMetadata()), Accepts: make(map[authz.Relation][]authz.SubjectType)}
 		for _, relation := range object.GetRelation() {
 			if namespace.GetRelationKind(relation) != implv1.RelationMetadata_PERMISSION {
 				definition.Relations = append(definition.Relations, authz.Relation(relation.GetName()))
+				definition.Accepts[authz.Relation(relation.GetName())] = accepted(relation)
 				continue
 			}
 			definition.Permissions = append(definition.Permissions, authz.PermissionInfo{
@@ -39,6 +41,24 @@ func Describe(text string) ([]authz.Definition, error) {
 		definitions = append(definitions, definition)
 	}
 	return definitions, nil
+}
+
+// accepted lists what can stand in a relation.
+func accepted(relation *core.Relation) []authz.SubjectType {
+	var types []authz.SubjectType
+	for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
+		subject := authz.SubjectType{
+			Type:     authz.Type(allowed.GetNamespace()),
+			Wildcard: allowed.GetPublicWildcard() != nil,
+			Caveat:   allowed.GetRequiredCaveat().GetCaveatName(),
+			Expires:  allowed.GetRequiredExpiration() != nil,
+		}
+		if name := allowed.GetRelation(); name != tuple.Ellipsis {
+			subject.Relation = authz.Relation(name)
+		}
+		types = append(types, subject)
+	}
+	return types
 }
 
 // CaveatParameters lists, sorted, what the caveats of a schema without imports are given: the names in caveat c(name type).

@@ -123,6 +123,21 @@ func (e EvaluationsSemantic) Valid() bool {
 	}
 }
 
+// Defines values for GrantingOperationScope.
+const (
+	Provision GrantingOperationScope = "provision"
+)
+
+// Valid indicates whether the value is a known member of the GrantingOperationScope enum.
+func (e GrantingOperationScope) Valid() bool {
+	switch e {
+	case Provision:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -132,6 +147,66 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TraceConditionResult.
+const (
+	TraceConditionResultAllowed     TraceConditionResult = "allowed"
+	TraceConditionResultConditional TraceConditionResult = "conditional"
+	TraceConditionResultDenied      TraceConditionResult = "denied"
+)
+
+// Valid indicates whether the value is a known member of the TraceConditionResult enum.
+func (e TraceConditionResult) Valid() bool {
+	switch e {
+	case TraceConditionResultAllowed:
+		return true
+	case TraceConditionResultConditional:
+		return true
+	case TraceConditionResultDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TraceNodeKind.
+const (
+	Permission TraceNodeKind = "permission"
+	Relation   TraceNodeKind = "relation"
+)
+
+// Valid indicates whether the value is a known member of the TraceNodeKind enum.
+func (e TraceNodeKind) Valid() bool {
+	switch e {
+	case Permission:
+		return true
+	case Relation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TraceNodeResult.
+const (
+	TraceNodeResultAllowed     TraceNodeResult = "allowed"
+	TraceNodeResultConditional TraceNodeResult = "conditional"
+	TraceNodeResultDenied      TraceNodeResult = "denied"
+)
+
+// Valid indicates whether the value is a known member of the TraceNodeResult enum.
+func (e TraceNodeResult) Valid() bool {
+	switch e {
+	case TraceNodeResultAllowed:
+		return true
+	case TraceNodeResultConditional:
+		return true
+	case TraceNodeResultDenied:
 		return true
 	default:
 		return false
@@ -689,6 +764,51 @@ type Everybody struct {
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
 
+// ExplainedStep defines model for ExplainedStep.
+type ExplainedStep struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject   Reference `json:"subject"`
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+
+	// Caveat The caveat that has to hold.
+	Caveat string `json:"caveat,omitempty,omitzero"`
+	Text   string `json:"text"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
+
+	// Text The reason in words.
+	Text string `json:"text"`
+
+	// Path Of an answer that is allowed or waits for context: the relationships that it rests on, from the resource to the subject. It needs each of them.
+	Path []ExplainedStep `json:"path,omitempty,omitzero"`
+
+	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
+	Missing []MissingWay `json:"missing,omitempty,omitzero"`
+
+	// Withheld Whether parts were left out that are about what the reader may not see.
+	Withheld bool `json:"withheld,omitempty,omitzero"`
+
+	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+	Trace TraceNode `json:"trace,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // FeatureNames Names of features, `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
@@ -766,6 +886,34 @@ type FoundSubjects struct {
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
+
+// GrantingOperation defines model for GrantingOperation.
+type GrantingOperation struct {
+	// Text Whom to ask.
+	Text   string `json:"text"`
+	Method string `json:"method"`
+
+	// Path The path of the call, percent-encoded.
+	Path string `json:"path"`
+
+	// Body The body of the call; left out where there is none.
+	Body map[string]interface{} `json:"body,omitempty,omitzero"`
+
+	// BodyWithheld Whether the body was left out because it names what the reader may not know.
+	BodyWithheld bool `json:"body_withheld,omitempty,omitzero"`
+
+	// Scope There if the application has to make the call itself, with a key that has this scope.
+	Scope GrantingOperationScope `json:"scope,omitempty,omitzero"`
+
+	// Needs The permissions that whoever performs it needs.
+	Needs []NeededPermission `json:"needs"`
+
+	// Performers Who may perform it now, by the relation in which they stand.
+	Performers []Performers `json:"performers"`
+}
+
+// GrantingOperationScope There if the application has to make the call itself, with a key that has this scope.
+type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
@@ -873,6 +1021,47 @@ type MemberPage struct {
 
 // MissingContext The fields of the context that the answer waits for; then `allowed` is false.
 type MissingContext = []string
+
+// MissingRelationship defines model for MissingRelationship.
+type MissingRelationship struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
+// MissingWay defines model for MissingWay.
+type MissingWay struct {
+	Text string `json:"text"`
+
+	// Relationships What the subject would come to.
+	Relationships []MissingRelationship `json:"relationships"`
+
+	// Without What would have to go.
+	Without []MissingRelationship `json:"without,omitempty,omitzero"`
+
+	// Operations The calls that lead there, in their order; empty if none does.
+	Operations []GrantingOperation `json:"operations"`
+
+	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
+	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
+}
+
+// NeededPermission defines model for NeededPermission.
+type NeededPermission struct {
+	Permission string `json:"permission"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+}
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
@@ -1059,6 +1248,22 @@ type PartialEntity struct {
 	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 	Type       string     `json:"type,omitempty,omitzero"`
+}
+
+// Performers defines model for Performers.
+type Performers struct {
+	Relation string `json:"relation"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// People Up to ten of them; left out where the reader may not know who they are.
+	People []ID `json:"people,omitempty,omitzero"`
+
+	// More Whether there are further ones.
+	More bool `json:"more,omitempty,omitzero"`
 }
 
 // PermissionCatalogue defines model for PermissionCatalogue.
@@ -1389,6 +1594,41 @@ type Subscription struct {
 // Token A ZedToken, which names a state of the relationships.
 type Token = string
 
+// TraceCondition defines model for TraceCondition.
+type TraceCondition struct {
+	Caveat     string               `json:"caveat,omitempty,omitzero"`
+	Expression string               `json:"expression"`
+	Result     TraceConditionResult `json:"result"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
+}
+
+// TraceConditionResult defines model for TraceCondition.Result.
+type TraceConditionResult string
+
+// TraceNode SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+type TraceNode struct {
+	// Resources What was asked about; several were asked about together.
+	Resources []Reference `json:"resources"`
+
+	// Name The permission or relation.
+	Name      string          `json:"name"`
+	Kind      TraceNodeKind   `json:"kind"`
+	Result    TraceNodeResult `json:"result"`
+	Condition TraceCondition  `json:"condition,omitempty,omitzero"`
+
+	// Cached Whether SpiceDB knew the answer from before, so that it has no parts.
+	Cached bool        `json:"cached,omitempty,omitzero"`
+	Parts  []TraceNode `json:"parts,omitempty,omitzero"`
+}
+
+// TraceNodeKind defines model for TraceNode.Kind.
+type TraceNodeKind string
+
+// TraceNodeResult defines model for TraceNode.Result.
+type TraceNodeResult string
+
 // Transfer defines model for Transfer.
 type Transfer struct {
 	// To An id of the application's own, of up to 256 bytes of UTF-8.
@@ -1457,6 +1697,9 @@ type Limit = int
 
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
+
+// Reader defines model for Reader.
+type Reader = string
 
 // RelationFilter defines model for RelationFilter.
 type RelationFilter = string
@@ -1599,6 +1842,12 @@ type CreateConnectorParams struct {
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ExplainParams defines parameters for Explain.
+type ExplainParams struct {
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
@@ -1864,6 +2113,9 @@ type CreateConnectorJSONRequestBody = NewPartOfAccount
 
 // PutConnectorJSONRequestBody defines body for PutConnector for application/json ContentType.
 type PutConnectorJSONRequestBody = ConnectorOffers
+
+// ExplainJSONRequestBody defines body for Explain for application/json ContentType.
+type ExplainJSONRequestBody = CheckRequest
 
 // CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
 type CreateExportJSONRequestBody = NewPartOfAccount
@@ -2642,6 +2894,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 	PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainWithBody Decide one question, and say why
+	//
+	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+	//
+	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/explain (the `Explain` operationId).
+	ExplainWithBody(ctx context.Context, params *ExplainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Explain Decide one question, and say why
+	//
+	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+	//
+	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/explain (the `Explain` operationId).
+	Explain(ctx context.Context, params *ExplainParams, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateExportWithBody Create an export
 	//
@@ -3959,6 +4233,48 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, contentType st
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 func (c *Client) PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutConnectorRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainWithBody Decide one question, and say why
+//
+// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+//
+// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/explain (the `Explain` operationId).
+func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Explain Decide one question, and say why
+//
+// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+//
+// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/explain (the `Explain` operationId).
+func (c *Client) Explain(ctx context.Context, params *ExplainParams, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6458,6 +6774,61 @@ func NewPutConnectorRequestWithBody(server string, id ID, contentType string, bo
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExplainRequest calls the generic Explain builder with application/json body
+func NewExplainRequest(server string, params *ExplainParams, body ExplainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExplainRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewExplainRequestWithBody constructs an http.Request for the Explain method, with any body, and a specified content type
+func NewExplainRequestWithBody(server string, params *ExplainParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/explain")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }

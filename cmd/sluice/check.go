@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func newCheck() *cobra.Command {
-	var to client
-	var caveatContext, consistency string
+	var asked questionFlags
 	cmd := &cobra.Command{
 		Use:   "check SUBJECT PERMISSION RESOURCE",
 		Short: "Ask a running server for one decision; exit 0 if allowed, 1 if not",
@@ -22,63 +18,33 @@ decision.`,
 		Example: `  sluice check user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice check user:ada@example.com view account:marketing --consistency fully_consistent
   sluice check user:uma view document:plan --context '{"hour": 11}'`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 3 {
-				return fmt.Errorf("give a subject, a permission and a resource, for example: sluice check user:uma run importer:i1; these are %d arguments", len(args))
-			}
-			return nil
-		},
+		Args: questionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := to.check(); err != nil {
+			question, err := asked.question(args)
+			if err != nil {
 				return err
 			}
-			question := map[string]any{"subject": args[0], "permission": args[1], "resource": args[2]}
-			if caveatContext != "" {
-				if !json.Valid([]byte(caveatContext)) {
-					return fmt.Errorf("--context: %q is not JSON", caveatContext)
-				}
-				question["context"] = json.RawMessage(caveatContext)
-			}
-			if consistency != "" {
-				question["consistency"] = consistency
-			}
-			return check(cmd, to, question)
+			return check(cmd, asked.to, question)
 		},
 	}
-	to.flags(cmd, "the scope check")
-	cmd.Flags().StringVar(&caveatContext, "context", "", "JSON object that caveats may look at")
-	cmd.Flags().StringVar(&consistency, "consistency", "", "minimize_latency or fully_consistent; by default at least what the server itself wrote")
+	asked.flags(cmd, "the scope check")
 	fromEnvironment(cmd)
 	return cmd
 }
 
-func check(cmd *cobra.Command, to client, question map[string]any) (err error) {
-	body, err := json.Marshal(question)
+func check(cmd *cobra.Command, to client, question map[string]any) error {
+	raw, err := to.ask(cmd, "/v1/check", "", question)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, strings.TrimSuffix(to.url, "/")+"/v1/check", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+to.key)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	var answer struct {
 		Allowed        bool
 		MissingContext []string `json:"missing_context"`
-		Code, Detail   string
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("%s is no Sluice server: it answered %s", to.url, response.Status)
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return err
 	}
 	switch {
-	case response.StatusCode != http.StatusOK:
-		return fmt.Errorf("%s: %s", answer.Code, answer.Detail)
 	case answer.Allowed:
 		fmt.Fprintln(cmd.OutOrStdout(), "allowed")
 		return nil

@@ -106,7 +106,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "schema", "key", "health"} {
+	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "key", "health"} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")
@@ -140,6 +140,8 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "surplus"}, says: "surplus"},
 		{args: []string{"check", "user:a", "view"}, says: "subject, a permission and a resource"},
 		{args: []string{"check", "user:a", "view", "account:b"}, says: "--key"},
+		{args: []string{"explain", "user:a", "view"}, says: "sluice explain user:uma run importer:i1"},
+		{args: []string{"explain", "user:a", "view", "account:b"}, says: "--key"},
 		{args: []string{"demo"}, says: "--key"},
 		{args: []string{"schema", "diff"}, says: "--spicedb-endpoint"},
 		{args: []string{"nope"}, says: "nope"},

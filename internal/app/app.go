@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/explain"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/spicedb"
@@ -95,8 +96,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if config.Tracing != nil {
 		api.Tracing = config.Tracing
 	}
+	api.Explainer = explain.New(engine, api.Definitions, nil)
 	if prepared.product {
 		api.Operations = operations
+		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}
 	return s, s.serve(ctx, api)
 }

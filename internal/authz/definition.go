@@ -11,6 +11,23 @@ type Definition struct {
 	Doc         string
 	Relations   []Relation
 	Permissions []PermissionInfo
+
+	// Accepts says what can stand in each relation.
+	Accepts map[Relation][]SubjectType
+}
+
+// SubjectType is a kind of subject that a relation accepts: objects of a type, with Relation everybody in that relation
+// of such an object, with Wildcard every object of the type at once.
+type SubjectType struct {
+	Type     Type
+	Relation Relation
+	Wildcard bool
+
+	// Caveat is the name of the caveat that a relationship with such a subject has to have; it may be empty.
+	Caveat string
+
+	// Expires reports that such a relationship has to expire.
+	Expires bool
 }
 
 // PermissionInfo is one permission of a definition.

@@ -161,6 +161,13 @@ type Engine interface {
 	// Check decides one question. The token names the state that the answer rests on.
 	Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error)
 
+	// Explain decides one question as Check does, and tells how the answer came about.
+	Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error)
+
+	// Scratch returns an engine of its own, in memory, with the same schema and exactly these relationships, to find out
+	// what would follow from them. It is for one user at a time, and whoever asked for it closes it.
+	Scratch(ctx context.Context, relationships []Relationship) (Engine, error)
+
 	// CheckBulk decides many questions at one state, with answers in the order of the questions. An error of one question
 	// is in its result; err is set when there are no results at all.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)

@@ -32,6 +32,13 @@ func (f *fresh) Check(ctx context.Context, check Check, at Consistency) (Decisio
 	return decision, token, err
 }
 
+func (f *fresh) Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error) {
+	at, epoch := f.resolve(at)
+	decision, trace, token, err := f.Engine.Explain(ctx, check, at)
+	f.observe(at, epoch, token, err)
+	return decision, trace, token, err
+}
+
 func (f *fresh) CheckBulk(ctx context.Context, checks []Check, at Consistency) ([]CheckResult, Token, error) {
 	at, epoch := f.resolve(at)
 	results, token, err := f.Engine.CheckBulk(ctx, checks, at)

@@ -45,12 +45,18 @@ func (s Subject) String() string {
 	return s.Object.String()
 }
 
-// Relationship says that the subject stands in the relation to the resource, until ExpiresAt if that is set.
+// Relationship says that the subject stands in the relation to the resource, until ExpiresAt if that is set, and while
+// the caveat holds if there is one.
 type Relationship struct {
 	Resource  Object
 	Relation  Relation
 	Subject   Subject
 	ExpiresAt time.Time
+
+	// Caveat is the name of a caveat, and CaveatContext what the relationship gives it to look at, as a JSON object; both
+	// may be empty.
+	Caveat        string
+	CaveatContext string
 }
 
 // String returns the relationship as zed writes it: resource#relation@subject.

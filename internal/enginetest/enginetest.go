@@ -74,6 +74,8 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 		{"ids", (*suite).ids},
 		{"decisions", (*suite).decisions},
 		{"conditions", (*suite).conditions},
+		{"explanations", (*suite).explanations},
+		{"scratches", (*suite).scratches},
 		{"bulk", (*suite).bulk},
 		{"bulk of malformed checks", (*suite).bulkMalformed},
 		{"large bulk", (*suite).bulkLarge},

@@ -119,6 +119,21 @@ func (e EvaluationsSemantic) Valid() bool {
 	}
 }
 
+// Defines values for GrantingOperationScope.
+const (
+	Provision GrantingOperationScope = "provision"
+)
+
+// Valid indicates whether the value is a known member of the GrantingOperationScope enum.
+func (e GrantingOperationScope) Valid() bool {
+	switch e {
+	case Provision:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -128,6 +143,66 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TraceConditionResult.
+const (
+	TraceConditionResultAllowed     TraceConditionResult = "allowed"
+	TraceConditionResultConditional TraceConditionResult = "conditional"
+	TraceConditionResultDenied      TraceConditionResult = "denied"
+)
+
+// Valid indicates whether the value is a known member of the TraceConditionResult enum.
+func (e TraceConditionResult) Valid() bool {
+	switch e {
+	case TraceConditionResultAllowed:
+		return true
+	case TraceConditionResultConditional:
+		return true
+	case TraceConditionResultDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TraceNodeKind.
+const (
+	Permission TraceNodeKind = "permission"
+	Relation   TraceNodeKind = "relation"
+)
+
+// Valid indicates whether the value is a known member of the TraceNodeKind enum.
+func (e TraceNodeKind) Valid() bool {
+	switch e {
+	case Permission:
+		return true
+	case Relation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TraceNodeResult.
+const (
+	TraceNodeResultAllowed     TraceNodeResult = "allowed"
+	TraceNodeResultConditional TraceNodeResult = "conditional"
+	TraceNodeResultDenied      TraceNodeResult = "denied"
+)
+
+// Valid indicates whether the value is a known member of the TraceNodeResult enum.
+func (e TraceNodeResult) Valid() bool {
+	switch e {
+	case TraceNodeResultAllowed:
+		return true
+	case TraceNodeResultConditional:
+		return true
+	case TraceNodeResultDenied:
 		return true
 	default:
 		return false
@@ -685,6 +760,51 @@ type Everybody struct {
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
 
+// ExplainedStep defines model for ExplainedStep.
+type ExplainedStep struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject   Reference  `json:"subject"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Caveat The caveat that has to hold.
+	Caveat *string `json:"caveat,omitempty"`
+	Text   string  `json:"text"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	Allowed bool `json:"allowed"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+
+	// Text The reason in words.
+	Text string `json:"text"`
+
+	// Path Of an answer that is allowed or waits for context: the relationships that it rests on, from the resource to the subject. It needs each of them.
+	Path *[]ExplainedStep `json:"path,omitempty"`
+
+	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
+	Missing *[]MissingWay `json:"missing,omitempty"`
+
+	// Withheld Whether parts were left out that are about what the reader may not see.
+	Withheld *bool `json:"withheld,omitempty"`
+
+	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+	Trace *TraceNode `json:"trace,omitempty"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // FeatureNames Names of features, `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
@@ -762,6 +882,34 @@ type FoundSubjects struct {
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
+
+// GrantingOperation defines model for GrantingOperation.
+type GrantingOperation struct {
+	// Text Whom to ask.
+	Text   string `json:"text"`
+	Method string `json:"method"`
+
+	// Path The path of the call, percent-encoded.
+	Path string `json:"path"`
+
+	// Body The body of the call; left out where there is none.
+	Body *map[string]interface{} `json:"body,omitempty"`
+
+	// BodyWithheld Whether the body was left out because it names what the reader may not know.
+	BodyWithheld *bool `json:"body_withheld,omitempty"`
+
+	// Scope There if the application has to make the call itself, with a key that has this scope.
+	Scope *GrantingOperationScope `json:"scope,omitempty"`
+
+	// Needs The permissions that whoever performs it needs.
+	Needs []NeededPermission `json:"needs"`
+
+	// Performers Who may perform it now, by the relation in which they stand.
+	Performers []Performers `json:"performers"`
+}
+
+// GrantingOperationScope There if the application has to make the call itself, with a key that has this scope.
+type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
@@ -869,6 +1017,47 @@ type MemberPage struct {
 
 // MissingContext The fields of the context that the answer waits for; then `allowed` is false.
 type MissingContext = []string
+
+// MissingRelationship defines model for MissingRelationship.
+type MissingRelationship struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
+// MissingWay defines model for MissingWay.
+type MissingWay struct {
+	Text string `json:"text"`
+
+	// Relationships What the subject would come to.
+	Relationships []MissingRelationship `json:"relationships"`
+
+	// Without What would have to go.
+	Without *[]MissingRelationship `json:"without,omitempty"`
+
+	// Operations The calls that lead there, in their order; empty if none does.
+	Operations []GrantingOperation `json:"operations"`
+
+	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
+	RequiresFeature *string `json:"requires_feature,omitempty"`
+}
+
+// NeededPermission defines model for NeededPermission.
+type NeededPermission struct {
+	Permission string `json:"permission"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+}
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
@@ -1055,6 +1244,22 @@ type PartialEntity struct {
 	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
 	Properties *Properties `json:"properties,omitempty"`
 	Type       *string     `json:"type,omitempty"`
+}
+
+// Performers defines model for Performers.
+type Performers struct {
+	Relation string `json:"relation"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// People Up to ten of them; left out where the reader may not know who they are.
+	People *[]ID `json:"people,omitempty"`
+
+	// More Whether there are further ones.
+	More *bool `json:"more,omitempty"`
 }
 
 // PermissionCatalogue defines model for PermissionCatalogue.
@@ -1385,6 +1590,41 @@ type Subscription struct {
 // Token A ZedToken, which names a state of the relationships.
 type Token = string
 
+// TraceCondition defines model for TraceCondition.
+type TraceCondition struct {
+	Caveat     *string              `json:"caveat,omitempty"`
+	Expression string               `json:"expression"`
+	Result     TraceConditionResult `json:"result"`
+
+	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	MissingContext *MissingContext `json:"missing_context,omitempty"`
+}
+
+// TraceConditionResult defines model for TraceCondition.Result.
+type TraceConditionResult string
+
+// TraceNode SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+type TraceNode struct {
+	// Resources What was asked about; several were asked about together.
+	Resources []Reference `json:"resources"`
+
+	// Name The permission or relation.
+	Name      string          `json:"name"`
+	Kind      TraceNodeKind   `json:"kind"`
+	Result    TraceNodeResult `json:"result"`
+	Condition *TraceCondition `json:"condition,omitempty"`
+
+	// Cached Whether SpiceDB knew the answer from before, so that it has no parts.
+	Cached *bool        `json:"cached,omitempty"`
+	Parts  *[]TraceNode `json:"parts,omitempty"`
+}
+
+// TraceNodeKind defines model for TraceNode.Kind.
+type TraceNodeKind string
+
+// TraceNodeResult defines model for TraceNode.Result.
+type TraceNodeResult string
+
 // Transfer defines model for Transfer.
 type Transfer struct {
 	// To An id of the application's own, of up to 256 bytes of UTF-8.
@@ -1453,6 +1693,9 @@ type Limit = int
 
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
+
+// Reader defines model for Reader.
+type Reader = string
 
 // RelationFilter defines model for RelationFilter.
 type RelationFilter = string
@@ -1595,6 +1838,12 @@ type CreateConnectorParams struct {
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ExplainParams defines parameters for Explain.
+type ExplainParams struct {
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
@@ -1860,6 +2109,9 @@ type CreateConnectorJSONRequestBody = NewPartOfAccount
 
 // PutConnectorJSONRequestBody defines body for PutConnector for application/json ContentType.
 type PutConnectorJSONRequestBody = ConnectorOffers
+
+// ExplainJSONRequestBody defines body for Explain for application/json ContentType.
+type ExplainJSONRequestBody = CheckRequest
 
 // CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
 type CreateExportJSONRequestBody = NewPartOfAccount
@@ -2290,6 +2542,9 @@ type ServerInterface interface {
 	// PutConnector Put a connector of the catalogue
 	// (PUT /v1/connectors/{id})
 	PutConnector(c *gin.Context, id ID)
+	// Explain Decide one question, and say why
+	// (POST /v1/explain)
+	Explain(c *gin.Context, params ExplainParams)
 	// CreateExport Create an export
 	// (POST /v1/exports)
 	CreateExport(c *gin.Context, params CreateExportParams)
@@ -3445,6 +3700,46 @@ func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
 	}
 
 	siw.Handler.PutConnector(c, id)
+}
+
+// Explain operation middleware
+func (siw *ServerInterfaceWrapper) Explain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Reader
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Explain(c, params)
 }
 
 // CreateExport operation middleware
@@ -5211,6 +5506,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/lookup/subjects", wrapper.LookupSubjects)
 	router.GET(options.BaseURL+"/v1/accounts/:id/:collection", wrapper.ListAccountContents)
 	router.GET(options.BaseURL+"/v1/workspaces/:id/:collection", wrapper.ListWorkspaceContents)
+	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
 	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
 	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)

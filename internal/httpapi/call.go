@@ -28,6 +28,9 @@ type call struct {
 	// inspects is set if the key may read everything, and so does without an actor.
 	inspects bool
 
+	// seesAll is set if the key may read everything, whatever the call is.
+	seesAll bool
+
 	// streams is set if the answer is to come line by line, for as long as it goes on.
 	streams bool
 

@@ -17,13 +17,7 @@ func (s *server) Check(c *gin.Context) {
 			return nil, err
 		}
 		var in reader
-		check := authz.Check{
-			Subject:    in.subject("subject", body.Subject),
-			Permission: in.permission("permission", body.Permission),
-			Resource:   in.object("resource", body.Resource),
-			Context:    optional(body.Context),
-		}
-		at := in.consistency("consistency", body.Consistency)
+		check, at := in.check(body)
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -31,6 +25,16 @@ func (s *server) Check(c *gin.Context) {
 		s.Metrics.decision(decision, err)
 		return Decision{Allowed: decision.Allowed(), MissingContext: missingContext(decision), Token: string(token)}, err
 	})
+}
+
+// check reads a question, and how fresh its answer must be.
+func (r *reader) check(body CheckRequest) (authz.Check, authz.Consistency) {
+	return authz.Check{
+		Subject:    r.subject("subject", body.Subject),
+		Permission: r.permission("permission", body.Permission),
+		Resource:   r.object("resource", body.Resource),
+		Context:    optional(body.Context),
+	}, r.consistency("consistency", body.Consistency)
 }
 
 // missingContext is nil unless the decision is conditional.

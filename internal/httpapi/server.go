@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-authz/sluice/api"
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/explain"
 )
 
 // DefaultTimeout is how long a request may take, if nothing else is said.
@@ -30,6 +31,9 @@ type Config struct {
 	// Operations performs the product operations. It is nil when the served schema lacks the product's definitions; then
 	// they are not_found.
 	Operations Operations
+
+	// Explainer says why; nil means one that knows no operations.
+	Explainer Explainer
 
 	// Definitions describes the served schema. It is asked on every request that needs it.
 	Definitions func(context.Context) ([]authz.Definition, error)
@@ -96,6 +100,9 @@ func New(config Config) (http.Handler, error) {
 	}
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
+	}
+	if config.Explainer == nil {
+		config.Explainer = explain.New(config.Engine, config.Definitions, nil)
 	}
 	routes, err := contractRoutes()
 	if err != nil {

@@ -2,6 +2,7 @@ package spicedb
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -29,6 +30,7 @@ type Client struct {
 	permissions v1.PermissionsServiceClient
 	schema      v1.SchemaServiceClient
 	options     Options
+	scratches   scratches
 	lists       lists
 }
 
@@ -49,8 +51,8 @@ func newClient(conn *grpc.ClientConn, options Options) *Client {
 // Conn is the connection to SpiceDB, for what the Engine interface leaves out, such as Watch. It ends with Close.
 func (c *Client) Conn() *grpc.ClientConn { return c.conn }
 
-// Close ends the connection.
-func (c *Client) Close() error { return c.conn.Close() }
+// Close ends the connection, and the scratches that are not in use.
+func (c *Client) Close() error { return errors.Join(c.scratches.close(), c.conn.Close()) }
 
 // Check implements authz.Engine.
 func (c *Client) Check(ctx context.Context, check authz.Check, at authz.Consistency) (_ authz.Decision, _ authz.Token, err error) {
@@ -58,13 +60,21 @@ func (c *Client) Check(ctx context.Context, check authz.Check, at authz.Consiste
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
 
-	consistency, err := toConsistency(at)
+	response, err := c.check(ctx, check, at, false)
 	if err != nil {
 		return authz.Decision{}, "", err
 	}
+	return fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo()), fromToken(response.GetCheckedAt()), nil
+}
+
+func (c *Client) check(ctx context.Context, check authz.Check, at authz.Consistency, traced bool) (*v1.CheckPermissionResponse, error) {
+	consistency, err := toConsistency(at)
+	if err != nil {
+		return nil, err
+	}
 	caveatContext, err := toStruct("context", check.Context)
 	if err != nil {
-		return authz.Decision{}, "", err
+		return nil, err
 	}
 	response, err := c.permissions.CheckPermission(ctx, &v1.CheckPermissionRequest{
 		Consistency: consistency,
@@ -72,11 +82,12 @@ func (c *Client) Check(ctx context.Context, check authz.Check, at authz.Consiste
 		Permission:  string(check.Permission),
 		Subject:     toSubject(check.Subject),
 		Context:     caveatContext,
+		WithTracing: traced,
 	})
 	if err != nil {
-		return authz.Decision{}, "", c.failure(ctx, err)
+		return nil, c.failure(ctx, err)
 	}
-	return fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo()), fromToken(response.GetCheckedAt()), nil
+	return response, nil
 }
 
 // Ready implements authz.Engine: nil when SpiceDB answers and holds a schema, else CodeUnavailable.

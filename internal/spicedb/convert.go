@@ -1,10 +1,12 @@
 package spicedb
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -59,16 +61,34 @@ func toRelationship(r authz.Relationship) *v1.Relationship {
 	if !r.ExpiresAt.IsZero() {
 		relationship.OptionalExpiresAt = timestamppb.New(r.ExpiresAt)
 	}
+	if r.Caveat != "" {
+		relationship.OptionalCaveat = &v1.ContextualizedCaveat{CaveatName: r.Caveat, Context: toCaveatContext(r.CaveatContext)}
+	}
 	return relationship
 }
 
+// toCaveatContext reads what fromRelationship wrote; anything else is no context.
+func toCaveatContext(text string) *structpb.Struct {
+	var context structpb.Struct
+	if text == "" || protojson.Unmarshal([]byte(text), &context) != nil {
+		return nil
+	}
+	return &context
+}
+
 func fromRelationship(r *v1.Relationship) authz.Relationship {
-	return authz.Relationship{
+	relationship := authz.Relationship{
 		Resource:  fromObject(r.GetResource()),
 		Relation:  authz.Relation(r.GetRelation()),
 		Subject:   fromSubject(r.GetSubject()),
 		ExpiresAt: fromTime(r.GetOptionalExpiresAt()),
+		Caveat:    r.GetOptionalCaveat().GetCaveatName(),
 	}
+	if context := r.GetOptionalCaveat().GetContext(); len(context.GetFields()) > 0 {
+		text, _ := json.Marshal(context.AsMap()) // what came as JSON can be written as JSON
+		relationship.CaveatContext = string(text)
+	}
+	return relationship
 }
 
 func fromTime(t *timestamppb.Timestamp) time.Time {

@@ -27,6 +27,10 @@ type EmbeddedConfig struct {
 	// Store is used in place of Datastore, if set. Close closes it.
 	Store datastore.Datastore
 
+	// DispatchCache lets SpiceDB remember parts of answers, as a SpiceDB elsewhere does. They then outlive the expiration of
+	// what they rest on.
+	DispatchCache bool
+
 	// GRPCListen is the TCP address at which SpiceDB's own API is open, for zed; none if empty. Port 0 takes a free one.
 	GRPCListen string
 
@@ -70,14 +74,14 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	e.close = append(e.close, store.Close)
 
 	// The key of the connection within the process is never needed by anybody else.
-	inProcess := serverConfig{store: store, key: rand.Text()}
+	inProcess := serverConfig{store: store, key: rand.Text(), cache: config.DispatchCache}
 	conn, stop, err := inProcess.start(ctx)
 	if err != nil {
 		return nil, err
 	}
 	e.close = append(e.close, stop)
 	e.Client = newClient(conn, config.Options)
-	e.close = append(e.close, conn.Close)
+	e.close = append(e.close, e.Client.Close)
 
 	if config.GRPCListen != "" {
 		if err := e.listen(ctx, store, config); err != nil {

@@ -18,6 +18,7 @@ const grace = 2 * time.Second
 type serverConfig struct {
 	store       datastore.Datastore
 	key         string
+	cache       bool
 	grpcAddress string
 	httpAddress string
 }
@@ -50,13 +51,17 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 }
 
 // config turns off what a server within another program must not do: listen for metrics, report telemetry, log requests.
-// The dispatch caches are off as well, since they keep an answer beyond the expiration of what it rests on.
+// The dispatch caches are off as well, unless asked for, since they keep an answer beyond the expiration of what it rests on.
 func (s serverConfig) config() *server.Config {
 	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true}
 	if s.grpcAddress != "" {
 		grpcServer.Network, grpcServer.Address = "tcp", s.grpcAddress
 	}
 	off := server.CacheConfig{Enabled: false}
+	dispatch := off
+	if s.cache {
+		dispatch = server.CacheConfig{Enabled: true, Name: "dispatch", MaxCost: "8MiB"}
+	}
 	return server.NewConfigWithOptionsAndDefaults(
 		server.WithDatastore(s.store),
 		server.WithPresharedSecureKey(s.key),
@@ -64,7 +69,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithHTTPGateway(util.HTTPServerConfig{HTTPEnabled: s.httpAddress != "", HTTPAddress: s.httpAddress}),
 		server.WithShutdownGracePeriod(grace),
 		server.WithDispatchServer(util.GRPCServerConfig{Enabled: false}),
-		server.WithDispatchCacheConfig(off),
+		server.WithDispatchCacheConfig(dispatch),
 		server.WithClusterDispatchCacheConfig(off),
 		server.WithMetricsAPI(util.HTTPServerConfig{HTTPEnabled: false}),
 		server.WithSilentlyDisableTelemetry(true),

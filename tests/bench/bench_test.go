@@ -110,3 +110,22 @@ func BenchmarkCrowdedAccount(b *testing.B) {
 	report(b, results, "members=100", "members=100000")
 	b.ReportMetric(results["members=100000"].perSecond/results["members=100"].perSecond, "crowded-of-small")
 }
+
+// BenchmarkExplain is why a check is answered as it is, beside the check: of a member who may run an importer, and of
+// somebody who may not, with whom to ask.
+func BenchmarkExplain(b *testing.B) {
+	s := startServer(b)
+	explain := func(name string, body func(i int) string) target {
+		return target{name: name, url: s.URL + "/v1/explain", header: s.header(), body: body}
+	}
+	results := sideBySide(
+		b, 1,
+		s.check("check", func(i int) string { return checkBody(question(i)) }),
+		explain("allowed", func(i int) string { return checkBody(question(i)) }),
+		explain("denied", func(i int) string {
+			_, importer := question(i)
+			return checkBody(fmt.Sprintf("stranger%d", i%100), importer)
+		}),
+	)
+	report(b, results, "check", "allowed", "denied")
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// questionFlags are what the commands that ask a running server for a decision have in common.
+type questionFlags struct {
+	to                         client
+	caveatContext, consistency string
+}
+
+func (f *questionFlags) flags(cmd *cobra.Command, scopes string) {
+	f.to.flags(cmd, scopes)
+	cmd.Flags().StringVar(&f.caveatContext, "context", "", "JSON object that caveats may look at")
+	cmd.Flags().StringVar(&f.consistency, "consistency", "", "minimize_latency or fully_consistent; by default at least what the server itself wrote")
+}
+
+// question reads the check from the arguments and the flags.
+func (f *questionFlags) question(args []string) (map[string]any, error) {
+	if err := f.to.check(); err != nil {
+		return nil, err
+	}
+	question := map[string]any{"subject": args[0], "permission": args[1], "resource": args[2]}
+	if f.caveatContext != "" {
+		if !json.Valid([]byte(f.caveatContext)) {
+			return nil, fmt.Errorf("--context: %q is not JSON", f.caveatContext)
+		}
+		question["context"] = json.RawMessage(f.caveatContext)
+	}
+	if f.consistency != "" {
+		question["consistency"] = f.consistency
+	}
+	return question, nil
+}
+
+// questionArgs checks that the arguments are a subject, a permission and a resource.
+func questionArgs(cmd *cobra.Command, args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; these are %d arguments", cmd.Name(), len(args))
+	}
+	return nil
+}
+
+// ask sends a question to a path of a running server, on behalf of an actor if there is one, and returns the answer as it
+// came. A refusal is an error.
+func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]any) (_ []byte, err error) {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, strings.TrimSuffix(c.url, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	request.Header.Set("Content-Type", "application/json")
+	if actor != "" {
+		request.Header.Set("Sluice-Actor", url.PathEscape(actor))
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	var problem struct{ Code, Detail string }
+	switch err := json.Unmarshal(answer, &problem); {
+	case err != nil:
+		return nil, fmt.Errorf("%s is no Sluice server: it answered %s", c.url, response.Status)
+	case response.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%s: %s", problem.Code, problem.Detail)
+	}
+	return answer, nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newExplain() *cobra.Command {
+	var asked questionFlags
+	var actor string
+	var asJSON, whole bool
+	cmd := &cobra.Command{
+		Use:   "explain SUBJECT PERMISSION RESOURCE",
+		Short: "Ask a running server for one decision and its reason; exit 0 if allowed, 1 if not",
+		Long: `Ask a running server for one decision and its reason: the relationships that allow it, as a tree, or what is missing,
+the calls that would grant it, and whom to ask. It exits with 0 if the answer is yes, 1 if it is no, and 2 if there was none.
+
+With a key that has the scope inspect beside check, everything is told; with --actor, what that person may see; otherwise
+what the subject may see, and nobody's name.`,
+		Example: `  sluice explain user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
+  sluice explain user:gus delete importer:crm-to-warehouse --actor ada
+  sluice explain user:uma view account:marketing --trace
+  sluice explain user:uma view document:plan --context '{"hour": 11}' --json`,
+		Args: questionArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			question, err := asked.question(args)
+			if err != nil {
+				return err
+			}
+			raw, err := asked.to.ask(cmd, "/v1/explain", actor, question)
+			if err != nil {
+				return err
+			}
+			var answer explanation
+			if err := json.Unmarshal(raw, &answer); err != nil {
+				return err
+			}
+			var out bytes.Buffer
+			if asJSON {
+				err = json.Indent(&out, raw, "", "  ")
+				out.WriteByte('\n')
+			} else {
+				answer.print(&out, args[2], whole)
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := out.WriteTo(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if !answer.Allowed {
+				return exitCode(1)
+			}
+			return nil
+		},
+	}
+	asked.flags(cmd, "the scope check, and inspect to be told everything")
+	cmd.Flags().StringVar(&actor, "actor", "", "the person who is to read the explanation")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as it came, as JSON")
+	cmd.Flags().BoolVar(&whole, "trace", false, "print SpiceDB's own account as well, if the key has the scope inspect")
+	fromEnvironment(cmd)
+	return cmd
+}
+
+// ref is a reference, in whichever form it came.
+type ref string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *ref) UnmarshalJSON(raw []byte) error {
+	var parts struct{ Type, ID, Relation string }
+	if raw[0] != '{' {
+		return json.Unmarshal(raw, (*string)(r))
+	}
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return err
+	}
+	*r = ref(parts.Type + ":" + parts.ID)
+	if parts.Relation != "" {
+		*r += ref("#" + parts.Relation)
+	}
+	return nil
+}
+
+// explanation is the answer of POST /v1/explain.
+type explanation struct {
+	Allowed        bool
+	MissingContext []string `json:"missing_context"`
+	Text           string
+	Path           []explainedStep
+	Missing        []missingWay
+	Withheld       bool
+	Trace          *traceNode
+}
+
+type explainedStep struct {
+	Resource, Subject ref
+	Relation, Text    string
+}
+
+type missingWay struct {
+	Text          string
+	Relationships []explainedStep
+	Operations    []struct {
+		Text, Method, Path string
+		Body               json.RawMessage
+		BodyWithheld       bool `json:"body_withheld"`
+		Scope              string
+		Needs              []struct {
+			Permission string
+			Resource   ref
+		}
+		Performers []struct {
+			Relation string
+			Resource ref
+			People   []string
+			More     bool
+		}
+	}
+}
+
+type traceNode struct {
+	Resources []ref
+	Name      string
+	Result    string
+	Cached    bool
+	Parts     []*traceNode
+}
+
+func (r ref) String() string { return printable(string(r)) }
+
+// printable quotes what a terminal would not show as it is.
+func printable(s string) string {
+	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
+		return quoted
+	}
+	return s
+}

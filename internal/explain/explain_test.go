@@ -1,0 +1,278 @@
+package explain_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/explain"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
+}
+
+// open starts an engine with a schema and relationships as zed writes them, and explains what it answers.
+func open(t *testing.T, config spicedb.EmbeddedConfig, text string, relationships ...string) (*spicedb.EmbeddedEngine, *explain.Explainer) {
+	t.Helper()
+	engine, err := spicedb.Embedded(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	name := filepath.Join(t.TempDir(), "world.yaml")
+	world, err := json.Marshal(map[string]string{"schema": text, "relationships": strings.Join(relationships, "\n")}) // JSON is YAML
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, world, 0o600))
+	file, err := schema.Load(t.Context(), name)
+	require.NoError(t, err)
+	require.NoError(t, engine.ApplySchema(t.Context(), file.Text))
+	require.NoError(t, engine.Load(t.Context(), file.Relationships))
+	definitions, err := schema.Describe(file.Text)
+	require.NoError(t, err)
+	return engine, explain.New(engine, func(context.Context) ([]authz.Definition, error) { return definitions, nil }, nil)
+}
+
+// question is a check as one writes it: user:alice view document:plan.
+func question(t *testing.T, text string) explain.Question {
+	t.Helper()
+	words := strings.Fields(text)
+	subject, err := authz.ParseSubject(words[0])
+	require.NoError(t, err)
+	resource, err := authz.ParseObject(words[2])
+	require.NoError(t, err)
+	return explain.Question{Check: authz.Check{Subject: subject, Permission: authz.Permission(words[1]), Resource: resource}, All: true}
+}
+
+func path(e explain.Explanation) []string {
+	var all []string
+	for _, step := range e.Path {
+		all = append(all, step.Relationship.String())
+	}
+	return all
+}
+
+// missing writes each way as the relationships that it adds, and with a minus those that go.
+func missing(e explain.Explanation) []string {
+	var all []string
+	for _, way := range e.Missing {
+		var parts []string
+		for _, r := range way.Relationships {
+			parts = append(parts, r.String())
+		}
+		for _, r := range way.Without {
+			parts = append(parts, "-"+r.String())
+		}
+		all = append(all, strings.Join(parts, " "))
+	}
+	return all
+}
+
+const documents = `use expiration
+
+caveat in_office(place string, offices list<string>) {
+	place in offices
+}
+
+definition user {}
+
+definition team {
+	relation member: user | team#member
+}
+
+definition folder {
+	relation parent: folder
+	relation reader: user | team#member
+
+	/** May read what is in the folder. */
+	permission read = reader + parent->read
+}
+
+definition document {
+	relation folder: folder
+	relation author: user
+	relation signed: user
+	relation banned: user
+	relation visitor: user with in_office
+	relation guest: user with expiration
+	relation open: user:*
+
+	/** May read the document. */
+	permission view = (author + folder->read + visitor + guest + open) - banned
+
+	/** May publish the document. */
+	permission publish = author & signed
+}`
+
+func TestPath(t *testing.T) {
+	t.Parallel()
+	_, explainer := open(
+		t, spicedb.EmbeddedConfig{}, documents,
+		"document:plan#folder@folder:a", "document:plan#folder@folder:b", "folder:b#parent@folder:top",
+		"folder:top#reader@team:all#member", "team:all#member@team:eng#member", "team:eng#member@user:alice",
+		"document:plan#author@user:bob", "document:plan#signed@user:bob",
+		`document:plan#visitor@user:vic[in_office:{"offices":["berlin"]}]`,
+		"document:plan#guest@user:gus[expiration:2999-01-01T00:00:00Z]", "document:flyer#open@user:*", "document:flyer#author@user:bob",
+	)
+	for _, c := range []struct {
+		question, context string
+		want              []string
+		text              string
+	}{
+		{"user:alice view document:plan", "", []string{
+			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member",
+			"team:all#member@team:eng#member", "team:eng#member@user:alice",
+		}, "alice is member of team eng, which may read its documents"},
+		{"user:bob view document:plan", "", []string{"document:plan#author@user:bob"}, "bob is author of document plan, which may read the document"},
+		{"user:bob publish document:plan", "", []string{"document:plan#author@user:bob", "document:plan#signed@user:bob"}, "bob is signed"},
+		{"user:vic view document:plan", "berlin", []string{"document:plan#visitor@user:vic"}, "on the condition in_office"},
+		{"user:gus view document:plan", "", []string{"document:plan#guest@user:gus"}, "gus is guest"},
+		{"user:eve view document:flyer", "", []string{"document:flyer#open@user:*"}, "every user is open"},
+		{"team:eng#member view document:plan", "", []string{
+			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member", "team:all#member@team:eng#member",
+		}, "every member of team eng is member of team all, which may read its documents"},
+	} {
+		q := question(t, c.question)
+		if c.context != "" {
+			q.Check.Context = map[string]any{"place": c.context}
+		}
+		e, err := explainer.Explain(t.Context(), q)
+		require.NoError(t, err)
+		require.True(t, e.Decision.Allowed(), c.question)
+		require.ElementsMatch(t, c.want, path(e), c.question)
+		require.Equal(t, c.want[len(c.want)-1], path(e)[len(e.Path)-1], c.question)
+		require.Contains(t, e.Text, c.text, c.question)
+	}
+}
+
+func TestConditional(t *testing.T) {
+	t.Parallel()
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, `document:plan#visitor@user:vic[in_office:{"offices":["berlin"]}]`)
+	q := question(t, "user:vic view document:plan")
+	e, err := explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, authz.Decision{State: authz.Conditional, MissingContext: []string{"place"}}, e.Decision)
+	require.Equal(t, []string{"document:plan#visitor@user:vic"}, path(e))
+	require.Contains(t, e.Text, "unless the context holds place")
+
+	q.Check.Context = map[string]any{"place": "paris"}
+	e, err = explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, authz.Denied, e.Decision.State)
+	require.Contains(t, missing(e), "document:plan#author@user:vic")
+}
+
+// TestMissing tries the ways that are told on the engine itself.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	engine, explainer := open(
+		t, spicedb.EmbeddedConfig{}, documents,
+		"document:plan#folder@folder:a", "folder:a#parent@folder:top", "document:plan#author@user:bob",
+		"document:plan#author@user:bea", "document:plan#banned@user:bea", "folder:top#reader@team:eng#member",
+	)
+	for _, c := range []struct {
+		question string
+		want     []string
+	}{
+		{"user:alice view document:plan", []string{
+			"document:plan#author@user:alice", "folder:a#reader@user:alice", "folder:top#reader@user:alice", "team:eng#member@user:alice",
+		}},
+		{"user:bob publish document:plan", []string{"document:plan#signed@user:bob"}},
+		{"user:alice publish document:plan", []string{"document:plan#author@user:alice document:plan#signed@user:alice"}},
+		{"user:bea view document:plan", []string{"-document:plan#banned@user:bea"}},
+		{"team:eng#member publish document:plan", nil},
+	} {
+		q := question(t, c.question)
+		e, err := explainer.Explain(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, authz.Denied, e.Decision.State, c.question)
+		require.ElementsMatch(t, c.want, missing(e), c.question)
+		for _, way := range e.Missing {
+			require.Empty(t, way.Operations)
+			var does, undoes authz.Write
+			for _, r := range way.Relationships {
+				does.Updates = append(does.Updates, authz.Update{Action: authz.Create, Relationship: r})
+				undoes.Updates = append(undoes.Updates, authz.Update{Action: authz.Delete, Relationship: r})
+			}
+			for _, r := range way.Without {
+				does.Updates = append(does.Updates, authz.Update{Action: authz.Delete, Relationship: r})
+				undoes.Updates = append(undoes.Updates, authz.Update{Action: authz.Create, Relationship: r})
+			}
+			_, err := engine.Write(t.Context(), does)
+			require.NoError(t, err)
+			decision, _, err := engine.Check(t.Context(), q.Check, authz.Fully())
+			require.NoError(t, err)
+			require.True(t, decision.Allowed(), way.Text)
+			_, err = engine.Write(t.Context(), undoes)
+			require.NoError(t, err)
+		}
+	}
+}
+
+// TestCached asks a SpiceDB that remembers its answers, so that its own trace ends where it remembered.
+func TestCached(t *testing.T) {
+	t.Parallel()
+	engine, explainer := open(
+		t, spicedb.EmbeddedConfig{DispatchCache: true}, documents,
+		"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:eng#member", "team:eng#member@user:alice",
+	)
+	q := question(t, "user:alice view document:plan")
+	remembers := func() bool {
+		_, trace, _, err := engine.Explain(t.Context(), q.Check, authz.Fully())
+		require.NoError(t, err)
+		return trace.HasCached()
+	}
+	require.Eventually(t, remembers, 10*time.Second, 10*time.Millisecond, "the cache takes answers in the background")
+	e, err := explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:eng#member", "team:eng#member@user:alice",
+	}, path(e))
+	require.False(t, e.Trace.HasCached())
+	require.NotEmpty(t, e.Trace.Parts)
+
+	// Also when what is remembered is a part of another question.
+	q = question(t, "user:alice read folder:b")
+	require.Eventually(t, remembers, 10*time.Second, 10*time.Millisecond)
+	e, err = explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Len(t, e.Path, 3)
+}
+
+// TestReader asks without the right to see everything: what the subject may not see is left out.
+func TestReader(t *testing.T) {
+	t.Parallel()
+	_, explainer := open(
+		t, spicedb.EmbeddedConfig{}, documents,
+		"document:plan#folder@folder:b", "folder:b#reader@team:eng#member", "team:eng#member@user:alice", "document:plan#banned@user:mallory",
+	)
+	q := question(t, "user:alice view document:plan")
+	q.All = false
+	e, err := explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.True(t, e.Withheld)
+	require.Equal(t, []string{"document:plan#folder@folder:b"}, path(e))
+	require.NotContains(t, e.Text, "eng")
+	require.Nil(t, e.Trace)
+
+	there, missing := question(t, "user:mallory view document:plan"), question(t, "user:mallory view document:none")
+	there.All, missing.All = false, false
+	seen, err := explainer.Explain(t.Context(), there)
+	require.NoError(t, err)
+	unseen, err := explainer.Explain(t.Context(), missing)
+	require.NoError(t, err)
+	require.Equal(t, strings.ReplaceAll(seen.Text, "plan", "none"), unseen.Text)
+	require.Empty(t, seen.Missing)
+
+	q.Actor = "mallory"
+	_, err = explainer.Explain(t.Context(), q)
+	require.ErrorIs(t, err, authz.CodeNotFound)
+}

@@ -1,0 +1,164 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Grant is an operation by which a person may come to a permission that they lack, as a call of the API.
+type Grant struct {
+	Method, Path string
+	Body         map[string]any
+
+	// On is the object that the operation is about.
+	On authz.Object
+
+	// Needs are the permissions that whoever performs the operation needs, on the object NeedsOn. An operation of the
+	// Backend needs none, but a key with the scope provision.
+	Needs   []authz.Permission
+	NeedsOn authz.Object
+	Backend bool
+
+	// Holders are the relations in which whoever may perform the operation can stand, the nearest first.
+	Holders []Holder
+
+	// Effect is what the operation writes, as far as the person's permissions rest on it.
+	Effect []authz.Update
+
+	// Roles are those that the person holds afterwards, and Held those of them that they hold now, if the operation gives
+	// roles.
+	Roles []authz.Role
+	Held  []authz.Role
+
+	// Others are the people whom Body names beside the person, since the operation would else end what they have.
+	Others []authz.ID
+
+	// Requires is the feature without which the operation is refused, and that the subscription lacks; Before is the
+	// operation that turns it on.
+	Requires authz.Feature
+	Before   *Grant
+
+	perform func(ctx context.Context, s *Service, by Caller) error
+}
+
+// Holder is everybody in a relation of an object. Who may list the people of ListedOn may know who they are.
+type Holder struct {
+	Object   authz.Object
+	Relation authz.Relation
+	ListedOn authz.Object
+}
+
+// Perform performs the operation through a service whose engine need not hold the people whom Body names besides.
+func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
+	if g.Backend {
+		actor = ""
+	}
+	return g.perform(ctx, s, Caller{Actor: actor})
+}
+
+// Grants returns the operations that could give the person more on an object or on what it is in, at a state: those on
+// the object's own people first, then those on its account, its subscription and the platform. They follow the rules of
+// the role sets, but whether one gives what is wanted is for the engine to say. There are none for an object that does not
+// exist.
+func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
+	p := newPlan(s.engine, Caller{})
+	p.snapshot = at
+	var grants []Grant
+	err := p.grants(ctx, who, object, &grants)
+	if errors.Is(err, authz.CodeNotFound) {
+		return nil, nil
+	}
+	return grants, err
+}
+
+func (p *plan) grants(ctx context.Context, who authz.ID, object authz.Object, grants *[]Grant) error {
+	var subscription subscriptionFacts
+	switch object.Type {
+	case platform.Type:
+	case "subscription":
+		var err error
+		if subscription, err = p.subscription(ctx, object.ID); err != nil {
+			return err
+		}
+	default:
+		account, err := p.accountAround(ctx, object)
+		if err != nil {
+			return err
+		}
+		subscription = account.subscription
+		if err := p.objectGrants(ctx, who, object, account, grants); err != nil {
+			return err
+		}
+		if err := p.accountGrants(ctx, who, account, grants); err != nil {
+			return err
+		}
+	}
+	if subscription.object.ID != "" {
+		if err := p.subscriptionGrants(ctx, who, subscription, grants); err != nil {
+			return err
+		}
+	}
+	*grants = append(*grants, administratorGrant(who))
+	return nil
+}
+
+// accountAround reads the account that an object is, or is in.
+func (p *plan) accountAround(ctx context.Context, object authz.Object) (accountFacts, error) {
+	if object.Type == "account" {
+		return p.account(ctx, object.ID)
+	}
+	if kindOf(object.Type).place == "" {
+		return accountFacts{}, notFound(object)
+	}
+	return p.accountOf(ctx, object)
+}
+
+func administratorGrant(who authz.ID) Grant {
+	return Grant{
+		Method: "PUT", Path: path("platform", "administrators", string(who)), On: platform, Backend: true,
+		Effect: []authz.Update{touching(platform, authz.Relation(authz.RoleAdministrator), person(who))},
+		perform: func(ctx context.Context, s *Service, by Caller) error {
+			_, err := s.AddPlatformAdministrator(ctx, by, who)
+			return err
+		},
+	}
+}
+
+// path is the path of a call, with the ids in it percent-encoded.
+func path(segments ...string) string {
+	path := "/v1"
+	for _, segment := range segments {
+		path += "/" + url.PathEscape(segment)
+	}
+	return path
+}
+
+func touching(resource authz.Object, relation authz.Relation, subject authz.Subject) authz.Update {
+	return authz.Update{Action: authz.Touch, Relationship: authz.Relationship{Resource: resource, Relation: relation, Subject: subject}}
+}
+
+func deleting(resource authz.Object, relation authz.Relation, subject authz.Subject) authz.Update {
+	u := touching(resource, relation, subject)
+	u.Action = authz.Delete
+	return u
+}
+
+// Visible returns the permission without which an object of the type does not exist for a person.
+func Visible(t authz.Type) authz.Permission { return kindOf(t).visible }
+
+// Listing returns the permission on an object that lets a person know who holds which role on it; none for a type that has
+// no roles.
+func Listing(t authz.Type) authz.Permission {
+	switch t {
+	case platform.Type:
+		return "administer"
+	case "subscription":
+		return "list_users"
+	case "account":
+		return "list_members"
+	}
+	return ""
+}

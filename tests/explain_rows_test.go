@@ -1,0 +1,112 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/sluice-authz/sluice/schema/roletables"
+)
+
+// TestExplainRoleTables asks why for the rows of the role tables. Every row that is allowed has a chain of stored
+// relationships from the resource to the subject. Of those that are denied, every second, others in each column, has a way
+// with an operation, and one in eight is played out: the first way, performed as somebody who is named, makes it allowed.
+func TestExplainRoleTables(t *testing.T) {
+	t.Parallel()
+	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := memory.get(t)
+	for _, table := range tables {
+		for _, h := range homes[table.RoleSet.Name] {
+			for i, column := range table.Columns {
+				t.Run(fmt.Sprintf("%s/%s/%s/%s", table.RoleSet.Name, h.subscription, h.account, column.Name), func(t *testing.T) {
+					t.Parallel()
+					explainColumn(t, on, table, h, i)
+				})
+			}
+		}
+	}
+}
+
+// beyondOperations are the denied permissions that no operation gives to somebody: only who creates a connection shares it,
+// and under multi_owner nobody pays or transfers.
+var beyondOperations = []string{"connection share", "subscription pay", "subscription transfer_ownership"}
+
+func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
+	newWorld := func() *world {
+		w := &world{scene: newScene(t, on), table: table, home: h, column: table.Columns[column], objects: map[string]string{}}
+		w.build()
+		return w
+	}
+	ask := func(w *world, row roletables.Row) question {
+		return question{"user:" + w.id("subject"), string(row.Permission), w.object(row)}
+	}
+	w := newWorld()
+	chains := make(map[question][]explainedStep)
+	denied := 0
+	var played []roletables.Row
+	for _, row := range table.Rows {
+		switch {
+		case !h.has(row):
+			continue
+		case row.Allowed[column]:
+			q := ask(w, row)
+			chains[q] = w.explainsAllowed(q)
+			continue
+		}
+		if denied++; (denied+column)%2 != 0 {
+			continue
+		}
+		if !w.explainsDenied(ask(w, row)) {
+			if !slices.Contains(beyondOperations, fmt.Sprintf("%s %s", row.Resource, row.Permission)) {
+				t.Errorf("%s: no operation is told", ask(w, row))
+			}
+		} else if (denied+column)%8 == 0 {
+			played = append(played, row)
+		}
+	}
+	stored := w.stored()
+	for q, chain := range chains {
+		for _, step := range chain {
+			if _, found := slices.BinarySearch(stored, step.String()); !found {
+				t.Errorf("%s: %s is not stored", q, step)
+			}
+		}
+	}
+	for _, row := range played {
+		fresh := newWorld() // what a way gives would answer other rows as well
+		q := ask(fresh, row)
+		way := fresh.why(q).Missing[0]
+		fresh.performWay(way)
+		if !fresh.may(q) {
+			t.Errorf("%s: still denied after %s", q, way.Text)
+		}
+	}
+}
+
+// explainsAllowed returns the chain of the explanation, which leads from the resource to the subject.
+func (s scene) explainsAllowed(q question) []explainedStep {
+	s.t.Helper()
+	e := s.why(q)
+	if !e.Allowed || len(e.Path) == 0 || e.Text == "" || e.Withheld || len(e.Missing) > 0 {
+		s.t.Errorf("%s: %+v", q, e)
+		return nil
+	}
+	if first, last := e.Path[0], e.Path[len(e.Path)-1]; first.Resource != q.Resource || last.Subject != q.Subject {
+		s.t.Errorf("%s: the chain begins with %s and ends with %s", q, first, last)
+	}
+	return e.Path
+}
+
+// explainsDenied reports whether the explanation has a way with an operation.
+func (s scene) explainsDenied(q question) bool {
+	s.t.Helper()
+	e := s.why(q)
+	if e.Allowed || e.Text == "" || e.Withheld || len(e.Path) > 0 {
+		s.t.Errorf("%s: %+v", q, e)
+	}
+	return len(e.Missing) > 0 && len(e.Missing[0].Operations) > 0
+}

@@ -1,0 +1,246 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func explainScene(t *testing.T) scene {
+	t.Helper()
+	s := newScene(t, memory.get(t))
+	for _, text := range []string{
+		"include team",
+		"olga PUT accounts/~a/members/~otto {roles: [owner]}",
+		"olga PUT subscriptions/~s/members/~otto {roles: [member]}", // which gives nothing on the account
+		"ulla POST importers {id: ~i, account: ~a}",
+		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
+		"gert PUT connections/~c/sharing {visibility: private, users: [~ulla]}",
+		"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+		"olga PUT accounts/~o/members/~rita {roles: [read_only]}",
+		"olga POST workspaces {id: ~w, account: ~o, open: false}",
+	} {
+		line{"scene", text}.play(s, "", "")
+	}
+	return s
+}
+
+// TestExplainReads holds explanations to their words.
+func TestExplainReads(t *testing.T) {
+	t.Parallel()
+	s := explainScene(t)
+	for _, c := range []struct{ who, permission, resource, says string }{
+		{"gert", "share", "connection:~c", "gert created connection c and is guest of account a, which may decide whom the connection is shared with"},
+		{"otto", "run", "importer:~i", "otto is owner of account a, which may run its importers"},
+		{"ulla", "delete", "account:~a", "ulla may not delete account a; missing is that ulla is owner of account a: ask an owner of account a: olga, otto"},
+		{"nina", "view", "importer:~i", "nina may not view importer i; missing is that nina is user of account a: ask an owner or user of account a: olga, otto, ulla"},
+		{"rita", "view", "workspace:~w", "rita may not view workspace w; missing is that rita may enter workspace w: ask an administrator of account o: olga"},
+		{"rita", "create_flow", "workspace:~w", "rita may not create flow workspace w; missing is that rita is flow author of account o and rita may enter workspace w: ask an administrator of account o: olga; then ask an administrator of account o: olga"},
+		{"otto", "view", "connection:~c", "otto may not view connection c; missing is that connection c is shared with otto: ask whoever created connection c: gert"},
+		{"nina", "run", "importer:~none", "nina may not run importer none; nothing is known that would change it"},
+	} {
+		resource := s.in(c.resource)
+		if text := s.plain(s.why(question{"user:" + s.id(c.who), c.permission, resource}).Text); text != c.says {
+			t.Errorf("%s %s %s:\n%s\nwant\n%s", c.who, c.permission, c.resource, text, c.says)
+		}
+	}
+}
+
+// TestExplainEveryWay performs each of the ways that are told, in a scene of its own.
+func TestExplainEveryWay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ who, permission, resource string }{
+		{"nina", "delete", "importer:~i"}, {"nina", "use", "connection:~c"}, {"rita", "create_flow", "workspace:~w"}, {"rita", "invite_owner", "subscription:~s"},
+	} {
+		tried := 0
+		for n := 0; n == 0 || n < tried; n++ {
+			s := explainScene(t)
+			q := question{"user:" + s.id(c.who), c.permission, s.in(c.resource)}
+			ways := s.why(q).Missing
+			ways = slices.DeleteFunc(ways, func(w missingWay) bool { return len(w.Operations) == 0 })
+			if tried = len(ways); tried == 0 {
+				t.Fatalf("%s: there is no way", q)
+			}
+			s.performWay(ways[n])
+			if !s.may(q) {
+				t.Errorf("%s: still denied after %s", q, ways[n].Text)
+			}
+		}
+	}
+}
+
+// TestExplainFeature needs a feature before a role can be given.
+func TestExplainFeature(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga, features: [user_permissions]}",
+		"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+	)
+	q := question{"user:" + s.id("nina"), "view_report_center", "account:" + s.id("n")}
+	ways := s.why(q).Missing
+	last := slices.IndexFunc(ways, func(w missingWay) bool { return w.RequiresFeature == "dashboards" })
+	if last <= 0 || len(ways[last].Operations) != 2 || ways[last].Operations[0].Scope != "provision" {
+		t.Fatalf("%+v", ways)
+	}
+	for _, way := range ways[:last] {
+		if strings.Contains(fmt.Sprint(way.Operations), "report_user") {
+			t.Errorf("the role that the feature gates is told without it: %+v", way)
+		}
+	}
+	s.performWay(ways[last])
+	if !s.may(q) {
+		t.Errorf("still denied after %s", ways[last].Text)
+	}
+}
+
+// TestExplainNamesPeople holds that people are named to who may list them, and to nobody else.
+func TestExplainNamesPeople(t *testing.T) {
+	t.Parallel()
+	s := explainScene(t)
+	people := []string{"olga", "otto", "ulla", "gert", "rita"}
+	ask := func(from caller, q question) (explanation, string) {
+		a := from.must(http.MethodPost, "explain", q)
+		var e explanation
+		a.decode(t, &e)
+		return e, s.plain(string(a.body))
+	}
+	for _, c := range []struct {
+		name          string
+		from          caller
+		who, on, does string
+		named         []string
+	}{
+		{"a key with inspect", s.caller, "nina", "account:~a", "create_importer", []string{"olga", "otto", "ulla"}},
+		{"an owner", s.by("otto"), "nina", "account:~a", "create_importer", []string{"olga", "otto", "ulla"}},
+		{"a user", s.by("ulla"), "nina", "importer:~i", "run", []string{"olga", "otto", "ulla"}},
+		{"a guest", s.by("gert"), "nina", "account:~a", "create_importer", nil},
+		{"a guest with a key without inspect", s.by("gert").withKey(checkKey), "gert", "account:~a", "delete", []string{"gert"}},
+		{"a user with a key without inspect", s.by("ulla").withKey(checkKey), "ulla", "account:~a", "delete", []string{"olga", "otto", "ulla"}},
+		{"nobody, with a key without inspect", s.withKey(checkKey).caller, "ulla", "account:~a", "delete", []string{"ulla"}},
+		{"a guest, about a body with others", s.by("gert"), "nina", "connection:~c", "use", nil},
+	} {
+		e, body := ask(c.from, question{"user:" + s.id(c.who), c.does, s.in(c.on)})
+		if len(e.Missing) == 0 || len(e.Missing[0].Operations) == 0 {
+			t.Errorf("%s is told no operations: %s", c.name, body)
+			continue
+		}
+		for _, person := range people {
+			isNamed := slices.Contains(c.named, person)
+			if strings.Contains(body, person) && !isNamed {
+				t.Errorf("%s is told of %s: %s", c.name, person, body)
+			}
+			if isNamed && !strings.Contains(body, person) {
+				t.Errorf("%s is not told of %s: %s", c.name, person, body)
+			}
+		}
+		if c.on == "connection:~c" && !strings.Contains(body, `"body_withheld":true`) {
+			t.Errorf("%s: the body is not withheld: %s", c.name, body)
+		}
+	}
+	// Whoever is named in a relation, may for standing in it.
+	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
+	for _, group := range e.Missing[0].Operations[0].Performers {
+		if group.Relation == "member" || group.Relation == "guest" {
+			t.Errorf("a %s is to be asked: %s", group.Relation, body)
+		}
+	}
+	// What somebody else holds is only for who may list it.
+	e, body = ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
+	if !e.Allowed || !e.Withheld || strings.Contains(body, "user of") {
+		t.Errorf("a guest is told what ulla is: %s", body)
+	}
+	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Withheld || !strings.Contains(body, "user of") {
+		t.Errorf("an owner is not told what ulla is: %s", body)
+	}
+}
+
+// TestExplainHidesWhatIsHidden asks about objects that somebody may not see, and about objects that do not exist.
+func TestExplainHidesWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, text := range existing {
+		line{"existing", text}.play(s, "", "")
+	}
+	asked := map[string]string{
+		"s": "subscription view", "a": "account create_importer", "o": "account view_data", "n": "account edit", "importer": "importer run",
+		"connection": "connection use", "workspace": "workspace create_flow", "flow": "flow run", "schedule": "schedule edit",
+		"service": "service manage", "integration": "integration edit", "connector": "connector edit", "export": "export view", "report": "report view",
+	}
+	for name, what := range asked {
+		typ, permission, _ := strings.Cut(what, " ")
+		same := func(how string, from caller, who string, status int) {
+			ask := func(name string) []byte {
+				a := from.call(http.MethodPost, "explain", map[string]any{
+					"subject": "user:" + s.id(who), "permission": permission, "resource": typ + ":" + s.id(name), "consistency": "fully_consistent",
+				})
+				if a.status != status {
+					t.Errorf("%s about %s: %d %s", how, name, a.status, a.body)
+				}
+				told := regexp.MustCompile(s.id(name)+`\b`).ReplaceAll(a.body, []byte("ID"))
+				return tokens.ReplaceAll(requestID.ReplaceAll(told, nil), nil)
+			}
+			if there, missing := ask(name), ask("missing"); !bytes.Equal(there, missing) || bytes.Contains(there, []byte("olga")) {
+				t.Errorf("%s: about %s: %s\nabout what does not exist: %s", how, name, there, missing)
+			}
+		}
+		for _, stranger := range []string{"sven", "finn", "nora"} {
+			same(stranger, s.by(stranger), stranger, http.StatusOK)
+			same(stranger+" with a key that checks", s.by(stranger).withKey(checkKey), stranger, http.StatusOK)
+			same("a key that checks, about "+stranger, s.withKey(checkKey).caller, stranger, http.StatusOK)
+			same(stranger+" about olga", s.by(stranger), "olga", http.StatusNotFound)
+			same(stranger+" about another", s.by(stranger), "ulla", http.StatusNotFound)
+		}
+	}
+	// olga owns everything around the connection, and may not see it.
+	if a := s.by("olga").call(http.MethodPost, "explain", question{"user:" + s.id("ulla"), "use", "connection:" + s.id("connection")}); a.status != http.StatusNotFound {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+var tokens = regexp.MustCompile(`"token":"[^"]*",?`)
+
+// TestExplainOtherSchemas explains a schema that the product knows nothing of.
+func TestExplainOtherSchemas(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "other.yaml")
+	if err := os.WriteFile(file, []byte(`schema: |-
+  caveat at_night(hour int) { hour >= 22 }
+  definition user {}
+  definition room {
+    relation keeper: user
+    relation guest: user with at_night
+    relation closed: user
+    /** May enter the room. */
+    permission enter = (keeper + guest) - closed
+  }
+relationships: |-
+  room:attic#keeper@user:kim
+  room:attic#guest@user:gus[at_night]
+  room:attic#closed@user:cleo
+  room:attic#keeper@user:cleo
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := configuration()
+	config.Schema = file
+	c := newCaller(t, start(t, config).URL)
+	if e := c.why(question{"user:kim", "enter", "room:attic"}); e.Text != "kim is keeper of room attic, which may enter the room" || len(e.Path) != 1 || e.Trace == nil {
+		t.Errorf("%+v", e)
+	}
+	if e := c.why(question{"user:gus", "enter", "room:attic"}); e.Allowed || !slices.Equal(e.MissingContext, []string{"hour"}) || len(e.Path) != 1 {
+		t.Errorf("%+v", e)
+	}
+	if e := c.why(question{"user:eve", "enter", "room:attic"}); len(e.Missing) != 1 || e.Missing[0].Relationships[0].String() != "room:attic#keeper@user:eve" || len(e.Missing[0].Operations) != 0 {
+		t.Errorf("%+v", e)
+	}
+	if e := c.why(question{"user:cleo", "enter", "room:attic"}); len(e.Missing) != 1 || e.Missing[0].Without[0].String() != "room:attic#closed@user:cleo" {
+		t.Errorf("%+v", e)
+	}
+}

@@ -1,0 +1,83 @@
+package tests
+
+import (
+	"net/http"
+	"strings"
+)
+
+// explanation is what tests look at in the answer of explain.
+type explanation struct {
+	Allowed        bool
+	MissingContext []string `json:"missing_context"`
+	Text           string
+	Path           []explainedStep
+	Missing        []missingWay
+	Withheld       bool
+	Trace          *traceNode
+	Token          string
+}
+
+type explainedStep struct {
+	Resource, Relation, Subject, Text string
+}
+
+type missingWay struct {
+	Text            string
+	Relationships   []explainedStep
+	Without         []explainedStep
+	Operations      []grantingOperation
+	RequiresFeature string `json:"requires_feature"`
+}
+
+type grantingOperation struct {
+	Text, Method, Path, Scope string
+	Body                      map[string]any
+	BodyWithheld              bool `json:"body_withheld"`
+	Performers                []struct {
+		Relation, Resource string
+		People             []string
+		More               bool
+	}
+}
+
+type traceNode struct {
+	Resources []string
+	Name      string
+	Kind      string
+	Result    string
+	Cached    bool
+	Parts     []traceNode
+}
+
+func (e explainedStep) String() string { return e.Resource + "#" + e.Relation + "@" + e.Subject }
+
+// why asks for an explanation.
+func (c caller) why(q question) explanation {
+	c.t.Helper()
+	var e explanation
+	c.must(http.MethodPost, "explain", q).decode(c.t, &e)
+	return e
+}
+
+// perform makes the calls of a way, each as the first who is named for it.
+func (s scene) performWay(way missingWay) {
+	s.t.Helper()
+	for _, o := range way.Operations {
+		from := s.caller
+		switch {
+		case o.Scope == "provision":
+		case len(o.Performers) == 0 || len(o.Performers[0].People) == 0:
+			s.t.Fatalf("nobody is named for %s %s: %s", o.Method, o.Path, way.Text)
+		default:
+			from = s.as(o.Performers[0].People[0])
+		}
+		var body any
+		if o.Body != nil {
+			body = o.Body
+		}
+		from.must(o.Method, o.Path, body)
+	}
+}
+
+// plain is a text without the prefix of the scene.
+func (s scene) plain(text string) string { return strings.ReplaceAll(text, s.prefix, "") }
