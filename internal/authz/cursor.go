@@ -7,13 +7,13 @@ import (
 	"fmt"
 )
 
-// cursorSum is how many bytes of a question's digest stand in a cursor: they tell questions apart and guard nothing, as
+// cursorSum is how many bytes of a question's digest stand in a cursor: they tell questions and whole cursors apart and guard nothing, as
 // whoever has a cursor may ask the question anyway.
 const cursorSum = 8
 
 // NewCursor returns a cursor that holds a position in the answer to a question, in letters that are safe in an address.
 func NewCursor(position string, question ...any) string {
-	return base64.RawURLEncoding.EncodeToString(append(digest(question), position...))
+	return base64.RawURLEncoding.EncodeToString(append(digest(position, question), position...))
 }
 
 // ParseCursor returns the position that a cursor holds. The error has CodeInvalid if it belongs to another question or is
@@ -23,13 +23,14 @@ func ParseCursor(cursor string, question ...any) (position string, err error) {
 	if err != nil || len(data) < cursorSum {
 		return "", Errorf(CodeInvalid, "cursor is not one that an answer gave as next_cursor")
 	}
-	if !bytes.Equal(data[:cursorSum], digest(question)) {
+	position = string(data[cursorSum:])
+	if !bytes.Equal(data[:cursorSum], digest(position, question)) {
 		return "", Errorf(CodeInvalid, "cursor belongs to another question; it continues the one that it was given for, unchanged")
 	}
-	return string(data[cursorSum:]), nil
+	return position, nil
 }
 
-func digest(question []any) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", question)) // in which maps are sorted, and strings quoted
+func digest(position string, question []any) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %#v", position, question)) // in which maps are sorted, and strings quoted
 	return sum[:cursorSum]
 }
