@@ -64,7 +64,7 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(id), "list_members"); err != nil {
+		if err := p.allow(ctx, accountObject(id), Listing("account")); err != nil {
 			return err
 		}
 		facts, err := p.account(ctx, id)

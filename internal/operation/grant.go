@@ -151,14 +151,4 @@ func Visible(t authz.Type) authz.Permission { return kindOf(t).visible }
 
 // Listing returns the permission on an object that lets a person know who holds which role on it; none for a type that has
 // no roles.
-func Listing(t authz.Type) authz.Permission {
-	switch t {
-	case platform.Type:
-		return "administer"
-	case "subscription":
-		return "list_users"
-	case "account":
-		return "list_members"
-	}
-	return ""
-}
+func Listing(t authz.Type) authz.Permission { return kinds[t].list }

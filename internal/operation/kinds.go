@@ -18,6 +18,9 @@ type kind struct {
 	create authz.Permission
 	in     authz.Type
 
+	// list is the permission that lets a person know who holds which role on the object, if there are roles on it.
+	list authz.Permission
+
 	// crowded objects have so many people in them that nobody reads them all without need.
 	crowded bool
 }
@@ -25,9 +28,9 @@ type kind struct {
 // kinds is the one place where a type of object is declared to the operations. Types that are not listed are seen by
 // whoever may `view` them, and have no operations.
 var kinds = map[authz.Type]kind{
-	"platform":     {visible: "administer", crowded: true},
-	"subscription": {visible: "view", place: "platform", remove: "cancel", crowded: true},
-	"account":      {visible: "view", place: "subscription", remove: "delete", crowded: true},
+	"platform":     {visible: "administer", list: "administer", crowded: true},
+	"subscription": {visible: "view", place: "platform", remove: "cancel", list: "list_users", crowded: true},
+	"account":      {visible: "view", place: "subscription", remove: "delete", list: "list_members", crowded: true},
 
 	"importer":         {visible: "view", place: "account", remove: "delete"},
 	"connection":       {visible: "view", place: "account", remove: "disconnect"},

@@ -12,7 +12,7 @@ import (
 func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, subscriptionObject(id), "list_users"); err != nil {
+		if err := p.allow(ctx, subscriptionObject(id), Listing("subscription")); err != nil {
 			return err
 		}
 		facts, err := p.subscription(ctx, id)
