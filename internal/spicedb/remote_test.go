@@ -66,7 +66,8 @@ func (f *flaky) CheckPermission(ctx context.Context, _ *v1.CheckPermissionReques
 	if f.block != nil {
 		select {
 		case <-f.block:
-		case <-ctx.Done():
+		case <-ctx.Done(): // perhaps a moment before the client's own clock
+			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 	}
 	return &v1.CheckPermissionResponse{}, f.fail()
@@ -100,6 +101,7 @@ func (f *flaky) ReadRelationships(_ *v1.ReadRelationshipsRequest, stream grpc.Se
 		select {
 		case <-f.block:
 		case <-stream.Context().Done():
+			return status.FromContextError(stream.Context().Err()).Err()
 		}
 	}
 	return f.fail()
