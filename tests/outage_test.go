@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -46,6 +47,33 @@ func TestOutageOfContainer(t *testing.T) {
 		func() { engine.unpause(t, spicedb.GetContainerID()) },
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 	)
+}
+
+// TestOutageOfPostgres does the same with the PostgreSQL behind SpiceDB.
+func TestOutageOfPostgres(t *testing.T) {
+	t.Parallel()
+	uri, err := url.Parse(enginetest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	way := newCut(t, uri.Host)
+	uri.Host = way.address
+	config := configuration()
+	config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: uri.String()}
+	config.RequestTimeout = outageTimeout
+	server := start(t, config)
+	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga} => 201",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team} => 201",
+	)
+	for range 2 {
+		way.cut()
+		s.isAway(t, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+		way.mend()
+		s.comesBack(t)
+		s.writesAgain(t)
+	}
 }
 
 // TestStartBeforeSpiceDB starts the server while SpiceDB is away: it lives, is not ready, and becomes so by itself.
@@ -139,6 +167,20 @@ func (s scene) comesBack(t *testing.T) {
 		case <-time.After(50 * time.Millisecond):
 		case <-t.Context().Done():
 			return
+		}
+	}
+}
+
+// writesAgain writes until it works: a pool of connections to a database finds out about each that it is dead.
+func (s scene) writesAgain(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; {
+		a := s.by("olga").call(http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id("nina"), roles("user"))
+		if a.status == http.StatusOK {
+			return
+		}
+		if a.status != http.StatusServiceUnavailable || time.Now().After(end) {
+			t.Fatalf("%s: %d %s", a.request, a.status, a.body)
 		}
 	}
 }

@@ -51,7 +51,7 @@ the key alone. A running server takes the file over at SIGHUP.`,
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what the key is called in logs and in the history")
 	cmd.Flags().StringVar(&scopes, "scopes", "check+operate", "what it is for: check, operate, provision, inspect, joined by +")
-	cmd.Flags().StringVar(&rate, "rate", "", "how many requests a second it may make, such as 50/s; no limit if empty")
+	cmd.Flags().StringVar(&rate, "rate", "", "how many requests it may make, such as 50/s or 600/m; no limit if empty")
 	if err := cmd.MarkFlagRequired("name"); err != nil {
 		panic(err)
 	}

@@ -38,6 +38,9 @@ that it needs, and prints them. A flag wins over the environment variable named 
 			}
 			slog.SetDefault(log)
 			config.Logger = log
+			if demo && (len(config.APIKeys) > 0 || config.APIKeysFile != "") {
+				return errors.New("--demo works with the key that is made at the start: leave --api-key and --api-keys-file out, or run `sluice demo` with a key of yours")
+			}
 			return serve(cmd.Context(), cmd.OutOrStdout(), config, demo)
 		},
 	}
@@ -56,7 +59,7 @@ that it needs, and prints them. A flag wins over the environment variable named 
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way may take when the server is asked to stop")
 	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does")
+	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; without keys of your own")
 	fromEnvironment(cmd)
 	return cmd
 }
@@ -97,9 +100,6 @@ func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (er
 		}
 	}()
 	if demo {
-		if server.APIKey == "" {
-			return errors.New("--demo works with the key that is made at the start: leave --api-key and --api-keys-file out, or run `sluice demo` with a key of yours")
-		}
 		if err := app.Demo(ctx, server.URL, server.APIKey, io.Discard); err != nil {
 			return fmt.Errorf("--demo: %w", err)
 		}

@@ -37,12 +37,12 @@ func ParseRate(text string) (Rate, error) {
 	return Rate{Requests: requests, Per: per}, nil
 }
 
-// limiter returns a token bucket that allows the rate, and as a burst what the rate allows in a second; nil without a
-// rate.
+// limiter returns a token bucket that allows the rate, all of what it allows in its span of time at once if need be; nil
+// without a rate.
 func (r Rate) limiter() *rate.Limiter {
 	if r == (Rate{}) {
 		return nil
 	}
 	limit := rate.Limit(float64(r.Requests) / r.Per.Seconds())
-	return rate.NewLimiter(limit, max(1, int(limit)))
+	return rate.NewLimiter(limit, r.Requests)
 }

@@ -124,6 +124,11 @@ func (c StoreConfig) Validate() error {
 		}
 		return nil
 	}
+	for flag, given := range map[string]bool{"--spicedb-token": c.Token != "", "--spicedb-ca": c.CA != "", "--spicedb-insecure": c.Insecure} {
+		if given {
+			return fmt.Errorf("%s: there is no --spicedb-endpoint that it is for", flag)
+		}
+	}
 	switch c.Datastore {
 	case spicedb.Memory:
 		if c.DatastoreURI != "" {

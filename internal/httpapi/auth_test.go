@@ -264,8 +264,10 @@ func TestRate(t *testing.T) {
 		}
 	})
 	r := request{method: "GET", path: "/v1/role-sets", key: "slow-secret"}
-	if got := w.do(t, r).status; got != 200 {
-		t.Fatalf("the first request answered %d", got)
+	for range 2 { // both at once: the rate is for a minute
+		if got := w.do(t, r).status; got != 200 {
+			t.Fatalf("a request within the rate answered %d", got)
+		}
 	}
 	res := w.do(t, r)
 	res.wantProblem(t, 429, "limited", "slow", "2/m")

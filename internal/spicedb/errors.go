@@ -32,6 +32,7 @@ const (
 const (
 	conflictMessage    = "what the write rests on has changed"
 	unavailableMessage = "SpiceDB cannot be reached at the moment"
+	storeMessage       = "the datastore of SpiceDB cannot be reached at the moment"
 	internalMessage    = "an internal error occurred"
 	cursorMessage      = "the cursor does not belong to this list"
 	tokenMessage       = "the token is not one that this server has given"
@@ -90,6 +91,15 @@ var rules = []rule{
 	{code: codes.ResourceExhausted, is: authz.CodeUnavailable, message: "SpiceDB is overloaded"},
 	{code: codes.Canceled, is: authz.CodeUnavailable, message: unavailableMessage},
 	{code: codes.DeadlineExceeded, is: authz.CodeDeadline, message: "the time for the request is over"},
+
+	// The datastore behind SpiceDB is away, for which SpiceDB has no code.
+	{text: "failed to connect to", is: authz.CodeUnavailable, message: storeMessage},
+	{text: "connection refused", is: authz.CodeUnavailable, message: storeMessage},
+	{text: "connection reset by peer", is: authz.CodeUnavailable, message: storeMessage},
+	{text: "broken pipe", is: authz.CodeUnavailable, message: storeMessage},
+	{text: "unexpected EOF", is: authz.CodeUnavailable, message: storeMessage},
+	{text: "conn closed", is: authz.CodeUnavailable, message: storeMessage},
+	{text: "SQLSTATE 57P0", is: authz.CodeUnavailable, message: storeMessage}, // PostgreSQL shuts down, or starts
 
 	{is: authz.CodeInternal, message: internalMessage},
 }
