@@ -2,6 +2,7 @@ package tests
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -31,7 +32,7 @@ func TestTutorial(t *testing.T) {
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
-	require.NoError(t, app.Demo(t.Context(), server.URL, server.APIKey, io.Discard)) // as `make run` does
+	require.NoError(t, app.Demo(t.Context(), http.DefaultClient, server.URL, server.APIKey, io.Discard)) // as `make run` does
 	defer func() { require.NoError(t, server.Close(t.Context())) }()
 
 	const separator = "=== end of block ==="

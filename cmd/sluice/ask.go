@@ -22,12 +22,12 @@ type questionFlags struct {
 func (f *questionFlags) flags(cmd *cobra.Command, scopes string) {
 	f.to.flags(cmd, scopes)
 	cmd.Flags().StringVar(&f.caveatContext, "context", "", "JSON object that caveats may look at")
-	cmd.Flags().StringVar(&f.consistency, "consistency", "", "minimize_latency or fully_consistent; by default at least what the server itself wrote")
+	cmd.Flags().StringVar(&f.consistency, "consistency", "", "minimize_latency, fully_consistent, or a token of an earlier answer, to see at least that state; by default at least what the server itself wrote")
 }
 
 // question reads the check from the arguments and the flags.
 func (f *questionFlags) question(args []string) (map[string]any, error) {
-	if err := f.to.check(); err != nil {
+	if err := f.to.connect(); err != nil {
 		return nil, err
 	}
 	question := map[string]any{"subject": args[0], "permission": args[1], "resource": args[2]}
@@ -37,8 +37,12 @@ func (f *questionFlags) question(args []string) (map[string]any, error) {
 		}
 		question["context"] = json.RawMessage(f.caveatContext)
 	}
-	if f.consistency != "" {
+	switch f.consistency {
+	case "":
+	case "minimize_latency", "fully_consistent":
 		question["consistency"] = f.consistency
+	default:
+		question["consistency"] = map[string]string{"at_least_as_fresh": f.consistency}
 	}
 	return question, nil
 }
@@ -67,7 +71,7 @@ func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]
 	if actor != "" {
 		request.Header.Set("Sluice-Actor", url.PathEscape(actor))
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
 	}

@@ -1,28 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-authz/sluice/internal/app"
 )
-
-// client is how a subcommand reaches a running server.
-type client struct{ url, key string }
-
-func (c *client) flags(cmd *cobra.Command, scopes string) {
-	cmd.Flags().StringVar(&c.url, "url", "http://127.0.0.1:8080", "address of the server")
-	cmd.Flags().StringVar(&c.key, "key", "", "API key with "+scopes)
-}
-
-func (c *client) check() error {
-	if c.key == "" {
-		return errors.New("which key? Give --key, or SLUICE_KEY in the environment")
-	}
-	return nil
-}
 
 func newDemo() *cobra.Command {
 	var to client
@@ -35,10 +19,10 @@ sharing back to what they were, and leaves alone what exists already.`,
   SLUICE_KEY=... sluice demo                   # in another`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := to.check(); err != nil {
+			if err := to.connect(); err != nil {
 				return err
 			}
-			if err := app.Demo(cmd.Context(), to.url, to.key, cmd.OutOrStdout()); err != nil {
+			if err := app.Demo(cmd.Context(), to.http, to.url, to.key, cmd.OutOrStdout()); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "\nNow try:\n\n%s", app.DemoCalls(to.url, "$SLUICE_KEY"))

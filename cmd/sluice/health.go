@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,32 +12,35 @@ import (
 
 // newHealth is for health checks in an image that holds nothing but this program.
 func newHealth() *cobra.Command {
-	var url string
+	var of endpoint
 	cmd := &cobra.Command{
 		Use:     "health",
 		Short:   "Ask a running server whether it is ready; exit 0 if it is",
 		Example: `  sluice health --url http://127.0.0.1:8080`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := of.connect(); err != nil {
+				return err
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
 			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", http.NoBody)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(of.url, "/")+"/readyz", http.NoBody)
 			if err != nil {
 				return fmt.Errorf("--url: %w", err)
 			}
-			response, err := http.DefaultClient.Do(request)
+			response, err := of.http.Do(request)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s is not ready: %s", url, response.Status)
+				return fmt.Errorf("%s is not ready: %s", of.url, response.Status)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "ready")
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&url, "url", "http://127.0.0.1:8080", "address of the server")
+	of.flags(cmd)
 	fromEnvironment(cmd)
 	return cmd
 }

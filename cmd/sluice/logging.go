@@ -9,14 +9,13 @@ import (
 	"golang.org/x/term"
 )
 
-// newLogger returns a logger to w; format is text, json, or empty for text on a terminal and else json.
-func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
-	var options slog.HandlerOptions
-	var parsed slog.Level
-	if err := parsed.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", level)
+// newLogger returns a logger to w; format is text, json, or empty for text on a terminal and else json. It sets level to
+// what is wanted, and follows it from then on.
+func newLogger(w io.Writer, format, wanted string, level *slog.LevelVar) (*slog.Logger, error) {
+	if err := level.UnmarshalText([]byte(wanted)); err != nil {
+		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", wanted)
 	}
-	options.Level = parsed
+	options := slog.HandlerOptions{Level: level}
 	if format == "" && terminal(w) {
 		format = "text"
 	}

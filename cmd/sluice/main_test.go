@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -115,6 +116,9 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 
 // TestWrongSettings holds that a wrong value stops the program with one line that names it, and shows no secret.
 func TestWrongSettings(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
 	for _, c := range []struct {
 		args []string
 		env  [2]string
@@ -137,6 +141,14 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--request-timeout", "0s"}, says: "--request-timeout"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_REQUEST_TIMEOUT", "soon"}, says: "SLUICE_REQUEST_TIMEOUT"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
+		{args: []string{"serve", "--grpc-listen", taken.Addr().String(), "--listen", "127.0.0.1:0"}, says: "--grpc-listen"},
+		{args: []string{"serve", "--listen", taken.Addr().String(), "--grpc-listen", "off"}, says: "--listen"},
+		{args: []string{"serve", "--datastore", "postgres", "--datastore-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--datastore-uri"},
+		{args: []string{"serve", "--tls-cert", "main.go", "--tls-key", "main.go"}, says: "--tls-cert"},
+		{args: []string{"serve", "--demo", "--api-key", "app:check:a-secret-of-mine"}, says: "sluice demo"},
+		{args: []string{"serve"}, env: [2]string{"OTEL_TRACES_EXPORTER", "pigeon"}, says: "OTEL_TRACES_EXPORTER"},
+		{args: []string{"health", "--ca", "no-such-file"}, says: "--ca"},
+		{args: []string{"health", "--ca", "main.go"}, says: "--ca"},
 		{args: []string{"serve", "surplus"}, says: "surplus"},
 		{args: []string{"check", "user:a", "view"}, says: "subject, a permission and a resource"},
 		{args: []string{"check", "user:a", "view", "account:b"}, says: "--key"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,16 +33,20 @@ that it needs, and prints them. A flag wins over the environment variable named 
   sluice serve --schema company.zed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := newLogger(cmd.ErrOrStderr(), logFormat, logLevel)
+			var level slog.LevelVar
+			log, err := newLogger(cmd.ErrOrStderr(), logFormat, logLevel, &level)
 			if err != nil {
 				return err
 			}
 			slog.SetDefault(log)
 			config.Logger = log
-			if demo && (len(config.APIKeys) > 0 || config.APIKeysFile != "") {
-				return errors.New("--demo works with the key that is made at the start: leave --api-key and --api-keys-file out, or run `sluice demo` with a key of yours")
+			if !demo {
+				return serve(cmd.Context(), cmd.OutOrStdout(), config, nil)
 			}
-			return serve(cmd.Context(), cmd.OutOrStdout(), config, demo)
+			if len(config.APIKeys) > 0 || config.APIKeysFile != "" || config.TLSCert != "" {
+				return errors.New("--demo speaks plain HTTP with the key that is made at the start: leave --api-key, --api-keys-file and --tls-cert out, or run `sluice demo` with a key of yours")
+			}
+			return serve(cmd.Context(), cmd.OutOrStdout(), config, quietly(&level, writeDemo))
 		},
 	}
 	flags := cmd.Flags()
@@ -74,10 +79,29 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "its address")
 }
 
-func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (err error) {
+// writeDemo writes the demo company into a server that was just started.
+func writeDemo(ctx context.Context, server *app.Server) error {
+	if err := app.Demo(ctx, http.DefaultClient, server.URL, server.APIKey, io.Discard); err != nil {
+		return fmt.Errorf("--demo: %w", err)
+	}
+	return nil
+}
+
+// quietly keeps what is not at least a warning out of the log while do runs.
+func quietly(level *slog.LevelVar, do func(context.Context, *app.Server) error) func(context.Context, *app.Server) error {
+	return func(ctx context.Context, server *app.Server) error {
+		usual := level.Level()
+		defer level.Set(usual)
+		level.Set(max(usual, slog.LevelWarn))
+		return do(ctx, server)
+	}
+}
+
+// serve runs the server until ctx ends or it fails; demo, if not nil, writes into it first.
+func serve(ctx context.Context, out io.Writer, config app.Config, demo func(context.Context, *app.Server) error) (err error) {
 	config.Tracing, err = app.Tracing(ctx, buildVersion())
 	if err != nil {
-		return fmt.Errorf("tracing: %w", err)
+		return fmt.Errorf("OTEL_TRACES_EXPORTER and its like: %w", err)
 	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
@@ -99,12 +123,12 @@ func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (er
 			}
 		}
 	}()
-	if demo {
-		if err := app.Demo(ctx, server.URL, server.APIKey, io.Discard); err != nil {
-			return fmt.Errorf("--demo: %w", err)
+	if demo != nil {
+		if err := demo(ctx, server); err != nil {
+			return err
 		}
 	}
-	greet(out, server, config, demo)
+	greet(ctx, out, server, config, demo != nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,8 +147,9 @@ func serve(ctx context.Context, out io.Writer, config app.Config, demo bool) (er
 }
 
 // greet prints what somebody needs to begin.
-func greet(out io.Writer, server *app.Server, config app.Config, demo bool) {
+func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Config, demo bool) {
 	fmt.Fprintf(out, "Sluice listens on %s\n", server.URL)
+	fmt.Fprintf(out, "  its API, to read and try:    %s/docs\n", server.URL)
 	if server.APIKey != "" {
 		fmt.Fprintf(out, "  API key, made for this run:  %s\n", server.APIKey)
 	}
@@ -139,6 +164,10 @@ func greet(out io.Writer, server *app.Server, config app.Config, demo bool) {
 	}
 	if demo {
 		fmt.Fprintf(out, "\nThe demo company is there. Try:\n\n%s\n", app.DemoCalls(server.URL, server.APIKey))
+	}
+	if err := server.Ready(ctx); err != nil {
+		fmt.Fprintln(out, "SpiceDB does not answer yet; /readyz says when it does. Stop with Ctrl-C.")
+		return
 	}
 	fmt.Fprintf(out, "Ready after %s. Stop with Ctrl-C.\n", time.Since(started).Round(time.Millisecond))
 }

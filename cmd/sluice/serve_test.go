@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -52,6 +53,9 @@ func TestServeDemoCheck(t *testing.T) {
 	stdout, _, code = sluice(t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "fully_consistent")
 	require.Equal(t, 1, code)
 	require.Equal(t, "denied\n", stdout)
+	_, stderr, code = sluice(t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "soon")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "not one that this server has given")
 	_, stderr, code = sluice(t, "check", "user:gus", "fly", "importer:crm-to-warehouse")
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "invalid")
@@ -63,6 +67,7 @@ func TestServeDemoCheck(t *testing.T) {
 
 	require.Zero(t, s.stop(t), s.log)
 	require.NotContains(t, s.log.String(), s.key)
+	require.Equal(t, 2, strings.Count(s.log.String(), `"route":"/v1/subscriptions",`), "those of sluice demo; what --demo wrote is not logged:\n%s", s.log)
 	require.NotContains(t, s.log.String(), s.grpcKey)
 	_, _, code = sluice(t, "health")
 	require.Equal(t, 2, code)
@@ -187,7 +192,35 @@ func TestTLS(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	status, _ := get(t, &http.Client{Transport: transport}, s.url+"/v1/role-sets", s.key)
 	require.Equal(t, http.StatusOK, status)
+	_, stderr, code := sluice(t, "health", "--url", s.url)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "certificate")
+	_, stderr, code = sluice(t, "health", "--url", s.url, "--ca", cert)
+	require.Zero(t, code, stderr)
+	_, stderr, code = sluice(t, "demo", "--url", s.url, "--ca", cert, "--key", s.key)
+	require.Zero(t, code, stderr)
+	stdout, stderr, code := sluice(t, "check", "user:uma", "run", "importer:crm-to-warehouse", "--url", s.url, "--ca", cert, "--key", s.key)
+	require.Zero(t, code, stderr)
+	require.Equal(t, "allowed\n", stdout)
 	require.Zero(t, s.stop(t))
+}
+
+// TestSpiceDBIsAway holds that a server does not call itself ready before it is.
+func TestSpiceDBIsAway(t *testing.T) {
+	cmd := program(t.Context(), "serve", "--listen", "127.0.0.1:0", "--request-timeout", "2s",
+		"--spicedb-endpoint", "127.0.0.1:1", "--spicedb-token", "token", "--spicedb-insecure")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	var greeting []string
+	for len(greeting) == 0 || !strings.HasSuffix(greeting[len(greeting)-1], "Stop with Ctrl-C.") {
+		require.True(t, lines.Scan(), greeting)
+		greeting = append(greeting, lines.Text())
+	}
+	require.Contains(t, greeting[len(greeting)-1], "SpiceDB does not answer yet")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait())
 }
 
 // certificate writes a certificate for 127.0.0.1 that signs itself.

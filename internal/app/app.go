@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
@@ -33,6 +34,7 @@ type Server struct {
 	keys   *apikey.Keys
 	http   *http.Server
 	load   func(context.Context, schema.File) error
+	ready  func(context.Context) error
 	failed chan error
 	close  []func(context.Context) error
 }
@@ -79,6 +81,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	prepared := &preparation{
 		engine: engine, schema: served, product: holdsProduct(definitions), load: s.load, operations: operations, log: s.log,
 	}
+	s.ready = prepared.ready
 	if err := s.prepare(ctx, prepared); err != nil {
 		return nil, err
 	}
@@ -125,12 +128,25 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	}
 	engine, err := spicedb.Embedded(ctx, embedded)
 	if err != nil {
-		return nil, err
+		return nil, blame(err, store)
 	}
 	s.GRPCAddress = engine.GRPCAddress
 	s.onClose(func(context.Context) error { return engine.Close() })
 	s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
 	return authz.Fresh(engine), nil
+}
+
+// blame names the flag that an embedded SpiceDB could not be started for, in one line.
+func blame(err error, store StoreConfig) error {
+	var listening *net.OpError
+	switch {
+	case errors.As(err, &listening) && listening.Op == "listen":
+		return fmt.Errorf("--grpc-listen: %w", err)
+	case store.DatastoreURI != "":
+		return fmt.Errorf("--datastore-uri: %s", strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " "))
+	default:
+		return err
+	}
 }
 
 func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
@@ -145,7 +161,11 @@ func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
 	if store.Remote() {
 		return spicedb.Remote(ctx, store.remote(spicedb.Options{}))
 	}
-	return spicedb.Embedded(ctx, spicedb.EmbeddedConfig{Datastore: store.Datastore, URI: store.DatastoreURI})
+	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{Datastore: store.Datastore, URI: store.DatastoreURI})
+	if err != nil {
+		return nil, blame(err, store)
+	}
+	return engine, nil
 }
 
 func (s *Server) onClose(f func(context.Context) error) { s.close = append(s.close, f) }
@@ -188,6 +208,9 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	}()
 	return nil
 }
+
+// Ready returns nil when SpiceDB answers and what the start had to do is done.
+func (s *Server) Ready(ctx context.Context) error { return s.ready(ctx) }
 
 // Failed tells when serving ended by an error.
 func (s *Server) Failed() <-chan error { return s.failed }

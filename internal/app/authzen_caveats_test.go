@@ -62,7 +62,7 @@ func TestAuthZENContext(t *testing.T) {
 		asking(badge("ann"), named("fly"), door("front")), asking(`{"type":"bagde","id":"x"}`, open, door("front")),
 		asking(badge("ann"), open, `{"type":"Door or gate","id":"x"}`), asking(badge(strings.Repeat("x", 257)), open, door("front")),
 	}
-	words := []string{"hour", "no such key", "larger than", `no permission \"fly\"`, "nearest are badge", `no type \"Door or gate\"`, "256 bytes"}
+	words := []string{"hour", "no such key", "larger than", `no permission \"fly\"`, "nearest is badge", `no type \"Door or gate\"`, "256 bytes"}
 	for i, body := range wrong {
 		got := p.send(t, "evaluation", body)
 		require.Equal(t, 200, got.status, got.body)

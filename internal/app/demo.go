@@ -56,9 +56,9 @@ var company = []step{
 
 // Demo writes the demo company through the operations of the server at base, step by step, and tells each on out. The
 // key needs the scopes operate and provision. What exists already stays; roles and sharing are set anew.
-func Demo(ctx context.Context, base, key string, out io.Writer) error {
+func Demo(ctx context.Context, client *http.Client, base, key string, out io.Writer) error {
 	for _, s := range company {
-		status, err := s.perform(ctx, base, key)
+		status, err := s.perform(ctx, client, base, key)
 		if err != nil {
 			return fmt.Errorf("%s (%s %s): %w", strings.TrimSpace(s.says), s.method, s.path, err)
 		}
@@ -69,7 +69,7 @@ func Demo(ctx context.Context, base, key string, out io.Writer) error {
 	return nil
 }
 
-func (s step) perform(ctx context.Context, base, key string) (status string, err error) {
+func (s step) perform(ctx context.Context, client *http.Client, base, key string) (status string, err error) {
 	request, err := http.NewRequestWithContext(ctx, s.method, strings.TrimSuffix(base, "/")+s.path, bytes.NewBufferString(s.body))
 	if err != nil {
 		return "", err
@@ -81,7 +81,7 @@ func (s step) perform(ctx context.Context, base, key string) (status string, err
 	if s.actor != "" {
 		request.Header.Set("Sluice-Actor", url.PathEscape(s.actor))
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}

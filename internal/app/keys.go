@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
 )
+
+// shortKey is below what a key has that was made at random, even one of letters and digits alone.
+const shortKey = 16
 
 // openKeys reads the keys that were configured. If there are none, it makes one with every scope.
 func (s *Server) openKeys() error {
@@ -20,6 +24,11 @@ func (s *Server) openKeys() error {
 			return err
 		}
 		s.APIKey, keys = made, append(keys, key)
+	}
+	for _, text := range s.config.APIKeys {
+		if parts := strings.SplitN(text, ":", 3); len(parts[2]) < shortKey {
+			s.log.Warn("the API key is so short that it can be guessed; `sluice key new` makes a good one", "key", parts[0])
+		}
 	}
 	s.keys, err = apikey.New(keys...)
 	return err

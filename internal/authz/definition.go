@@ -81,6 +81,19 @@ func Nearest(name string, candidates []string) []string {
 	return names
 }
 
+// Suggest returns what an error about an unknown name says behind it: the candidates that are nearest, or nothing.
+func Suggest(name string, candidates []string) string {
+	near := Nearest(strings.ToLower(name), candidates)
+	switch len(near) {
+	case 0:
+		return ""
+	case 1:
+		return "; the nearest is " + near[0]
+	default:
+		return "; the nearest are " + strings.Join(near, ", ")
+	}
+}
+
 // distance is Levenshtein's: how many single-byte edits lead from a to b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)

@@ -31,6 +31,9 @@ func TestNearest(t *testing.T) {
 	require.Empty(t, authz.Nearest("zzzzzzzz", names))
 	require.Empty(t, authz.Nearest("view", nil))
 	require.Equal(t, []string{"aaa", "aab", "aac"}, authz.Nearest("aaa", []string{"aad", "aac", "aab", "aaa", "aae"}))
+	require.Equal(t, "; the nearest are aaa, aab", authz.Suggest("AAA", []string{"aab", "aaa"}))
+	require.Equal(t, "; the nearest is aaa", authz.Suggest("aab", []string{"aaa"}))
+	require.Empty(t, authz.Suggest("zzz", []string{"aaa"}))
 	require.NotPanics(t, func() { authz.Nearest("", names) })
 	require.NotPanics(t, func() { authz.Nearest("ünïcödé", names) })
 }

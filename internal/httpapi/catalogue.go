@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -43,7 +42,7 @@ func describe(definition authz.Definition) ResourceType {
 
 // unknownType is the error about a type that the schema does not have.
 func unknownType(typ authz.Type, names []string) error {
-	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, nearestOf(string(typ), names))
+	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, authz.Suggest(string(typ), names))
 }
 
 // nearest names what the schema has that is spelled most like a name that no schema can have.
@@ -64,20 +63,13 @@ func (s *server) nearest(ctx context.Context, bad *authz.BadName) string {
 			addAll(names, definition.Public())
 		}
 	}
-	return nearestOf(bad.Name, slices.Collect(maps.Keys(names)))
+	return authz.Suggest(bad.Name, slices.Collect(maps.Keys(names)))
 }
 
 func addAll[S ~string](set map[string]bool, names []S) {
 	for _, name := range names {
 		set[string(name)] = true
 	}
-}
-
-func nearestOf(name string, names []string) string {
-	if near := authz.Nearest(strings.ToLower(name), names); len(near) > 0 {
-		return "; the nearest are " + strings.Join(near, ", ")
-	}
-	return ""
 }
 
 // ListRoleSets implements ServerInterface.

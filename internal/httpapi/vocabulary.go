@@ -55,11 +55,8 @@ func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 			return authz.Permission(name), nil
 		}
 	}
-	problem := ""
-	if near := authz.Nearest(spelled, append(texts(definition.Public()), texts(definition.Relations)...)); len(near) > 0 {
-		problem = "; the nearest are " + strings.Join(near, ", ")
-	}
-	return "", authz.Errorf(authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, problem)
+	names := append(texts(definition.Public()), texts(definition.Relations)...)
+	return "", authz.Errorf(authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, authz.Suggest(spelled, names))
 }
 
 // declares reports whether a name is a permission of the definition, or a relation, which may be asked for in its place.

@@ -59,7 +59,7 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 			return err
 		}
 		if !visible[0] {
-			return notFound(of.Place)
+			return p.notFound(of.Place)
 		}
 		found, next, err := p.visibleIn(ctx, of, start, page.limit())
 		if err != nil {

@@ -71,7 +71,7 @@ func (p *plan) account(ctx context.Context, id authz.ID) (accountFacts, error) {
 		return facts, err
 	}
 	if len(places) == 0 {
-		return facts, notFound(facts.object)
+		return facts, p.notFound(facts.object)
 	}
 	p.require(places[0])
 	facts.subscription, err = p.subscription(ctx, places[0].Subject.ID)
@@ -97,7 +97,7 @@ func (p *plan) placeOf(ctx context.Context, object authz.Object) (authz.Object, 
 		return authz.Object{}, err
 	}
 	if len(places) == 0 {
-		return authz.Object{}, notFound(object)
+		return authz.Object{}, p.notFound(object)
 	}
 	p.require(places[0])
 	return places[0].Subject.Object, nil
@@ -130,7 +130,7 @@ func (p *plan) roleSet(object authz.Object, marks []authz.Relation) (authz.RoleS
 			return set, nil
 		}
 	}
-	return authz.RoleSet{}, notFound(object)
+	return authz.RoleSet{}, p.notFound(object)
 }
 
 // roles reads which roles of the set a person holds on an object.

@@ -111,7 +111,7 @@ func (p *plan) accountAround(ctx context.Context, object authz.Object) (accountF
 		return p.account(ctx, object.ID)
 	}
 	if kindOf(object.Type).place == "" {
-		return accountFacts{}, notFound(object)
+		return accountFacts{}, p.notFound(object)
 	}
 	return p.accountOf(ctx, object)
 }

@@ -111,7 +111,7 @@ func (p *plan) setEnd(ctx context.Context, importer authz.Object, end authz.Rela
 	}
 	err = p.connect(ctx, importer, end, result, account)
 	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // an end that the actor did not name is not named to them
-		err = authz.Errorf(authz.CodeForbidden, "%s lacks the permission use on the %s of %s, which stays as it is", p.by.Actor, end, importer)
+		err = lacks("use", "%s lacks the permission use on the %s of %s, which stays as it is", p.by.Actor, end, importer)
 	}
 	return result, err
 }

@@ -116,7 +116,12 @@ func (g grants) need(permission authz.Permission) error {
 	if g.allowed[permission] {
 		return nil
 	}
-	err := authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+	return lacks(permission, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+}
+
+// lacks returns an error with CodeForbidden that names the permission.
+func lacks(permission authz.Permission, format string, args ...any) *authz.Error {
+	err := authz.Errorf(authz.CodeForbidden, format, args...)
 	err.Permission = permission
 	return err
 }
@@ -145,7 +150,7 @@ func (p *plan) permissions(ctx context.Context, object authz.Object, permissions
 		g.allowed[asked[i]] = result.Decision.Allowed()
 	}
 	if !g.allowed[visible] {
-		return grants{}, notFound(object)
+		return grants{}, p.notFound(object)
 	}
 	return g, p.witness(ctx, object)
 }
@@ -160,7 +165,10 @@ func (p *plan) allow(ctx context.Context, object authz.Object, permission authz.
 	return g.need(permission)
 }
 
-func notFound(object authz.Object) *authz.Error {
+func (p *plan) notFound(object authz.Object) *authz.Error {
+	if p.by.Actor == "" {
+		return authz.Errorf(authz.CodeNotFound, "there is no %s", object)
+	}
 	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
 }
 

@@ -64,7 +64,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	e := &EmbeddedEngine{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.shutDown())
+			_ = e.shutDown() // what matters is why it did not start
 		}
 	}()
 	store, err := openStore(ctx, config)

@@ -31,6 +31,8 @@ var expected = map[string]bool{
 	"unable to initialize info collector": true,
 	// Every call with an error; whoever called has it.
 	"finished call": true,
+	// Whoever closes the server has the error.
+	"error shutting down server": true,
 	// A query that PostgreSQL refuses, such as the one for a migration before there was any; whoever asked has the error.
 	"Query": true,
 	// A precondition that does not hold, in a transaction of PostgreSQL.

@@ -3,7 +3,6 @@ package spicedb
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -41,10 +40,7 @@ func (c *Client) definitions(ctx context.Context) []authz.Definition {
 }
 
 func suggest(problem, name string, names []string) *authz.Error {
-	if near := authz.Nearest(name, names); len(near) > 0 {
-		problem += "; the nearest are " + strings.Join(near, ", ")
-	}
-	return &authz.Error{Code: authz.CodeInvalid, Message: problem}
+	return &authz.Error{Code: authz.CodeInvalid, Message: problem + authz.Suggest(name, names)}
 }
 
 func typeNames(definitions []authz.Definition) []string {

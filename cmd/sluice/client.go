@@ -1,0 +1,61 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// endpoint is where a running server is, and whom to trust to say so.
+type endpoint struct {
+	url, ca string
+	http    *http.Client // made by connect
+}
+
+func (e *endpoint) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&e.url, "url", "http://127.0.0.1:8080", "address of the server")
+	cmd.Flags().StringVar(&e.ca, "ca", "", "PEM file of the authority that signed its certificate; the system's if empty")
+}
+
+// connect makes the HTTP client from the flags.
+func (e *endpoint) connect() error {
+	e.http = &http.Client{}
+	if e.ca == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(e.ca)
+	if err != nil {
+		return fmt.Errorf("--ca: %w", err)
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("--ca: %s holds no certificate in PEM form", e.ca)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one, says its documentation
+	transport.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
+	e.http.Transport = transport
+	return nil
+}
+
+// client is how a subcommand calls a running server.
+type client struct {
+	endpoint
+	key string
+}
+
+func (c *client) flags(cmd *cobra.Command, scopes string) {
+	c.endpoint.flags(cmd)
+	cmd.Flags().StringVar(&c.key, "key", "", "API key with "+scopes)
+}
+
+func (c *client) connect() error {
+	if c.key == "" {
+		return errors.New("which key? Give --key, or SLUICE_KEY in the environment")
+	}
+	return c.endpoint.connect()
+}
