@@ -74,8 +74,9 @@ func problem(response *http.Response, body []byte) *Error {
 	var sent rest.Problem
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if media == "application/problem+json" && json.Unmarshal(body, &sent) == nil && sent.Code != "" {
-		e.Code, e.Detail, e.Permission, e.Accounts = Code(sent.Code), sent.Detail, sent.Permission, sent.Accounts
-		return e
+		known := problemOf(sent)
+		known.RequestID, known.After = e.RequestID, e.After
+		return known
 	}
 	e.Code, e.Detail = Internal, fmt.Sprintf("the answer is not one of Sluice: %s", response.Status)
 	switch response.StatusCode {
@@ -85,6 +86,14 @@ func problem(response *http.Response, body []byte) *Error {
 		e.Code = Limited
 	}
 	return e
+}
+
+// problemOf is the error that a problem document tells of.
+func problemOf(sent rest.Problem) *Error {
+	return &Error{
+		Code: Code(sent.Code), Status: sent.Status, Detail: sent.Detail, RequestID: sent.RequestID,
+		Permission: sent.Permission, Accounts: sent.Accounts,
+	}
 }
 
 // retryAfter is how long the answer asks to wait; the form with a date is not Sluice's and means nothing here.

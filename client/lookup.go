@@ -70,32 +70,40 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 	}
 }
 
-// LookupSubjects is everybody of a type who may do something to the resource. The check's subject has a type alone, or a
-// type and a relation. Above 10,000 of them the error is TooLarge.
-func (c *Client) LookupSubjects(ctx context.Context, check Check) ([]FoundSubject, error) {
-	in, err := check.wire()
-	if err != nil {
-		return nil, err
-	}
-	at, answered := chainOf(ctx).ask()
-	found, err := answer[rest.FoundSubjects](c.rest.LookupSubjects(ctx, rest.SubjectLookup{
-		Resource: in.Resource, Permission: in.Permission, SubjectType: check.Subject.Type, SubjectRelation: check.Subject.Relation,
-		Context: in.Context, Consistency: at,
-	}))
-	if err != nil {
-		return nil, err
-	}
-	answered(found.Token)
-	subjects := make([]FoundSubject, len(found.Subjects))
-	for i, s := range found.Subjects {
-		subjects[i] = FoundSubject{Allowed: s.Allowed, MissingContext: s.MissingContext}
-		subjects[i].Subject, subjects[i].Everybody = readReference(s.Subject)
-		for _, excluded := range s.Excluded {
-			but, _ := readReference(excluded)
-			subjects[i].Excluded = append(subjects[i].Excluded, but)
+// LookupSubjects is everybody of a type who may do something to the resource, as they come, however many. The check's subject
+// has a type alone, or a type and a relation. A sequence that ends without an error was whole.
+func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[FoundSubject, error] {
+	return func(yield func(FoundSubject, error) bool) {
+		in, err := check.wire()
+		if err != nil {
+			yield(FoundSubject{}, err)
+			return
+		}
+		at, answered := chainOf(ctx).ask()
+		response, err := c.rest.LookupSubjects(ctx, rest.SubjectLookup{
+			Resource: in.Resource, Permission: in.Permission, SubjectType: check.Subject.Type, SubjectRelation: check.Subject.Relation,
+			Context: in.Context, Consistency: at,
+		}, acceptLines)
+		if err != nil {
+			yield(FoundSubject{}, asError(err))
+			return
+		}
+		for found, err := range lines[rest.FoundSubject](ctx, response, answered) {
+			if !yield(foundSubject(found), err) {
+				return
+			}
 		}
 	}
-	return subjects, nil
+}
+
+func foundSubject(sent rest.FoundSubject) FoundSubject {
+	found := FoundSubject{Allowed: sent.Allowed, MissingContext: sent.MissingContext}
+	found.Subject, found.Everybody = readReference(sent.Subject)
+	for _, excluded := range sent.Excluded {
+		but, _ := readReference(excluded)
+		found.Excluded = append(found.Excluded, but)
+	}
+	return found
 }
 
 // AccountContents are the objects of an account that the actor may see, with the permissions that they hold on each.

@@ -31,7 +31,7 @@ func TestLookups(t *testing.T) {
 		require.ErrorIs(t, err, client.Invalid)
 	}
 
-	subjects := ok[[]client.FoundSubject](t)(shared.Client.LookupSubjects(ctx, client.Check{
+	subjects := all(t, shared.Client.LookupSubjects(ctx, client.Check{
 		Subject: client.User(""), Permission: "view", Resource: client.Object("account:" + a),
 	}))
 	require.ElementsMatch(t, []client.FoundSubject{

@@ -24,7 +24,7 @@ type transport struct {
 	patience time.Duration
 }
 
-// Do implements rest.HttpRequestDoer. The body of the answer is read already.
+// Do implements rest.HttpRequestDoer. The body of the answer is read already, unless it is a stream.
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	request.Header.Set("Authorization", "Bearer "+t.key)
 	if t.asks(request) {
@@ -94,11 +94,14 @@ func (t *transport) attempt(request *http.Request) (_ *http.Response, sent bool,
 		}
 		again.Body = body
 	}
-	response, err := t.http.Do(again) //nolint:gosec // the address is that of New
+	response, err := t.do(again)
 	if err != nil {
 		var network *net.OpError
 		refused := errors.As(err, &network) && network.Op == "dial"
 		return nil, !refused, &Error{Code: Unavailable, Detail: "the server could not be reached", cause: err}
+	}
+	if isStream(response) {
+		return response, true, nil
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
@@ -110,6 +113,13 @@ func (t *transport) attempt(request *http.Request) (_ *http.Response, sent bool,
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, true, nil
+}
+
+func (t *transport) do(request *http.Request) (*http.Response, error) {
+	if request.Header.Get("Accept") == streamType {
+		return doStream(t.http, request)
+	}
+	return t.http.Do(request) //nolint:gosec // the address is that of New
 }
 
 // repeatable reports whether the request that failed so may be sent again. An operation may only if it did not begin: it

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/sluice-authz/sluice/client"
@@ -63,7 +64,7 @@ type Option func(*Policy)
 // Hide answers a person who may not with 404 in place of 403, as if there were nothing there.
 func Hide() Option { return func(p *Policy) { p.denied = http.StatusNotFound } }
 
-// OnError is told why a question could not be decided, for the log.
+// OnError is told why a question could not be decided. Without it slog's default logger is.
 func OnError(tell func(context.Context, error)) Option { return func(p *Policy) { p.failed = tell } }
 
 // Policy decides about requests; it is what guards for any router share.
@@ -75,11 +76,15 @@ type Policy struct {
 
 // NewPolicy returns a policy that asks the decider.
 func NewPolicy(decider Decider, options ...Option) Policy {
-	p := Policy{decider: decider, denied: http.StatusForbidden, failed: func(context.Context, error) {}}
+	p := Policy{decider: decider, denied: http.StatusForbidden, failed: warn}
 	for _, option := range options {
 		option(&p)
 	}
 	return p
+}
+
+func warn(ctx context.Context, err error) {
+	slog.WarnContext(ctx, "a guard could not decide about a request, and refused it", "error", err)
 }
 
 // Decide returns nil if the request may go on, and else how to answer it.

@@ -1,0 +1,122 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"math"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// streamType is the media type of an answer that comes line by line.
+const streamType = "application/x-ndjson"
+
+// acceptLines asks for an answer line by line.
+func acceptLines(_ context.Context, request *http.Request) error {
+	request.Header.Set("Accept", streamType)
+	return nil
+}
+
+func isStream(response *http.Response) bool {
+	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	return media == streamType
+}
+
+// errBrokenOff is the cause of the error about a stream that ended without its last line.
+var errBrokenOff = errors.New("the list broke off")
+
+// lines are the lines of an answer but the last, which says that the list is whole; answered is given its token. The
+// sequence ends with an error if the list broke off.
+func lines[T any](ctx context.Context, response *http.Response, answered func(rest.Token)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		defer func() { _ = response.Body.Close() }()
+		decoder := json.NewDecoder(response.Body)
+		for {
+			line, token, err := nextLine[T](response, decoder)
+			switch {
+			case err != nil && ctx.Err() != nil:
+				yield(line, ended(ctx))
+				return
+			case err != nil:
+				yield(line, err)
+				return
+			case token != "":
+				answered(token)
+				return
+			case !yield(line, nil):
+				return
+			}
+		}
+	}
+}
+
+// nextLine reads a line: an item of the list, or as the last one the token of a list that is whole.
+func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, token rest.Token, err error) {
+	var line json.RawMessage
+	var last struct {
+		Token rest.Token
+		Error *rest.Problem
+	}
+	if err = decoder.Decode(&line); errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = json.Unmarshal(line, &last)
+	}
+	if err == nil && last.Error == nil && last.Token == "" {
+		err = json.Unmarshal(line, &item)
+	}
+	switch {
+	case err != nil:
+		cause := errors.Join(errBrokenOff, err)
+		return item, "", &Error{Code: Unavailable, Detail: "the answer did not arrive whole", Status: response.StatusCode, cause: cause}
+	case last.Error != nil:
+		return item, "", problemOf(*last.Error)
+	}
+	return item, last.Token, nil
+}
+
+// patientBody is the body of a stream. It may take as long as it goes on: what is bounded is each read.
+type patientBody struct {
+	io.ReadCloser
+	watch  *time.Timer
+	limit  time.Duration
+	cancel context.CancelFunc
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	b.watch.Reset(b.limit)
+	n, err := b.ReadCloser.Read(p)
+	b.watch.Stop()
+	return n, err
+}
+
+func (b *patientBody) Close() error {
+	b.watch.Stop()
+	b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// doStream sends a request whose answer may be a stream: the client's time limit holds for the headers and for each read.
+func doStream(client *http.Client, request *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(request.Context())
+	patient := *client
+	patient.Timeout = 0
+	limit := cmp.Or(client.Timeout, math.MaxInt64)
+	body := &patientBody{watch: time.AfterFunc(limit, cancel), limit: limit, cancel: cancel}
+	response, err := patient.Do(request.WithContext(ctx))
+	body.watch.Stop()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	body.ReadCloser, response.Body = response.Body, body
+	return response, nil
+}

@@ -1,0 +1,133 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+)
+
+// lookUp asks a server that writes the answer for everybody who may see account:a, and returns who came before the error.
+func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options ...client.Option) (int, error) {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	defer server.Close()
+	c, err := client.New(server.URL, "key", options...)
+	require.NoError(t, err)
+	came := 0
+	for found, err := range c.LookupSubjects(ctx, client.Check{Subject: client.User(""), Permission: "view", Resource: client.Object("account:a")}) {
+		if err != nil {
+			return came, err
+		}
+		require.Equal(t, client.User(fmt.Sprint("u", came)), found.Subject)
+		came++
+	}
+	return came, nil
+}
+
+// users writes lines about n users.
+func users(w http.ResponseWriter, n int) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	for i := range n {
+		_, _ = fmt.Fprintf(w, `{"subject":"user:u%d","allowed":true}`+"\n", i)
+	}
+	_ = http.NewResponseController(w).Flush()
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	const whole = `{"token":"t"}` + "\n"
+	for name, test := range map[string]struct {
+		n    int
+		end  string
+		code client.Code
+	}{
+		"nobody":                          {0, whole, ""},
+		"more than one answer could hold": {30_000, whole, ""},
+		"no last line":                    {3, "", client.Unavailable},
+		"half a last line":                {3, `{"tok`, client.Unavailable},
+		"the server broke off":            {3, `{"error":{"code":"deadline","detail":"too long"}}`, client.Deadline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			came, err := lookUp(t.Context(), t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Accept") != "application/x-ndjson" {
+					w.WriteHeader(http.StatusNotAcceptable)
+					return
+				}
+				users(w, test.n)
+				_, _ = w.Write([]byte(test.end))
+			})
+			require.Equal(t, test.n, came)
+			if test.code == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, test.code)
+			}
+		})
+	}
+}
+
+// TestSlowStream holds that a stream may take longer than a request, as long as it goes on, and no longer.
+func TestSlowStream(t *testing.T) {
+	t.Parallel()
+	const limit = 500 * time.Millisecond
+	bounded := client.WithHTTPClient(&http.Client{Timeout: limit})
+	came, err := lookUp(t.Context(), t, func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 8 {
+			time.Sleep(limit / 5)
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			_, _ = fmt.Fprintf(w, `{"subject":"user:u%d","allowed":true}`+"\n", i)
+			_ = http.NewResponseController(w).Flush()
+		}
+		_, _ = w.Write([]byte(`{"token":"t"}`))
+	}, bounded)
+	require.NoError(t, err)
+	require.Equal(t, 8, came)
+
+	stalled := func(w http.ResponseWriter, r *http.Request) {
+		users(w, 2)
+		<-r.Context().Done()
+	}
+	came, err = lookUp(t.Context(), t, stalled, bounded)
+	require.ErrorIs(t, err, client.Unavailable)
+	require.Equal(t, 2, came)
+
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	_, err = lookUp(ctx, t, stalled)
+	require.ErrorIs(t, err, client.Deadline)
+
+	silent := func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has left
+		<-r.Context().Done()
+	}
+	_, err = lookUp(t.Context(), t, silent, bounded, client.WithTries(1))
+	require.ErrorIs(t, err, client.Unavailable)
+}
+
+// TestStreamLeft holds that who has seen enough may stop, and the server notices.
+func TestStreamLeft(t *testing.T) {
+	t.Parallel()
+	left := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		users(w, 5)
+		<-r.Context().Done()
+		close(left)
+	}))
+	defer server.Close()
+	c, err := client.New(server.URL, "key")
+	require.NoError(t, err)
+	for _, err := range c.LookupSubjects(t.Context(), client.Check{Subject: client.User(""), Permission: "view", Resource: client.Object("account:a")}) {
+		require.NoError(t, err)
+		break
+	}
+	<-left
+}
