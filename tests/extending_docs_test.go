@@ -56,7 +56,7 @@ func TestExtendingAsPrinted(t *testing.T) {
 			functions = text
 		default:
 			shell := exec.CommandContext(t.Context(), bash, "-eu", "-c", functions+text)
-			shell.Env = append(os.Environ(), "SLUICE="+server.URL, "SLUICE_KEY="+server.Key)
+			shell.Env = append(os.Environ(), "SLUICE_URL="+server.URL, "SLUICE_KEY="+server.Key)
 			output, err := shell.CombinedOutput()
 			require.NoError(t, err, string(output))
 			require.NotContains(t, string(output), "urn:sluice:problem")

@@ -44,7 +44,7 @@ func TestTutorial(t *testing.T) {
 		}
 	}
 	shell := exec.CommandContext(t.Context(), bash, "-eu", "-c", script.String())
-	shell.Env = append(os.Environ(), "SLUICE="+server.URL, "SLUICE_KEY="+server.APIKey)
+	shell.Env = append(os.Environ(), "SLUICE_URL="+server.URL, "SLUICE_KEY="+server.APIKey)
 	printed, err := shell.CombinedOutput()
 	require.NoError(t, err, string(printed))
 	answers := strings.Split(string(printed), separator)

@@ -134,6 +134,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
 		{args: []string{"serve", "--public-url", "authz.example.com"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://authz.example.com/?tenant=1"}, says: "--public-url"},
+		{args: []string{"serve", "--public-url", "https://u:a-secret-of-mine@authz.example.com"}, says: "--public-url"},
 		{args: []string{"serve", "--tls-cert", "cert.pem"}, says: "--tls-key"},
 		{args: []string{"serve", "--schema", "no-such-file.zed"}, says: "--schema"},
 		{args: []string{"serve", "--log-level", "loud"}, says: "--log-level"},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -179,9 +180,13 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	if s.config.TLSCert != "" {
 		scheme = "https"
 	}
-	s.URL = scheme + "://" + listener.Addr().String()
+	address, everywhere := reachable(listener.Addr())
+	s.URL = scheme + "://" + address
 	if config.PublicURL == "" {
 		config.PublicURL = s.URL
+		if everywhere {
+			s.log.WarnContext(ctx, "metadata and contract name an address of this machine alone; --public-url says how clients reach the server", "url", s.URL)
+		}
 	}
 	handler, err := httpapi.New(config)
 	if err != nil {
@@ -211,6 +216,14 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 
 // Ready returns nil when SpiceDB answers and what the start had to do is done.
 func (s *Server) Ready(ctx context.Context) error { return s.ready(ctx) }
+
+// reachable is how this machine reaches what listens on an address, and whether others may under addresses of theirs.
+func reachable(address net.Addr) (hostPort string, everywhere bool) {
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port)), true
+	}
+	return address.String(), false
+}
 
 // Failed tells when serving ended by an error.
 func (s *Server) Failed() <-chan error { return s.failed }

@@ -84,8 +84,8 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.PublicURL != "" {
-		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("--public-url: %q is not an address such as https://authz.example.com", c.PublicURL)
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("--public-url: not an address such as https://authz.example.com, with neither a password nor a query")
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {

@@ -2,6 +2,7 @@ package spicedb
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -40,7 +41,10 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 	}()
 	stop = sync.OnceValue(func() error {
 		cancel()
-		return <-ended
+		if err := <-ended; !errors.Is(err, grpc.ErrServerStopped) { // it was stopped before it had begun
+			return err
+		}
+		return nil
 	})
 	conn, err := runnable.NewClient(inProcessOptions(s.key)...)
 	if err != nil {
