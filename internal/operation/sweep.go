@@ -46,9 +46,12 @@ func (s *Service) sweep(ctx context.Context, by Caller, operation string, deleti
 	if err == nil {
 		err = w.flush(ctx)
 	}
-	done := deletion
-	done.Relation, done.ExpiresAt = deletionDone, s.now().Add(remembered)
-	last := []authz.Update{{Action: authz.Touch, Relationship: done}}
+	var last []authz.Update
+	if deletion.Subject.Type == user { // the backend repeats nothing that it would have to be told was done
+		done := deletion
+		done.Relation, done.ExpiresAt = deletionDone, s.now().Add(remembered)
+		last = append(last, authz.Update{Action: authz.Touch, Relationship: done})
+	}
 	if err == nil {
 		var token authz.Token
 		if token, err = w.write(ctx, append(last, authz.Update{Action: authz.Delete, Relationship: deletion})); err == nil {
@@ -57,6 +60,9 @@ func (s *Service) sweep(ctx context.Context, by Caller, operation string, deleti
 	}
 	if !errors.Is(err, errFinished) {
 		return "", err
+	}
+	if len(last) == 0 {
+		return newPlan(s.engine, by).head(ctx)
 	}
 	return s.engine.Write(ctx, authz.Write{Updates: last, Metadata: by.metadata(operation)})
 }
@@ -268,8 +274,8 @@ func (w *sweeper) finished(err error) error {
 	return err
 }
 
-// Resume finishes the deletions that were interrupted, by this server or another. One that was only announced, whose
-// object still stands, is carried out if whoever announced it still may, and else withdrawn.
+// Resume finishes the deletions and departures that were interrupted, by this server or another. A deletion that was only
+// announced, whose object still stands, is carried out if whoever announced it still may, and else withdrawn.
 func (s *Service) Resume(ctx context.Context) error {
 	filter := authz.Filter{Type: deletionType, Relation: deletionBy}
 	for item, err := range s.engine.Read(ctx, filter, authz.Fully(), authz.Page{}) {
@@ -278,13 +284,22 @@ func (s *Service) Resume(ctx context.Context) error {
 		}
 		deletion := item.Relationship
 		object := deletedObject(deletion.Resource)
-		by := Caller{Actor: deletion.Subject.ID, Key: "resume"}
+		by := resuming(deletion.Subject)
 		s.log.InfoContext(ctx, "finishing an interrupted deletion", "object", object.String(), "by", string(by.Actor))
 		if err := s.resume(ctx, by, object, deletion); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.resumeDepartures(ctx)
+}
+
+// resuming is the caller who finishes what somebody began.
+func resuming(begunBy authz.Subject) Caller {
+	by := Caller{Key: "resume"}
+	if begunBy.Type == user {
+		by.Actor = begunBy.ID
+	}
+	return by
 }
 
 func (s *Service) resume(ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship) error {
