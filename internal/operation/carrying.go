@@ -132,31 +132,3 @@ func (s *Service) sweepDisconnected(ctx context.Context, by Caller, operation st
 	}
 	return nil
 }
-
-// resumeDepartures finishes the departures that were interrupted.
-func (s *Service) resumeDepartures(ctx context.Context) error {
-	p := newPlan(s.engine, Caller{})
-	found, err := p.findSome(ctx, authz.Filter{Type: departureType, Relation: departureFrom}, 0)
-	if err != nil {
-		return err
-	}
-	for _, r := range found {
-		d, under, err := p.departure(ctx, r.Resource.ID)
-		if err != nil {
-			return err
-		}
-		if !under {
-			continue
-		}
-		by := resuming(d.by)
-		s.log.InfoContext(ctx, "finishing an interrupted departure", "user", string(d.who), "from", d.from.String(), "by", d.by.String())
-		_, err = s.carryOut(ctx, by, "resume_departure", d)
-		switch {
-		case errors.Is(err, authz.CodeConflict):
-			s.log.WarnContext(ctx, "a departure could not be finished", "user", string(d.who), "from", d.from.String(), "error", err.Error())
-		case err != nil:
-			return err
-		}
-	}
-	return nil
-}
