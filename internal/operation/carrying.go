@@ -18,6 +18,7 @@ func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d d
 			return "", err
 		}
 		p := newPlan(s.engine, by)
+		p.failed = failed
 		if _, err := p.head(ctx); err != nil {
 			return "", err
 		}

@@ -117,9 +117,11 @@ func (p *plan) namedIn(ctx context.Context, who authz.ID, in func(authz.ID) bool
 	return nil
 }
 
-// room is how many more updates and preconditions a plan of a departure takes.
+// room is how many more updates and preconditions a plan of a departure takes. A write that others got ahead of is tried
+// again with fewer, since the larger it is, the more can get ahead of it.
 func (p *plan) room() int {
-	return authz.MaxUpdates - max(len(p.updates), len(p.preconditions))
+	const fewest = 50
+	return max(authz.MaxUpdates>>p.failed, fewest) - max(len(p.updates), len(p.preconditions))
 }
 
 // part plans what is left to do of a departure but the roles, as far as there is room.
@@ -129,7 +131,7 @@ func (p *plan) part(ctx context.Context, d departure) error {
 		return err
 	}
 	err = p.namedIn(ctx, d.who, in, func(r authz.Relationship) bool {
-		if p.room() == 0 {
+		if p.room() <= 0 {
 			return false
 		}
 		p.delete(r)

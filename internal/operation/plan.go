@@ -23,6 +23,7 @@ type plan struct {
 	by       Caller
 	snapshot authz.Token
 	repeated bool // an attempt before this one failed at a precondition
+	failed   int  // how many attempts of a departure's write did so
 
 	updates       []authz.Update
 	preconditions []authz.Precondition
