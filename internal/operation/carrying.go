@@ -13,12 +13,13 @@ import (
 // What the person was writing when their roles ended may come to light later, see sweeper; the last write rests on nothing
 // being left of what they created where that can be said, which is where they created nothing elsewhere.
 func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d departure) (authz.Token, error) {
+	halved := 0
 	for failed := 0; failed < maxAttempts; {
 		if err := pause(ctx, failed); err != nil {
 			return "", err
 		}
 		p := newPlan(s.engine, by)
-		p.failed = failed
+		p.halved, p.patience = halved, patience
 		if _, err := p.head(ctx); err != nil {
 			return "", err
 		}
@@ -35,11 +36,11 @@ func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d d
 		token, err := p.commit(ctx, operation)
 		switch {
 		case errors.Is(err, authz.ErrPrecondition):
-			failed++
+			failed, halved = failed+1, halved+1
 		case err != nil || ends:
 			return token, err
 		default:
-			failed = 0
+			failed, halved = 0, max(0, halved-1)
 		}
 	}
 	return "", authz.Errorf(authz.CodeConflict, "others kept changing what this removal rests on; repeat the call to finish it")
@@ -48,8 +49,7 @@ func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d d
 // carryOn plans the next write of a departure, and reports whether it is the last.
 func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation string, d departure) (ends bool, err error) {
 	var orphaned places
-	const most = 20 // updates and preconditions that the roles on one object take
-	if err := p.takeRoles(ctx, d, func() bool { return p.room() > most }, &orphaned); err != nil {
+	if err := p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned); err != nil {
 		return false, err
 	}
 	if err := orphaned.err(); err != nil { // somebody else gave up the last role beside theirs, or they got a new one

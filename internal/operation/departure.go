@@ -141,9 +141,10 @@ func (s *Service) begin(
 			for _, mark := range begun.marks() {
 				p.update(authz.Create, mark)
 			}
-			if p.repeated { // others get ahead of a small write less often
+			if p.repeated { // the end of the roles alone, which others get ahead of less often
 				return nil
 			}
+			p.patience = patience
 			return p.part(ctx, *begun)
 		})
 		if err != nil {

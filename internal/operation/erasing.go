@@ -31,8 +31,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 		if err := orphaned.err(); err != nil {
 			return nil, err
 		}
-		const most = 40 // what the roles on one object take, and the marks
-		err = p.takeRoles(ctx, d, func() bool { return p.room() > most }, &orphaned)
+		err = p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned)
 		return &d, err
 	})
 }

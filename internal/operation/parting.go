@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -117,11 +118,17 @@ func (p *plan) namedIn(ctx context.Context, who authz.ID, in func(authz.ID) bool
 	return nil
 }
 
-// room is how many more updates and preconditions a plan of a departure takes. A write that others got ahead of is tried
-// again with fewer, since the larger it is, the more can get ahead of it.
-func (p *plan) room() int {
-	const fewest = 50
-	return max(authz.MaxUpdates>>p.failed, fewest) - max(len(p.updates), len(p.preconditions))
+// patience is how long an attempt at a large write may take. PostgreSQL refuses what overlaps with smaller and faster writes
+// of others, and SpiceDB tries it again and again.
+const patience = 2 * time.Second
+
+// fits reports whether a plan of a departure takes as many more updates and preconditions; an empty one takes what one write
+// does. A write that others got ahead of is halved, since the larger it is, the more can get ahead of it.
+func (p *plan) fits(more int) bool {
+	if len(p.updates) == 0 {
+		return len(p.preconditions)+more <= authz.MaxUpdates
+	}
+	return max(len(p.updates), len(p.preconditions))+more <= authz.MaxUpdates>>p.halved
 }
 
 // part plans what is left to do of a departure but the roles, as far as there is room.
@@ -131,7 +138,7 @@ func (p *plan) part(ctx context.Context, d departure) error {
 		return err
 	}
 	err = p.namedIn(ctx, d.who, in, func(r authz.Relationship) bool {
-		if p.room() <= 0 {
+		if !p.fits(1) {
 			return false
 		}
 		p.delete(r)
@@ -143,17 +150,19 @@ func (p *plan) part(ctx context.Context, d departure) error {
 	return p.createdBy(ctx, d.who, in, func(c created) (bool, error) { return p.passOn(d, c), nil })
 }
 
+// mostOfOne is how many updates, and how many preconditions, passing on one object takes.
+const mostOfOne = 4
+
 // passOn plans what becomes of something that the person created, and reports whether there was room for it. It rests on the
 // person still being its creator, and on who sees it.
 func (p *plan) passOn(d departure, c created) bool {
-	const most = 4 // preconditions and updates, each
 	if c.private() && d.private == disconnectsPrivate {
 		return p.disconnect(d, c)
 	}
 	if c.private() && d.private == "" {
 		return true
 	}
-	if p.room() < most {
+	if !p.fits(mostOfOne) {
 		return false
 	}
 	p.asItStands(c)
@@ -179,13 +188,12 @@ func (p *plan) asItStands(c created) {
 // disconnect plans the cut of a private connection, see Delete; the sweep is left to carryOut. If it holds more than one write
 // takes, those that it is shared with go first.
 func (p *plan) disconnect(d departure, c created) bool {
-	const most = 4
-	if p.room() < len(c.own)+most {
-		if len(p.updates) > authz.MaxUpdates/2 {
+	if !p.fits(len(c.own) + mostOfOne) {
+		if len(p.updates) > 0 {
 			return false
 		}
 		for _, r := range c.own {
-			if r.Relation == sharedWithSomeNamed && p.room() > 0 {
+			if r.Relation == sharedWithSomeNamed && p.fits(1) {
 				p.delete(r)
 			}
 		}

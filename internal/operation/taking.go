@@ -70,6 +70,9 @@ func (p *plan) holdings(ctx context.Context, place authz.Object, who authz.ID) (
 	return found, nil
 }
 
+// mostOfRoles is how many updates, and how many preconditions, the roles on one object take, and the marks of a departure.
+const mostOfRoles = 30
+
 // takeRoles plans that the person holds nothing on the place and what is in it any more, as long as there is room; what
 // would be left without its last owner or administrator is added to orphaned.
 func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orphaned *places) error {
