@@ -125,8 +125,8 @@ func leaver() []string {
 	return rows
 }
 
-// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals, and half of the time the next one too while
-// it finishes what the first left. The removal is then finished by a start, or by the same call to another server; no
+// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals, and the next one too where it would finish
+// what the first left. The removal is then finished by a start, or by the same call to another server; no
 // relationship is left, and none is lost. SLUICE_TEST_SEED repeats the moments of a run.
 func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	t.Parallel()
@@ -142,7 +142,7 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := crash{t: t, on: on, random: random, takes: map[string]time.Duration{}}
+	c := crash{t: t, on: on, random: random, takes: map[string]time.Duration{}, under: map[string]time.Duration{}}
 	began := time.Now()
 	c.victim = newVictim(t, on)
 	c.url = c.victim.url()
@@ -150,15 +150,19 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	for _, r := range removals { // how long each takes when nobody is killed
 		s, want := c.prepare(r)
 		asked := time.Now()
-		s.must(http.MethodDelete, s.in(r.path), nil)
-		c.takes[r.name] = time.Since(asked)
+		ended := c.send(s, r)
+		c.waitUntilUnderWay(s, ended)
+		begun := time.Now()
+		<-ended
+		c.takes[r.name], c.under[r.name] = time.Since(asked), time.Since(begun)
 		c.compare(s, want, r.name+", undisturbed")
 		c.clear(s)
 	}
 	for round := range crashes {
 		c.round(round, removals[round%len(removals)])
 	}
-	t.Logf("%d servers killed, %d of them in the middle of a removal, %d while they finished one; undisturbed they take %v, and a start %s", c.killed, c.inside, c.resuming, c.takes, c.starts)
+	t.Logf("%d servers killed, %d of them in the middle of a removal, %d more while they finished one; undisturbed a removal takes %v, is under way %v, and a start takes %s",
+		c.killed, c.inside, c.resuming, c.takes, c.under, c.starts)
 	if c.inside < crashes/5 || c.resuming == 0 {
 		t.Errorf("only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming)
 	}
@@ -169,9 +173,10 @@ type crash struct {
 	on     *backend
 	random *rand.Rand
 	victim *victim
-	url    string // of the victim
-	takes  map[string]time.Duration
-	starts time.Duration // how long a start takes that has nothing to finish
+	url    string                   // of the victim
+	takes  map[string]time.Duration // how long a removal takes from the request to its answer
+	under  map[string]time.Duration // and how long of that it is under way
+	starts time.Duration            // how long a start takes that has nothing to finish
 
 	killed, inside, resuming int
 }
@@ -202,28 +207,20 @@ func (c *crash) round(round int, r removal) {
 	c.t.Helper()
 	s, want := c.prepare(r)
 	what := fmt.Sprintf("round %d, %s", round, r.name)
-	ended := make(chan struct{})
-	go func() { // mostly it gets no answer
-		defer close(ended)
-		request := s.request(http.MethodDelete, s.in(r.path), nil)
-		if response, err := wire.RoundTrip(request); err == nil {
-			_ = response.Body.Close()
-		}
-	}()
-	moment := time.Duration(c.random.Int64N(int64(c.takes[r.name])))
-	if round%2 == 1 { // much of the time it only reads
+	ended := c.send(s, r)
+	if round/len(removals)%2 == 0 {
+		c.kill(c.within(c.takes[r.name]))
+	} else { // much of the time it only reads
 		c.waitUntilUnderWay(s, ended)
-		moment /= 2
+		c.kill(c.within(c.under[r.name]))
 	}
-	c.kill(moment)
 	if c.isUnderWay(s) {
 		c.inside++
 	}
 	c.victim = newVictim(c.t, c.on)
-	if c.random.IntN(2) == 0 { // the one that finishes it is killed, too
-		under := c.isUnderWay(s)
-		c.kill(c.starts/2 + time.Duration(c.random.Int64N(int64(c.takes[r.name]))))
-		if under && c.isUnderWay(s) {
+	if c.isUnderWay(s) { // the one that finishes it is killed, too
+		c.kill(c.starts/2 + c.within(c.starts/2+c.under[r.name]))
+		if c.isUnderWay(s) {
 			c.resuming++
 		}
 		c.victim = newVictim(c.t, c.on)
@@ -241,6 +238,24 @@ func (c *crash) round(round int, r removal) {
 	s.must(http.MethodDelete, s.in(r.path), nil)
 	c.compare(s, want, what)
 	c.clear(s)
+}
+
+// send asks for the removal and tells when there is an answer, or will be none.
+func (c *crash) send(s scene, r removal) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	request := s.request(http.MethodDelete, s.in(r.path), nil)
+	go func() {
+		defer close(done)
+		if response, err := wire.RoundTrip(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	return done
+}
+
+// within is a random part of a time.
+func (c *crash) within(d time.Duration) time.Duration {
+	return time.Duration(c.random.Int64N(int64(d) + 1))
 }
 
 // kill lets the server live for a while.

@@ -110,10 +110,10 @@ func TestInterruptedDeparture(t *testing.T) {
 func crowded(t *testing.T, engine authz.Engine) {
 	t.Helper()
 	rows := []string{"account:team#user@user:eve", "connection:crm#shared_with@user:eve"}
-	for i := range 700 {
+	for i := range 520 {
 		rows = append(rows, fmt.Sprintf("importer:u%d#account@account:team", i), fmt.Sprintf("importer:u%d#creator@user:uma", i))
 	}
-	for i := range 500 {
+	for i := range 60 {
 		rows = append(rows,
 			fmt.Sprintf("connection:e%d#account@account:team", i), fmt.Sprintf("connection:e%d#creator@user:eve", i),
 			fmt.Sprintf("connection:e%d#shared_with@user:uma", i))
