@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -131,8 +132,10 @@ func (s *Service) begin(
 			if err != nil {
 				return err
 			}
-			if before, err = p.underWay(ctx, who); err != nil || gone || len(before) > 0 {
-				p.updates = nil
+			if before, err = p.underWay(ctx, who); err == nil && len(before) > 0 {
+				err = errUnderWay
+			}
+			if err != nil || gone {
 				return err
 			}
 			if begun, err = build(ctx, p); err != nil || begun == nil {
@@ -147,19 +150,20 @@ func (s *Service) begin(
 			p.patience = patience
 			return p.part(ctx, *begun)
 		})
-		if err != nil {
-			return "", err
-		}
-		for _, d := range before {
-			if _, err := s.carryOut(ctx, by, "finish_departure", d); err != nil {
-				return "", err
-			}
-		}
 		switch {
-		case begun != nil:
+		case errors.Is(err, errUnderWay):
+			for _, d := range before {
+				if _, err := s.carryOut(ctx, by, "finish_departure", d); err != nil {
+					return "", err
+				}
+			}
+		case err == nil && begun != nil:
 			return s.carryOut(ctx, by, operation, *begun)
-		case len(before) == 0:
-			return token, nil
+		default:
+			return token, err
 		}
 	}
 }
+
+// errUnderWay ends the plan of a departure that has to wait for others.
+var errUnderWay = errors.New("another departure is under way")
