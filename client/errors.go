@@ -44,8 +44,9 @@ type Error struct {
 	// Permission is the one that the actor lacks, of a Forbidden operation.
 	Permission string
 
-	// Accounts are those that a Conflict is about, if it is about accounts.
-	Accounts []string
+	// Accounts and Subscriptions are those that a Conflict is about, if it is about any.
+	Accounts      []string
+	Subscriptions []string
 
 	cause error
 }
@@ -92,7 +93,7 @@ func problem(response *http.Response, body []byte) *Error {
 func problemOf(sent rest.Problem) *Error {
 	return &Error{
 		Code: Code(sent.Code), Status: sent.Status, Detail: sent.Detail, RequestID: sent.RequestID,
-		Permission: sent.Permission, Accounts: sent.Accounts,
+		Permission: sent.Permission, Accounts: sent.Accounts, Subscriptions: sent.Subscriptions,
 	}
 }
 

@@ -93,6 +93,32 @@ func TestAccount(t *testing.T) {
 	require.Empty(t, all(t, olga.Accounts(ctx)))
 }
 
+func TestLeaving(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "multi_owner", "team")
+	bob := t.Name() + "-bob"
+	for _, who := range []string{bob, "eve"} {
+		ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, who, "user"))
+	}
+	_, err := shared.Client.PutConnector(ctx, "mysql")
+	require.NoError(t, err)
+	ok[client.Connection](t)(shared.Client.As(bob).CreateConnection(ctx, client.NewConnection{ID: t.Name() + "-c", Account: a, Connector: "mysql"}))
+	ok[client.Importer](t)(shared.Client.As(bob).CreateImporter(ctx, client.NewImporter{ID: t.Name() + "-i", Account: a}))
+
+	report := ok[client.Offboarding](t)(olga.Offboarding(ctx, a, bob))
+	require.Equal(t, []string{t.Name() + "-i"}, report.Importers.IDs)
+	require.Equal(t, 1, report.PrivateConnections.Count)
+	require.ErrorIs(t, olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve"}), client.Conflict)
+	require.NoError(t, olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve", Private: client.Leave}))
+	require.True(t, ok[bool](t)(shared.Client.Can(ctx, "eve", "delete", "importer:"+t.Name()+"-i")))
+
+	require.NoError(t, shared.Client.EraseUser(ctx, bob))
+	var refusal *client.Error
+	require.ErrorAs(t, shared.Client.EraseUser(ctx, t.Name()+"-olga"), &refusal)
+	require.Equal(t, []string{a}, refusal.Accounts)
+	require.Len(t, refusal.Subscriptions, 1)
+}
+
 func TestConnectionsAndImporters(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "single_owner", "team")

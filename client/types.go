@@ -50,6 +50,12 @@ type (
 	// ChangedMember is a person with the roles that they have now.
 	ChangedMember = rest.ChangedMember
 
+	// Offboarding is what hangs on a person in an account.
+	Offboarding = rest.Offboarding
+
+	// PrivateConnections is what happens to the private connections of somebody who leaves: Disconnect or Leave.
+	PrivateConnections = rest.PrivateConnectionsOf
+
 	// Importer is an importer; Source and Destination are empty where there is none.
 	Importer = rest.Importer
 

@@ -44,6 +44,7 @@ func (s scene) stored() []string {
 	for _, filter := range []*v1.RelationshipFilter{
 		{OptionalResourceIdPrefix: s.prefix},
 		{ResourceType: "deletion"},
+		{ResourceType: "departure"},
 		{ResourceType: "platform"},
 	} {
 		for _, r := range readRelationships(s.t, s.on.spicedb, filter) {

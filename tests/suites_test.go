@@ -26,6 +26,8 @@ var races = []suite{
 	{"roles", raceOfRoles},
 	{"the last owner", raceOnTheLastOwner},
 	{"transfers", raceOfTransfers},
+	{"leaving", raceOfLeaving},
+	{"erasing", raceOfErasing},
 }
 
 type suite struct {

@@ -153,6 +153,24 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for PrivateConnectionsOf.
+const (
+	Disconnect PrivateConnectionsOf = "disconnect"
+	Leave      PrivateConnectionsOf = "leave"
+)
+
+// Valid indicates whether the value is a known member of the PrivateConnectionsOf enum.
+func (e PrivateConnectionsOf) Valid() bool {
+	switch e {
+	case Disconnect:
+		return true
+	case Leave:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TraceConditionResult.
 const (
 	TraceConditionResultAllowed     TraceConditionResult = "allowed"
@@ -1053,6 +1071,15 @@ type MissingWay struct {
 	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
 }
 
+// Named Some objects, of which those are named that the actor may view.
+type Named struct {
+	// Count How many there are.
+	Count int `json:"count"`
+
+	// IDs The ids of those that the actor may view, sorted; the first 1000.
+	IDs []ID `json:"ids"`
+}
+
 // NeededPermission defines model for NeededPermission.
 type NeededPermission struct {
 	Permission string `json:"permission"`
@@ -1195,6 +1222,50 @@ type ObjectPage struct {
 	Token Token `json:"token"`
 }
 
+// Offboarding What hangs on a person in an account.
+type Offboarding struct {
+	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles The person's roles on the account; none for somebody who has left.
+	Roles []string `json:"roles"`
+
+	// Importers The importers that the person created.
+	Importers Named `json:"importers"`
+
+	// Connections The shared connections that the person created.
+	Connections Named `json:"connections"`
+
+	// PrivateConnections The private connections that the person created.
+	PrivateConnections OffboardingPrivate `json:"private_connections"`
+
+	// Shares What others share with the person by name, which ends with the removal.
+	Shares OffboardingShares `json:"shares"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// OffboardingPrivate defines model for OffboardingPrivate.
+type OffboardingPrivate struct {
+	// Count How many there are.
+	Count int `json:"count"`
+
+	// UsedByOthers How many of them importers use that others created.
+	UsedByOthers int `json:"used_by_others"`
+}
+
+// OffboardingShares defines model for OffboardingShares.
+type OffboardingShares struct {
+	// Connections How many private connections of others are shared with the person.
+	Connections int `json:"connections"`
+
+	// Workspaces The restricted workspaces that the person may enter.
+	Workspaces Named `json:"workspaces"`
+}
+
 // OfferNames What connections can do, `views`, `financial_settings` and `postgres_database`.
 type OfferNames = []string
 
@@ -1312,6 +1383,9 @@ type PermissionsRequest struct {
 	Subject Reference `json:"subject"`
 }
 
+// PrivateConnectionsOf What happens to the private connections of somebody who leaves.
+type PrivateConnectionsOf string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Type A URI that names the kind of problem.
@@ -1337,6 +1411,9 @@ type Problem struct {
 
 	// Accounts The accounts that a conflict is about.
 	Accounts []ID `json:"accounts,omitempty,omitzero"`
+
+	// Subscriptions The subscriptions that a conflict is about.
+	Subscriptions []ID `json:"subscriptions,omitempty,omitzero"`
 }
 
 // Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
@@ -1698,8 +1775,14 @@ type Limit = int
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
 
+// PrivateConnections What happens to the private connections of somebody who leaves.
+type PrivateConnections = PrivateConnectionsOf
+
 // Reader defines model for Reader.
 type Reader = string
+
+// ReassignTo defines model for ReassignTo.
+type ReassignTo = string
 
 // RelationFilter defines model for RelationFilter.
 type RelationFilter = string
@@ -1777,12 +1860,24 @@ type PatchAccountMembersParams struct {
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
+	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
+
+	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
+
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ReportOffboardingParams defines parameters for ReportOffboarding.
+type ReportOffboardingParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -2002,6 +2097,12 @@ type ListSubscriptionMembersParams struct {
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
+	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
+
+	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
+
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -2720,6 +2821,8 @@ type ClientInterface interface {
 	//
 	// Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
 	//
+	// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`).
+	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2740,6 +2843,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
 	PutAccountMember(ctx context.Context, id ID, user User, params *PutAccountMemberParams, body PutAccountMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportOffboarding Report what hangs on a person in an account
+	//
+	// Needs `remove_members`. Of what the person created, it names what the actor may view, at most 1000 of a type, and counts the rest. Private connections, their own and those shared with them by name, are never named.
+	//
+	// Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
+	ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccountContents What a person may see in an account
 	//
@@ -3283,7 +3393,7 @@ type ClientInterface interface {
 
 	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 	//
-	// Needs `remove_users`, unless the actor removes themselves.
+	// Needs `remove_users`, unless the actor removes themselves. With `reassign_to`, what the person created in any account of the subscription becomes that member's: it needs `assign_roles` on each account where something does, and to be a member of each. See the removal from an account.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 	RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3341,6 +3451,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/subscriptions/{id}/transfer (the `TransferSubscription` operationId).
 	TransferSubscription(ctx context.Context, id ID, params *TransferSubscriptionParams, body TransferSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EraseUser Erase a person
+	//
+	// Removes every relationship of the person, on every account and subscription: roles, shares, and that they created something. What they created stays, without a creator, but for their private connections, which nobody could see any more: those are disconnected. While they are the last owner or administrator anywhere the answer is a `conflict`, which lists the accounts and the subscriptions. To whom nothing refers, the person is erased: the answer is 200. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it.
+	//
+	// Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
+	EraseUser(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserAccounts List the accounts of a person
 	//
@@ -3858,6 +3975,8 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 //
 // Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
 //
+// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`).
+//
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRemoveAccountMemberRequest(c.Server, id, user, params)
@@ -3899,6 +4018,23 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 // Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
 func (c *Client) PutAccountMember(ctx context.Context, id ID, user User, params *PutAccountMemberParams, body PutAccountMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutAccountMemberRequest(c.Server, id, user, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportOffboarding Report what hangs on a person in an account
+//
+// Needs `remove_members`. Of what the person created, it names what the actor may view, at most 1000 of a type, and counts the rest. Private connections, their own and those shared with them by name, are never named.
+//
+// Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
+func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportOffboardingRequest(c.Server, id, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5091,7 +5227,7 @@ func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *Lis
 
 // RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 //
-// Needs `remove_users`, unless the actor removes themselves.
+// Needs `remove_users`, unless the actor removes themselves. With `reassign_to`, what the person created in any account of the subscription becomes that member's: it needs `assign_roles` on each account where something does, and to be a member of each. See the removal from an account.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5210,6 +5346,23 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 // Corresponds with POST /v1/subscriptions/{id}/transfer (the `TransferSubscription` operationId).
 func (c *Client) TransferSubscription(ctx context.Context, id ID, params *TransferSubscriptionParams, body TransferSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTransferSubscriptionRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EraseUser Erase a person
+//
+// Removes every relationship of the person, on every account and subscription: roles, shares, and that they created something. What they created stays, without a creator, but for their private connections, which nobody could see any more: those are disconnected. While they are the last owner or administrator anywhere the answer is a `conflict`, which lists the accounts and the subscriptions. To whom nothing refers, the person is erased: the answer is 200. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it.
+//
+// Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
+func (c *Client) EraseUser(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEraseUserRequest(c.Server, user)
 	if err != nil {
 		return nil, err
 	}
@@ -6112,6 +6265,45 @@ func NewRemoveAccountMemberRequest(server string, id ID, user User, params *Remo
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ReassignTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reassign_to", *params.ReassignTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PrivateConnections != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "private_connections", *params.PrivateConnections, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -6183,6 +6375,60 @@ func NewPutAccountMemberRequestWithBody(server string, id ID, user User, params 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewReportOffboardingRequest constructs an http.Request for the ReportOffboarding method
+func NewReportOffboardingRequest(server string, id ID, user User, params *ReportOffboardingParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/members/%s/offboarding", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	if params != nil {
 
@@ -8363,6 +8609,45 @@ func NewRemoveSubscriptionMemberRequest(server string, id ID, user User, params 
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ReassignTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reassign_to", *params.ReassignTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PrivateConnections != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "private_connections", *params.PrivateConnections, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -8573,6 +8858,40 @@ func NewTransferSubscriptionRequestWithBody(server string, id ID, params *Transf
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewEraseUserRequest constructs an http.Request for the EraseUser method
+func NewEraseUserRequest(server string, user User) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil

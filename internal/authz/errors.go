@@ -38,8 +38,9 @@ type Error struct {
 	// Permission is the one that a CodeForbidden misses, if it misses one.
 	Permission Permission
 
-	// Accounts are the accounts that a conflict is about, if it is about any.
-	Accounts []ID
+	// Accounts and Subscriptions are those that a conflict is about, if it is about any.
+	Accounts      []ID
+	Subscriptions []ID
 }
 
 // Errorf returns an Error with a formatted message and no cause.

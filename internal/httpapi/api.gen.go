@@ -149,6 +149,24 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for PrivateConnectionsOf.
+const (
+	Disconnect PrivateConnectionsOf = "disconnect"
+	Leave      PrivateConnectionsOf = "leave"
+)
+
+// Valid indicates whether the value is a known member of the PrivateConnectionsOf enum.
+func (e PrivateConnectionsOf) Valid() bool {
+	switch e {
+	case Disconnect:
+		return true
+	case Leave:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TraceConditionResult.
 const (
 	TraceConditionResultAllowed     TraceConditionResult = "allowed"
@@ -1049,6 +1067,15 @@ type MissingWay struct {
 	RequiresFeature *string `json:"requires_feature,omitempty"`
 }
 
+// Named Some objects, of which those are named that the actor may view.
+type Named struct {
+	// Count How many there are.
+	Count int `json:"count"`
+
+	// IDs The ids of those that the actor may view, sorted; the first 1000.
+	IDs []ID `json:"ids"`
+}
+
 // NeededPermission defines model for NeededPermission.
 type NeededPermission struct {
 	Permission string `json:"permission"`
@@ -1191,6 +1218,50 @@ type ObjectPage struct {
 	Token Token `json:"token"`
 }
 
+// Offboarding What hangs on a person in an account.
+type Offboarding struct {
+	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles The person's roles on the account; none for somebody who has left.
+	Roles []string `json:"roles"`
+
+	// Importers The importers that the person created.
+	Importers Named `json:"importers"`
+
+	// Connections The shared connections that the person created.
+	Connections Named `json:"connections"`
+
+	// PrivateConnections The private connections that the person created.
+	PrivateConnections OffboardingPrivate `json:"private_connections"`
+
+	// Shares What others share with the person by name, which ends with the removal.
+	Shares OffboardingShares `json:"shares"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// OffboardingPrivate defines model for OffboardingPrivate.
+type OffboardingPrivate struct {
+	// Count How many there are.
+	Count int `json:"count"`
+
+	// UsedByOthers How many of them importers use that others created.
+	UsedByOthers int `json:"used_by_others"`
+}
+
+// OffboardingShares defines model for OffboardingShares.
+type OffboardingShares struct {
+	// Connections How many private connections of others are shared with the person.
+	Connections int `json:"connections"`
+
+	// Workspaces The restricted workspaces that the person may enter.
+	Workspaces Named `json:"workspaces"`
+}
+
 // OfferNames What connections can do, `views`, `financial_settings` and `postgres_database`.
 type OfferNames = []string
 
@@ -1308,6 +1379,9 @@ type PermissionsRequest struct {
 	Subject Reference `json:"subject"`
 }
 
+// PrivateConnectionsOf What happens to the private connections of somebody who leaves.
+type PrivateConnectionsOf string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Type A URI that names the kind of problem.
@@ -1333,6 +1407,9 @@ type Problem struct {
 
 	// Accounts The accounts that a conflict is about.
 	Accounts *[]ID `json:"accounts,omitempty"`
+
+	// Subscriptions The subscriptions that a conflict is about.
+	Subscriptions *[]ID `json:"subscriptions,omitempty"`
 }
 
 // Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
@@ -1694,8 +1771,14 @@ type Limit = int
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
 
+// PrivateConnections What happens to the private connections of somebody who leaves.
+type PrivateConnections = PrivateConnectionsOf
+
 // Reader defines model for Reader.
 type Reader = string
+
+// ReassignTo defines model for ReassignTo.
+type ReassignTo = string
 
 // RelationFilter defines model for RelationFilter.
 type RelationFilter = string
@@ -1773,12 +1856,24 @@ type PatchAccountMembersParams struct {
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
+	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
+
+	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
+
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ReportOffboardingParams defines parameters for ReportOffboarding.
+type ReportOffboardingParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -1998,6 +2093,12 @@ type ListSubscriptionMembersParams struct {
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
+	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
+
+	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
+
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -2509,6 +2610,9 @@ type ServerInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	// (PUT /v1/accounts/{id}/members/{user})
 	PutAccountMember(c *gin.Context, id ID, user User, params PutAccountMemberParams)
+	// ReportOffboarding Report what hangs on a person in an account
+	// (GET /v1/accounts/{id}/members/{user}/offboarding)
+	ReportOffboarding(c *gin.Context, id ID, user User, params ReportOffboardingParams)
 	// ListAccountContents What a person may see in an account
 	// (GET /v1/accounts/{id}/{collection})
 	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
@@ -2647,6 +2751,9 @@ type ServerInterface interface {
 	// TransferSubscription Hand a subscription over to another owner
 	// (POST /v1/subscriptions/{id}/transfer)
 	TransferSubscription(c *gin.Context, id ID, params TransferSubscriptionParams)
+	// EraseUser Erase a person
+	// (DELETE /v1/users/{user})
+	EraseUser(c *gin.Context, user User)
 	// ListUserAccounts List the accounts of a person
 	// (GET /v1/users/{user}/accounts)
 	ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams)
@@ -3149,6 +3256,22 @@ func (siw *ServerInterfaceWrapper) RemoveAccountMember(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params RemoveAccountMemberParams
 
+	// ------------- Optional query parameter "reassign_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reassign_to", c.Request.URL.Query(), &params.ReassignTo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reassign_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "private_connections" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "private_connections", c.Request.URL.Query(), &params.PrivateConnections, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter private_connections: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	headers := c.Request.Header
 
 	// ------------- Required header parameter "Sluice-Actor" -------------
@@ -3242,6 +3365,67 @@ func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
 	}
 
 	siw.Handler.PutAccountMember(c, id, user, params)
+}
+
+// ReportOffboarding operation middleware
+func (siw *ServerInterfaceWrapper) ReportOffboarding(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "user" -------------
+	var user User
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportOffboardingParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReportOffboarding(c, id, user, params)
 }
 
 // ListAccountContents operation middleware
@@ -4990,6 +5174,22 @@ func (siw *ServerInterfaceWrapper) RemoveSubscriptionMember(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params RemoveSubscriptionMemberParams
 
+	// ------------- Optional query parameter "reassign_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reassign_to", c.Request.URL.Query(), &params.ReassignTo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reassign_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "private_connections" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "private_connections", c.Request.URL.Query(), &params.PrivateConnections, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter private_connections: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	headers := c.Request.Header
 
 	// ------------- Required header parameter "Sluice-Actor" -------------
@@ -5196,6 +5396,31 @@ func (siw *ServerInterfaceWrapper) TransferSubscription(c *gin.Context) {
 	}
 
 	siw.Handler.TransferSubscription(c, id, params)
+}
+
+// EraseUser operation middleware
+func (siw *ServerInterfaceWrapper) EraseUser(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "user" -------------
+	var user User
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EraseUser(c, user)
 }
 
 // ListUserAccounts operation middleware
@@ -5524,6 +5749,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.PutSubscriptionMember)
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user/accounts", wrapper.PutMemberAccounts)
 	router.POST(options.BaseURL+"/v1/subscriptions/:id/transfer", wrapper.TransferSubscription)
+	router.DELETE(options.BaseURL+"/v1/users/:user", wrapper.EraseUser)
 	router.GET(options.BaseURL+"/v1/users/:user/accounts", wrapper.ListUserAccounts)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount)
 	router.DELETE(options.BaseURL+"/v1/accounts/:id", wrapper.DeleteAccount)
@@ -5532,6 +5758,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/v1/accounts/:id/members", wrapper.PatchAccountMembers)
 	router.DELETE(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.RemoveAccountMember)
 	router.PUT(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.PutAccountMember)
+	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user/offboarding", wrapper.ReportOffboarding)
 	router.POST(options.BaseURL+"/v1/importers", wrapper.CreateImporter)
 	router.PUT(options.BaseURL+"/v1/importers/:id/connections", wrapper.SetImporterConnections)
 	router.POST(options.BaseURL+"/v1/importers/:id/copy", wrapper.CopyImporter)

@@ -14,6 +14,7 @@ type accountMemberOperations interface {
 	AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
 	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
 	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
+	HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
 	PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string) ([]operation.Member, authz.Token, error)
 }
 
@@ -21,6 +22,7 @@ type subscriptionMemberOperations interface {
 	SubscriptionMembers(ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page) (operation.Members, authz.Token, error)
 	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
 	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
+	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
 	PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string) (operation.Member, authz.Token, error)
 }
 
@@ -45,9 +47,18 @@ func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccount
 }
 
 // RemoveAccountMember implements ServerInterface.
-func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, _ RemoveAccountMemberParams) {
+func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, params RemoveAccountMemberParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.RemoveAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		to, err := handover(params.ReassignTo, params.PrivateConnections)
+		if err != nil {
+			return nil, err
+		}
+		var token authz.Token
+		if to == nil {
+			token, err = s.Operations.RemoveAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		} else {
+			token, err = s.Operations.HandOverAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
+		}
 		return done(token), err
 	})
 }
@@ -90,9 +101,18 @@ func (s *server) PutSubscriptionMember(c *gin.Context, id ID, user User, _ PutSu
 }
 
 // RemoveSubscriptionMember implements ServerInterface.
-func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, _ RemoveSubscriptionMemberParams) {
+func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, params RemoveSubscriptionMemberParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.RemoveSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		to, err := handover(params.ReassignTo, params.PrivateConnections)
+		if err != nil {
+			return nil, err
+		}
+		var token authz.Token
+		if to == nil {
+			token, err = s.Operations.RemoveSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		} else {
+			token, err = s.Operations.HandOverSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
+		}
 		return done(token), err
 	})
 }

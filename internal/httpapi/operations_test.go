@@ -119,6 +119,23 @@ func (o *operations) RemoveAccountMember(ctx context.Context, by operation.Calle
 	return token, o.record(ctx, "RemoveAccountMember", by, id, user)
 }
 
+func (o *operations) HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error) {
+	return token, o.record(ctx, "HandOverAccountMember", by, id, user, to)
+}
+
+func (o *operations) HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error) {
+	return token, o.record(ctx, "HandOverSubscriptionMember", by, id, user, to)
+}
+
+func (o *operations) ReportOffboarding(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Offboarding, authz.Token, error) {
+	report := operation.Offboarding{User: user, Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, Private: 3, PrivateInUse: 1, Shares: 4}
+	return report, token, o.record(ctx, "ReportOffboarding", by, id, user)
+}
+
+func (o *operations) EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error) {
+	return token, o.record(ctx, "EraseUser", by, user)
+}
+
 func (o *operations) Contents(ctx context.Context, by operation.Caller, of operation.Collection, page operation.Page) (operation.Objects, authz.Token, error) {
 	objects := []operation.VisibleObject{{ID: "i1", Permissions: []authz.Permission{"view", "edit"}}, {ID: "i2"}}
 	return operation.Objects{Objects: objects, NextCursor: "c1"}, token, o.record(ctx, "Contents", by, of, page)
@@ -253,6 +270,19 @@ func TestOperations(t *testing.T) {
 			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
 		},
 		{"DELETE", "/v1/accounts/acme/members/bob", "", false, "RemoveAccountMember", args(authz.ID("acme"), authz.ID("bob")), 200, done},
+		{
+			"DELETE", "/v1/accounts/acme/members/bob?reassign_to=eve%20s&private_connections=leave", "", false, "HandOverAccountMember",
+			args(authz.ID("acme"), authz.ID("bob"), operation.Handover{To: "eve s", Private: "leave"}), 200, done,
+		},
+		{
+			"DELETE", "/v1/subscriptions/s1/members/bob?reassign_to=eve", "", false, "HandOverSubscriptionMember",
+			args(authz.ID("s1"), authz.ID("bob"), operation.Handover{To: "eve"}), 200, done,
+		},
+		{
+			"GET", "/v1/accounts/acme/members/bob/offboarding", "", false, "ReportOffboarding", args(authz.ID("acme"), authz.ID("bob")),
+			200, `{"user":"bob","roles":[],"importers":{"count":2,"ids":["i1"]},"connections":{"count":0,"ids":[]},"private_connections":{"count":3,"used_by_others":1},"shares":{"connections":4,"workspaces":{"count":0,"ids":[]}},"token":"t1"}`,
+		},
+		{"DELETE", "/v1/users/bob", "", true, "EraseUser", args(authz.ID("bob")), 200, done},
 		{
 			"POST", "/v1/importers", `{"id":"i1","account":"acme","source":"c1"}`, false, "CreateImporter",
 			args(operation.NewImporter{ID: "i1", Account: "acme", Source: "c1"}), 201, `{"id":"i1","account":"acme","source":"c1","token":"t1"}`,

@@ -94,6 +94,9 @@ func (s *server) problemOf(ctx context.Context, k *call, err error) Problem {
 		if len(known.Accounts) > 0 {
 			body.Accounts = new(texts(known.Accounts))
 		}
+		if len(known.Subscriptions) > 0 {
+			body.Subscriptions = new(texts(known.Subscriptions))
+		}
 	}
 	return body
 }

@@ -71,6 +71,7 @@ type Operations interface {
 	subscriptionMemberOperations
 	accountOperations
 	accountMemberOperations
+	leavingOperations
 	importerOperations
 	connectionOperations
 	workspaceOperations

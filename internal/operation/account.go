@@ -32,6 +32,9 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 		if subscription.set.Name != authz.MultiOwner {
 			return nil
 		}
+		if err := p.arrives(ctx, by.Actor, true); err != nil {
+			return err
+		}
 		created.Roles = Roles{set.Roles[0].Name}
 		p.create(object, authz.Relation(set.Roles[0].Name), p.actor())
 		if set.Roles[0].MakesMember {

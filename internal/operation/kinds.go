@@ -18,6 +18,10 @@ type kind struct {
 	create authz.Permission
 	in     authz.Type
 
+	// creates is the permission on the account without which what a person created there is not theirs, if the object has a
+	// creator.
+	creates authz.Permission
+
 	// list is the permission that lets a person know who holds which role on the object, if there are roles on it.
 	list authz.Permission
 
@@ -32,8 +36,8 @@ var kinds = map[authz.Type]kind{
 	"subscription": {visible: "view", place: "platform", remove: "cancel", list: "list_users", crowded: true},
 	"account":      {visible: "view", place: "subscription", remove: "delete", list: "list_members", crowded: true},
 
-	"importer":         {visible: "view", place: "account", remove: "delete"},
-	"connection":       {visible: "view", place: "account", remove: "disconnect"},
+	"importer":         {visible: "view", place: "account", remove: "delete", creates: "create_importer"},
+	"connection":       {visible: "view", place: "account", remove: "disconnect", creates: "create_connection"},
 	"connection_group": {place: "account"},
 	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
 
@@ -45,6 +49,8 @@ var kinds = map[authz.Type]kind{
 	"flow":     {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
 	"schedule": {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
 	"service":  {visible: "as_viewer", place: "workspace", remove: "manage", create: "create_flow", in: "workspace"},
+
+	departureType: {place: departureFrom},
 }
 
 func kindOf(t authz.Type) kind {

@@ -23,6 +23,10 @@ type plan struct {
 	by       Caller
 	snapshot authz.Token
 	repeated bool // an attempt before this one failed at a precondition
+	halved   int  // how often the room of a departure's write was halved, see room
+
+	// patience is how long one attempt to write may take before it counts as failed; zero means as long as the request.
+	patience time.Duration
 
 	updates       []authz.Update
 	preconditions []authz.Precondition
@@ -288,7 +292,17 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 	if len(p.preconditions) > authz.MaxUpdates {
 		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %d relationships, more than the %d that fit one write; split it", len(p.preconditions), authz.MaxUpdates)
 	}
-	return p.engine.Write(ctx, authz.Write{Updates: p.updates, Preconditions: p.preconditions, Metadata: p.by.metadata(operation)})
+	attempt := ctx
+	if p.patience > 0 {
+		var cancel context.CancelFunc
+		attempt, cancel = context.WithTimeout(ctx, p.patience)
+		defer cancel()
+	}
+	token, err := p.engine.Write(attempt, authz.Write{Updates: p.updates, Preconditions: p.preconditions, Metadata: p.by.metadata(operation)})
+	if err != nil && attempt.Err() != nil && ctx.Err() == nil {
+		err = &authz.Error{Code: authz.CodeConflict, Message: "others got ahead of the write", Cause: authz.ErrPrecondition}
+	}
+	return token, err
 }
 
 // head returns the token of what the plan read; where nothing gave one yet, that of the newest state.

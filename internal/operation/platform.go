@@ -9,9 +9,9 @@ import (
 
 // AddPlatformAdministrator makes a person an administrator of the platform. The backend itself performs it.
 func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
-	return s.run(ctx, by, "add_platform_administrator", func(_ context.Context, p *plan) error {
+	return s.run(ctx, by, "add_platform_administrator", func(ctx context.Context, p *plan) error {
 		p.touch(platform, authz.Relation(authz.RoleAdministrator), person(who))
-		return nil
+		return p.arrives(ctx, who, true)
 	})
 }
 

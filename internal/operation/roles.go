@@ -100,6 +100,9 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			}
 		}
 		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
+			if err := p.arrives(ctx, c.who, arrives); err != nil {
+				return err
+			}
 			if err := p.dropNamed(ctx, c.who, []authz.ID{account.object.ID}); err != nil {
 				return err
 			}
@@ -152,6 +155,9 @@ func (p *plan) makeMember(ctx context.Context, subscription subscriptionFacts, w
 	if len(membership.held) > 0 {
 		membership.wanted = rolesOf(membership.held)
 	}
+	if err := p.arrives(ctx, who, len(membership.held) == 0); err != nil {
+		return err
+	}
 	p.write(subscription.object, subscription.set, []roleChange{membership})
 	return nil
 }
@@ -159,23 +165,9 @@ func (p *plan) makeMember(ctx context.Context, subscription subscriptionFacts, w
 // dropNamed plans the end of everything in the accounts that names the person: shares of connections and entries to
 // workspaces. It runs when somebody leaves, and again when somebody arrives, for what was written while they left.
 func (p *plan) dropNamed(ctx context.Context, who authz.ID, accounts []authz.ID) error {
-	for _, named := range []authz.Filter{
-		{Type: "connection", Relation: "shared_with", SubjectType: user, SubjectID: who},
-		{Type: "workspace", Relation: "entrant", SubjectType: user, SubjectID: who},
-	} {
-		found, err := p.find(ctx, named)
-		if err != nil {
-			return err
-		}
-		for _, r := range found {
-			places, err := p.find(ctx, authz.Filter{Type: r.Resource.Type, ID: r.Resource.ID, Relation: "account"})
-			if err != nil {
-				return err
-			}
-			if len(places) > 0 && slices.Contains(accounts, places[0].Subject.ID) {
-				p.delete(r)
-			}
-		}
-	}
-	return nil
+	in := func(account authz.ID) bool { return slices.Contains(accounts, account) }
+	return p.namedIn(ctx, who, in, func(r authz.Relationship) bool {
+		p.delete(r)
+		return true
+	})
 }

@@ -22,6 +22,9 @@ func (s *Service) CreateSubscription(ctx context.Context, by Caller, in NewSubsc
 		if err := p.claim(ctx, object); err != nil {
 			return err
 		}
+		if err := p.arrives(ctx, in.Owner, true); err != nil {
+			return err
+		}
 		p.create(object, "platform", only(platform))
 		p.create(object, authz.Relation(set.Name), everybody)
 		p.create(object, authz.Relation(set.Guardian), person(in.Owner))
@@ -184,6 +187,6 @@ func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to au
 		p.require(owner)
 		p.delete(owner)
 		p.touch(object, owner.Relation, person(to))
-		return nil
+		return p.arrives(ctx, to, true)
 	})
 }

@@ -102,6 +102,9 @@ func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who 
 		if !guarded {
 			return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, object)
 		}
+		if err := p.arrives(ctx, who, len(change.held) == 0); err != nil {
+			return err
+		}
 		member.Roles = wanted
 		p.write(object, facts.set, []roleChange{change})
 		return nil

@@ -46,9 +46,12 @@ func (s *Service) sweep(ctx context.Context, by Caller, operation string, deleti
 	if err == nil {
 		err = w.flush(ctx)
 	}
-	done := deletion
-	done.Relation, done.ExpiresAt = deletionDone, s.now().Add(remembered)
-	last := []authz.Update{{Action: authz.Touch, Relationship: done}}
+	var last []authz.Update
+	if deletion.Subject.Type == user { // the backend repeats nothing that it would have to be told was done
+		done := deletion
+		done.Relation, done.ExpiresAt = deletionDone, s.now().Add(remembered)
+		last = append(last, authz.Update{Action: authz.Touch, Relationship: done})
+	}
 	if err == nil {
 		var token authz.Token
 		if token, err = w.write(ctx, append(last, authz.Update{Action: authz.Delete, Relationship: deletion})); err == nil {
@@ -57,6 +60,9 @@ func (s *Service) sweep(ctx context.Context, by Caller, operation string, deleti
 	}
 	if !errors.Is(err, errFinished) {
 		return "", err
+	}
+	if len(last) == 0 {
+		return newPlan(s.engine, by).head(ctx)
 	}
 	return s.engine.Write(ctx, authz.Write{Updates: last, Metadata: by.metadata(operation)})
 }
@@ -264,42 +270,6 @@ func (w *sweeper) marked() []authz.Precondition {
 func (w *sweeper) finished(err error) error {
 	if errors.Is(err, authz.ErrPrecondition) {
 		return errFinished
-	}
-	return err
-}
-
-// Resume finishes the deletions that were interrupted, by this server or another. One that was only announced, whose
-// object still stands, is carried out if whoever announced it still may, and else withdrawn.
-func (s *Service) Resume(ctx context.Context) error {
-	filter := authz.Filter{Type: deletionType, Relation: deletionBy}
-	for item, err := range s.engine.Read(ctx, filter, authz.Fully(), authz.Page{}) {
-		if err != nil {
-			return err
-		}
-		deletion := item.Relationship
-		object := deletedObject(deletion.Resource)
-		by := Caller{Actor: deletion.Subject.ID, Key: "resume"}
-		s.log.InfoContext(ctx, "finishing an interrupted deletion", "object", object.String(), "by", string(by.Actor))
-		if err := s.resume(ctx, by, object, deletion); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Service) resume(ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship) error {
-	p := newPlan(s.engine, by)
-	standing, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
-	if err != nil {
-		return err
-	}
-	if len(standing) == 0 {
-		_, err = s.sweep(ctx, by, "resume_deletion", deletion)
-		return err
-	}
-	_, err = s.Delete(ctx, by, object)
-	if refused(err) {
-		return s.withdraw(ctx, by, deletion)
 	}
 	return err
 }

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+type leavingOperations interface {
+	ReportOffboarding(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Offboarding, authz.Token, error)
+	EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
+}
+
+// ReportOffboarding implements ServerInterface.
+func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOffboardingParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		report, token, err := s.Operations.ReportOffboarding(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		return Offboarding{
+			User: string(report.User), Roles: texts(report.Roles),
+			Importers: showNamed(report.Importers), Connections: showNamed(report.Connections),
+			PrivateConnections: OffboardingPrivate{Count: report.Private, UsedByOthers: report.PrivateInUse},
+			Shares:             OffboardingShares{Connections: report.Shares, Workspaces: showNamed(report.Workspaces)},
+			Token:              string(token),
+		}, err
+	})
+}
+
+// EraseUser implements ServerInterface.
+func (s *server) EraseUser(c *gin.Context, user User) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		token, err := s.Operations.EraseUser(ctx, callOf(c).caller(), authz.ID(user))
+		return done(token), err
+	})
+}
+
+func showNamed(n operation.Named) Named { return Named{Count: n.Count, IDs: texts(n.IDs)} }
+
+// handover reads to whom a removal reassigns what the person created; it is nil if it reassigns nothing.
+func handover(to *ReassignTo, private *PrivateConnections) (*operation.Handover, error) {
+	if to == nil && private != nil {
+		return nil, authz.Errorf(authz.CodeInvalid, "private_connections goes with reassign_to")
+	}
+	if to == nil {
+		return nil, nil //nolint:nilnil // nobody gets anything
+	}
+	id, err := parseID(`the parameter "reassign_to"`, *to)
+	if err == nil && private != nil && !private.Valid() {
+		err = authz.Errorf(authz.CodeInvalid, `the parameter "private_connections" must be %s or %s, not %q`, Disconnect, Leave, *private)
+	}
+	return &operation.Handover{To: id, Private: string(optional(private))}, err
+}

@@ -1,0 +1,169 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// What a departure is stored as: an object with the person's id, which is there while it is under way.
+const (
+	departureType       authz.Type     = "departure"
+	departureFrom       authz.Relation = "from"
+	departureBy         authz.Relation = "begun_by"
+	departureHeir       authz.Relation = "heir"
+	movesPrivate        authz.Relation = "moves_private"
+	disconnectsPrivate  authz.Relation = "disconnects_private"
+	creator             authz.Relation = "creator"
+	sharedWithTheWhole  authz.Relation = "shared"
+	sharedWithSomeNamed authz.Relation = "shared_with"
+)
+
+// departure is the removal of a person from a place that takes more than one write. The first one ends their roles there and
+// says that the departure is under way, which every further one requires; the last one takes that back. Whatever happens in
+// between, repeating the call or Resume finishes it.
+type departure struct {
+	who  authz.ID
+	from authz.Object  // an account, a subscription with its accounts, or the platform, which erases the person
+	by   authz.Subject // a person, or the platform for the backend itself
+	heir authz.ID      // becomes the creator of what the person created; empty when erasing
+
+	// private is what happens to private connections: they move, are disconnected, or stay as they are if it is empty.
+	private authz.Relation
+}
+
+func departureOf(who authz.ID) authz.Object { return authz.Object{Type: departureType, ID: who} }
+
+func (d departure) erases() bool { return d.from == platform }
+
+// marks are the relationships that say that the departure is under way.
+func (d departure) marks() []authz.Relationship {
+	object := departureOf(d.who)
+	marks := []authz.Relationship{
+		{Resource: object, Relation: departureFrom, Subject: only(d.from)},
+		{Resource: object, Relation: departureBy, Subject: d.by},
+	}
+	if d.heir != "" {
+		marks = append(marks, authz.Relationship{Resource: object, Relation: departureHeir, Subject: person(d.heir)})
+	}
+	if d.private != "" {
+		marks = append(marks, authz.Relationship{Resource: object, Relation: d.private, Subject: everybody})
+	}
+	return marks
+}
+
+// departure reads the departure of a person, if one is under way.
+func (p *plan) departure(ctx context.Context, who authz.ID) (d departure, under bool, err error) {
+	d.who = who
+	found, err := p.findSome(ctx, authz.Filter{Type: departureType, ID: who}, 0)
+	for _, r := range found {
+		switch r.Relation {
+		case departureFrom:
+			d.from = r.Subject.Object
+		case departureBy:
+			d.by = r.Subject
+		case departureHeir:
+			d.heir = r.Subject.ID
+		case movesPrivate, disconnectsPrivate:
+			d.private = r.Relation
+		}
+	}
+	return d, d.from.ID != "" && d.by.ID != "", err
+}
+
+// arrives restates, for somebody who is given a first role on something, that no departure of theirs is under way. The error
+// is CodeConflict if one is.
+func (p *plan) arrives(ctx context.Context, who authz.ID, first bool) error {
+	if !first {
+		return nil
+	}
+	leaving := authz.Filter{Type: departureType, ID: who, Relation: departureFrom}
+	p.forbid(leaving)
+	if !p.repeated {
+		return nil
+	}
+	found, err := p.find(ctx, leaving)
+	if err == nil && len(found) > 0 {
+		err = authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
+	}
+	return err
+}
+
+// underWay reads the departures that one of the person has to wait for, and restates that there are none: their own, and
+// those by which they become the creator of something.
+func (p *plan) underWay(ctx context.Context, who authz.ID) ([]departure, error) {
+	own := authz.Filter{Type: departureType, ID: who}
+	inherits := authz.Filter{Type: departureType, Relation: departureHeir, SubjectType: user, SubjectID: who}
+	p.forbid(own)
+	p.forbid(inherits)
+	var under []departure
+	for _, filter := range []authz.Filter{own, inherits} {
+		found, err := p.findSome(ctx, filter, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			d, there, err := p.departure(ctx, r.Resource.ID)
+			if err != nil {
+				return nil, err
+			}
+			if there && !slices.Contains(under, d) {
+				under = append(under, d)
+			}
+		}
+	}
+	return under, nil
+}
+
+// begin performs the first write of a departure, and carries it out. What may returns says who may, and whether the person
+// has left already; build plans the write, and says whether anything is left to be done at all.
+func (s *Service) begin(
+	ctx context.Context, by Caller, operation string, who authz.ID,
+	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*departure, error),
+) (authz.Token, error) {
+	for {
+		var before []departure
+		var begun *departure
+		token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+			begun = nil
+			gone, err := may(ctx, p)
+			if err != nil {
+				return err
+			}
+			if before, err = p.underWay(ctx, who); err == nil && len(before) > 0 {
+				err = errUnderWay
+			}
+			if err != nil || gone {
+				return err
+			}
+			if begun, err = build(ctx, p); err != nil || begun == nil {
+				return err
+			}
+			for _, mark := range begun.marks() {
+				p.update(authz.Create, mark)
+			}
+			if p.repeated { // the end of the roles alone, which others get ahead of less often
+				return nil
+			}
+			p.patience = patience
+			return p.part(ctx, *begun)
+		})
+		switch {
+		case errors.Is(err, errUnderWay):
+			for _, d := range before {
+				if _, err := s.carryOut(ctx, by, "finish_departure", d); err != nil {
+					return "", err
+				}
+			}
+		case err == nil && begun != nil:
+			return s.carryOut(ctx, by, operation, *begun)
+		default:
+			return token, err
+		}
+	}
+}
+
+// errUnderWay ends the plan of a departure that has to wait for others.
+var errUnderWay = errors.New("another departure is under way")

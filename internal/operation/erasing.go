@@ -1,0 +1,79 @@
+package operation
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// EraseUser removes every relationship of a person. What they created stays, without a creator, but for their private
+// connections, which are disconnected. The backend itself performs it. The error is CodeConflict, with the subscriptions and
+// accounts, while they are the last owner or administrator anywhere.
+func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
+	backend := func(ctx context.Context, p *plan) (bool, error) {
+		_, err := p.head(ctx)
+		return false, err
+	}
+	return s.begin(ctx, by, "erase_user", who, backend, func(ctx context.Context, p *plan) (*departure, error) {
+		d := departure{who: who, from: platform, by: only(platform), private: disconnectsPrivate}
+		named, err := p.findSome(ctx, authz.Filter{SubjectType: user, SubjectID: who}, 1)
+		if err != nil || len(named) == 0 {
+			return nil, err
+		}
+		// All of the roles are looked at before any is taken, though they may take more than one write.
+		var orphaned places
+		all := newPlan(s.engine, by)
+		all.snapshot = p.snapshot
+		if err := all.takeRoles(ctx, d, func() bool { return true }, &orphaned); err != nil {
+			return nil, err
+		}
+		if err := orphaned.err(); err != nil {
+			return nil, err
+		}
+		err = p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned)
+		return &d, err
+	})
+}
+
+// eraseRest removes what still names a person who holds no role and created nothing any more, whatever the type, and reports
+// whether there was anything. What is under way on behalf of the person is finished first.
+func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation string, d departure) (more bool, err error) {
+	rest := make(map[authz.Filter]bool)
+	for item, err := range s.engine.Read(ctx, authz.Filter{SubjectType: user, SubjectID: d.who}, p.at(), authz.Page{}) {
+		if err != nil {
+			return false, err
+		}
+		r := item.Relationship
+		switch {
+		case r.Resource.Type == deletionType && r.Relation == deletionBy:
+			if err := s.resume(ctx, resuming(r.Subject), deletedObject(r.Resource), r); err != nil && !errors.Is(err, authz.CodeConflict) {
+				return false, err
+			}
+			more = true
+		case r.Resource.Type == departureType:
+			other, under, err := p.departure(ctx, r.Resource.ID)
+			if err != nil {
+				return false, err
+			}
+			if under {
+				if _, err := s.carryOut(ctx, resuming(other.by), operation, other); err != nil && !errors.Is(err, authz.CodeConflict) {
+					return false, err
+				}
+			}
+			more = true
+		default:
+			rest[authz.Filter{Type: r.Resource.Type, Relation: r.Relation, SubjectType: user, SubjectID: d.who}] = true
+		}
+	}
+	for filter := range rest {
+		if _, err := s.engine.DeleteAll(ctx, filter, p.preconditions, by.metadata(operation)); err != nil {
+			if errors.Is(err, authz.ErrPrecondition) { // another ended it, as the next look tells
+				return true, nil
+			}
+			return false, err
+		}
+		more = true
+	}
+	return more, nil
+}

@@ -1,0 +1,199 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Handover says who gets what somebody created who is removed, and what becomes of their private connections: "disconnect",
+// "leave", or nothing, which moves them with the rest if the person removes themselves, and is refused if there are any else.
+type Handover struct {
+	To      authz.ID
+	Private string
+}
+
+// departure reads what the actor asked for.
+func (h Handover) departure(by Caller, from authz.Object, who authz.ID) (departure, error) {
+	d := departure{who: who, from: from, by: person(by.Actor), heir: h.To}
+	switch h.Private {
+	case "disconnect":
+		d.private = disconnectsPrivate
+	case "leave":
+	case "":
+		if who == by.Actor {
+			d.private = movesPrivate
+		}
+	default:
+		return d, authz.Errorf(authz.CodeInvalid, "private_connections must be disconnect or leave, not %q", h.Private)
+	}
+	if h.To == who {
+		return d, authz.Errorf(authz.CodeInvalid, "reassign_to names %s, who is the one to be removed", who)
+	}
+	return d, nil
+}
+
+// HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member the creator of
+// what they created there. It needs assign_roles. The error is CodeInvalid if the other is no member who could create that.
+func (s *Service) HandOverAccountMember(ctx context.Context, by Caller, id, who authz.ID, to Handover) (authz.Token, error) {
+	d, err := to.departure(by, accountObject(id), who)
+	if err != nil {
+		return "", err
+	}
+	may := func(ctx context.Context, p *plan) (bool, error) {
+		gone := false
+		if who == by.Actor {
+			var err error
+			if gone, err = p.leave(ctx, d.from, s.now()); err != nil {
+				return gone, err
+			}
+		}
+		err := p.allow(ctx, d.from, "assign_roles")
+		if gone && refused(err) {
+			return true, nil
+		}
+		return false, err
+	}
+	return s.begin(ctx, by, "remove_account_member", who, may, func(ctx context.Context, p *plan) (*departure, error) {
+		return p.handOver(ctx, d, to)
+	})
+}
+
+// HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember does,
+// and makes another the creator of what they created there, who must be a member of each account where that is anything. It
+// needs assign_roles on each of these as well.
+func (s *Service) HandOverSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID, to Handover) (authz.Token, error) {
+	d, err := to.departure(by, subscriptionObject(id), who)
+	if err != nil {
+		return "", err
+	}
+	may := func(ctx context.Context, p *plan) (bool, error) {
+		if who == by.Actor {
+			return p.leave(ctx, d.from, s.now())
+		}
+		return false, p.allow(ctx, d.from, "remove_users")
+	}
+	return s.begin(ctx, by, "remove_subscription_member", who, may, func(ctx context.Context, p *plan) (*departure, error) {
+		facts, err := p.subscription(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		held, err := p.roles(ctx, facts.object, facts.set, who)
+		if err != nil {
+			return nil, err
+		}
+		if facts.set.Transferred && (roleChange{held: held}).had(facts.set.Guardian) {
+			return nil, ownerMovesByTransfer(facts)
+		}
+		return p.handOver(ctx, d, to)
+	})
+}
+
+// handOver plans the first write of a departure to an heir: the end of all roles. It is nothing if the person holds none and
+// created nothing.
+func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*departure, error) {
+	var orphaned places
+	if err := p.takeRoles(ctx, d, func() bool { return true }, &orphaned); err != nil {
+		return nil, err
+	}
+	if err := orphaned.err(); err != nil {
+		return nil, err
+	}
+	in, err := p.accountsFrom(ctx, d.from)
+	if err != nil {
+		return nil, err
+	}
+	private := 0
+	moving := make(map[authz.ID][]authz.Type) // by account; none of a type where something is only disconnected
+	err = p.createdBy(ctx, d.who, in, func(c created) (bool, error) {
+		if c.private() {
+			private++
+		}
+		types, typ := moving[c.account], c.object().Type
+		switch {
+		case c.private() && d.private == "":
+		case c.private() && d.private == disconnectsPrivate:
+			moving[c.account] = types
+		case !slices.Contains(types, typ):
+			moving[c.account] = append(types, typ)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if d.from.Type == "account" { // the heir is a member even where there is nothing to get
+		moving[d.from.ID] = append([]authz.Type{}, moving[d.from.ID]...)
+	}
+	for _, account := range sortedKeys(moving) {
+		if err := p.allow(ctx, accountObject(account), "assign_roles"); err != nil {
+			return nil, err
+		}
+		if len(moving[account]) == 0 && d.from.Type != "account" {
+			continue
+		}
+		if err := p.inherits(ctx, d.heir, account, moving[account]); err != nil {
+			return nil, err
+		}
+	}
+	if private > 0 && asked.Private == "" && d.private == "" {
+		return nil, authz.Errorf(authz.CodeConflict,
+			"%s created %d private connections, which become nobody else's: say with private_connections whether to disconnect or to leave them", d.who, private)
+	}
+	if len(p.updates) == 0 && private == 0 && nothing(moving) {
+		return nil, nil
+	}
+	return &d, nil
+}
+
+func nothing(moving map[authz.ID][]authz.Type) bool {
+	for _, types := range moving {
+		if len(types) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// inherits returns an error with CodeInvalid unless the person is a member of the account whose roles let them create objects
+// of these types, and restates that they are. An owner of the subscription counts as a member.
+func (p *plan) inherits(ctx context.Context, heir, id authz.ID, types []authz.Type) error {
+	account, err := p.account(ctx, id)
+	if err != nil {
+		return err
+	}
+	held, err := p.roles(ctx, account.object, account.set, heir)
+	if err != nil {
+		return err
+	}
+	above, err := p.roles(ctx, account.subscription.object, account.subscription.set, heir)
+	if err != nil {
+		return err
+	}
+	for _, r := range above {
+		if r.Relation == authz.Relation(authz.RoleOwner) {
+			held = append(held, r)
+		}
+	}
+	if len(held) == 0 {
+		return authz.Errorf(authz.CodeInvalid, "reassign_to names %s, who is no member of %s", heir, account.object)
+	}
+	for _, r := range held {
+		p.require(r)
+	}
+	checks := make([]authz.Check, len(types))
+	for i, typ := range types {
+		checks[i] = authz.Check{Subject: person(heir), Permission: kindOf(typ).creates, Resource: account.object}
+	}
+	if len(checks) == 0 {
+		return nil
+	}
+	allowed, err := p.decide(ctx, checks)
+	for i, typ := range types {
+		if err == nil && !allowed[i] {
+			err = authz.Errorf(authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create a %s", heir, account.object, typ)
+		}
+	}
+	return err
+}

@@ -1,0 +1,302 @@
+package tests
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+)
+
+// crashes is how often a server is killed while somebody leaves.
+const crashes = 50
+
+// removal is a way to leave that takes many writes, and what has to be stored afterwards.
+type removal struct {
+	name, actor, path string
+
+	// becomes says what a relationship is when ulla has left, "" if it is gone. Private connections are named ~p….
+	becomes func(relationship string) string
+	notes   func(s scene) []string
+}
+
+var removals = []removal{
+	{
+		"an account, to bob, disconnecting", "olga", "accounts/~a/members/~ulla?reassign_to=~bob&private_connections=disconnect",
+		func(r string) string {
+			if strings.Contains(r, "connection:~p") {
+				return ""
+			}
+			return leavesTheAccount(r)
+		},
+		func(s scene) []string { return notes(s, "olga") },
+	},
+	{
+		"a subscription, to bob, leaving private connections", "olga", "subscriptions/~s/members/~ulla?reassign_to=~bob&private_connections=leave",
+		func(r string) string {
+			if strings.HasPrefix(r, "connection:~p") {
+				return r
+			}
+			return leaves(r)
+		},
+		func(scene) []string { return nil },
+	},
+	{
+		"an account by herself, with private connections", "ulla", "accounts/~a/members/~ulla?reassign_to=~bob",
+		leavesTheAccount,
+		func(s scene) []string { return []string{s.in("deletion:membership/account/~a#done@user:~ulla")} },
+	},
+	{
+		"everything, erased", "", "users/~ulla",
+		func(r string) string {
+			if strings.Contains(r, "connection:~p") || strings.HasSuffix(r, "@user:~ulla") {
+				return ""
+			}
+			return r
+		},
+		func(scene) []string { return nil },
+	},
+}
+
+// leaves is what becomes of a relationship when ulla leaves and bob gets what she created.
+func leaves(r string) string {
+	what, found := strings.CutSuffix(r, "@user:~ulla")
+	switch {
+	case !found:
+		return r
+	case strings.HasSuffix(what, "#creator"):
+		return what + "@user:~bob"
+	}
+	return ""
+}
+
+func leavesTheAccount(r string) string {
+	if strings.HasPrefix(r, "subscription:") {
+		return r
+	}
+	return leaves(r)
+}
+
+// notes remember who disconnected the private connections.
+func notes(s scene, actor string) []string {
+	notes := make([]string, privateOnes)
+	for i := range notes {
+		notes[i] = s.in(fmt.Sprintf("deletion:connection/~p%d#done@user:~%s", i, actor))
+	}
+	return notes
+}
+
+const privateOnes = 25
+
+// leaver writes what hangs on ulla: more than a few writes take.
+func leaver() []string {
+	rows := []string{
+		"connector:~crm#catalogue@user:*",
+		"subscription:~s#platform@platform:main", "subscription:~s#multi_owner@user:*", "subscription:~s#members_create_accounts@user:*",
+		"subscription:~s#owner@user:~olga", "subscription:~s#member@user:~ulla",
+		"account:~a#subscription@subscription:~s", "account:~a#team@user:*", "account:~a#owner@user:~olga",
+		"account:~a#owner@user:~ulla", "account:~a#user@user:~bob",
+	}
+	for i := range 520 {
+		rows = append(rows, fmt.Sprintf("importer:~i%d#account@account:~a", i), fmt.Sprintf("importer:~i%d#creator@user:~ulla", i))
+	}
+	for i := range 10 {
+		c := fmt.Sprintf("connection:~c%d", i)
+		rows = append(rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#shared@account:~a", c+"#creator@user:~ulla")
+	}
+	for i := range 60 {
+		c := fmt.Sprintf("connection:~b%d", i)
+		rows = append(rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#creator@user:~bob", c+"#shared_with@user:~ulla")
+	}
+	for i := range privateOnes {
+		c := fmt.Sprintf("connection:~p%d", i)
+		rows = append(rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#creator@user:~ulla", c+"#shared_with@user:~bob")
+		for j := range 2 {
+			importer := fmt.Sprintf("importer:~j%d-%d", i, j)
+			rows = append(rows, importer+"#account@account:~a", importer+"#creator@user:~bob", importer+"#source@"+c)
+		}
+	}
+	return rows
+}
+
+// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals, and the next one too where it would finish
+// what the first left. The removal is then finished by a start, or by the same call to another server; no
+// relationship is left, and none is lost. SLUICE_TEST_SEED repeats the moments of a run.
+func TestKilledWhileSomebodyLeaves(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("SLUICE_TEST_SEED"); given != "" {
+		seed, _ = strconv.ParseUint(given, 10, 64)
+	}
+	t.Logf("SLUICE_TEST_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it chooses moments
+
+	server := start(t, configuration())
+	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := crash{t: t, on: on, random: random, takes: map[string]time.Duration{}, under: map[string]time.Duration{}}
+	began := time.Now()
+	c.victim = newVictim(t, on)
+	c.url = c.victim.url()
+	c.starts = time.Since(began)
+	for _, r := range removals { // how long each takes when nobody is killed
+		s, want := c.prepare(r)
+		asked := time.Now()
+		ended := c.send(s, r)
+		c.waitUntilUnderWay(s, ended)
+		begun := time.Now()
+		<-ended
+		c.takes[r.name], c.under[r.name] = time.Since(asked), time.Since(begun)
+		c.compare(s, want, r.name+", undisturbed")
+		c.clear(s)
+	}
+	for round := range crashes {
+		c.round(round, removals[round%len(removals)])
+	}
+	t.Logf("%d servers killed, %d of them in the middle of a removal, %d more while they finished one; undisturbed a removal takes %v, is under way %v, and a start takes %s",
+		c.killed, c.inside, c.resuming, c.takes, c.under, c.starts)
+	if c.inside < crashes/5 || c.resuming == 0 {
+		t.Errorf("only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming)
+	}
+}
+
+type crash struct {
+	t      *testing.T
+	on     *backend
+	random *rand.Rand
+	victim *victim
+	url    string                   // of the victim
+	takes  map[string]time.Duration // how long a removal takes from the request to its answer
+	under  map[string]time.Duration // and how long of that it is under way
+	starts time.Duration            // how long a start takes that has nothing to finish
+
+	killed, inside, resuming int
+}
+
+// prepare writes a scene in which ulla has not left, and returns a caller who may remove her, and what is to be stored when
+// she has.
+func (c *crash) prepare(r removal) (scene, []string) {
+	c.t.Helper()
+	s := newScene(c.t, c.on)
+	rows := leaver()
+	want := r.notes(s)
+	for i, row := range rows {
+		if after := r.becomes(row); after != "" {
+			want = append(want, s.in(after))
+		}
+		rows[i] = s.in(row)
+	}
+	s.write(rows...)
+	slices.Sort(want)
+	s.caller.url = c.url
+	if r.actor != "" {
+		s.caller = s.by(r.actor)
+	}
+	return s, want
+}
+
+func (c *crash) round(round int, r removal) {
+	c.t.Helper()
+	s, want := c.prepare(r)
+	what := fmt.Sprintf("round %d, %s", round, r.name)
+	ended := c.send(s, r)
+	if round/len(removals)%2 == 0 {
+		c.kill(c.within(c.takes[r.name]))
+	} else { // much of the time it only reads
+		c.waitUntilUnderWay(s, ended)
+		c.kill(c.within(c.under[r.name]))
+	}
+	if c.isUnderWay(s) {
+		c.inside++
+	}
+	c.victim = newVictim(c.t, c.on)
+	if c.isUnderWay(s) { // the one that finishes it is killed, too
+		c.kill(c.starts/2 + c.within(c.starts/2+c.under[r.name]))
+		if c.isUnderWay(s) {
+			c.resuming++
+		}
+		c.victim = newVictim(c.t, c.on)
+	}
+	if c.random.IntN(2) == 0 { // another server, which is running already, gets the same call at the same time
+		s.caller.url = c.on.url
+		s.must(http.MethodDelete, s.in(r.path), nil)
+		c.compare(s, want, what+", by another server")
+	}
+	c.url = c.victim.url()
+	s.caller.url = c.url
+	if c.isUnderWay(s) {
+		c.t.Errorf("%s: a start left it under way", what)
+	}
+	s.must(http.MethodDelete, s.in(r.path), nil)
+	c.compare(s, want, what)
+	c.clear(s)
+}
+
+// send asks for the removal and tells when there is an answer, or will be none.
+func (c *crash) send(s scene, r removal) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	request := s.request(http.MethodDelete, s.in(r.path), nil)
+	go func() {
+		defer close(done)
+		if response, err := wire.RoundTrip(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	return done
+}
+
+// within is a random part of a time.
+func (c *crash) within(d time.Duration) time.Duration {
+	return time.Duration(c.random.Int64N(int64(d) + 1))
+}
+
+// kill lets the server live for a while.
+func (c *crash) kill(after time.Duration) {
+	select {
+	case <-time.After(after):
+	case <-c.t.Context().Done():
+	}
+	c.victim.kill()
+	c.killed++
+}
+
+// waitUntilUnderWay waits for the first write of a removal, or its end.
+func (c *crash) waitUntilUnderWay(s scene, ended <-chan struct{}) {
+	c.t.Helper()
+	for !c.isUnderWay(s) {
+		select {
+		case <-ended:
+			return
+		default:
+		}
+	}
+}
+
+func (c *crash) isUnderWay(s scene) bool {
+	return len(readRelationships(c.t, c.on.spicedb, &v1.RelationshipFilter{ResourceType: "departure", OptionalResourceId: s.id("ulla")})) > 0
+}
+
+// compare holds what is stored of the scene against what is to be.
+func (c *crash) compare(s scene, want []string, what string) {
+	c.t.Helper()
+	if changed := difference(want, s.stored()); changed != "" {
+		c.t.Fatalf("%s: what is stored differs:%.2000s", what, changed)
+	}
+}
+
+// clear takes a scene away.
+func (c *crash) clear(s scene) {
+	c.t.Helper()
+	request := &v1.DeleteRelationshipsRequest{RelationshipFilter: &v1.RelationshipFilter{OptionalResourceIdPrefix: s.prefix}}
+	if _, err := v1.NewPermissionsServiceClient(c.on.spicedb).DeleteRelationships(c.t.Context(), request); err != nil {
+		c.t.Fatal(err)
+	}
+}

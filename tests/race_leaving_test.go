@@ -1,0 +1,126 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// raceOfLeaving has people leave for one another, while they are busy and are invited again: each thing that was created has
+// one creator all the time, and when all have left, it is whoever stayed.
+func raceOfLeaving(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	s.play("olga PUT accounts/~a/members/~carol {roles: [user]}", "olga PUT accounts/~a/members/~otto {roles: [owner]}")
+	var created []string
+	answered := map[int]int{}
+	rounds := 12
+	if on.overlapping { // each takes seconds there
+		rounds = 4
+	}
+	for round := range rounds {
+		s.play("olga PUT accounts/~a/members/~anna {roles: [user]}", "olga PUT accounts/~a/members/~bob {roles: [user]}")
+		stopped := make(chan struct{})
+		var busy sync.WaitGroup
+		var mu sync.Mutex
+		started := make(chan struct{}, 2)
+		for _, who := range []string{"anna", "bob"} {
+			busy.Go(func() {
+				for i := 0; ; i++ {
+					id := s.id(fmt.Sprintf("i%d-%s-%d", round, who, i))
+					a := s.by(who).call(http.MethodPost, "importers", map[string]any{"id": id, "account": s.id("a")})
+					if a.status == http.StatusCreated {
+						mu.Lock()
+						created = append(created, id)
+						mu.Unlock()
+					} else if a.status >= 500 {
+						t.Errorf("%s: %d %s", a.request, a.status, a.body)
+					}
+					if i == 5 {
+						started <- struct{}{}
+					}
+					select {
+					case <-stopped:
+						return
+					default:
+					}
+				}
+			})
+		}
+		<-started
+		<-started
+		leave := func(actor, who, heir string) func() answer {
+			return func() answer {
+				return s.by(actor).call(http.MethodDelete, s.in("accounts/~a/members/~"+who+"?reassign_to=~"+heir), nil)
+			}
+		}
+		answers := together(
+			leave("olga", "anna", "bob"), leave("otto", "anna", "bob"), leave("olga", "bob", "anna"), leave("otto", "bob", "carol"),
+			func() answer {
+				return s.by("olga").call(http.MethodPut, s.in("accounts/~a/members/~anna"), roles("user"))
+			},
+		)
+		close(stopped)
+		busy.Wait()
+		for _, a := range answers {
+			answered[a.status]++
+			if a.status != http.StatusOK && a.status != http.StatusBadRequest && a.status != http.StatusConflict {
+				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
+			}
+		}
+		if lost := s.withoutOneCreator(created); len(lost) > 0 {
+			t.Fatalf("round %d: %v after %v", round, lost, texts(answers))
+		}
+	}
+	s.play("olga DELETE accounts/~a/members/~anna?reassign_to=~carol => 200", "olga DELETE accounts/~a/members/~bob?reassign_to=~carol => 200")
+	s.play("nothing left of user:~anna", "nothing left of user:~bob", "nothing left of departure:~anna", "nothing left of departure:~bob")
+	if answered[http.StatusOK] == 0 || len(created) == 0 {
+		t.Errorf("the answers were %v, and %d were created", answered, len(created))
+	}
+}
+
+// withoutOneCreator returns those of the importers that have none, or several.
+func (s scene) withoutOneCreator(importers []string) []string {
+	s.t.Helper()
+	creators := map[string]int{}
+	for _, r := range s.stored() {
+		if resource, _, found := strings.Cut(r, "#creator@"); found {
+			creators[strings.TrimPrefix(resource, "importer:")]++
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(importers), func(id string) bool { return creators[id] == 1 })
+}
+
+// raceOfErasing erases somebody who is busy and is given roles: when that is over, once more leaves nothing.
+func raceOfErasing(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	for round := range 12 {
+		s.play("olga PUT accounts/~a/members/~nina {roles: [user]}")
+		busy := func(i int) func() answer {
+			return func() answer {
+				return s.by("nina").call(http.MethodPost, "connections", map[string]any{
+					"id": s.id(fmt.Sprintf("c%d-%d", round, i)), "account": s.id("a"), "connector": s.id("crm"),
+				})
+			}
+		}
+		erase := func() answer { return s.call(http.MethodDelete, s.in("users/~nina"), nil) }
+		invite := func() answer {
+			return s.by("olga").call(http.MethodPut, s.in("accounts/~a/members/~nina"), roles("guest"))
+		}
+		for _, a := range together(busy(1), busy(2), busy(3), erase, erase, invite, busy(4)) {
+			if a.status >= 500 {
+				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
+			}
+		}
+		s.play("backend DELETE users/~nina => 200", "nothing left of user:~nina", "nothing left of departure:~nina")
+		for _, r := range s.stored() {
+			if strings.HasPrefix(r, "connection:") || strings.HasPrefix(r, "deletion:") {
+				t.Fatalf("round %d: %s is still stored", round, r)
+			}
+		}
+	}
+}
