@@ -14,6 +14,7 @@ var suites = []suite{
 	{"cases", cases},
 	{"accounts apart", accountsApart},
 	{"escalation", escalation},
+	{"limited time", limitedTime},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that
@@ -66,6 +67,7 @@ func TestContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	on.serial = true
+	on.remembers = true
 	run(t, on, suites)
 }
 

@@ -384,6 +384,11 @@ type Account struct {
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+
 	// Members Roles by the id of an account or a person.
 	Members RolesByID `json:"members"`
 }
@@ -397,6 +402,17 @@ type AccountPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// AccountRoles defines model for AccountRoles.
+type AccountRoles struct {
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
@@ -507,6 +523,11 @@ type ChangedMember struct {
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
@@ -670,6 +691,11 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// EndsAt When the roles end, in UTC; left out where they do not.
+//
+// Example: 2030-01-31T17:00:00Z
+type EndsAt = time.Time
+
 // Evaluation defines model for Evaluation.
 type Evaluation struct {
 	Decision bool `json:"decision"`
@@ -763,6 +789,11 @@ type Everybody struct {
 
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
+
+// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+//
+// Example: 2030-01-31T17:00:00Z
+type ExpiresAt = time.Time
 
 // ExplainedStep defines model for ExplainedStep.
 type ExplainedStep struct {
@@ -986,6 +1017,11 @@ type ListedAccount struct {
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 }
 
 // Member defines model for Member.
@@ -998,14 +1034,27 @@ type Member struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
+
+	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 }
 
 // MemberAccounts defines model for MemberAccounts.
 type MemberAccounts struct {
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts"`
+
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 }
 
 // MemberPage defines model for MemberPage.
@@ -2091,7 +2140,7 @@ type CreateAccountJSONRequestBody = NewAccount
 type PatchAccountMembersJSONRequestBody = AccountMembers
 
 // PutAccountMemberJSONRequestBody defines body for PutAccountMember for application/json ContentType.
-type PutAccountMemberJSONRequestBody = Roles
+type PutAccountMemberJSONRequestBody = AccountRoles
 
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = CheckRequest
@@ -2700,7 +2749,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembersWithBody Set the roles of many people on one account
 	//
-	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2709,7 +2758,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembers Set the roles of many people on one account
 	//
-	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2725,7 +2774,7 @@ type ClientInterface interface {
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2734,7 +2783,7 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3308,7 +3357,7 @@ type ClientInterface interface {
 
 	// PutMemberAccountsWithBody Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3317,7 +3366,7 @@ type ClientInterface interface {
 
 	// PutMemberAccounts Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3818,7 +3867,7 @@ func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAcco
 
 // PatchAccountMembersWithBody Set the roles of many people on one account
 //
-// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3837,7 +3886,7 @@ func (c *Client) PatchAccountMembersWithBody(ctx context.Context, id ID, params 
 
 // PatchAccountMembers Set the roles of many people on one account
 //
-// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3873,7 +3922,7 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3892,7 +3941,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5146,7 +5195,7 @@ func (c *Client) PutSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutMemberAccountsWithBody Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5165,7 +5214,7 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 
 // PutMemberAccounts Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -380,6 +380,11 @@ type Account struct {
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
+
 	// Members Roles by the id of an account or a person.
 	Members RolesByID `json:"members"`
 }
@@ -393,6 +398,17 @@ type AccountPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// AccountRoles defines model for AccountRoles.
+type AccountRoles struct {
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
@@ -503,6 +519,11 @@ type ChangedMember struct {
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
 	// Accounts Roles by the id of an account or a person.
 	Accounts *RolesByID `json:"accounts,omitempty"`
@@ -666,6 +687,11 @@ type Done struct {
 	Token Token `json:"token"`
 }
 
+// EndsAt When the roles end, in UTC; left out where they do not.
+//
+// Example: 2030-01-31T17:00:00Z
+type EndsAt = time.Time
+
 // Evaluation defines model for Evaluation.
 type Evaluation struct {
 	Decision bool `json:"decision"`
@@ -759,6 +785,11 @@ type Everybody struct {
 
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
+
+// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+//
+// Example: 2030-01-31T17:00:00Z
+type ExpiresAt = time.Time
 
 // ExplainedStep defines model for ExplainedStep.
 type ExplainedStep struct {
@@ -982,6 +1013,11 @@ type ListedAccount struct {
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 }
 
 // Member defines model for Member.
@@ -994,14 +1030,27 @@ type Member struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+
 	// Accounts Roles by the id of an account or a person.
 	Accounts *RolesByID `json:"accounts,omitempty"`
+
+	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 }
 
 // MemberAccounts defines model for MemberAccounts.
 type MemberAccounts struct {
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts"`
+
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 }
 
 // MemberPage defines model for MemberPage.
@@ -2087,7 +2136,7 @@ type CreateAccountJSONRequestBody = NewAccount
 type PatchAccountMembersJSONRequestBody = AccountMembers
 
 // PutAccountMemberJSONRequestBody defines body for PutAccountMember for application/json ContentType.
-type PutAccountMemberJSONRequestBody = Roles
+type PutAccountMemberJSONRequestBody = AccountRoles
 
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = CheckRequest

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
@@ -94,9 +95,9 @@ func (o *operations) RemoveSubscriptionMember(ctx context.Context, by operation.
 	return token, o.record(ctx, "RemoveSubscriptionMember", by, id, user)
 }
 
-func (o *operations) PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string) (operation.Member, authz.Token, error) {
+func (o *operations) PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error) {
 	member := operation.Member{User: user, Accounts: map[authz.ID]operation.Roles{"a1": {"editor"}, "a2": nil}}
-	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts)
+	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts, until)
 }
 
 func (o *operations) CreateAccount(ctx context.Context, by operation.Caller, in operation.NewAccount) (operation.Account, authz.Token, error) {
@@ -111,8 +112,8 @@ func (o *operations) AccountMembers(ctx context.Context, by operation.Caller, id
 	return operation.Members{}, token, o.record(ctx, "AccountMembers", by, id, page)
 }
 
-func (o *operations) PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error) {
-	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(ctx, "PutAccountMember", by, id, user, roles)
+func (o *operations) PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error) {
+	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(ctx, "PutAccountMember", by, id, user, roles, until)
 }
 
 func (o *operations) RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error) {
@@ -124,8 +125,8 @@ func (o *operations) Contents(ctx context.Context, by operation.Caller, of opera
 	return operation.Objects{Objects: objects, NextCursor: "c1"}, token, o.record(ctx, "Contents", by, of, page)
 }
 
-func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string) ([]operation.Member, authz.Token, error) {
-	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members)
+func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time) ([]operation.Member, authz.Token, error) {
+	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members, until)
 }
 
 func (o *operations) CreateImporter(ctx context.Context, by operation.Caller, in operation.NewImporter) (operation.Importer, authz.Token, error) {
@@ -232,7 +233,7 @@ func TestOperations(t *testing.T) {
 		{"POST", "/v1/subscriptions/s1/transfer", `{"to":"bob"}`, false, "TransferSubscription", args(authz.ID("s1"), authz.ID("bob")), 200, done},
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a2":[]}}`, false, "PutMemberAccounts",
-			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}),
+			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}, time.Time{}),
 			200, `{"user":"bob","roles":[],"accounts":{"a1":["editor"],"a2":[]},"token":"t1"}`,
 		},
 		{"GET", "/v1/users/alice/accounts", "", false, "UserAccounts", args(authz.ID("alice"), false, firstPage), 200, `{"accounts":[],"next_cursor":"","token":"t1"}`},
@@ -245,12 +246,12 @@ func TestOperations(t *testing.T) {
 		{"GET", "/v1/accounts/acme/members?limit=1000", "", false, "AccountMembers", args(authz.ID("acme"), operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
 		{
 			"PATCH", "/v1/accounts/acme/members", `{"members":{"bob":["viewer"],"eve":[]}}`, false, "PatchAccountMembers",
-			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}),
+			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}, time.Time{}),
 			200, `{"members":[{"user":"bob","roles":["viewer"]},{"user":"eve","roles":[]}],"token":"t1"}`,
 		},
 		{
-			"PUT", "/v1/accounts/acme/members/bob", `{"roles":["guest"]}`, false, "PutAccountMember",
-			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
+			"PUT", "/v1/accounts/acme/members/bob", `{"roles":["guest"],"expires_at":"2030-01-31T17:00:00Z"}`, false, "PutAccountMember",
+			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}, time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
 		},
 		{"DELETE", "/v1/accounts/acme/members/bob", "", false, "RemoveAccountMember", args(authz.ID("acme"), authz.ID("bob")), 200, done},
 		{

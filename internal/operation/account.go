@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -33,7 +34,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return nil
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		p.create(object, authz.Relation(set.Roles[0].Name), p.actor())
+		p.touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
 		if set.Roles[0].MakesMember {
 			return p.makeMember(ctx, subscription, by.Actor)
 		}
@@ -81,10 +82,14 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 	return members, token, err
 }
 
-// PutAccountMember gives a person exactly these roles on an account. Giving the role set's default role to somebody
-// who has none needs invite_members, anything else assign_roles.
-func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
+// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
+// role to somebody who has none needs invite_members, anything else assign_roles.
+func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
 	member := Member{User: who}
+	until, err := s.parseEnd(until)
+	if err != nil {
+		return member, "", err
+	}
 	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
 		g, err := p.permissions(ctx, accountObject(id), "invite_members", "assign_roles")
 		if err != nil {
@@ -98,7 +103,7 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err != nil {
 			return err
 		}
-		change, err := p.change(ctx, account.object, account.set, who, wanted)
+		change, err := p.changeUntil(ctx, account, who, wanted, until)
 		if err != nil {
 			return err
 		}
@@ -109,7 +114,7 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err := g.need(needed); err != nil {
 			return err
 		}
-		member.Roles = wanted
+		member.Roles, member.ExpiresAt = wanted, until
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
 			return err
@@ -176,10 +181,16 @@ func (p *plan) removeFromAccount(ctx context.Context, account accountFacts, who 
 	return lastGuardian(orphaned)
 }
 
-// PatchAccountMembers gives many people exactly the roles named for each, or none, all or nothing.
-func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string) ([]Member, authz.Token, error) {
+// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set, all or nothing.
+func (s *Service) PatchAccountMembers(
+	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
+) ([]Member, authz.Token, error) {
 	if len(members) == 0 {
 		return nil, "", authz.Errorf(authz.CodeInvalid, "members must name at least one person")
+	}
+	until, err := s.parseEnd(until)
+	if err != nil {
+		return nil, "", err
 	}
 	var changed []Member
 	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
@@ -197,12 +208,16 @@ func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.I
 			if err != nil {
 				return err
 			}
-			change, err := p.change(ctx, account.object, account.set, who, wanted)
+			change, err := p.changeUntil(ctx, account, who, wanted, until)
 			if err != nil {
 				return err
 			}
 			changes = append(changes, change)
-			changed = append(changed, Member{User: who, Roles: wanted})
+			member := Member{User: who, Roles: wanted}
+			if len(wanted) > 0 {
+				member.ExpiresAt = until
+			}
+			changed = append(changed, member)
 		}
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
@@ -213,11 +228,17 @@ func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.I
 	return changed, token, err
 }
 
-// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, all or
-// nothing. It needs assign_roles on each.
-func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string) (Member, authz.Token, error) {
+// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time if
+// that is set, all or nothing. It needs assign_roles on each.
+func (s *Service) PutMemberAccounts(
+	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
+) (Member, authz.Token, error) {
 	if len(accounts) == 0 {
 		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
+	}
+	until, err := s.parseEnd(until)
+	if err != nil {
+		return Member{}, "", err
 	}
 	var member Member
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
@@ -242,7 +263,7 @@ func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who auth
 			if err != nil {
 				return err
 			}
-			change, err := p.change(ctx, account.object, account.set, who, wanted)
+			change, err := p.changeUntil(ctx, account, who, wanted, until)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,9 +42,9 @@ func company(t *testing.T, s *operation.Service) {
 	for _, set := range []string{"team", "operations", "analytics"} {
 		must(s.CreateAccount(ctx, by("ada"), operation.NewAccount{ID: authz.ID(set), Subscription: "acme", RoleSet: set}))
 	}
-	must(s.PutAccountMember(ctx, by("ada"), "team", "uma", []string{"user"}))
-	must(s.PutAccountMember(ctx, by("ada"), "operations", "otto", []string{"operator", "flow_author", "connector_author", "integration_author"}))
-	must(s.PutAccountMember(ctx, by("ada"), "analytics", "rex", []string{"report_user"}))
+	must(s.PutAccountMember(ctx, by("ada"), "team", "uma", []string{"user"}, time.Time{}))
+	must(s.PutAccountMember(ctx, by("ada"), "operations", "otto", []string{"operator", "flow_author", "connector_author", "integration_author"}, time.Time{}))
+	must(s.PutAccountMember(ctx, by("ada"), "analytics", "rex", []string{"report_user"}, time.Time{}))
 	must(s.CreateConnection(ctx, by("uma"), operation.NewConnection{ID: "crm", Account: "team", Connector: "postgres"}))
 	must(s.ShareConnection(ctx, by("uma"), "crm", operation.Sharing{Visibility: "private", Users: []authz.ID{"ada"}}))
 	must(s.CreateConnection(ctx, by("uma"), operation.NewConnection{ID: "warehouse", Account: "team", Connector: "postgres", Visibility: "shared"}))

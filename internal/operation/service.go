@@ -61,8 +61,10 @@ type Account struct {
 	Subscription authz.ID
 	RoleSet      authz.RoleSetName
 
-	// Roles are those of the person whom a list of accounts is for; lists alone fill them.
-	Roles Roles
+	// Roles are those of the person whom a list of accounts is for, and ExpiresAt is when the first of them ends, zero if none
+	// does; lists alone fill them.
+	Roles     Roles
+	ExpiresAt time.Time
 }
 
 // Member is a person with their roles on a subscription or an account.
@@ -70,11 +72,13 @@ type Member struct {
 	User  authz.ID
 	Roles Roles
 
-	// ExpiresAt is when the roles end; zero if they do not.
+	// ExpiresAt is when the roles end, the first of them if they end at different times; zero if they do not.
 	ExpiresAt time.Time
 
-	// Accounts are the person's roles on the accounts of the subscription, if they were asked for.
-	Accounts map[authz.ID]Roles
+	// Accounts are the person's roles on the accounts of the subscription, if they were asked for, and AccountsExpireAt is when
+	// those end that do.
+	Accounts         map[authz.ID]Roles
+	AccountsExpireAt map[authz.ID]time.Time
 }
 
 // Importer is an importer as operations show it. Source and Destination are empty where there is none.

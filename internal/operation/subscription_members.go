@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -42,7 +43,7 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 		return err
 	}
 	for who, member := range people {
-		member.Accounts = make(map[authz.ID]Roles)
+		member.Accounts, member.AccountsExpireAt = make(map[authz.ID]Roles), make(map[authz.ID]time.Time)
 		people[who] = member
 	}
 	rows := make([]authz.Filter, len(accounts))
@@ -61,9 +62,12 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 		for who, there := range membersOf(found, set) {
 			member, known := people[who]
 			if !known {
-				member = Member{User: who, Accounts: make(map[authz.ID]Roles)}
+				member = Member{User: who, Accounts: make(map[authz.ID]Roles), AccountsExpireAt: make(map[authz.ID]time.Time)}
 			}
 			member.Accounts[accountID] = there.Roles
+			if !there.ExpiresAt.IsZero() {
+				member.AccountsExpireAt[accountID] = there.ExpiresAt
+			}
 			people[who] = member
 		}
 	}
