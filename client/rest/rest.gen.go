@@ -378,6 +378,9 @@ type Account struct {
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -532,6 +535,9 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -539,6 +545,9 @@ type ChangedMember struct {
 // ChangedMembers defines model for ChangedMembers.
 type ChangedMembers struct {
 	Members []Member `json:"members"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -583,19 +592,22 @@ type Connection struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account ID `json:"account,omitempty,omitzero"`
 
 	// Connector An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Connector  ID         `json:"connector"`
-	Visibility Visibility `json:"visibility"`
+	Connector  ID         `json:"connector,omitempty,omitzero"`
+	Visibility Visibility `json:"visibility,omitempty,omitzero"`
 	Users      Users      `json:"users"`
 
 	// Group An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -610,6 +622,9 @@ type Connector struct {
 
 	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
 	Offers OfferNames `json:"offers"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -644,7 +659,7 @@ type CopiedImporter struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account ID `json:"account,omitempty,omitzero"`
 
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
@@ -658,6 +673,9 @@ type CopiedImporter struct {
 
 	// LeftOut The ends that the copy did not take along.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -687,6 +705,9 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -977,7 +998,7 @@ type Importer struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account ID `json:"account,omitempty,omitzero"`
 
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
@@ -988,6 +1009,9 @@ type Importer struct {
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1262,6 +1286,9 @@ type PartOfAccount struct {
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -1277,6 +1304,9 @@ type PartOfWorkspace struct {
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1435,6 +1465,9 @@ type RelationshipPage struct {
 	// Token A ZedToken of the state that was read; left out of a page that is empty.
 	Token PageToken `json:"token,omitempty,omitzero"`
 }
+
+// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
@@ -1631,10 +1664,13 @@ type Subscription struct {
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
-	RoleSet string `json:"role_set"`
+	RoleSet string `json:"role_set,omitempty,omitzero"`
 
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1718,9 +1754,12 @@ type Workspace struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID    `json:"account"`
+	Account ID    `json:"account,omitempty,omitzero"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1740,6 +1779,9 @@ type ByAccount = bool
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1792,12 +1834,18 @@ type Unauthenticated = Problem
 type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetAccountParams defines parameters for GetAccount.
@@ -1822,18 +1870,27 @@ type ListAccountMembersParams struct {
 type PatchAccountMembersParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
@@ -1855,42 +1912,69 @@ type ListAccountContentsParamsCollection string
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// PutConnectorParams defines parameters for PutConnector.
+type PutConnectorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -1903,60 +1987,102 @@ type ExplainParams struct {
 type CreateExportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
+type RemovePlatformAdministratorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
+type AddPlatformAdministratorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
@@ -1978,42 +2104,69 @@ type ListRelationshipsParams struct {
 type CreateReportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CreateSubscriptionParams defines parameters for CreateSubscription.
+type CreateSubscriptionParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetSubscriptionParams defines parameters for GetSubscription.
@@ -2032,6 +2185,12 @@ type ListSubscriptionAccountsParams struct {
 
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutFeaturesParams defines parameters for PutFeatures.
+type PutFeaturesParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
@@ -2053,24 +2212,36 @@ type ListSubscriptionMembersParams struct {
 type RemoveSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListUserAccountsParams defines parameters for ListUserAccounts.
@@ -2089,18 +2260,27 @@ type ListUserAccountsParams struct {
 type CreateWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
@@ -2933,7 +3113,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-	PutConnectorWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutConnectorWithBody(ctx context.Context, id ID, params *PutConnectorParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutConnector Put a connector of the catalogue
 	//
@@ -2942,7 +3122,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-	PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainWithBody Decide one question, and say why
 	//
@@ -3170,12 +3350,12 @@ type ClientInterface interface {
 	// RemovePlatformAdministrator Take the administration of the platform from a person
 	//
 	// Corresponds with DELETE /v1/platform/administrators/{user} (the `RemovePlatformAdministrator` operationId).
-	RemovePlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RemovePlatformAdministrator(ctx context.Context, user User, params *RemovePlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddPlatformAdministrator Make a person administrator of the platform
 	//
 	// Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
-	AddPlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
+	AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRelationships Read what is stored about an object
 	//
@@ -3273,7 +3453,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-	CreateSubscriptionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSubscriptionWithBody(ctx context.Context, params *CreateSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSubscription Create a subscription with its first owner
 	//
@@ -3282,7 +3462,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-	CreateSubscription(ctx context.Context, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSubscription(ctx context.Context, params *CreateSubscriptionParams, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSubscription Cancel a subscription
 	//
@@ -3312,7 +3492,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-	PutFeaturesWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutFeatures Say which features a subscription has
 	//
@@ -3321,7 +3501,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-	PutFeatures(ctx context.Context, id ID, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutFeatures(ctx context.Context, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
@@ -4261,8 +4441,8 @@ func (c *Client) DeleteConnector(ctx context.Context, id ID, params *DeleteConne
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutConnectorRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, params *PutConnectorParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutConnectorRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4280,8 +4460,8 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, contentType st
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-func (c *Client) PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutConnectorRequest(c.Server, id, body)
+func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutConnectorRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4768,8 +4948,8 @@ func (c *Client) DecidePermissions(ctx context.Context, body DecidePermissionsJS
 // RemovePlatformAdministrator Take the administration of the platform from a person
 //
 // Corresponds with DELETE /v1/platform/administrators/{user} (the `RemovePlatformAdministrator` operationId).
-func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRemovePlatformAdministratorRequest(c.Server, user)
+func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, params *RemovePlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemovePlatformAdministratorRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4783,8 +4963,8 @@ func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, req
 // AddPlatformAdministrator Make a person administrator of the platform
 //
 // Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
-func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAddPlatformAdministratorRequest(c.Server, user)
+func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddPlatformAdministratorRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5001,8 +5181,8 @@ func (c *Client) DeleteService(ctx context.Context, id ID, params *DeleteService
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-func (c *Client) CreateSubscriptionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSubscriptionRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateSubscriptionWithBody(ctx context.Context, params *CreateSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5020,8 +5200,8 @@ func (c *Client) CreateSubscriptionWithBody(ctx context.Context, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-func (c *Client) CreateSubscription(ctx context.Context, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSubscriptionRequest(c.Server, body)
+func (c *Client) CreateSubscription(ctx context.Context, params *CreateSubscriptionParams, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5090,8 +5270,8 @@ func (c *Client) ListSubscriptionAccounts(ctx context.Context, id ID, params *Li
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutFeaturesRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutFeaturesRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5109,8 +5289,8 @@ func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-func (c *Client) PutFeatures(ctx context.Context, id ID, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutFeaturesRequest(c.Server, id, body)
+func (c *Client) PutFeatures(ctx context.Context, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutFeaturesRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5887,6 +6067,15 @@ func NewCreateAccountRequestWithBody(server string, params *CreateAccountParams,
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -5933,6 +6122,15 @@ func NewDeleteAccountRequest(server string, id ID, params *DeleteAccountParams) 
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6123,6 +6321,15 @@ func NewPatchAccountMembersRequestWithBody(server string, id ID, params *PatchAc
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6176,6 +6383,15 @@ func NewRemoveAccountMemberRequest(server string, id ID, user User, params *Remo
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6243,6 +6459,15 @@ func NewPutAccountMemberRequestWithBody(server string, id ID, user User, params 
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6461,6 +6686,15 @@ func NewCreateConnectionRequestWithBody(server string, params *CreateConnectionP
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6508,6 +6742,15 @@ func NewDeleteConnectionRequest(server string, id ID, params *DeleteConnectionPa
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6554,6 +6797,15 @@ func NewUngroupConnectionRequest(server string, id ID, params *UngroupConnection
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6615,6 +6867,15 @@ func NewGroupConnectionRequestWithBody(server string, id ID, params *GroupConnec
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6675,6 +6936,15 @@ func NewShareConnectionRequestWithBody(server string, id ID, params *ShareConnec
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6728,6 +6998,15 @@ func NewCreateConnectorRequestWithBody(server string, params *CreateConnectorPar
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6775,24 +7054,33 @@ func NewDeleteConnectorRequest(server string, id ID, params *DeleteConnectorPara
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
 }
 
 // NewPutConnectorRequest calls the generic PutConnector builder with application/json body
-func NewPutConnectorRequest(server string, id ID, body PutConnectorJSONRequestBody) (*http.Request, error) {
+func NewPutConnectorRequest(server string, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPutConnectorRequestWithBody(server, id, "application/json", bodyReader)
+	return NewPutConnectorRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewPutConnectorRequestWithBody constructs an http.Request for the PutConnector method, with any body, and a specified content type
-func NewPutConnectorRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutConnectorRequestWithBody(server string, id ID, params *PutConnectorParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -6823,6 +7111,19 @@ func NewPutConnectorRequestWithBody(server string, id ID, contentType string, bo
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -6930,6 +7231,15 @@ func NewCreateExportRequestWithBody(server string, params *CreateExportParams, c
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6976,6 +7286,15 @@ func NewDeleteExportRequest(server string, id ID, params *DeleteExportParams) (*
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7030,6 +7349,15 @@ func NewCreateFlowRequestWithBody(server string, params *CreateFlowParams, conte
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7076,6 +7404,15 @@ func NewDeleteFlowRequest(server string, id ID, params *DeleteFlowParams) (*http
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7130,6 +7467,15 @@ func NewCreateImporterRequestWithBody(server string, params *CreateImporterParam
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7176,6 +7522,15 @@ func NewDeleteImporterRequest(server string, id ID, params *DeleteImporterParams
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7237,6 +7592,15 @@ func NewSetImporterConnectionsRequestWithBody(server string, id ID, params *SetI
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7297,6 +7661,15 @@ func NewCopyImporterRequestWithBody(server string, id ID, params *CopyImporterPa
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7350,6 +7723,15 @@ func NewCreateIntegrationRequestWithBody(server string, params *CreateIntegratio
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7396,6 +7778,15 @@ func NewDeleteIntegrationRequest(server string, id ID, params *DeleteIntegration
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7550,7 +7941,7 @@ func NewDecidePermissionsRequestWithBody(server string, contentType string, body
 }
 
 // NewRemovePlatformAdministratorRequest constructs an http.Request for the RemovePlatformAdministrator method
-func NewRemovePlatformAdministratorRequest(server string, user User) (*http.Request, error) {
+func NewRemovePlatformAdministratorRequest(server string, user User, params *RemovePlatformAdministratorParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7580,11 +7971,24 @@ func NewRemovePlatformAdministratorRequest(server string, user User) (*http.Requ
 		return nil, err
 	}
 
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
 	return req, nil
 }
 
 // NewAddPlatformAdministratorRequest constructs an http.Request for the AddPlatformAdministrator method
-func NewAddPlatformAdministratorRequest(server string, user User) (*http.Request, error) {
+func NewAddPlatformAdministratorRequest(server string, user User, params *AddPlatformAdministratorParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7612,6 +8016,19 @@ func NewAddPlatformAdministratorRequest(server string, user User) (*http.Request
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -7747,6 +8164,15 @@ func NewCreateReportRequestWithBody(server string, params *CreateReportParams, c
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7793,6 +8219,15 @@ func NewDeleteReportRequest(server string, id ID, params *DeleteReportParams) (*
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7874,6 +8309,15 @@ func NewCreateScheduleRequestWithBody(server string, params *CreateScheduleParam
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7920,6 +8364,15 @@ func NewDeleteScheduleRequest(server string, id ID, params *DeleteScheduleParams
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7974,6 +8427,15 @@ func NewCreateServiceRequestWithBody(server string, params *CreateServiceParams,
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8021,24 +8483,33 @@ func NewDeleteServiceRequest(server string, id ID, params *DeleteServiceParams) 
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
 }
 
 // NewCreateSubscriptionRequest calls the generic CreateSubscription builder with application/json body
-func NewCreateSubscriptionRequest(server string, body CreateSubscriptionJSONRequestBody) (*http.Request, error) {
+func NewCreateSubscriptionRequest(server string, params *CreateSubscriptionParams, body CreateSubscriptionJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateSubscriptionRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateSubscriptionRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateSubscriptionRequestWithBody constructs an http.Request for the CreateSubscription method, with any body, and a specified content type
-func NewCreateSubscriptionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateSubscriptionRequestWithBody(server string, params *CreateSubscriptionParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -8062,6 +8533,19 @@ func NewCreateSubscriptionRequestWithBody(server string, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -8107,6 +8591,15 @@ func NewDeleteSubscriptionRequest(server string, id ID, params *DeleteSubscripti
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8243,18 +8736,18 @@ func NewListSubscriptionAccountsRequest(server string, id ID, params *ListSubscr
 }
 
 // NewPutFeaturesRequest calls the generic PutFeatures builder with application/json body
-func NewPutFeaturesRequest(server string, id ID, body PutFeaturesJSONRequestBody) (*http.Request, error) {
+func NewPutFeaturesRequest(server string, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPutFeaturesRequestWithBody(server, id, "application/json", bodyReader)
+	return NewPutFeaturesRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewPutFeaturesRequestWithBody constructs an http.Request for the PutFeatures method, with any body, and a specified content type
-func NewPutFeaturesRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutFeaturesRequestWithBody(server string, id ID, params *PutFeaturesParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -8285,6 +8778,19 @@ func NewPutFeaturesRequestWithBody(server string, id ID, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -8428,6 +8934,15 @@ func NewRemoveSubscriptionMemberRequest(server string, id ID, user User, params 
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8494,6 +9009,15 @@ func NewPutSubscriptionMemberRequestWithBody(server string, id ID, user User, pa
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8562,6 +9086,15 @@ func NewPutMemberAccountsRequestWithBody(server string, id ID, user User, params
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8621,6 +9154,15 @@ func NewTransferSubscriptionRequestWithBody(server string, id ID, params *Transf
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8759,6 +9301,15 @@ func NewCreateWorkspaceRequestWithBody(server string, params *CreateWorkspacePar
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8805,6 +9356,15 @@ func NewDeleteWorkspaceRequest(server string, id ID, params *DeleteWorkspacePara
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8865,6 +9425,15 @@ func NewSetWorkspaceAccessRequestWithBody(server string, id ID, params *SetWorks
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 

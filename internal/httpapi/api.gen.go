@@ -374,6 +374,9 @@ type Account struct {
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -528,6 +531,9 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account or a person.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -535,6 +541,9 @@ type ChangedMember struct {
 // ChangedMembers defines model for ChangedMembers.
 type ChangedMembers struct {
 	Members []Member `json:"members"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -579,19 +588,22 @@ type Connection struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account *ID `json:"account,omitempty"`
 
 	// Connector An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Connector  ID         `json:"connector"`
-	Visibility Visibility `json:"visibility"`
-	Users      Users      `json:"users"`
+	Connector  *ID         `json:"connector,omitempty"`
+	Visibility *Visibility `json:"visibility,omitempty"`
+	Users      Users       `json:"users"`
 
 	// Group An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -606,6 +618,9 @@ type Connector struct {
 
 	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
 	Offers OfferNames `json:"offers"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -640,7 +655,7 @@ type CopiedImporter struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account *ID `json:"account,omitempty"`
 
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
@@ -654,6 +669,9 @@ type CopiedImporter struct {
 
 	// LeftOut The ends that the copy did not take along.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -683,6 +701,9 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -973,7 +994,7 @@ type Importer struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account *ID `json:"account,omitempty"`
 
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
@@ -984,6 +1005,9 @@ type Importer struct {
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1258,6 +1282,9 @@ type PartOfAccount struct {
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -1273,6 +1300,9 @@ type PartOfWorkspace struct {
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1431,6 +1461,9 @@ type RelationshipPage struct {
 	// Token A ZedToken of the state that was read; left out of a page that is empty.
 	Token *PageToken `json:"token,omitempty"`
 }
+
+// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
@@ -1626,11 +1659,14 @@ type Subscription struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	ID      ID     `json:"id"`
-	RoleSet string `json:"role_set"`
+	ID      ID      `json:"id"`
+	RoleSet *string `json:"role_set,omitempty"`
 
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1714,9 +1750,12 @@ type Workspace struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID    `json:"account"`
+	Account *ID   `json:"account,omitempty"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1736,6 +1775,9 @@ type ByAccount = bool
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1788,12 +1830,18 @@ type Unauthenticated = Problem
 type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetAccountParams defines parameters for GetAccount.
@@ -1818,18 +1866,27 @@ type ListAccountMembersParams struct {
 type PatchAccountMembersParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
@@ -1851,42 +1908,69 @@ type ListAccountContentsParamsCollection string
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PutConnectorParams defines parameters for PutConnector.
+type PutConnectorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -1899,60 +1983,102 @@ type ExplainParams struct {
 type CreateExportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
+type RemovePlatformAdministratorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
+type AddPlatformAdministratorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
@@ -1974,42 +2100,69 @@ type ListRelationshipsParams struct {
 type CreateReportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateSubscriptionParams defines parameters for CreateSubscription.
+type CreateSubscriptionParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetSubscriptionParams defines parameters for GetSubscription.
@@ -2028,6 +2181,12 @@ type ListSubscriptionAccountsParams struct {
 
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutFeaturesParams defines parameters for PutFeatures.
+type PutFeaturesParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
@@ -2049,24 +2208,36 @@ type ListSubscriptionMembersParams struct {
 type RemoveSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListUserAccountsParams defines parameters for ListUserAccounts.
@@ -2085,18 +2256,27 @@ type ListUserAccountsParams struct {
 type CreateWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
@@ -2590,7 +2770,7 @@ type ServerInterface interface {
 	DeleteConnector(c *gin.Context, id ID, params DeleteConnectorParams)
 	// PutConnector Put a connector of the catalogue
 	// (PUT /v1/connectors/{id})
-	PutConnector(c *gin.Context, id ID)
+	PutConnector(c *gin.Context, id ID, params PutConnectorParams)
 	// Explain Decide one question, and say why
 	// (POST /v1/explain)
 	Explain(c *gin.Context, params ExplainParams)
@@ -2638,10 +2818,10 @@ type ServerInterface interface {
 	DecidePermissions(c *gin.Context)
 	// RemovePlatformAdministrator Take the administration of the platform from a person
 	// (DELETE /v1/platform/administrators/{user})
-	RemovePlatformAdministrator(c *gin.Context, user User)
+	RemovePlatformAdministrator(c *gin.Context, user User, params RemovePlatformAdministratorParams)
 	// AddPlatformAdministrator Make a person administrator of the platform
 	// (PUT /v1/platform/administrators/{user})
-	AddPlatformAdministrator(c *gin.Context, user User)
+	AddPlatformAdministrator(c *gin.Context, user User, params AddPlatformAdministratorParams)
 	// ListRelationships Read what is stored about an object
 	// (GET /v1/relationships)
 	ListRelationships(c *gin.Context, params ListRelationshipsParams)
@@ -2668,7 +2848,7 @@ type ServerInterface interface {
 	DeleteService(c *gin.Context, id ID, params DeleteServiceParams)
 	// CreateSubscription Create a subscription with its first owner
 	// (POST /v1/subscriptions)
-	CreateSubscription(c *gin.Context)
+	CreateSubscription(c *gin.Context, params CreateSubscriptionParams)
 	// DeleteSubscription Cancel a subscription
 	// (DELETE /v1/subscriptions/{id})
 	DeleteSubscription(c *gin.Context, id ID, params DeleteSubscriptionParams)
@@ -2680,7 +2860,7 @@ type ServerInterface interface {
 	ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams)
 	// PutFeatures Say which features a subscription has
 	// (PUT /v1/subscriptions/{id}/features)
-	PutFeatures(c *gin.Context, id ID)
+	PutFeatures(c *gin.Context, id ID, params PutFeaturesParams)
 	// ListSubscriptionMembers List the members of a subscription
 	// (GET /v1/subscriptions/{id}/members)
 	ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams)
@@ -2937,6 +3117,25 @@ func (siw *ServerInterfaceWrapper) CreateAccount(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2987,6 +3186,25 @@ func (siw *ServerInterfaceWrapper) DeleteAccount(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3161,6 +3379,25 @@ func (siw *ServerInterfaceWrapper) PatchAccountMembers(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3222,6 +3459,25 @@ func (siw *ServerInterfaceWrapper) RemoveAccountMember(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3281,6 +3537,25 @@ func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3413,6 +3688,25 @@ func (siw *ServerInterfaceWrapper) CreateConnection(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3463,6 +3757,25 @@ func (siw *ServerInterfaceWrapper) DeleteConnection(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3517,6 +3830,25 @@ func (siw *ServerInterfaceWrapper) UngroupConnection(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3567,6 +3899,25 @@ func (siw *ServerInterfaceWrapper) GroupConnection(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3621,6 +3972,25 @@ func (siw *ServerInterfaceWrapper) ShareConnection(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3662,6 +4032,25 @@ func (siw *ServerInterfaceWrapper) CreateConnector(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3716,6 +4105,25 @@ func (siw *ServerInterfaceWrapper) DeleteConnector(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3741,6 +4149,30 @@ func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutConnectorParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3748,7 +4180,7 @@ func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.PutConnector(c, id)
+	siw.Handler.PutConnector(c, id, params)
 }
 
 // Explain operation middleware
@@ -3824,6 +4256,25 @@ func (siw *ServerInterfaceWrapper) CreateExport(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3876,6 +4327,25 @@ func (siw *ServerInterfaceWrapper) DeleteExport(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3917,6 +4387,25 @@ func (siw *ServerInterfaceWrapper) CreateFlow(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3971,6 +4460,25 @@ func (siw *ServerInterfaceWrapper) DeleteFlow(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4012,6 +4520,25 @@ func (siw *ServerInterfaceWrapper) CreateImporter(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4066,6 +4593,25 @@ func (siw *ServerInterfaceWrapper) DeleteImporter(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4116,6 +4662,25 @@ func (siw *ServerInterfaceWrapper) SetImporterConnections(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4170,6 +4735,25 @@ func (siw *ServerInterfaceWrapper) CopyImporter(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4211,6 +4795,25 @@ func (siw *ServerInterfaceWrapper) CreateIntegration(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4263,6 +4866,25 @@ func (siw *ServerInterfaceWrapper) DeleteIntegration(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4342,6 +4964,30 @@ func (siw *ServerInterfaceWrapper) RemovePlatformAdministrator(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemovePlatformAdministratorParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4349,7 +4995,7 @@ func (siw *ServerInterfaceWrapper) RemovePlatformAdministrator(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.RemovePlatformAdministrator(c, user)
+	siw.Handler.RemovePlatformAdministrator(c, user, params)
 }
 
 // AddPlatformAdministrator operation middleware
@@ -4367,6 +5013,30 @@ func (siw *ServerInterfaceWrapper) AddPlatformAdministrator(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddPlatformAdministratorParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4374,7 +5044,7 @@ func (siw *ServerInterfaceWrapper) AddPlatformAdministrator(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.AddPlatformAdministrator(c, user)
+	siw.Handler.AddPlatformAdministrator(c, user, params)
 }
 
 // ListRelationships operation middleware
@@ -4461,6 +5131,25 @@ func (siw *ServerInterfaceWrapper) CreateReport(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4511,6 +5200,25 @@ func (siw *ServerInterfaceWrapper) DeleteReport(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4569,6 +5277,25 @@ func (siw *ServerInterfaceWrapper) CreateSchedule(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4621,6 +5348,25 @@ func (siw *ServerInterfaceWrapper) DeleteSchedule(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4662,6 +5408,25 @@ func (siw *ServerInterfaceWrapper) CreateService(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4716,6 +5481,25 @@ func (siw *ServerInterfaceWrapper) DeleteService(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4729,6 +5513,33 @@ func (siw *ServerInterfaceWrapper) DeleteService(c *gin.Context) {
 // CreateSubscription operation middleware
 func (siw *ServerInterfaceWrapper) CreateSubscription(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4736,7 +5547,7 @@ func (siw *ServerInterfaceWrapper) CreateSubscription(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.CreateSubscription(c)
+	siw.Handler.CreateSubscription(c, params)
 }
 
 // DeleteSubscription operation middleware
@@ -4779,6 +5590,25 @@ func (siw *ServerInterfaceWrapper) DeleteSubscription(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4926,6 +5756,30 @@ func (siw *ServerInterfaceWrapper) PutFeatures(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutFeaturesParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4933,7 +5787,7 @@ func (siw *ServerInterfaceWrapper) PutFeatures(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.PutFeatures(c, id)
+	siw.Handler.PutFeatures(c, id, params)
 }
 
 // ListSubscriptionMembers operation middleware
@@ -5063,6 +5917,25 @@ func (siw *ServerInterfaceWrapper) RemoveSubscriptionMember(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -5122,6 +5995,25 @@ func (siw *ServerInterfaceWrapper) PutSubscriptionMember(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5185,6 +6077,25 @@ func (siw *ServerInterfaceWrapper) PutMemberAccounts(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -5235,6 +6146,25 @@ func (siw *ServerInterfaceWrapper) TransferSubscription(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5345,6 +6275,25 @@ func (siw *ServerInterfaceWrapper) CreateWorkspace(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -5397,6 +6346,25 @@ func (siw *ServerInterfaceWrapper) DeleteWorkspace(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -5447,6 +6415,25 @@ func (siw *ServerInterfaceWrapper) SetWorkspaceAccess(c *gin.Context) {
 	} else {
 		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
 		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {

@@ -85,7 +85,7 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 // PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
 // role to somebody who has none needs invite_members, anything else assign_roles.
 func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
-	member := Member{User: who}
+	member := Member{User: who, Roles: asRoles(roles), ExpiresAt: until}
 	until, err := s.parseEnd(until)
 	if err != nil {
 		return member, "", err
@@ -192,9 +192,15 @@ func (s *Service) PatchAccountMembers(
 	if err != nil {
 		return nil, "", err
 	}
-	var changed []Member
+	people := sortedKeys(members)
+	changed := make([]Member, len(people))
+	for i, who := range people {
+		changed[i] = Member{User: who, Roles: asRoles(members[who])}
+		if len(members[who]) > 0 {
+			changed[i].ExpiresAt = until
+		}
+	}
 	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
-		changed = nil
 		if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
 			return err
 		}
@@ -203,7 +209,7 @@ func (s *Service) PatchAccountMembers(
 			return err
 		}
 		var changes []roleChange
-		for _, who := range sortedKeys(members) {
+		for i, who := range people {
 			wanted, err := account.set.Parse(members[who])
 			if err != nil {
 				return err
@@ -213,11 +219,7 @@ func (s *Service) PatchAccountMembers(
 				return err
 			}
 			changes = append(changes, change)
-			member := Member{User: who, Roles: wanted}
-			if len(wanted) > 0 {
-				member.ExpiresAt = until
-			}
-			changed = append(changed, member)
+			changed[i].Roles = wanted
 		}
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
@@ -240,9 +242,11 @@ func (s *Service) PutMemberAccounts(
 	if err != nil {
 		return Member{}, "", err
 	}
-	var member Member
+	member := Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
+	for id, roles := range accounts {
+		member.Accounts[id] = asRoles(roles)
+	}
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
-		member = Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
 		var orphaned []authz.ID
 		var err error
 		for _, accountID := range sortedKeys(accounts) {
@@ -279,6 +283,15 @@ func (s *Service) PutMemberAccounts(
 		return err
 	})
 	return member, token, err
+}
+
+// asRoles takes roles as they were asked for.
+func asRoles(names []string) Roles {
+	roles := make(Roles, len(names))
+	for i, name := range names {
+		roles[i] = authz.Role(name)
+	}
+	return roles
 }
 
 func list[S ~string](names []S) string {

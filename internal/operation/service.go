@@ -43,6 +43,9 @@ type Caller struct {
 	// Key is the name of the API key, and RequestID the id of the request; both go into the transaction's metadata.
 	Key       string
 	RequestID string
+
+	// Once is how the caller recognizes an operation that they ask for again; nil if they do not.
+	Once *Once
 }
 
 // Roles are the roles of one person on one object, in the order of its role set.

@@ -38,7 +38,7 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 	if err != nil {
 		return Subscription{}, "", err
 	}
-	var subscription Subscription
+	subscription := Subscription{ID: id, Features: features}
 	token, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
 		facts, err := p.subscription(ctx, id)
 		if err != nil {
@@ -49,7 +49,7 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 			return err
 		}
 		p.setFeatures(facts.object, marks, features)
-		subscription = Subscription{ID: id, RoleSet: facts.set.Name, Features: features}
+		subscription.RoleSet = facts.set.Name
 		return nil
 	})
 	return subscription, token, err

@@ -78,7 +78,7 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 // role that is added and of each that is taken away. Nobody takes the role of owner from another: under single_owner it
 // moves by transfer alone, under multi_owner an owner may give it up while there is another.
 func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
-	member := Member{User: who}
+	member := Member{User: who, Roles: asRoles(roles)}
 	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
 		object := subscriptionObject(id)
 		if _, err := p.permissions(ctx, object); err != nil {
@@ -172,9 +172,10 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		})
 		// An account that the person was given a role on while they were being removed is found by looking again; once they
 		// are out of the subscription, they create none themselves.
-		if err != nil || !removed || who == by.Actor {
+		if err != nil || !removed || who == by.Actor || by.replayed() {
 			return token, err
 		}
+		by.Once = nil
 	}
 }
 
