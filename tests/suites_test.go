@@ -15,6 +15,7 @@ var suites = []suite{
 	{"accounts apart", accountsApart},
 	{"escalation", escalation},
 	{"limited time", limitedTime},
+	{"exactly once", exactlyOnce},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that
@@ -27,6 +28,7 @@ var races = []suite{
 	{"roles", raceOfRoles},
 	{"the last owner", raceOnTheLastOwner},
 	{"transfers", raceOfTransfers},
+	{"repetitions", raceOfRepetitions},
 }
 
 type suite struct {

@@ -90,6 +90,6 @@ func showConnection(c operation.Connection, token authz.Token) Connection {
 	return Connection{
 		ID: string(c.ID), Account: unlessEmpty(c.Account), Connector: unlessEmpty(c.Connector),
 		Visibility: (*Visibility)(unlessEmpty(c.Visibility)),
-		Users: texts(c.Users), Group: unlessEmpty(c.Group), Token: string(token),
+		Users:      texts(c.Users), Group: unlessEmpty(c.Group), Token: string(token),
 	}
 }

@@ -23,8 +23,14 @@ type Option func(*Service)
 // WithLogger makes the service log what no answer can tell, such as deletions finished at the start.
 func WithLogger(log *slog.Logger) Option { return func(s *Service) { s.log = log } }
 
-// WithClock replaces the clock that expirations are counted from.
-func WithClock(now func() time.Time) Option { return func(s *Service) { s.now = now } }
+// WithClock replaces the clock that expirations are counted from; nil leaves it as it is.
+func WithClock(now func() time.Time) Option {
+	return func(s *Service) {
+		if now != nil {
+			s.now = now
+		}
+	}
+}
 
 // New returns a Service on engine, which must hold the product's schema.
 func New(engine authz.Engine, options ...Option) *Service {
