@@ -361,6 +361,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
 			fmt.Sprintf("ulla DELETE importers/~i%d", round),
+			fmt.Sprintf("backend PUT connectors/~k%d {offers: [views]}", round), // which alone nothing keeps from happening twice
 		} {
 			key := s.id(fmt.Sprint(round, "-", i))
 			calls := make([]func() answer, 6)
