@@ -45,6 +45,7 @@ func (s scene) stored() []string {
 		{OptionalResourceIdPrefix: s.prefix},
 		{ResourceType: "deletion"},
 		{ResourceType: "platform"},
+		{ResourceType: "invitation"},
 	} {
 		for _, r := range readRelationships(s.t, s.on.spicedb, filter) {
 			if strings.Contains(r, s.prefix) {

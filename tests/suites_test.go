@@ -16,6 +16,7 @@ var suites = []suite{
 	{"escalation", escalation},
 	{"limited time", limitedTime},
 	{"exactly once", exactlyOnce},
+	{"invitations", invitations},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that
@@ -29,6 +30,7 @@ var races = []suite{
 	{"the last owner", raceOnTheLastOwner},
 	{"transfers", raceOfTransfers},
 	{"repetitions", raceOfRepetitions},
+	{"acceptances", raceOfAcceptances},
 }
 
 type suite struct {

@@ -339,6 +339,33 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 	}
 }
 
+// AcceptedInvitation defines model for AcceptedInvitation.
+type AcceptedInvitation struct {
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account,omitempty,omitzero"`
+
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Subscription ID `json:"subscription,omitempty,omitzero"`
+
+	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles The roles that the invitation offered.
+	Roles RoleNames `json:"roles"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
@@ -1026,6 +1053,58 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
 }
 
+// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is stored no more, or if the API key has got another secret since.
+type Invitation struct {
+	// ID The secret by which it is accepted, and that is shown this once.
+	ID string `json:"id,omitempty,omitzero"`
+
+	// Handle Its public name.
+	Handle string `json:"handle,omitempty,omitzero"`
+
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account,omitempty,omitzero"`
+
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Subscription ID `json:"subscription,omitempty,omitzero"`
+
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Inviter ID `json:"inviter"`
+
+	// Invitee An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Invitee ID `json:"invitee,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When it ends.
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// InvitationPage defines model for InvitationPage.
+type InvitationPage struct {
+	Invitations []ListedInvitation `json:"invitations"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -1046,6 +1125,26 @@ type ListedAccount struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+}
+
+// ListedInvitation defines model for ListedInvitation.
+type ListedInvitation struct {
+	// Handle Its public name.
+	Handle string `json:"handle"`
+
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Inviter ID `json:"inviter"`
+
+	// Invitee Who alone may accept it; left out if whoever knows its `id` may.
+	Invitee ID `json:"invitee,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When it ends.
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // Member defines model for Member.
@@ -1192,6 +1291,18 @@ type NewImporter struct {
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
+}
+
+// NewInvitation defines model for NewInvitation.
+type NewInvitation struct {
+	// ExpiresIn After how many seconds it ends; seven days unless told.
+	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
+
+	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
+	Invitee ID `json:"invitee,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
@@ -1780,8 +1891,18 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// Handle An id of the application's own, of up to 256 bytes of UTF-8.
+//
+// Example: alice@example.com
+type Handle = ID
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// InvitationID An id of the application's own, of up to 256 bytes of UTF-8.
+//
+// Example: alice@example.com
+type InvitationID = ID
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1852,6 +1973,36 @@ type DeleteAccountParams struct {
 type GetAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountInvitationsParams defines parameters for ListAccountInvitations.
+type ListAccountInvitationsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// InviteToAccountParams defines parameters for InviteToAccount.
+type InviteToAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
+type WithdrawAccountInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
@@ -2073,6 +2224,24 @@ type DeleteIntegrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// AcceptInvitationParams defines parameters for AcceptInvitation.
+type AcceptInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DeclineInvitationParams defines parameters for DeclineInvitation.
+type DeclineInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
 type RemovePlatformAdministratorParams struct {
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2189,6 +2358,36 @@ type ListSubscriptionAccountsParams struct {
 
 // PutFeaturesParams defines parameters for PutFeatures.
 type PutFeaturesParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
+type ListSubscriptionInvitationsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// InviteToSubscriptionParams defines parameters for InviteToSubscription.
+type InviteToSubscriptionParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
+type WithdrawSubscriptionInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2316,6 +2515,9 @@ type SearchSubjectsJSONRequestBody = SubjectSearch
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
+// InviteToAccountJSONRequestBody defines body for InviteToAccount for application/json ContentType.
+type InviteToAccountJSONRequestBody = NewInvitation
+
 // PatchAccountMembersJSONRequestBody defines body for PatchAccountMembers for application/json ContentType.
 type PatchAccountMembersJSONRequestBody = AccountMembers
 
@@ -2387,6 +2589,9 @@ type CreateSubscriptionJSONRequestBody = NewSubscription
 
 // PutFeaturesJSONRequestBody defines body for PutFeatures for application/json ContentType.
 type PutFeaturesJSONRequestBody = Features
+
+// InviteToSubscriptionJSONRequestBody defines body for InviteToSubscription for application/json ContentType.
+type InviteToSubscriptionJSONRequestBody = NewInvitation
 
 // PutSubscriptionMemberJSONRequestBody defines body for PutSubscriptionMember for application/json ContentType.
 type PutSubscriptionMemberJSONRequestBody = Roles
@@ -2920,6 +3125,38 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{id} (the `GetAccount` operationId).
 	GetAccount(ctx context.Context, id ID, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAccountInvitations List the open invitations
+	//
+	// Needs `invite_members`. An invitation never shows its `id` again.
+	//
+	// Corresponds with GET /v1/accounts/{id}/invitations (the `ListAccountInvitations` operationId).
+	ListAccountInvitations(ctx context.Context, id ID, params *ListAccountInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToAccountWithBody Invite to an account
+	//
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+	InviteToAccountWithBody(ctx context.Context, id ID, params *InviteToAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToAccount Invite to an account
+	//
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+	InviteToAccount(ctx context.Context, id ID, params *InviteToAccountParams, body InviteToAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawAccountInvitation Withdraw an invitation
+	//
+	// Its inviter may do so, and whoever has `assign_roles`. For a handle of which no invitation is open, it needs `invite_members` and is done.
+	//
+	// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
+	WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAccountMembers List the members of an account
 	//
 	// Needs `list_members`.
@@ -3282,6 +3519,20 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 	DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AcceptInvitation Accept an invitation
+	//
+	// The actor comes to the roles as if the inviter gave them now: if the inviter may not do so any more, that is `forbidden`, and what the rules of the role set forbid is what it ever is. They keep what they hold beside, where a person may hold both; an owner or administrator does not become less (`conflict`). An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+	//
+	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
+	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineInvitation Decline an invitation
+	//
+	// Ends an invitation that the actor could accept. Otherwise it is `not_found`. Who declined it may do so again, for a day.
+	//
+	// Corresponds with POST /v1/invitations/{id}/decline (the `DeclineInvitation` operationId).
+	DeclineInvitation(ctx context.Context, id InvitationID, params *DeclineInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LookupResourcesWithBody What may this subject do this to?
 	//
 	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
@@ -3502,6 +3753,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
 	PutFeatures(ctx context.Context, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSubscriptionInvitations List the open invitations
+	//
+	// Needs `list_users`. An invitation never shows its `id` again.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/invitations (the `ListSubscriptionInvitations` operationId).
+	ListSubscriptionInvitations(ctx context.Context, id ID, params *ListSubscriptionInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToSubscriptionWithBody Invite to a subscription
+	//
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+	InviteToSubscriptionWithBody(ctx context.Context, id ID, params *InviteToSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToSubscription Invite to a subscription
+	//
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+	InviteToSubscription(ctx context.Context, id ID, params *InviteToSubscriptionParams, body InviteToSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawSubscriptionInvitation Withdraw an invitation
+	//
+	// Its inviter may do so, and whoever has `remove_users`. For a handle of which no invitation is open, it needs `list_users` and is done.
+	//
+	// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
+	WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
@@ -4018,6 +4301,78 @@ func (c *Client) DeleteAccount(ctx context.Context, id ID, params *DeleteAccount
 // Corresponds with GET /v1/accounts/{id} (the `GetAccount` operationId).
 func (c *Client) GetAccount(ctx context.Context, id ID, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetAccountRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccountInvitations List the open invitations
+//
+// Needs `invite_members`. An invitation never shows its `id` again.
+//
+// Corresponds with GET /v1/accounts/{id}/invitations (the `ListAccountInvitations` operationId).
+func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *ListAccountInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountInvitationsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToAccountWithBody Invite to an account
+//
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *InviteToAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToAccountRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToAccount Invite to an account
+//
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+func (c *Client) InviteToAccount(ctx context.Context, id ID, params *InviteToAccountParams, body InviteToAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToAccountRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawAccountInvitation Withdraw an invitation
+//
+// Its inviter may do so, and whoever has `assign_roles`. For a handle of which no invitation is open, it needs `invite_members` and is done.
+//
+// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
+func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawAccountInvitationRequest(c.Server, id, handle, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4810,6 +5165,40 @@ func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteInt
 	return c.Client.Do(req)
 }
 
+// AcceptInvitation Accept an invitation
+//
+// The actor comes to the roles as if the inviter gave them now: if the inviter may not do so any more, that is `forbidden`, and what the rules of the role set forbid is what it ever is. They keep what they hold beside, where a person may hold both; an owner or administrator does not become less (`conflict`). An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+//
+// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
+func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptInvitationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineInvitation Decline an invitation
+//
+// Ends an invitation that the actor could accept. Otherwise it is `not_found`. Who declined it may do so again, for a day.
+//
+// Corresponds with POST /v1/invitations/{id}/decline (the `DeclineInvitation` operationId).
+func (c *Client) DeclineInvitation(ctx context.Context, id InvitationID, params *DeclineInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineInvitationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // LookupResourcesWithBody What may this subject do this to?
 //
 // Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
@@ -5291,6 +5680,78 @@ func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeat
 // Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
 func (c *Client) PutFeatures(ctx context.Context, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutFeaturesRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSubscriptionInvitations List the open invitations
+//
+// Needs `list_users`. An invitation never shows its `id` again.
+//
+// Corresponds with GET /v1/subscriptions/{id}/invitations (the `ListSubscriptionInvitations` operationId).
+func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params *ListSubscriptionInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionInvitationsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToSubscriptionWithBody Invite to a subscription
+//
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params *InviteToSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToSubscriptionRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToSubscription Invite to a subscription
+//
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+func (c *Client) InviteToSubscription(ctx context.Context, id ID, params *InviteToSubscriptionParams, body InviteToSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToSubscriptionRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawSubscriptionInvitation Withdraw an invitation
+//
+// Its inviter may do so, and whoever has `remove_users`. For a handle of which no invitation is open, it needs `list_users` and is done.
+//
+// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
+func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawSubscriptionInvitationRequest(c.Server, id, handle, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6178,6 +6639,220 @@ func NewGetAccountRequest(server string, id ID, params *GetAccountParams) (*http
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListAccountInvitationsRequest constructs an http.Request for the ListAccountInvitations method
+func NewListAccountInvitationsRequest(server string, id ID, params *ListAccountInvitationsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewInviteToAccountRequest calls the generic InviteToAccount builder with application/json body
+func NewInviteToAccountRequest(server string, id ID, params *InviteToAccountParams, body InviteToAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInviteToAccountRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInviteToAccountRequestWithBody constructs an http.Request for the InviteToAccount method, with any body, and a specified content type
+func NewInviteToAccountRequestWithBody(server string, id ID, params *InviteToAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewWithdrawAccountInvitationRequest constructs an http.Request for the WithdrawAccountInvitation method
+func NewWithdrawAccountInvitationRequest(server string, id ID, handle Handle, params *WithdrawAccountInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "handle", handle, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/invitations/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7793,6 +8468,118 @@ func NewDeleteIntegrationRequest(server string, id ID, params *DeleteIntegration
 	return req, nil
 }
 
+// NewAcceptInvitationRequest constructs an http.Request for the AcceptInvitation method
+func NewAcceptInvitationRequest(server string, id InvitationID, params *AcceptInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/invitations/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewDeclineInvitationRequest constructs an http.Request for the DeclineInvitation method
+func NewDeclineInvitationRequest(server string, id InvitationID, params *DeclineInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/invitations/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
 // NewLookupResourcesRequest calls the generic LookupResources builder with application/json body
 func NewLookupResourcesRequest(server string, body LookupResourcesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -8789,6 +9576,220 @@ func NewPutFeaturesRequestWithBody(server string, id ID, params *PutFeaturesPara
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionInvitationsRequest constructs an http.Request for the ListSubscriptionInvitations method
+func NewListSubscriptionInvitationsRequest(server string, id ID, params *ListSubscriptionInvitationsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewInviteToSubscriptionRequest calls the generic InviteToSubscription builder with application/json body
+func NewInviteToSubscriptionRequest(server string, id ID, params *InviteToSubscriptionParams, body InviteToSubscriptionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInviteToSubscriptionRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInviteToSubscriptionRequestWithBody constructs an http.Request for the InviteToSubscription method, with any body, and a specified content type
+func NewInviteToSubscriptionRequestWithBody(server string, id ID, params *InviteToSubscriptionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewWithdrawSubscriptionInvitationRequest constructs an http.Request for the WithdrawSubscriptionInvitation method
+func NewWithdrawSubscriptionInvitationRequest(server string, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "handle", handle, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/invitations/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 

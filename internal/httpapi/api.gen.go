@@ -335,6 +335,33 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 	}
 }
 
+// AcceptedInvitation defines model for AcceptedInvitation.
+type AcceptedInvitation struct {
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account *ID `json:"account,omitempty"`
+
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Subscription *ID `json:"subscription,omitempty"`
+
+	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles The roles that the invitation offered.
+	Roles RoleNames `json:"roles"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
@@ -1022,6 +1049,58 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
+// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is stored no more, or if the API key has got another secret since.
+type Invitation struct {
+	// ID The secret by which it is accepted, and that is shown this once.
+	ID *string `json:"id,omitempty"`
+
+	// Handle Its public name.
+	Handle *string `json:"handle,omitempty"`
+
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account *ID `json:"account,omitempty"`
+
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Subscription *ID `json:"subscription,omitempty"`
+
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Inviter ID `json:"inviter"`
+
+	// Invitee An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Invitee *ID `json:"invitee,omitempty"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When it ends.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// InvitationPage defines model for InvitationPage.
+type InvitationPage struct {
+	Invitations []ListedInvitation `json:"invitations"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -1042,6 +1121,26 @@ type ListedAccount struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+}
+
+// ListedInvitation defines model for ListedInvitation.
+type ListedInvitation struct {
+	// Handle Its public name.
+	Handle string `json:"handle"`
+
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Inviter ID `json:"inviter"`
+
+	// Invitee Who alone may accept it; left out if whoever knows its `id` may.
+	Invitee *ID `json:"invitee,omitempty"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When it ends.
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // Member defines model for Member.
@@ -1188,6 +1287,18 @@ type NewImporter struct {
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
+}
+
+// NewInvitation defines model for NewInvitation.
+type NewInvitation struct {
+	// ExpiresIn After how many seconds it ends; seven days unless told.
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
+	Invitee *ID `json:"invitee,omitempty"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
@@ -1776,8 +1887,18 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// Handle An id of the application's own, of up to 256 bytes of UTF-8.
+//
+// Example: alice@example.com
+type Handle = ID
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// InvitationID An id of the application's own, of up to 256 bytes of UTF-8.
+//
+// Example: alice@example.com
+type InvitationID = ID
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1848,6 +1969,36 @@ type DeleteAccountParams struct {
 type GetAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountInvitationsParams defines parameters for ListAccountInvitations.
+type ListAccountInvitationsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// InviteToAccountParams defines parameters for InviteToAccount.
+type InviteToAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
+type WithdrawAccountInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
@@ -2069,6 +2220,24 @@ type DeleteIntegrationParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// AcceptInvitationParams defines parameters for AcceptInvitation.
+type AcceptInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeclineInvitationParams defines parameters for DeclineInvitation.
+type DeclineInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
 type RemovePlatformAdministratorParams struct {
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2185,6 +2354,36 @@ type ListSubscriptionAccountsParams struct {
 
 // PutFeaturesParams defines parameters for PutFeatures.
 type PutFeaturesParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
+type ListSubscriptionInvitationsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// InviteToSubscriptionParams defines parameters for InviteToSubscription.
+type InviteToSubscriptionParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
+type WithdrawSubscriptionInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -2312,6 +2511,9 @@ type SearchSubjectsJSONRequestBody = SubjectSearch
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
+// InviteToAccountJSONRequestBody defines body for InviteToAccount for application/json ContentType.
+type InviteToAccountJSONRequestBody = NewInvitation
+
 // PatchAccountMembersJSONRequestBody defines body for PatchAccountMembers for application/json ContentType.
 type PatchAccountMembersJSONRequestBody = AccountMembers
 
@@ -2383,6 +2585,9 @@ type CreateSubscriptionJSONRequestBody = NewSubscription
 
 // PutFeaturesJSONRequestBody defines body for PutFeatures for application/json ContentType.
 type PutFeaturesJSONRequestBody = Features
+
+// InviteToSubscriptionJSONRequestBody defines body for InviteToSubscription for application/json ContentType.
+type InviteToSubscriptionJSONRequestBody = NewInvitation
 
 // PutSubscriptionMemberJSONRequestBody defines body for PutSubscriptionMember for application/json ContentType.
 type PutSubscriptionMemberJSONRequestBody = Roles
@@ -2726,6 +2931,15 @@ type ServerInterface interface {
 	// GetAccount Show an account
 	// (GET /v1/accounts/{id})
 	GetAccount(c *gin.Context, id ID, params GetAccountParams)
+	// ListAccountInvitations List the open invitations
+	// (GET /v1/accounts/{id}/invitations)
+	ListAccountInvitations(c *gin.Context, id ID, params ListAccountInvitationsParams)
+	// InviteToAccount Invite to an account
+	// (POST /v1/accounts/{id}/invitations)
+	InviteToAccount(c *gin.Context, id ID, params InviteToAccountParams)
+	// WithdrawAccountInvitation Withdraw an invitation
+	// (DELETE /v1/accounts/{id}/invitations/{handle})
+	WithdrawAccountInvitation(c *gin.Context, id ID, handle Handle, params WithdrawAccountInvitationParams)
 	// ListAccountMembers List the members of an account
 	// (GET /v1/accounts/{id}/members)
 	ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams)
@@ -2804,6 +3018,12 @@ type ServerInterface interface {
 	// DeleteIntegration Delete an integration
 	// (DELETE /v1/integrations/{id})
 	DeleteIntegration(c *gin.Context, id ID, params DeleteIntegrationParams)
+	// AcceptInvitation Accept an invitation
+	// (POST /v1/invitations/{id}/accept)
+	AcceptInvitation(c *gin.Context, id InvitationID, params AcceptInvitationParams)
+	// DeclineInvitation Decline an invitation
+	// (POST /v1/invitations/{id}/decline)
+	DeclineInvitation(c *gin.Context, id InvitationID, params DeclineInvitationParams)
 	// LookupResources What may this subject do this to?
 	// (POST /v1/lookup/resources)
 	LookupResources(c *gin.Context)
@@ -2861,6 +3081,15 @@ type ServerInterface interface {
 	// PutFeatures Say which features a subscription has
 	// (PUT /v1/subscriptions/{id}/features)
 	PutFeatures(c *gin.Context, id ID, params PutFeaturesParams)
+	// ListSubscriptionInvitations List the open invitations
+	// (GET /v1/subscriptions/{id}/invitations)
+	ListSubscriptionInvitations(c *gin.Context, id ID, params ListSubscriptionInvitationsParams)
+	// InviteToSubscription Invite to a subscription
+	// (POST /v1/subscriptions/{id}/invitations)
+	InviteToSubscription(c *gin.Context, id ID, params InviteToSubscriptionParams)
+	// WithdrawSubscriptionInvitation Withdraw an invitation
+	// (DELETE /v1/subscriptions/{id}/invitations/{handle})
+	WithdrawSubscriptionInvitation(c *gin.Context, id ID, handle Handle, params WithdrawSubscriptionInvitationParams)
 	// ListSubscriptionMembers List the members of a subscription
 	// (GET /v1/subscriptions/{id}/members)
 	ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams)
@@ -3267,6 +3496,225 @@ func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 	}
 
 	siw.Handler.GetAccount(c, id, params)
+}
+
+// ListAccountInvitations operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountInvitations(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountInvitationsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountInvitations(c, id, params)
+}
+
+// InviteToAccount operation middleware
+func (siw *ServerInterfaceWrapper) InviteToAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InviteToAccountParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.InviteToAccount(c, id, params)
+}
+
+// WithdrawAccountInvitation operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawAccountInvitation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "handle" -------------
+	var handle Handle
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawAccountInvitationParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawAccountInvitation(c, id, handle, params)
 }
 
 // ListAccountMembers operation middleware
@@ -4897,6 +5345,148 @@ func (siw *ServerInterfaceWrapper) DeleteIntegration(c *gin.Context) {
 	siw.Handler.DeleteIntegration(c, id, params)
 }
 
+// AcceptInvitation operation middleware
+func (siw *ServerInterfaceWrapper) AcceptInvitation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id InvitationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptInvitationParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptInvitation(c, id, params)
+}
+
+// DeclineInvitation operation middleware
+func (siw *ServerInterfaceWrapper) DeclineInvitation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id InvitationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeclineInvitationParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeclineInvitation(c, id, params)
+}
+
 // LookupResources operation middleware
 func (siw *ServerInterfaceWrapper) LookupResources(c *gin.Context) {
 
@@ -5790,6 +6380,225 @@ func (siw *ServerInterfaceWrapper) PutFeatures(c *gin.Context) {
 	siw.Handler.PutFeatures(c, id, params)
 }
 
+// ListSubscriptionInvitations operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionInvitations(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionInvitationsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionInvitations(c, id, params)
+}
+
+// InviteToSubscription operation middleware
+func (siw *ServerInterfaceWrapper) InviteToSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InviteToSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.InviteToSubscription(c, id, params)
+}
+
+// WithdrawSubscriptionInvitation operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawSubscriptionInvitation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "handle" -------------
+	var handle Handle
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawSubscriptionInvitationParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawSubscriptionInvitation(c, id, handle, params)
+}
+
 // ListSubscriptionMembers operation middleware
 func (siw *ServerInterfaceWrapper) ListSubscriptionMembers(c *gin.Context) {
 
@@ -6568,6 +7377,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/v1/accounts/:id/members", wrapper.PatchAccountMembers)
 	router.DELETE(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.RemoveAccountMember)
 	router.PUT(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.PutAccountMember)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.ListSubscriptionInvitations)
+	router.POST(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.InviteToSubscription)
+	router.DELETE(options.BaseURL+"/v1/subscriptions/:id/invitations/:handle", wrapper.WithdrawSubscriptionInvitation)
+	router.GET(options.BaseURL+"/v1/accounts/:id/invitations", wrapper.ListAccountInvitations)
+	router.POST(options.BaseURL+"/v1/accounts/:id/invitations", wrapper.InviteToAccount)
+	router.DELETE(options.BaseURL+"/v1/accounts/:id/invitations/:handle", wrapper.WithdrawAccountInvitation)
+	router.POST(options.BaseURL+"/v1/invitations/:id/accept", wrapper.AcceptInvitation)
+	router.POST(options.BaseURL+"/v1/invitations/:id/decline", wrapper.DeclineInvitation)
 	router.POST(options.BaseURL+"/v1/importers", wrapper.CreateImporter)
 	router.PUT(options.BaseURL+"/v1/importers/:id/connections", wrapper.SetImporterConnections)
 	router.POST(options.BaseURL+"/v1/importers/:id/copy", wrapper.CopyImporter)

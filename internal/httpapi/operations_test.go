@@ -129,6 +129,28 @@ func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Calle
 	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members, until)
 }
 
+func (o *operations) Invite(ctx context.Context, by operation.Caller, in operation.NewInvitation) (operation.Invitation, authz.Token, error) {
+	invitation := operation.Invitation{ID: "secret", Handle: "h1", To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: operation.Roles{"guest"}, ExpiresAt: time.Unix(1893456000, 0)}
+	return invitation, token, o.record(ctx, "Invite", by, in)
+}
+
+func (o *operations) Invitations(ctx context.Context, by operation.Caller, to authz.Object, page operation.Page) (operation.Invitations, authz.Token, error) {
+	open := []operation.Invitation{{ID: "secret", Handle: "h1", To: to, Inviter: "alice", Roles: operation.Roles{"user"}, ExpiresAt: time.Unix(1893456000, 0)}}
+	return operation.Invitations{Invitations: open, NextCursor: "c1"}, token, o.record(ctx, "Invitations", by, to, page)
+}
+
+func (o *operations) WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (authz.Token, error) {
+	return token, o.record(ctx, "WithdrawInvitation", by, to, handle)
+}
+
+func (o *operations) AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.Invitation, authz.Token, error) {
+	return operation.Invitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "AcceptInvitation", by, id)
+}
+
+func (o *operations) DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error) {
+	return token, o.record(ctx, "DeclineInvitation", by, id)
+}
+
 func (o *operations) CreateImporter(ctx context.Context, by operation.Caller, in operation.NewImporter) (operation.Importer, authz.Token, error) {
 	return operation.Importer{ID: in.ID, Account: in.Account, Source: in.Source}, token, o.record(ctx, "CreateImporter", by, in)
 }
@@ -253,6 +275,28 @@ func TestOperations(t *testing.T) {
 			"PUT", "/v1/accounts/acme/members/bob", `{"roles":["guest"],"expires_at":"2030-01-31T17:00:00Z"}`, false, "PutAccountMember",
 			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}, time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
 		},
+		{
+			"POST", "/v1/accounts/acme/invitations", `{"invitee":"bob","roles":["guest"],"expires_in":3600}`, false, "Invite",
+			args(operation.NewInvitation{To: authz.Object{Type: "account", ID: "acme"}, Invitee: "bob", Roles: []string{"guest"}, ExpiresIn: new(time.Hour)}),
+			201, `{"id":"secret","handle":"h1","account":"acme","inviter":"alice","invitee":"bob","roles":["guest"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+		},
+		{
+			"POST", "/v1/subscriptions/s1/invitations", `{"roles":["guest"]}`, false, "Invite",
+			args(operation.NewInvitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: []string{"guest"}}),
+			201, `{"id":"secret","handle":"h1","subscription":"s1","inviter":"alice","roles":["guest"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/accounts/acme/invitations?limit=1", "", false, "Invitations", args(authz.Object{Type: "account", ID: "acme"}, operation.Page{Limit: 1}),
+			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"c1","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/invitations", "", false, "Invitations", args(authz.Object{Type: "subscription", ID: "s1"}, firstPage),
+			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"c1","token":"t1"}`,
+		},
+		{"DELETE", "/v1/accounts/acme/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "account", ID: "acme"}, authz.ID("h1")), 200, done},
+		{"DELETE", "/v1/subscriptions/s1/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "subscription", ID: "s1"}, authz.ID("h1")), 200, done},
+		{"POST", "/v1/invitations/secret/accept", "", false, "AcceptInvitation", args("secret"), 200, `{"subscription":"s1","user":"alice","roles":["it_admin"],"token":"t1"}`},
+		{"POST", "/v1/invitations/secret/decline", "", false, "DeclineInvitation", args("secret"), 200, done},
 		{"DELETE", "/v1/accounts/acme/members/bob", "", false, "RemoveAccountMember", args(authz.ID("acme"), authz.ID("bob")), 200, done},
 		{
 			"POST", "/v1/importers", `{"id":"i1","account":"acme","source":"c1"}`, false, "CreateImporter",

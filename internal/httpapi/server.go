@@ -71,6 +71,7 @@ type Operations interface {
 	subscriptionMemberOperations
 	accountOperations
 	accountMemberOperations
+	invitationOperations
 	importerOperations
 	connectionOperations
 	workspaceOperations

@@ -107,21 +107,27 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err != nil {
 			return err
 		}
-		needed := authz.Permission("assign_roles")
-		if change.invites(account.set.Default) && !g.allowed[needed] {
-			needed = "invite_members"
-		}
-		if err := g.need(needed); err != nil {
-			return err
-		}
 		member.Roles, member.ExpiresAt = wanted, until
-		var orphaned []authz.ID
-		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
-			return err
-		}
-		return lastGuardian(orphaned)
+		return p.giveOnAccount(ctx, g, account, change)
 	})
 	return member, token, err
+}
+
+// giveOnAccount plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
+// there.
+func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts, change roleChange) error {
+	needed := authz.Permission("assign_roles")
+	if change.invites(account.set.Default) && !g.allowed[needed] {
+		needed = "invite_members"
+	}
+	if err := g.need(needed); err != nil {
+		return err
+	}
+	var orphaned []authz.ID
+	if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+		return err
+	}
+	return lastGuardian(orphaned)
 }
 
 // parseRoles reads the roles that a person is to hold, of which there must be one at least.
@@ -283,15 +289,6 @@ func (s *Service) PutMemberAccounts(
 		return err
 	})
 	return member, token, err
-}
-
-// asRoles takes roles as they were asked for.
-func asRoles(names []string) Roles {
-	roles := make(Roles, len(names))
-	for i, name := range names {
-		roles[i] = authz.Role(name)
-	}
-	return roles
 }
 
 func list[S ~string](names []S) string {

@@ -38,12 +38,17 @@ func (c Caller) replayed() bool { return c.Once != nil && c.Once.Replayed }
 
 // done is the relationship that says that the caller's operation was done.
 func (c Caller) done() authz.Relationship {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c.Key, c.Actor, c.Once.Key))
 	return authz.Relationship{
-		Resource: authz.Object{Type: onceType, ID: authz.ID(base64.RawURLEncoding.EncodeToString(sum[:]))},
+		Resource: authz.Object{Type: onceType, ID: digest(fmt.Sprintf("%q %q %q", c.Key, c.Actor, c.Once.Key))},
 		Relation: onceDone,
 		Subject:  only(authz.Object{Type: requestType, ID: authz.ID(c.Once.Request)}),
 	}
+}
+
+// digest is an id that tells nothing of the text that it stands for.
+func digest(text string) authz.ID {
+	sum := sha256.Sum256([]byte(text))
+	return authz.ID(base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
 // recall finds out whether the operation was done before. The error is CodeConflict if another one was, under the same key.
@@ -72,6 +77,15 @@ func (p *plan) remember(until time.Time) {
 	p.forbid(authz.Filter{Type: onceType, ID: done.Resource.ID})
 	done.ExpiresAt = until
 	p.update(authz.Touch, done)
+}
+
+// room is how many updates the plan can still take.
+func (p *plan) room() int {
+	room := authz.MaxUpdates - len(p.updates)
+	if p.by.Once != nil {
+		room--
+	}
+	return room
 }
 
 // replay answers an operation that was done before with a token of now. That it cannot be planned any more, since what it

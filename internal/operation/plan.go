@@ -277,15 +277,6 @@ func (p *plan) claim(ctx context.Context, object authz.Object) error {
 	return nil
 }
 
-// room is how many updates the plan can still take.
-func (p *plan) room() int {
-	room := authz.MaxUpdates - len(p.updates)
-	if p.by.Once != nil {
-		room--
-	}
-	return room
-}
-
 // commit writes the plan. A plan that changes nothing is not written.
 func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
 	if len(p.updates) == 0 {

@@ -233,3 +233,12 @@ func (p *plan) dropNamed(ctx context.Context, who authz.ID, accounts []authz.ID)
 	}
 	return nil
 }
+
+// asRoles takes roles as they were asked for.
+func asRoles(names []string) Roles {
+	roles := make(Roles, len(names))
+	for i, name := range names {
+		roles[i] = authz.Role(name)
+	}
+	return roles
+}

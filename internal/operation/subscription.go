@@ -173,17 +173,20 @@ func (p *plan) accountsOf(ctx context.Context, id authz.ID) ([]authz.ID, error) 
 // their other roles.
 func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
-		object := subscriptionObject(id)
-		if err := p.allow(ctx, object, "transfer_ownership"); err != nil {
-			return err
-		}
-		if to == by.Actor {
-			return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
-		}
-		owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
-		p.require(owner)
-		p.delete(owner)
-		p.touch(object, owner.Relation, person(to))
-		return nil
+		return p.transfer(ctx, subscriptionObject(id), to)
 	})
+}
+
+func (p *plan) transfer(ctx context.Context, object authz.Object, to authz.ID) error {
+	if err := p.allow(ctx, object, "transfer_ownership"); err != nil {
+		return err
+	}
+	if to == p.by.Actor {
+		return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
+	}
+	owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
+	p.require(owner)
+	p.delete(owner)
+	p.touch(object, owner.Relation, person(to))
+	return nil
 }

@@ -96,21 +96,26 @@ func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who 
 		if err != nil {
 			return err
 		}
-		if err := p.mayChange(ctx, facts, change); err != nil {
-			return err
-		}
-		guarded, err := p.guard(ctx, object, facts.set.Guardian, []roleChange{change})
-		if err != nil {
-			return err
-		}
-		if !guarded {
-			return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, object)
-		}
 		member.Roles = wanted
-		p.write(object, facts.set, []roleChange{change})
-		return nil
+		return p.giveOnSubscription(ctx, facts, change)
 	})
 	return member, token, err
+}
+
+// giveOnSubscription plans a change of one person's roles on a subscription.
+func (p *plan) giveOnSubscription(ctx context.Context, facts subscriptionFacts, change roleChange) error {
+	if err := p.mayChange(ctx, facts, change); err != nil {
+		return err
+	}
+	guarded, err := p.guard(ctx, facts.object, facts.set.Guardian, []roleChange{change})
+	if err != nil {
+		return err
+	}
+	if !guarded {
+		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", change.who, facts.object)
+	}
+	p.write(facts.object, facts.set, []roleChange{change})
+	return nil
 }
 
 // mayChange returns an error unless the actor may change these roles on the subscription.
