@@ -22,6 +22,7 @@ func invitations(t *testing.T, on *backend) {
 		{"withdrawing", withdrawing},
 		{"declining", declining},
 		{"its end", invitationEnds},
+		{"the dead", deadInvitations},
 		{"what is held beside", joiningWhatIsHeld},
 		{"handing over", invitationHandsOver},
 		{"rules", invitationRules},
@@ -64,8 +65,13 @@ func (s scene) invited(line string) invitation {
 func (s scene) with(i invitation, lines ...string) {
 	s.t.Helper()
 	for _, line := range lines {
-		s.play(strings.NewReplacer("$ID", i.ID, "$HANDLE", i.Handle).Replace(line))
+		s.play(i.in(line))
 	}
+}
+
+// in writes the invitation's id and handle into a line.
+func (i invitation) in(line string) string {
+	return strings.NewReplacer("$ID", i.ID, "$HANDLE", i.Handle).Replace(line)
 }
 
 func teamScene(t *testing.T, on *backend) scene {
@@ -242,6 +248,36 @@ func invitationEnds(t *testing.T, on *backend) {
 	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")
 }
 
+// deadInvitations holds that nobody can tell why an invitation is not open to them.
+func deadInvitations(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	invite := func(fields string) invitation {
+		return s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]" + fields + "}")
+	}
+	expired, withdrawn, declined, accepted := invite(", expires_in: 1"), invite(""), invite(""), invite("")
+	used := s.invited("olga POST accounts/~a/invitations {roles: [user]}")
+	s.with(withdrawn, "olga DELETE accounts/~a/invitations/$HANDLE")
+	s.with(declined, "nina POST invitations/$ID/decline")
+	s.with(used, "nora POST invitations/$ID/accept")
+	time.Sleep(time.Until(expired.ExpiresAt))
+	for _, verb := range []string{"accept", "decline"} {
+		var told []byte
+		for name, id := range map[string]string{
+			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID, "withdrawn": withdrawn.ID,
+			"declined": declined.ID, "used": used.ID, "for another": accepted.ID,
+		} {
+			a := s.by("sven").call(http.MethodPost, "invitations/"+id+"/"+verb, nil)
+			body := requestID.ReplaceAll(a.body, nil)
+			if told == nil {
+				told = body
+			}
+			if a.status != http.StatusNotFound || !bytes.Equal(body, told) {
+				t.Errorf("%s: %d %s, want %s", name, a.status, body, told)
+			}
+		}
+	}
+}
+
 func joiningWhatIsHeld(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	upgrade := s.invited("olga POST accounts/~a/invitations {invitee: ~gert, roles: [user]}")
@@ -355,8 +391,8 @@ func invitationAcrossServers(t *testing.T, on *backend) {
 	other := s
 	other.url = start(t, config).URL
 	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
-	other.with(i, "nina POST invitations/$ID/accept => 200 {account: ~a}")
-	s.with(i, "nina may view account:~a", "nina POST invitations/$ID/accept => 200")
+	other.with(i, "nina POST invitations/$ID/accept => 200 {account: ~a}", "nina may view account:~a")
+	s.with(i, "nina POST invitations/$ID/accept => 200")
 }
 
 // invitationAgain repeats an invitation under its key: the answer has the same id, which nobody else can derive.

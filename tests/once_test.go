@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// lifetime is what a company does from its beginning to its end, with every operation of the contract in it.
+// lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and $HANDLE
+// are those of the invitation before.
 var lifetime = []string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {offers: [views]}",
@@ -28,6 +29,14 @@ var lifetime = []string{
 	`olga PUT accounts/~a/members/~gert {roles: [guest], expires_at: "2099-01-31T17:00:00Z"}`,
 	"olga PATCH accounts/~a/members {members: {~gert: [], ~nora: [user]}}",
 	"olga PUT subscriptions/~s/members/~vera/accounts {accounts: {~n: [viewer], ~a: [guest]}}",
+	"olga POST accounts/~a/invitations {invitee: ~ines, roles: [user]}",
+	"ines POST invitations/$ID/accept",
+	"olga POST accounts/~a/invitations {invitee: ~ingo, roles: [user]}",
+	"ingo POST invitations/$ID/decline",
+	"olga POST accounts/~a/invitations {roles: [user], expires_in: 3600}",
+	"olga DELETE accounts/~a/invitations/$HANDLE",
+	"olga POST subscriptions/~s/invitations {invitee: ~ines, roles: [member]}",
+	"olga DELETE subscriptions/~s/invitations/$HANDLE",
 	"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
 	"ulla POST connections {id: ~c, account: ~a, connector: ~crm}",
 	"ulla PUT connections/~c/sharing {visibility: private, users: [~nora]}",
@@ -114,11 +123,17 @@ func exactlyOnce(t *testing.T, on *backend) {
 // everyOperationOnce repeats every operation at once, and all of them again when everything has changed.
 func everyOperationOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
-	first := make([]answer, len(lifetime))
+	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))
 	key := func(i int) string { return s.id(fmt.Sprint("key", i)) }
-	for i, request := range lifetime {
+	var made invitation
+	for i := range requests {
+		requests[i] = made.in(requests[i])
+		request := requests[i]
 		if first[i] = s.under(key(i), request); first[i].status > 299 || first[i].isReplay() {
 			t.Fatalf("%s: %d %s", request, first[i].status, first[i].body)
+		}
+		if strings.Contains(request, "/invitations {") {
+			first[i].decode(t, &made)
 		}
 		s.writesNothing(request, func() {
 			again := s.under(key(i), request)
@@ -130,7 +145,7 @@ func everyOperationOnce(t *testing.T, on *backend) {
 		})
 	}
 	s.writesNothing("all of it again", func() {
-		for i, request := range lifetime {
+		for i, request := range requests {
 			again := s.under(key(i), request)
 			if again.status != first[i].status || !again.isReplay() {
 				t.Errorf("%s at the end: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)

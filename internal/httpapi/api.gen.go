@@ -1049,7 +1049,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
-// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is stored no more, or if the API key has got another secret since.
+// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is not open any more, or if the API key has got another secret since.
 type Invitation struct {
 	// ID The secret by which it is accepted, and that is shown this once.
 	ID *string `json:"id,omitempty"`

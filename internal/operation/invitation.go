@@ -93,11 +93,11 @@ func (c Caller) secret() string {
 	return base32.StdEncoding.EncodeToString(secret[:20]) // 20 bytes need no padding
 }
 
-// recognize fills in what an invitation that was made before offers. If it is stored no more, or was made with another
+// recognize fills in what is known of an invitation that was made before. If it is not open any more, or was made with another
 // secret, it has no name.
 func (p *plan) recognize(ctx context.Context, invitation *Invitation) error {
 	stored, err := p.invitation(ctx, invitation.Handle)
-	if len(stored.found) == 0 {
+	if !stored.open() {
 		invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 		return err
 	}
