@@ -44,6 +44,12 @@ func (c roleChange) invites(standard authz.Role) bool {
 	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked) && c.keeps(standard))
 }
 
+// putsOff reports whether somebody whose roles end would hold roles for longer.
+func (c roleChange) putsOff() bool {
+	ends := firstEnd(c.held)
+	return !ends.IsZero() && len(c.wanted) > 0 && (c.until.IsZero() || c.until.After(ends))
+}
+
 // endOf returns when a role ends that is among those held; zero if it does not.
 func endOf(held []authz.Relationship, role authz.Role) time.Time {
 	i := slices.IndexFunc(held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
@@ -140,6 +146,10 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 // guardian would go are added to orphaned, and the caller refuses if there are any.
 func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
 	for _, c := range changes {
+		if c.who == p.by.Actor && c.putsOff() {
+			return authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
+				c.who, account.object, firstEnd(c.held).Format(time.RFC3339))
+		}
 		for _, info := range account.set.Roles {
 			if !c.gives(info.Name) {
 				continue
