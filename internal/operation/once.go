@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -88,14 +89,14 @@ func (p *plan) room() int {
 	return room
 }
 
+// failures are the codes of errors that are about the server and not about what was asked for.
+var failures = []authz.Code{authz.CodeInternal, authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled}
+
 // replay answers an operation that was done before with a token of now. That it cannot be planned any more, since what it
 // rests on has changed, is no failure.
 func (p *plan) replay(ctx context.Context, err error) (authz.Token, error) {
-	if err != nil {
-		switch authz.CodeOf(err) {
-		case authz.CodeInternal, authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled:
-			return "", err
-		}
+	if err != nil && slices.Contains(failures, authz.CodeOf(err)) {
+		return "", err
 	}
 	return p.head(ctx)
 }
