@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/sluice-authz/sluice/client/rest"
 )
@@ -47,9 +48,15 @@ func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member,
 	})
 }
 
-// PutAccountMember sets the roles of a person on an account.
+// PutAccountMember sets the roles of a person on an account, which do not end by themselves.
 func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...string) (ChangedMember, error) {
-	return answer[ChangedMember](a.rest.PutAccountMember(ctx, id, user, nil, rest.Roles{Roles: list(roles)}))
+	return a.PutAccountMemberUntil(ctx, id, user, time.Time{}, roles...)
+}
+
+// PutAccountMemberUntil sets the roles of a person on an account, which end at a time, in full seconds; a zero time stands for
+// never.
+func (a *Actor) PutAccountMemberUntil(ctx context.Context, id, user string, until time.Time, roles ...string) (ChangedMember, error) {
+	return answer[ChangedMember](a.rest.PutAccountMember(ctx, id, user, nil, rest.AccountRoles{Roles: list(roles), ExpiresAt: until}))
 }
 
 // RemoveAccountMember removes a person from an account.

@@ -8,7 +8,7 @@ import (
 
 // PutConnector puts a connector of the catalogue. It needs a key with the scope provision.
 func (c *Client) PutConnector(ctx context.Context, id string, offers ...string) (Connector, error) {
-	return answer[Connector](c.rest.PutConnector(ctx, id, rest.ConnectorOffers{Offers: list(offers)}))
+	return answer[Connector](c.rest.PutConnector(ctx, id, nil, rest.ConnectorOffers{Offers: list(offers)}))
 }
 
 // CreateConnection creates a connection in an account.

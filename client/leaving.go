@@ -47,5 +47,5 @@ func (h Handover) private() *PrivateConnections {
 
 // EraseUser removes every relationship of a person. It needs a key with the scope provision.
 func (c *Client) EraseUser(ctx context.Context, user string) error {
-	return done(c.rest.EraseUser(ctx, user))
+	return done(c.rest.EraseUser(ctx, user, nil))
 }

@@ -12,13 +12,13 @@ import (
 
 // AddPlatformAdministrator makes a person administrator of the platform. It needs a key with the scope provision.
 func (c *Client) AddPlatformAdministrator(ctx context.Context, user string) error {
-	return done(c.rest.AddPlatformAdministrator(ctx, user))
+	return done(c.rest.AddPlatformAdministrator(ctx, user, nil))
 }
 
 // RemovePlatformAdministrator takes the administration of the platform from a person. It needs a key with the scope
 // provision.
 func (c *Client) RemovePlatformAdministrator(ctx context.Context, user string) error {
-	return done(c.rest.RemovePlatformAdministrator(ctx, user))
+	return done(c.rest.RemovePlatformAdministrator(ctx, user, nil))
 }
 
 // RoleSets are the role sets with their roles and titles.

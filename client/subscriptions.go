@@ -9,12 +9,12 @@ import (
 
 // CreateSubscription creates a subscription with its first owner. It needs a key with the scope provision.
 func (c *Client) CreateSubscription(ctx context.Context, in NewSubscription) (Subscription, error) {
-	return answer[Subscription](c.rest.CreateSubscription(ctx, in))
+	return answer[Subscription](c.rest.CreateSubscription(ctx, nil, in))
 }
 
 // PutFeatures replaces the features of a subscription. It needs a key with the scope provision.
 func (c *Client) PutFeatures(ctx context.Context, subscription string, features ...string) (Subscription, error) {
-	return answer[Subscription](c.rest.PutFeatures(ctx, subscription, rest.Features{Features: list(features)}))
+	return answer[Subscription](c.rest.PutFeatures(ctx, subscription, nil, rest.Features{Features: list(features)}))
 }
 
 // GetSubscription shows a subscription.

@@ -33,7 +33,7 @@ func TestChain(t *testing.T) {
 		"the fastest":                    {begin(client.Fastest), []string{yes}, calls{check}, fastest, client.Fastest},
 		"after an operation":             {begin("old"), []string{created, yes}, calls{create, check}, fresh, "t"},
 		"after a refused operation":      {begin("t"), []string{refused, yes}, calls{create, check}, fresh, "t"},
-		"after one that may have been":   {begin("t"), []string{unavailable, `200 {"allowed":true,"token":"n"}`}, calls{create, check}, newest, "n"},
+		"after one that may have been":   {begin("t"), []string{internal, `200 {"allowed":true,"token":"n"}`}, calls{create, check}, newest, "n"},
 		"after one without an answer":    {begin("t"), []string{"200 <html>", yes}, calls{create, check}, newest, "t"},
 		"a look is no operation":         {begin("t"), []string{created, yes}, calls{show, check}, fresh, "t"},
 		"an older decision's own answer": {begin("t"), []string{`200 {"allowed":true,"token":"older"}`, yes}, calls{check, check}, fresh, "t"},

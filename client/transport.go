@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -14,8 +13,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// transport sends requests with the key, repeats those that may be repeated, returns an answer of 400 and more as an
-// *Error, and tells the chain of the context about operations.
+// transport sends requests with the key, operations under an idempotency key, repeats what may be repeated, returns an answer
+// of 400 and more as an *Error, and tells the chain of the context about operations.
 type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
@@ -28,11 +27,14 @@ type transport struct {
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	request.Header.Set("Authorization", "Bearer "+t.key)
 	if t.asks(request) {
-		return t.send(request, true)
+		return t.send(request)
+	}
+	if request.Header.Get(idempotencyHeader) == "" { // it may be set through REST
+		request.Header.Set(idempotencyHeader, keyOf(request.Context()))
 	}
 	chain := chainOf(request.Context())
 	chain.begin()
-	response, err := t.send(request, false)
+	response, err := t.send(request)
 	var done struct{ Token string }
 	if err == nil {
 		err = decodeBody(response, &done)
@@ -41,7 +43,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// asks reports whether a request is a question, which may be repeated, and not an operation.
+// asks reports whether a request is a question, and not an operation.
 func (t *transport) asks(request *http.Request) bool {
 	path := strings.TrimPrefix(request.URL.Path, strings.TrimSuffix(t.base, "/"))
 	switch {
@@ -56,19 +58,19 @@ func (t *transport) asks(request *http.Request) bool {
 }
 
 // send sends a request, again if it failed in a way that allows it.
-func (t *transport) send(request *http.Request, question bool) (*http.Response, error) {
+func (t *transport) send(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	var last *Error
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, time.Second
 	response, err := backoff.Retry(ctx, func() (*http.Response, error) {
-		response, sent, failure := t.attempt(request)
+		response, failure := t.attempt(request)
 		if failure == nil {
 			return response, nil
 		}
 		last = failure
 		switch {
-		case !last.repeatable(sent, question), endsBefore(ctx, last.After):
+		case !last.repeatable(), endsBefore(ctx, last.After):
 			return nil, backoff.Permanent(last)
 		case last.After > 0:
 			return nil, &backoff.RetryAfterError{Duration: last.After}
@@ -84,35 +86,33 @@ func (t *transport) send(request *http.Request, question bool) (*http.Response, 
 	return nil, last
 }
 
-// attempt sends a request once. sent is false if not one byte of it can have reached the server.
-func (t *transport) attempt(request *http.Request) (_ *http.Response, sent bool, _ *Error) {
+// attempt sends a request once.
+func (t *transport) attempt(request *http.Request) (*http.Response, *Error) {
 	again := request.Clone(request.Context())
 	if request.GetBody != nil {
 		body, err := request.GetBody()
 		if err != nil {
-			return nil, false, &Error{Code: Internal, Detail: "the body of the request could not be read again", cause: err}
+			return nil, &Error{Code: Internal, Detail: "the body of the request could not be read again", cause: err}
 		}
 		again.Body = body
 	}
 	response, err := t.do(again)
 	if err != nil {
-		var network *net.OpError
-		refused := errors.As(err, &network) && network.Op == "dial"
-		return nil, !refused, &Error{Code: Unavailable, Detail: "the server could not be reached", cause: err}
+		return nil, &Error{Code: Unavailable, Detail: "the server could not be reached", cause: err}
 	}
 	if isStream(response) {
-		return response, true, nil
+		return response, nil
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, true, &Error{Code: Unavailable, Detail: "the answer did not arrive", Status: response.StatusCode, cause: err}
+		return nil, &Error{Code: Unavailable, Detail: "the answer did not arrive", Status: response.StatusCode, cause: err}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return nil, true, problem(response, body)
+		return nil, problem(response, body)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	return response, true, nil
+	return response, nil
 }
 
 func (t *transport) do(request *http.Request) (*http.Response, error) {
@@ -122,14 +122,9 @@ func (t *transport) do(request *http.Request) (*http.Response, error) {
 	return t.http.Do(request) //nolint:gosec // the address is that of New
 }
 
-// repeatable reports whether the request that failed so may be sent again. An operation may only if it did not begin: it
-// did not arrive, or its key was used too often.
-func (e *Error) repeatable(sent, question bool) bool {
-	if !sent || e.Code == Limited {
-		return true
-	}
-	return question && e.Code == Unavailable
-}
+// repeatable reports whether the request that failed so may be sent again. That an operation may have happened is no reason
+// not to, as it does so once under its idempotency key.
+func (e *Error) repeatable() bool { return e.Code == Unavailable || e.Code == Limited }
 
 // endsBefore reports whether the context ends within the time.
 func endsBefore(ctx context.Context, wait time.Duration) bool {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := s.answers[min(len(s.asked), len(s.answers)-1)]
-	s.asked = append(s.asked, r.Method+" "+r.URL.Path+" "+string(body))
+	s.asked = append(s.asked, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+string(body)+" "+r.Header.Get("Idempotency-Key")))
 	var status int
 	var content string
 	if _, err := fmt.Sscanf(next, "%d %s", &status, &content); err != nil {
@@ -114,9 +115,10 @@ func TestRepeating(t *testing.T) {
 		"a check that the server fails at":          {check, []string{internal, yes}, 1, client.Internal},
 		"a look while the server is away":           {show, []string{unavailable, created}, 2, ""},
 		"an operation above the rate":               {create, []string{limited, created}, 2, ""},
-		"an operation that may have happened":       {create, []string{unavailable, created}, 1, client.Unavailable},
-		"an operation whose connection broke":       {create, []string{"drop", created}, 1, client.Unavailable},
-		"a deletion that may have happened":         {remove, []string{unavailable, `200 {"token":"t"}`}, 1, client.Unavailable},
+		"an operation that may have happened":       {create, []string{unavailable, created}, 2, ""},
+		"an operation whose connection broke":       {create, []string{"drop", created}, 2, ""},
+		"an operation that the server fails at":     {create, []string{internal, created}, 1, client.Internal},
+		"a deletion that may have happened":         {remove, []string{unavailable, `200 {"token":"t"}`}, 2, ""},
 		"an answer that is no JSON":                 {check, []string{"200 <html>", yes}, 1, client.Internal},
 		"an operation's answer that is no JSON":     {create, []string{"200 <html>", created}, 1, client.Internal},
 		"a proxy's answer where the server is away": {check, []string{"502 <html>", yes}, 2, ""},
@@ -137,6 +139,26 @@ func TestRepeating(t *testing.T) {
 			require.Equal(t, server.sent()[0], server.last(), "what is sent again is the same")
 		})
 	}
+}
+
+// TestIdempotencyKeys holds that every operation has a key of its own, which its repetitions share, and no question has one.
+func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	server := answering(t, created, created, unavailable, created, yes)
+	c, err := client.New(server.URL, "key")
+	require.NoError(t, err)
+	require.NoError(t, create(t.Context(), c))
+	require.NoError(t, create(client.WithIdempotencyKey(t.Context(), "mine"), c))
+	require.NoError(t, create(t.Context(), c))
+	require.NoError(t, check(t.Context(), c))
+	sent := server.sent()
+	keyOf := func(request string) string { return request[strings.LastIndexAny(request, " }")+1:] }
+	require.Len(t, sent, 5)
+	require.Equal(t, "mine", keyOf(sent[1]))
+	require.Equal(t, keyOf(sent[2]), keyOf(sent[3]))
+	require.NotEqual(t, keyOf(sent[0]), keyOf(sent[2]))
+	require.GreaterOrEqual(t, len(keyOf(sent[0])), 20)
+	require.Empty(t, keyOf(sent[4]))
 }
 
 // TestNobodyThere calls where nobody listens: that the operation did not happen is certain, so it is tried again.

@@ -50,6 +50,9 @@ type backend struct {
 	// overlapping backends may order a write that is under way before one that has answered, as PostgreSQL does; the
 	// embedded memory datastore orders writes as they end.
 	overlapping bool
+
+	// remembers is set if the SpiceDB remembers parts of answers, and does not forget them when what they rest on expires.
+	remembers bool
 }
 
 // parallel lets a test run beside others if the backend can stand that.

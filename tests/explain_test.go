@@ -75,6 +75,27 @@ func TestExplainEveryWay(t *testing.T) {
 	}
 }
 
+// TestExplainKeepsTheEnd holds that nobody is told to make a role one for good by giving another beside it.
+func TestExplainKeepsTheEnd(t *testing.T) {
+	t.Parallel()
+	s := explainScene(t)
+	const ends = "2099-01-31T17:00:00Z"
+	s.play(
+		`olga PUT accounts/~o/members/~carl {roles: [operator], expires_at: "`+ends+`"}`,
+		"olga PUT workspaces/~w/access {open: true}",
+	)
+	q := question{"user:" + s.id("carl"), "create_flow", s.in("workspace:~w")}
+	ways := s.why(q).Missing
+	if len(ways) == 0 || len(ways[0].Operations) == 0 || ways[0].Operations[0].Body["expires_at"] != ends {
+		t.Fatalf("%+v", ways)
+	}
+	s.performWay(ways[0])
+	if !s.may(q) {
+		t.Errorf("still denied after %s", ways[0].Text)
+	}
+	s.play(`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "` + ends + `"}]}`)
+}
+
 // TestExplainFeature needs a feature before a role can be given.
 func TestExplainFeature(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,7 @@ func (s scene) stored() []string {
 		{ResourceType: "deletion"},
 		{ResourceType: "departure"},
 		{ResourceType: "platform"},
+		{ResourceType: "invitation"},
 	} {
 		for _, r := range readRelationships(s.t, s.on.spicedb, filter) {
 			if strings.Contains(r, s.prefix) {

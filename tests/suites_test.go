@@ -14,6 +14,9 @@ var suites = []suite{
 	{"cases", cases},
 	{"accounts apart", accountsApart},
 	{"escalation", escalation},
+	{"limited time", limitedTime},
+	{"exactly once", exactlyOnce},
+	{"invitations", invitations},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that
@@ -28,6 +31,8 @@ var races = []suite{
 	{"transfers", raceOfTransfers},
 	{"leaving", raceOfLeaving},
 	{"erasing", raceOfErasing},
+	{"repetitions", raceOfRepetitions},
+	{"acceptances", raceOfAcceptances},
 }
 
 type suite struct {
@@ -68,6 +73,7 @@ func TestContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	on.serial = true
+	on.remembers = true
 	run(t, on, suites)
 }
 

@@ -357,6 +357,33 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 	}
 }
 
+// AcceptedInvitation defines model for AcceptedInvitation.
+type AcceptedInvitation struct {
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account,omitempty,omitzero"`
+
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Subscription ID `json:"subscription,omitempty,omitzero"`
+
+	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles The roles that the invitation offered.
+	Roles RoleNames `json:"roles"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
@@ -396,12 +423,20 @@ type Account struct {
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+
 	// Members Roles by the id of an account or a person.
 	Members RolesByID `json:"members"`
 }
@@ -415,6 +450,17 @@ type AccountPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// AccountRoles defines model for AccountRoles.
+type AccountRoles struct {
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
@@ -526,8 +572,16 @@ type ChangedMember struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -536,6 +590,9 @@ type ChangedMember struct {
 // ChangedMembers defines model for ChangedMembers.
 type ChangedMembers struct {
 	Members []Member `json:"members"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -580,19 +637,22 @@ type Connection struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account ID `json:"account,omitempty,omitzero"`
 
 	// Connector An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Connector  ID         `json:"connector"`
-	Visibility Visibility `json:"visibility"`
+	Connector  ID         `json:"connector,omitempty,omitzero"`
+	Visibility Visibility `json:"visibility,omitempty,omitzero"`
 	Users      Users      `json:"users"`
 
 	// Group An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -607,6 +667,9 @@ type Connector struct {
 
 	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
 	Offers OfferNames `json:"offers"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -641,7 +704,7 @@ type CopiedImporter struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account ID `json:"account,omitempty,omitzero"`
 
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
@@ -655,6 +718,9 @@ type CopiedImporter struct {
 
 	// LeftOut The ends that the copy did not take along.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -684,9 +750,17 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
+
+// EndsAt When the roles end, in UTC; left out where they do not.
+//
+// Example: 2030-01-31T17:00:00Z
+type EndsAt = time.Time
 
 // Evaluation defines model for Evaluation.
 type Evaluation struct {
@@ -781,6 +855,11 @@ type Everybody struct {
 
 // ExcludedSubjects The subjects that a wildcard does not stand for.
 type ExcludedSubjects = []Reference
+
+// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+//
+// Example: 2030-01-31T17:00:00Z
+type ExpiresAt = time.Time
 
 // ExplainedStep defines model for ExplainedStep.
 type ExplainedStep struct {
@@ -964,7 +1043,7 @@ type Importer struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID `json:"account"`
+	Account ID `json:"account,omitempty,omitzero"`
 
 	// Source An id of the application's own, of up to 256 bytes of UTF-8.
 	//
@@ -975,6 +1054,9 @@ type Importer struct {
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -987,6 +1069,58 @@ type ImporterEnds struct {
 
 	// Source The id of a connection; `null` removes the end.
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
+}
+
+// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is not open any more, or if the API key has got another secret since.
+type Invitation struct {
+	// ID The secret by which it is accepted, and that is shown this once.
+	ID string `json:"id,omitempty,omitzero"`
+
+	// Handle Its public name.
+	Handle string `json:"handle,omitempty,omitzero"`
+
+	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account,omitempty,omitzero"`
+
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Subscription ID `json:"subscription,omitempty,omitzero"`
+
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Inviter ID `json:"inviter"`
+
+	// Invitee An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Invitee ID `json:"invitee,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When it ends.
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
+// InvitationPage defines model for InvitationPage.
+type InvitationPage struct {
+	Invitations []ListedInvitation `json:"invitations"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // ListedAccount defines model for ListedAccount.
@@ -1004,6 +1138,31 @@ type ListedAccount struct {
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+}
+
+// ListedInvitation defines model for ListedInvitation.
+type ListedInvitation struct {
+	// Handle Its public name.
+	Handle string `json:"handle"`
+
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	//
+	// Example: alice@example.com
+	Inviter ID `json:"inviter"`
+
+	// Invitee Who alone may accept it; left out if whoever knows its `id` may.
+	Invitee ID `json:"invitee,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When it ends.
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // Member defines model for Member.
@@ -1016,14 +1175,27 @@ type Member struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
+
+	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 }
 
 // MemberAccounts defines model for MemberAccounts.
 type MemberAccounts struct {
 	// Accounts Roles by the id of an account or a person.
 	Accounts RolesByID `json:"accounts"`
+
+	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 }
 
 // MemberPage defines model for MemberPage.
@@ -1146,6 +1318,18 @@ type NewImporter struct {
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
+}
+
+// NewInvitation defines model for NewInvitation.
+type NewInvitation struct {
+	// ExpiresIn After how many seconds it ends; seven days unless told.
+	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
+
+	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
+	Invitee ID `json:"invitee,omitempty,omitzero"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
@@ -1284,6 +1468,9 @@ type PartOfAccount struct {
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
@@ -1299,6 +1486,9 @@ type PartOfWorkspace struct {
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1463,6 +1653,9 @@ type RelationshipPage struct {
 	// Token A ZedToken of the state that was read; left out of a page that is empty.
 	Token PageToken `json:"token,omitempty,omitzero"`
 }
+
+// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
@@ -1659,10 +1852,13 @@ type Subscription struct {
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
-	RoleSet string `json:"role_set"`
+	RoleSet string `json:"role_set,omitempty,omitzero"`
 
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1746,9 +1942,12 @@ type Workspace struct {
 	// Account An id of the application's own, of up to 256 bytes of UTF-8.
 	//
 	// Example: alice@example.com
-	Account ID    `json:"account"`
+	Account ID    `json:"account,omitempty,omitzero"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
@@ -1768,6 +1967,19 @@ type ByAccount = bool
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// Handle An id of the application's own, of up to 256 bytes of UTF-8.
+//
+// Example: alice@example.com
+type Handle = ID
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// InvitationID An id of the application's own, of up to 256 bytes of UTF-8.
+//
+// Example: alice@example.com
+type InvitationID = ID
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1826,18 +2038,54 @@ type Unauthenticated = Problem
 type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountInvitationsParams defines parameters for ListAccountInvitations.
+type ListAccountInvitationsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// InviteToAccountParams defines parameters for InviteToAccount.
+type InviteToAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
+type WithdrawAccountInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
@@ -1856,6 +2104,9 @@ type ListAccountMembersParams struct {
 type PatchAccountMembersParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
@@ -1868,12 +2119,18 @@ type RemoveAccountMemberParams struct {
 
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
@@ -1901,42 +2158,69 @@ type ListAccountContentsParamsCollection string
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// PutConnectorParams defines parameters for PutConnector.
+type PutConnectorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -1949,60 +2233,120 @@ type ExplainParams struct {
 type CreateExportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AcceptInvitationParams defines parameters for AcceptInvitation.
+type AcceptInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DeclineInvitationParams defines parameters for DeclineInvitation.
+type DeclineInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
+type RemovePlatformAdministratorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
+type AddPlatformAdministratorParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
@@ -2024,42 +2368,69 @@ type ListRelationshipsParams struct {
 type CreateReportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CreateSubscriptionParams defines parameters for CreateSubscription.
+type CreateSubscriptionParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetSubscriptionParams defines parameters for GetSubscription.
@@ -2078,6 +2449,42 @@ type ListSubscriptionAccountsParams struct {
 
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutFeaturesParams defines parameters for PutFeatures.
+type PutFeaturesParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
+type ListSubscriptionInvitationsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// InviteToSubscriptionParams defines parameters for InviteToSubscription.
+type InviteToSubscriptionParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
+type WithdrawSubscriptionInvitationParams struct {
+	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
@@ -2105,24 +2512,42 @@ type RemoveSubscriptionMemberParams struct {
 
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// EraseUserParams defines parameters for EraseUser.
+type EraseUserParams struct {
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListUserAccountsParams defines parameters for ListUserAccounts.
@@ -2141,18 +2566,27 @@ type ListUserAccountsParams struct {
 type CreateWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
@@ -2188,11 +2622,14 @@ type SearchSubjectsJSONRequestBody = SubjectSearch
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
+// InviteToAccountJSONRequestBody defines body for InviteToAccount for application/json ContentType.
+type InviteToAccountJSONRequestBody = NewInvitation
+
 // PatchAccountMembersJSONRequestBody defines body for PatchAccountMembers for application/json ContentType.
 type PatchAccountMembersJSONRequestBody = AccountMembers
 
 // PutAccountMemberJSONRequestBody defines body for PutAccountMember for application/json ContentType.
-type PutAccountMemberJSONRequestBody = Roles
+type PutAccountMemberJSONRequestBody = AccountRoles
 
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = CheckRequest
@@ -2259,6 +2696,9 @@ type CreateSubscriptionJSONRequestBody = NewSubscription
 
 // PutFeaturesJSONRequestBody defines body for PutFeatures for application/json ContentType.
 type PutFeaturesJSONRequestBody = Features
+
+// InviteToSubscriptionJSONRequestBody defines body for InviteToSubscription for application/json ContentType.
+type InviteToSubscriptionJSONRequestBody = NewInvitation
 
 // PutSubscriptionMemberJSONRequestBody defines body for PutSubscriptionMember for application/json ContentType.
 type PutSubscriptionMemberJSONRequestBody = Roles
@@ -2792,6 +3232,38 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{id} (the `GetAccount` operationId).
 	GetAccount(ctx context.Context, id ID, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAccountInvitations List the open invitations
+	//
+	// Needs `invite_members`. An invitation never shows its `id` again.
+	//
+	// Corresponds with GET /v1/accounts/{id}/invitations (the `ListAccountInvitations` operationId).
+	ListAccountInvitations(ctx context.Context, id ID, params *ListAccountInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToAccountWithBody Invite to an account
+	//
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+	InviteToAccountWithBody(ctx context.Context, id ID, params *InviteToAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToAccount Invite to an account
+	//
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+	InviteToAccount(ctx context.Context, id ID, params *InviteToAccountParams, body InviteToAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawAccountInvitation Withdraw an invitation
+	//
+	// Its inviter may do so, and whoever has `assign_roles`. For a handle of which no invitation is open, it needs `invite_members` and is done.
+	//
+	// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
+	WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAccountMembers List the members of an account
 	//
 	// Needs `list_members`.
@@ -2801,7 +3273,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembersWithBody Set the roles of many people on one account
 	//
-	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2810,7 +3282,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembers Set the roles of many people on one account
 	//
-	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2828,7 +3300,7 @@ type ClientInterface interface {
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2837,7 +3309,7 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2994,7 +3466,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-	PutConnectorWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutConnectorWithBody(ctx context.Context, id ID, params *PutConnectorParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutConnector Put a connector of the catalogue
 	//
@@ -3003,7 +3475,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-	PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainWithBody Decide one question, and say why
 	//
@@ -3163,6 +3635,20 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 	DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AcceptInvitation Accept an invitation
+	//
+	// The actor comes to the roles as if the inviter gave them now: if the inviter may not do so any more, that is `forbidden`, and what the rules of the role set forbid is what it ever is. They keep what they hold beside, where a person may hold both; an owner or administrator does not become less (`conflict`). An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+	//
+	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
+	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclineInvitation Decline an invitation
+	//
+	// Ends an invitation that the actor could accept. Otherwise it is `not_found`. Who declined it may do so again, for a day.
+	//
+	// Corresponds with POST /v1/invitations/{id}/decline (the `DeclineInvitation` operationId).
+	DeclineInvitation(ctx context.Context, id InvitationID, params *DeclineInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LookupResourcesWithBody What may this subject do this to?
 	//
 	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
@@ -3231,12 +3717,12 @@ type ClientInterface interface {
 	// RemovePlatformAdministrator Take the administration of the platform from a person
 	//
 	// Corresponds with DELETE /v1/platform/administrators/{user} (the `RemovePlatformAdministrator` operationId).
-	RemovePlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RemovePlatformAdministrator(ctx context.Context, user User, params *RemovePlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddPlatformAdministrator Make a person administrator of the platform
 	//
 	// Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
-	AddPlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
+	AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRelationships Read what is stored about an object
 	//
@@ -3334,7 +3820,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-	CreateSubscriptionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSubscriptionWithBody(ctx context.Context, params *CreateSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSubscription Create a subscription with its first owner
 	//
@@ -3343,7 +3829,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-	CreateSubscription(ctx context.Context, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSubscription(ctx context.Context, params *CreateSubscriptionParams, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSubscription Cancel a subscription
 	//
@@ -3373,7 +3859,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-	PutFeaturesWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutFeatures Say which features a subscription has
 	//
@@ -3382,7 +3868,39 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-	PutFeatures(ctx context.Context, id ID, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutFeatures(ctx context.Context, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSubscriptionInvitations List the open invitations
+	//
+	// Needs `list_users`. An invitation never shows its `id` again.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/invitations (the `ListSubscriptionInvitations` operationId).
+	ListSubscriptionInvitations(ctx context.Context, id ID, params *ListSubscriptionInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToSubscriptionWithBody Invite to a subscription
+	//
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+	InviteToSubscriptionWithBody(ctx context.Context, id ID, params *InviteToSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InviteToSubscription Invite to a subscription
+	//
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+	InviteToSubscription(ctx context.Context, id ID, params *InviteToSubscriptionParams, body InviteToSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawSubscriptionInvitation Withdraw an invitation
+	//
+	// Its inviter may do so, and whoever has `remove_users`. For a handle of which no invitation is open, it needs `list_users` and is done.
+	//
+	// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
+	WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
@@ -3418,7 +3936,7 @@ type ClientInterface interface {
 
 	// PutMemberAccountsWithBody Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3427,7 +3945,7 @@ type ClientInterface interface {
 
 	// PutMemberAccounts Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3457,7 +3975,7 @@ type ClientInterface interface {
 	// Removes every relationship of the person, on every account and subscription: roles, shares, and that they created something. What they created stays, without a creator, but for their private connections, which nobody could see any more: those are disconnected. While they are the last owner or administrator anywhere the answer is a `conflict`, which lists the accounts and the subscriptions. To whom nothing refers, the person is erased: the answer is 200. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it.
 	//
 	// Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
-	EraseUser(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
+	EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserAccounts List the accounts of a person
 	//
@@ -3916,6 +4434,78 @@ func (c *Client) GetAccount(ctx context.Context, id ID, params *GetAccountParams
 	return c.Client.Do(req)
 }
 
+// ListAccountInvitations List the open invitations
+//
+// Needs `invite_members`. An invitation never shows its `id` again.
+//
+// Corresponds with GET /v1/accounts/{id}/invitations (the `ListAccountInvitations` operationId).
+func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *ListAccountInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountInvitationsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToAccountWithBody Invite to an account
+//
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *InviteToAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToAccountRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToAccount Invite to an account
+//
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{id}/invitations (the `InviteToAccount` operationId).
+func (c *Client) InviteToAccount(ctx context.Context, id ID, params *InviteToAccountParams, body InviteToAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToAccountRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawAccountInvitation Withdraw an invitation
+//
+// Its inviter may do so, and whoever has `assign_roles`. For a handle of which no invitation is open, it needs `invite_members` and is done.
+//
+// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
+func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawAccountInvitationRequest(c.Server, id, handle, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAccountMembers List the members of an account
 //
 // Needs `list_members`.
@@ -3935,7 +4525,7 @@ func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAcco
 
 // PatchAccountMembersWithBody Set the roles of many people on one account
 //
-// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3954,7 +4544,7 @@ func (c *Client) PatchAccountMembersWithBody(ctx context.Context, id ID, params 
 
 // PatchAccountMembers Set the roles of many people on one account
 //
-// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person.
+// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3992,7 +4582,7 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4011,7 +4601,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`.
+// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4348,8 +4938,8 @@ func (c *Client) DeleteConnector(ctx context.Context, id ID, params *DeleteConne
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutConnectorRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, params *PutConnectorParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutConnectorRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4367,8 +4957,8 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, contentType st
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
-func (c *Client) PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutConnectorRequest(c.Server, id, body)
+func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutConnectorRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4717,6 +5307,40 @@ func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteInt
 	return c.Client.Do(req)
 }
 
+// AcceptInvitation Accept an invitation
+//
+// The actor comes to the roles as if the inviter gave them now: if the inviter may not do so any more, that is `forbidden`, and what the rules of the role set forbid is what it ever is. They keep what they hold beside, where a person may hold both; an owner or administrator does not become less (`conflict`). An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+//
+// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
+func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptInvitationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclineInvitation Decline an invitation
+//
+// Ends an invitation that the actor could accept. Otherwise it is `not_found`. Who declined it may do so again, for a day.
+//
+// Corresponds with POST /v1/invitations/{id}/decline (the `DeclineInvitation` operationId).
+func (c *Client) DeclineInvitation(ctx context.Context, id InvitationID, params *DeclineInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclineInvitationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // LookupResourcesWithBody What may this subject do this to?
 //
 // Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
@@ -4855,8 +5479,8 @@ func (c *Client) DecidePermissions(ctx context.Context, body DecidePermissionsJS
 // RemovePlatformAdministrator Take the administration of the platform from a person
 //
 // Corresponds with DELETE /v1/platform/administrators/{user} (the `RemovePlatformAdministrator` operationId).
-func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRemovePlatformAdministratorRequest(c.Server, user)
+func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, params *RemovePlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemovePlatformAdministratorRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4870,8 +5494,8 @@ func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, req
 // AddPlatformAdministrator Make a person administrator of the platform
 //
 // Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
-func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAddPlatformAdministratorRequest(c.Server, user)
+func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddPlatformAdministratorRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5088,8 +5712,8 @@ func (c *Client) DeleteService(ctx context.Context, id ID, params *DeleteService
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-func (c *Client) CreateSubscriptionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSubscriptionRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateSubscriptionWithBody(ctx context.Context, params *CreateSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5107,8 +5731,8 @@ func (c *Client) CreateSubscriptionWithBody(ctx context.Context, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/subscriptions (the `CreateSubscription` operationId).
-func (c *Client) CreateSubscription(ctx context.Context, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSubscriptionRequest(c.Server, body)
+func (c *Client) CreateSubscription(ctx context.Context, params *CreateSubscriptionParams, body CreateSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5177,8 +5801,8 @@ func (c *Client) ListSubscriptionAccounts(ctx context.Context, id ID, params *Li
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutFeaturesRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutFeaturesRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5196,8 +5820,80 @@ func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
-func (c *Client) PutFeatures(ctx context.Context, id ID, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutFeaturesRequest(c.Server, id, body)
+func (c *Client) PutFeatures(ctx context.Context, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutFeaturesRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSubscriptionInvitations List the open invitations
+//
+// Needs `list_users`. An invitation never shows its `id` again.
+//
+// Corresponds with GET /v1/subscriptions/{id}/invitations (the `ListSubscriptionInvitations` operationId).
+func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params *ListSubscriptionInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionInvitationsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToSubscriptionWithBody Invite to a subscription
+//
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params *InviteToSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToSubscriptionRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InviteToSubscription Invite to a subscription
+//
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/invitations (the `InviteToSubscription` operationId).
+func (c *Client) InviteToSubscription(ctx context.Context, id ID, params *InviteToSubscriptionParams, body InviteToSubscriptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInviteToSubscriptionRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawSubscriptionInvitation Withdraw an invitation
+//
+// Its inviter may do so, and whoever has `remove_users`. For a handle of which no invitation is open, it needs `list_users` and is done.
+//
+// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
+func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawSubscriptionInvitationRequest(c.Server, id, handle, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5282,7 +5978,7 @@ func (c *Client) PutSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutMemberAccountsWithBody Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5301,7 +5997,7 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 
 // PutMemberAccounts Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there.
+// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5361,8 +6057,8 @@ func (c *Client) TransferSubscription(ctx context.Context, id ID, params *Transf
 // Removes every relationship of the person, on every account and subscription: roles, shares, and that they created something. What they created stays, without a creator, but for their private connections, which nobody could see any more: those are disconnected. While they are the last owner or administrator anywhere the answer is a `conflict`, which lists the accounts and the subscriptions. To whom nothing refers, the person is erased: the answer is 200. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it.
 //
 // Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
-func (c *Client) EraseUser(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewEraseUserRequest(c.Server, user)
+func (c *Client) EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEraseUserRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5991,6 +6687,15 @@ func NewCreateAccountRequestWithBody(server string, params *CreateAccountParams,
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6038,6 +6743,15 @@ func NewDeleteAccountRequest(server string, id ID, params *DeleteAccountParams) 
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6084,6 +6798,220 @@ func NewGetAccountRequest(server string, id ID, params *GetAccountParams) (*http
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListAccountInvitationsRequest constructs an http.Request for the ListAccountInvitations method
+func NewListAccountInvitationsRequest(server string, id ID, params *ListAccountInvitationsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewInviteToAccountRequest calls the generic InviteToAccount builder with application/json body
+func NewInviteToAccountRequest(server string, id ID, params *InviteToAccountParams, body InviteToAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInviteToAccountRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInviteToAccountRequestWithBody constructs an http.Request for the InviteToAccount method, with any body, and a specified content type
+func NewInviteToAccountRequestWithBody(server string, id ID, params *InviteToAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewWithdrawAccountInvitationRequest constructs an http.Request for the WithdrawAccountInvitation method
+func NewWithdrawAccountInvitationRequest(server string, id ID, handle Handle, params *WithdrawAccountInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "handle", handle, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/invitations/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6227,6 +7155,15 @@ func NewPatchAccountMembersRequestWithBody(server string, id ID, params *PatchAc
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6320,6 +7257,15 @@ func NewRemoveAccountMemberRequest(server string, id ID, user User, params *Remo
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6386,6 +7332,15 @@ func NewPutAccountMemberRequestWithBody(server string, id ID, user User, params 
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6658,6 +7613,15 @@ func NewCreateConnectionRequestWithBody(server string, params *CreateConnectionP
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6705,6 +7669,15 @@ func NewDeleteConnectionRequest(server string, id ID, params *DeleteConnectionPa
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6751,6 +7724,15 @@ func NewUngroupConnectionRequest(server string, id ID, params *UngroupConnection
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -6812,6 +7794,15 @@ func NewGroupConnectionRequestWithBody(server string, id ID, params *GroupConnec
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6872,6 +7863,15 @@ func NewShareConnectionRequestWithBody(server string, id ID, params *ShareConnec
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6925,6 +7925,15 @@ func NewCreateConnectorRequestWithBody(server string, params *CreateConnectorPar
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6972,24 +7981,33 @@ func NewDeleteConnectorRequest(server string, id ID, params *DeleteConnectorPara
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
 }
 
 // NewPutConnectorRequest calls the generic PutConnector builder with application/json body
-func NewPutConnectorRequest(server string, id ID, body PutConnectorJSONRequestBody) (*http.Request, error) {
+func NewPutConnectorRequest(server string, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPutConnectorRequestWithBody(server, id, "application/json", bodyReader)
+	return NewPutConnectorRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewPutConnectorRequestWithBody constructs an http.Request for the PutConnector method, with any body, and a specified content type
-func NewPutConnectorRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutConnectorRequestWithBody(server string, id ID, params *PutConnectorParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7020,6 +8038,19 @@ func NewPutConnectorRequestWithBody(server string, id ID, contentType string, bo
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -7127,6 +8158,15 @@ func NewCreateExportRequestWithBody(server string, params *CreateExportParams, c
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7173,6 +8213,15 @@ func NewDeleteExportRequest(server string, id ID, params *DeleteExportParams) (*
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7227,6 +8276,15 @@ func NewCreateFlowRequestWithBody(server string, params *CreateFlowParams, conte
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7273,6 +8331,15 @@ func NewDeleteFlowRequest(server string, id ID, params *DeleteFlowParams) (*http
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7327,6 +8394,15 @@ func NewCreateImporterRequestWithBody(server string, params *CreateImporterParam
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7373,6 +8449,15 @@ func NewDeleteImporterRequest(server string, id ID, params *DeleteImporterParams
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7434,6 +8519,15 @@ func NewSetImporterConnectionsRequestWithBody(server string, id ID, params *SetI
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7494,6 +8588,15 @@ func NewCopyImporterRequestWithBody(server string, id ID, params *CopyImporterPa
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7547,6 +8650,15 @@ func NewCreateIntegrationRequestWithBody(server string, params *CreateIntegratio
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7593,6 +8705,127 @@ func NewDeleteIntegrationRequest(server string, id ID, params *DeleteIntegration
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewAcceptInvitationRequest constructs an http.Request for the AcceptInvitation method
+func NewAcceptInvitationRequest(server string, id InvitationID, params *AcceptInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/invitations/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewDeclineInvitationRequest constructs an http.Request for the DeclineInvitation method
+func NewDeclineInvitationRequest(server string, id InvitationID, params *DeclineInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/invitations/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -7747,7 +8980,7 @@ func NewDecidePermissionsRequestWithBody(server string, contentType string, body
 }
 
 // NewRemovePlatformAdministratorRequest constructs an http.Request for the RemovePlatformAdministrator method
-func NewRemovePlatformAdministratorRequest(server string, user User) (*http.Request, error) {
+func NewRemovePlatformAdministratorRequest(server string, user User, params *RemovePlatformAdministratorParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7777,11 +9010,24 @@ func NewRemovePlatformAdministratorRequest(server string, user User) (*http.Requ
 		return nil, err
 	}
 
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
 	return req, nil
 }
 
 // NewAddPlatformAdministratorRequest constructs an http.Request for the AddPlatformAdministrator method
-func NewAddPlatformAdministratorRequest(server string, user User) (*http.Request, error) {
+func NewAddPlatformAdministratorRequest(server string, user User, params *AddPlatformAdministratorParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7809,6 +9055,19 @@ func NewAddPlatformAdministratorRequest(server string, user User) (*http.Request
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -7944,6 +9203,15 @@ func NewCreateReportRequestWithBody(server string, params *CreateReportParams, c
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -7990,6 +9258,15 @@ func NewDeleteReportRequest(server string, id ID, params *DeleteReportParams) (*
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8071,6 +9348,15 @@ func NewCreateScheduleRequestWithBody(server string, params *CreateScheduleParam
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8117,6 +9403,15 @@ func NewDeleteScheduleRequest(server string, id ID, params *DeleteScheduleParams
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8171,6 +9466,15 @@ func NewCreateServiceRequestWithBody(server string, params *CreateServiceParams,
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8218,24 +9522,33 @@ func NewDeleteServiceRequest(server string, id ID, params *DeleteServiceParams) 
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
 }
 
 // NewCreateSubscriptionRequest calls the generic CreateSubscription builder with application/json body
-func NewCreateSubscriptionRequest(server string, body CreateSubscriptionJSONRequestBody) (*http.Request, error) {
+func NewCreateSubscriptionRequest(server string, params *CreateSubscriptionParams, body CreateSubscriptionJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateSubscriptionRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateSubscriptionRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateSubscriptionRequestWithBody constructs an http.Request for the CreateSubscription method, with any body, and a specified content type
-func NewCreateSubscriptionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateSubscriptionRequestWithBody(server string, params *CreateSubscriptionParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -8259,6 +9572,19 @@ func NewCreateSubscriptionRequestWithBody(server string, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -8304,6 +9630,15 @@ func NewDeleteSubscriptionRequest(server string, id ID, params *DeleteSubscripti
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8440,18 +9775,18 @@ func NewListSubscriptionAccountsRequest(server string, id ID, params *ListSubscr
 }
 
 // NewPutFeaturesRequest calls the generic PutFeatures builder with application/json body
-func NewPutFeaturesRequest(server string, id ID, body PutFeaturesJSONRequestBody) (*http.Request, error) {
+func NewPutFeaturesRequest(server string, id ID, params *PutFeaturesParams, body PutFeaturesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPutFeaturesRequestWithBody(server, id, "application/json", bodyReader)
+	return NewPutFeaturesRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewPutFeaturesRequestWithBody constructs an http.Request for the PutFeatures method, with any body, and a specified content type
-func NewPutFeaturesRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutFeaturesRequestWithBody(server string, id ID, params *PutFeaturesParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -8482,6 +9817,233 @@ func NewPutFeaturesRequestWithBody(server string, id ID, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionInvitationsRequest constructs an http.Request for the ListSubscriptionInvitations method
+func NewListSubscriptionInvitationsRequest(server string, id ID, params *ListSubscriptionInvitationsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewInviteToSubscriptionRequest calls the generic InviteToSubscription builder with application/json body
+func NewInviteToSubscriptionRequest(server string, id ID, params *InviteToSubscriptionParams, body InviteToSubscriptionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInviteToSubscriptionRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewInviteToSubscriptionRequestWithBody constructs an http.Request for the InviteToSubscription method, with any body, and a specified content type
+func NewInviteToSubscriptionRequestWithBody(server string, id ID, params *InviteToSubscriptionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/invitations", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewWithdrawSubscriptionInvitationRequest constructs an http.Request for the WithdrawSubscriptionInvitation method
+func NewWithdrawSubscriptionInvitationRequest(server string, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "handle", handle, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/invitations/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
 
 	return req, nil
 }
@@ -8664,6 +10226,15 @@ func NewRemoveSubscriptionMemberRequest(server string, id ID, user User, params 
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8730,6 +10301,15 @@ func NewPutSubscriptionMemberRequestWithBody(server string, id ID, user User, pa
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -8798,6 +10378,15 @@ func NewPutMemberAccountsRequestWithBody(server string, id ID, user User, params
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -8858,13 +10447,22 @@ func NewTransferSubscriptionRequestWithBody(server string, id ID, params *Transf
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
 }
 
 // NewEraseUserRequest constructs an http.Request for the EraseUser method
-func NewEraseUserRequest(server string, user User) (*http.Request, error) {
+func NewEraseUserRequest(server string, user User, params *EraseUserParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -8892,6 +10490,19 @@ func NewEraseUserRequest(server string, user User) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -9029,6 +10640,15 @@ func NewCreateWorkspaceRequestWithBody(server string, params *CreateWorkspacePar
 
 		req.Header.Set("Sluice-Actor", headerParam0)
 
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -9075,6 +10695,15 @@ func NewDeleteWorkspaceRequest(server string, id ID, params *DeleteWorkspacePara
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -9135,6 +10764,15 @@ func NewSetWorkspaceAccessRequestWithBody(server string, id ID, params *SetWorks
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 

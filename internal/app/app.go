@@ -78,7 +78,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	operations := operation.New(engine, operation.WithLogger(s.log))
+	operations := operation.New(engine, operation.WithLogger(s.log), operation.WithClock(config.Clock))
 	prepared := &preparation{
 		engine: engine, schema: served, product: holdsProduct(definitions), load: s.load, operations: operations, log: s.log,
 	}

@@ -44,6 +44,9 @@ type Config struct {
 	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
 	DrainTimeout   time.Duration // --drain-timeout: how long requests under way may take after a stop was asked for
 
+	// Clock tells what time it is where something is to end after a time; time.Now if nil. It has no flag: tests move it.
+	Clock func() time.Time
+
 	Logger  *slog.Logger          // discards if nil
 	Tracing *trace.TracerProvider // makes the spans of requests, none if nil; the server does not shut it down
 }

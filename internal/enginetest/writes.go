@@ -163,6 +163,14 @@ func (s *suite) expiration(t *testing.T) {
 	require.True(t, until.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	require.True(t, s.allowed(t, user(t, "later"), "edit", doc, authz.Fully()))
 
+	// Touching with nothing new but the expiration moves it, both ways.
+	for _, moved := range []time.Time{until.Add(time.Hour), until.Add(-time.Minute)} {
+		s.touch(t, grant("later", moved))
+		items = collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
+		require.Len(t, items, 1)
+		require.True(t, moved.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
+	}
+
 	// Touching without an expiration takes it away.
 	s.touch(t, grant("later", time.Time{}))
 	items = collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
@@ -180,8 +188,11 @@ func (s *suite) expiration(t *testing.T) {
 
 	// What has expired is absent to a precondition, and can be touched anew.
 	write := updates(authz.Touch, grant("soon", until))
-	write.Preconditions = []authz.Precondition{{Filter: authz.Exactly(soon), Absent: true}}
+	write.Preconditions = []authz.Precondition{{Filter: authz.Exactly(soon)}}
 	_, err := s.engine.Write(t.Context(), write)
+	require.ErrorIs(t, err, authz.ErrPrecondition)
+	write.Preconditions = []authz.Precondition{{Filter: authz.Exactly(soon), Absent: true}}
+	_, err = s.engine.Write(t.Context(), write)
 	require.NoError(t, err)
 	require.Len(t, s.read(t, authz.Exactly(soon)), 1)
 }

@@ -65,7 +65,7 @@ func showAccounts(accounts operation.Accounts, token authz.Token) AccountPage {
 	listed := make([]ListedAccount, len(accounts.Accounts))
 	for i, a := range accounts.Accounts {
 		listed[i] = ListedAccount{
-			ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: texts(a.Roles),
+			ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: texts(a.Roles), ExpiresAt: showTime(a.ExpiresAt),
 		}
 	}
 	return AccountPage{Accounts: listed, NextCursor: accounts.NextCursor, Token: string(token)}

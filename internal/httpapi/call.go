@@ -34,6 +34,12 @@ type call struct {
 	// streams is set if the answer is to come line by line, for as long as it goes on.
 	streams bool
 
+	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for.
+	once   *operation.Once
+	params gin.Params
+	query  string
+	body   []byte
+
 	// err is the error that was answered.
 	err error
 }
@@ -45,8 +51,12 @@ func callOf(c *gin.Context) *call {
 	return k
 }
 
+// caller is who performs the operation. It is asked for when the body has been read.
 func (k *call) caller() operation.Caller {
-	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id}
+	if k.once != nil {
+		k.once.Request = k.digest()
+	}
+	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Once: k.once}
 }
 
 // template is the path in logs and metrics, which hold no ids.

@@ -88,7 +88,8 @@ func (s *server) UngroupConnection(c *gin.Context, id ID, _ UngroupConnectionPar
 
 func showConnection(c operation.Connection, token authz.Token) Connection {
 	return Connection{
-		ID: string(c.ID), Account: string(c.Account), Connector: string(c.Connector), Visibility: Visibility(c.Visibility),
-		Users: texts(c.Users), Group: unlessEmpty(c.Group), Token: string(token),
+		ID: string(c.ID), Account: unlessEmpty(c.Account), Connector: unlessEmpty(c.Connector),
+		Visibility: (*Visibility)(unlessEmpty(c.Visibility)),
+		Users:      texts(c.Users), Group: unlessEmpty(c.Group), Token: string(token),
 	}
 }

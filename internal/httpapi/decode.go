@@ -26,6 +26,7 @@ const maxBody = 1 << 20
 func decode[T any](c *gin.Context) (T, error) {
 	var into T
 	data, err := readBody(c)
+	callOf(c).body = data
 	switch {
 	case err != nil:
 	case callOf(c).route.lenient:

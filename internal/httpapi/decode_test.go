@@ -14,9 +14,12 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		name, path, body string
 		words            []string
 	}{
-		{"unknown field", roles, `{"rols":["guest"]}`, []string{`the field "rols" does not exist`, "the fields here are roles"}},
+		{"unknown field", roles, `{"rols":["guest"]}`, []string{`the field "rols" does not exist`, "the fields here are expires_at, roles"}},
 		{"another case", roles, `{"Roles":["guest"]}`, []string{`the field "Roles" does not exist`}},
-		{"later field", roles, `{"roles":["guest"],"expires_at":"2030-01-01T00:00:00Z"}`, []string{`the field "expires_at" does not exist`}},
+		{"no time", roles, `{"roles":["guest"],"expires_at":"2030-01-01"}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
+		{"number for a time", roles, `{"roles":["guest"],"expires_at":1893456000}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
+		{"null for a time", roles, `{"roles":["guest"],"expires_at":null}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
+		{"object for a time", roles, `{"roles":["guest"],"expires_at":{}}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
 		{"missing field", roles, `{}`, []string{`the field "roles" is missing`}},
 		{"string for list", roles, `{"roles":"guest"}`, []string{`the field "roles" must be a list, not a string`}},
 		{"null for list", roles, `{"roles":null}`, []string{`the field "roles" must be a list, not null`}},

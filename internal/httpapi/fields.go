@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -135,6 +136,14 @@ func unlessEmpty[S ~string](s S) *string {
 		return nil
 	}
 	return new(string(s))
+}
+
+// showTime returns a time in UTC, or nil for none, which an answer leaves out.
+func showTime(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return new(at.UTC())
 }
 
 // texts returns the names as strings; an empty list, not nil, where there are none.

@@ -62,7 +62,7 @@ func FuzzStrict(f *testing.F) {
 		if checkJSON("it", data) != nil {
 			return
 		}
-		for _, into := range []any{new(NewWorkspace), new(Access), new(MemberAccounts), new(ImporterEnds), new(NewImporter), new(Transfer)} {
+		for _, into := range []any{new(NewWorkspace), new(Access), new(MemberAccounts), new(NewInvitation), new(ImporterEnds), new(NewImporter), new(Transfer)} {
 			if decodeStrict("it", data, into) != nil {
 				continue
 			}

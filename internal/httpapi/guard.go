@@ -26,8 +26,11 @@ func (s *server) guard(c *gin.Context) {
 
 func (s *server) admit(c *gin.Context) error {
 	k := callOf(c)
+	var secret string
 	if !s.isOpen(c) {
-		key, err := s.authenticate(c)
+		var key apikey.Identity
+		var err error
+		key, secret, err = s.authenticate(c)
 		k.key = key.Name
 		if err != nil {
 			return err
@@ -53,6 +56,7 @@ func (s *server) admit(c *gin.Context) error {
 	if err := unescapeIDs(c.Params); err != nil {
 		return err
 	}
+	k.params = c.Params
 	if !k.route.hasPath(c.Params) {
 		return errNoRoute
 	}
@@ -61,6 +65,10 @@ func (s *server) admit(c *gin.Context) error {
 		return authz.Errorf(authz.CodeInvalid, "the query of the address is malformed")
 	}
 	if err := k.route.checkQuery(query); err != nil {
+		return err
+	}
+	k.query = query.Encode()
+	if err := k.readOnce(c, secret); err != nil {
 		return err
 	}
 	if !k.route.body {
@@ -75,27 +83,29 @@ func (s *server) isOpen(c *gin.Context) bool {
 	return get != nil && get.open
 }
 
-func (s *server) authenticate(c *gin.Context) (apikey.Identity, error) {
+// authenticate returns the key that a request carries, and its secret.
+func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string, _ error) {
 	header := c.Request.Header.Values("Authorization")
 	if len(header) == 0 {
 		c.Header("WWW-Authenticate", "Bearer")
-		return apikey.Identity{}, authz.Errorf(authz.CodeUnauthenticated, "the request carries no key: send the header Authorization: Bearer KEY")
+		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the request carries no key: send the header Authorization: Bearer KEY")
 	}
 	scheme, secret, _ := strings.Cut(header[0], " ")
 	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		c.Header("WWW-Authenticate", "Bearer")
-		return apikey.Identity{}, authz.Errorf(authz.CodeUnauthenticated, "the header Authorization must be given once, as Bearer KEY")
+		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the header Authorization must be given once, as Bearer KEY")
 	}
-	key, found := s.Keys.Identify(strings.TrimLeft(secret, " "))
+	secret = strings.TrimLeft(secret, " ")
+	key, found := s.Keys.Identify(secret)
 	if !found {
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
-		return apikey.Identity{}, authz.Errorf(authz.CodeUnauthenticated, "the key is none of this server's")
+		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key is none of this server's")
 	}
 	if wait := key.Use(time.Now()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
-		return key, authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
+		return key, "", authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
 	}
-	return key, nil
+	return key, secret, nil
 }
 
 func authorize(r *route, scopes apikey.Scopes) error {

@@ -84,7 +84,7 @@ func (s *server) CopyImporter(c *gin.Context, id ID, _ CopyImporterParams) {
 			leftOut[n] = CopiedImporterLeftOut(end)
 		}
 		return CopiedImporter{
-			ID: string(i.ID), Account: string(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
+			ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
 			LeftOut: leftOut, Token: string(token),
 		}, err
 	})
@@ -97,7 +97,7 @@ func (s *server) DeleteImporter(c *gin.Context, id ID, _ DeleteImporterParams) {
 
 func showImporter(i operation.Importer, token authz.Token) Importer {
 	return Importer{
-		ID: string(i.ID), Account: string(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
+		ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
 		Token: string(token),
 	}
 }

@@ -30,7 +30,7 @@ func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOff
 }
 
 // EraseUser implements ServerInterface.
-func (s *server) EraseUser(c *gin.Context, user User) {
+func (s *server) EraseUser(c *gin.Context, user User, _ EraseUserParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		token, err := s.Operations.EraseUser(ctx, callOf(c).caller(), authz.ID(user))
 		return done(token), err

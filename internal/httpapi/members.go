@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -12,10 +13,10 @@ import (
 
 type accountMemberOperations interface {
 	AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
-	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
+	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error)
 	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
 	HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
-	PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string) ([]operation.Member, authz.Token, error)
+	PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time) ([]operation.Member, authz.Token, error)
 }
 
 type subscriptionMemberOperations interface {
@@ -23,7 +24,7 @@ type subscriptionMemberOperations interface {
 	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
 	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
 	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
-	PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string) (operation.Member, authz.Token, error)
+	PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error)
 }
 
 // ListAccountMembers implements ServerInterface.
@@ -37,11 +38,12 @@ func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMem
 // PutAccountMember implements ServerInterface.
 func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccountMemberParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Roles](c)
+		body, err := decode[AccountRoles](c)
 		if err != nil {
 			return nil, err
 		}
-		member, token, err := s.Operations.PutAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles)
+		member, token, err := s.Operations.PutAccountMember(
+			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles, optional(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
 }
@@ -75,7 +77,7 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 		if in.err != nil {
 			return nil, in.err
 		}
-		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted)
+		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted, optional(body.ExpiresAt))
 		return ChangedMembers{Members: showMembers(members), Token: string(token)}, err
 	})
 }
@@ -129,13 +131,22 @@ func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMember
 		if in.err != nil {
 			return nil, in.err
 		}
-		member, token, err := s.Operations.PutMemberAccounts(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted)
+		member, token, err := s.Operations.PutMemberAccounts(
+			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted, optional(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
 }
 
 func showMember(m operation.Member) Member {
-	return Member{User: string(m.User), Roles: texts(m.Roles), Accounts: showRoles(m.Accounts)}
+	shown := Member{User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Accounts: showRoles(m.Accounts)}
+	if len(m.AccountsExpireAt) > 0 {
+		ends := make(map[string]time.Time, len(m.AccountsExpireAt))
+		for id, at := range m.AccountsExpireAt {
+			ends[string(id)] = at.UTC()
+		}
+		shown.AccountsExpireAt = &ends
+	}
+	return shown
 }
 
 func showMembers(members []operation.Member) []Member {
@@ -151,7 +162,9 @@ func showMemberPage(members operation.Members, token authz.Token) MemberPage {
 }
 
 func showChangedMember(m operation.Member, token authz.Token) ChangedMember {
-	return ChangedMember{User: string(m.User), Roles: texts(m.Roles), Accounts: showRoles(m.Accounts), Token: string(token)}
+	return ChangedMember{
+		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Accounts: showRoles(m.Accounts), Token: string(token),
+	}
 }
 
 // showRoles is nil where the roles on accounts were not asked for.

@@ -55,6 +55,9 @@ func hidePath(c *gin.Context) {
 func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
 	body, err := handle(c.Request.Context())
 	if err == nil {
+		if k := callOf(c); k.once != nil && k.once.Replayed {
+			body = replayed(body)
+		}
 		err = writeJSON(c, status, "application/json", body)
 	}
 	if err != nil {

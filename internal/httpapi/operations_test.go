@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
@@ -94,9 +95,9 @@ func (o *operations) RemoveSubscriptionMember(ctx context.Context, by operation.
 	return token, o.record(ctx, "RemoveSubscriptionMember", by, id, user)
 }
 
-func (o *operations) PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string) (operation.Member, authz.Token, error) {
+func (o *operations) PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error) {
 	member := operation.Member{User: user, Accounts: map[authz.ID]operation.Roles{"a1": {"editor"}, "a2": nil}}
-	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts)
+	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts, until)
 }
 
 func (o *operations) CreateAccount(ctx context.Context, by operation.Caller, in operation.NewAccount) (operation.Account, authz.Token, error) {
@@ -111,8 +112,8 @@ func (o *operations) AccountMembers(ctx context.Context, by operation.Caller, id
 	return operation.Members{}, token, o.record(ctx, "AccountMembers", by, id, page)
 }
 
-func (o *operations) PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error) {
-	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(ctx, "PutAccountMember", by, id, user, roles)
+func (o *operations) PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error) {
+	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(ctx, "PutAccountMember", by, id, user, roles, until)
 }
 
 func (o *operations) RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error) {
@@ -141,8 +142,30 @@ func (o *operations) Contents(ctx context.Context, by operation.Caller, of opera
 	return operation.Objects{Objects: objects, NextCursor: "c1"}, token, o.record(ctx, "Contents", by, of, page)
 }
 
-func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string) ([]operation.Member, authz.Token, error) {
-	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members)
+func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time) ([]operation.Member, authz.Token, error) {
+	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members, until)
+}
+
+func (o *operations) Invite(ctx context.Context, by operation.Caller, in operation.NewInvitation) (operation.Invitation, authz.Token, error) {
+	invitation := operation.Invitation{ID: "secret", Handle: "h1", To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: operation.Roles{"guest"}, ExpiresAt: time.Unix(1893456000, 0)}
+	return invitation, token, o.record(ctx, "Invite", by, in)
+}
+
+func (o *operations) Invitations(ctx context.Context, by operation.Caller, to authz.Object, page operation.Page) (operation.Invitations, authz.Token, error) {
+	open := []operation.Invitation{{ID: "secret", Handle: "h1", To: to, Inviter: "alice", Roles: operation.Roles{"user"}, ExpiresAt: time.Unix(1893456000, 0)}}
+	return operation.Invitations{Invitations: open, NextCursor: "c1"}, token, o.record(ctx, "Invitations", by, to, page)
+}
+
+func (o *operations) WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (authz.Token, error) {
+	return token, o.record(ctx, "WithdrawInvitation", by, to, handle)
+}
+
+func (o *operations) AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.Invitation, authz.Token, error) {
+	return operation.Invitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "AcceptInvitation", by, id)
+}
+
+func (o *operations) DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error) {
+	return token, o.record(ctx, "DeclineInvitation", by, id)
 }
 
 func (o *operations) CreateImporter(ctx context.Context, by operation.Caller, in operation.NewImporter) (operation.Importer, authz.Token, error) {
@@ -249,7 +272,7 @@ func TestOperations(t *testing.T) {
 		{"POST", "/v1/subscriptions/s1/transfer", `{"to":"bob"}`, false, "TransferSubscription", args(authz.ID("s1"), authz.ID("bob")), 200, done},
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a2":[]}}`, false, "PutMemberAccounts",
-			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}),
+			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}, time.Time{}),
 			200, `{"user":"bob","roles":[],"accounts":{"a1":["editor"],"a2":[]},"token":"t1"}`,
 		},
 		{"GET", "/v1/users/alice/accounts", "", false, "UserAccounts", args(authz.ID("alice"), false, firstPage), 200, `{"accounts":[],"next_cursor":"","token":"t1"}`},
@@ -262,13 +285,35 @@ func TestOperations(t *testing.T) {
 		{"GET", "/v1/accounts/acme/members?limit=1000", "", false, "AccountMembers", args(authz.ID("acme"), operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
 		{
 			"PATCH", "/v1/accounts/acme/members", `{"members":{"bob":["viewer"],"eve":[]}}`, false, "PatchAccountMembers",
-			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}),
+			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}, time.Time{}),
 			200, `{"members":[{"user":"bob","roles":["viewer"]},{"user":"eve","roles":[]}],"token":"t1"}`,
 		},
 		{
-			"PUT", "/v1/accounts/acme/members/bob", `{"roles":["guest"]}`, false, "PutAccountMember",
-			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
+			"PUT", "/v1/accounts/acme/members/bob", `{"roles":["guest"],"expires_at":"2030-01-31T17:00:00Z"}`, false, "PutAccountMember",
+			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}, time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
 		},
+		{
+			"POST", "/v1/accounts/acme/invitations", `{"invitee":"bob","roles":["guest"],"expires_in":3600}`, false, "Invite",
+			args(operation.NewInvitation{To: authz.Object{Type: "account", ID: "acme"}, Invitee: "bob", Roles: []string{"guest"}, ExpiresIn: new(time.Hour)}),
+			201, `{"id":"secret","handle":"h1","account":"acme","inviter":"alice","invitee":"bob","roles":["guest"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+		},
+		{
+			"POST", "/v1/subscriptions/s1/invitations", `{"roles":["guest"]}`, false, "Invite",
+			args(operation.NewInvitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: []string{"guest"}}),
+			201, `{"id":"secret","handle":"h1","subscription":"s1","inviter":"alice","roles":["guest"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/accounts/acme/invitations?limit=1", "", false, "Invitations", args(authz.Object{Type: "account", ID: "acme"}, operation.Page{Limit: 1}),
+			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"c1","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/invitations", "", false, "Invitations", args(authz.Object{Type: "subscription", ID: "s1"}, firstPage),
+			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"c1","token":"t1"}`,
+		},
+		{"DELETE", "/v1/accounts/acme/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "account", ID: "acme"}, authz.ID("h1")), 200, done},
+		{"DELETE", "/v1/subscriptions/s1/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "subscription", ID: "s1"}, authz.ID("h1")), 200, done},
+		{"POST", "/v1/invitations/secret/accept", "", false, "AcceptInvitation", args("secret"), 200, `{"subscription":"s1","user":"alice","roles":["it_admin"],"token":"t1"}`},
+		{"POST", "/v1/invitations/secret/decline", "", false, "DeclineInvitation", args("secret"), 200, done},
 		{"DELETE", "/v1/accounts/acme/members/bob", "", false, "RemoveAccountMember", args(authz.ID("acme"), authz.ID("bob")), 200, done},
 		{
 			"DELETE", "/v1/accounts/acme/members/bob?reassign_to=eve%20s&private_connections=leave", "", false, "HandOverAccountMember",

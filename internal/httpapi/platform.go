@@ -18,7 +18,7 @@ type platformOperations interface {
 }
 
 // AddPlatformAdministrator implements ServerInterface.
-func (s *server) AddPlatformAdministrator(c *gin.Context, user User) {
+func (s *server) AddPlatformAdministrator(c *gin.Context, user User, _ AddPlatformAdministratorParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		token, err := s.Operations.AddPlatformAdministrator(ctx, callOf(c).caller(), authz.ID(user))
 		return done(token), err
@@ -26,7 +26,7 @@ func (s *server) AddPlatformAdministrator(c *gin.Context, user User) {
 }
 
 // RemovePlatformAdministrator implements ServerInterface.
-func (s *server) RemovePlatformAdministrator(c *gin.Context, user User) {
+func (s *server) RemovePlatformAdministrator(c *gin.Context, user User, _ RemovePlatformAdministratorParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		token, err := s.Operations.RemovePlatformAdministrator(ctx, callOf(c).caller(), authz.ID(user))
 		return done(token), err
@@ -34,7 +34,7 @@ func (s *server) RemovePlatformAdministrator(c *gin.Context, user User) {
 }
 
 // PutConnector implements ServerInterface.
-func (s *server) PutConnector(c *gin.Context, id ID) {
+func (s *server) PutConnector(c *gin.Context, id ID, _ PutConnectorParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[ConnectorOffers](c)
 		if err != nil {

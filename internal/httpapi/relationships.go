@@ -61,9 +61,8 @@ func relationshipPage(items []authz.ReadItem, more bool) (RelationshipPage, erro
 		if err != nil {
 			return page, err
 		}
-		page.Relationships[i] = Relationship{Resource: resource, Relation: string(item.Relationship.Relation), Subject: subject}
-		if at := item.Relationship.ExpiresAt; !at.IsZero() {
-			page.Relationships[i].ExpiresAt = new(at.UTC())
+		page.Relationships[i] = Relationship{
+			Resource: resource, Relation: string(item.Relationship.Relation), Subject: subject, ExpiresAt: showTime(item.Relationship.ExpiresAt),
 		}
 	}
 	if last := len(items) - 1; last >= 0 {

@@ -35,6 +35,7 @@ type route struct {
 	open      bool // without a key
 	scopes    apikey.Scopes
 	actor     bool // names an actor, though a key with inspect may do without
+	once      bool // may be repeated under an Idempotency-Key
 	body      bool
 	lenient   bool // ignores unknown fields of the body
 	query     []*openapi3.Parameter
@@ -88,7 +89,8 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	for _, parameter := range operation.Parameters {
 		switch parameter.Value.In {
 		case openapi3.ParameterInHeader:
-			r.actor = parameter.Value.Name == actorHeader
+			r.actor = r.actor || parameter.Value.Name == actorHeader
+			r.once = r.once || parameter.Value.Name == idempotencyHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)
 		case openapi3.ParameterInPath:

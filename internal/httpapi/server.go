@@ -72,6 +72,7 @@ type Operations interface {
 	accountOperations
 	accountMemberOperations
 	leavingOperations
+	invitationOperations
 	importerOperations
 	connectionOperations
 	workspaceOperations

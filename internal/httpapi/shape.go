@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // maxNesting is how deep the values of a body may be nested.
@@ -24,7 +25,10 @@ type scanner struct {
 	lenient bool
 }
 
-var rawMessage = reflect.TypeFor[json.RawMessage]()
+var (
+	rawMessage = reflect.TypeFor[json.RawMessage]()
+	timeOfDay  = reflect.TypeFor[time.Time]()
+)
 
 func (s *scanner) value(t reflect.Type, depth int) *fault {
 	if depth > maxNesting {
@@ -37,6 +41,9 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 	if t == rawMessage {
 		s.skip()
 		return nil
+	}
+	if t == timeOfDay {
+		return s.time(first)
 	}
 	if isUnion(t) {
 		if first == 'n' {
@@ -246,6 +253,14 @@ func (s *scanner) string() string {
 		panic(fmt.Sprintf("a string of valid JSON: %v", err))
 	}
 	return unescaped
+}
+
+// time walks over a time.
+func (s *scanner) time(first byte) *fault {
+	if first == '"' && new(time.Time).UnmarshalText([]byte(s.string())) == nil {
+		return nil
+	}
+	return faultf(`must be a time of RFC 3339, such as "2030-01-31T17:00:00Z"`)
 }
 
 // literal walks over a number, true, false or null.

@@ -19,7 +19,7 @@ type subscriptionOperations interface {
 }
 
 // CreateSubscription implements ServerInterface.
-func (s *server) CreateSubscription(c *gin.Context) {
+func (s *server) CreateSubscription(c *gin.Context, _ CreateSubscriptionParams) {
 	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
 		body, err := decode[NewSubscription](c)
 		if err != nil {
@@ -38,7 +38,7 @@ func (s *server) CreateSubscription(c *gin.Context) {
 }
 
 // PutFeatures implements ServerInterface.
-func (s *server) PutFeatures(c *gin.Context, id ID) {
+func (s *server) PutFeatures(c *gin.Context, id ID, _ PutFeaturesParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[Features](c)
 		if err != nil {
@@ -88,7 +88,7 @@ func (s *server) TransferSubscription(c *gin.Context, id ID, _ TransferSubscript
 }
 
 func showSubscription(s operation.Subscription, token authz.Token) Subscription {
-	return Subscription{ID: string(s.ID), RoleSet: string(s.RoleSet), Features: texts(s.Features), Token: string(token)}
+	return Subscription{ID: string(s.ID), RoleSet: unlessEmpty(s.RoleSet), Features: texts(s.Features), Token: string(token)}
 }
 
 // page is the part of a list that a request asks for.

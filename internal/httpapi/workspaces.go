@@ -57,5 +57,5 @@ func (s *server) DeleteWorkspace(c *gin.Context, id ID, _ DeleteWorkspaceParams)
 }
 
 func showWorkspace(w operation.Workspace, token authz.Token) Workspace {
-	return Workspace{ID: string(w.ID), Account: string(w.Account), Open: w.Open, Users: texts(w.Users), Token: string(token)}
+	return Workspace{ID: string(w.ID), Account: unlessEmpty(w.Account), Open: w.Open, Users: texts(w.Users), Token: string(token)}
 }

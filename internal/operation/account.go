@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -36,7 +37,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		p.create(object, authz.Relation(set.Roles[0].Name), p.actor())
+		p.touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
 		if set.Roles[0].MakesMember {
 			return p.makeMember(ctx, subscription, by.Actor)
 		}
@@ -84,10 +85,14 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 	return members, token, err
 }
 
-// PutAccountMember gives a person exactly these roles on an account. Giving the role set's default role to somebody
-// who has none needs invite_members, anything else assign_roles.
-func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
-	member := Member{User: who}
+// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
+// role to somebody who has none needs invite_members, anything else assign_roles.
+func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
+	member := Member{User: who, Roles: asRoles(roles), ExpiresAt: until}
+	until, err := s.parseEnd(until)
+	if err != nil {
+		return member, "", err
+	}
 	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
 		g, err := p.permissions(ctx, accountObject(id), "invite_members", "assign_roles")
 		if err != nil {
@@ -101,25 +106,31 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err != nil {
 			return err
 		}
-		change, err := p.change(ctx, account.object, account.set, who, wanted)
+		change, err := p.changeUntil(ctx, account, who, wanted, until)
 		if err != nil {
 			return err
 		}
-		needed := authz.Permission("assign_roles")
-		if change.invites(account.set.Default) && !g.allowed[needed] {
-			needed = "invite_members"
-		}
-		if err := g.need(needed); err != nil {
-			return err
-		}
-		member.Roles = wanted
-		var orphaned []authz.ID
-		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
-			return err
-		}
-		return lastGuardian(orphaned)
+		member.Roles, member.ExpiresAt = wanted, until
+		return p.giveOnAccount(ctx, g, account, change)
 	})
 	return member, token, err
+}
+
+// giveOnAccount plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
+// there.
+func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts, change roleChange) error {
+	needed := authz.Permission("assign_roles")
+	if change.invites(account.set.Default) && !g.allowed[needed] {
+		needed = "invite_members"
+	}
+	if err := g.need(needed); err != nil {
+		return err
+	}
+	var orphaned []authz.ID
+	if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+		return err
+	}
+	return lastGuardian(orphaned)
 }
 
 // parseRoles reads the roles that a person is to hold, of which there must be one at least.
@@ -179,14 +190,26 @@ func (p *plan) removeFromAccount(ctx context.Context, account accountFacts, who 
 	return lastGuardian(orphaned)
 }
 
-// PatchAccountMembers gives many people exactly the roles named for each, or none, all or nothing.
-func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string) ([]Member, authz.Token, error) {
+// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set, all or nothing.
+func (s *Service) PatchAccountMembers(
+	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
+) ([]Member, authz.Token, error) {
 	if len(members) == 0 {
 		return nil, "", authz.Errorf(authz.CodeInvalid, "members must name at least one person")
 	}
-	var changed []Member
+	until, err := s.parseEnd(until)
+	if err != nil {
+		return nil, "", err
+	}
+	people := sortedKeys(members)
+	changed := make([]Member, len(people))
+	for i, who := range people {
+		changed[i] = Member{User: who, Roles: asRoles(members[who])}
+		if len(members[who]) > 0 {
+			changed[i].ExpiresAt = until
+		}
+	}
 	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
-		changed = nil
 		if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
 			return err
 		}
@@ -195,17 +218,17 @@ func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.I
 			return err
 		}
 		var changes []roleChange
-		for _, who := range sortedKeys(members) {
+		for i, who := range people {
 			wanted, err := account.set.Parse(members[who])
 			if err != nil {
 				return err
 			}
-			change, err := p.change(ctx, account.object, account.set, who, wanted)
+			change, err := p.changeUntil(ctx, account, who, wanted, until)
 			if err != nil {
 				return err
 			}
 			changes = append(changes, change)
-			changed = append(changed, Member{User: who, Roles: wanted})
+			changed[i].Roles = wanted
 		}
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
@@ -216,15 +239,23 @@ func (s *Service) PatchAccountMembers(ctx context.Context, by Caller, id authz.I
 	return changed, token, err
 }
 
-// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, all or
-// nothing. It needs assign_roles on each.
-func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string) (Member, authz.Token, error) {
+// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time if
+// that is set, all or nothing. It needs assign_roles on each.
+func (s *Service) PutMemberAccounts(
+	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
+) (Member, authz.Token, error) {
 	if len(accounts) == 0 {
 		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
 	}
-	var member Member
+	until, err := s.parseEnd(until)
+	if err != nil {
+		return Member{}, "", err
+	}
+	member := Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
+	for id, roles := range accounts {
+		member.Accounts[id] = asRoles(roles)
+	}
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
-		member = Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
 		var orphaned []authz.ID
 		var err error
 		for _, accountID := range sortedKeys(accounts) {
@@ -245,7 +276,7 @@ func (s *Service) PutMemberAccounts(ctx context.Context, by Caller, id, who auth
 			if err != nil {
 				return err
 			}
-			change, err := p.change(ctx, account.object, account.set, who, wanted)
+			change, err := p.changeUntil(ctx, account, who, wanted, until)
 			if err != nil {
 				return err
 			}

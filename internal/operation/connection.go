@@ -75,7 +75,7 @@ func (p *plan) mayConnect(ctx context.Context, connector authz.Object, account a
 // Whoever is named is at least a user of the account, never a guest.
 func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, in Sharing) (Connection, authz.Token, error) {
 	in.Users = slices.Compact(slices.Sorted(slices.Values(in.Users)))
-	var connection Connection
+	connection := Connection{ID: id, Visibility: Visibility(in.Visibility), Users: in.Users}
 	token, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
 		if err := p.allow(ctx, object, "share"); err != nil {
@@ -95,18 +95,17 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 		if visibility == Shared && len(in.Users) > 0 {
 			return authz.Errorf(authz.CodeInvalid, "users go with visibility %q only: a shared connection is seen by the whole account", Private)
 		}
+		if connection, err = p.connection(ctx, object, account); err != nil {
+			return err
+		}
+		connection.Visibility, connection.Users = visibility, in.Users
 		shared := authz.Relationship{Resource: object, Relation: "shared", Subject: only(account.object)}
 		if visibility == Shared {
 			p.touch(object, shared.Relation, shared.Subject)
 		} else {
 			p.delete(shared)
 		}
-		if err := p.name(ctx, object, "shared_with", account, in.Users, authz.RoleGuest); err != nil {
-			return err
-		}
-		connection, err = p.connection(ctx, object, account)
-		connection.Visibility, connection.Users = visibility, in.Users
-		return err
+		return p.name(ctx, object, "shared_with", account, in.Users, authz.RoleGuest)
 	})
 	return connection, token, err
 }
@@ -174,7 +173,7 @@ func (s *Service) UngroupConnection(ctx context.Context, by Caller, id authz.ID)
 }
 
 func (s *Service) regroup(ctx context.Context, by Caller, operation string, permission authz.Permission, id authz.ID, group *authz.ID) (Connection, authz.Token, error) {
-	var connection Connection
+	connection := Connection{ID: id}
 	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
 		if err := p.allow(ctx, object, permission); err != nil {

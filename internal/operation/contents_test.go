@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -209,7 +210,7 @@ func TestContentsPages(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = s.CreateAccount(t.Context(), by("ada"), operation.NewAccount{ID: "second", Subscription: "acme", RoleSet: "team"})
 	require.NoError(t, err)
-	_, _, err = s.PutAccountMember(t.Context(), by("ada"), "second", "uma", []string{"user"})
+	_, _, err = s.PutAccountMember(t.Context(), by("ada"), "second", "uma", []string{"user"}, time.Time{})
 	require.NoError(t, err)
 	_, _, err = s.CreateImporter(t.Context(), by("uma"), operation.NewImporter{ID: "p00001", Account: "second"})
 	require.NoError(t, err)

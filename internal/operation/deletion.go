@@ -44,6 +44,11 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (a
 	operation := "delete_" + string(object.Type)
 	var repeated, large bool
 	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+		if by.replayed() {
+			under, done, err := p.deletion(ctx, deletionOf(object))
+			repeated, large = true, under || !done
+			return err
+		}
 		if err := p.mayDelete(ctx, object); err != nil {
 			if authz.CodeOf(err) != authz.CodeNotFound {
 				return err
@@ -65,6 +70,10 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (a
 	})
 	if err != nil || repeated && !large {
 		return token, err
+	}
+	if by.replayed() { // it was begun before, and goes on
+		by.Once = nil
+		return s.Delete(ctx, by, object)
 	}
 	deletion := authz.Relationship{Resource: deletionOf(object), Relation: deletionBy, Subject: person(by.Actor)}
 	if large && !repeated {
@@ -109,7 +118,7 @@ func (p *plan) deletion(ctx context.Context, deletion authz.Object) (under, done
 // does not fit one write is left to cutLarge.
 func (p *plan) cut(ctx context.Context, object authz.Object) (large bool, err error) {
 	own, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
-	if err != nil || len(p.updates)+len(own) > authz.MaxUpdates {
+	if err != nil || len(own) > p.room() {
 		return err == nil, err
 	}
 	for _, r := range own {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,7 +90,7 @@ func TestInterruptedDeparture(t *testing.T) {
 						require.ErrorIs(t, err, errCrash)
 					}
 					if writes > 0 && !finished {
-						_, _, err := s.PutAccountMember(t.Context(), by("ada"), "team", "uma", []string{"user"})
+						_, _, err := s.PutAccountMember(t.Context(), by("ada"), "team", "uma", []string{"user"}, time.Time{})
 						require.ErrorIs(t, err, authz.CodeConflict, "she is still being removed")
 					}
 					if again == "start" && writes > 0 {

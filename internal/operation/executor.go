@@ -17,7 +17,8 @@ const (
 
 // run performs one operation: it lets build plan, writes the plan as one change, and begins anew if something that
 // the plan rested on is no longer so. The token names a state that includes the operation. build must not keep results
-// of an attempt that was not written, and is not run again once an attempt was.
+// of an attempt that was not written, and is not run again once an attempt was. It is also run for an operation that was done
+// before, see Once, for its results alone: what it plans is not written then, and its refusals count for nothing.
 func (s *Service) run(ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error) (authz.Token, error) {
 	for attempt := range maxAttempts {
 		if err := pause(ctx, attempt); err != nil {
@@ -25,9 +26,17 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 		}
 		p := newPlan(s.engine, by)
 		p.repeated = attempt > 0
-		if err := build(ctx, p); err != nil {
+		if err := p.recall(ctx); err != nil {
 			return "", err
 		}
+		err := build(ctx, p)
+		if by.replayed() {
+			return p.replay(ctx, err)
+		}
+		if err != nil {
+			return "", err
+		}
+		p.remember(s.now().Add(remembered))
 		token, err := p.commit(ctx, operation)
 		if !errors.Is(err, authz.ErrPrecondition) {
 			return token, err

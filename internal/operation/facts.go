@@ -84,10 +84,14 @@ func (p *plan) accountOf(ctx context.Context, object authz.Object) (accountFacts
 	if err != nil {
 		return accountFacts{}, err
 	}
-	if place.Type == "workspace" {
+	switch place.Type {
+	case "workspace":
 		return p.accountOf(ctx, place)
+	case "account":
+		return p.account(ctx, place.ID)
+	default:
+		return accountFacts{}, p.notFound(object)
 	}
-	return p.account(ctx, place.ID)
 }
 
 // placeOf reads what an object is in and restates it. The error is CodeNotFound if it is nowhere.

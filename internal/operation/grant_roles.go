@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -16,7 +17,11 @@ func (p *plan) accountGrants(ctx context.Context, who authz.ID, account accountF
 	id := account.object.ID
 	holders := append(holdersOf(account.object, account.set), subscriptionHolders(account.subscription)...)
 	for _, roles := range choices(account.set, rolesOf(change.held)) {
-		change.wanted = roles
+		change.wanted, change.until = roles, firstEnd(change.held)
+		if slices.Contains(roles, account.set.Guardian) {
+			change.until = time.Time{}
+		}
+		until := change.until
 		grant := roleGrant(account.object, account.set, change)
 		grant.Path = path("accounts", string(id), "members", string(who))
 		grant.Holders = holders
@@ -31,7 +36,7 @@ func (p *plan) accountGrants(ctx context.Context, who authz.ID, account accountF
 			}
 		}
 		grant.perform = func(ctx context.Context, s *Service, by Caller) error {
-			_, _, err := s.PutAccountMember(ctx, by, id, who, texts(roles))
+			_, _, err := s.PutAccountMember(ctx, by, id, who, texts(roles), until)
 			return err
 		}
 		*grants = append(*grants, grant)
@@ -96,6 +101,9 @@ func (p *plan) transferGrant(ctx context.Context, who authz.ID, facts subscripti
 func roleGrant(object authz.Object, set authz.RoleSet, change roleChange) Grant {
 	grant := Grant{
 		Method: "PUT", Body: map[string]any{"roles": texts(change.wanted)}, On: object, NeedsOn: object, Roles: change.wanted,
+	}
+	if !change.until.IsZero() {
+		grant.Body["expires_at"] = change.until.Format(time.RFC3339)
 	}
 	for _, role := range set.Names() {
 		switch {

@@ -66,7 +66,7 @@ func (p *plan) inAccount(ctx context.Context, object authz.Object, account accou
 // SetImporterEnds changes an importer's connections. It needs edit on the importer, and use on both connections that it
 // has afterwards, so that nobody leads somebody else's private source somewhere else.
 func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, in ImporterEnds) (Importer, authz.Token, error) {
-	var importer Importer
+	importer := Importer{ID: id}
 	token, err := s.run(ctx, by, "set_importer_connections", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
 		if err := p.allow(ctx, object, "edit"); err != nil {
@@ -76,12 +76,11 @@ func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, i
 		if err != nil {
 			return err
 		}
-		source, err := p.setEnd(ctx, object, "source", in.Source, account)
-		if err != nil {
+		importer.Account = account.object.ID
+		if importer.Source, err = p.setEnd(ctx, object, "source", in.Source, account); err != nil {
 			return err
 		}
-		destination, err := p.setEnd(ctx, object, "destination", in.Destination, account)
-		importer = Importer{ID: id, Account: account.object.ID, Source: source, Destination: destination}
+		importer.Destination, err = p.setEnd(ctx, object, "destination", in.Destination, account)
 		return err
 	})
 	return importer, token, err
@@ -119,7 +118,7 @@ func (p *plan) setEnd(ctx context.Context, importer authz.Object, end authz.Rela
 // CopyImporter creates a copy of an importer in the same account, of which the actor is the creator. The copy takes
 // along the connections that the actor may use; LeftOut names the ends that it does not.
 func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.ID) (Importer, authz.Token, error) {
-	var importer Importer
+	importer := Importer{ID: copied}
 	token, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
 		if err := p.allow(ctx, object, "copy"); err != nil {

@@ -25,6 +25,10 @@ type kind struct {
 	// list is the permission that lets a person know who holds which role on the object, if there are roles on it.
 	list authz.Permission
 
+	// invitations is the permission that lets a person know the open invitations to the object, and withdraw the one that lets
+	// them withdraw those of others, if people are invited to it.
+	invitations, withdraw authz.Permission
+
 	// crowded objects have so many people in them that nobody reads them all without need.
 	crowded bool
 }
@@ -32,9 +36,16 @@ type kind struct {
 // kinds is the one place where a type of object is declared to the operations. Types that are not listed are seen by
 // whoever may `view` them, and have no operations.
 var kinds = map[authz.Type]kind{
-	"platform":     {visible: "administer", list: "administer", crowded: true},
-	"subscription": {visible: "view", place: "platform", remove: "cancel", list: "list_users", crowded: true},
-	"account":      {visible: "view", place: "subscription", remove: "delete", list: "list_members", crowded: true},
+	"platform": {visible: "administer", list: "administer", crowded: true},
+	"subscription": {
+		visible: "view", place: "platform", remove: "cancel", list: "list_users", crowded: true,
+		invitations: "list_users", withdraw: "remove_users",
+	},
+	"account": {
+		visible: "view", place: "subscription", remove: "delete", list: "list_members", crowded: true,
+		invitations: "invite_members", withdraw: "assign_roles",
+	},
+	"invitation": {place: invitedTo},
 
 	"importer":         {visible: "view", place: "account", remove: "delete", creates: "create_importer"},
 	"connection":       {visible: "view", place: "account", remove: "disconnect", creates: "create_connection"},

@@ -31,15 +31,15 @@ func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member
 	members := make(map[authz.ID]Member, len(held))
 	for id, rows := range held {
 		member := Member{User: id}
+		var roles []authz.Relationship
 		for _, name := range set.Names() {
 			if i := slices.IndexFunc(rows, func(r authz.Relationship) bool { return r.Relation == authz.Relation(name) }); i >= 0 {
 				member.Roles = append(member.Roles, name)
-				if at := rows[i].ExpiresAt; member.ExpiresAt.IsZero() || !at.IsZero() && at.Before(member.ExpiresAt) {
-					member.ExpiresAt = at
-				}
+				roles = append(roles, rows[i])
 			}
 		}
 		if len(member.Roles) > 0 {
+			member.ExpiresAt = firstEnd(roles)
 			members[id] = member
 		}
 	}
@@ -130,7 +130,7 @@ func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz
 				return accounts, err
 			}
 			accounts.Accounts = append(accounts.Accounts, Account{
-				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held),
+				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held), ExpiresAt: firstEnd(held),
 			})
 			last = id
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,9 +42,9 @@ func company(t *testing.T, s *operation.Service) {
 	for _, set := range []string{"team", "operations", "analytics"} {
 		must(s.CreateAccount(ctx, by("ada"), operation.NewAccount{ID: authz.ID(set), Subscription: "acme", RoleSet: set}))
 	}
-	must(s.PutAccountMember(ctx, by("ada"), "team", "uma", []string{"user"}))
-	must(s.PutAccountMember(ctx, by("ada"), "operations", "otto", []string{"operator", "flow_author", "connector_author", "integration_author"}))
-	must(s.PutAccountMember(ctx, by("ada"), "analytics", "rex", []string{"report_user"}))
+	must(s.PutAccountMember(ctx, by("ada"), "team", "uma", []string{"user"}, time.Time{}))
+	must(s.PutAccountMember(ctx, by("ada"), "operations", "otto", []string{"operator", "flow_author", "connector_author", "integration_author"}, time.Time{}))
+	must(s.PutAccountMember(ctx, by("ada"), "analytics", "rex", []string{"report_user"}, time.Time{}))
 	must(s.CreateConnection(ctx, by("uma"), operation.NewConnection{ID: "crm", Account: "team", Connector: "postgres"}))
 	must(s.ShareConnection(ctx, by("uma"), "crm", operation.Sharing{Visibility: "private", Users: []authz.ID{"ada"}}))
 	must(s.CreateConnection(ctx, by("uma"), operation.NewConnection{ID: "warehouse", Account: "team", Connector: "postgres", Visibility: "shared"}))
@@ -120,10 +121,10 @@ func TestDeletionLeavesNothing(t *testing.T) {
 }
 
 // TestInterruptedDeletion kills the deletion of a subscription after every number of writes, and finishes it by the next
-// start or by the same call again.
+// start, by the same call again, or by its repetition under one key.
 func TestInterruptedDeletion(t *testing.T) {
 	for _, members := range []int{0, 1200} {
-		for _, again := range []string{"start", "call"} {
+		for _, again := range []string{"start", "call", "key"} {
 			t.Run(fmt.Sprintf("%s/%d", again, members), func(t *testing.T) {
 				interruptedDeletion(t, members, again)
 			})
@@ -140,7 +141,14 @@ func interruptedDeletion(t *testing.T, members int, again string) {
 		company(t, s)
 		fill(t, engine, members)
 
-		_, err := operation.New(&crashing{engine, writes}).Delete(t.Context(), by("ada"), subscription)
+		caller := func() operation.Caller {
+			ada := by("ada")
+			if again == "key" {
+				ada.Once = &operation.Once{Key: fmt.Sprint(writes), Request: "delete"}
+			}
+			return ada
+		}
+		_, err := operation.New(&crashing{engine, writes}).Delete(t.Context(), caller(), subscription)
 		finished := err == nil
 		if !finished {
 			require.ErrorIs(t, err, errCrash)
@@ -152,10 +160,19 @@ func interruptedDeletion(t *testing.T, members int, again string) {
 		if again == "start" && writes > 0 {
 			require.NoError(t, operation.New(engine).Resume(t.Context()))
 		} else {
-			_, err := s.Delete(t.Context(), by("ada"), subscription)
+			repeats := caller()
+			_, err := s.Delete(t.Context(), repeats, subscription)
 			require.NoError(t, err)
+			require.Equal(t, again == "key" && writes > 0, repeats.Once != nil && repeats.Once.Replayed)
 		}
 		require.Equal(t, []string{"deletion:subscription/acme#done@user:ada"}, left(t, engine), "after %d writes", writes)
+		if finished && again == "key" {
+			company(t, s)
+			_, err := s.Delete(t.Context(), caller(), subscription)
+			require.NoError(t, err)
+			_, _, err = s.GetSubscription(t.Context(), by("ada"), "acme")
+			require.NoError(t, err, "what took the id since is another subscription")
+		}
 		if finished {
 			return
 		}

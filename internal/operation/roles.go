@@ -3,15 +3,18 @@ package operation
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleChange is that a person is to hold these roles on an object instead of those that they hold.
+// roleChange is that a person is to hold these roles on an object instead of those that they hold, until a time if that is
+// set.
 type roleChange struct {
 	who    authz.ID
 	held   []authz.Relationship
 	wanted []authz.Role
+	until  time.Time
 }
 
 func (c roleChange) had(role authz.Role) bool { return slices.Contains(rolesOf(c.held), role) }
@@ -20,15 +23,71 @@ func (c roleChange) takes(role authz.Role) bool {
 	return c.had(role) && !slices.Contains(c.wanted, role)
 }
 
+// gives reports whether the person comes to hold a role, or holds it for longer than they would.
 func (c roleChange) gives(role authz.Role) bool {
-	return !c.had(role) && slices.Contains(c.wanted, role)
+	if !c.had(role) {
+		return slices.Contains(c.wanted, role)
+	}
+	ends := endOf(c.held, role)
+	return slices.Contains(c.wanted, role) && !ends.IsZero() && (c.until.IsZero() || c.until.After(ends))
+}
+
+// keeps reports whether a role that the person holds stays as it is.
+func (c roleChange) keeps(role authz.Role) bool {
+	return c.had(role) && slices.Contains(c.wanted, role) && endOf(c.held, role).Equal(c.until)
 }
 
 // invites reports whether the change gives the default role to somebody who has none. Asking for it again, when it has
 // been given, is the same change.
 func (c roleChange) invites(standard authz.Role) bool {
 	asked := []authz.Role{standard}
-	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked))
+	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked) && c.keeps(standard))
+}
+
+// putsOff reports whether somebody whose roles end would hold roles for longer.
+func (c roleChange) putsOff() bool {
+	ends := firstEnd(c.held)
+	return !ends.IsZero() && len(c.wanted) > 0 && (c.until.IsZero() || c.until.After(ends))
+}
+
+// endOf returns when a role ends that is among those held; zero if it does not.
+func endOf(held []authz.Relationship, role authz.Role) time.Time {
+	i := slices.IndexFunc(held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
+	return held[i].ExpiresAt
+}
+
+// firstEnd returns when the first of the rows ends; zero if none does.
+func firstEnd(rows []authz.Relationship) (first time.Time) {
+	for _, r := range rows {
+		if first.IsZero() || !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(first) {
+			first = r.ExpiresAt
+		}
+	}
+	return first
+}
+
+// parseEnd reads when roles are to end, in full seconds; zero stands for never. Errors have CodeInvalid.
+func (s *Service) parseEnd(at time.Time) (time.Time, error) {
+	at = at.UTC().Truncate(time.Second)
+	switch {
+	case at.IsZero():
+		return at, nil
+	case !at.After(s.now()):
+		return at, authz.Errorf(authz.CodeInvalid, "expires_at must be in the future, not %s; to remove a member, use DELETE", at.Format(time.RFC3339))
+	case at.Year() > 9999:
+		return at, authz.Errorf(authz.CodeInvalid, "expires_at must be before the year 10000; leave it out for roles that do not end")
+	}
+	return at, nil
+}
+
+// changeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
+func (p *plan) changeUntil(ctx context.Context, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
+	if !until.IsZero() && slices.Contains(wanted, account.set.Guardian) {
+		return roleChange{}, authz.Errorf(authz.CodeInvalid, "nobody is %s for a limited time: leave out expires_at, or give another role", account.set.Guardian)
+	}
+	change, err := p.change(ctx, account.object, account.set, who, wanted)
+	change.until = until
+	return change, err
 }
 
 // change reads what the person holds now.
@@ -55,8 +114,9 @@ func (p *plan) write(object authz.Object, set authz.RoleSet, changes []roleChang
 			switch {
 			case c.takes(role):
 				p.delete(row)
-			case c.gives(role):
-				p.touch(object, row.Relation, row.Subject)
+			case slices.Contains(c.wanted, role) && !c.keeps(role):
+				row.ExpiresAt = c.until
+				p.update(authz.Touch, row)
 			}
 		}
 	}
@@ -86,6 +146,10 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 // guardian would go are added to orphaned, and the caller refuses if there are any.
 func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
 	for _, c := range changes {
+		if c.who == p.by.Actor && c.putsOff() {
+			return authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
+				c.who, account.object, firstEnd(c.held).Format(time.RFC3339))
+		}
 		for _, info := range account.set.Roles {
 			if !c.gives(info.Name) {
 				continue
@@ -93,7 +157,7 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			if err := p.feature(account.subscription, info); err != nil {
 				return err
 			}
-			if info.MakesMember {
+			if info.MakesMember && c.until.IsZero() {
 				if err := p.makeMember(ctx, account.subscription, c.who); err != nil {
 					return err
 				}
@@ -170,4 +234,13 @@ func (p *plan) dropNamed(ctx context.Context, who authz.ID, accounts []authz.ID)
 		p.delete(r)
 		return true
 	})
+}
+
+// asRoles takes roles as they were asked for.
+func asRoles(names []string) Roles {
+	roles := make(Roles, len(names))
+	for i, name := range names {
+		roles[i] = authz.Role(name)
+	}
+	return roles
 }

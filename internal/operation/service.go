@@ -23,8 +23,14 @@ type Option func(*Service)
 // WithLogger makes the service log what no answer can tell, such as deletions finished at the start.
 func WithLogger(log *slog.Logger) Option { return func(s *Service) { s.log = log } }
 
-// WithClock replaces the clock that expirations are counted from.
-func WithClock(now func() time.Time) Option { return func(s *Service) { s.now = now } }
+// WithClock replaces the clock that expirations are counted from; nil leaves it as it is.
+func WithClock(now func() time.Time) Option {
+	return func(s *Service) {
+		if now != nil {
+			s.now = now
+		}
+	}
+}
 
 // New returns a Service on engine, which must hold the product's schema.
 func New(engine authz.Engine, options ...Option) *Service {
@@ -43,6 +49,9 @@ type Caller struct {
 	// Key is the name of the API key, and RequestID the id of the request; both go into the transaction's metadata.
 	Key       string
 	RequestID string
+
+	// Once is how the caller recognizes an operation that they ask for again; nil if they do not.
+	Once *Once
 }
 
 // Roles are the roles of one person on one object, in the order of its role set.
@@ -61,8 +70,10 @@ type Account struct {
 	Subscription authz.ID
 	RoleSet      authz.RoleSetName
 
-	// Roles are those of the person whom a list of accounts is for; lists alone fill them.
-	Roles Roles
+	// Roles are those of the person whom a list of accounts is for, and ExpiresAt is when the first of them ends, zero if none
+	// does; lists alone fill them.
+	Roles     Roles
+	ExpiresAt time.Time
 }
 
 // Member is a person with their roles on a subscription or an account.
@@ -70,11 +81,13 @@ type Member struct {
 	User  authz.ID
 	Roles Roles
 
-	// ExpiresAt is when the roles end; zero if they do not.
+	// ExpiresAt is when the roles end, the first of them if they end at different times; zero if they do not.
 	ExpiresAt time.Time
 
-	// Accounts are the person's roles on the accounts of the subscription, if they were asked for.
-	Accounts map[authz.ID]Roles
+	// Accounts are the person's roles on the accounts of the subscription, if they were asked for, and AccountsExpireAt is when
+	// those end that do.
+	Accounts         map[authz.ID]Roles
+	AccountsExpireAt map[authz.ID]time.Time
 }
 
 // Importer is an importer as operations show it. Source and Destination are empty where there is none.

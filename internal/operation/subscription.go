@@ -41,7 +41,7 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 	if err != nil {
 		return Subscription{}, "", err
 	}
-	var subscription Subscription
+	subscription := Subscription{ID: id, Features: features}
 	token, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
 		facts, err := p.subscription(ctx, id)
 		if err != nil {
@@ -52,7 +52,7 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 			return err
 		}
 		p.setFeatures(facts.object, marks, features)
-		subscription = Subscription{ID: id, RoleSet: facts.set.Name, Features: features}
+		subscription.RoleSet = facts.set.Name
 		return nil
 	})
 	return subscription, token, err
@@ -176,17 +176,20 @@ func (p *plan) accountsOf(ctx context.Context, id authz.ID) ([]authz.ID, error) 
 // their other roles.
 func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
-		object := subscriptionObject(id)
-		if err := p.allow(ctx, object, "transfer_ownership"); err != nil {
-			return err
-		}
-		if to == by.Actor {
-			return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
-		}
-		owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
-		p.require(owner)
-		p.delete(owner)
-		p.touch(object, owner.Relation, person(to))
-		return p.arrives(ctx, to, true)
+		return p.transfer(ctx, subscriptionObject(id), to)
 	})
+}
+
+func (p *plan) transfer(ctx context.Context, object authz.Object, to authz.ID) error {
+	if err := p.allow(ctx, object, "transfer_ownership"); err != nil {
+		return err
+	}
+	if to == p.by.Actor {
+		return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
+	}
+	owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
+	p.require(owner)
+	p.delete(owner)
+	p.touch(object, owner.Relation, person(to))
+	return p.arrives(ctx, to, true)
 }

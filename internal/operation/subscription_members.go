@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -42,7 +43,7 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 		return err
 	}
 	for who, member := range people {
-		member.Accounts = make(map[authz.ID]Roles)
+		member.Accounts, member.AccountsExpireAt = make(map[authz.ID]Roles), make(map[authz.ID]time.Time)
 		people[who] = member
 	}
 	rows := make([]authz.Filter, len(accounts))
@@ -61,9 +62,12 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 		for who, there := range membersOf(found, set) {
 			member, known := people[who]
 			if !known {
-				member = Member{User: who, Accounts: make(map[authz.ID]Roles)}
+				member = Member{User: who, Accounts: make(map[authz.ID]Roles), AccountsExpireAt: make(map[authz.ID]time.Time)}
 			}
 			member.Accounts[accountID] = there.Roles
+			if !there.ExpiresAt.IsZero() {
+				member.AccountsExpireAt[accountID] = there.ExpiresAt
+			}
 			people[who] = member
 		}
 	}
@@ -74,7 +78,7 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 // role that is added and of each that is taken away. Nobody takes the role of owner from another: under single_owner it
 // moves by transfer alone, under multi_owner an owner may give it up while there is another.
 func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
-	member := Member{User: who}
+	member := Member{User: who, Roles: asRoles(roles)}
 	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
 		object := subscriptionObject(id)
 		if _, err := p.permissions(ctx, object); err != nil {
@@ -92,24 +96,29 @@ func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who 
 		if err != nil {
 			return err
 		}
-		if err := p.mayChange(ctx, facts, change); err != nil {
-			return err
-		}
-		guarded, err := p.guard(ctx, object, facts.set.Guardian, []roleChange{change})
-		if err != nil {
-			return err
-		}
-		if !guarded {
-			return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, object)
-		}
-		if err := p.arrives(ctx, who, len(change.held) == 0); err != nil {
-			return err
-		}
 		member.Roles = wanted
-		p.write(object, facts.set, []roleChange{change})
-		return nil
+		return p.giveOnSubscription(ctx, facts, change)
 	})
 	return member, token, err
+}
+
+// giveOnSubscription plans a change of one person's roles on a subscription.
+func (p *plan) giveOnSubscription(ctx context.Context, facts subscriptionFacts, change roleChange) error {
+	if err := p.mayChange(ctx, facts, change); err != nil {
+		return err
+	}
+	guarded, err := p.guard(ctx, facts.object, facts.set.Guardian, []roleChange{change})
+	if err != nil {
+		return err
+	}
+	if !guarded {
+		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", change.who, facts.object)
+	}
+	if err := p.arrives(ctx, change.who, len(change.held) == 0); err != nil {
+		return err
+	}
+	p.write(facts.object, facts.set, []roleChange{change})
+	return nil
 }
 
 // mayChange returns an error unless the actor may change these roles on the subscription.
@@ -171,9 +180,10 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		})
 		// An account that the person was given a role on while they were being removed is found by looking again; once they
 		// are out of the subscription, they create none themselves.
-		if err != nil || !removed || who == by.Actor {
+		if err != nil || !removed || who == by.Actor || by.replayed() {
 			return token, err
 		}
+		by.Once = nil
 	}
 }
 

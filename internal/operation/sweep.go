@@ -69,10 +69,11 @@ func (s *Service) sweep(ctx context.Context, by Caller, operation string, deleti
 
 // withdraw takes back the mark of a deletion that its actor may no longer carry out.
 func (s *Service) withdraw(ctx context.Context, by Caller, deletion authz.Relationship) error {
-	_, err := s.engine.Write(ctx, authz.Write{
-		Updates:  []authz.Update{{Action: authz.Delete, Relationship: deletion}},
-		Metadata: by.metadata("withdraw_deletion"),
-	})
+	updates := []authz.Update{{Action: authz.Delete, Relationship: deletion}}
+	if by.Once != nil {
+		updates = append(updates, authz.Update{Action: authz.Delete, Relationship: by.done()})
+	}
+	_, err := s.engine.Write(ctx, authz.Write{Updates: updates, Metadata: by.metadata("withdraw_deletion")})
 	return err
 }
 

@@ -1,0 +1,59 @@
+package client_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/client"
+)
+
+func TestInvitations(t *testing.T) {
+	ctx := t.Context()
+	s, a, olga := company(t, "multi_owner", "team")
+	ina := shared.Client.As("ina")
+	in := client.NewInvitation{Invitee: "ina", Roles: []string{"user"}, ExpiresIn: 60}
+	toAccount := ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in))
+	require.WithinDuration(t, time.Now().Add(time.Minute), toAccount.ExpiresAt, 30*time.Second)
+	require.Equal(t, toAccount.Handle, all(t, olga.AccountInvitations(ctx, a))[0].Handle)
+	require.Equal(t, a, ok[client.AcceptedInvitation](t)(ina.AcceptInvitation(ctx, toAccount.ID)).Account)
+	require.True(t, ok[bool](t)(shared.Client.Can(ctx, "ina", "view", "account:"+a)))
+
+	in.Roles = []string{"member"}
+	toSubscription := ok[client.Invitation](t)(olga.InviteToSubscription(ctx, s, in))
+	require.Equal(t, []string{"member"}, all(t, olga.SubscriptionInvitations(ctx, s))[0].Roles)
+	require.NoError(t, olga.WithdrawSubscriptionInvitation(ctx, s, toSubscription.Handle))
+	require.ErrorIs(t, ina.DeclineInvitation(ctx, toSubscription.ID), client.NotFound)
+
+	in = client.NewInvitation{Invitee: "gus", Roles: []string{"guest"}}
+	declined, withdrawn := ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in)), ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in))
+	require.NoError(t, shared.Client.As("gus").DeclineInvitation(ctx, declined.ID))
+	require.NoError(t, olga.WithdrawAccountInvitation(ctx, a, withdrawn.Handle))
+	require.Empty(t, all(t, olga.AccountInvitations(ctx, a)))
+	_, err := olga.InviteToAccount(ctx, a, client.NewInvitation{})
+	require.ErrorIs(t, err, client.Invalid)
+}
+
+// TestLimitedTime gives a role that ends.
+func TestLimitedTime(t *testing.T) {
+	ctx := t.Context()
+	_, a, olga := company(t, "multi_owner", "team")
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	require.Equal(t, until, ok[client.ChangedMember](t)(olga.PutAccountMemberUntil(ctx, a, "gus", until, "guest")).ExpiresAt)
+	require.Equal(t, until, all(t, shared.Client.As("gus").Accounts(ctx))[0].ExpiresAt)
+	require.Zero(t, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "gus", "guest")).ExpiresAt)
+}
+
+// TestOnce repeats an operation under a key of the caller's.
+func TestOnce(t *testing.T) {
+	ctx := client.WithIdempotencyKey(t.Context(), t.Name())
+	_, a, olga := company(t, "multi_owner", "team")
+	in := client.NewInvitation{Roles: []string{"user"}}
+	first, again := ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in)), ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in))
+	require.Equal(t, first.ID, again.ID)
+	require.False(t, first.Replayed)
+	require.True(t, again.Replayed)
+	_, err := olga.PutAccountMember(ctx, a, "gus", "guest")
+	require.ErrorIs(t, err, client.Conflict)
+}

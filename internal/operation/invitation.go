@@ -1,0 +1,212 @@
+package operation
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// How long an invitation is open, if nothing else is said, and at most.
+const (
+	DefaultInvitation = 7 * 24 * time.Hour
+	MaxInvitation     = 365 * 24 * time.Hour
+)
+
+// Invitation offers roles on an account or a subscription.
+type Invitation struct {
+	// ID is the secret by which it is accepted; it is known when the invitation is made alone. Handle is its public name.
+	ID     string
+	Handle authz.ID
+
+	To        authz.Object
+	Inviter   authz.ID
+	Invitee   authz.ID // who alone may accept it; empty if whoever knows the id may
+	Roles     Roles
+	ExpiresAt time.Time
+}
+
+// NewInvitation asks for an invitation. Without an Invitee it is for whoever knows its id, and offers no more than the default
+// role. Without ExpiresIn it is open for DefaultInvitation.
+type NewInvitation struct {
+	To        authz.Object
+	Invitee   authz.ID
+	Roles     []string
+	ExpiresIn *time.Duration
+}
+
+// Invitations is a page of open invitations, sorted by handle; NextCursor is empty at the end.
+type Invitations struct {
+	Invitations []Invitation
+	NextCursor  string
+}
+
+// Invite invites to an account or a subscription. It needs what giving the roles needs, which is looked at again when the
+// invitation is accepted.
+func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, authz.Token, error) {
+	open := DefaultInvitation
+	if in.ExpiresIn != nil {
+		open = *in.ExpiresIn
+	}
+	if open < time.Second || open > MaxInvitation {
+		return Invitation{}, "", authz.Errorf(authz.CodeInvalid, "expires_in must be from 1 to %d, in seconds", MaxInvitation/time.Second)
+	}
+	id := by.secret()
+	invitation := Invitation{
+		ID: id, Handle: digest(id), To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: asRoles(in.Roles),
+		ExpiresAt: s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second), // to the next full second
+	}
+	token, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
+		if by.replayed() {
+			return p.recognize(ctx, &invitation)
+		}
+		roles, err := p.offer(ctx, in)
+		if err != nil {
+			return err
+		}
+		p.updates = nil // what acceptance will write; what it would rest on, the invitation rests on now
+		invitation.Roles = roles
+		p.forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
+		for _, row := range invitation.rows() {
+			p.update(authz.Touch, row)
+		}
+		return nil
+	})
+	return invitation, token, err
+}
+
+// secret is the id of an invitation: nobody else can guess it, and to whoever repeats their request it is the same.
+func (c Caller) secret() string {
+	var secret [sha256.Size]byte
+	if c.Once != nil {
+		derived := hmac.New(sha256.New, c.Once.Secret)
+		derived.Write([]byte("invitation"))
+		copy(secret[:], derived.Sum(nil))
+	} else {
+		_, _ = rand.Read(secret[:]) // never fails
+	}
+	return base32.StdEncoding.EncodeToString(secret[:20]) // 20 bytes need no padding
+}
+
+// recognize fills in what is known of an invitation that was made before. If it is not open any more, or was made with another
+// secret, it has no name.
+func (p *plan) recognize(ctx context.Context, invitation *Invitation) error {
+	stored, err := p.invitation(ctx, invitation.Handle)
+	if !stored.open() {
+		invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
+		return err
+	}
+	invitation.Roles, invitation.ExpiresAt = stored.Roles, stored.ExpiresAt
+	return nil
+}
+
+// errNoInvitation is the answer about every invitation that the actor cannot accept, whatever the reason.
+var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such invitation, or it is not open, or not for the actor")
+
+// AcceptInvitation gives the actor the roles that an invitation offers, as if its inviter gave them now: it needs what that
+// needs, of the inviter. The error is CodeNotFound for every invitation that is not open to the actor. Whoever accepted it may
+// do so again, which changes nothing.
+func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (Invitation, authz.Token, error) {
+	var accepted Invitation
+	token, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
+		stored, err := p.invitation(ctx, digest(id))
+		if err != nil {
+			return err
+		}
+		accepted = stored.Invitation
+		if stored.accepted == by.Actor {
+			return nil
+		}
+		if !stored.openTo(by.Actor) {
+			return errNoInvitation
+		}
+		err = p.as(stored.Inviter, func() error {
+			_, err := p.join(ctx, stored.To, by.Actor, texts(stored.Roles))
+			return err
+		})
+		if errors.Is(err, authz.CodeNotFound) {
+			return errNoInvitation
+		}
+		if err != nil {
+			return err
+		}
+		p.closeInvitation(stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(remembered)))
+		return nil
+	})
+	return accepted, token, err
+}
+
+// as plans in the name of another person.
+func (p *plan) as(actor authz.ID, do func() error) error {
+	own := p.by.Actor
+	defer func() { p.by.Actor = own }()
+	p.by.Actor = actor
+	return do()
+}
+
+// DeclineInvitation ends an invitation that is open to the actor. Whoever declined it may do so again.
+func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (authz.Token, error) {
+	return s.run(ctx, by, "decline_invitation", func(ctx context.Context, p *plan) error {
+		stored, err := p.invitation(ctx, digest(id))
+		if err != nil || stored.declined == by.Actor {
+			return err
+		}
+		if !stored.openTo(by.Actor) {
+			return errNoInvitation
+		}
+		p.closeInvitation(stored, invitationDeclined, s.now().Add(remembered))
+		return nil
+	})
+}
+
+// WithdrawInvitation ends an open invitation to an account or a subscription, by its handle. Its inviter may do so as long as
+// they see the place, others with the permission that the kind of the place says. That there is none is no failure.
+func (s *Service) WithdrawInvitation(ctx context.Context, by Caller, to authz.Object, handle authz.ID) (authz.Token, error) {
+	kind := kindOf(to.Type)
+	return s.run(ctx, by, "withdraw_invitation", func(ctx context.Context, p *plan) error {
+		g, err := p.permissions(ctx, to, kind.invitations, kind.withdraw)
+		if err != nil {
+			return err
+		}
+		stored, err := p.invitation(ctx, handle)
+		if err != nil {
+			return err
+		}
+		if !stored.open() || stored.To != to {
+			return g.need(kind.invitations)
+		}
+		if stored.Inviter != by.Actor {
+			if err := g.need(kind.withdraw); err != nil {
+				return err
+			}
+		}
+		p.closeInvitation(stored, "", time.Time{})
+		return nil
+	})
+}
+
+// Invitations returns a page of the open invitations to an account or a subscription.
+func (s *Service) Invitations(ctx context.Context, by Caller, to authz.Object, page Page) (Invitations, authz.Token, error) {
+	var invitations Invitations
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := p.allow(ctx, to, kindOf(to.Type).invitations); err != nil {
+			return err
+		}
+		open, err := p.openInvitations(ctx, to)
+		if err != nil {
+			return err
+		}
+		handles, next, err := page.cut(sortedKeys(open))
+		for _, handle := range handles {
+			invitations.Invitations = append(invitations.Invitations, open[handle])
+		}
+		invitations.NextCursor = next
+		return err
+	})
+	return invitations, token, err
+}

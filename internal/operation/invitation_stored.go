@@ -1,0 +1,132 @@
+package operation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// An invitation is stored as an object with its handle, of which all relationships expire. It is open while it has an inviter.
+const (
+	invitationType     authz.Type     = "invitation"
+	invitedTo          authz.Relation = "place"
+	invitedBy          authz.Relation = "inviter"
+	invitationFor      authz.Relation = "invitee"
+	invitationOffers   authz.Relation = "role"
+	invitationAccepted authz.Relation = "accepted"
+	invitationDeclined authz.Relation = "declined"
+
+	roleType authz.Type = "role"
+)
+
+// rows are the relationships that an open invitation consists of.
+func (i Invitation) rows() []authz.Relationship {
+	invitee := everybody
+	if i.Invitee != "" {
+		invitee = person(i.Invitee)
+	}
+	object := authz.Object{Type: invitationType, ID: i.Handle}
+	rows := []authz.Relationship{
+		{Resource: object, Relation: invitedTo, Subject: only(i.To), ExpiresAt: i.ExpiresAt},
+		{Resource: object, Relation: invitedBy, Subject: person(i.Inviter), ExpiresAt: i.ExpiresAt},
+		{Resource: object, Relation: invitationFor, Subject: invitee, ExpiresAt: i.ExpiresAt},
+	}
+	for _, role := range i.Roles {
+		subject := only(authz.Object{Type: roleType, ID: authz.ID(role)})
+		rows = append(rows, authz.Relationship{Resource: object, Relation: invitationOffers, Subject: subject, ExpiresAt: i.ExpiresAt})
+	}
+	return rows
+}
+
+// storedInvitation is an invitation as it was found.
+type storedInvitation struct {
+	Invitation
+	found              []authz.Relationship
+	anybody            bool // may accept it
+	accepted, declined authz.ID
+}
+
+func (i storedInvitation) open() bool { return i.Inviter != "" && i.To.ID != "" && len(i.Roles) > 0 }
+
+func (i storedInvitation) openTo(who authz.ID) bool {
+	return i.open() && (i.anybody || i.Invitee != "" && i.Invitee == who)
+}
+
+// invitation reads an invitation; nothing is found of one that is not stored.
+func (p *plan) invitation(ctx context.Context, handle authz.ID) (storedInvitation, error) {
+	found, err := p.find(ctx, authz.Filter{Type: invitationType, ID: handle})
+	return invitationOf(handle, found), err
+}
+
+// invitationOf tells an invitation by its relationships.
+func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation {
+	stored := storedInvitation{Invitation: Invitation{Handle: handle, ExpiresAt: firstEnd(found)}, found: found}
+	for _, r := range found {
+		switch r.Relation {
+		case invitedTo:
+			stored.To = r.Subject.Object
+		case invitedBy:
+			stored.Inviter = r.Subject.ID
+		case invitationFor:
+			stored.Invitee, stored.anybody = r.Subject.ID, r.Subject.Wildcard
+		case invitationOffers:
+			stored.Roles = append(stored.Roles, authz.Role(r.Subject.ID))
+		case invitationAccepted:
+			stored.accepted = r.Subject.ID
+		case invitationDeclined:
+			stored.declined = r.Subject.ID
+		}
+	}
+	slices.Sort(stored.Roles)
+	return stored
+}
+
+// closeInvitation plans the end of an open invitation, as it was found. That the caller accepted or declined it is kept until
+// a time, and with an acceptance what was accepted; of a withdrawal, without a mark, nothing is.
+func (p *plan) closeInvitation(stored storedInvitation, mark authz.Relation, until time.Time) {
+	for _, r := range stored.found {
+		p.require(r)
+		if mark == invitationAccepted && (r.Relation == invitedTo || r.Relation == invitationOffers) {
+			r.ExpiresAt = until
+			p.update(authz.Touch, r)
+		} else {
+			p.delete(r)
+		}
+	}
+	if mark != "" {
+		object := authz.Object{Type: invitationType, ID: stored.Handle}
+		p.update(authz.Touch, authz.Relationship{Resource: object, Relation: mark, Subject: p.actor(), ExpiresAt: until})
+	}
+}
+
+// openInvitations reads the open invitations to a place, by their handles.
+func (p *plan) openInvitations(ctx context.Context, to authz.Object) (map[authz.ID]Invitation, error) {
+	places, err := p.find(ctx, authz.Filter{Type: invitationType, Relation: invitedTo, SubjectType: to.Type, SubjectID: to.ID, SubjectPlain: true})
+	if err != nil {
+		return nil, err
+	}
+	filters := make([]authz.Filter, len(places))
+	for i, r := range places {
+		filters[i] = authz.Filter{Type: invitationType, ID: r.Resource.ID}
+	}
+	if err := p.findAll(ctx, filters); err != nil {
+		return nil, err
+	}
+	open := make(map[authz.ID]Invitation)
+	for _, filter := range filters {
+		if stored := invitationOf(filter.ID, p.reads[filter]); stored.open() {
+			open[filter.ID] = stored.Invitation
+		}
+	}
+	return open, nil
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,528 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// invitations holds what an invitation is, from its making to its end.
+func invitations(t *testing.T, on *backend) {
+	for _, part := range []suite{
+		{"one person", invitationOfOne},
+		{"whoever knows it", invitationForEverybody},
+		{"the right of the inviter", invitersRight},
+		{"withdrawing", withdrawing},
+		{"declining", declining},
+		{"its end", invitationEnds},
+		{"the dead", deadInvitations},
+		{"what is held beside", joiningWhatIsHeld},
+		{"handing over", invitationHandsOver},
+		{"rules", invitationRules},
+		{"deletion", invitationsGoWithTheirPlace},
+		{"another server", invitationAcrossServers},
+		{"a lost answer", invitationAgain},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			on.parallel(t)
+			part.run(t, on)
+		})
+	}
+}
+
+// invitation is what its inviter is told.
+type invitation struct {
+	ID        string
+	Handle    string
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// invited plays a line that invites, and returns the invitation.
+func (s scene) invited(line string) invitation {
+	s.t.Helper()
+	next, err := parseStep(s.in(line))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r := next.(requestStep)
+	a := s.by(r.actor).must(r.method, r.path, r.body)
+	var i invitation
+	a.decode(s.t, &i)
+	if a.status != http.StatusCreated || len(i.ID) < 26 || i.Handle == "" || strings.Contains(i.Handle, i.ID) {
+		s.t.Fatalf("%s: %d %s", line, a.status, a.body)
+	}
+	return i
+}
+
+// with plays lines in which $ID and $HANDLE stand for those of an invitation.
+func (s scene) with(i invitation, lines ...string) {
+	s.t.Helper()
+	for _, line := range lines {
+		s.play(i.in(line))
+	}
+}
+
+// in writes the invitation's id and handle into a line.
+func (i invitation) in(line string) string {
+	return strings.NewReplacer("$ID", i.ID, "$HANDLE", i.Handle).Replace(line)
+}
+
+func teamScene(t *testing.T, on *backend) scene {
+	t.Helper()
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	return s
+}
+
+func invitationOfOne(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [guest], expires_in: 3600}")
+	if left := time.Until(i.ExpiresAt); left < time.Hour-time.Minute || left > time.Hour+time.Minute {
+		t.Errorf("it is open for %s", left)
+	}
+	s.with(i,
+		"stored invitation:$HANDLE#inviter@user:~olga",
+		"not stored account:~a#guest@user:~nina",
+		"nina may not view account:~a",
+		"ulla GET accounts/~a/invitations => 200 {next_cursor: ''}",
+		"gert GET accounts/~a/invitations => 403 forbidden invite_members",
+		"nina GET accounts/~a/invitations => 404 not_found",
+		// The id is for nina alone, and the handle accepts nothing.
+		"sven POST invitations/$ID/accept => 404 not_found",
+		"olga POST invitations/$ID/accept => 404 not_found",
+		"sven POST invitations/$ID/decline => 404 not_found",
+		"nina POST invitations/$HANDLE/accept => 404 not_found",
+		"nina POST invitations/nonsense/accept => 404 not_found",
+		"nina POST invitations/$ID/accept => 200 {account: ~a, subscription: null, user: ~nina, roles: [guest]}",
+		"nina may view account:~a",
+		"stored account:~a#guest@user:~nina",
+		"not stored invitation:$HANDLE#inviter@user:~olga",
+		"olga GET accounts/~a/invitations => 200 {invitations: []}",
+	)
+	s.writesNothing("accepting again", func() {
+		s.with(i, "nina POST invitations/$ID/accept => 200 {account: ~a, user: ~nina, roles: [guest]}")
+	})
+	s.with(i,
+		"sven POST invitations/$ID/accept => 404 not_found",
+		"nina POST invitations/$ID/decline => 404 not_found",
+		"olga DELETE accounts/~a/members/~nina",
+		"nina POST invitations/$ID/accept => 200",
+		"nina may not view account:~a",
+	)
+}
+
+func invitationForEverybody(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	if left := time.Until(i.ExpiresAt); left < 7*24*time.Hour-time.Minute || left > 7*24*time.Hour+time.Minute {
+		t.Errorf("it is open for %s", left)
+	}
+	s.with(i,
+		"sven POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}",
+		"stored account:~a#user@user:~sven",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"sven POST invitations/$ID/accept => 200",
+	)
+	s.play(
+		"olga POST accounts/~a/invitations {roles: [guest]} => 400 invalid invitee",
+		"olga POST accounts/~a/invitations {roles: [owner]} => 400 invalid only user",
+		"olga POST accounts/~a/invitations {roles: []} => 400 invalid",
+		"olga POST accounts/~a/invitations {roles: [editor]} => 400 invalid",
+		"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+		"olga POST accounts/~o/invitations {roles: [operator]} => 400 invalid invitee",
+		"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+		"olga POST accounts/~n/invitations {roles: [viewer]} => 400 invalid only editor",
+		"olga POST accounts/~n/invitations {roles: [editor]} => 201",
+		"olga POST subscriptions/~s/invitations {roles: [member]} => 400 invalid invitee",
+		// Who knows nothing of the place learns nothing of it.
+		"nina POST subscriptions/~s/invitations {roles: [nonsense]} => 404 not_found",
+		"nina POST accounts/~a/invitations {roles: [nonsense]} => 404 not_found",
+	)
+}
+
+func invitersRight(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	s.play(
+		"gert POST accounts/~a/invitations {roles: [user]} => 403 forbidden invite_members",
+		"gert POST accounts/~a/invitations {invitee: ~nina, roles: [user]} => 403 forbidden invite_members",
+		"ulla POST accounts/~a/invitations {invitee: ~nina, roles: [guest]} => 403 forbidden assign_roles",
+		"ulla POST accounts/~a/invitations {invitee: ~nina, roles: [owner]} => 403 forbidden assign_roles",
+		"ulla POST accounts/~a/invitations {invitee: ~gert, roles: [user]} => 403 forbidden assign_roles",
+		"sven POST accounts/~a/invitations {invitee: ~nina, roles: [user]} => 404 not_found",
+		"sven POST accounts/~missing/invitations {invitee: ~nina, roles: [user]} => 404 not_found",
+		"ulla POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]} => 404 not_found",
+		"olga PUT subscriptions/~s/members/~otto {roles: [member]}",
+		"otto POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]} => 403 forbidden invite_owner",
+	)
+	// It is looked at again, as it is when the invitation is accepted.
+	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	s.with(i,
+		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
+		"nina POST invitations/$ID/accept => 403 forbidden invite_members",
+		"olga DELETE accounts/~a/members/~ulla",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"olga PUT accounts/~a/members/~ulla {roles: [user]}",
+		// Of somebody with a role it needs more than of somebody without.
+		"gert POST invitations/$ID/accept => 403 forbidden assign_roles",
+		"ulla POST invitations/$ID/accept => 200",
+	)
+	i = s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [owner]}")
+	s.with(i,
+		"olga PUT accounts/~a/members/~ulla {roles: [owner]}",
+		"ulla DELETE accounts/~a/members/~olga",
+		"nina POST invitations/$ID/accept => 200", // olga owns the subscription
+		"stored account:~a#owner@user:~nina",
+	)
+}
+
+func withdrawing(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	s.play("olga PUT accounts/~a/members/~uwe {roles: [user]}")
+	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	s.with(i,
+		"uwe DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
+		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
+		"sven DELETE accounts/~a/invitations/$HANDLE => 404 not_found",
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // where it is none
+		"stored invitation:$HANDLE#inviter@user:~ulla",
+		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
+		"ulla DELETE accounts/~a/invitations/$HANDLE => 200",
+		"nothing left of invitation:$HANDLE",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
+		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden invite_members",
+	)
+	i = s.invited("uwe POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i, "olga DELETE accounts/~a/invitations/$HANDLE => 200", "nina POST invitations/$ID/accept => 404 not_found")
+
+	i = s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
+	s.with(i,
+		"olga GET subscriptions/~s/invitations => 200 {next_cursor: ''}",
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // where it is none
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"olga GET subscriptions/~s/invitations => 200 {invitations: []}",
+	)
+	// One that was used cannot be taken back.
+	i = s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i, "nina POST invitations/$ID/accept", "olga DELETE accounts/~a/invitations/$HANDLE => 200", "nina may view account:~a", "nina POST invitations/$ID/accept => 200")
+}
+
+func declining(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i,
+		"nina POST invitations/$ID/decline => 200",
+		"nina POST invitations/$ID/decline => 200",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"nina may not view account:~a",
+		"olga GET accounts/~a/invitations => 200 {invitations: []}",
+	)
+}
+
+func invitationEnds(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
+	late := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: 1}")
+	s.with(late, "nora POST invitations/$ID/accept")
+	time.Sleep(time.Until(i.ExpiresAt))
+	s.with(i,
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"nina POST invitations/$ID/decline => 404 not_found",
+		"olga GET accounts/~a/invitations => 200 {invitations: []}",
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
+	)
+	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // which is remembered for longer
+	again := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(again, "nina POST invitations/$ID/accept => 200")
+	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h", "null"} {
+		s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: " + wrong + "} => 400 invalid expires_in")
+	}
+	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")
+}
+
+// deadInvitations holds that nobody can tell why an invitation is not open to them.
+func deadInvitations(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	invite := func(fields string) invitation {
+		return s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]" + fields + "}")
+	}
+	expired, withdrawn, declined, accepted := invite(", expires_in: 1"), invite(""), invite(""), invite("")
+	used := s.invited("olga POST accounts/~a/invitations {roles: [user]}")
+	s.with(withdrawn, "olga DELETE accounts/~a/invitations/$HANDLE")
+	s.with(declined, "nina POST invitations/$ID/decline")
+	s.with(used, "nora POST invitations/$ID/accept")
+	time.Sleep(time.Until(expired.ExpiresAt))
+	for _, verb := range []string{"accept", "decline"} {
+		var told []byte
+		for name, id := range map[string]string{
+			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID, "withdrawn": withdrawn.ID,
+			"declined": declined.ID, "used": used.ID, "for another": accepted.ID,
+		} {
+			a := s.by("sven").call(http.MethodPost, "invitations/"+id+"/"+verb, nil)
+			body := requestID.ReplaceAll(a.body, nil)
+			if told == nil {
+				told = body
+			}
+			if a.status != http.StatusNotFound || !bytes.Equal(body, told) {
+				t.Errorf("%s: %d %s, want %s", name, a.status, body, told)
+			}
+		}
+	}
+}
+
+func joiningWhatIsHeld(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	upgrade := s.invited("olga POST accounts/~a/invitations {invitee: ~gert, roles: [user]}")
+	s.with(upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert", "not stored account:~a#guest@user:~gert")
+	// Nobody becomes less than an owner by a click.
+	open := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	s.with(open, "olga POST invitations/$ID/accept => 409 conflict owner", "stored account:~a#owner@user:~olga")
+	s.play("olga POST accounts/~a/invitations {invitee: ~olga, roles: [user]} => 409 conflict owner")
+
+	s.play(
+		"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+		"olga PUT accounts/~o/members/~opal {roles: [operator, connector_author]}",
+		`olga PUT accounts/~o/members/~carl {roles: [operator], expires_at: "2099-01-31T17:00:00Z"}`,
+	)
+	for _, c := range []struct{ who, offered, held string }{
+		{"opal", "flow_author", "operator, flow_author, connector_author"},
+		{"opal", "read_only, flow_author", "read_only, flow_author, connector_author"},
+		{"opal", "administrator", "administrator, flow_author, connector_author"},
+	} {
+		i := s.invited("olga POST accounts/~o/invitations {invitee: ~" + c.who + ", roles: [" + c.offered + "]}")
+		s.with(i, c.who+" POST invitations/$ID/accept => 200 {roles: ["+sorted(c.offered)+"]}",
+			c.who+" GET users/~"+c.who+"/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: ["+c.held+"]}]}")
+	}
+	// What comes beside a role that ends, ends with it.
+	i := s.invited("olga POST accounts/~o/invitations {invitee: ~carl, roles: [flow_author]}")
+	s.with(i, "carl POST invitations/$ID/accept => 200",
+		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "2099-01-31T17:00:00Z"}]}`)
+}
+
+// sorted is a list of names in order.
+func sorted(list string) string {
+	names := strings.Split(list, ", ")
+	if len(names) > 1 && names[0] > names[1] {
+		names[0], names[1] = names[1], names[0]
+	}
+	return strings.Join(names, ", ")
+}
+
+func invitationHandsOver(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include single"}.play(s, "", "")
+	s.play(
+		"olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner, it_admin]} => 400 invalid owner",
+		"olga POST subscriptions/~s/invitations {invitee: ~olga, roles: [owner]} => 400 invalid already",
+		"olga POST subscriptions/~s/invitations {roles: [owner]} => 400 invalid invitee",
+		"bianca POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]} => 403 forbidden transfer_ownership",
+		"rosa POST subscriptions/~s/invitations {invitee: ~nina, roles: [read_only]} => 403 forbidden invite_read_only",
+		"rosa GET subscriptions/~s/invitations => 403 forbidden list_users",
+	)
+	first, second := s.invited("olga POST subscriptions/~s/invitations {invitee: ~ivan, roles: [owner]}"), s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}")
+	beside := s.invited("ivan POST subscriptions/~s/invitations {invitee: ~rosa, roles: [it_admin]}")
+	s.with(first,
+		"stored subscription:~s#owner@user:~olga",
+		"ivan POST invitations/$ID/accept => 200 {subscription: ~s, account: null, user: ~ivan, roles: [owner]}",
+		"stored subscription:~s#owner@user:~ivan", "stored subscription:~s#it_admin@user:~ivan", "not stored subscription:~s#owner@user:~olga",
+		"olga may not view subscription:~s",
+	)
+	s.with(second, "nina POST invitations/$ID/accept => 404 not_found", "stored subscription:~s#owner@user:~ivan", "not stored subscription:~s#owner@user:~nina")
+	s.with(beside, "rosa POST invitations/$ID/accept => 200", "stored subscription:~s#it_admin@user:~rosa", "stored subscription:~s#read_only@user:~rosa")
+}
+
+func invitationRules(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include analytics"}.play(s, "", "")
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [viewer]}")
+	s.with(i,
+		"backend PUT subscriptions/~s/features {features: []}",
+		"nina POST invitations/$ID/accept => 409 feature_required user_permissions",
+		"olga POST accounts/~a/invitations {invitee: ~nora, roles: [viewer]} => 409 feature_required user_permissions",
+		"backend PUT subscriptions/~s/features {features: [user_permissions]}",
+		"nina POST invitations/$ID/accept => 200",
+		"stored account:~a#viewer@user:~nina", "stored subscription:~s#member@user:~nina",
+	)
+	owner := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}")
+	s.with(owner, "nina POST invitations/$ID/accept => 200", "stored subscription:~s#owner@user:~nina", "not stored subscription:~s#member@user:~nina",
+		"stored subscription:~s#owner@user:~olga")
+	member := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nora, roles: [member]}")
+	s.with(member, "olga PUT subscriptions/~s/members/~nora {roles: [owner]}", "nora POST invitations/$ID/accept => 409 conflict owner")
+	s.play(
+		"olga POST accounts/~a/invitations {invitee: ~nina, roles: [editor, viewer]} => 400 invalid",
+		"olga POST accounts/~a/invitations {invitee: '', roles: [editor]} => 400 invalid invitee",
+		"olga POST accounts/~a/invitations {invitee: ~nina} => 400 invalid roles",
+		"olga POST accounts/~a/invitations {invitee: ~nina, roles: [editor], expires_at: '2099-01-31T17:00:00Z'} => 400 invalid expires_at",
+	)
+}
+
+func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	s.play("olga POST accounts {id: ~b, subscription: ~s, role_set: team}")
+	toAccount := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	toOther := s.invited("olga POST accounts/~b/invitations {roles: [user]}")
+	used := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
+	toSubscription := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
+	s.with(used, "nora POST invitations/$ID/accept")
+	s.play("olga DELETE accounts/~a", "nothing left of account:~a")
+	s.with(toAccount, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "not stored account:~a#user@user:~nina")
+	s.with(used, "nothing left of invitation:$HANDLE")
+	s.with(toOther, "stored invitation:$HANDLE#inviter@user:~olga")
+	// What takes the id is another account.
+	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
+	s.with(toAccount, "nina POST invitations/$ID/accept => 404 not_found")
+	s.play("olga DELETE subscriptions/~s", "nothing left of subscription:~s")
+	s.with(toOther, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found")
+	s.with(toSubscription, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found")
+}
+
+func invitationAcrossServers(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	config := configuration()
+	config.Store = app.StoreConfig{Endpoint: on.address, Token: on.key, Insecure: true}
+	other := s
+	other.url = start(t, config).URL
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	other.with(i, "nina POST invitations/$ID/accept => 200 {account: ~a}", "nina may view account:~a")
+	s.with(i, "nina POST invitations/$ID/accept => 200")
+}
+
+// invitationAgain repeats an invitation under its key: the answer has the same id, which nobody else can derive.
+func invitationAgain(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	const request = "olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}"
+	first, again := s.under(s.id("key"), request), s.under(s.id("key"), request)
+	var made, repeated, others invitation
+	first.decode(t, &made)
+	again.decode(t, &repeated)
+	if made != repeated || made.ID == "" || first.isReplay() || !again.isReplay() {
+		t.Errorf("%s, again %s", first.body, again.body)
+	}
+	elsewhere := s
+	elsewhere.caller = s.withKey(operateKey).caller
+	elsewhere.under(s.id("key"), request).decode(t, &others)
+	if others.ID == made.ID || others.ID == "" {
+		t.Error("another API key leads to the same id")
+	}
+	s.with(made, "nina POST invitations/$ID/accept => 200")
+	s.with(others, "nina POST invitations/$ID/accept => 200")
+	s.play("olga DELETE accounts/~a")
+	if gone := s.under(s.id("key"), request); gone.status != http.StatusCreated || !gone.isReplay() || bytes.Contains(gone.body, []byte(made.ID)) {
+		t.Errorf("%d %s", gone.status, gone.body)
+	}
+}
+
+// raceOfAcceptances accepts one invitation many times at once, and while it is withdrawn or its inviter removed.
+func raceOfAcceptances(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	people := []string{"nina", "nora", "nils", "nick"}
+	for round := range 10 {
+		i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+		var calls []func() answer
+		for _, who := range people {
+			calls = append(calls, func() answer { return s.by(who).call(http.MethodPost, "invitations/"+i.ID+"/accept", nil) })
+		}
+		ending := round%3 > 0
+		switch round % 3 {
+		case 1:
+			calls = append(calls, func() answer {
+				return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/invitations/")+i.Handle, nil)
+			})
+		case 2:
+			calls = append(calls, func() answer { return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/members/~ulla"), nil) })
+		}
+		answers := together(calls...)
+		accepted := 0
+		for n, who := range people {
+			switch answers[n].status {
+			case http.StatusOK:
+				accepted++
+			case http.StatusNotFound:
+			default:
+				t.Errorf("%s: %d %s", answers[n].request, answers[n].status, answers[n].body)
+			}
+			if may := s.may(question{"user:" + s.id(who), "view", "account:" + s.id("a")}); may != (answers[n].status == http.StatusOK) {
+				t.Errorf("round %d: %s was answered %d and is a member: %t", round, who, answers[n].status, may)
+			}
+			s.by("olga").must(http.MethodDelete, s.in("accounts/~a/members/~"+who), nil)
+		}
+		if accepted > 1 || accepted == 0 && !ending {
+			t.Errorf("round %d: %d accepted", round, accepted)
+		}
+		s.play("olga PUT accounts/~a/members/~ulla {roles: [user]}")
+	}
+}
+
+// TestInvitationPages reads the open invitations to an account page by page.
+func TestInvitationPages(t *testing.T) {
+	t.Parallel()
+	s := teamScene(t, memory.get(t))
+	open := make(map[string]bool)
+	for range 7 {
+		open[s.invited("olga POST accounts/~a/invitations {roles: [user]}").Handle] = true
+	}
+	used := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(used, "nina POST invitations/$ID/accept")
+	pages, cursor := 0, ""
+	for {
+		var page struct {
+			Invitations []invitation
+			NextCursor  string `json:"next_cursor"`
+		}
+		s.by("olga").must(http.MethodGet, s.in("accounts/~a/invitations?limit=3&cursor=")+cursor, nil).decode(t, &page)
+		for _, i := range page.Invitations {
+			if i.ID != "" || !open[i.Handle] {
+				t.Errorf("%+v is listed", i)
+			}
+			delete(open, i.Handle)
+		}
+		pages++
+		if cursor = page.NextCursor; cursor == "" {
+			break
+		}
+	}
+	if pages != 3 || len(open) > 0 {
+		t.Errorf("%d pages without %v", pages, open)
+	}
+}
+
+// TestInvitationIDsAreSecret looks for the id of an invitation in the store and in the log.
+func TestInvitationIDsAreSecret(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	config := configuration()
+	config.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	server, err := app.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := teamScene(t, on)
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i, "sven POST invitations/$ID/accept => 404 not_found", "gert DELETE accounts/~a/invitations/$ID => 403 forbidden")
+	stored, err := json.Marshal(everything(t, on.spicedb))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.with(i, "nina POST invitations/$ID/accept")
+	if err := server.Close(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "/v1/invitations/{id}/accept") || strings.Contains(log.String(), i.ID) {
+		t.Errorf("the log: %s", &log)
+	}
+	if !bytes.Contains(stored, []byte(i.Handle)) || bytes.Contains(stored, []byte(i.ID)) {
+		t.Errorf("the store: %s", stored)
+	}
+}

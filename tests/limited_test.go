@@ -1,0 +1,105 @@
+package tests
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// limitedTime holds that a role ends by itself, and with it all that it gave.
+func limitedTime(t *testing.T, on *backend) {
+	t.Run("a role ends", func(t *testing.T) {
+		on.parallel(t)
+		roleEnds(t, on)
+	})
+	t.Run("what moves the end", func(t *testing.T) {
+		on.parallel(t)
+		endMoves(t, on)
+	})
+}
+
+func roleEnds(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	ends := s.until("carl", "user", 2*time.Second)
+	s.play(
+		"carl POST importers {id: ~i, account: ~a} => 201",
+		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
+		"gert PUT connections/~c/sharing {visibility: private, users: [~carl]}",
+	)
+	view := question{"user:" + s.id("carl"), "view", "account:" + s.id("a")}
+	if !on.remembers {
+		s.endsAt(view, ends)
+	}
+	time.Sleep(time.Until(ends)) // for the role to end, and nothing else
+	s.play("olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}")
+
+	// A SpiceDB that remembers answers does so for a state; a write leads to the next one.
+	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}")
+	s.play(
+		"carl may not view, create_importer account:~a",
+		"carl may not view importer:~i",
+		"carl may not use connection:~c",
+		"carl GET accounts/~a => 404 not_found",
+		"carl POST importers {id: ~j, account: ~a} => 404 not_found",
+		"carl DELETE importers/~i => 404 not_found",
+		"carl GET users/~carl/accounts => 200 {accounts: []}",
+		// They are as if they had been removed: somebody without a role, whose creations come back with them, and shares do not.
+		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 200",
+		"carl may view importer:~i",
+		"carl may not use connection:~c",
+		// Their place is free for another role, too.
+		"olga PUT accounts/~a/members/~carl {roles: [guest]} => 200",
+	)
+}
+
+func endMoves(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	view := question{"user:" + s.id("carl"), "view", "account:" + s.id("a")}
+
+	extended := s.until("carl", "user", 2*time.Second)
+	s.until("carl", "user", time.Hour)
+	s.until("dora", "user", time.Hour)
+	forGood := s.until("elsa", "user", 2*time.Second)
+	s.play("olga PUT accounts/~a/members/~elsa {roles: [user]}")
+	time.Sleep(time.Until(extended))
+	time.Sleep(time.Until(forGood))
+	s.play("elsa may view account:~a", "carl may view account:~a")
+
+	shortened := s.until("dora", "user", 2*time.Second)
+	view.Subject = "user:" + s.id("dora")
+	if !on.remembers {
+		s.endsAt(view, shortened)
+	}
+	time.Sleep(time.Until(shortened))
+	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}", "dora may not view account:~a")
+}
+
+// until gives somebody a role on the scene's account that ends in at least that time, and returns when.
+func (s scene) until(who, role string, in time.Duration) time.Time {
+	s.t.Helper()
+	ends := time.Now().Add(in + time.Second).Truncate(time.Second)
+	s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~"+who), map[string]any{"roles": []string{role}, "expires_at": ends})
+	return ends
+}
+
+// endsAt asks until the time is over: what is asked and answered before is allowed, what is asked after it is not.
+func (s scene) endsAt(q question, ends time.Time) {
+	s.t.Helper()
+	for asked := 0; ; asked++ {
+		began := time.Now()
+		allowed := s.may(q)
+		switch {
+		case allowed && began.After(ends):
+			s.t.Fatalf("%s: allowed %s after the end", q, began.Sub(ends))
+		case !allowed && time.Now().Before(ends):
+			s.t.Fatalf("%s: denied %s before the end", q, time.Until(ends))
+		case !allowed && asked == 0:
+			s.t.Fatalf("%s was asked too late", q)
+		case !allowed:
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // so as not to keep the machine busy
+	}
+}

@@ -1,0 +1,416 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and $HANDLE
+// are those of the invitation before.
+var lifetime = []string{
+	"backend PUT platform/administrators/~pat",
+	"backend PUT connectors/~crm {offers: [views]}",
+	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+	"backend PUT subscriptions/~s/features {features: [user_permissions, dashboards]}",
+	"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+	"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+	"olga PUT subscriptions/~s/members/~otto {roles: [member]}",
+	"olga PUT accounts/~a/members/~ulla {roles: [user]}",
+	`olga PUT accounts/~a/members/~gert {roles: [guest], expires_at: "2099-01-31T17:00:00Z"}`,
+	"olga PATCH accounts/~a/members {members: {~gert: [], ~nora: [user]}}",
+	"olga PUT subscriptions/~s/members/~vera/accounts {accounts: {~n: [viewer], ~a: [guest]}}",
+	"olga POST accounts/~a/invitations {invitee: ~ines, roles: [user]}",
+	"ines POST invitations/$ID/accept",
+	"olga POST accounts/~a/invitations {invitee: ~ingo, roles: [user]}",
+	"ingo POST invitations/$ID/decline",
+	"olga POST accounts/~a/invitations {roles: [user], expires_in: 3600}",
+	"olga DELETE accounts/~a/invitations/$HANDLE",
+	"olga POST subscriptions/~s/invitations {invitee: ~ines, roles: [member]}",
+	"olga DELETE subscriptions/~s/invitations/$HANDLE",
+	"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
+	"ulla POST connections {id: ~c, account: ~a, connector: ~crm}",
+	"ulla PUT connections/~c/sharing {visibility: private, users: [~nora]}",
+	"ulla POST importers {id: ~i, account: ~a, source: ~c}",
+	"ulla PUT importers/~i/connections {destination: ~c}",
+	"olga POST importers/~i/copy {id: ~j}",
+	"ulla DELETE importers/~i",
+	"ulla DELETE connections/~c",
+	"olga POST workspaces {id: ~w, account: ~o, open: true}",
+	"olga PUT workspaces/~w/access {open: false, users: [~olga]}",
+	"olga POST flows {id: ~f, workspace: ~w}",
+	"olga POST schedules {id: ~h, workspace: ~w}",
+	"olga POST services {id: ~v, workspace: ~w}",
+	"olga DELETE flows/~f",
+	"olga DELETE schedules/~h",
+	"olga DELETE services/~v",
+	"olga POST integrations {id: ~g, account: ~o}",
+	"olga POST connectors {id: ~k, account: ~o}",
+	"olga POST exports {id: ~x, account: ~n}",
+	"olga POST reports {id: ~r, account: ~n}",
+	"olga DELETE integrations/~g",
+	"olga DELETE connectors/~k",
+	"olga DELETE exports/~x",
+	"olga DELETE reports/~r",
+	"olga DELETE workspaces/~w",
+	"nora DELETE accounts/~a/members/~nora",
+	"olga DELETE subscriptions/~s/members/~otto",
+	"olga DELETE accounts/~n",
+	"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
+	"olga PUT subscriptions/~one/members/~ivan {roles: [it_admin]}",
+	"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
+	"olga POST connections {id: ~d, account: ~t, connector: ~crm}",
+	"ivan PUT connections/~d/group {group: ~group}",
+	"ivan DELETE connections/~d/group",
+	"olga POST subscriptions/~one/transfer {to: ~ivan}",
+	"olga DELETE subscriptions/~s",
+	"backend DELETE platform/administrators/~pat",
+}
+
+// under sends the request of a line under an idempotency key.
+func (s scene) under(key, line string) answer {
+	s.t.Helper()
+	next, err := parseStep(s.in(line))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r := next.(requestStep)
+	from := s.caller
+	if r.actor != "backend" {
+		from = s.by(r.actor)
+	}
+	request := from.request(r.method, r.path, r.body)
+	request.Header.Set("Idempotency-Key", key)
+	return from.send(request)
+}
+
+// isReplay reports whether an answer says that nothing was changed.
+func (a answer) isReplay() bool { return bytes.Contains(a.body, []byte(`"replayed":true`)) }
+
+// told is what an answer says besides its token and that it is a replay.
+func (a answer) told(t testing.TB) map[string]any {
+	t.Helper()
+	var fields map[string]any
+	a.decode(t, &fields)
+	delete(fields, "token")
+	delete(fields, "replayed")
+	return fields
+}
+
+// exactlyOnce holds that an operation under a key happens once.
+func exactlyOnce(t *testing.T, on *backend) {
+	for name, run := range map[string]func(*testing.T, *backend){
+		"every operation": everyOperationOnce, "who asks": onceForWhom, "another request": onceForWhat,
+		"a refusal": refusedIsNotOnce, "what changed since": onceAndNoMore, "another server": onceAcrossServers,
+		"a day": onceForADay, "keys": keysOfRequests,
+	} {
+		t.Run(name, func(t *testing.T) {
+			on.parallel(t)
+			run(t, on)
+		})
+	}
+}
+
+// everyOperationOnce repeats every operation at once, and all of them again when everything has changed.
+func everyOperationOnce(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))
+	key := func(i int) string { return s.id(fmt.Sprint("key", i)) }
+	var made invitation
+	for i := range requests {
+		requests[i] = made.in(requests[i])
+		request := requests[i]
+		if first[i] = s.under(key(i), request); first[i].status > 299 || first[i].isReplay() {
+			t.Fatalf("%s: %d %s", request, first[i].status, first[i].body)
+		}
+		if strings.Contains(request, "/invitations {") {
+			first[i].decode(t, &made)
+		}
+		s.writesNothing(request, func() {
+			again := s.under(key(i), request)
+			if again.status != first[i].status || !again.isReplay() {
+				t.Errorf("%s again: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
+			} else if told := again.told(t); !reflect.DeepEqual(told, first[i].told(t)) {
+				t.Errorf("%s again: %s, want %s", request, again.body, first[i].body)
+			}
+		})
+	}
+	s.writesNothing("all of it again", func() {
+		for i, request := range requests {
+			again := s.under(key(i), request)
+			if again.status != first[i].status || !again.isReplay() {
+				t.Errorf("%s at the end: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
+				continue
+			}
+			was := first[i].told(t)
+			for field, value := range again.told(t) { // what is gone is left out
+				if list, isList := value.([]any); !reflect.DeepEqual(value, was[field]) && (!isList || len(list) > 0) {
+					t.Errorf("%s at the end: %s is %v, want %v", request, field, value, was[field])
+				}
+			}
+		}
+	})
+}
+
+// TestLifetimeIsWhole holds that no operation of the contract takes no key, and that lifetime has them all.
+func TestLifetimeIsWhole(t *testing.T) {
+	t.Parallel()
+	for _, e := range endpoints(t) {
+		operation := e.method != http.MethodGet && (slices.Contains(e.scopes, "operate") || slices.Contains(e.scopes, "provision"))
+		if operation != e.has("Idempotency-Key") {
+			t.Errorf("%s takes an Idempotency-Key: %t, want %t", e, e.has("Idempotency-Key"), operation)
+		}
+		there := slices.ContainsFunc(lifetime, func(request string) bool {
+			words := strings.Fields(request)
+			return words[1] == e.method && e.matches("/v1/"+words[2])
+		})
+		if operation && !there {
+			t.Errorf("%s is not among what the tests repeat", e)
+		}
+	}
+}
+
+// matches reports whether a path is one of the endpoint.
+func (e endpoint) matches(path string) bool {
+	return slices.EqualFunc(strings.Split(e.path, "/"), strings.Split(path, "/"), func(template, segment string) bool {
+		return template == segment || strings.HasPrefix(template, "{")
+	})
+}
+
+// onceForWhom holds that a key is its API key's and its actor's own.
+func onceForWhom(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	body := map[string]any{"id": s.id("i"), "account": s.id("a")}
+	send := func(as caller) answer {
+		request := as.request(http.MethodPost, "importers", body)
+		request.Header.Set("Idempotency-Key", s.id("key"))
+		return as.send(request)
+	}
+	if a := send(s.by("ulla")); a.status != http.StatusCreated || a.isReplay() {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for name, other := range map[string]caller{"another person": s.by("gert"), "another API key": s.withKey(operateKey).by("ulla")} {
+		if a := send(other); a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, "exists") {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+// onceForWhat holds that a key stands for one request: for all that it asks, however its body is written.
+func onceForWhat(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
+	s.under(s.id("key"), request)
+	s.writesNothing("the key of another request", func() {
+		for _, other := range []string{
+			"olga PUT accounts/~a/members/~nina {roles: [guest]}", "olga PUT accounts/~a/members/~nora {roles: [user]}",
+			"olga PUT subscriptions/~s/members/~nina {roles: [member]}", "olga DELETE accounts/~a/members/~nina", "olga DELETE accounts/~a",
+			`olga PUT accounts/~a/members/~nina {roles: [user], expires_at: "2099-01-31T17:00:00Z"}`,
+		} {
+			if a := s.under(s.id("key"), other); a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, "Idempotency-Key") {
+				t.Errorf("%s: %d %s", other, a.status, a.body)
+			}
+		}
+		// What was never asked for is refused as ever.
+		if a := s.under(s.id("key"), "olga PUT accounts/~a/members/~nina {rolls: [user]}"); a.status != http.StatusBadRequest {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	ends := "2099-01-31T17:00:00Z"
+	var bodies []answer
+	for _, body := range []string{
+		`{"roles":["user"],"expires_at":"` + ends + `"}`, "{\n  \"expires_at\": \"" + ends + "\",\n  \"roles\": [ \"\\u0075ser\" ]\n}\n",
+	} {
+		as := s.by("olga")
+		r := as.request(http.MethodPut, s.in("accounts/~a/members/~nora"), []byte(body))
+		r.Header.Set("Idempotency-Key", s.id("bodies"))
+		bodies = append(bodies, as.send(r))
+	}
+	if bodies[0].isReplay() || !bodies[1].isReplay() {
+		t.Errorf("%s, %s", bodies[0].body, bodies[1].body)
+	}
+}
+
+// refusedIsNotOnce holds that what was refused may be asked for again under the same key.
+func refusedIsNotOnce(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	const request = "gert PUT accounts/~a/members/~nina {roles: [user]}"
+	s.writesNothing("a refused request", func() {
+		if a := s.under(s.id("key"), request); a.status != http.StatusForbidden {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	})
+	s.play("olga PUT accounts/~a/members/~gert {roles: [user]}")
+	for _, replay := range []bool{false, true} {
+		if a := s.under(s.id("key"), request); a.status != http.StatusOK || a.isReplay() != replay {
+			t.Errorf("%d %s, want replayed %t", a.status, a.body, replay)
+		}
+	}
+}
+
+// onceAndNoMore holds that a repetition does not do again what has been changed since.
+func onceAndNoMore(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	for i, c := range []struct{ request, since string }{
+		{"olga PUT accounts/~a/members/~nina {roles: [user]}", "olga PUT accounts/~a/members/~nina {roles: [guest]}"},
+		{"olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga DELETE accounts/~a/members/~gert"}, // which changed nothing
+		{"olga DELETE accounts/~a/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
+		{"olga DELETE subscriptions/~s/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
+		{"ulla DELETE accounts/~a/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
+		{"ulla POST importers {id: ~i, account: ~a}", "olga DELETE importers/~i"},
+		{"olga POST importers {id: ~j, account: ~a}", "olga DELETE importers/~j"},
+		{"olga DELETE importers/~j", "olga POST importers {id: ~j, account: ~a}"},
+		{"olga PUT accounts/~a/members/~otto {roles: [owner]}", "otto DELETE accounts/~a/members/~olga"}, // who may nothing any more
+	} {
+		key := s.id(fmt.Sprint("key", i))
+		first := s.under(key, c.request)
+		if first.status > 299 {
+			t.Fatalf("%s: %d %s", c.request, first.status, first.body)
+		}
+		s.play(c.since)
+		s.writesNothing(c.request, func() {
+			if a := s.under(key, c.request); a.status != first.status || !a.isReplay() {
+				t.Errorf("%s again: %d %s", c.request, a.status, a.body)
+			}
+		})
+	}
+}
+
+// onceAcrossServers repeats at another server before the same SpiceDB.
+func onceAcrossServers(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	config := configuration()
+	config.Store = app.StoreConfig{Endpoint: on.address, Token: on.key, Insecure: true}
+	other := s
+	other.url = start(t, config).URL
+	const request = "ulla POST importers {id: ~i, account: ~a}"
+	if a := s.under(s.id("key"), request); a.status != http.StatusCreated || a.isReplay() {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := other.under(s.id("key"), request); a.status != http.StatusCreated || !a.isReplay() {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// onceForADay moves the clock of a server, so that what it remembers for a day is over in a moment.
+func onceForADay(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	config := configuration()
+	config.Store = app.StoreConfig{Endpoint: on.address, Token: on.key, Insecure: true}
+	const left = 2 * time.Second
+	config.Clock = func() time.Time { return time.Now().Add(left - 24*time.Hour) }
+	s.url = start(t, config).URL
+
+	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
+	s.under(s.id("key"), request)
+	if a := s.under(s.id("key"), request); !a.isReplay() {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	s.play("olga PUT accounts/~a/members/~nina {roles: [guest]}")
+	for deadline := time.Now().Add(10 * left); ; time.Sleep(50 * time.Millisecond) { // for the day to pass
+		a := s.under(s.id("key"), request)
+		if a.status == http.StatusOK && !a.isReplay() {
+			break
+		}
+		if a.status != http.StatusOK || time.Now().After(deadline) {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	s.play("stored account:~a#user@user:~nina")
+	if a := s.under(s.id("key"), request); !a.isReplay() {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// keysOfRequests tells keys from what is none.
+func keysOfRequests(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	as := s.by("olga")
+	send := func(keys ...string) answer {
+		request := as.request(http.MethodPut, s.in("accounts/~a/members/~nina"), roles("user"))
+		request.Header["Idempotency-Key"] = keys
+		return as.send(request)
+	}
+	for _, key := range []string{"!", "~", strings.Repeat("k", 255), `"quoted"`, "a;b,c=d"} {
+		if a := send(key); a.status != http.StatusOK && a.problem().Code != "conflict" { // another scene's may be the same
+			t.Errorf("%q: %d %s", key, a.status, a.body)
+		}
+	}
+	for _, keys := range [][]string{{""}, {" "}, {"a b"}, {"ä"}, {strings.Repeat("k", 256)}, {"a", "b"}, {"a", "a"}} {
+		s.writesNothing(fmt.Sprint(keys), func() {
+			if a := send(keys...); a.status != http.StatusBadRequest || !strings.Contains(a.problem().Detail, "Idempotency-Key") {
+				t.Errorf("%q: %d %s", keys, a.status, a.body)
+			}
+		})
+	}
+	// On a question it means nothing.
+	request := s.by("olga").request(http.MethodGet, s.in("accounts/~a"), nil)
+	request.Header.Set("Idempotency-Key", "a b")
+	if a := as.send(request); a.status != http.StatusOK || a.isReplay() {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// raceOfRepetitions sends the same requests under the same key at once: each happens once, and every answer is the same.
+func raceOfRepetitions(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	for round := range 5 {
+		for i, request := range []string{
+			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
+			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
+			fmt.Sprintf("ulla DELETE importers/~i%d", round),
+			fmt.Sprintf("backend PUT connectors/~k%d {offers: [views]}", round), // which alone nothing keeps from happening twice
+		} {
+			key := s.id(fmt.Sprint(round, "-", i))
+			calls := make([]func() answer, 6)
+			for i := range calls {
+				calls[i] = func() answer { return s.under(key, request) }
+			}
+			answers := together(calls...)
+			did := 0
+			for _, a := range answers {
+				if a.status > 299 || !reflect.DeepEqual(a.told(t), answers[0].told(t)) {
+					t.Errorf("%s: %d %s", a.request, a.status, a.body)
+				}
+				if !a.isReplay() {
+					did++
+				}
+			}
+			if did != 1 {
+				t.Errorf("%s was done %d times", request, did)
+			}
+		}
+	}
+}
+
+// TestKeysAreNoSecretsInStore holds that neither keys nor what was asked for can be read in the store.
+func TestKeysAreNoSecretsInStore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	line{"inline", "include team"}.play(s, "", "")
+	s.under("a-key-that-nobody-sees", "olga PUT accounts/~a/members/~nina {roles: [user]}")
+	all, err := json.Marshal(everything(t, s.on.spicedb))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(all, []byte("idempotency_key:")) || bytes.Contains(all, []byte("nobody-sees")) {
+		t.Errorf("%s", all)
+	}
+}
