@@ -59,8 +59,11 @@ func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 		account, err := olga.CreateAccount(ctx, client.NewAccount{ID: "acme", Subscription: "s1", RoleSet: "team"})
 		_, err = olga.PutAccountMember(ctx, "acme", "bob", "guest")
 		_, err = olga.PutAccountMemberUntil(ctx, "acme", "carl", endOfProject, "guest")
+		use(err)
 		invitation, err := olga.InviteToAccount(ctx, "acme", client.NewInvitation{Invitee: "nina", Roles: []string{"guest"}})
+		use(err)
 		_, err = sluice.As("nina").AcceptInvitation(ctx, invitation.ID)
+		use(err)
 		for member, err := range olga.AccountMembers(ctx, "acme") {
 			use(member, err)
 		}
