@@ -111,7 +111,7 @@ func exactlyOnce(t *testing.T, on *backend) {
 	for name, run := range map[string]func(*testing.T, *backend){
 		"every operation": everyOperationOnce, "who asks": onceForWhom, "another request": onceForWhat,
 		"a refusal": refusedIsNotOnce, "what changed since": onceAndNoMore, "another server": onceAcrossServers,
-		"a day": onceForADay, "keys": keysOfRequests,
+		"a day": onceForADay, "an end that is past": onceInThePast, "keys": keysOfRequests,
 	} {
 		t.Run(name, func(t *testing.T) {
 			on.parallel(t)
@@ -286,6 +286,23 @@ func onceAndNoMore(t *testing.T, on *backend) {
 				t.Errorf("%s again: %d %s", c.request, a.status, a.body)
 			}
 		})
+	}
+}
+
+// onceInThePast repeats what could not be asked for any more.
+func onceInThePast(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	ends := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	request := `olga PUT accounts/~a/members/~nina {roles: [user], expires_at: "` + ends.UTC().Format(time.RFC3339) + `"}`
+	first := s.under(s.id("key"), request)
+	time.Sleep(time.Until(ends))
+	again := s.under(s.id("key"), request)
+	if first.status != http.StatusOK || again.status != http.StatusOK || !again.isReplay() || !reflect.DeepEqual(first.told(t), again.told(t)) {
+		t.Errorf("%d %s, again %d %s", first.status, first.body, again.status, again.body)
+	}
+	if a := s.under(s.id("another"), request); a.status != http.StatusBadRequest {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 

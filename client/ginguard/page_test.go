@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func _(ctx context.Context, key string) {
+func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 	sluice, err := client.New("https://authz.example.com", key)
 	use(err)
 	{
@@ -57,9 +58,16 @@ func _(ctx context.Context, key string) {
 		olga := sluice.As("olga")
 		account, err := olga.CreateAccount(ctx, client.NewAccount{ID: "acme", Subscription: "s1", RoleSet: "team"})
 		_, err = olga.PutAccountMember(ctx, "acme", "bob", "guest")
+		_, err = olga.PutAccountMemberUntil(ctx, "acme", "carl", endOfProject, "guest")
+		use(err)
+		invitation, err := olga.InviteToAccount(ctx, "acme", client.NewInvitation{Invitee: "nina", Roles: []string{"guest"}})
+		use(err)
+		_, err = sluice.As("nina").AcceptInvitation(ctx, invitation.ID)
+		use(err)
 		for member, err := range olga.AccountMembers(ctx, "acme") {
 			use(member, err)
 		}
+		_, err = olga.PutAccountMember(client.WithIdempotencyKey(ctx, orderID), "acme", "bob", "user")
 		use(account, err)
 	}
 	var refusal *client.Error

@@ -138,6 +138,15 @@ func unlessEmpty[S ~string](s S) *string {
 	return new(string(s))
 }
 
+// endOf returns the time at which something is to end, or the zero time if none is given. One that is long past is past all
+// the same.
+func endOf(value *time.Time) time.Time {
+	if past := time.Unix(0, 0); value != nil && value.Before(past) {
+		return past
+	}
+	return optional(value)
+}
+
 // showTime returns a time in UTC, or nil for none, which an answer leaves out.
 func showTime(at time.Time) *time.Time {
 	if at.IsZero() {

@@ -43,7 +43,7 @@ func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccount
 			return nil, err
 		}
 		member, token, err := s.Operations.PutAccountMember(
-			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles, optional(body.ExpiresAt))
+			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles, endOf(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
 }
@@ -77,7 +77,7 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 		if in.err != nil {
 			return nil, in.err
 		}
-		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted, optional(body.ExpiresAt))
+		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted, endOf(body.ExpiresAt))
 		return ChangedMembers{Members: showMembers(members), Token: string(token)}, err
 	})
 }
@@ -132,7 +132,7 @@ func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMember
 			return nil, in.err
 		}
 		member, token, err := s.Operations.PutMemberAccounts(
-			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted, optional(body.ExpiresAt))
+			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted, endOf(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
 }

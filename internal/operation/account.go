@@ -88,12 +88,12 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 // PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
 // role to somebody who has none needs invite_members, anything else assign_roles.
 func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
+	until = fullSecond(until)
 	member := Member{User: who, Roles: asRoles(roles), ExpiresAt: until}
-	until, err := s.parseEnd(until)
-	if err != nil {
-		return member, "", err
-	}
 	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+		if err := s.inFuture(until); err != nil {
+			return err
+		}
 		g, err := p.permissions(ctx, accountObject(id), "invite_members", "assign_roles")
 		if err != nil {
 			return err
@@ -197,10 +197,7 @@ func (s *Service) PatchAccountMembers(
 	if len(members) == 0 {
 		return nil, "", authz.Errorf(authz.CodeInvalid, "members must name at least one person")
 	}
-	until, err := s.parseEnd(until)
-	if err != nil {
-		return nil, "", err
-	}
+	until = fullSecond(until)
 	people := sortedKeys(members)
 	changed := make([]Member, len(people))
 	for i, who := range people {
@@ -210,6 +207,9 @@ func (s *Service) PatchAccountMembers(
 		}
 	}
 	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
+		if err := s.inFuture(until); err != nil {
+			return err
+		}
 		if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
 			return err
 		}
@@ -247,15 +247,15 @@ func (s *Service) PutMemberAccounts(
 	if len(accounts) == 0 {
 		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
 	}
-	until, err := s.parseEnd(until)
-	if err != nil {
-		return Member{}, "", err
-	}
+	until = fullSecond(until)
 	member := Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
 	for id, roles := range accounts {
 		member.Accounts[id] = asRoles(roles)
 	}
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
+		if err := s.inFuture(until); err != nil {
+			return err
+		}
 		var orphaned []authz.ID
 		var err error
 		for _, accountID := range sortedKeys(accounts) {

@@ -66,19 +66,21 @@ func firstEnd(rows []authz.Relationship) (first time.Time) {
 	return first
 }
 
-// parseEnd reads when roles are to end, in full seconds; zero stands for never. Errors have CodeInvalid.
-func (s *Service) parseEnd(at time.Time) (time.Time, error) {
-	at = at.UTC().Truncate(time.Second)
+// inFuture returns an error with CodeInvalid unless roles can end at a time; zero stands for never.
+func (s *Service) inFuture(ends time.Time) error {
 	switch {
-	case at.IsZero():
-		return at, nil
-	case !at.After(s.now()):
-		return at, authz.Errorf(authz.CodeInvalid, "expires_at must be in the future, not %s; to remove a member, use DELETE", at.Format(time.RFC3339))
-	case at.Year() > 9999:
-		return at, authz.Errorf(authz.CodeInvalid, "expires_at must be before the year 10000; leave it out for roles that do not end")
+	case ends.IsZero():
+		return nil
+	case !ends.After(s.now()):
+		return authz.Errorf(authz.CodeInvalid, "expires_at must be in the future, not %s; to remove a member, use DELETE", ends.Format(time.RFC3339))
+	case ends.Year() > 9999:
+		return authz.Errorf(authz.CodeInvalid, "expires_at must be before the year 10000; leave it out for roles that do not end")
 	}
-	return at, nil
+	return nil
 }
+
+// fullSecond is when roles end that are to end at a time.
+func fullSecond(at time.Time) time.Time { return at.UTC().Truncate(time.Second) }
 
 // changeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
 func (p *plan) changeUntil(ctx context.Context, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
