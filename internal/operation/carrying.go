@@ -104,6 +104,9 @@ func (s *Service) callOff(ctx context.Context, by Caller, d departure) error {
 	for _, mark := range d.marks() {
 		p.delete(mark)
 	}
+	if by.Once != nil {
+		p.delete(by.done())
+	}
 	_, err := p.commit(ctx, "call_off_departure")
 	return err
 }
