@@ -108,6 +108,9 @@ func connect(url, address, key string) (*backend, error) {
 // start starts a server that ends with the test.
 func start(t *testing.T, config app.Config) *app.Server {
 	t.Helper()
+	if config.Audit.DataDir == app.DefaultConfig().Audit.DataDir {
+		config.Audit.DataDir = t.TempDir()
+	}
 	server, err := app.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,51 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditEntryKind.
+const (
+	Change   AuditEntryKind = "change"
+	Expiry   AuditEntryKind = "expiry"
+	Gap      AuditEntryKind = "gap"
+	Schema   AuditEntryKind = "schema"
+	Snapshot AuditEntryKind = "snapshot"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryKind enum.
+func (e AuditEntryKind) Valid() bool {
+	switch e {
+	case Change:
+		return true
+	case Expiry:
+		return true
+	case Gap:
+		return true
+	case Schema:
+		return true
+	case Snapshot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditUpdateAction.
+const (
+	Delete AuditUpdateAction = "delete"
+	Touch  AuditUpdateAction = "touch"
+)
+
+// Valid indicates whether the value is a known member of the AuditUpdateAction enum.
+func (e AuditUpdateAction) Valid() bool {
+	switch e {
+	case Delete:
+		return true
+	case Touch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Code.
 const (
 	CodeCanceled        Code = "canceled"
@@ -423,6 +468,101 @@ type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
+
+// AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
+type AuditEntry struct {
+	// Seq The number of the entry, from 1.
+	Seq int64 `json:"seq"`
+
+	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
+	Time time.Time `json:"time"`
+
+	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+	Kind AuditEntryKind `json:"kind"`
+
+	// Revision SpiceDB's name of the transaction.
+	Revision string `json:"revision,omitempty,omitzero"`
+
+	// Part A transaction of more than 1000 updates has several entries, numbered from 1.
+	Part int `json:"part,omitempty,omitzero"`
+
+	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// Key The name of the API key; left out for what was written past Sluice.
+	Key string `json:"key,omitempty,omitzero"`
+
+	// Operation The operation; left out for what was written past Sluice.
+	Operation string `json:"operation,omitempty,omitzero"`
+
+	// RequestID The id of the request.
+	RequestID string `json:"request_id,omitempty,omitzero"`
+
+	// Overlapping In place of the four fields before, where the datastore made one of transactions that overlapped.
+	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
+	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
+
+	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
+	Schema string `json:"schema,omitempty,omitzero"`
+
+	// Since When a gap begins.
+	Since time.Time `json:"since,omitempty,omitzero"`
+
+	// Withheld Whether there are updates that the actor may not see.
+	Withheld bool `json:"withheld,omitempty,omitzero"`
+
+	// Prev The hash of the entry before, 64 zeros for the first.
+	Prev string `json:"prev,omitempty,omitzero"`
+
+	// Hash SHA-256 in hexadecimal digits.
+	Hash string `json:"hash,omitempty,omitzero"`
+}
+
+// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+type AuditEntryKind string
+
+// AuditOrigin defines model for AuditOrigin.
+type AuditOrigin struct {
+	Actor     string `json:"actor,omitempty,omitzero"`
+	Key       string `json:"key,omitempty,omitzero"`
+	Operation string `json:"operation,omitempty,omitzero"`
+	RequestID string `json:"request_id,omitempty,omitzero"`
+}
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	Entries []AuditEntry `json:"entries"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+}
+
+// AuditUpdate defines model for AuditUpdate.
+type AuditUpdate struct {
+	// Action `touch` wrote the relationship, `delete` removed it.
+	Action AuditUpdateAction `json:"action"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject   Reference `json:"subject"`
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+
+	// Caveat The name of the caveat that the relationship depends on.
+	Caveat string `json:"caveat,omitempty,omitzero"`
+
+	// CaveatContext What the relationship gives the caveat to look at.
+	CaveatContext map[string]interface{} `json:"caveat_context,omitempty,omitzero"`
+}
+
+// AuditUpdateAction `touch` wrote the relationship, `delete` removed it.
+type AuditUpdateAction string
 
 // AuthZENConfiguration defines model for AuthZENConfiguration.
 type AuthZENConfiguration struct {
@@ -1686,11 +1826,32 @@ type Actor = string
 // ActorQuery defines model for ActorQuery.
 type ActorQuery = string
 
+// AuditAccount defines model for AuditAccount.
+type AuditAccount = string
+
+// AuditActor defines model for AuditActor.
+type AuditActor = string
+
+// AuditObject defines model for AuditObject.
+type AuditObject = string
+
+// AuditOperation defines model for AuditOperation.
+type AuditOperation = string
+
+// AuditSince defines model for AuditSince.
+type AuditSince = string
+
+// AuditUntil defines model for AuditUntil.
+type AuditUntil = string
+
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// LastEventID defines model for LastEventID.
+type LastEventID = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1802,6 +1963,36 @@ type ListAccountContentsParams struct {
 // ListAccountContentsParamsCollection defines parameters for ListAccountContents.
 type ListAccountContentsParamsCollection string
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Since Only what happened at this time or later (RFC 3339).
+	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what happened before this time (RFC 3339).
+	Until *AuditUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+}
+
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
@@ -1842,6 +2033,27 @@ type CreateConnectorParams struct {
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// StreamAuditParams defines parameters for StreamAudit.
+type StreamAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -2748,6 +2960,15 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 	ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAudit Read what changed, and who did it
+	//
+	// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
+	//
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Entries of which they may see nothing are left out, updates that they may not see make an entry `withheld`, and there are no hashes.
+	//
+	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
+	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CheckWithBody Decide one question
 	//
 	// May the subject do this to the resource? A refusal is an answer, not an error: `"allowed": false` with status 200. An answer that waits for context which the request did not give is `"allowed": false` too, and `missing_context` names the fields.
@@ -2894,6 +3115,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 	PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StreamAudit Follow what changes, as it does
+	//
+	// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+	//
+	// Who sees what is as in `/v1/audit`, and looked at anew for each event.
+	//
+	// Corresponds with GET /v1/events (the `StreamAudit` operationId).
+	StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainWithBody Decide one question, and say why
 	//
@@ -3926,6 +4156,25 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 	return c.Client.Do(req)
 }
 
+// ListAudit Read what changed, and who did it
+//
+// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
+//
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Entries of which they may see nothing are left out, updates that they may not see make an entry `withheld`, and there are no hashes.
+//
+// Corresponds with GET /v1/audit (the `ListAudit` operationId).
+func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CheckWithBody Decide one question
 //
 // May the subject do this to the resource? A refusal is an answer, not an error: `"allowed": false` with status 200. An answer that waits for context which the request did not give is `"allowed": false` too, and `missing_context` names the fields.
@@ -4233,6 +4482,25 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, contentType st
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 func (c *Client) PutConnector(ctx context.Context, id ID, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutConnectorRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StreamAudit Follow what changes, as it does
+//
+// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+//
+// Who sees what is as in `/v1/audit`, and looked at anew for each event.
+//
+// Corresponds with GET /v1/events (the `StreamAudit` operationId).
+func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStreamAuditRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6284,6 +6552,155 @@ func NewListAccountContentsRequest(server string, id ID, collection ListAccountC
 	return req, nil
 }
 
+// NewListAuditRequest constructs an http.Request for the ListAudit method
+func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Object != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", *params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewCheckRequest calls the generic Check builder with application/json body
 func NewCheckRequest(server string, body CheckJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -6774,6 +7191,122 @@ func NewPutConnectorRequestWithBody(server string, id ID, contentType string, bo
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStreamAuditRequest constructs an http.Request for the StreamAudit method
+func NewStreamAuditRequest(server string, params *StreamAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Object != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", *params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+		if params.LastEventID != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam1)
+		}
+
+	}
 
 	return req, nil
 }

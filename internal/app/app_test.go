@@ -23,6 +23,7 @@ const key = "a-key-of-the-tests"
 func start(t *testing.T, change func(*app.Config)) *app.Server {
 	t.Helper()
 	config := app.DefaultConfig()
+	config.Audit.DataDir = t.TempDir()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
 	config.APIKeys = []string{"test:check+operate+provision+inspect:" + key}
 	change(&config)

@@ -34,6 +34,7 @@ type Config struct {
 	APIKeysFile string   // --api-keys-file: lines NAME SCOPE+SCOPE SHA256
 
 	Store StoreConfig
+	Audit AuditConfig
 
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
 	PublicURL string // --public-url: what metadata and the contract name; the address that it listens on if empty
@@ -68,6 +69,7 @@ func DefaultConfig() Config {
 		Listen:         "127.0.0.1:8080",
 		GRPCListen:     "127.0.0.1:50051",
 		Store:          StoreConfig{Datastore: spicedb.Memory},
+		Audit:          AuditConfig{DataDir: "./data"},
 		RequestTimeout: 30 * time.Second,
 		DrainTimeout:   20 * time.Second,
 	}
@@ -102,7 +104,10 @@ func (c Config) Validate() error {
 	if c.DrainTimeout < 0 {
 		return fmt.Errorf("--drain-timeout: %s is less than zero", c.DrainTimeout)
 	}
-	return c.Store.Validate()
+	if err := c.Store.Validate(); err != nil {
+		return err
+	}
+	return c.Audit.validate(c.Store)
 }
 
 // Validate returns an error of one line that names the first wrong setting by its flag.

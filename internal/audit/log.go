@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver for SQLite
@@ -22,8 +23,8 @@ const FileName = "audit.db"
 // Log is the stored log. Anybody may read it; who may write to it is decided by Lead.
 type Log struct {
 	db     *sql.DB
-	shared bool    // several servers can write to it, one at a time
-	lock   *sql.DB // held as long as the log is open, if it is a file
+	shared bool         // several servers can write to it, one at a time
+	lock   *flock.Flock // held as long as the log is open, if it is a file
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when something was written
@@ -73,32 +74,23 @@ func OpenMemory(ctx context.Context) (*Log, error) {
 
 // OpenFile opens or creates the log in a data directory. The error says so if another process has it open.
 func OpenFile(ctx context.Context, directory string) (*Log, error) {
-	if err := os.MkdirAll(directory, 0o750); err != nil {
+	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return nil, fmt.Errorf("the data directory: %w", err)
 	}
 	path := filepath.Join(directory, FileName)
-	lock, err := hold(ctx, filepath.Join(directory, "audit.lock"))
+	lock := flock.New(filepath.Join(directory, "audit.lock"), flock.SetPermissions(0o600)) // it ends with the process, however that ends
+	locked, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("the audit log %s is in use by another process, or cannot be locked; each server needs a data directory of its own, or all of them one log in PostgreSQL: %w", path, err)
+		return nil, fmt.Errorf("the data directory: %w", err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("the audit log %s is in use by another process: give each server a data directory of its own, or all of them one log in PostgreSQL", path)
 	}
 	db, err := sql.Open("sqlite", "file:"+escape(path)+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return prepared(ctx, &Log{db: db, lock: lock})
-}
-
-// hold locks a file until it is closed or the process ends, however it ends: with an exclusive transaction that never does.
-func hold(ctx context.Context, path string) (*sql.DB, error) {
-	lock, err := sql.Open("sqlite", "file:"+escape(path)+"?_pragma=busy_timeout(0)")
-	if err != nil {
-		return nil, err
-	}
-	lock.SetMaxOpenConns(1)
-	if _, err := lock.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return lock, nil
 }
 
 func escape(path string) string {

@@ -14,6 +14,51 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditEntryKind.
+const (
+	Change   AuditEntryKind = "change"
+	Expiry   AuditEntryKind = "expiry"
+	Gap      AuditEntryKind = "gap"
+	Schema   AuditEntryKind = "schema"
+	Snapshot AuditEntryKind = "snapshot"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryKind enum.
+func (e AuditEntryKind) Valid() bool {
+	switch e {
+	case Change:
+		return true
+	case Expiry:
+		return true
+	case Gap:
+		return true
+	case Schema:
+		return true
+	case Snapshot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditUpdateAction.
+const (
+	Delete AuditUpdateAction = "delete"
+	Touch  AuditUpdateAction = "touch"
+)
+
+// Valid indicates whether the value is a known member of the AuditUpdateAction enum.
+func (e AuditUpdateAction) Valid() bool {
+	switch e {
+	case Delete:
+		return true
+	case Touch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Code.
 const (
 	CodeCanceled        Code = "canceled"
@@ -419,6 +464,101 @@ type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
+
+// AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
+type AuditEntry struct {
+	// Seq The number of the entry, from 1.
+	Seq int64 `json:"seq"`
+
+	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
+	Time time.Time `json:"time"`
+
+	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+	Kind AuditEntryKind `json:"kind"`
+
+	// Revision SpiceDB's name of the transaction.
+	Revision *string `json:"revision,omitempty"`
+
+	// Part A transaction of more than 1000 updates has several entries, numbered from 1.
+	Part *int `json:"part,omitempty"`
+
+	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
+	Actor *string `json:"actor,omitempty"`
+
+	// Key The name of the API key; left out for what was written past Sluice.
+	Key *string `json:"key,omitempty"`
+
+	// Operation The operation; left out for what was written past Sluice.
+	Operation *string `json:"operation,omitempty"`
+
+	// RequestID The id of the request.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Overlapping In place of the four fields before, where the datastore made one of transactions that overlapped.
+	Overlapping *[]AuditOrigin `json:"overlapping,omitempty"`
+	Updates     *[]AuditUpdate `json:"updates,omitempty"`
+
+	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
+	Schema *string `json:"schema,omitempty"`
+
+	// Since When a gap begins.
+	Since *time.Time `json:"since,omitempty"`
+
+	// Withheld Whether there are updates that the actor may not see.
+	Withheld *bool `json:"withheld,omitempty"`
+
+	// Prev The hash of the entry before, 64 zeros for the first.
+	Prev *string `json:"prev,omitempty"`
+
+	// Hash SHA-256 in hexadecimal digits.
+	Hash *string `json:"hash,omitempty"`
+}
+
+// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+type AuditEntryKind string
+
+// AuditOrigin defines model for AuditOrigin.
+type AuditOrigin struct {
+	Actor     *string `json:"actor,omitempty"`
+	Key       *string `json:"key,omitempty"`
+	Operation *string `json:"operation,omitempty"`
+	RequestID *string `json:"request_id,omitempty"`
+}
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	Entries []AuditEntry `json:"entries"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+}
+
+// AuditUpdate defines model for AuditUpdate.
+type AuditUpdate struct {
+	// Action `touch` wrote the relationship, `delete` removed it.
+	Action AuditUpdateAction `json:"action"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject   Reference  `json:"subject"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Caveat The name of the caveat that the relationship depends on.
+	Caveat *string `json:"caveat,omitempty"`
+
+	// CaveatContext What the relationship gives the caveat to look at.
+	CaveatContext *map[string]interface{} `json:"caveat_context,omitempty"`
+}
+
+// AuditUpdateAction `touch` wrote the relationship, `delete` removed it.
+type AuditUpdateAction string
 
 // AuthZENConfiguration defines model for AuthZENConfiguration.
 type AuthZENConfiguration struct {
@@ -1682,11 +1822,32 @@ type Actor = string
 // ActorQuery defines model for ActorQuery.
 type ActorQuery = string
 
+// AuditAccount defines model for AuditAccount.
+type AuditAccount = string
+
+// AuditActor defines model for AuditActor.
+type AuditActor = string
+
+// AuditObject defines model for AuditObject.
+type AuditObject = string
+
+// AuditOperation defines model for AuditOperation.
+type AuditOperation = string
+
+// AuditSince defines model for AuditSince.
+type AuditSince = string
+
+// AuditUntil defines model for AuditUntil.
+type AuditUntil = string
+
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// LastEventID defines model for LastEventID.
+type LastEventID = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1798,6 +1959,36 @@ type ListAccountContentsParams struct {
 // ListAccountContentsParamsCollection defines parameters for ListAccountContents.
 type ListAccountContentsParamsCollection string
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Since Only what happened at this time or later (RFC 3339).
+	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what happened before this time (RFC 3339).
+	Until *AuditUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+}
+
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
@@ -1838,6 +2029,27 @@ type CreateConnectorParams struct {
 type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// StreamAuditParams defines parameters for StreamAudit.
+type StreamAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -2512,6 +2724,9 @@ type ServerInterface interface {
 	// ListAccountContents What a person may see in an account
 	// (GET /v1/accounts/{id}/{collection})
 	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
+	// ListAudit Read what changed, and who did it
+	// (GET /v1/audit)
+	ListAudit(c *gin.Context, params ListAuditParams)
 	// Check Decide one question
 	// (POST /v1/check)
 	Check(c *gin.Context)
@@ -2542,6 +2757,9 @@ type ServerInterface interface {
 	// PutConnector Put a connector of the catalogue
 	// (PUT /v1/connectors/{id})
 	PutConnector(c *gin.Context, id ID)
+	// StreamAudit Follow what changes, as it does
+	// (GET /v1/events)
+	StreamAudit(c *gin.Context, params StreamAuditParams)
 	// Explain Decide one question, and say why
 	// (POST /v1/explain)
 	Explain(c *gin.Context, params ExplainParams)
@@ -3305,6 +3523,110 @@ func (siw *ServerInterfaceWrapper) ListAccountContents(c *gin.Context) {
 	siw.Handler.ListAccountContents(c, id, collection, params)
 }
 
+// ListAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", c.Request.URL.Query(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", c.Request.URL.Query(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", c.Request.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter operation: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", c.Request.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter since: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Reader
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAudit(c, params)
+}
+
 // Check operation middleware
 func (siw *ServerInterfaceWrapper) Check(c *gin.Context) {
 
@@ -3700,6 +4022,97 @@ func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
 	}
 
 	siw.Handler.PutConnector(c, id)
+}
+
+// StreamAudit operation middleware
+func (siw *ServerInterfaceWrapper) StreamAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamAuditParams
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", c.Request.URL.Query(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", c.Request.URL.Query(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", c.Request.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter operation: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Reader
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID LastEventID
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Last-Event-ID, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Last-Event-ID: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.StreamAudit(c, params)
 }
 
 // Explain operation middleware
@@ -5509,6 +5922,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
 	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
 	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
+	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
+	router.GET(options.BaseURL+"/v1/events", wrapper.StreamAudit)
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)
 	router.PUT(options.BaseURL+"/v1/platform/administrators/:user", wrapper.AddPlatformAdministrator)
 	router.DELETE(options.BaseURL+"/v1/connectors/:id", wrapper.DeleteConnector)

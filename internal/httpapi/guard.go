@@ -38,8 +38,7 @@ func (s *server) admit(c *gin.Context) error {
 		if err := authorize(k.route, key.Scopes); err != nil {
 			return err
 		}
-		k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
-		k.seesAll = key.Scopes.Any(apikey.Inspect)
+		k.admitted(key)
 	}
 	if k.route == nil {
 		return nil
@@ -67,6 +66,12 @@ func (s *server) admit(c *gin.Context) error {
 		return expectNoBody(c.Request.Body)
 	}
 	return nil
+}
+
+// admitted notes what the key may see.
+func (k *call) admitted(key apikey.Identity) {
+	k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
+	k.seesAll = key.Scopes.Any(apikey.Inspect)
 }
 
 // isOpen reports whether the path answers without a key, whatever the method.

@@ -40,6 +40,7 @@ type route struct {
 	query     []*openapi3.Parameter
 	segments  []*openapi3.Parameter // parameters in the path
 	streams   bool                  // answers line by line to whoever accepts that
+	endless   bool                  // answers for as long as the client stays
 }
 
 // product reports whether the call is an operation of the product, which other schemas do not have.
@@ -88,7 +89,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	for _, parameter := range operation.Parameters {
 		switch parameter.Value.In {
 		case openapi3.ParameterInHeader:
-			r.actor = parameter.Value.Name == actorHeader
+			r.actor = r.actor || parameter.Value.Name == actorHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)
 		case openapi3.ParameterInPath:
@@ -97,6 +98,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	}
 	if answer := operation.Responses.Status(http.StatusOK); answer != nil {
 		r.streams = answer.Value.Content[ndjson] != nil
+		r.endless = answer.Value.Content[eventStream] != nil
 	}
 	return r, nil
 }

@@ -35,6 +35,12 @@ type Config struct {
 	// Explainer says why; nil means one that knows no operations.
 	Explainer Explainer
 
+	// History is the audit log; without one its calls are not_found.
+	History History
+
+	// Stopping ends when the server is about to stop; streams that would go on for ever end with it. It may be nil.
+	Stopping context.Context //nolint:containedctx // it is the server's
+
 	// Definitions describes the served schema. It is asked on every request that needs it.
 	Definitions func(context.Context) ([]authz.Definition, error)
 
