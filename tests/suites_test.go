@@ -14,6 +14,7 @@ var suites = []suite{
 	{"cases", cases},
 	{"accounts apart", accountsApart},
 	{"escalation", escalation},
+	{"history", history},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that
