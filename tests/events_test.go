@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,10 +151,8 @@ func TestEventsOutlastRequests(t *testing.T) {
 // TestNothingIsLeftBehind is that a server that keeps everything in memory makes no data directory.
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	config := configuration()
-	config.Audit.DataDir = filepath.Join(t.TempDir(), "data")
-	newCaller(t, start(t, config).URL).history("", atLeast(1))
-	if _, err := os.Stat(config.Audit.DataDir); !os.IsNotExist(err) {
+	newCaller(t, start(t, configuration()).URL).history("", atLeast(1))
+	if _, err := os.Stat(app.DefaultDataDir); !os.IsNotExist(err) {
 		t.Errorf("there is a data directory: %v", err)
 	}
 }
@@ -163,16 +160,15 @@ func TestNothingIsLeftBehind(t *testing.T) {
 // TestHistoryGoesOn restarts a server before a SpiceDB on PostgreSQL, and has two share a log, while others write.
 func TestHistoryGoesOn(t *testing.T) {
 	t.Parallel()
-	store := app.StoreConfig{Datastore: "postgres", DatastoreURI: enginetest.Postgres(t)}
-	for name, audit := range map[string]app.AuditConfig{
-		"file":     {DataDir: t.TempDir()},
-		"database": {URI: enginetest.Postgres(t)},
-	} {
+	for _, name := range []string{"file", "database"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			config := configuration()
-			config.Store, config.Audit = store, audit
+			config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: enginetest.Postgres(t)}
 			if name == "file" {
-				config.Store.DatastoreURI = enginetest.Postgres(t)
+				config.Store.DataDir = t.TempDir()
+			} else {
+				config.AuditURI = enginetest.Postgres(t)
 			}
 			put := func(c caller, id string) {
 				c.must(http.MethodPut, "connectors/"+id, map[string]any{"offers": []string{"views"}})

@@ -11,10 +11,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-func auditFlags(flags *pflag.FlagSet, config *app.AuditConfig) {
-	*config = app.DefaultConfig().Audit
-	flags.StringVar(&config.DataDir, "data-dir", config.DataDir, "directory of the audit log; not used when everything is kept in memory")
-	flags.StringVar(&config.URI, "audit-uri", "", "PostgreSQL database of the audit log instead, which servers share, such as postgres://user:password@host:5432/database")
+// auditFlags say where the audit log is.
+func auditFlags(flags *pflag.FlagSet, dataDir, uri *string) {
+	flags.StringVar(dataDir, "data-dir", "", "directory in which files are kept, such as the audit log; "+app.DefaultDataDir+" if empty")
+	flags.StringVar(uri, "audit-uri", "", "PostgreSQL database to keep the audit log in instead, which servers share, such as postgres://user:password@host:5432/database")
 }
 
 func newAudit() *cobra.Command {
@@ -38,11 +38,11 @@ Both commands read the log where it is stored, beside a running server or withou
 
 // auditCommand is a subcommand that reads the log.
 func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Log) error) *cobra.Command {
-	var config app.AuditConfig
+	var dataDir, uri string
 	cmd := &cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			log, err := app.ReadAudit(config)
+			log, err := app.ReadAudit(cmd.Context(), dataDir, uri)
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Lo
 			return run(cmd, log)
 		},
 	}
-	auditFlags(cmd.Flags(), &config)
+	auditFlags(cmd.Flags(), &dataDir, &uri)
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,56 +14,58 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// AuditConfig says where the audit log is: in the PostgreSQL database of URI if that is set, else in a file in DataDir.
-type AuditConfig struct {
-	DataDir string // --data-dir
-	URI     string // --audit-uri
-}
+// DefaultDataDir is where a server keeps its files unless it is told otherwise.
+const DefaultDataDir = "./data"
 
 // forgets reports whether everything that is stored ends with the server.
 func (c StoreConfig) forgets() bool { return !c.Remote() && c.Datastore == spicedb.Memory }
 
-func (c AuditConfig) validate(store StoreConfig) error {
-	switch {
-	case c.URI != "" && store.forgets():
-		return fmt.Errorf("--audit-uri: the datastore %s is gone when the server ends, and so is the log of what happened in it; it takes no address", store.Datastore)
-	case c.URI == "" && c.DataDir == "" && !store.forgets():
-		return errors.New("--data-dir: the audit log needs a directory, or --audit-uri")
+func (c Config) validateAudit() error {
+	if c.AuditURI != "" && c.Store.forgets() {
+		return fmt.Errorf("--audit-uri: the datastore %s is gone when the server ends, and so is the log of what happened in it", c.Store.Datastore)
+	}
+	if c.Store.DataDir != "" && (c.AuditURI != "" || c.Store.forgets()) {
+		return errors.New("--data-dir: nothing is kept in files")
 	}
 	return nil
 }
 
-// open opens the log to write to. What a store in memory tells is kept in memory.
-func (c AuditConfig) open(ctx context.Context, store StoreConfig) (*audit.Log, error) {
-	if store.forgets() {
+// auditLog opens the log to write to. What a store in memory tells is kept in memory.
+func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
+	if c.Store.forgets() {
 		return audit.OpenMemory(ctx)
 	}
-	if c.URI != "" {
-		log, err := audit.OpenPostgres(ctx, c.URI)
+	if c.AuditURI != "" {
+		log, err := audit.OpenPostgres(ctx, c.AuditURI)
 		if err != nil {
 			return nil, fmt.Errorf("--audit-uri: %w", oneLine(err))
 		}
 		return log, nil
 	}
-	log, err := audit.OpenFile(ctx, c.DataDir)
+	log, err := audit.OpenFile(ctx, cmp.Or(c.Store.DataDir, DefaultDataDir))
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
 	return log, nil
 }
 
-// ReadAudit opens the log to read it, beside a server or without one. The caller closes it.
-func ReadAudit(c AuditConfig) (*audit.Log, error) {
-	if c.URI != "" {
-		return audit.ReadPostgres(c.URI)
+// ReadAudit opens a log to read it, beside a server or without one: in the PostgreSQL database of uri if there is one, else
+// in a data directory. The caller closes it.
+func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
+	if uri == "" {
+		return audit.ReadFile(cmp.Or(dataDir, DefaultDataDir))
 	}
-	return audit.ReadFile(c.DataDir)
+	log, err := audit.ReadPostgres(ctx, uri)
+	if err != nil {
+		return nil, fmt.Errorf("--audit-uri: %w", oneLine(err))
+	}
+	return log, nil
 }
 
 // openAudit opens the log, and returns what begins to follow: it returns when whatever is written from then on is told with
 // its origin.
 func (s *Server) openAudit(ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics) (*audit.Log, func(context.Context) error, error) {
-	log, err := s.config.Audit.open(ctx, s.config.Store)
+	log, err := s.config.auditLog(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

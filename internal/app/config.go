@@ -34,7 +34,8 @@ type Config struct {
 	APIKeysFile string   // --api-keys-file: lines NAME SCOPE+SCOPE SHA256
 
 	Store StoreConfig
-	Audit AuditConfig
+
+	AuditURI string // --audit-uri: PostgreSQL database of the audit log; a file in the data directory if empty
 
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
 	PublicURL string // --public-url: what metadata and the contract name; the address that it listens on if empty
@@ -58,6 +59,7 @@ type StoreConfig struct {
 
 	Datastore    string // --datastore: memory, postgres or cockroachdb
 	DatastoreURI string // --datastore-uri
+	DataDir      string // --data-dir: where files are kept; DefaultDataDir if empty
 }
 
 // Remote reports whether the relationships are in a SpiceDB elsewhere.
@@ -69,7 +71,6 @@ func DefaultConfig() Config {
 		Listen:         "127.0.0.1:8080",
 		GRPCListen:     "127.0.0.1:50051",
 		Store:          StoreConfig{Datastore: spicedb.Memory},
-		Audit:          AuditConfig{DataDir: "./data"},
 		RequestTimeout: 30 * time.Second,
 		DrainTimeout:   20 * time.Second,
 	}
@@ -107,7 +108,7 @@ func (c Config) Validate() error {
 	if err := c.Store.Validate(); err != nil {
 		return err
 	}
-	return c.Audit.validate(c.Store)
+	return c.validateAudit()
 }
 
 // Validate returns an error of one line that names the first wrong setting by its flag.

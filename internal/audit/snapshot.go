@@ -45,7 +45,7 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, since *Time) error {
 		return err
 	}
 	f.stats.count(added)
-	f.logger.InfoContext(ctx, "the audit log begins with what is there", "entries", added[Snapshot], "took", time.Since(now.Time).String())
+	f.logger.DebugContext(ctx, "the audit log begins with what is there", "entries", added[Snapshot], "took", time.Since(now.Time).String())
 	return nil
 }
 

@@ -112,10 +112,13 @@ func ReadFile(directory string) (*Log, error) {
 }
 
 // ReadPostgres opens a log in PostgreSQL, to read alone.
-func ReadPostgres(uri string) (*Log, error) {
+func ReadPostgres(ctx context.Context, uri string) (*Log, error) {
 	db, err := openPostgres(uri)
 	if err != nil {
 		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Log{db: db, shared: true, changed: make(chan struct{})}, nil
 }

@@ -68,8 +68,6 @@ func (s *server) beginEvents(ctx context.Context, c *gin.Context, params StreamA
 		}
 	}
 	e.query.After, e.query.Limit = &after, auditBatch
-	// A deadline for reading the request would end it: net/http cancels its context when reading fails.
-	_ = e.connection.SetReadDeadline(time.Time{})
 	c.Header("Content-Type", eventStream)
 	c.Header("X-Accel-Buffering", "no") // asks nginx to pass on what comes as it comes
 	c.Status(http.StatusOK)
