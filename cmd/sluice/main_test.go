@@ -163,7 +163,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"demo"}, says: "--key"},
 		{args: []string{"schema", "diff"}, says: "--spicedb-endpoint"},
 		{args: []string{"audit", "verify", "--data-dir", "nowhere"}, says: "there is no audit log"},
-		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "audit log"},
+		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"audit", "nope"}, says: "nope"},
 		{args: []string{"nope"}, says: "nope"},
 		{args: []string{"schema", "aply"}, says: "aply"},
