@@ -15,6 +15,7 @@ var suites = []suite{
 	{"accounts apart", accountsApart},
 	{"escalation", escalation},
 	{"history", history},
+	{"past access", pastAccess},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that

@@ -410,6 +410,15 @@ type AccessEntity struct {
 	Type string `json:"type"`
 }
 
+// AccessThen defines model for AccessThen.
+type AccessThen struct {
+	// At The time that the answer is about.
+	At time.Time `json:"at"`
+
+	// Subjects As `/v1/lookup/subjects` answers.
+	Subjects []FoundSubject `json:"subjects"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -1900,6 +1909,21 @@ type TooLarge = Problem
 // Unauthenticated A problem document (RFC 9457).
 type Unauthenticated = Problem
 
+// AccessThenParams defines parameters for AccessThen.
+type AccessThenParams struct {
+	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	Resource Resource `form:"resource" json:"resource"`
+
+	// Permission The permission, as the schema of that time names it.
+	Permission string `form:"permission" json:"permission"`
+
+	// At The time (RFC 3339), not in the future.
+	At string `form:"at" json:"at"`
+
+	// SubjectType The type of the subjects.
+	SubjectType *string `form:"subject_type,omitempty" json:"subject_type,omitempty"`
+}
+
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
@@ -2870,6 +2894,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReady` operationId).
 	GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AccessThen Who had a permission, at an earlier time?
+	//
+	// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+	//
+	// Corresponds with GET /v1/access (the `AccessThen` operationId).
+	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateAccountWithBody Create an account in a subscription
 	//
@@ -3947,6 +3978,23 @@ func (c *Client) GetContract(ctx context.Context, reqEditors ...RequestEditorFn)
 // Corresponds with GET /readyz (the `GetReady` operationId).
 func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReadyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AccessThen Who had a permission, at an earlier time?
+//
+// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+//
+// Corresponds with GET /v1/access (the `AccessThen` operationId).
+func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAccessThenRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6048,6 +6096,84 @@ func NewGetReadyRequest(server string) (*http.Request, error) {
 	queryURL, err := Join(serverURL, operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAccessThenRequest constructs an http.Request for the AccessThen method
+func NewAccessThenRequest(server string, params *AccessThenParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource", params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "permission", params.Permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.SubjectType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subject_type", *params.SubjectType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)

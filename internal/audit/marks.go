@@ -13,10 +13,12 @@ type mark struct{ kind, value string }
 
 // The kinds of marks.
 const (
-	byObject    = "object"    // every object that an update names
+	byResource  = "resource"  // every object that an update is about
+	bySubject   = "subject"   // every object that an update leads to
 	byAccount   = "account"   // the accounts that the resources of the updates are in
 	byActor     = "actor"     // who did it
 	byOperation = "operation" // what they did
+	byContent   = "content"   // that there is a schema in it, or a gap
 )
 
 // Place says in which relation objects of a type hold what they are in; empty if they are in nothing.
@@ -60,12 +62,18 @@ func (b *batch) marksOf(e Entry) (iter.Seq[mark], error) {
 			marks[mark{byOperation, origin.Operation}] = true
 		}
 	}
+	if e.Schema != "" {
+		marks[mark{byContent, string(Schema)}] = true
+	}
+	if e.Kind == Gap {
+		marks[mark{byContent, string(Gap)}] = true
+	}
 	places := make(map[authz.Object][]authz.Object) // that the entry itself gives or takes
 	resources := make(map[authz.Object]bool)
 	for _, u := range e.Updates {
-		marks[mark{byObject, keyOfObject(u.Resource.Object)}] = true
+		marks[mark{byResource, keyOfObject(u.Resource.Object)}] = true
 		if !u.Subject.Wildcard {
-			marks[mark{byObject, keyOfObject(u.Subject.Object)}] = true
+			marks[mark{bySubject, keyOfObject(u.Subject.Object)}] = true
 		}
 		resources[u.Resource.Object] = true
 		if place := b.place(u.Resource.Type); place != "" && place == authz.Relation(u.Relation) {

@@ -20,6 +20,9 @@ type Query struct {
 	Actor     authz.ID
 	Operation string
 
+	resources []authz.Object // one of them is what an update is about
+	content   Kind           // Schema or Gap: that there is one in it
+
 	Since, Until time.Time // from the one on, and before the other
 
 	// After selects what comes behind that entry, the oldest first; without it, the newest comes first, and Before selects
@@ -52,11 +55,16 @@ func (q Query) sql() (string, []any) {
 		args = append(args, value)
 		return "$" + strconv.Itoa(len(args))
 	}
-	var from, where strings.Builder
-	from.WriteString("SELECT e.body, e.hash FROM sluice_audit_entries e")
-	where.WriteString(" WHERE 1 = 1")
-	for i, m := range q.marks() {
-		fmt.Fprintf(&from, " JOIN sluice_audit_marks m%[1]d ON m%[1]d.seq = e.seq AND m%[1]d.kind = %[2]s AND m%[1]d.value = %[3]s", i, arg(m.kind), arg(m.value))
+	list := func(values []string) string {
+		names := make([]string, len(values))
+		for i, value := range values {
+			names[i] = arg(value)
+		}
+		return strings.Join(names, ", ")
+	}
+	var where strings.Builder
+	for _, m := range q.marks() {
+		fmt.Fprintf(&where, " AND e.seq IN (SELECT seq FROM sluice_audit_marks WHERE kind IN (%s) AND value IN (%s))", list(m.kinds), list(m.values))
 	}
 	if !q.Since.IsZero() {
 		where.WriteString(" AND e.at >= " + arg(q.Since.UnixMicro()))
@@ -72,17 +80,27 @@ func (q Query) sql() (string, []any) {
 	if q.Before > 0 {
 		where.WriteString(" AND e.seq < " + arg(q.Before))
 	}
-	return from.String() + where.String() + " ORDER BY e.seq " + order + " LIMIT " + arg(q.Limit), args
+	return "SELECT e.body, e.hash FROM sluice_audit_entries e WHERE 1 = 1" + where.String() + " ORDER BY e.seq " + order + " LIMIT " + arg(q.Limit), args
 }
 
-func (q Query) marks() []mark {
-	var marks []mark
+// wanted is a mark of one of some kinds and values.
+type wanted struct{ kinds, values []string }
+
+func (q Query) marks() []wanted {
+	var marks []wanted
 	if q.Object != (authz.Object{}) {
-		marks = append(marks, mark{byObject, keyOfObject(q.Object)})
+		marks = append(marks, wanted{[]string{byResource, bySubject}, []string{keyOfObject(q.Object)}})
 	}
-	for _, m := range []mark{{byAccount, string(q.Account)}, {byActor, string(q.Actor)}, {byOperation, q.Operation}} {
+	if len(q.resources) > 0 {
+		resources := wanted{kinds: []string{byResource}}
+		for _, resource := range q.resources {
+			resources.values = append(resources.values, keyOfObject(resource))
+		}
+		marks = append(marks, resources)
+	}
+	for _, m := range []mark{{byAccount, string(q.Account)}, {byActor, string(q.Actor)}, {byOperation, q.Operation}, {byContent, string(q.content)}} {
 		if m.value != "" {
-			marks = append(marks, m)
+			marks = append(marks, wanted{[]string{m.kind}, []string{m.value}})
 		}
 	}
 	return marks

@@ -406,6 +406,15 @@ type AccessEntity struct {
 	Type string `json:"type"`
 }
 
+// AccessThen defines model for AccessThen.
+type AccessThen struct {
+	// At The time that the answer is about.
+	At time.Time `json:"at"`
+
+	// Subjects As `/v1/lookup/subjects` answers.
+	Subjects []FoundSubject `json:"subjects"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -1896,6 +1905,21 @@ type TooLarge = Problem
 // Unauthenticated A problem document (RFC 9457).
 type Unauthenticated = Problem
 
+// AccessThenParams defines parameters for AccessThen.
+type AccessThenParams struct {
+	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	Resource Resource `form:"resource" json:"resource"`
+
+	// Permission The permission, as the schema of that time names it.
+	Permission string `form:"permission" json:"permission"`
+
+	// At The time (RFC 3339), not in the future.
+	At string `form:"at" json:"at"`
+
+	// SubjectType The type of the subjects.
+	SubjectType *string `form:"subject_type,omitempty" json:"subject_type,omitempty"`
+}
+
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
@@ -2700,6 +2724,9 @@ type ServerInterface interface {
 	// GetReady Does SpiceDB answer, and has it the schema?
 	// (GET /readyz)
 	GetReady(c *gin.Context)
+	// AccessThen Who had a permission, at an earlier time?
+	// (GET /v1/access)
+	AccessThen(c *gin.Context, params AccessThenParams)
 	// CreateAccount Create an account in a subscription
 	// (POST /v1/accounts)
 	CreateAccount(c *gin.Context, params CreateAccountParams)
@@ -3071,6 +3098,57 @@ func (siw *ServerInterfaceWrapper) GetReady(c *gin.Context) {
 	}
 
 	siw.Handler.GetReady(c)
+}
+
+// AccessThen operation middleware
+func (siw *ServerInterfaceWrapper) AccessThen(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AccessThenParams
+
+	// ------------- Required query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "permission", c.Request.URL.Query(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter permission: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "at", c.Request.URL.Query(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter at: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "subject_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject_type", c.Request.URL.Query(), &params.SubjectType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subject_type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AccessThen(c, params)
 }
 
 // CreateAccount operation middleware
@@ -5924,6 +6002,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
 	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/v1/events", wrapper.StreamAudit)
+	router.GET(options.BaseURL+"/v1/access", wrapper.AccessThen)
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)
 	router.PUT(options.BaseURL+"/v1/platform/administrators/:user", wrapper.AddPlatformAdministrator)
 	router.DELETE(options.BaseURL+"/v1/connectors/:id", wrapper.DeleteConnector)

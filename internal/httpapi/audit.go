@@ -21,6 +21,7 @@ type History interface {
 	Changed() <-chan struct{}
 	Wait(ctx context.Context, changed <-chan struct{}) error
 	May(ctx context.Context, reader, account authz.ID) error
+	Access(ctx context.Context, query authz.SubjectQuery, at time.Time) ([]authz.FoundSubject, error)
 	Show(ctx context.Context, reader authz.ID, entries []audit.Stored) ([]audit.Entry, error)
 }
 
