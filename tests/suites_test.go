@@ -16,6 +16,7 @@ var suites = []suite{
 	{"escalation", escalation},
 	{"history", history},
 	{"past access", pastAccess},
+	{"previews", previews},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that

@@ -198,6 +198,30 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for PreviewRequestMethod.
+const (
+	DELETE PreviewRequestMethod = "DELETE"
+	PATCH  PreviewRequestMethod = "PATCH"
+	POST   PreviewRequestMethod = "POST"
+	PUT    PreviewRequestMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the PreviewRequestMethod enum.
+func (e PreviewRequestMethod) Valid() bool {
+	switch e {
+	case DELETE:
+		return true
+	case PATCH:
+		return true
+	case POST:
+		return true
+	case PUT:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TraceConditionResult.
 const (
 	TraceConditionResultAllowed     TraceConditionResult = "allowed"
@@ -817,6 +841,25 @@ type Decision struct {
 type Done struct {
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// Effect defines model for Effect.
+type Effect struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Gains Permissions that the subject would come to have.
+	Gains []string `json:"gains"`
+
+	// Loses Permissions that the subject would have no longer.
+	Loses []string `json:"loses"`
 }
 
 // Evaluation defines model for Evaluation.
@@ -1461,6 +1504,28 @@ type PermissionsRequest struct {
 	Subject Reference `json:"subject"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	Effects []Effect `json:"effects"`
+
+	// Withheld Whether there are effects that the actor may not know of.
+	Withheld bool `json:"withheld,omitempty,omitzero"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Method PreviewRequestMethod `json:"method"`
+
+	// Path As it would be requested, with ids percent-encoded and without a query.
+	Path string `json:"path"`
+
+	// Body The body of the request, if it has one.
+	Body map[string]interface{} `json:"body,omitempty,omitzero"`
+}
+
+// PreviewRequestMethod defines model for PreviewRequest.Method.
+type PreviewRequestMethod string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Type A URI that names the kind of problem.
@@ -1885,6 +1950,9 @@ type User = ID
 // WorkspaceCollection defines model for WorkspaceCollection.
 type WorkspaceCollection string
 
+// WouldBeActor defines model for WouldBeActor.
+type WouldBeActor = string
+
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
@@ -2146,6 +2214,12 @@ type DeleteIntegrationParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// PreviewParams defines parameters for Preview.
+type PreviewParams struct {
+	// SluiceActor The id of the person who would perform the operation, percent-encoded; left out where the operation has none.
+	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
+}
+
 // ListRelationshipsParams defines parameters for ListRelationships.
 type ListRelationshipsParams struct {
 	// Resource A reference to the object, as a string or, as JSON, in the object form.
@@ -2379,6 +2453,9 @@ type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
+
+// PreviewJSONRequestBody defines body for Preview for application/json ContentType.
+type PreviewJSONRequestBody = PreviewRequest
 
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = NewPartOfAccount
@@ -3388,6 +3465,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
 	AddPlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewWithBody What would an operation change?
+	//
+	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+	//
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/preview (the `Preview` operationId).
+	PreviewWithBody(ctx context.Context, params *PreviewParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Preview What would an operation change?
+	//
+	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+	//
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/preview (the `Preview` operationId).
+	Preview(ctx context.Context, params *PreviewParams, body PreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRelationships Read what is stored about an object
 	//
@@ -5052,6 +5151,48 @@ func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, req
 // Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
 func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAddPlatformAdministratorRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewWithBody What would an operation change?
+//
+// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+//
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/preview (the `Preview` operationId).
+func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Preview What would an operation change?
+//
+// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+//
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/preview (the `Preview` operationId).
+func (c *Client) Preview(ctx context.Context, params *PreviewParams, body PreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8222,6 +8363,61 @@ func NewAddPlatformAdministratorRequest(server string, user User) (*http.Request
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPreviewRequest calls the generic Preview builder with application/json body
+func NewPreviewRequest(server string, params *PreviewParams, body PreviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPreviewRequestWithBody constructs an http.Request for the Preview method, with any body, and a specified content type
+func NewPreviewRequestWithBody(server string, params *PreviewParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
 	}
 
 	return req, nil

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/explain"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/preview"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/schema"
 )
@@ -110,6 +111,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	api.Explainer = explain.New(engine, api.Definitions, nil)
 	if prepared.product {
 		api.Operations = operations
+		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
+		api.Previewer = &preview.Previewer{
+			Engine: engine, Definitions: api.Definitions, Place: operation.Place, Visible: operation.Visible, Listing: operation.Listing,
+		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}
 	return s, s.serve(ctx, api)

@@ -194,6 +194,30 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for PreviewRequestMethod.
+const (
+	DELETE PreviewRequestMethod = "DELETE"
+	PATCH  PreviewRequestMethod = "PATCH"
+	POST   PreviewRequestMethod = "POST"
+	PUT    PreviewRequestMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the PreviewRequestMethod enum.
+func (e PreviewRequestMethod) Valid() bool {
+	switch e {
+	case DELETE:
+		return true
+	case PATCH:
+		return true
+	case POST:
+		return true
+	case PUT:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TraceConditionResult.
 const (
 	TraceConditionResultAllowed     TraceConditionResult = "allowed"
@@ -813,6 +837,25 @@ type Decision struct {
 type Done struct {
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// Effect defines model for Effect.
+type Effect struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Gains Permissions that the subject would come to have.
+	Gains []string `json:"gains"`
+
+	// Loses Permissions that the subject would have no longer.
+	Loses []string `json:"loses"`
 }
 
 // Evaluation defines model for Evaluation.
@@ -1457,6 +1500,28 @@ type PermissionsRequest struct {
 	Subject Reference `json:"subject"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	Effects []Effect `json:"effects"`
+
+	// Withheld Whether there are effects that the actor may not know of.
+	Withheld *bool `json:"withheld,omitempty"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Method PreviewRequestMethod `json:"method"`
+
+	// Path As it would be requested, with ids percent-encoded and without a query.
+	Path string `json:"path"`
+
+	// Body The body of the request, if it has one.
+	Body *map[string]interface{} `json:"body,omitempty"`
+}
+
+// PreviewRequestMethod defines model for PreviewRequest.Method.
+type PreviewRequestMethod string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Type A URI that names the kind of problem.
@@ -1881,6 +1946,9 @@ type User = ID
 // WorkspaceCollection defines model for WorkspaceCollection.
 type WorkspaceCollection string
 
+// WouldBeActor defines model for WouldBeActor.
+type WouldBeActor = string
+
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
@@ -2142,6 +2210,12 @@ type DeleteIntegrationParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// PreviewParams defines parameters for Preview.
+type PreviewParams struct {
+	// SluiceActor The id of the person who would perform the operation, percent-encoded; left out where the operation has none.
+	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
+}
+
 // ListRelationshipsParams defines parameters for ListRelationships.
 type ListRelationshipsParams struct {
 	// Resource A reference to the object, as a string or, as JSON, in the object form.
@@ -2375,6 +2449,9 @@ type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
+
+// PreviewJSONRequestBody defines body for Preview for application/json ContentType.
+type PreviewJSONRequestBody = PreviewRequest
 
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = NewPartOfAccount
@@ -2838,6 +2915,9 @@ type ServerInterface interface {
 	// AddPlatformAdministrator Make a person administrator of the platform
 	// (PUT /v1/platform/administrators/{user})
 	AddPlatformAdministrator(c *gin.Context, user User)
+	// Preview What would an operation change?
+	// (POST /v1/preview)
+	Preview(c *gin.Context, params PreviewParams)
 	// ListRelationships Read what is stored about an object
 	// (GET /v1/relationships)
 	ListRelationships(c *gin.Context, params ListRelationshipsParams)
@@ -4819,6 +4899,46 @@ func (siw *ServerInterfaceWrapper) AddPlatformAdministrator(c *gin.Context) {
 	siw.Handler.AddPlatformAdministrator(c, user)
 }
 
+// Preview operation middleware
+func (siw *ServerInterfaceWrapper) Preview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor WouldBeActor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Preview(c, params)
+}
+
 // ListRelationships operation middleware
 func (siw *ServerInterfaceWrapper) ListRelationships(c *gin.Context) {
 
@@ -6003,6 +6123,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/v1/events", wrapper.StreamAudit)
 	router.GET(options.BaseURL+"/v1/access", wrapper.AccessThen)
+	router.POST(options.BaseURL+"/v1/preview", wrapper.Preview)
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)
 	router.PUT(options.BaseURL+"/v1/platform/administrators/:user", wrapper.AddPlatformAdministrator)
 	router.DELETE(options.BaseURL+"/v1/connectors/:id", wrapper.DeleteConnector)
