@@ -99,7 +99,7 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
+	defer func() { err = errors.Join(err, w.Close(ctx)) }()
 	if w.next == "" {
 		if err := f.begin(ctx, w); err != nil {
 			return err

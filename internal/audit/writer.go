@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -23,7 +24,7 @@ func (l *Log) Lead(ctx context.Context, place Place) (_ *Writer, err error) {
 	w := &Writer{log: l, place: place}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, w.Close())
+			err = errors.Join(err, w.Close(ctx))
 		}
 	}()
 	if l.shared {
@@ -51,16 +52,17 @@ func (l *Log) Lead(ctx context.Context, place Place) (_ *Writer, err error) {
 	return w, err
 }
 
-// Close lets another write.
-func (w *Writer) Close() error {
+// Close lets another write, also when ctx has ended.
+func (w *Writer) Close(ctx context.Context) error {
 	if w.conn == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if _, err := w.conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(leadership)); err != nil {
-		// The connection must not go back to the others while it may hold the lock.
-		_ = w.conn.Raw(func(any) error { return errors.New("lost") })
+		// The connection ends, lest another one be given it while it holds the lock. That closes w.conn, too.
+		_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
+		return nil
 	}
 	return w.conn.Close()
 }
