@@ -89,7 +89,7 @@ func (x *expiries) write(ctx context.Context) error {
 	var added map[Kind]int
 	err = x.writer.write(ctx, func(b *batch) error {
 		for _, u := range ended {
-			if err := b.expired(u, u.ExpiresAt.UnixMicro()); err != nil {
+			if err := b.expired(u); err != nil {
 				return err
 			}
 		}
@@ -111,7 +111,7 @@ func (f *Follower) there(ctx context.Context, r authz.Relationship) (bool, error
 }
 
 // expired appends the end of a relationship that is there.
-func (b *batch) expired(u Update, micros int64) error {
-	u.Action, u.ExpiresAt = gone, &Time{time.UnixMicro(micros).UTC()}
+func (b *batch) expired(u Update) error {
+	u.Action = gone
 	return b.add(Entry{Time: *u.ExpiresAt, Kind: Expiry, Updates: []Update{u}})
 }

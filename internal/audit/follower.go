@@ -268,17 +268,16 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 			if u.Action == authz.Delete {
 				action = gone
 			}
-			update := newUpdate(action, u.Relationship)
-			due, err := b.due(update)
-			if err != nil {
+			e.Updates = append(e.Updates, newUpdate(action, u.Relationship))
+		}
+		ended, err := b.due(e.Updates, at)
+		if err != nil {
+			return err
+		}
+		for _, u := range ended {
+			if err := b.expired(u); err != nil {
 				return err
 			}
-			if due > 0 && due <= at.UnixMicro() {
-				if err := b.expired(update, due); err != nil {
-					return err
-				}
-			}
-			e.Updates = append(e.Updates, update)
 		}
 		if err := b.add(e); err != nil {
 			return err

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"iter"
-	"maps"
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -52,7 +50,7 @@ func referenceOf(key string) Reference {
 }
 
 // marksOf are the marks of an entry whose updates have not been applied yet.
-func (b *batch) marksOf(e Entry) (iter.Seq[mark], error) {
+func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
 	marks := make(map[mark]bool)
 	for _, origin := range e.Origins() {
 		if origin.Actor != "" {
@@ -89,7 +87,7 @@ func (b *batch) marksOf(e Entry) (iter.Seq[mark], error) {
 			marks[mark{byAccount, string(id)}] = true
 		}
 	}
-	return maps.Keys(marks), nil
+	return marks, nil
 }
 
 // accountsOf are the accounts that an object is in, or is: by the relationships that are there, by those that a snapshot has

@@ -51,15 +51,19 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, since *Time) error {
 
 // found keeps relationships beside those that the log knows.
 func (b *batch) found(all func(func(authz.Relationship, error) bool)) error {
+	var some []Update
 	for r, err := range all {
 		if err != nil {
 			return err
 		}
-		if err := b.put("sluice_audit_found", newUpdate(touch, r)); err != nil {
-			return err
+		if some = append(some, newUpdate(touch, r)); len(some) == maxUpdates {
+			if err := b.put("sluice_audit_found", some); err != nil {
+				return err
+			}
+			some = some[:0]
 		}
 	}
-	return nil
+	return b.put("sluice_audit_found", some)
 }
 
 const (

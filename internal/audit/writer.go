@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -161,15 +165,15 @@ func (b *batch) add(e Entry) error {
 	if err != nil {
 		return err
 	}
+	rows := make([][]any, 0, len(marks))
 	for mark := range marks {
-		if err := b.exec("INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ($1, $2, $3)", mark.kind, mark.value, e.Seq); err != nil {
-			return err
-		}
+		rows = append(rows, []any{mark.kind, mark.value, e.Seq})
 	}
-	for _, u := range e.Updates {
-		if err := b.apply(u); err != nil {
-			return err
-		}
+	if err := b.each(rows, "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES %s"); err != nil {
+		return err
+	}
+	if err := b.apply(e.Updates); err != nil {
+		return err
 	}
 	if b.added == nil {
 		b.added = make(map[Kind]int)
@@ -180,29 +184,78 @@ func (b *batch) add(e Entry) error {
 	return nil
 }
 
+// each runs a statement with many rows of values at a time, which stand in place of its %s.
+func (b *batch) each(rows [][]any, statement string) error {
+	for some := range slices.Chunk(rows, 250) {
+		values, args := tuples(some)
+		if err := b.exec(fmt.Sprintf(statement, values), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tuples writes placeholders for rows of values.
+func tuples(rows [][]any) (string, []any) {
+	var text strings.Builder
+	var args []any
+	for i, row := range rows {
+		text.WriteString([]string{"(", ", ("}[min(i, 1)])
+		for j, value := range row {
+			args = append(args, value)
+			text.WriteString([]string{"$", ", $"}[min(j, 1)] + strconv.Itoa(len(args)))
+		}
+		text.WriteString(")")
+	}
+	return text.String(), args
+}
+
 // apply brings the relationships that are there up to date.
-func (b *batch) apply(u Update) error {
-	if u.Action == gone {
-		return b.exec("DELETE FROM sluice_audit_present WHERE resource = $1 AND relation = $2 AND subject = $3",
-			keyOf(u.Resource), u.Relation, keyOf(u.Subject))
+func (b *batch) apply(updates []Update) error {
+	var came []Update
+	var went [][]any
+	for _, u := range updates {
+		if u.Action == gone {
+			went = append(went, identity(u))
+		} else {
+			came = append(came, u)
+		}
 	}
-	return b.put("sluice_audit_present", u)
+	if err := b.each(went, "DELETE FROM sluice_audit_present WHERE (resource, relation, subject) IN (VALUES %s)"); err != nil {
+		return err
+	}
+	return b.put("sluice_audit_present", came)
 }
 
-func (b *batch) put(table string, u Update) error {
-	return b.exec("INSERT INTO "+table+` (resource, relation, subject, expires_at, caveat, context) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`,
-		keyOf(u.Resource), u.Relation, keyOf(u.Subject), microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext))
+// identity is what tells a relationship from others.
+func identity(u Update) []any { return []any{keyOf(u.Resource), u.Relation, keyOf(u.Subject)} }
+
+func (b *batch) put(table string, updates []Update) error {
+	rows := make([][]any, len(updates))
+	for i, u := range updates {
+		rows[i] = append(identity(u), microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext))
+	}
+	return b.each(rows, "INSERT INTO "+table+` (resource, relation, subject, expires_at, caveat, context) VALUES %s
+		ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`)
 }
 
-// due is when a relationship that is there ends; zero if it does not, or is not there.
-func (b *batch) due(u Update) (micros int64, err error) {
-	err = b.one("SELECT expires_at FROM sluice_audit_present WHERE resource = $1 AND relation = $2 AND subject = $3",
-		[]any{keyOf(u.Resource), u.Relation, keyOf(u.Subject)}, &micros)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+// due are those of the relationships that had ended by a time, as the log knows them.
+func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
+	rows := make([][]any, len(updates))
+	for i, u := range updates {
+		rows[i] = identity(u)
 	}
-	return micros, err
+	for some := range slices.Chunk(rows, 250) {
+		values, args := tuples(some)
+		found, err := b.rows(fmt.Sprintf(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
+			WHERE expires_at > 0 AND expires_at <= $%d AND (resource, relation, subject) IN (VALUES %s) ORDER BY expires_at`, len(args)+1, values),
+			append(args, at.UnixMicro())...)
+		if err != nil {
+			return nil, err
+		}
+		ended = append(ended, found...)
+	}
+	return ended, nil
 }
 
 // rows reads relationships from the log's tables.
