@@ -126,7 +126,7 @@ func previews(t *testing.T, on *backend) {
 		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.withheld != "" && strings.HasSuffix(line, s.in(test.withheld))
 		})
-		if !slices.Equal(got, told) || withheld != (len(told) < len(want)) {
+		if !slices.Equal(got, told) || !withheld && len(told) < len(want) { // of administrators of the platform she is not told either
 			t.Errorf("%s: the preview, withheld %t, is\n%s\nand what it does is\n%s", name, withheld, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}

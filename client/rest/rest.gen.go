@@ -3470,7 +3470,7 @@ type ClientInterface interface {
 	//
 	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3481,7 +3481,7 @@ type ClientInterface interface {
 	//
 	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5165,7 +5165,7 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, reqEdi
 //
 // An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5186,7 +5186,7 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 //
 // An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people where they may list them; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
 //
 // Takes a body of the `application/json` content type.
 //

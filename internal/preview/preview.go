@@ -18,9 +18,8 @@ type Previewer struct {
 	Engine      authz.Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// Place, Visible and Listing are those of the product: the relation to what an object is in, the permission without which it
-	// does not exist for a person, and the one that lets them know who holds roles on it.
-	Place            func(authz.Type) authz.Relation
+	// Visible and Listing are those of the product: the permission without which an object does not exist for a person, and the one
+	// that lets them know who holds roles on it, if it has any.
 	Visible, Listing func(authz.Type) authz.Permission
 }
 
@@ -68,12 +67,16 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	if err != nil {
 		return Effects{}, err
 	}
+	relationships := w.relationships
+	for _, update := range updates {
+		relationships = append(relationships, update.Relationship)
+	}
 	v := &view{Previewer: p, actor: actor, scratch: scratch, allowed: make(map[question]bool)}
 	before, err := who(ctx, scratch, questions)
 	if err != nil {
 		return Effects{}, err
 	}
-	if err := v.look(ctx, objects, after); err != nil {
+	if err := v.look(ctx, objects, relationships); err != nil {
 		return Effects{}, err
 	}
 	for batch := range slices.Chunk(updates, authz.MaxUpdates) {
@@ -85,10 +88,10 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	if err != nil {
 		return Effects{}, err
 	}
-	if err := v.look(ctx, objects, after); err != nil {
+	if err := v.look(ctx, objects, relationships); err != nil {
 		return Effects{}, err
 	}
-	return v.show(differences(questions, before, then)), nil
+	return v.show(differences(questions, before, then), relationships), nil
 }
 
 // questions are all public permissions on the objects.
