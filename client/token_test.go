@@ -109,7 +109,7 @@ func another(t *testing.T) *client.Client {
 	t.Helper()
 	config := app.DefaultConfig()
 	config.Listen = "127.0.0.1:0"
-	config.Store = app.StoreConfig{Endpoint: shared.SpiceDB, Token: shared.SpiceDBKey, Insecure: true}
+	config.Store = app.StoreConfig{Endpoint: shared.SpiceDB, Token: shared.SpiceDBKey, Insecure: true, DataDir: t.TempDir()}
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close(context.WithoutCancel(t.Context()))) })

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
 // The keys that every server of the tests knows.
@@ -111,6 +113,9 @@ func connect(url, address, key string) (*backend, error) {
 // start starts a server that ends with the test.
 func start(t *testing.T, config app.Config) *app.Server {
 	t.Helper()
+	if config.Store.Datastore != spicedb.Memory && config.AuditURI == "" {
+		config.Store.DataDir = cmp.Or(config.Store.DataDir, t.TempDir())
+	}
 	server, err := app.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

@@ -96,10 +96,13 @@ var probes = []struct{ object, request string }{
 	{"export", "DELETE exports/$ID"},
 	{"report", "DELETE reports/$ID"},
 	{"connector", "DELETE connectors/$ID"},
+	{"importer", "POST preview {method: DELETE, path: /v1/importers/$ID}"},
+	{"connection", "POST preview {method: PUT, path: /v1/connections/$ID/sharing, body: {visibility: shared}}"},
 }
 
 // listProbes ask for what an actor may see in a place that they may not see.
 var listProbes = []struct{ object, request string }{
+	{"a", "GET audit?account=$ID"},
 	{"a", "GET accounts/$ID/importers?actor=$ME"},
 	{"a", "GET accounts/$ID/connections?actor=$ME"},
 	{"o", "GET accounts/$ID/workspaces?actor=$ME"},

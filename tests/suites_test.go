@@ -17,6 +17,9 @@ var suites = []suite{
 	{"limited time", limitedTime},
 	{"exactly once", exactlyOnce},
 	{"invitations", invitations},
+	{"history", history},
+	{"past access", pastAccess},
+	{"previews", previews},
 }
 
 // races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that

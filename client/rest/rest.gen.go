@@ -18,6 +18,51 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditEntryKind.
+const (
+	Change   AuditEntryKind = "change"
+	Expiry   AuditEntryKind = "expiry"
+	Gap      AuditEntryKind = "gap"
+	Schema   AuditEntryKind = "schema"
+	Snapshot AuditEntryKind = "snapshot"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryKind enum.
+func (e AuditEntryKind) Valid() bool {
+	switch e {
+	case Change:
+		return true
+	case Expiry:
+		return true
+	case Gap:
+		return true
+	case Schema:
+		return true
+	case Snapshot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditUpdateAction.
+const (
+	Delete AuditUpdateAction = "delete"
+	Touch  AuditUpdateAction = "touch"
+)
+
+// Valid indicates whether the value is a known member of the AuditUpdateAction enum.
+func (e AuditUpdateAction) Valid() bool {
+	switch e {
+	case Delete:
+		return true
+	case Touch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Code.
 const (
 	CodeCanceled        Code = "canceled"
@@ -147,6 +192,30 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreviewRequestMethod.
+const (
+	DELETE PreviewRequestMethod = "DELETE"
+	PATCH  PreviewRequestMethod = "PATCH"
+	POST   PreviewRequestMethod = "POST"
+	PUT    PreviewRequestMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the PreviewRequestMethod enum.
+func (e PreviewRequestMethod) Valid() bool {
+	switch e {
+	case DELETE:
+		return true
+	case PATCH:
+		return true
+	case POST:
+		return true
+	case PUT:
 		return true
 	default:
 		return false
@@ -410,6 +479,15 @@ type AccessEntity struct {
 	Type string `json:"type"`
 }
 
+// AccessThen defines model for AccessThen.
+type AccessThen struct {
+	// At The time that the answer is about.
+	At time.Time `json:"at"`
+
+	// Subjects As `/v1/lookup/subjects` answers.
+	Subjects []FoundSubject `json:"subjects"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -487,6 +565,101 @@ type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
+
+// AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
+type AuditEntry struct {
+	// Seq The number of the entry, from 1.
+	Seq int64 `json:"seq"`
+
+	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
+	Time time.Time `json:"time"`
+
+	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+	Kind AuditEntryKind `json:"kind"`
+
+	// Revision SpiceDB's name of the transaction.
+	Revision string `json:"revision,omitempty,omitzero"`
+
+	// Part A transaction of more than 1000 updates has several entries, numbered from 1.
+	Part int `json:"part,omitempty,omitzero"`
+
+	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// Key The name of the API key; left out for what was written past Sluice.
+	Key string `json:"key,omitempty,omitzero"`
+
+	// Operation The operation; left out for what was written past Sluice.
+	Operation string `json:"operation,omitempty,omitzero"`
+
+	// RequestID The id of the request.
+	RequestID string `json:"request_id,omitempty,omitzero"`
+
+	// Overlapping In place of the four fields before, where the datastore made one of transactions that overlapped.
+	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
+	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
+
+	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
+	Schema string `json:"schema,omitempty,omitzero"`
+
+	// Since When a gap begins.
+	Since time.Time `json:"since,omitempty,omitzero"`
+
+	// Withheld Whether there are updates that the actor may not see.
+	Withheld bool `json:"withheld,omitempty,omitzero"`
+
+	// Prev The hash of the entry before, 64 zeros for the first.
+	Prev string `json:"prev,omitempty,omitzero"`
+
+	// Hash SHA-256 in hexadecimal digits.
+	Hash string `json:"hash,omitempty,omitzero"`
+}
+
+// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+type AuditEntryKind string
+
+// AuditOrigin defines model for AuditOrigin.
+type AuditOrigin struct {
+	Actor     string `json:"actor,omitempty,omitzero"`
+	Key       string `json:"key,omitempty,omitzero"`
+	Operation string `json:"operation,omitempty,omitzero"`
+	RequestID string `json:"request_id,omitempty,omitzero"`
+}
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	Entries []AuditEntry `json:"entries"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+}
+
+// AuditUpdate defines model for AuditUpdate.
+type AuditUpdate struct {
+	// Action `touch` wrote the relationship, `delete` removed it.
+	Action AuditUpdateAction `json:"action"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject   Reference `json:"subject"`
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+
+	// Caveat The name of the caveat that the relationship depends on.
+	Caveat string `json:"caveat,omitempty,omitzero"`
+
+	// CaveatContext What the relationship gives the caveat to look at.
+	CaveatContext map[string]interface{} `json:"caveat_context,omitempty,omitzero"`
+}
+
+// AuditUpdateAction `touch` wrote the relationship, `delete` removed it.
+type AuditUpdateAction string
 
 // AuthZENConfiguration defines model for AuthZENConfiguration.
 type AuthZENConfiguration struct {
@@ -755,6 +928,25 @@ type Done struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// Effect defines model for Effect.
+type Effect struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Gains Permissions that the subject would come to have.
+	Gains []string `json:"gains"`
+
+	// Loses Permissions that the subject would have no longer.
+	Loses []string `json:"loses"`
 }
 
 // EndsAt When the roles end, in UTC; left out where they do not.
@@ -1573,6 +1765,28 @@ type PermissionsRequest struct {
 	Subject Reference `json:"subject"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	Effects []Effect `json:"effects"`
+
+	// Withheld Whether there are effects that the actor may not know of.
+	Withheld bool `json:"withheld,omitempty,omitzero"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Method PreviewRequestMethod `json:"method"`
+
+	// Path As it would be requested, with ids percent-encoded and without a query.
+	Path string `json:"path"`
+
+	// Body The body of the request, if it has one.
+	Body map[string]interface{} `json:"body,omitempty,omitzero"`
+}
+
+// PreviewRequestMethod defines model for PreviewRequest.Method.
+type PreviewRequestMethod string
+
 // PrivateConnectionsOf What happens to the private connections of somebody who leaves.
 type PrivateConnectionsOf string
 
@@ -1962,6 +2176,24 @@ type Actor = string
 // ActorQuery defines model for ActorQuery.
 type ActorQuery = string
 
+// AuditAccount defines model for AuditAccount.
+type AuditAccount = string
+
+// AuditActor defines model for AuditActor.
+type AuditActor = string
+
+// AuditObject defines model for AuditObject.
+type AuditObject = string
+
+// AuditOperation defines model for AuditOperation.
+type AuditOperation = string
+
+// AuditSince defines model for AuditSince.
+type AuditSince = string
+
+// AuditUntil defines model for AuditUntil.
+type AuditUntil = string
+
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
 
@@ -1980,6 +2212,9 @@ type IdempotencyKey = string
 //
 // Example: alice@example.com
 type InvitationID = ID
+
+// LastEventID defines model for LastEventID.
+type LastEventID = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2010,6 +2245,9 @@ type User = ID
 // WorkspaceCollection defines model for WorkspaceCollection.
 type WorkspaceCollection string
 
+// WouldBeActor defines model for WouldBeActor.
+type WouldBeActor = string
+
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
@@ -2033,6 +2271,21 @@ type TooLarge = Problem
 
 // Unauthenticated A problem document (RFC 9457).
 type Unauthenticated = Problem
+
+// AccessThenParams defines parameters for AccessThen.
+type AccessThenParams struct {
+	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	Resource Resource `form:"resource" json:"resource"`
+
+	// Permission The permission, as the schema of that time names it.
+	Permission string `form:"permission" json:"permission"`
+
+	// At The time (RFC 3339), not in the future.
+	At string `form:"at" json:"at"`
+
+	// SubjectType The type of the subjects.
+	SubjectType *string `form:"subject_type,omitempty" json:"subject_type,omitempty"`
+}
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
@@ -2154,6 +2407,36 @@ type ListAccountContentsParams struct {
 // ListAccountContentsParamsCollection defines parameters for ListAccountContents.
 type ListAccountContentsParamsCollection string
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Since Only what happened at this time or later (RFC 3339).
+	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what happened before this time (RFC 3339).
+	Until *AuditUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+}
+
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
@@ -2221,6 +2504,27 @@ type DeleteConnectorParams struct {
 type PutConnectorParams struct {
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// StreamAuditParams defines parameters for StreamAudit.
+type StreamAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -2347,6 +2651,12 @@ type RemovePlatformAdministratorParams struct {
 type AddPlatformAdministratorParams struct {
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// PreviewParams defines parameters for Preview.
+type PreviewParams struct {
+	// SluiceActor The id of the person who would perform the operation, percent-encoded; left out where the operation has none.
+	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
@@ -2681,6 +2991,9 @@ type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
+
+// PreviewJSONRequestBody defines body for Preview for application/json ContentType.
+type PreviewJSONRequestBody = PreviewRequest
 
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = NewPartOfAccount
@@ -3200,6 +3513,13 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `GetReady` operationId).
 	GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AccessThen Who had a permission, at an earlier time?
+	//
+	// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+	//
+	// Corresponds with GET /v1/access (the `AccessThen` operationId).
+	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateAccountWithBody Create an account in a subscription
 	//
 	// Needs `create_account` on the subscription. Under `multi_owner` the actor gets the first role of the role set.
@@ -3329,6 +3649,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 	ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAudit Read what changed, and who did it
+	//
+	// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
+	//
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Entries of which they may see nothing are left out, updates that they may not see make an entry `withheld`, and there are no hashes.
+	//
+	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
+	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckWithBody Decide one question
 	//
@@ -3476,6 +3805,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 	PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StreamAudit Follow what changes, as it does
+	//
+	// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+	//
+	// Who sees what is as in `/v1/audit`, and looked at anew for each event.
+	//
+	// Corresponds with GET /v1/events (the `StreamAudit` operationId).
+	StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainWithBody Decide one question, and say why
 	//
@@ -3723,6 +4061,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
 	AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewWithBody What would an operation change?
+	//
+	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+	//
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/preview (the `Preview` operationId).
+	PreviewWithBody(ctx context.Context, params *PreviewParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Preview What would an operation change?
+	//
+	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+	//
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/preview (the `Preview` operationId).
+	Preview(ctx context.Context, params *PreviewParams, body PreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRelationships Read what is stored about an object
 	//
@@ -4362,6 +4722,23 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 	return c.Client.Do(req)
 }
 
+// AccessThen Who had a permission, at an earlier time?
+//
+// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+//
+// Corresponds with GET /v1/access (the `AccessThen` operationId).
+func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAccessThenRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateAccountWithBody Create an account in a subscription
 //
 // Needs `create_account` on the subscription. Under `multi_owner` the actor gets the first role of the role set.
@@ -4642,6 +5019,25 @@ func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params
 // Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 func (c *Client) ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAccountContentsRequest(c.Server, id, collection, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAudit Read what changed, and who did it
+//
+// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
+//
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Entries of which they may see nothing are left out, updates that they may not see make an entry `withheld`, and there are no hashes.
+//
+// Corresponds with GET /v1/audit (the `ListAudit` operationId).
+func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4959,6 +5355,25 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, params *PutCon
 // Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutConnectorRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StreamAudit Follow what changes, as it does
+//
+// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+//
+// Who sees what is as in `/v1/audit`, and looked at anew for each event.
+//
+// Corresponds with GET /v1/events (the `StreamAudit` operationId).
+func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStreamAuditRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5496,6 +5911,48 @@ func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, par
 // Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
 func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewAddPlatformAdministratorRequest(c.Server, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewWithBody What would an operation change?
+//
+// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+//
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/preview (the `Preview` operationId).
+func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Preview What would an operation change?
+//
+// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+//
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/preview (the `Preview` operationId).
+func (c *Client) Preview(ctx context.Context, params *PreviewParams, body PreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6639,6 +7096,84 @@ func NewGetReadyRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewAccessThenRequest constructs an http.Request for the AccessThen method
+func NewAccessThenRequest(server string, params *AccessThenParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource", params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "permission", params.Permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.SubjectType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subject_type", *params.SubjectType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCreateAccountRequest calls the generic CreateAccount builder with application/json body
 func NewCreateAccountRequest(server string, params *CreateAccountParams, body CreateAccountJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7485,6 +8020,155 @@ func NewListAccountContentsRequest(server string, id ID, collection ListAccountC
 	return req, nil
 }
 
+// NewListAuditRequest constructs an http.Request for the ListAudit method
+func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Object != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", *params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewCheckRequest calls the generic Check builder with application/json body
 func NewCheckRequest(server string, body CheckJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -8049,6 +8733,122 @@ func NewPutConnectorRequestWithBody(server string, id ID, params *PutConnectorPa
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewStreamAuditRequest constructs an http.Request for the StreamAudit method
+func NewStreamAuditRequest(server string, params *StreamAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Object != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", *params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+		if params.LastEventID != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam1)
+		}
 
 	}
 
@@ -9067,6 +9867,61 @@ func NewAddPlatformAdministratorRequest(server string, user User, params *AddPla
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPreviewRequest calls the generic Preview builder with application/json body
+func NewPreviewRequest(server string, params *PreviewParams, body PreviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPreviewRequestWithBody constructs an http.Request for the Preview method, with any body, and a specified content type
+func NewPreviewRequestWithBody(server string, params *PreviewParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
 
 	}
 

@@ -107,7 +107,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "key", "health"} {
+	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "audit", "key", "health"} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")
@@ -132,6 +132,11 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
+		{args: []string{"serve", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "mysql://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--data-dir", "main.go/data"}, says: "--data-dir"},
+		{args: []string{"serve", "--data-dir", "data"}, says: "--data-dir"},
 		{args: []string{"serve", "--public-url", "authz.example.com"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://authz.example.com/?tenant=1"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://u:a-secret-of-mine@authz.example.com"}, says: "--public-url"},
@@ -157,6 +162,9 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"explain", "user:a", "view", "account:b"}, says: "--key"},
 		{args: []string{"demo"}, says: "--key"},
 		{args: []string{"schema", "diff"}, says: "--spicedb-endpoint"},
+		{args: []string{"audit", "verify", "--data-dir", "nowhere"}, says: "there is no audit log"},
+		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
+		{args: []string{"audit", "nope"}, says: "nope"},
 		{args: []string{"nope"}, says: "nope"},
 		{args: []string{"schema", "aply"}, says: "aply"},
 		{args: []string{"key", "nwe"}, says: "nwe"},

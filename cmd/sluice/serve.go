@@ -56,6 +56,7 @@ that it needs, and prints them. A flag wins over the environment variable named 
 	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable")
 	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP")
 	storeFlags(flags, &config.Store)
+	auditFlags(flags, &config.Store.DataDir, &config.AuditURI)
 	flags.StringVar(&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema")
 	flags.StringVar(&config.PublicURL, "public-url", "", "address under which clients reach the server; the one that it listens on if empty")
 	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate")

@@ -101,7 +101,7 @@ func TestSchemaCommands(t *testing.T) {
 	require.Zero(t, code, stderr)
 
 	// A server with the product's schema must not start on what is stored now.
-	_, stderr, code = sluice(t, with("serve", "--listen", "127.0.0.1:0")...)
+	_, stderr, code = sluice(t, with("serve", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir())...)
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "sluice schema diff")
 	require.Zero(t, s.stop(t))
@@ -208,7 +208,7 @@ func TestTLS(t *testing.T) {
 // TestSpiceDBIsAway holds that a server does not call itself ready before it is.
 func TestSpiceDBIsAway(t *testing.T) {
 	cmd := program(t.Context(), "serve", "--listen", "127.0.0.1:0", "--request-timeout", "2s",
-		"--spicedb-endpoint", "127.0.0.1:1", "--spicedb-token", "token", "--spicedb-insecure")
+		"--spicedb-endpoint", "127.0.0.1:1", "--spicedb-token", "token", "--spicedb-insecure", "--data-dir", t.TempDir())
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/explain"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/preview"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/schema"
 )
@@ -34,6 +36,7 @@ type Server struct {
 	log    *slog.Logger
 	keys   *apikey.Keys
 	http   *http.Server
+	source authz.Source
 	load   func(context.Context, schema.File) error
 	ready  func(context.Context) error
 	failed chan error
@@ -78,9 +81,13 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	log, follow, err := s.openAudit(ctx, engine, metrics)
+	if err != nil {
+		return nil, err
+	}
 	operations := operation.New(engine, operation.WithLogger(s.log), operation.WithClock(config.Clock))
 	prepared := &preparation{
-		engine: engine, schema: served, product: holdsProduct(definitions), load: s.load, operations: operations, log: s.log,
+		engine: engine, schema: served, product: holdsProduct(definitions), load: s.load, follow: follow, operations: operations, log: s.log,
 	}
 	s.ready = prepared.ready
 	if err := s.prepare(ctx, prepared); err != nil {
@@ -88,6 +95,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	api := httpapi.Config{
 		Engine:           engine,
+		History:          &audit.History{Log: log, Engine: engine, Visible: operation.Visible, Listing: operation.Listing},
 		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
 		CaveatParameters: parameters,
 		Ready:            prepared.ready,
@@ -103,6 +111,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	api.Explainer = explain.New(engine, api.Definitions, nil)
 	if prepared.product {
 		api.Operations = operations
+		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
+		api.Previewer = &preview.Previewer{
+			Engine: engine, Definitions: api.Definitions, Visible: operation.Visible, Listing: operation.Listing,
+		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}
 	return s, s.serve(ctx, api)
@@ -117,6 +129,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 			return nil, err
 		}
 		s.onClose(func(context.Context) error { return engine.Close() })
+		s.source = engine
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
 		return authz.Fresh(engine), nil
 	}
@@ -133,6 +146,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	}
 	s.GRPCAddress = engine.GRPCAddress
 	s.onClose(func(context.Context) error { return engine.Close() })
+	s.source = engine
 	s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
 	return authz.Fresh(engine), nil
 }
@@ -144,10 +158,15 @@ func blame(err error, store StoreConfig) error {
 	case errors.As(err, &listening) && listening.Op == "listen":
 		return fmt.Errorf("--grpc-listen: %w", err)
 	case store.DatastoreURI != "":
-		return fmt.Errorf("--datastore-uri: %s", strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " "))
+		return fmt.Errorf("--datastore-uri: %w", oneLine(err))
 	default:
 		return err
 	}
+}
+
+// oneLine is an error whose text takes one line.
+func oneLine(err error) error {
+	return errors.New(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " "))
 }
 
 func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
@@ -188,6 +207,9 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 			s.log.WarnContext(ctx, "metadata and contract name an address of this machine alone; --public-url says how clients reach the server", "url", s.URL)
 		}
 	}
+	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.onClose(func(context.Context) error { stop(); return nil })
+	config.Stopping = stopping
 	handler, err := httpapi.New(config)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -201,6 +223,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	s.http.RegisterOnShutdown(stop)
 	s.onClose(s.http.Shutdown)
 	go func() {
 		serve := func() error { return s.http.Serve(listener) }

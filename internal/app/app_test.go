@@ -15,9 +15,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
 const key = "a-key-of-the-tests"
+
+// keepApart gives a server a directory for what it keeps, if it keeps anything.
+func keepApart(t *testing.T, config *app.Config) {
+	t.Helper()
+	if config.Store.Datastore != spicedb.Memory {
+		config.Store.DataDir = t.TempDir()
+	}
+}
 
 // start starts a server with one key of every scope, and closes it with the test.
 func start(t *testing.T, change func(*app.Config)) *app.Server {
@@ -26,6 +35,7 @@ func start(t *testing.T, change func(*app.Config)) *app.Server {
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
 	config.APIKeys = []string{"test:check+operate+provision+inspect:" + key}
 	change(&config)
+	keepApart(t, &config)
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close(context.WithoutCancel(t.Context()))) })

@@ -35,6 +35,8 @@ type Config struct {
 
 	Store StoreConfig
 
+	AuditURI string // --audit-uri: PostgreSQL database of the audit log; a file in the data directory if empty
+
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
 	PublicURL string // --public-url: what metadata and the contract name; the address that it listens on if empty
 
@@ -60,6 +62,7 @@ type StoreConfig struct {
 
 	Datastore    string // --datastore: memory, postgres or cockroachdb
 	DatastoreURI string // --datastore-uri
+	DataDir      string // --data-dir: where files are kept; DefaultDataDir if empty
 }
 
 // Remote reports whether the relationships are in a SpiceDB elsewhere.
@@ -105,7 +108,10 @@ func (c Config) Validate() error {
 	if c.DrainTimeout < 0 {
 		return fmt.Errorf("--drain-timeout: %s is less than zero", c.DrainTimeout)
 	}
-	return c.Store.Validate()
+	if err := c.Store.Validate(); err != nil {
+		return err
+	}
+	return c.validateAudit()
 }
 
 // Validate returns an error of one line that names the first wrong setting by its flag.

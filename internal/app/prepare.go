@@ -13,12 +13,13 @@ import (
 )
 
 // preparation is what has to be done once before a server is ready: the schema is applied, relationships that came with
-// it are loaded into an empty store, and interrupted deletions are finished.
+// it are loaded into an empty store, the audit log begins, and interrupted deletions are finished.
 type preparation struct {
 	engine     authz.Engine
 	schema     schema.File
 	product    bool
 	load       func(context.Context, schema.File) error
+	follow     func(context.Context) error // begins the audit log
 	operations *operation.Service
 	log        *slog.Logger
 
@@ -41,6 +42,9 @@ func (p *preparation) run(ctx context.Context) error {
 		if err := p.load(ctx, p.schema); err != nil {
 			return err
 		}
+	}
+	if err := p.follow(ctx); err != nil {
+		return err
 	}
 	if p.product {
 		if err := p.operations.Resume(ctx); err != nil {

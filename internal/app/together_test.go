@@ -48,6 +48,7 @@ func startTogether(t *testing.T, change func(*app.Config)) {
 		config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
 		config.APIKeys = []string{"test:check+operate+provision+inspect:" + key}
 		change(&config)
+		keepApart(t, &config)
 		group.Go(func() (err error) {
 			servers[i], err = app.Start(t.Context(), config)
 			return err

@@ -164,9 +164,9 @@ type Engine interface {
 	// Explain decides one question as Check does, and tells how the answer came about.
 	Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error)
 
-	// Scratch returns an engine of its own, in memory, with the same schema and exactly these relationships, to find out
-	// what would follow from them. It is for one user at a time, and whoever asked for it closes it.
-	Scratch(ctx context.Context, relationships []Relationship) (Engine, error)
+	// Scratch returns an engine of its own, in memory, with a schema, the stored one if it is empty, and exactly these
+	// relationships, to find out what follows from them. It is for one user at a time, and whoever asked for it closes it.
+	Scratch(ctx context.Context, schema string, relationships []Relationship) (Engine, error)
 
 	// CheckBulk decides many questions at one state, with answers in the order of the questions. An error of one question
 	// is in its result; err is set when there are no results at all.

@@ -70,9 +70,9 @@ func (s *suite) scratches(t *testing.T) {
 		return decision.Allowed()
 	}
 	for range 3 { // a scratch that is used again is empty
-		one, err := s.engine.Scratch(t.Context(), []authz.Relationship{given})
+		one, err := s.engine.Scratch(t.Context(), "", []authz.Relationship{given})
 		require.NoError(t, err)
-		other, err := s.engine.Scratch(t.Context(), nil)
+		other, err := s.engine.Scratch(t.Context(), "", nil)
 		require.NoError(t, err)
 		require.True(t, may(one, "given"))
 		require.False(t, may(one, "stored"))
@@ -86,6 +86,6 @@ func (s *suite) scratches(t *testing.T) {
 		require.NoError(t, other.Close()) // before the first, so that the next round has them the other way round
 		require.NoError(t, one.Close())
 	}
-	_, err := s.engine.Scratch(t.Context(), []authz.Relationship{relationship(doc, "viewr", user(t, "given"))})
+	_, err := s.engine.Scratch(t.Context(), "", []authz.Relationship{relationship(doc, "viewr", user(t, "given"))})
 	requireCode(t, authz.CodeInvalid, err)
 }

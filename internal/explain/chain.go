@@ -18,7 +18,7 @@ func (i *inquiry) completeTrace(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	scratch, err := i.engine.Scratch(ctx, world)
+	scratch, err := i.engine.Scratch(ctx, "", world)
 	if err != nil {
 		return err
 	}

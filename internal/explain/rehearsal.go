@@ -17,7 +17,7 @@ type rehearsal struct {
 }
 
 func (i *inquiry) rehearse(ctx context.Context, relationships []authz.Relationship) (*rehearsal, error) {
-	scratch, err := i.engine.Scratch(ctx, relationships)
+	scratch, err := i.engine.Scratch(ctx, "", relationships)
 	if err != nil {
 		return nil, err
 	}

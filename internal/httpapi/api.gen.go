@@ -14,6 +14,51 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditEntryKind.
+const (
+	Change   AuditEntryKind = "change"
+	Expiry   AuditEntryKind = "expiry"
+	Gap      AuditEntryKind = "gap"
+	Schema   AuditEntryKind = "schema"
+	Snapshot AuditEntryKind = "snapshot"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryKind enum.
+func (e AuditEntryKind) Valid() bool {
+	switch e {
+	case Change:
+		return true
+	case Expiry:
+		return true
+	case Gap:
+		return true
+	case Schema:
+		return true
+	case Snapshot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditUpdateAction.
+const (
+	Delete AuditUpdateAction = "delete"
+	Touch  AuditUpdateAction = "touch"
+)
+
+// Valid indicates whether the value is a known member of the AuditUpdateAction enum.
+func (e AuditUpdateAction) Valid() bool {
+	switch e {
+	case Delete:
+		return true
+	case Touch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Code.
 const (
 	CodeCanceled        Code = "canceled"
@@ -143,6 +188,30 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PreviewRequestMethod.
+const (
+	DELETE PreviewRequestMethod = "DELETE"
+	PATCH  PreviewRequestMethod = "PATCH"
+	POST   PreviewRequestMethod = "POST"
+	PUT    PreviewRequestMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the PreviewRequestMethod enum.
+func (e PreviewRequestMethod) Valid() bool {
+	switch e {
+	case DELETE:
+		return true
+	case PATCH:
+		return true
+	case POST:
+		return true
+	case PUT:
 		return true
 	default:
 		return false
@@ -406,6 +475,15 @@ type AccessEntity struct {
 	Type string `json:"type"`
 }
 
+// AccessThen defines model for AccessThen.
+type AccessThen struct {
+	// At The time that the answer is about.
+	At time.Time `json:"at"`
+
+	// Subjects As `/v1/lookup/subjects` answers.
+	Subjects []FoundSubject `json:"subjects"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	// ID An id of the application's own, of up to 256 bytes of UTF-8.
@@ -483,6 +561,101 @@ type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
+
+// AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
+type AuditEntry struct {
+	// Seq The number of the entry, from 1.
+	Seq int64 `json:"seq"`
+
+	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
+	Time time.Time `json:"time"`
+
+	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+	Kind AuditEntryKind `json:"kind"`
+
+	// Revision SpiceDB's name of the transaction.
+	Revision *string `json:"revision,omitempty"`
+
+	// Part A transaction of more than 1000 updates has several entries, numbered from 1.
+	Part *int `json:"part,omitempty"`
+
+	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
+	Actor *string `json:"actor,omitempty"`
+
+	// Key The name of the API key; left out for what was written past Sluice.
+	Key *string `json:"key,omitempty"`
+
+	// Operation The operation; left out for what was written past Sluice.
+	Operation *string `json:"operation,omitempty"`
+
+	// RequestID The id of the request.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Overlapping In place of the four fields before, where the datastore made one of transactions that overlapped.
+	Overlapping *[]AuditOrigin `json:"overlapping,omitempty"`
+	Updates     *[]AuditUpdate `json:"updates,omitempty"`
+
+	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
+	Schema *string `json:"schema,omitempty"`
+
+	// Since When a gap begins.
+	Since *time.Time `json:"since,omitempty"`
+
+	// Withheld Whether there are updates that the actor may not see.
+	Withheld *bool `json:"withheld,omitempty"`
+
+	// Prev The hash of the entry before, 64 zeros for the first.
+	Prev *string `json:"prev,omitempty"`
+
+	// Hash SHA-256 in hexadecimal digits.
+	Hash *string `json:"hash,omitempty"`
+}
+
+// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+type AuditEntryKind string
+
+// AuditOrigin defines model for AuditOrigin.
+type AuditOrigin struct {
+	Actor     *string `json:"actor,omitempty"`
+	Key       *string `json:"key,omitempty"`
+	Operation *string `json:"operation,omitempty"`
+	RequestID *string `json:"request_id,omitempty"`
+}
+
+// AuditPage defines model for AuditPage.
+type AuditPage struct {
+	Entries []AuditEntry `json:"entries"`
+
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+}
+
+// AuditUpdate defines model for AuditUpdate.
+type AuditUpdate struct {
+	// Action `touch` wrote the relationship, `delete` removed it.
+	Action AuditUpdateAction `json:"action"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject   Reference  `json:"subject"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Caveat The name of the caveat that the relationship depends on.
+	Caveat *string `json:"caveat,omitempty"`
+
+	// CaveatContext What the relationship gives the caveat to look at.
+	CaveatContext *map[string]interface{} `json:"caveat_context,omitempty"`
+}
+
+// AuditUpdateAction `touch` wrote the relationship, `delete` removed it.
+type AuditUpdateAction string
 
 // AuthZENConfiguration defines model for AuthZENConfiguration.
 type AuthZENConfiguration struct {
@@ -751,6 +924,25 @@ type Done struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// Effect defines model for Effect.
+type Effect struct {
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Gains Permissions that the subject would come to have.
+	Gains []string `json:"gains"`
+
+	// Loses Permissions that the subject would have no longer.
+	Loses []string `json:"loses"`
 }
 
 // EndsAt When the roles end, in UTC; left out where they do not.
@@ -1569,6 +1761,28 @@ type PermissionsRequest struct {
 	Subject Reference `json:"subject"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	Effects []Effect `json:"effects"`
+
+	// Withheld Whether there are effects that the actor may not know of.
+	Withheld *bool `json:"withheld,omitempty"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Method PreviewRequestMethod `json:"method"`
+
+	// Path As it would be requested, with ids percent-encoded and without a query.
+	Path string `json:"path"`
+
+	// Body The body of the request, if it has one.
+	Body *map[string]interface{} `json:"body,omitempty"`
+}
+
+// PreviewRequestMethod defines model for PreviewRequest.Method.
+type PreviewRequestMethod string
+
 // PrivateConnectionsOf What happens to the private connections of somebody who leaves.
 type PrivateConnectionsOf string
 
@@ -1958,6 +2172,24 @@ type Actor = string
 // ActorQuery defines model for ActorQuery.
 type ActorQuery = string
 
+// AuditAccount defines model for AuditAccount.
+type AuditAccount = string
+
+// AuditActor defines model for AuditActor.
+type AuditActor = string
+
+// AuditObject defines model for AuditObject.
+type AuditObject = string
+
+// AuditOperation defines model for AuditOperation.
+type AuditOperation = string
+
+// AuditSince defines model for AuditSince.
+type AuditSince = string
+
+// AuditUntil defines model for AuditUntil.
+type AuditUntil = string
+
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
 
@@ -1976,6 +2208,9 @@ type IdempotencyKey = string
 //
 // Example: alice@example.com
 type InvitationID = ID
+
+// LastEventID defines model for LastEventID.
+type LastEventID = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2006,6 +2241,9 @@ type User = ID
 // WorkspaceCollection defines model for WorkspaceCollection.
 type WorkspaceCollection string
 
+// WouldBeActor defines model for WouldBeActor.
+type WouldBeActor = string
+
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
@@ -2029,6 +2267,21 @@ type TooLarge = Problem
 
 // Unauthenticated A problem document (RFC 9457).
 type Unauthenticated = Problem
+
+// AccessThenParams defines parameters for AccessThen.
+type AccessThenParams struct {
+	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	Resource Resource `form:"resource" json:"resource"`
+
+	// Permission The permission, as the schema of that time names it.
+	Permission string `form:"permission" json:"permission"`
+
+	// At The time (RFC 3339), not in the future.
+	At string `form:"at" json:"at"`
+
+	// SubjectType The type of the subjects.
+	SubjectType *string `form:"subject_type,omitempty" json:"subject_type,omitempty"`
+}
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
@@ -2150,6 +2403,36 @@ type ListAccountContentsParams struct {
 // ListAccountContentsParamsCollection defines parameters for ListAccountContents.
 type ListAccountContentsParamsCollection string
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// Since Only what happened at this time or later (RFC 3339).
+	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only what happened before this time (RFC 3339).
+	Until *AuditUntil `form:"until,omitempty" json:"until,omitempty"`
+
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+}
+
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation, percent-encoded.
@@ -2217,6 +2500,27 @@ type DeleteConnectorParams struct {
 type PutConnectorParams struct {
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StreamAuditParams defines parameters for StreamAudit.
+type StreamAuditParams struct {
+	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
+
+	// Account Only what concerns this account and what is in it.
+	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
+
+	// Actor Only what this person did.
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Only this operation, as entries name it.
+	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
+
+	// LastEventID The `id` of the last event that was received.
+	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
@@ -2343,6 +2647,12 @@ type RemovePlatformAdministratorParams struct {
 type AddPlatformAdministratorParams struct {
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PreviewParams defines parameters for Preview.
+type PreviewParams struct {
+	// SluiceActor The id of the person who would perform the operation, percent-encoded; left out where the operation has none.
+	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
@@ -2677,6 +2987,9 @@ type LookupSubjectsJSONRequestBody = SubjectLookup
 
 // DecidePermissionsJSONRequestBody defines body for DecidePermissions for application/json ContentType.
 type DecidePermissionsJSONRequestBody = PermissionsRequest
+
+// PreviewJSONRequestBody defines body for Preview for application/json ContentType.
+type PreviewJSONRequestBody = PreviewRequest
 
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = NewPartOfAccount
@@ -3029,6 +3342,9 @@ type ServerInterface interface {
 	// GetReady Does SpiceDB answer, and has it the schema?
 	// (GET /readyz)
 	GetReady(c *gin.Context)
+	// AccessThen Who had a permission, at an earlier time?
+	// (GET /v1/access)
+	AccessThen(c *gin.Context, params AccessThenParams)
 	// CreateAccount Create an account in a subscription
 	// (POST /v1/accounts)
 	CreateAccount(c *gin.Context, params CreateAccountParams)
@@ -3065,6 +3381,9 @@ type ServerInterface interface {
 	// ListAccountContents What a person may see in an account
 	// (GET /v1/accounts/{id}/{collection})
 	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
+	// ListAudit Read what changed, and who did it
+	// (GET /v1/audit)
+	ListAudit(c *gin.Context, params ListAuditParams)
 	// Check Decide one question
 	// (POST /v1/check)
 	Check(c *gin.Context)
@@ -3095,6 +3414,9 @@ type ServerInterface interface {
 	// PutConnector Put a connector of the catalogue
 	// (PUT /v1/connectors/{id})
 	PutConnector(c *gin.Context, id ID, params PutConnectorParams)
+	// StreamAudit Follow what changes, as it does
+	// (GET /v1/events)
+	StreamAudit(c *gin.Context, params StreamAuditParams)
 	// Explain Decide one question, and say why
 	// (POST /v1/explain)
 	Explain(c *gin.Context, params ExplainParams)
@@ -3152,6 +3474,9 @@ type ServerInterface interface {
 	// AddPlatformAdministrator Make a person administrator of the platform
 	// (PUT /v1/platform/administrators/{user})
 	AddPlatformAdministrator(c *gin.Context, user User, params AddPlatformAdministratorParams)
+	// Preview What would an operation change?
+	// (POST /v1/preview)
+	Preview(c *gin.Context, params PreviewParams)
 	// ListRelationships Read what is stored about an object
 	// (GET /v1/relationships)
 	ListRelationships(c *gin.Context, params ListRelationshipsParams)
@@ -3424,6 +3749,57 @@ func (siw *ServerInterfaceWrapper) GetReady(c *gin.Context) {
 	}
 
 	siw.Handler.GetReady(c)
+}
+
+// AccessThen operation middleware
+func (siw *ServerInterfaceWrapper) AccessThen(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AccessThenParams
+
+	// ------------- Required query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "permission", c.Request.URL.Query(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter permission: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "at", c.Request.URL.Query(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter at: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "subject_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject_type", c.Request.URL.Query(), &params.SubjectType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subject_type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AccessThen(c, params)
 }
 
 // CreateAccount operation middleware
@@ -4267,6 +4643,110 @@ func (siw *ServerInterfaceWrapper) ListAccountContents(c *gin.Context) {
 	siw.Handler.ListAccountContents(c, id, collection, params)
 }
 
+// ListAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", c.Request.URL.Query(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", c.Request.URL.Query(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", c.Request.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter operation: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", c.Request.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter since: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", c.Request.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter until: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Reader
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAudit(c, params)
+}
+
 // Check operation middleware
 func (siw *ServerInterfaceWrapper) Check(c *gin.Context) {
 
@@ -4819,6 +5299,97 @@ func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
 	}
 
 	siw.Handler.PutConnector(c, id, params)
+}
+
+// StreamAudit operation middleware
+func (siw *ServerInterfaceWrapper) StreamAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamAuditParams
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", c.Request.URL.Query(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", c.Request.URL.Query(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", c.Request.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter operation: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Reader
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID LastEventID
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Last-Event-ID, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Last-Event-ID: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.StreamAudit(c, params)
 }
 
 // Explain operation middleware
@@ -5825,6 +6396,46 @@ func (siw *ServerInterfaceWrapper) AddPlatformAdministrator(c *gin.Context) {
 	}
 
 	siw.Handler.AddPlatformAdministrator(c, user, params)
+}
+
+// Preview operation middleware
+func (siw *ServerInterfaceWrapper) Preview(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor WouldBeActor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = &SluiceActor
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.Preview(c, params)
 }
 
 // ListRelationships operation middleware
@@ -7609,6 +8220,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
 	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
 	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
+	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
+	router.GET(options.BaseURL+"/v1/events", wrapper.StreamAudit)
+	router.GET(options.BaseURL+"/v1/access", wrapper.AccessThen)
+	router.POST(options.BaseURL+"/v1/preview", wrapper.Preview)
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)
 	router.PUT(options.BaseURL+"/v1/platform/administrators/:user", wrapper.AddPlatformAdministrator)
 	router.DELETE(options.BaseURL+"/v1/connectors/:id", wrapper.DeleteConnector)

@@ -78,7 +78,7 @@ func (k *call) outcome() string {
 func (s *server) begin(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
 	k := &call{id: requestID(c.Request, route != nil && route.lenient), start: time.Now(), route: route}
-	k.streams = route != nil && route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson
+	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
 	c.Set(callKey, k)
 	header := c.Writer.Header()
 	header.Set(requestIDHeader, k.id)

@@ -41,11 +41,15 @@ func (s *server) admit(c *gin.Context) error {
 		if err := authorize(k.route, key.Scopes); err != nil {
 			return err
 		}
-		k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
-		k.seesAll = key.Scopes.Any(apikey.Inspect)
+		k.admitted(key)
 	}
 	if k.route == nil {
 		return nil
+	}
+	if s.rehearses {
+		if err := k.route.rehearsable(c.Request.Method); err != nil {
+			return err
+		}
 	}
 	if k.route.product() && s.Operations == nil {
 		return errNoProduct
@@ -77,6 +81,12 @@ func (s *server) admit(c *gin.Context) error {
 	return nil
 }
 
+// admitted notes what the key may see.
+func (k *call) admitted(key apikey.Identity) {
+	k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
+	k.seesAll = key.Scopes.Any(apikey.Inspect)
+}
+
 // isOpen reports whether the path answers without a key, whatever the method.
 func (s *server) isOpen(c *gin.Context) bool {
 	get := s.routes["GET "+c.Request.URL.Path]
@@ -101,6 +111,9 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key is none of this server's")
 	}
+	if s.rehearses { // the request for it has been counted
+		return key, secret, nil
+	}
 	if wait := key.Use(time.Now()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 		return key, "", authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
@@ -123,7 +136,7 @@ func (k *call) readActor(c *gin.Context) error {
 	}
 	values := c.Request.Header.Values(actorHeader)
 	switch {
-	case len(values) == 0 && (k.inspects || !k.route.product()): // whoever only reads an answer may stay unnamed
+	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation): // whoever only reads an answer may stay unnamed
 		return nil
 	case len(values) == 0:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
@@ -50,6 +51,31 @@ func NewMetrics() *Metrics {
 		m.decisions.WithLabelValues(answer)
 	}
 	return m
+}
+
+// Audit counts what is written to the audit log.
+func (m *Metrics) Audit(stats *audit.Stats) {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	m.registry.MustRegister(
+		gauge("sluice_audit_following", "Whether this server writes the audit log: one of those that share it does.", func() float64 {
+			if stats.Following() {
+				return 1
+			}
+			return 0
+		}),
+		gauge("sluice_audit_lag_seconds", "How long the last change took from the datastore to the audit log.", func() float64 { return stats.Lag().Seconds() }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sluice_audit_gaps_total", Help: "How often SpiceDB no longer had the changes at which the audit log had stopped.",
+		}, func() float64 { return float64(stats.Gaps()) }),
+	)
+	for _, kind := range audit.Kinds {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sluice_audit_entries_total", Help: "Entries that this server wrote to the audit log, by kind.",
+			ConstLabels: prometheus.Labels{"kind": string(kind)},
+		}, func() float64 { return float64(stats.Entries(kind)) }))
+	}
 }
 
 // durationBuckets reach from a check in memory to the request timeout, in seconds.

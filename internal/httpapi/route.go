@@ -41,6 +41,7 @@ type route struct {
 	query     []*openapi3.Parameter
 	segments  []*openapi3.Parameter // parameters in the path
 	streams   bool                  // answers line by line to whoever accepts that
+	endless   bool                  // answers for as long as the client stays
 }
 
 // product reports whether the call is an operation of the product, which other schemas do not have.
@@ -99,6 +100,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	}
 	if answer := operation.Responses.Status(http.StatusOK); answer != nil {
 		r.streams = answer.Value.Content[ndjson] != nil
+		r.endless = answer.Value.Content[eventStream] != nil
 	}
 	return r, nil
 }

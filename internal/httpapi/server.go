@@ -32,8 +32,19 @@ type Config struct {
 	// they are not_found.
 	Operations Operations
 
+	// Operate returns the operations on another engine, to preview them, and Previewer tells what they would change. Both are
+	// there if Operations is.
+	Operate   func(authz.Engine) Operations
+	Previewer Previewer
+
 	// Explainer says why; nil means one that knows no operations.
 	Explainer Explainer
+
+	// History is the audit log; without one its calls are not_found.
+	History History
+
+	// Stopping ends when the server is about to stop; streams that would go on for ever end with it. It may be nil.
+	Stopping context.Context //nolint:containedctx // it is the server's
 
 	// Definitions describes the served schema. It is asked on every request that needs it.
 	Definitions func(context.Context) ([]authz.Definition, error)
@@ -84,6 +95,9 @@ type server struct {
 	Config
 	routes   map[string]*route // by method and gin's path, "GET /v1/accounts/:id"
 	contract []byte
+
+	rehearses bool     // what is asked for is not performed
+	uncounted *Metrics // of what is not performed
 }
 
 var _ ServerInterface = (*server)(nil)
@@ -114,7 +128,7 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&server{Config: config, routes: routes, contract: contract}).handler(), nil
+	return (&server{Config: config, routes: routes, contract: contract, uncounted: NewMetrics()}).handler(), nil
 }
 
 func (s *server) handler() http.Handler {

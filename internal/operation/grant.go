@@ -149,6 +149,9 @@ func deleting(resource authz.Object, relation authz.Relation, subject authz.Subj
 // Visible returns the permission without which an object of the type does not exist for a person.
 func Visible(t authz.Type) authz.Permission { return kindOf(t).visible }
 
+// Place returns the relation in which an object of a type holds what it is in; none for a type that is in nothing.
+func Place(t authz.Type) authz.Relation { return kinds[t].place }
+
 // Listing returns the permission on an object that lets a person know who holds which role on it; none for a type that has
 // no roles.
 func Listing(t authz.Type) authz.Permission { return kinds[t].list }

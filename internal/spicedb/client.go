@@ -29,6 +29,7 @@ type Client struct {
 	conn        *grpc.ClientConn
 	permissions v1.PermissionsServiceClient
 	schema      v1.SchemaServiceClient
+	watch       v1.WatchServiceClient
 	options     Options
 	scratches   scratches
 	lists       lists
@@ -44,6 +45,7 @@ func newClient(conn *grpc.ClientConn, options Options) *Client {
 		conn:        conn,
 		permissions: v1.NewPermissionsServiceClient(conn),
 		schema:      v1.NewSchemaServiceClient(conn),
+		watch:       v1.NewWatchServiceClient(conn),
 		options:     options,
 	}
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/audit"
+)
+
+// auditFlags say where the audit log is.
+func auditFlags(flags *pflag.FlagSet, dataDir, uri *string) {
+	flags.StringVar(dataDir, "data-dir", "", "directory in which files are kept, such as the audit log; "+app.DefaultDataDir+" if empty")
+	flags.StringVar(uri, "audit-uri", "", "PostgreSQL database to keep the audit log in instead, which servers share, such as postgres://user:password@host:5432/database")
+}
+
+func newAudit() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Verify the audit log, or print the hash of its last entry",
+		Long: `The audit log is a chain: each entry carries the hash of the one before it. Who changes or removes an entry breaks the
+chain; who removes the last ones does not, so keep the hash of the last entry elsewhere, from time to time, and verify against it.
+
+Both commands read the log where it is stored, beside a running server or without one.`,
+		Example: `  sluice audit verify
+  sluice audit head >> /mnt/elsewhere/heads
+  sluice audit verify --head "$(tail -n 1 /mnt/elsewhere/heads)"
+  sluice audit verify --audit-uri postgres://sluice@db:5432/sluice`,
+		Args: cobra.NoArgs,
+		RunE: showHelp,
+	}
+	cmd.AddCommand(newAuditVerify(), newAuditHead())
+	return cmd
+}
+
+// auditCommand is a subcommand that reads the log.
+func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Log) error) *cobra.Command {
+	var dataDir, uri string
+	cmd := &cobra.Command{
+		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			log, err := app.ReadAudit(cmd.Context(), dataDir, uri)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, log.Close()) }()
+			return run(cmd, log)
+		},
+	}
+	auditFlags(cmd.Flags(), &dataDir, &uri)
+	return cmd
+}
+
+func newAuditVerify() *cobra.Command {
+	var head string
+	cmd := auditCommand("verify", "See that no entry was changed or is missing; exit 1 if one was",
+		`  sluice audit verify --data-dir /var/lib/sluice
+  sluice audit verify --head 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+  sluice audit verify --audit-uri postgres://sluice@db:5432/sluice`,
+		func(cmd *cobra.Command, log *audit.Log) error {
+			report, err := log.Verify(cmd.Context(), head)
+			if err != nil {
+				return err
+			}
+			for _, fault := range report.Faults {
+				fmt.Fprintln(cmd.OutOrStdout(), fault)
+			}
+			if len(report.Faults) > 0 {
+				return exitCode(1)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d entries, none changed, none missing\n", report.Entries)
+			if report.Kept > 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), "entry %d has the hash that was kept\n", report.Kept)
+			}
+			return nil
+		})
+	cmd.Flags().StringVar(&head, "head", "", "a hash that 'sluice audit head' printed earlier: the log must still hold its entry")
+	fromEnvironment(cmd)
+	return cmd
+}
+
+func newAuditHead() *cobra.Command {
+	cmd := auditCommand("head", "Print the hash of the last entry, to be kept elsewhere",
+		`  sluice audit head --data-dir /var/lib/sluice
+  sluice audit head --audit-uri postgres://sluice@db:5432/sluice`,
+		func(cmd *cobra.Command, log *audit.Log) error {
+			last, err := log.Head(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if last.Seq == 0 {
+				return errors.New("the audit log has no entry yet")
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), last.Hash)
+			return nil
+		})
+	fromEnvironment(cmd)
+	return cmd
+}

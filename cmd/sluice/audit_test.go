@@ -1,0 +1,50 @@
+package main
+
+import (
+	"database/sql"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+)
+
+// TestAudit verifies the log of a running server, and one that somebody changed.
+func TestAudit(t *testing.T) {
+	directory := t.TempDir()
+	spicedb := start(t)
+	s := start(t, "--spicedb-endpoint", spicedb.grpc, "--spicedb-token", spicedb.grpcKey, "--spicedb-insecure", "--data-dir", directory)
+	t.Setenv("SLUICE_DATA_DIR", directory)
+
+	head, stderr, code := sluice(t, "audit", "head")
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^[0-9a-f]{64}\n$`, head)
+	_, stderr, code = sluice(t, "demo", "--url", s.url, "--key", s.key)
+	require.Zero(t, code, stderr)
+	require.Eventually(t, func() bool {
+		status, body := get(t, http.DefaultClient, s.url+"/v1/audit?operation=create_importer", s.key)
+		return status == http.StatusOK && strings.Contains(body, "importer:crm-to-warehouse")
+	}, 20*time.Second, 20*time.Millisecond)
+
+	stdout, stderr, code := sluice(t, "audit", "verify", "--head", strings.TrimSpace(head))
+	require.Zero(t, code, stdout+stderr)
+	require.Regexp(t, `^[0-9]+ entries, none changed, none missing\nentry [0-9]+ has the hash that was kept\n$`, stdout)
+	require.Zero(t, s.stop(t), s.log)
+	require.Zero(t, spicedb.stop(t), spicedb.log)
+
+	db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), "UPDATE sluice_audit_entries SET body = replace(body, 'importer:crm-to-warehouse', 'importer:other')")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	stdout, _, code = sluice(t, "audit", "verify")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "was changed: its text does not have its hash")
+	stdout, _, code = sluice(t, "audit", "verify", "--head", strings.Repeat("0", 64))
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "the log was cut off before it, or written anew")
+}

@@ -1,0 +1,55 @@
+package audit_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// large is a source with many relationships.
+type large struct {
+	script
+	objects, each int
+}
+
+func (l large) Export(context.Context, authz.Token) iter.Seq2[authz.Relationship, error] {
+	return func(yield func(authz.Relationship, error) bool) {
+		for i := range l.objects {
+			for n := range l.each {
+				r := authz.Relationship{
+					Resource: authz.Object{Type: "folder", ID: authz.ID(fmt.Sprint(i))}, Relation: "reader",
+					Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprint(n))}},
+				}
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkSnapshot begins a log before a store of 30,000 relationships, ten an object.
+func BenchmarkSnapshot(b *testing.B) {
+	for b.Loop() {
+		log, err := audit.OpenFile(b.Context(), b.TempDir())
+		require.NoError(b, err)
+		follower := audit.NewFollower(audit.Config{Log: log, Source: large{objects: 3000, each: 10}, Place: place})
+		ctx, cancel := context.WithCancel(b.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			follower.Run(ctx)
+		}()
+		require.NoError(b, follower.Begun(b.Context()))
+		cancel()
+		<-ended
+		require.NoError(b, log.Close())
+	}
+	b.ReportMetric(30_000*float64(b.N)/b.Elapsed().Seconds(), "relationships/s")
+}

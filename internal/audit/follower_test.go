@@ -1,0 +1,283 @@
+package audit_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+func TestMain(m *testing.M) {
+	// A library under SpiceDB begins it when it is loaded.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"))
+}
+
+// engineSchema is a small product: accounts with folders in them.
+const engineSchema = `use expiration
+
+definition user {}
+
+definition account {
+	relation owner: user
+	relation guest: user with expiration
+	permission view = owner + guest
+}
+
+definition folder {
+	relation account: account
+	relation reader: user | user:* | user with expiration
+	permission view = reader + account->view
+}`
+
+func place(t authz.Type) authz.Relation {
+	if t == "folder" {
+		return "account"
+	}
+	return ""
+}
+
+// logs are where a log can be: each test runs on all of them.
+var logs = map[string]func(t *testing.T) func() (*audit.Log, error){
+	"memory": func(t *testing.T) func() (*audit.Log, error) {
+		return func() (*audit.Log, error) { return audit.OpenMemory(t.Context()) }
+	},
+	"file": func(t *testing.T) func() (*audit.Log, error) {
+		directory := t.TempDir()
+		return func() (*audit.Log, error) { return audit.OpenFile(t.Context(), directory) }
+	},
+	"postgres": func(t *testing.T) func() (*audit.Log, error) {
+		uri := enginetest.Postgres(t)
+		return func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }
+	},
+}
+
+func onEveryLog(t *testing.T, run func(t *testing.T, open func() (*audit.Log, error))) {
+	for name, log := range logs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, log(t))
+		})
+	}
+}
+
+func openLog(t *testing.T, open func() (*audit.Log, error)) *audit.Log {
+	t.Helper()
+	log, err := open()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = log.Close() })
+	return log
+}
+
+func embedded(t *testing.T) *spicedb.EmbeddedEngine {
+	t.Helper()
+	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	require.NoError(t, engine.ApplySchema(t.Context(), engineSchema))
+	return engine
+}
+
+// follow follows until stop is called or the test ends.
+func follow(t *testing.T, log *audit.Log, engine *spicedb.Client) (stop func()) {
+	t.Helper()
+	follower := audit.NewFollower(audit.Config{Log: log, Source: engine, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		follower.Run(ctx)
+	}()
+	stop = func() {
+		cancel()
+		<-ended
+	}
+	t.Cleanup(stop)
+	require.NoError(t, follower.Begun(t.Context()))
+	return stop
+}
+
+func relationship(t *testing.T, resource, relation, subject string) authz.Relationship {
+	t.Helper()
+	object, err := authz.ParseObject(resource)
+	require.NoError(t, err)
+	if subject == "user:*" {
+		return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: authz.Everybody("user")}
+	}
+	who, err := authz.ParseSubject(subject)
+	require.NoError(t, err)
+	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: who}
+}
+
+func write(t *testing.T, engine authz.Engine, by string, action authz.Action, relationships ...authz.Relationship) {
+	t.Helper()
+	w := authz.Write{}
+	if by != "" {
+		w.Metadata = map[string]any{"actor": by, "key": "backend", "operation": "change_things", "request_id": "r1"}
+	}
+	for _, r := range relationships {
+		w.Updates = append(w.Updates, authz.Update{Action: action, Relationship: r})
+	}
+	_, err := engine.Write(t.Context(), w)
+	require.NoError(t, err)
+}
+
+// wait returns the entries of a query, the oldest first, when there are as many.
+func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	query.After, query.Limit = new(int64(0)), 1000
+	for {
+		changed := log.Changed()
+		found, err := log.Find(ctx, query)
+		require.NoError(t, err)
+		if len(found) >= n {
+			require.Len(t, found, n, "%q", lines(found))
+			return found
+		}
+		require.NoError(t, log.Wait(ctx, changed), "there are %d entries instead of %d", len(found), n)
+	}
+}
+
+func lines(found []audit.Stored) []string {
+	var out []string
+	for _, e := range found {
+		for _, u := range e.Updates {
+			out = append(out, string(e.Kind)+" "+e.Actor+" "+u.Action+" "+u.Relationship().String())
+		}
+		if len(e.Updates) == 0 {
+			out = append(out, string(e.Kind))
+		}
+	}
+	return out
+}
+
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		engine := embedded(t)
+		write(t, engine, "olga", authz.Touch, relationship(t, "account:a", "owner", "user:olga"), relationship(t, "folder:f", "account", "account:a"))
+		log := openLog(t, open)
+		follow(t, log, engine.Client)
+		require.Equal(t, []string{
+			"snapshot",
+			"snapshot  touch account:a#owner@user:olga",
+			"snapshot  touch folder:f#account@account:a",
+		}, lines(wait(t, log, 3, audit.Query{})))
+
+		write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:peter"))
+		write(t, engine, "", authz.Delete, relationship(t, "folder:f", "reader", "user:peter"))
+		write(t, engine, "eve", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
+		require.NoError(t, engine.ApplySchema(t.Context(), engineSchema+"\ndefinition other {}"))
+
+		all := wait(t, log, 7, audit.Query{})
+		require.Equal(t, []string{
+			"change olga touch folder:f#reader@user:peter",
+			"change  delete folder:f#reader@user:peter",
+			"change eve touch folder:g#reader@user:*",
+			"schema",
+		}, lines(all[3:]))
+		require.Contains(t, all[6].Schema, "definition other")
+		require.Equal(t, audit.Origin{Actor: "olga", Key: "backend", Operation: "change_things", RequestID: "r1"}, all[3].Origin)
+		require.WithinDuration(t, time.Now(), all[3].Time.Time, time.Minute)
+
+		wait(t, log, 2, audit.Query{Object: authz.Object{Type: "user", ID: "peter"}})
+		wait(t, log, 1, audit.Query{Actor: "eve"})
+		wait(t, log, 4, audit.Query{Account: "a"})
+		wait(t, log, 2, audit.Query{Operation: "change_things"})
+		wait(t, log, 1, audit.Query{Operation: "change_things", Account: "a"})
+		wait(t, log, 0, audit.Query{Until: all[0].Time.Time})
+		wait(t, log, 7, audit.Query{Since: all[0].Time.Time})
+	})
+}
+
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		engine := embedded(t)
+		log := openLog(t, open)
+		stop := follow(t, log, engine.Client)
+		until := func(id string, in time.Duration) authz.Relationship {
+			r := relationship(t, "folder:f", "reader", "user:"+id)
+			r.ExpiresAt = time.Now().Add(in)
+			return r
+		}
+		short, renewed, removed := until("short", 2*time.Second), until("renewed", 2*time.Second), until("removed", 2*time.Second)
+		write(t, engine, "olga", authz.Touch, short, renewed, removed)
+		renewed.ExpiresAt = time.Now().Add(time.Hour)
+		write(t, engine, "olga", authz.Touch, renewed)
+		write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:removed"))
+
+		all := wait(t, log, 5, audit.Query{})
+		require.Equal(t, []string{"expiry  delete folder:f#reader@user:short"}, lines(all[4:]))
+		require.WithinDuration(t, short.ExpiresAt, all[4].Time.Time, time.Millisecond)
+
+		stop()
+		follow(t, log, engine.Client) // which does not tell it again
+		write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:last"))
+		wait(t, log, 6, audit.Query{})
+	})
+}
+
+func TestExpiryWhileNobodyFollowed(t *testing.T) {
+	t.Parallel()
+	engine := embedded(t)
+	open := logs["file"](t)
+	log := openLog(t, open)
+	stop := follow(t, log, engine.Client)
+	again := relationship(t, "folder:f", "reader", "user:again")
+	again.ExpiresAt = time.Now().Add(500 * time.Millisecond)
+	write(t, engine, "olga", authz.Touch, again)
+	wait(t, log, 2, audit.Query{})
+	stop()
+	require.NoError(t, log.Close())
+
+	for _, err := range engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: again.Resource, Permission: "view", Type: "user"}, authz.Fully()) {
+		require.NoError(t, err)
+	}
+	time.Sleep(time.Until(again.ExpiresAt.Add(10 * time.Millisecond))) // its end is what the test is about
+	write(t, engine, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:again"))
+
+	log = openLog(t, open)
+	follow(t, log, engine.Client)
+	require.Equal(t, []string{
+		"change olga touch folder:f#reader@user:again",
+		"expiry  delete folder:f#reader@user:again",
+		"change peter touch folder:f#reader@user:again",
+	}, lines(wait(t, log, 4, audit.Query{}))[1:])
+}
+
+// TestGap has the log go on before a SpiceDB that knows nothing of where it stopped.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		before, after := embedded(t), embedded(t)
+		write(t, before, "olga", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:gone"))
+		log := openLog(t, open)
+		stop := follow(t, log, before.Client)
+		wait(t, log, 2, audit.Query{})
+		stop()
+
+		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:new"))
+		follow(t, log, after.Client)
+		wait(t, log, 6, audit.Query{})
+		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:later"))
+		all := wait(t, log, 7, audit.Query{})
+		require.Equal(t, []string{
+			"gap",
+			"snapshot",
+			"snapshot  touch folder:f#reader@user:new",
+			"snapshot  delete folder:f#reader@user:gone",
+			"change peter touch folder:f#reader@user:later",
+		}, lines(all)[3:])
+		require.Equal(t, all[1].Time, *all[2].Since)
+	})
+}

@@ -1,0 +1,211 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// script is a source that tells what a test wants told, in place of SpiceDB's Watch.
+type script struct {
+	changes []authz.Change
+}
+
+func (s script) Head(context.Context) (string, authz.Token, error) { return "a schema", "begin", nil }
+
+func (s script) Export(context.Context, authz.Token) iter.Seq2[authz.Relationship, error] {
+	return func(func(authz.Relationship, error) bool) {}
+}
+
+func (s script) Watch(ctx context.Context, _ authz.Token) iter.Seq2[authz.Change, error] {
+	return func(yield func(authz.Change, error) bool) {
+		for _, change := range s.changes {
+			if !yield(change, nil) {
+				return
+			}
+		}
+		<-ctx.Done()
+		yield(authz.Change{}, ctx.Err())
+	}
+}
+
+// record writes what a script tells, until there are n entries.
+func record(t *testing.T, log *audit.Log, n int, changes ...authz.Change) []audit.Stored {
+	t.Helper()
+	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Place: place})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		follower.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	return wait(t, log, n, audit.Query{})
+}
+
+func touched(t *testing.T, revision string, at time.Time, subjects ...string) authz.Change {
+	t.Helper()
+	change := authz.Change{Revision: revision, At: at, Token: authz.Token("token " + revision)}
+	for _, subject := range subjects {
+		change.Updates = append(change.Updates, authz.Update{Action: authz.Touch, Relationship: relationship(t, "folder:f", "reader", subject)})
+	}
+	return change
+}
+
+func TestWhatIsToldAgain(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		log := openLog(t, open)
+		now := time.Now()
+		one, two, three := touched(t, "1", now, "user:a"), touched(t, "2", now, "user:b"), touched(t, "3", now, "user:c")
+		schema := authz.Change{Revision: "2", At: now, Schema: true, Token: "token 2"}
+		record(t, log, 5, one, two, schema, one, two, schema, three)
+		all := record(t, log, 6, two, schema, three, touched(t, "4", now, "user:d"))
+		require.Equal(t, []string{
+			"snapshot",
+			"change  touch folder:f#reader@user:a",
+			"change  touch folder:f#reader@user:b",
+			"schema",
+			"change  touch folder:f#reader@user:c",
+			"change  touch folder:f#reader@user:d",
+		}, lines(all))
+	})
+}
+
+func TestEntries(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		log := openLog(t, open)
+		now := time.Now()
+		sluices := func(actor string) map[string]any {
+			return map[string]any{"actor": actor, "key": "k", "operation": "o", "request_id": "r"}
+		}
+		one := touched(t, "1", now.Add(time.Hour), "user:*")
+		one.Updates = append(one.Updates, authz.Update{Action: authz.Touch, Relationship: authz.Relationship{
+			Resource: authz.Object{Type: "folder", ID: "*"}, Relation: "reader",
+			Subject: authz.Subject{Object: authz.Object{Type: "user", ID: "a#b \u2028<&>\x00\""}},
+			Caveat:  "on_day", CaveatContext: `{"allowed":"x"}`, ExpiresAt: now.Add(time.Hour),
+		}})
+		one.Metadata = []map[string]any{sluices("olga"), sluices("peter")}
+		two := touched(t, "2", now.Add(-time.Hour), "user:b")
+		two.Metadata = []map[string]any{{"actor": "eve", "of": "another tool"}}
+		all := record(t, log, 3, one, two)
+
+		require.Equal(t, []audit.Origin{{"olga", "k", "o", "r"}, {"peter", "k", "o", "r"}}, all[1].Overlapping)
+		wait(t, log, 1, audit.Query{Actor: "olga"})
+		wait(t, log, 1, audit.Query{Actor: "peter"})
+		require.Empty(t, all[2].Origins(), "metadata of another tool is not Sluice's")
+		require.False(t, all[1].Time.After(time.Now()), "a time that has not come is none")
+		require.False(t, all[2].Time.Before(all[1].Time.Time), "times do not go back")
+		require.True(t, all[1].Updates[0].Relationship().Subject.Wildcard)
+		got, want := all[1].Updates[1].Relationship(), one.Updates[1].Relationship
+		require.WithinDuration(t, want.ExpiresAt, got.ExpiresAt, time.Microsecond)
+		got.ExpiresAt = want.ExpiresAt
+		require.Equal(t, want, got)
+		wait(t, log, 1, audit.Query{Object: want.Subject.Object})
+		wait(t, log, 1, audit.Query{Object: want.Resource})
+
+		report, err := log.Verify(t.Context(), all[1].Hash)
+		require.NoError(t, err)
+		require.Equal(t, audit.Report{Entries: 3, Head: all[2].Hash, Kept: 2}, report)
+	})
+}
+
+func TestLargeTransaction(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		log := openLog(t, open)
+		var subjects []string
+		for i := range 2500 {
+			subjects = append(subjects, "user:u"+strings.Repeat("x", i%7)+time.Duration(i).String())
+		}
+		all := record(t, log, 4, touched(t, "1", time.Now(), subjects...))
+		for i, n := range []int{1000, 1000, 500} {
+			require.Equal(t, i+1, all[i+1].Part)
+			require.Len(t, all[i+1].Updates, n)
+		}
+	})
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ damage, fault string }{
+		"changed text":   {`UPDATE sluice_audit_entries SET body = replace(body, 'user:b', 'user:x') WHERE seq = 3`, "entry 3 was changed: its text does not have its hash"},
+		"changed hash":   {`UPDATE sluice_audit_entries SET hash = 'x' WHERE seq = 3`, "entry 3 was changed: its text does not have its hash"},
+		"from elsewhere": {`ATTACH 'ELSEWHERE' AS o; DELETE FROM main.sluice_audit_entries WHERE seq = 3; INSERT INTO main.sluice_audit_entries SELECT * FROM o.sluice_audit_entries WHERE seq = 3`, "entry 3 does not follow the one before it"},
+		"broken":         {`UPDATE sluice_audit_entries SET body = 'x' WHERE seq = 3`, "entry 3 was changed: it is no longer JSON"},
+		"one is missing": {`DELETE FROM sluice_audit_entries WHERE seq = 3`, "entry 3 is missing"},
+		"the first":      {`DELETE FROM sluice_audit_entries WHERE seq = 1`, "entry 1 is missing"},
+		"several":        {`DELETE FROM sluice_audit_entries WHERE seq IN (2, 3)`, "entries 2 to 3 are missing"},
+		"moved up":       {`DELETE FROM sluice_audit_entries WHERE seq = 3; UPDATE sluice_audit_entries SET seq = 3 WHERE seq = 4`, "entry 3 was moved: its text says 4"},
+		"cut off":        {`DELETE FROM sluice_audit_entries WHERE seq >= 3`, "that was kept: the log was cut off before it, or written anew"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			directory, elsewhere := t.TempDir(), t.TempDir()
+			var all []audit.Stored
+			for _, at := range []string{elsewhere, directory} {
+				log, err := audit.OpenFile(t.Context(), at)
+				require.NoError(t, err)
+				now := time.Now()
+				all = record(t, log, 4, touched(t, "1", now, "user:a"), touched(t, "2", now, "user:b"), touched(t, "3", now, "user:c"))
+				require.NoError(t, log.Close())
+			}
+			db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
+			require.NoError(t, err)
+			_, err = db.ExecContext(t.Context(), strings.Replace(test.damage, "ELSEWHERE", filepath.Join(elsewhere, audit.FileName), 1))
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+
+			log, err := audit.ReadFile(directory)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, log.Close()) }()
+			report, err := log.Verify(t.Context(), all[2].Hash)
+			require.NoError(t, err)
+			require.Contains(t, strings.Join(report.Faults, "\n"), test.fault)
+		})
+	}
+}
+
+func TestOneProcessAFile(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	log, err := audit.OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	_, err = audit.OpenFile(t.Context(), directory)
+	require.ErrorContains(t, err, "is in use by another process")
+
+	record(t, log, 2, touched(t, "1", time.Now(), "user:a"))
+	reader, err := audit.ReadFile(directory) // which may be done beside it
+	require.NoError(t, err)
+	report, err := reader.Verify(t.Context(), "")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, report.Entries)
+	require.NoError(t, reader.Close())
+
+	require.NoError(t, log.Close())
+	log, err = audit.OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+}
+
+func TestNoLog(t *testing.T) {
+	t.Parallel()
+	_, err := audit.ReadFile(t.TempDir())
+	require.ErrorContains(t, err, "there is no audit log")
+	_, err = audit.OpenPostgres(t.Context(), "postgres://user:secret@host:port/x")
+	require.ErrorContains(t, err, "the audit log's address is none")
+	require.NotContains(t, err.Error(), "secret")
+}

@@ -1,0 +1,125 @@
+package audit
+
+import (
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// mark is a word by which an entry is found.
+type mark struct{ kind, value string }
+
+// The kinds of marks.
+const (
+	byResource  = "resource"  // every object that an update is about
+	bySubject   = "subject"   // every object that an update leads to
+	byAccount   = "account"   // the accounts that the resources of the updates are in
+	byActor     = "actor"     // who did it
+	byOperation = "operation" // what they did
+	byContent   = "content"   // that there is a schema in it, or a gap
+)
+
+// Place says in which relation objects of a type hold what they are in; empty if they are in nothing.
+type Place func(authz.Type) authz.Relation
+
+// account is the type of what history is kept apart for.
+const account authz.Type = "account"
+
+// keyOf is a reference in the log's tables, with the id in the form that SpiceDB stores, so that "*" is the wildcard alone.
+func keyOf(r Reference) string {
+	key := string(r.Type) + ":*"
+	if !r.Wildcard {
+		key = string(r.Type) + ":" + authz.EncodeID(r.ID)
+	}
+	if r.Relation != "" {
+		key += "#" + string(r.Relation)
+	}
+	return key
+}
+
+func keyOfObject(o authz.Object) string { return keyOf(Reference{Object: o}) }
+
+// referenceOf undoes keyOf.
+func referenceOf(key string) Reference {
+	typ, rest, _ := strings.Cut(key, ":")
+	id, relation, _ := strings.Cut(rest, "#")
+	if id == "*" {
+		return Reference(authz.Everybody(authz.Type(typ)))
+	}
+	return Reference{Object: authz.Object{Type: authz.Type(typ), ID: authz.DecodeID(id)}, Relation: authz.Relation(relation)}
+}
+
+// marksOf are the marks of an entry whose updates have not been applied yet.
+func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
+	marks := make(map[mark]bool)
+	for _, origin := range e.Origins() {
+		if origin.Actor != "" {
+			marks[mark{byActor, origin.Actor}] = true
+		}
+		if origin.Operation != "" {
+			marks[mark{byOperation, origin.Operation}] = true
+		}
+	}
+	if e.Schema != "" {
+		marks[mark{byContent, string(Schema)}] = true
+	}
+	if e.Kind == Gap {
+		marks[mark{byContent, string(Gap)}] = true
+	}
+	places := make(map[authz.Object][]authz.Object) // that the entry itself gives or takes
+	resources := make(map[authz.Object]bool)
+	for _, u := range e.Updates {
+		marks[mark{byResource, keyOfObject(u.Resource.Object)}] = true
+		if !u.Subject.Wildcard {
+			marks[mark{bySubject, keyOfObject(u.Subject.Object)}] = true
+		}
+		resources[u.Resource.Object] = true
+		if place := b.place(u.Resource.Type); place != "" && place == authz.Relation(u.Relation) {
+			places[u.Resource.Object] = append(places[u.Resource.Object], u.Subject.Object)
+		}
+	}
+	for resource := range resources {
+		accounts, err := b.accountsOf(resource, places, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range accounts {
+			marks[mark{byAccount, string(id)}] = true
+		}
+	}
+	return marks, nil
+}
+
+// accountsOf are the accounts that an object is in, or is: by the relationships that are there, by those that a snapshot has
+// just found, and by those that an entry brings or takes.
+func (b *batch) accountsOf(object authz.Object, entry map[authz.Object][]authz.Object, depth int) (ids []authz.ID, err error) {
+	if object.Type == account {
+		return []authz.ID{object.ID}, nil
+	}
+	relation := b.place(object.Type)
+	if relation == "" || depth > maxDepth {
+		return nil, nil
+	}
+	places := append([]authz.Object(nil), entry[object]...)
+	for _, table := range []string{"sluice_audit_present", "sluice_audit_found"} {
+		found, err := b.rows("SELECT resource, relation, subject, expires_at, caveat, context FROM "+table+" WHERE resource = $1 AND relation = $2",
+			keyOfObject(object), string(relation))
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range found {
+			places = append(places, u.Subject.Object)
+		}
+	}
+	for _, place := range places {
+		in, err := b.accountsOf(place, entry, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, in...)
+	}
+	return ids, nil
+}
+
+// maxDepth is how many places within places are looked through, should another tool have written a circle.
+const maxDepth = 8

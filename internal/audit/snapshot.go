@@ -1,0 +1,109 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// begin writes what is there as the first entries of the log, and where it goes on.
+func (f *Follower) begin(ctx context.Context, w *Writer) error { return f.snapshot(ctx, w, nil) }
+
+// beginAnew writes that a span is missing, and how what is there differs from what the log knew.
+func (f *Follower) beginAnew(ctx context.Context, w *Writer) error {
+	since := w.last.Time
+	return f.snapshot(ctx, w, &since)
+}
+
+func (f *Follower) snapshot(ctx context.Context, w *Writer, since *Time) error {
+	schema, at, err := f.source.Head(ctx)
+	if err != nil {
+		return err
+	}
+	now := Time{f.now()}
+	var added map[Kind]int
+	err = w.write(ctx, func(b *batch) error {
+		if since != nil {
+			if err := b.add(Entry{Time: now, Kind: Gap, Since: since}); err != nil {
+				return err
+			}
+		}
+		if err := b.found(f.source.Export(ctx, at)); err != nil {
+			return err
+		}
+		if err := b.add(Entry{Time: now, Kind: Snapshot, Schema: schema}); err != nil {
+			return err
+		}
+		if err := b.differences(now); err != nil {
+			return err
+		}
+		b.next, added = at, b.added
+		return b.exec("DELETE FROM sluice_audit_found")
+	})
+	if err != nil {
+		return err
+	}
+	f.stats.count(added)
+	f.logger.DebugContext(ctx, "the audit log begins with what is there", "entries", added[Snapshot], "took", time.Since(now.Time).String())
+	return nil
+}
+
+// found keeps relationships beside those that the log knows.
+func (b *batch) found(all func(func(authz.Relationship, error) bool)) error {
+	var some []Update
+	for r, err := range all {
+		if err != nil {
+			return err
+		}
+		if some = append(some, newUpdate(touch, r)); len(some) == maxUpdates {
+			if err := b.put("sluice_audit_found", some); err != nil {
+				return err
+			}
+			some = some[:0]
+		}
+	}
+	return b.put("sluice_audit_found", some)
+}
+
+const (
+	// lacking are the relationships that were found and that the log does not know, or not so.
+	lacking = `SELECT f.resource, f.relation, f.subject, f.expires_at, f.caveat, f.context FROM sluice_audit_found f
+		LEFT JOIN sluice_audit_present p ON p.resource = f.resource AND p.relation = f.relation AND p.subject = f.subject
+		WHERE p.resource IS NULL OR p.expires_at <> f.expires_at OR p.caveat <> f.caveat OR p.context <> f.context
+		ORDER BY f.resource, f.relation, f.subject LIMIT $1`
+
+	// surplus are those that the log knows and that were not found.
+	surplus = `SELECT p.resource, p.relation, p.subject, p.expires_at, p.caveat, p.context FROM sluice_audit_present p
+		LEFT JOIN sluice_audit_found f ON p.resource = f.resource AND p.relation = f.relation AND p.subject = f.subject
+		WHERE f.resource IS NULL ORDER BY p.resource, p.relation, p.subject LIMIT $1`
+)
+
+// differences appends what leads from what the log knows to what was found, an entry an object.
+func (b *batch) differences(now Time) error {
+	for _, difference := range []struct{ action, query string }{{touch, lacking}, {gone, surplus}} {
+		for {
+			found, err := b.rows(difference.query, 10*maxUpdates)
+			if err != nil {
+				return err
+			}
+			if len(found) == 0 {
+				break
+			}
+			for start, i := 0, 1; i <= len(found); i++ {
+				if i < len(found) && found[i].Resource == found[start].Resource && i-start < maxUpdates {
+					continue
+				}
+				e := Entry{Time: now, Kind: Snapshot, Updates: found[start:i]}
+				for j := range e.Updates {
+					e.Updates[j].Action = difference.action
+				}
+				if err := b.add(e); err != nil { // which makes these no difference any more
+					return err
+				}
+				start = i
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,292 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Writer is the one who may write to a log.
+type Writer struct {
+	log   *Log
+	place Place
+	conn  *sql.Conn // that holds the lock of a shared log, and writes: who loses it can write no more
+	last  Entry     // the last entry; the zero value in an empty log
+	next  authz.Token
+}
+
+// Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait here.
+func (l *Log) Lead(ctx context.Context, place Place) (_ *Writer, err error) {
+	w := &Writer{log: l, place: place}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close(ctx))
+		}
+	}()
+	if l.shared {
+		if w.conn, err = l.db.Conn(ctx); err != nil {
+			return nil, err
+		}
+		for held := false; !held; {
+			if err := w.conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(leadership)).Scan(&held); err != nil {
+				return nil, err
+			}
+			if held {
+				break
+			}
+			select {
+			case <-time.After(poll):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	if err := w.connection().QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = 1").Scan(&w.next); err != nil {
+		return nil, err
+	}
+	w.last, err = l.end(ctx, w.connection())
+	return w, err
+}
+
+// Close lets another write, also when ctx has ended.
+func (w *Writer) Close(ctx context.Context) error {
+	if w.conn == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if _, err := w.conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(leadership)); err != nil {
+		// The connection ends, lest another one be given it while it holds the lock. That closes w.conn, too.
+		_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
+		return nil
+	}
+	return w.conn.Close()
+}
+
+// connection is what a Writer writes through.
+type connection interface {
+	querier
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	BeginTx(ctx context.Context, options *sql.TxOptions) (*sql.Tx, error)
+}
+
+func (w *Writer) connection() connection {
+	if w.conn != nil {
+		return w.conn
+	}
+	return w.log.db
+}
+
+// write does everything that do adds as one, or nothing.
+func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
+	tx, err := w.connection().BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	b := &batch{ctx: ctx, tx: tx, place: w.place, last: w.last, next: w.next}
+	if err := do(b); err != nil {
+		return err
+	}
+	if b.next != w.next {
+		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = 1", b.next); err != nil {
+			return err
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if b.last.Seq > w.last.Seq {
+		w.log.announce()
+	}
+	w.last, w.next = b.last, b.next
+	return nil
+}
+
+// batch is what is added to the log at once.
+type batch struct {
+	ctx   context.Context //nolint:containedctx // that of the transaction
+	tx    *sql.Tx
+	place Place
+	last  Entry
+	next  authz.Token
+	added map[Kind]int
+}
+
+func (b *batch) exec(statement string, args ...any) error {
+	_, err := b.tx.ExecContext(b.ctx, statement, args...)
+	return err
+}
+
+// one reads the one row of a query.
+func (b *batch) one(query string, args []any, into ...any) error {
+	return b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...)
+}
+
+// knows reports whether a part of a transaction is in the log already.
+func (b *batch) knows(revision string, part int) (known bool, err error) {
+	var n int
+	err = b.one("SELECT count(*) FROM sluice_audit_entries WHERE revision = $1 AND part = $2", []any{revision, part}, &n)
+	return n > 0, err
+}
+
+// add appends an entry, whose Seq, Time and Prev follow from the one before, and notes what its updates leave behind.
+func (b *batch) add(e Entry) error {
+	e.Seq, e.Prev = b.last.Seq+1, b.last.Hash
+	if e.Seq == 1 {
+		e.Prev = firstPrev
+	}
+	e.Time.Time = e.Time.Truncate(time.Microsecond)
+	if e.Time.Before(b.last.Time.Time) { // times never go back in the log, whatever the clocks say
+		e.Time = b.last.Time
+	}
+	body, hash, err := seal(e)
+	if err != nil {
+		return err
+	}
+	e.Hash = hash
+	var revision, part any // none are not the same as others' none
+	if e.Revision != "" {
+		revision, part = e.Revision, e.Part
+	}
+	if err := b.exec("INSERT INTO sluice_audit_entries (seq, at, revision, part, body, hash) VALUES ($1, $2, $3, $4, $5, $6)",
+		e.Seq, e.Time.UnixMicro(), revision, part, string(body), hash); err != nil {
+		return err
+	}
+	marks, err := b.marksOf(e)
+	if err != nil {
+		return err
+	}
+	rows := make([][]any, 0, len(marks))
+	for mark := range marks {
+		rows = append(rows, []any{mark.kind, mark.value, e.Seq})
+	}
+	if err := b.each(rows, "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES %s"); err != nil {
+		return err
+	}
+	if err := b.apply(e.Updates); err != nil {
+		return err
+	}
+	if b.added == nil {
+		b.added = make(map[Kind]int)
+	}
+	b.added[e.Kind]++
+	b.last = e
+	b.last.Updates, b.last.Schema = nil, ""
+	return nil
+}
+
+// each runs a statement with many rows of values at a time, which stand in place of its %s.
+func (b *batch) each(rows [][]any, statement string) error {
+	for some := range slices.Chunk(rows, 250) {
+		values, args := tuples(some)
+		if err := b.exec(fmt.Sprintf(statement, values), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tuples writes placeholders for rows of values.
+func tuples(rows [][]any) (string, []any) {
+	var text strings.Builder
+	var args []any
+	for i, row := range rows {
+		text.WriteString([]string{"(", ", ("}[min(i, 1)])
+		for j, value := range row {
+			args = append(args, value)
+			text.WriteString([]string{"$", ", $"}[min(j, 1)] + strconv.Itoa(len(args)))
+		}
+		text.WriteString(")")
+	}
+	return text.String(), args
+}
+
+// apply brings the relationships that are there up to date.
+func (b *batch) apply(updates []Update) error {
+	var came []Update
+	var went [][]any
+	for _, u := range updates {
+		if u.Action == gone {
+			went = append(went, identity(u))
+		} else {
+			came = append(came, u)
+		}
+	}
+	if err := b.each(went, "DELETE FROM sluice_audit_present WHERE (resource, relation, subject) IN (VALUES %s)"); err != nil {
+		return err
+	}
+	return b.put("sluice_audit_present", came)
+}
+
+// identity is what tells a relationship from others.
+func identity(u Update) []any { return []any{keyOf(u.Resource), u.Relation, keyOf(u.Subject)} }
+
+func (b *batch) put(table string, updates []Update) error {
+	rows := make([][]any, len(updates))
+	for i, u := range updates {
+		rows[i] = append(identity(u), microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext))
+	}
+	return b.each(rows, "INSERT INTO "+table+` (resource, relation, subject, expires_at, caveat, context) VALUES %s
+		ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`)
+}
+
+// due are those of the relationships that had ended by a time, as the log knows them.
+func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
+	rows := make([][]any, len(updates))
+	for i, u := range updates {
+		rows[i] = identity(u)
+	}
+	for some := range slices.Chunk(rows, 250) {
+		values, args := tuples(some)
+		found, err := b.rows(fmt.Sprintf(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
+			WHERE expires_at > 0 AND expires_at <= $%d AND (resource, relation, subject) IN (VALUES %s) ORDER BY expires_at`, len(args)+1, values),
+			append(args, at.UnixMicro())...)
+		if err != nil {
+			return nil, err
+		}
+		ended = append(ended, found...)
+	}
+	return ended, nil
+}
+
+// rows reads relationships from the log's tables.
+func (b *batch) rows(query string, args ...any) (found []Update, err error) {
+	rows, err := b.tx.QueryContext(b.ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var resource, subject, context string
+		var micros int64
+		u := Update{Action: touch}
+		if err := rows.Scan(&resource, &u.Relation, &subject, &micros, &u.Caveat, &context); err != nil {
+			return nil, err
+		}
+		u.Resource, u.Subject = referenceOf(resource), referenceOf(subject)
+		if context != "" {
+			u.CaveatContext = []byte(context)
+		}
+		if micros != 0 {
+			u.ExpiresAt = &Time{time.UnixMicro(micros).UTC()}
+		}
+		found = append(found, u)
+	}
+	return found, rows.Err()
+}
+
+func microsOf(t *Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.UnixMicro()
+}

@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// AccessThen implements ServerInterface.
+func (s *server) AccessThen(c *gin.Context, params AccessThenParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		if s.History == nil {
+			return nil, errNoHistory
+		}
+		query, at, err := pastQuery(params)
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.History.Access(ctx, query, at)
+		if err != nil {
+			return nil, err
+		}
+		answer := AccessThen{At: at, Subjects: []FoundSubject{}}
+		for _, subject := range found {
+			shown, err := showSubject(subject)
+			if err != nil {
+				return nil, err
+			}
+			answer.Subjects = append(answer.Subjects, shown)
+		}
+		return answer, nil
+	})
+}
+
+func pastQuery(params AccessThenParams) (query authz.SubjectQuery, then time.Time, err error) {
+	if query.Resource, err = queryObject(params.Resource); err != nil {
+		return query, then, at(`the parameter "resource"`, err)
+	}
+	if query.Permission, err = authz.ParsePermission(params.Permission); err != nil {
+		return query, then, at(`the parameter "permission"`, err)
+	}
+	query.Type = "user"
+	if params.SubjectType != nil {
+		if query.Type, err = authz.ParseType(*params.SubjectType); err != nil {
+			return query, then, at(`the parameter "subject_type"`, err)
+		}
+	}
+	if then, err = queryTime("at", &params.At); err != nil {
+		return query, then, err
+	}
+	if then.After(time.Now()) {
+		err = authz.Errorf(authz.CodeInvalid, `the parameter "at" is in the future; POST /v1/lookup/subjects says who has a permission now`)
+	}
+	return query, then, err
+}

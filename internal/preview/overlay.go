@@ -1,0 +1,148 @@
+// Package preview tells what an operation would do without performing it: who would gain and who would lose which
+// permissions. Permissions are SpiceDB's to decide, on a scratch, before the operation's updates and after them.
+package preview
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Overlay is an engine that notes writes instead of making them. What it reads and what preconditions see is as if they had
+// been made; decisions are those of the engine behind it. It is for one operation.
+type Overlay struct {
+	authz.Engine
+
+	order   []authz.Relationship // what was written, by what identifies it
+	written map[authz.Relationship]authz.Update
+}
+
+// NewOverlay returns an Overlay on which nothing was written yet.
+func NewOverlay(engine authz.Engine) *Overlay {
+	return &Overlay{Engine: engine, written: make(map[authz.Relationship]authz.Update)}
+}
+
+// Updates are those that were noted, each relationship once.
+func (o *Overlay) Updates() []authz.Update {
+	updates := make([]authz.Update, len(o.order))
+	for i, id := range o.order {
+		updates[i] = o.written[id]
+	}
+	return updates
+}
+
+// identity is a relationship without what a touch replaces.
+func identity(r authz.Relationship) authz.Relationship {
+	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
+	return r
+}
+
+func (o *Overlay) note(update authz.Update) {
+	id := identity(update.Relationship)
+	if _, noted := o.written[id]; !noted {
+		o.order = append(o.order, id)
+	}
+	if update.Action == authz.Create {
+		update.Action = authz.Touch
+	}
+	o.written[id] = update
+}
+
+// Write implements authz.Engine.
+func (o *Overlay) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+	preconditions := slices.Clone(write.Preconditions)
+	for _, update := range write.Updates {
+		if update.Action == authz.Create {
+			preconditions = append(preconditions, authz.Precondition{Filter: authz.Exactly(update.Relationship), Absent: true})
+		}
+	}
+	if err := o.hold(ctx, preconditions); err != nil {
+		return "", err
+	}
+	for _, update := range write.Updates {
+		o.note(update)
+	}
+	return "", nil
+}
+
+// DeleteAll implements authz.Engine.
+func (o *Overlay) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, _ map[string]any) (authz.Token, error) {
+	if err := o.hold(ctx, preconditions); err != nil {
+		return "", err
+	}
+	var found []authz.Relationship
+	for item, err := range o.Read(ctx, filter, authz.Fully(), authz.Page{}) {
+		if err != nil {
+			return "", err
+		}
+		if found = append(found, item.Relationship); len(found) > MaxRelationships {
+			return "", tooLarge()
+		}
+	}
+	for _, r := range found {
+		o.note(authz.Update{Action: authz.Delete, Relationship: identity(r)})
+	}
+	return "", nil
+}
+
+// hold returns an error as an engine does unless all preconditions hold.
+func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) error {
+	for _, p := range preconditions {
+		there := false
+		for _, err := range o.Read(ctx, p.Filter, authz.Fully(), authz.Page{}) {
+			if err != nil {
+				return err
+			}
+			there = true
+			break
+		}
+		if there == p.Absent {
+			return &authz.Error{Code: authz.CodeConflict, Message: "what the write rests on has changed", Cause: authz.ErrPrecondition}
+		}
+	}
+	return nil
+}
+
+// Read implements authz.Engine. It continues no cursor behind what was noted.
+func (o *Overlay) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+	return func(yield func(authz.ReadItem, error) bool) {
+		n := 0
+		for _, id := range o.order {
+			update := o.written[id]
+			if update.Action == authz.Delete || !matches(filter, update.Relationship) {
+				continue
+			}
+			if n++; !yield(authz.ReadItem{Relationship: update.Relationship}, nil) || n == page.Limit {
+				return
+			}
+		}
+		for item, err := range o.Engine.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
+			if _, noted := o.written[identity(item.Relationship)]; noted && err == nil {
+				continue
+			}
+			if n++; !yield(item, err) || err != nil || n == page.Limit {
+				return
+			}
+		}
+	}
+}
+
+// matches reports whether a filter selects a relationship.
+func matches(f authz.Filter, r authz.Relationship) bool {
+	s := r.Subject
+	switch {
+	case f.Type != "" && f.Type != r.Resource.Type,
+		f.ID != "" && f.ID != r.Resource.ID,
+		f.Relation != "" && f.Relation != r.Relation,
+		f.SubjectType != "" && f.SubjectType != s.Type,
+		f.SubjectID != "" && (s.Wildcard || f.SubjectID != s.ID),
+		f.SubjectWildcard && !s.Wildcard,
+		f.SubjectRelation != "" && f.SubjectRelation != s.Relation,
+		f.SubjectPlain && s.Relation != "":
+		return false
+	}
+	return true
+}

@@ -1,0 +1,187 @@
+package preview
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+const person authz.Type = "user"
+
+// Previewer compares permissions before and after updates.
+type Previewer struct {
+	Engine      authz.Engine
+	Definitions func(context.Context) ([]authz.Definition, error)
+
+	// Visible and Listing are those of the product: the permission without which an object does not exist for a person, and the one
+	// that lets them know who holds roles on it, if it has any.
+	Visible, Listing func(authz.Type) authz.Permission
+}
+
+// Effect is what would change for a person, or with a wildcard for everybody, on an object.
+type Effect struct {
+	Subject      authz.Subject
+	Resource     authz.Object
+	Gains, Loses []authz.Permission
+}
+
+// Effects are what would change. Withheld reports that some were left out, which are about what the actor may see neither before
+// nor after.
+type Effects struct {
+	Effects  []Effect
+	Withheld bool
+}
+
+// question is a permission on an object.
+type question struct {
+	object     authz.Object
+	permission authz.Permission
+}
+
+// answers is who has which permissions.
+type answers map[question]map[authz.Subject]bool
+
+// Effects tells what the updates of an overlay would change, as the actor may know it; without an actor, all of it. The error is
+// CodeTooLarge above MaxObjects or MaxRelationships.
+func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
+	w := &world{engine: p.Engine, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool)}
+	updates := after.Updates()
+	objects, err := w.compared(ctx, after)
+	if err != nil || len(updates) == 0 {
+		return Effects{}, err
+	}
+	if err := w.load(ctx, objects, updates); err != nil {
+		return Effects{}, err
+	}
+	scratch, err := p.Engine.Scratch(ctx, "", w.relationships)
+	if err != nil {
+		return Effects{}, err
+	}
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	questions, err := p.questions(ctx, objects)
+	if err != nil {
+		return Effects{}, err
+	}
+	relationships := w.relationships
+	for _, update := range updates {
+		relationships = append(relationships, update.Relationship)
+	}
+	v := &view{Previewer: p, actor: actor, scratch: scratch, allowed: make(map[question]bool)}
+	before, err := who(ctx, scratch, questions)
+	if err != nil {
+		return Effects{}, err
+	}
+	if err := v.look(ctx, objects, relationships); err != nil {
+		return Effects{}, err
+	}
+	for batch := range slices.Chunk(updates, authz.MaxUpdates) {
+		if _, err := scratch.Write(ctx, authz.Write{Updates: batch}); err != nil {
+			return Effects{}, err
+		}
+	}
+	then, err := who(ctx, scratch, questions)
+	if err != nil {
+		return Effects{}, err
+	}
+	if err := v.look(ctx, objects, relationships); err != nil {
+		return Effects{}, err
+	}
+	return v.show(differences(questions, before, then), relationships), nil
+}
+
+// questions are all public permissions on the objects.
+func (p *Previewer) questions(ctx context.Context, objects []authz.Object) ([]question, error) {
+	definitions, err := p.Definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	public := make(map[authz.Type][]authz.Permission)
+	for _, d := range definitions {
+		public[d.Type] = d.Public()
+	}
+	var questions []question
+	for _, object := range objects {
+		for _, permission := range public[object.Type] {
+			questions = append(questions, question{object, permission})
+		}
+	}
+	return questions, nil
+}
+
+// parallel is how many questions are asked at a time.
+const parallel = 8
+
+// who asks who has each permission.
+func who(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
+	found := make([]map[authz.Subject]bool, len(questions))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, q := range questions {
+		group.Go(func() error {
+			subjects := make(map[authz.Subject]bool)
+			for subject, err := range engine.LookupSubjects(ctx, authz.SubjectQuery{Resource: q.object, Permission: q.permission, Type: person}, authz.Fully()) {
+				if err != nil {
+					return err
+				}
+				if subject.Decision.Allowed() {
+					subjects[subject.Subject] = true
+				}
+			}
+			found[i] = subjects
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	all := make(answers, len(questions))
+	for i, q := range questions {
+		all[q] = found[i]
+	}
+	return all, nil
+}
+
+// differences are in the order of the questions, and on each object in that of the people.
+func differences(questions []question, before, after answers) []Effect {
+	type key struct {
+		object  authz.Object
+		subject authz.Subject
+	}
+	effects := make(map[key]*Effect)
+	var order []key
+	of := func(q question, subject authz.Subject) *Effect {
+		k := key{q.object, subject}
+		if effects[k] == nil {
+			effects[k] = &Effect{Subject: subject, Resource: q.object}
+			order = append(order, k)
+		}
+		return effects[k]
+	}
+	for _, q := range questions {
+		for subject := range after[q] {
+			if !before[q][subject] {
+				e := of(q, subject)
+				e.Gains = append(e.Gains, q.permission)
+			}
+		}
+		for subject := range before[q] {
+			if !after[q][subject] {
+				e := of(q, subject)
+				e.Loses = append(e.Loses, q.permission)
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.object.String(), b.object.String()), cmp.Compare(a.subject.String(), b.subject.String()))
+	})
+	found := make([]Effect, len(order))
+	for i, k := range order {
+		found[i] = *effects[k]
+	}
+	return found
+}

@@ -1,0 +1,84 @@
+package preview
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// view is what the actor may know of the effects: those on objects that they may see, before or after, and of other people those
+// whom they may know of: who stands in a relation of something whose people they may list, or that they may see if it has no
+// roles.
+type view struct {
+	*Previewer
+	actor   authz.ID
+	scratch authz.Engine
+	allowed map[question]bool
+}
+
+// look asks what the actor may see as things are on the scratch now.
+func (v *view) look(ctx context.Context, objects []authz.Object, relationships []authz.Relationship) error {
+	if v.actor == "" {
+		return nil
+	}
+	needed := make(map[question]bool)
+	for _, object := range objects {
+		needed[question{object, v.Visible(object.Type)}] = true
+	}
+	for _, r := range relationships {
+		if r.Subject.Type == person {
+			needed[v.naming(r.Resource)] = true
+		}
+	}
+	var checks []authz.Check
+	var asked []question
+	for q := range needed {
+		if q.permission != "" && !v.allowed[q] {
+			asked = append(asked, q)
+			checks = append(checks, authz.Check{
+				Subject: authz.Subject{Object: authz.Object{Type: person, ID: v.actor}}, Permission: q.permission, Resource: q.object,
+			})
+		}
+	}
+	if len(checks) == 0 {
+		return nil
+	}
+	results, _, err := v.scratch.CheckBulk(ctx, checks, authz.Fully())
+	if err != nil {
+		return err
+	}
+	for i, result := range results { // what the schema does not know, nobody sees
+		v.allowed[asked[i]] = result.Err == nil && result.Decision.Allowed()
+	}
+	return nil
+}
+
+// naming is the permission that lets the actor know who stands in the relations of an object.
+func (v *view) naming(object authz.Object) question {
+	if listing := v.Listing(object.Type); listing != "" {
+		return question{object, listing}
+	}
+	return question{object, v.Visible(object.Type)}
+}
+
+// show returns what the actor may know of all effects.
+func (v *view) show(all []Effect, relationships []authz.Relationship) Effects {
+	if v.actor == "" {
+		return Effects{Effects: all}
+	}
+	named := map[authz.ID]bool{v.actor: true}
+	for _, r := range relationships {
+		if r.Subject.Type == person && !r.Subject.Wildcard && v.allowed[v.naming(r.Resource)] {
+			named[r.Subject.ID] = true
+		}
+	}
+	var shown Effects
+	for _, e := range all {
+		if v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] && (e.Subject.Wildcard || named[e.Subject.ID]) {
+			shown.Effects = append(shown.Effects, e)
+		} else {
+			shown.Withheld = true
+		}
+	}
+	return shown
+}

@@ -1,0 +1,89 @@
+package preview
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// The bounds of a preview: the objects that an operation changes with everything that is in them or refers to them, and the
+// relationships of these and of what they lead to.
+const (
+	MaxObjects       = 500
+	MaxRelationships = 10_000
+)
+
+func tooLarge() error {
+	return authz.Errorf(authz.CodeTooLarge, "what the operation changes is too large for a preview: at most %d objects are compared, with at most %d relationships on them and around them", MaxObjects, MaxRelationships)
+}
+
+// world is what is looked at of the store.
+type world struct {
+	engine        authz.Engine
+	relationships []authz.Relationship
+	known         map[authz.Relationship]bool
+	read          map[authz.Object]bool
+}
+
+// compared are the objects that updates are about, and everything that leads to them, before or after: what is in them, and what
+// refers to them. Permissions on nothing else can change.
+func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, error) {
+	var objects []authz.Object
+	seen := make(map[authz.Object]bool)
+	add := func(object authz.Object) {
+		if !seen[object] {
+			seen[object] = true
+			objects = append(objects, object)
+		}
+	}
+	for _, update := range after.Updates() {
+		add(update.Relationship.Resource)
+	}
+	for i := 0; i < len(objects); i++ {
+		if len(objects) > MaxObjects {
+			return nil, tooLarge()
+		}
+		to := authz.Filter{SubjectType: objects[i].Type, SubjectID: objects[i].ID}
+		for _, engine := range []authz.Engine{w.engine, after} {
+			for item, err := range engine.Read(ctx, to, authz.Fully(), authz.Page{}) {
+				if err != nil {
+					return nil, err
+				}
+				if add(item.Relationship.Resource); len(objects) > MaxObjects {
+					return nil, tooLarge()
+				}
+			}
+		}
+	}
+	return objects, nil
+}
+
+// load reads the relationships of the objects and of everything that they lead to, and that updates make them lead to.
+func (w *world) load(ctx context.Context, objects []authz.Object, updates []authz.Update) error {
+	queue := slices.Clone(objects)
+	for _, update := range updates {
+		queue = append(queue, update.Relationship.Subject.Object)
+	}
+	for ; len(queue) > 0; queue = queue[1:] {
+		object := queue[0]
+		if object.ID == "" || object.Type == person || w.read[object] {
+			continue
+		}
+		w.read[object] = true
+		for item, err := range w.engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{}) {
+			if err != nil {
+				return err
+			}
+			if len(w.relationships) == MaxRelationships {
+				return tooLarge()
+			}
+			if id := identity(item.Relationship); !w.known[id] {
+				w.known[id] = true
+				w.relationships = append(w.relationships, item.Relationship)
+			}
+			queue = append(queue, item.Relationship.Subject.Object)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package spicedb
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	implv1 "github.com/authzed/spicedb/pkg/proto/impl/v1"
+	"github.com/authzed/spicedb/pkg/zedtoken"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+var _ authz.Source = (*Client)(nil)
+
+// Head implements authz.Source.
+func (c *Client) Head(ctx context.Context) (_ string, _ authz.Token, err error) {
+	defer c.observe("Head", time.Now(), &err)
+	ctx, cancel := c.deadline(ctx)
+	defer cancel()
+
+	response, err := c.schema.ReadSchema(ctx, &v1.ReadSchemaRequest{})
+	if err != nil {
+		return "", "", c.failure(ctx, err)
+	}
+	return response.GetSchemaText(), fromToken(response.GetReadAt()), nil
+}
+
+// Export implements authz.Source.
+func (c *Client) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Relationship, error] {
+	return sequence(c, "Export", func(yield func(authz.Relationship) bool) error {
+		return c.export(ctx, at, 0, yield)
+	})
+}
+
+// export yields the relationships of a state, in messages of a limited length; zero means SpiceDB's own.
+func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, yield func(authz.Relationship) bool) error {
+	consistency, err := toConsistency(authz.AtSnapshot(at))
+	if err != nil {
+		return err
+	}
+	open := func(ctx context.Context) (grpc.ServerStreamingClient[v1.ExportBulkRelationshipsResponse], error) {
+		return c.permissions.ExportBulkRelationships(ctx, &v1.ExportBulkRelationshipsRequest{Consistency: consistency, OptionalLimit: limit})
+	}
+	return stream(ctx, c, open, func(found *v1.ExportBulkRelationshipsResponse) bool {
+		for _, r := range found.GetRelationships() {
+			if !yield(fromRelationship(r)) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Watch implements authz.Source. SpiceDB itself goes on silently after a state whose changes it no longer has, so the state is
+// read first, which it refuses.
+func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
+	return sequence(c, "Watch", func(yield func(authz.Change) bool) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		err := c.export(ctx, after, 1, func(authz.Relationship) bool { return false })
+		if errors.Is(err, authz.CodeInvalid) {
+			return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(authz.ErrHistoryLost, err)}
+		}
+		if err != nil {
+			return err
+		}
+		messages, err := c.watch.Watch(ctx, &v1.WatchRequest{
+			OptionalStartCursor: &v1.ZedToken{Token: string(after)},
+			OptionalUpdateKinds: []v1.WatchKind{
+				v1.WatchKind_WATCH_KIND_INCLUDE_RELATIONSHIP_UPDATES,
+				v1.WatchKind_WATCH_KIND_INCLUDE_SCHEMA_UPDATES,
+				v1.WatchKind_WATCH_KIND_INCLUDE_CHECKPOINTS,
+			},
+		})
+		for err == nil {
+			var message *v1.WatchResponse
+			if message, err = messages.Recv(); err != nil {
+				break
+			}
+			if !yield(fromWatch(message)) {
+				return nil
+			}
+		}
+		if status.Code(err) == codes.Unimplemented {
+			return &authz.Error{Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it", Cause: err}
+		}
+		return c.failure(ctx, err)
+	})
+}
+
+func fromWatch(message *v1.WatchResponse) authz.Change {
+	change := authz.Change{Schema: message.GetSchemaUpdated(), Token: fromToken(message.GetChangesThrough())}
+	change.Revision, change.At = revisionOf(message.GetChangesThrough())
+	for _, u := range message.GetUpdates() {
+		action := authz.Touch
+		if u.GetOperation() == v1.RelationshipUpdate_OPERATION_DELETE {
+			action = authz.Delete
+		}
+		change.Updates = append(change.Updates, authz.Update{Action: action, Relationship: fromRelationship(u.GetRelationship())})
+	}
+	for _, metadata := range message.GetFullRevisionMetadata() {
+		if len(metadata.GetFields()) > 0 {
+			change.Metadata = append(change.Metadata, metadata.AsMap())
+		}
+	}
+	return change
+}
+
+// revisionOf reads from a token which transaction of which datastore it names, and when that was. The whole token will not do
+// as a name: it holds the schema's hash or not, depending on where a Watch began.
+func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
+	decoded, err := zedtoken.Decode(token)
+	if err != nil || decoded.GetV1() == nil {
+		return token.GetToken(), time.Time{}
+	}
+	revision = decoded.GetV1().GetRevision()
+	return decoded.GetV1().GetDatastoreUniqueIdPrefix() + "/" + revision, timeOf(revision)
+}
+
+// timeOf reads the time from a revision: nanoseconds since 1970 in memory, in CockroachDB (with a logical part behind a point)
+// and in Spanner, a field of PostgreSQL's. What is no such time, as the numbers of MySQL's transactions, is none.
+func timeOf(revision string) time.Time {
+	nanos, _, _ := strings.Cut(revision, ".")
+	if n, err := strconv.ParseInt(nanos, 10, 64); err == nil {
+		return plausible(n)
+	}
+	raw, err := base64.StdEncoding.DecodeString(revision)
+	var postgres implv1.PostgresRevision
+	if err != nil || postgres.UnmarshalVT(raw) != nil {
+		return time.Time{}
+	}
+	return plausible(int64(postgres.GetOptionalTimestamp())) //nolint:gosec // past the year 2262 it is not plausible
+}
+
+// plausible takes for a time what lies in this millennium.
+func plausible(nanos int64) time.Time {
+	at := time.Unix(0, nanos).UTC()
+	if at.Year() < 2000 {
+		return time.Time{}
+	}
+	return at
+}

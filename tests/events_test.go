@@ -1,0 +1,214 @@
+package tests
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+)
+
+// event is one server-sent event.
+type event struct {
+	id string
+	entry
+}
+
+// follow opens the stream of events behind one of them, and returns what reads the next one, or nothing at the end.
+func (c caller) follow(query, after string) (next func() (event, bool), leave func()) {
+	c.t.Helper()
+	request := c.request(http.MethodGet, "events?"+query, nil)
+	ctx, cancel := context.WithCancel(request.Context())
+	request = request.WithContext(ctx)
+	if after != "" {
+		request.Header.Set("Last-Event-ID", after)
+	}
+	response, err := c.http.Do(request) //nolint:bodyclose // leave closes it
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
+		c.t.Fatalf("the stream begins with %s %s", response.Status, response.Header)
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	return func() (e event, ok bool) {
+			for lines.Scan() {
+				switch field, value, _ := strings.Cut(lines.Text(), ": "); field {
+				case "id":
+					e.id = value
+				case "data":
+					if err := json.Unmarshal([]byte(value), &e.entry); err != nil {
+						c.t.Fatal(err)
+					}
+				case "":
+					if lines.Text() == "" && e.id != "" {
+						return e, true
+					}
+				}
+			}
+			return event{}, false
+		}, func() {
+			cancel()
+			_ = response.Body.Close()
+		}
+}
+
+// TestEvents follows what happens, goes away, and goes on where it was.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+	)
+	account := "account=" + s.id("a")
+	s.history(account, atLeast(1))
+	first, leave := s.follow(account, "")
+	defer leave()
+	s.play("olga PUT accounts/~a/members/~peter {roles: [user]}")
+	one, ok := first()
+	if !ok || one.Operation != "put_account_member" || one.id != strconv.FormatInt(one.Seq, 10) || one.Hash == "" {
+		t.Fatalf("the first event is %+v", one)
+	}
+	leave()
+	s.play("olga PUT accounts/~a/members/~milton {roles: [guest]}", "olga DELETE accounts/~a/members/~milton")
+	s.history(account, atLeast(4))
+	again, leave := s.follow(account, one.id)
+	defer leave()
+	for _, want := range []string{"put_account_member", "remove_account_member"} {
+		if e, ok := again(); !ok || e.Operation != want || e.Seq <= one.Seq {
+			t.Fatalf("after event %s comes %+v, want %s", one.id, e, want)
+		}
+	}
+	whole, leave := s.follow(account, "0")
+	defer leave()
+	if e, ok := whole(); !ok || e.Operation != "create_account" {
+		t.Fatalf("the stream of all begins with %+v", e)
+	}
+
+	// A person gets what they may see, for as long as they may.
+	his, leave := s.withKey(checkKey).by("peter").follow(account, one.id)
+	defer leave()
+	if e, ok := his(); !ok || e.Operation != "put_account_member" || e.Hash != "" {
+		t.Fatalf("peter's stream begins with %+v", e)
+	}
+	if e, ok := his(); !ok || e.Operation != "remove_account_member" {
+		t.Fatalf("peter's stream goes on with %+v", e)
+	}
+	s.play("olga DELETE accounts/~a/members/~peter")
+	if e, ok := his(); ok {
+		t.Fatalf("peter has left, and reads %+v", e)
+	}
+
+	for _, id := range []string{"x", "-1", "999999999999"} {
+		request := s.request(http.MethodGet, "events", nil)
+		request.Header.Set("Last-Event-ID", id)
+		if answer := s.send(request); answer.status != http.StatusBadRequest || !strings.Contains(answer.problem().Detail, "Last-Event-ID") {
+			t.Errorf("Last-Event-ID %s: %d %s", id, answer.status, answer.body)
+		}
+	}
+}
+
+// TestEventsOutlastRequests is that a stream lasts longer than a request may, and ends when the server stops.
+func TestEventsOutlastRequests(t *testing.T) {
+	t.Parallel()
+	config := configuration()
+	config.RequestTimeout = time.Second // the server reads and writes for 10 seconds longer
+	server, err := app.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCaller(t, server.URL)
+	next, leave := c.follow("", "")
+	defer leave()
+	c.must(http.MethodPut, "connectors/before", map[string]any{"offers": []string{"views"}})
+	if e, ok := next(); !ok || e.Operation != "put_connector" {
+		t.Fatalf("the first event is %+v", e)
+	}
+	time.Sleep(12 * time.Second) // that it lasts is what the test is about
+	c.must(http.MethodPut, "connectors/after", map[string]any{"offers": []string{"views"}})
+	if e, ok := next(); !ok || e.Operation != "put_connector" {
+		t.Fatalf("12 seconds later comes %+v", e)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
+	defer cancel()
+	if err := server.Close(ctx); err != nil {
+		t.Fatalf("with an open stream the server does not stop: %v", err)
+	}
+	if e, ok := next(); ok {
+		t.Fatalf("after the end comes %+v", e)
+	}
+}
+
+// TestNothingIsLeftBehind is that a server that keeps everything in memory makes no data directory.
+func TestNothingIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	newCaller(t, start(t, configuration()).URL).history("", atLeast(1))
+	if _, err := os.Stat(app.DefaultDataDir); !os.IsNotExist(err) {
+		t.Errorf("there is a data directory: %v", err)
+	}
+}
+
+// TestHistoryGoesOn restarts a server before a SpiceDB on PostgreSQL, and has two share a log, while others write.
+func TestHistoryGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"file", "database"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := configuration()
+			config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: enginetest.Postgres(t)}
+			if name == "file" {
+				config.Store.DataDir = t.TempDir()
+			} else {
+				config.AuditURI = enginetest.Postgres(t)
+			}
+			put := func(c caller, id string) {
+				c.must(http.MethodPut, "connectors/"+id, map[string]any{"offers": []string{"views"}})
+			}
+			server, err := app.Start(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one := newCaller(t, server.URL)
+			put(one, "one")
+			one.history("operation=put_connector", atLeast(1))
+			other := one
+			if name == "database" {
+				other = newCaller(t, start(t, config).URL)
+			} else if _, err := app.Start(t.Context(), config); err == nil || !strings.Contains(err.Error(), "--data-dir: the audit log") {
+				t.Fatalf("a second server with the directory of another: %v", err)
+			}
+			put(other, "two")
+			put(one, "three")
+			if err := server.Close(context.WithoutCancel(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if name == "database" {
+				put(other, "four")
+			}
+			again := newCaller(t, start(t, config).URL)
+			put(again, "five")
+			want := []string{"one", "two", "three", "four", "five"}
+			if name == "file" {
+				want = []string{"one", "two", "three", "five"}
+			}
+			all := again.history("operation=put_connector", atLeast(len(want)))
+			if len(all) != len(want) {
+				t.Fatalf("%d entries of %d", len(all), len(want))
+			}
+			for i, id := range want {
+				if !strings.Contains(changes(all[i : i+1])[0], "connector:"+id+"#") {
+					t.Errorf("entry %d is %s, want that of %s", i, changes(all[i:i+1]), id)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,300 @@
+package tests
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// entry is an entry of the audit log as the API shows it.
+type entry struct {
+	Seq                                   int64
+	Time                                  time.Time
+	Kind, Actor, Key, Operation, Revision string
+	RequestID                             string `json:"request_id"`
+	Updates                               []update
+	Prev, Hash                            string
+	Withheld                              bool
+	raw                                   json.RawMessage
+}
+
+type update struct {
+	Action   string
+	Resource json.RawMessage
+	Relation string
+	Subject  json.RawMessage
+}
+
+func (u update) String() string {
+	return u.Action + " " + strings.Trim(string(u.Resource), `"`) + "#" + u.Relation + "@" + strings.Trim(string(u.Subject), `"`)
+}
+
+// changes are the updates of entries, each with who made it.
+func changes(entries []entry) []string {
+	var out []string
+	for _, e := range entries {
+		for _, u := range e.Updates {
+			out = append(out, strings.TrimSpace(e.Actor+" "+e.Operation+" ")+" "+u.String())
+		}
+	}
+	return out
+}
+
+// page reads a page of the history, the newest first.
+func (c caller) page(query string) (entries []entry, next string) {
+	c.t.Helper()
+	var page struct {
+		Entries    []json.RawMessage
+		NextCursor string `json:"next_cursor"`
+	}
+	c.must(http.MethodGet, "audit?"+query, nil).decode(c.t, &page)
+	for _, raw := range page.Entries {
+		e := entry{raw: raw}
+		if err := json.Unmarshal(raw, &e); err != nil {
+			c.t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, page.NextCursor
+}
+
+// history waits until the history that a query selects satisfies a condition, and returns it, the oldest first. The log follows
+// what is written; a caller who has an answer may be a moment ahead of it.
+func (c caller) history(query string, enough func([]entry) bool) []entry {
+	c.t.Helper()
+	end := time.Now().Add(15 * time.Second)
+	for {
+		entries, _ := c.page(query)
+		slices.Reverse(entries)
+		if enough(entries) {
+			return entries
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("the history of %s stays\n%s", query, strings.Join(changes(entries), "\n"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func atLeast(n int) func([]entry) bool { return func(found []entry) bool { return len(found) >= n } }
+
+// history is that everything that changes is told, with who did it.
+func history(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+	)
+	request := s.by("olga").request(http.MethodPut, "accounts/"+s.id("a")+"/members/"+url.PathEscape(s.id("pe#ter")), roles("user"))
+	request.Header.Set("X-Request-ID", s.id("request"))
+	if answer := s.by("olga").send(request); answer.status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	s.write(s.in("account:~a#user@user:~mallory")) // with zed
+	ends := time.Now().Add(2 * time.Second)
+	_, err := v1.NewPermissionsServiceClient(on.spicedb).WriteRelationships(t.Context(), &v1.WriteRelationshipsRequest{
+		Updates: []*v1.RelationshipUpdate{{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: &v1.Relationship{
+			Resource: &v1.ObjectReference{ObjectType: "account", ObjectId: s.id("a")}, Relation: "guest",
+			Subject:           &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: "user", ObjectId: s.id("temp")}},
+			OptionalExpiresAt: timestamppb.New(ends),
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.play(
+		"olga PUT connectors/~c {offers: []} => 200",
+		"olga POST connections {id: ~private, account: ~a, connector: ~c}",
+		"olga POST importers {id: ~i, account: ~a, source: ~private}",
+		"olga DELETE importers/~i",
+	)
+	account := "account=" + url.QueryEscape(s.id("a"))
+	all := s.history(account, func(found []entry) bool {
+		return len(found) > 0 && slices.ContainsFunc(found, func(e entry) bool { return e.Kind == "expiry" }) &&
+			slices.ContainsFunc(found, func(e entry) bool { return e.Operation == "delete_importer" })
+	})
+	told := changes(all)
+	for _, want := range []string{
+		"~olga create_account touch account:~a#owner@user:~olga",
+		"~olga put_account_member touch account:~a#user@" + `{"type":"user","id":"~pe#ter"}`,
+		" touch account:~a#user@user:~mallory",
+		" touch account:~a#guest@user:~temp",
+		" delete account:~a#guest@user:~temp",
+		"~olga create_connection touch connection:~private#creator@user:~olga",
+		"~olga create_importer touch importer:~i#source@connection:~private",
+		"~olga delete_importer delete importer:~i#source@connection:~private",
+	} {
+		if !slices.Contains(told, s.in(want)) {
+			t.Errorf("there is no %q among\n%s", s.in(want), strings.Join(told, "\n"))
+		}
+	}
+	for _, e := range all {
+		switch {
+		case e.Kind == "expiry" && e.Time.Sub(ends).Abs() > 2*time.Second:
+			t.Errorf("the expiry of %s is told for %s", ends, e.Time)
+		case e.Operation == "put_account_member" && (e.RequestID != s.id("request") || e.Key != "master"):
+			t.Errorf("the request is %q with the key %q", e.RequestID, e.Key)
+		}
+	}
+	s.narrowed(account, all)
+	s.chained()
+	s.pages(account, all)
+	s.refused(account)
+}
+
+// narrowed is that parameters select.
+func (s scene) narrowed(account string, all []entry) {
+	s.t.Helper()
+	for query, want := range map[string]func(entry) bool{
+		"actor=" + s.id("olga"):                         func(e entry) bool { return e.Actor == s.id("olga") },
+		"operation=put_account_member":                  func(e entry) bool { return e.Operation == "put_account_member" },
+		"object=importer:" + s.id("i"):                  func(e entry) bool { return strings.HasSuffix(e.Operation, "_importer") },
+		"since=" + all[2].Time.Format(time.RFC3339Nano): func(e entry) bool { return !e.Time.Before(all[2].Time) },
+		"until=" + all[2].Time.Format(time.RFC3339Nano): func(e entry) bool { return e.Time.Before(all[2].Time) },
+	} {
+		found, _ := s.page(account + "&limit=1000&" + query)
+		var got, wanted []int64
+		for _, e := range slices.Backward(found) {
+			got = append(got, e.Seq)
+		}
+		for _, e := range all {
+			if want(e) {
+				wanted = append(wanted, e.Seq)
+			}
+		}
+		if !slices.Equal(got, wanted) || len(got) == 0 {
+			s.t.Errorf("%s selects the entries %v, want %v", query, got, wanted)
+		}
+	}
+}
+
+// chained is that each entry has the hash of its text, and the hash of the one before it.
+func (s scene) chained() {
+	s.t.Helper()
+	newest, _ := s.page("limit=20")
+	for i, e := range newest {
+		text := bytes.Replace(e.raw, []byte(`,"hash":"`+e.Hash+`"`), nil, 1)
+		if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != e.Hash {
+			s.t.Errorf("entry %d has not the hash of %s", e.Seq, text)
+		}
+		if i > 0 && (newest[i-1].Prev != e.Hash || newest[i-1].Seq != e.Seq+1) {
+			s.t.Errorf("entry %d does not follow entry %d", newest[i-1].Seq, e.Seq)
+		}
+	}
+}
+
+func (s scene) pages(account string, all []entry) {
+	s.t.Helper()
+	var seqs []int64
+	for next, page := "", 0; page == 0 || next != ""; page++ {
+		var entries []entry
+		entries, next = s.page(account + "&limit=2&until=" + all[len(all)-1].Time.Add(time.Microsecond).Format(time.RFC3339Nano) + "&cursor=" + next)
+		for _, e := range entries {
+			seqs = append(seqs, e.Seq)
+		}
+	}
+	slices.Reverse(seqs)
+	if len(seqs) != len(all) || slices.ContainsFunc(all, func(e entry) bool { return !slices.Contains(seqs, e.Seq) }) {
+		s.t.Errorf("the pages have the entries %v of %d", seqs, len(all))
+	}
+}
+
+// refused is what is wrong with requests.
+func (s scene) refused(account string) {
+	s.t.Helper()
+	_, next := s.page(account + "&limit=1")
+	for _, test := range []struct {
+		by     caller
+		query  string
+		status int
+		words  string
+	}{
+		{s.caller, "since=yesterday", 400, `the parameter "since" must be a time such as`},
+		{s.caller, "object=importer", 400, "is not a reference"},
+		{s.caller, "cursor=abc", 400, "cursor is not one"},
+		{s.caller, "limit=1&cursor=" + next, 400, "cursor belongs to another question"},
+		{s.caller, "colour=red", 400, "does not exist here"},
+		{s.withKey(checkKey).caller, account, 403, "without the scope inspect"},
+		{s.withKey(operateKey).by("olga"), account, 403, "needs a key with the scope check or inspect"},
+		{s.withKey(checkKey).by("olga"), "", 400, `the parameter "account" is missing`},
+		{s.withKey(checkKey).by("stranger"), account, 404, "there is no account"},
+		{s.withKey(checkKey).by("olga"), "account=nowhere", 404, "there is no account"},
+	} {
+		answer := test.by.call(http.MethodGet, "audit?"+test.query, nil)
+		if answer.status != test.status || !strings.Contains(answer.problem().Detail, test.words) {
+			s.t.Errorf("%s: %d %s, want %d %s", answer.request, answer.status, answer.body, test.status, test.words)
+		}
+		if events := test.by.call(http.MethodGet, "events?"+test.query, nil); test.status != 400 && events.status != test.status {
+			s.t.Errorf("%s: %d %s, want %d", events.request, events.status, events.body, test.status)
+		}
+	}
+}
+
+// TestHistoryOfOthers is that a person reads of the history of their account what is about things that they may see.
+func TestHistoryOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend PUT connectors/~c {offers: []}",
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"olga POST accounts {id: ~b, subscription: ~s, role_set: team}",
+		"olga PUT accounts/~a/members/~peter {roles: [user]}",
+		"olga PUT accounts/~a/members/~milton {roles: [guest]}",
+		"olga PUT accounts/~b/members/~bill {roles: [user]}",
+		"peter POST connections {id: ~private, account: ~a, connector: ~c, visibility: private}",
+		"peter POST connections {id: ~shared, account: ~a, connector: ~c, visibility: shared}",
+		"peter POST importers {id: ~mixed, account: ~a, source: ~private, destination: ~shared}",
+	)
+	account := "account=" + s.id("a")
+	everything := s.history(account+"&limit=1000", func(found []entry) bool {
+		return slices.ContainsFunc(found, func(e entry) bool { return e.Operation == "create_importer" })
+	})
+	told := func(name string) []string {
+		entries, _ := s.withKey(checkKey).by(name).page(account + "&limit=1000")
+		for _, e := range entries {
+			if e.Hash != "" || e.Prev != "" {
+				t.Errorf("%s is given the hash %s", name, e.Hash)
+			}
+		}
+		return changes(entries)
+	}
+	if got := strings.Join(changes(everything), "\n"); !strings.Contains(got, s.id("private")) {
+		t.Fatalf("the log lacks the private connection:\n%s", got)
+	}
+	olga, peter := strings.Join(told("olga"), "\n"), strings.Join(told("peter"), "\n")
+	if strings.Contains(olga, s.id("private")) {
+		t.Errorf("olga reads of peter's private connection:\n%s", olga)
+	}
+	for _, want := range []string{"connection:~shared#creator@user:~peter", "account:~a#guest@user:~milton", "importer:~mixed#destination@connection:~shared"} {
+		if !strings.Contains(olga, s.in(want)) {
+			t.Errorf("olga does not read of %s:\n%s", s.in(want), olga)
+		}
+	}
+	if !strings.Contains(peter, s.in("connection:~private#creator@user:~peter")) {
+		t.Errorf("peter does not read of his private connection:\n%s", peter)
+	}
+	withheld, _ := s.withKey(checkKey).by("olga").page(account + "&operation=create_importer")
+	if len(withheld) != 1 || !withheld[0].Withheld {
+		t.Errorf("olga is not told that something of the importer is withheld: %+v", withheld)
+	}
+	if answer := s.withKey(checkKey).by("bill").call(http.MethodGet, "audit?"+account, nil); answer.status != http.StatusNotFound {
+		t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
+	}
+
+	// What she may see when she asks is what counts.
+	s.play("peter PUT connections/~private/sharing {visibility: shared}")
+	if olga := strings.Join(told("olga"), "\n"); !strings.Contains(olga, s.id("private")) {
+		t.Errorf("olga does not read of the connection that is shared now:\n%s", olga)
+	}
+}

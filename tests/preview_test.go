@@ -1,0 +1,181 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// preview asks what an operation would change.
+func (c caller) preview(method, path string, body any) answer {
+	c.t.Helper()
+	request := map[string]any{"method": method, "path": "/v1/" + path}
+	if body != nil {
+		request["body"] = body
+	}
+	return c.call(http.MethodPost, "preview", request)
+}
+
+// effects are lines "+ subject permission resource" and "- …" of a preview.
+func (a answer) effects(t testing.TB) (lines []string, withheld bool) {
+	t.Helper()
+	var preview struct {
+		Effects []struct {
+			Subject, Resource string
+			Gains, Loses      []string
+		}
+		Withheld bool
+	}
+	if a.status != http.StatusOK {
+		t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+	}
+	a.decode(t, &preview)
+	for _, e := range preview.Effects {
+		for _, gain := range e.Gains {
+			lines = append(lines, "+ "+e.Subject+" "+gain+" "+e.Resource)
+		}
+		for _, loss := range e.Loses {
+			lines = append(lines, "- "+e.Subject+" "+loss+" "+e.Resource)
+		}
+	}
+	slices.Sort(lines)
+	return lines, preview.Withheld
+}
+
+// access is everything that people may do to objects, as lines "subject permission resource".
+func (s scene) access(people, objects []string) []string {
+	s.t.Helper()
+	var lines []string
+	for _, who := range people {
+		for _, what := range objects {
+			for permission, allowed := range s.permissions("user:"+s.id(who), s.in(what)) {
+				if allowed {
+					lines = append(lines, "user:"+s.id(who)+" "+permission+" "+s.in(what))
+				}
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// changed tells how access changed, as a preview does.
+func changed(before, after []string) []string {
+	var lines []string
+	for _, line := range after {
+		if !slices.Contains(before, line) {
+			lines = append(lines, "+ "+line)
+		}
+	}
+	for _, line := range before {
+		if !slices.Contains(after, line) {
+			lines = append(lines, "- "+line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// previews is that a preview tells exactly what the operation then does, and does nothing itself.
+func previews(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	s.play(
+		"backend PUT connectors/~c {offers: []}",
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"olga PUT accounts/~a/members/~peter {roles: [user]}",
+		"olga PUT accounts/~a/members/~milton {roles: [guest]}",
+		"olga POST connections {id: ~shared, account: ~a, connector: ~c, visibility: shared}",
+		"peter POST connections {id: ~private, account: ~a, connector: ~c, visibility: private}",
+		"peter POST importers {id: ~i, account: ~a, source: ~shared}",
+	)
+	people := []string{"olga", "peter", "milton", "nina"}
+	objects := []string{"subscription:~s", "account:~a", "connection:~shared", "connection:~private", "importer:~i", "importer:~new"}
+	for _, test := range []struct {
+		actor, method, path string
+		body                any
+		withheld            string // what the actor may see neither before nor after
+	}{
+		{"olga", http.MethodPut, "accounts/~a/members/~milton", roles("user"), "connection:~private"},
+		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""},
+		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""}, // again: nothing changes
+		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "shared"}, ""},
+		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "private", "users": []string{s.id("olga")}}, ""},
+		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "private"}, ""},
+		{"peter", http.MethodPost, "importers", map[string]any{"id": s.id("new"), "account": s.id("a"), "source": s.id("shared")}, ""},
+		{"", http.MethodPut, "connectors/~c", map[string]any{"offers": []string{"views", "financial_settings"}}, ""},
+		{"olga", http.MethodDelete, "importers/~new", nil, ""},
+		{"olga", http.MethodDelete, "accounts/~a/members/~peter", nil, "connection:~private"},
+		{"olga", http.MethodDelete, "accounts/~a", nil, ""},
+	} {
+		by := s.caller
+		if test.actor != "" {
+			by = s.by(test.actor)
+		}
+		name := test.actor + " " + test.method + " " + test.path
+		before := s.access(people, objects)
+		var got []string
+		var withheld bool
+		s.writesNothing("the preview of "+name, func() {
+			got, withheld = by.preview(test.method, s.in(test.path), test.body).effects(t)
+		})
+		by.must(test.method, s.in(test.path), test.body)
+		want := changed(before, s.access(people, objects))
+		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
+			return test.withheld != "" && strings.HasSuffix(line, s.in(test.withheld))
+		})
+		if !slices.Equal(got, told) || !withheld && len(told) < len(want) { // of administrators of the platform she is not told either
+			t.Errorf("%s: the preview, withheld %t, is\n%s\nand what it does is\n%s", name, withheld, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// TestPreviewIsRefused is that a preview needs what performing needs, and says what is wrong.
+func TestPreviewIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"olga PUT accounts/~a/members/~milton {roles: [guest]}",
+	)
+	member := s.in("accounts/~a/members/~nina")
+	for _, test := range []struct {
+		by           caller
+		method, path string
+		body         any
+		status       int
+		words        string
+	}{
+		{s.by("milton"), http.MethodPut, member, roles("guest"), 403, "lacks the permission"},
+		{s.by("stranger"), http.MethodPut, member, roles("guest"), 404, "there is no account"},
+		{s.by("olga"), http.MethodPut, member, roles("emperor"), 400, "emperor"},
+		{s.by("olga"), http.MethodPut, member, map[string]any{"rols": []string{}}, 400, "rols"},
+		{s.by("olga"), http.MethodPut, member, nil, 400, "Content-Type"},
+		{s.caller, http.MethodPut, member, roles("guest"), 400, "Sluice-Actor"},
+		{s.by("olga"), http.MethodPost, "accounts", map[string]any{"id": s.id("a"), "subscription": s.id("s"), "role_set": "team"}, 409, "exists already"},
+		{s.by("olga"), http.MethodDelete, s.in("accounts/~a/members/~olga"), nil, 409, "the last owner"},
+		{s.withKey(operateKey).caller, http.MethodPut, s.in("connectors/~c"), map[string]any{"offers": []string{}}, 403, "scope provision"},
+		{s.withKey(checkKey).by("olga"), http.MethodPut, member, roles("guest"), 403, "scope operate or provision"},
+		{s.by("olga"), http.MethodPost, "check", question{"user:a", "view", "account:a"}, 400, "no operation"},
+		{s.by("olga"), http.MethodPost, "preview", map[string]any{"method": "DELETE", "path": "/v1/accounts/x"}, 400, "no operation"},
+		{s.by("olga"), http.MethodPost, "nothing", nil, 404, "nothing at this path"},
+		{s.by("olga"), http.MethodGet, "accounts/a", nil, 400, "none of POST, PUT, PATCH, DELETE"},
+		{s.by("olga"), http.MethodDelete, "accounts/a?x=1", nil, 400, "without a query"},
+	} {
+		a := test.by.preview(test.method, test.path, test.body)
+		if a.status != test.status || !strings.Contains(a.problem().Detail, test.words) {
+			t.Errorf("%s of %s %s: %d %s, want %d %s", a.request, test.method, test.path, a.status, a.body, test.status, test.words)
+		}
+	}
+	var importers []string
+	for i := range 501 {
+		importers = append(importers, fmt.Sprintf("importer:%si%d#account@account:%sa", s.prefix, i, s.prefix))
+	}
+	s.write(importers...)
+	if a := s.by("olga").preview(http.MethodPut, member, roles("guest")); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.problem().Detail, "at most 500 objects") {
+		t.Errorf("%s: %d %s", a.request, a.status, a.body)
+	}
+}
