@@ -877,7 +877,10 @@ type ExplainedStep struct {
 
 	// Caveat The caveat that has to hold.
 	Caveat string `json:"caveat,omitempty,omitzero"`
-	Text   string `json:"text"`
+
+	// Expression What the caveat says; for a key with the scope `inspect`, without an actor.
+	Expression string `json:"expression,omitempty,omitzero"`
+	Text       string `json:"text"`
 }
 
 // Explanation defines model for Explanation.
@@ -896,8 +899,17 @@ type Explanation struct {
 	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
 	Missing []MissingWay `json:"missing,omitempty,omitzero"`
 
+	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
+	Failed []ExplainedStep `json:"failed,omitempty,omitzero"`
+
+	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
+	Unstored bool `json:"unstored,omitempty,omitzero"`
+
 	// Withheld Whether parts were left out that are about what the reader may not see.
 	Withheld bool `json:"withheld,omitempty,omitzero"`
+
+	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
+	Incomplete bool `json:"incomplete,omitempty,omitzero"`
 
 	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
 	Trace TraceNode `json:"trace,omitempty,omitzero"`

@@ -3,6 +3,7 @@ package explain_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,15 +131,15 @@ func TestPath(t *testing.T) {
 		{"user:alice view document:plan", "", []string{
 			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member",
 			"team:all#member@team:eng#member", "team:eng#member@user:alice",
-		}, "alice is member of team eng, which may read its documents"},
-		{"user:bob view document:plan", "", []string{"document:plan#author@user:bob"}, "bob is author of document plan, which may read the document"},
+		}, "alice has the permission view on document plan, since folder of document plan is folder b; "},
+		{"user:bob view document:plan", "", []string{"document:plan#author@user:bob"}, "bob has the permission view on document plan, since bob is author of document plan"},
 		{"user:bob publish document:plan", "", []string{"document:plan#author@user:bob", "document:plan#signed@user:bob"}, "bob is signed"},
 		{"user:vic view document:plan", "berlin", []string{"document:plan#visitor@user:vic"}, "on the condition in_office"},
 		{"user:gus view document:plan", "", []string{"document:plan#guest@user:gus"}, "gus is guest"},
 		{"user:eve view document:flyer", "", []string{"document:flyer#open@user:*"}, "every user is open"},
 		{"team:eng#member view document:plan", "", []string{
 			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member", "team:all#member@team:eng#member",
-		}, "every member of team eng is member of team all, which may read its documents"},
+		}, "every member of team eng has the permission view on document plan, since "},
 	} {
 		q := question(t, c.question)
 		if c.context != "" {
@@ -167,7 +168,77 @@ func TestConditional(t *testing.T) {
 	e, err = explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, authz.Denied, e.Decision.State)
+	require.Equal(t, authz.Denied, e.Trace.State)
 	require.Contains(t, missing(e), "document:plan#author@user:vic")
+	require.Len(t, e.Failed, 1)
+	require.Equal(t, "in_office", e.Failed[0].Relationship.Caveat)
+	require.Equal(t, "place in offices", e.Failed[0].Expression)
+	require.Contains(t, e.Text, "vic is visitor of document plan, on the condition in_office (place in offices), which does not hold; otherwise missing is that")
+
+	q.All = false // and the subject sees nothing of a document that they may not read
+	e, err = explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Empty(t, e.Failed)
+
+	q.All, q.Check.Context = true, map[string]any{"place": "berlin"}
+	e, err = explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, authz.Allowed, e.Decision.State)
+	require.Equal(t, authz.Allowed, e.Trace.State)
+	require.Equal(t, authz.Allowed, e.Trace.Condition.State)
+	require.Equal(t, "place in offices", e.Path[0].Expression)
+}
+
+// TestReaderOfConditions keeps what a caveat says from who is not told everything.
+func TestReaderOfConditions(t *testing.T) {
+	t.Parallel()
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, `caveat office_hours(hour int) {
+	hour >= 9 && hour < 17
+}
+
+definition user {}
+
+definition door {
+	relation opener: user with office_hours
+	relation keeper: user
+	permission enter = opener + keeper
+}`, "door:d1#opener@user:office[office_hours]", "door:d1#keeper@user:kim")
+	q := question(t, "user:office enter door:d1")
+	q.All, q.Actor, q.Check.Context = false, "kim", map[string]any{"hour": 20}
+	e, err := explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
+	require.Len(t, e.Failed, 1)
+	require.Contains(t, e.Text, "office is opener of door d1, on the condition office_hours, which does not hold; otherwise missing is that office is keeper of door d1")
+	require.Empty(t, e.Failed[0].Expression)
+}
+
+// TestUnstored asks about an object whose id is misspelled.
+func TestUnstored(t *testing.T) {
+	t.Parallel()
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, "document:plan#author@user:bob")
+	e, err := explainer.Explain(t.Context(), question(t, "user:bob view document:plann"))
+	require.NoError(t, err)
+	require.True(t, e.Unstored)
+	require.Contains(t, e.Text, "document plann is not stored: no relationship has it as its resource")
+	e, err = explainer.Explain(t.Context(), question(t, "user:eve view document:plan"))
+	require.NoError(t, err)
+	require.False(t, e.Unstored)
+}
+
+// TestIncomplete lies beyond the limits, and says so.
+func TestIncomplete(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for n := range 210 {
+		many = append(many, fmt.Sprintf("folder:f%d#parent@folder:f%d", n, n+1))
+	}
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, append(many, "document:plan#folder@folder:f205", "document:deep#folder@folder:f0")...)
+	for document, incomplete := range map[string]bool{"plan": false, "deep": true} {
+		e, err := explainer.Explain(t.Context(), question(t, "user:eve publish document:"+document))
+		require.NoError(t, err)
+		require.Equal(t, incomplete, e.Incomplete, e.Text)
+		require.Equal(t, incomplete, strings.Contains(e.Text, "not everything was tried"))
+	}
 }
 
 // TestMissing tries the ways that are told on the engine itself.
