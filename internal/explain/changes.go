@@ -15,22 +15,13 @@ const (
 	maxEntries = 20
 )
 
-// changes are what could help the subject: operations of the product, those that give a role first, and bare changes to
-// what is not the product's.
+// changes are what could help the subject, in the order of rank: operations of the product, and bare changes to what is not
+// the product's.
 func (i *inquiry) changes(ctx context.Context, world []authz.Relationship) ([]operation.Grant, error) {
 	changes, err := i.grants(ctx, world)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(changes, func(a, b operation.Grant) int {
-		switch {
-		case givesRole(a) == givesRole(b):
-			return 0
-		case givesRole(a):
-			return -1
-		}
-		return 1
-	})
 	for _, object := range i.objects(world) {
 		if i.isProduct(object.Type) {
 			continue
@@ -46,7 +37,22 @@ func (i *inquiry) changes(ctx context.Context, world []authz.Relationship) ([]op
 			changes = append(changes, bare(authz.Delete, r))
 		}
 	}
+	slices.SortStableFunc(changes, func(a, b operation.Grant) int { return rank(a) - rank(b) })
 	return changes, nil
+}
+
+// rank puts what gives a role before what then names the person, the application's own relationships behind, and last the
+// claim to have created something.
+func rank(change operation.Grant) int {
+	switch {
+	case givesRole(change):
+		return 0
+	case !isBare(change):
+		return 1
+	case change.Effect[0].Relationship.Relation != "creator":
+		return 2
+	}
+	return 3
 }
 
 // grants are the operations on the resource and on what it is in. An object that is not the product's has those on the

@@ -119,8 +119,8 @@ func (i *inquiry) verdict() string {
 	case i.decision.Allowed():
 		return fmt.Sprintf("%s %s %s", who, has, what)
 	case i.check.Subject.Relation != "":
-		// The engine was asked about the group, which is not to ask about each who is in it.
-		return fmt.Sprintf("%s, asked about as one subject and not as the people in it, %s %s", who, lacks, what)
+		// SpiceDB was asked about the group, which is not to ask about each who is in it: a mark holds every user, and no group.
+		return fmt.Sprintf("%s as one subject %s %s, whatever each of them may", who, lacks, what)
 	}
 	return fmt.Sprintf("%s %s %s", who, lacks, what)
 }
