@@ -1821,7 +1821,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Asks for everybody in a relation of an object, such as `account:acme#owner`, in place of objects.
+	// SubjectRelation Asks for everybody in a relation of an object, such as `subscription:acme#owner`, in place of objects. An account's roles are not found as such, since they count with a mark that holds people alone.
 	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
 
 	// SubjectType The name of a type of the schema.
@@ -3493,7 +3493,7 @@ type ClientInterface interface {
 	//
 	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 	//
-	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3504,7 +3504,7 @@ type ClientInterface interface {
 	//
 	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 	//
-	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4985,7 +4985,7 @@ func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorPa
 //
 // A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 //
-// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5006,7 +5006,7 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 //
 // A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 //
-// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -237,7 +237,7 @@ func TestIncomplete(t *testing.T) {
 		e, err := explainer.Explain(t.Context(), question(t, "user:eve publish document:"+document))
 		require.NoError(t, err)
 		require.Equal(t, incomplete, e.Incomplete, e.Text)
-		require.Equal(t, incomplete, strings.Contains(e.Text, "not everything was tried"))
+		require.Equal(t, incomplete, strings.Contains(e.Text, "not everything was looked at or tried"))
 	}
 }
 

@@ -39,7 +39,7 @@ func (i *inquiry) textOfPath(answer *Explanation) string {
 	if answer.Withheld {
 		text += "; the rest is about what the reader may not see"
 	}
-	return text
+	return text + leftOut(answer)
 }
 
 // isPlace reports whether a relationship says what the resource is in.
@@ -65,10 +65,15 @@ func (i *inquiry) textOfMissing(answer *Explanation) string {
 	case !answer.Unstored && len(answer.Failed) == 0:
 		text += "; nothing is known that would change it"
 	}
+	return text + leftOut(answer)
+}
+
+// leftOut says that a limit was reached.
+func leftOut(answer *Explanation) string {
 	if answer.Incomplete {
-		text += "; not everything was tried"
+		return "; not everything was looked at or tried"
 	}
-	return text
+	return ""
 }
 
 // textOfWay says what would have to be so, and whom to ask for it.
