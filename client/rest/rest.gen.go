@@ -1069,7 +1069,10 @@ type ExplainedStep struct {
 
 	// Caveat The caveat that has to hold.
 	Caveat string `json:"caveat,omitempty,omitzero"`
-	Text   string `json:"text"`
+
+	// Expression What the caveat says; for a key with the scope `inspect`, without an actor.
+	Expression string `json:"expression,omitempty,omitzero"`
+	Text       string `json:"text"`
 }
 
 // Explanation defines model for Explanation.
@@ -1088,8 +1091,17 @@ type Explanation struct {
 	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
 	Missing []MissingWay `json:"missing,omitempty,omitzero"`
 
+	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
+	Failed []ExplainedStep `json:"failed,omitempty,omitzero"`
+
+	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
+	Unstored bool `json:"unstored,omitempty,omitzero"`
+
 	// Withheld Whether parts were left out that are about what the reader may not see.
 	Withheld bool `json:"withheld,omitempty,omitzero"`
+
+	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
+	Incomplete bool `json:"incomplete,omitempty,omitzero"`
 
 	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
 	Trace TraceNode `json:"trace,omitempty,omitzero"`
@@ -2023,7 +2035,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Asks for everybody in a relation of an object, such as `account:acme#owner`, in place of objects.
+	// SubjectRelation Asks for everybody in a relation of an object, such as `subscription:acme#owner`, in place of objects. An account's roles are not found as such, since they count with a mark that holds people alone.
 	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
 
 	// SubjectType The name of a type of the schema.
@@ -3819,7 +3831,7 @@ type ClientInterface interface {
 	//
 	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 	//
-	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3830,7 +3842,7 @@ type ClientInterface interface {
 	//
 	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 	//
-	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5388,7 +5400,7 @@ func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, req
 //
 // A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 //
-// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5409,7 +5421,7 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 //
 // A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
 //
-// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -90,6 +90,7 @@ type explanation struct {
 	MissingContext []string `json:"missing_context"`
 	Text           string
 	Path           []explainedStep
+	Failed         []explainedStep
 	Missing        []missingWay
 	Withheld       bool
 	Trace          *traceNode
@@ -103,6 +104,7 @@ type explainedStep struct {
 type missingWay struct {
 	Text          string
 	Relationships []explainedStep
+	Without       []explainedStep
 	Operations    []struct {
 		Text, Method, Path string
 		Body               json.RawMessage
@@ -126,7 +128,18 @@ type traceNode struct {
 	Name      string
 	Result    string
 	Cached    bool
+	Condition *condition
 	Parts     []*traceNode
+}
+
+type condition struct {
+	Caveat, Expression string
+	Result             string
+}
+
+// relationship writes a step as zed does.
+func (s explainedStep) relationship() string {
+	return fmt.Sprintf("%s %s %s", s.Resource, s.Relation, s.Subject)
 }
 
 func (r ref) String() string { return printable(string(r)) }

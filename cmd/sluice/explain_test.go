@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +17,7 @@ func TestExplain(t *testing.T) {
 
 	stdout, stderr, code := sluice(t, "explain", "user:uma", "run", "importer:crm-to-warehouse", "--trace")
 	require.Zero(t, code, stderr)
-	require.Contains(t, stdout, `allowed: uma is user of account marketing, which may run its importers
+	require.Contains(t, stdout, `allowed: uma has the permission run on importer crm-to-warehouse, since uma is user of account marketing
 
 importer:crm-to-warehouse
 └── account account:marketing  (importer crm-to-warehouse is in account marketing)
@@ -26,10 +28,11 @@ allowed run on importer:crm-to-warehouse
 
 	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse")
 	require.Equal(t, 1, code)
-	require.Contains(t, stdout, `denied: gus may not delete importer crm-to-warehouse; missing is that gus is owner of account marketing: ask an owner of account marketing: bob
+	require.Contains(t, stdout, `denied: gus lacks the permission delete on importer crm-to-warehouse; missing is that gus is owner of account marketing: ask an owner of account marketing: bob
 
 gus is owner of account marketing: ask an owner of account marketing: bob
 ├── account:marketing owner user:gus
+├── account:marketing guest user:gus goes
 └── PUT /v1/accounts/marketing/members/gus {"roles":["owner"]}
     ├── needs assign_roles on account:marketing
     ├── owner of account:marketing: bob
@@ -37,7 +40,13 @@ gus is owner of account marketing: ask an owner of account marketing: bob
 
 	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "gus")
 	require.Equal(t, 1, code)
-	require.Equal(t, "denied: gus may not delete importer crm-to-warehouse; there is no importer crm-to-warehouse, or gus may not see it\n", stdout)
+	require.Equal(t, "denied: gus lacks the permission delete on importer crm-to-warehouse; there is no importer crm-to-warehouse, or gus may not see it\n", stdout)
+	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "uma")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "(parts are withheld, which are about what the reader may not see)\n")
+	stdout, _, _ = sluice(t, "explain", "user:gus", "delete", "importer:nope")
+	require.Equal(t, "denied: gus lacks the permission delete on importer nope; importer nope is not stored: no relationship has it as its resource\n", stdout)
+
 	_, stderr, code = sluice(t, "explain", "user:uma", "run", "importer:crm-to-warehouse", "--actor", "gus")
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "not_found")
@@ -47,6 +56,49 @@ gus is owner of account marketing: ask an owner of account marketing: bob
 	var answer struct{ Allowed bool }
 	require.NoError(t, json.Unmarshal([]byte(stdout), &answer))
 	require.True(t, answer.Allowed)
+	require.Zero(t, s.stop(t), s.log)
+}
+
+// TestExplainConditions prints what came of caveats.
+func TestExplainConditions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "doors.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`schema: |-
+  caveat office_hours(hour int) { hour >= 9 && hour < 17 }
+  definition user {}
+  definition door {
+    relation opener: user with office_hours
+    relation barred: user
+    permission enter = opener - barred
+  }
+relationships: |-
+  door:d1#opener@user:office[office_hours]
+`), 0o600))
+	s := start(t, "--schema", file)
+	t.Setenv("SLUICE_URL", s.url)
+	t.Setenv("SLUICE_KEY", s.key)
+	for context, want := range map[string]string{
+		`{"hour":10}`: `allowed: office has the permission enter on door d1, since office is opener of door d1, on the condition office_hours (hour >= 9 && hour < 17)
+
+door:d1
+└── opener user:office  (office is opener of door d1, on the condition office_hours (hour >= 9 && hour < 17))
+
+allowed enter on door:d1; the condition office_hours (hour >= 9 && hour < 17) holds
+├── allowed opener on door:d1; the condition office_hours (hour >= 9 && hour < 17) holds
+└── denied barred on door:d1
+`,
+		`{"hour":20}`: `denied: office lacks the permission enter on door d1; office is opener of door d1, on the condition office_hours (hour >= 9 && hour < 17), which does not hold
+
+office is opener of door d1, on the condition office_hours (hour >= 9 && hour < 17), which does not hold
+└── door:d1 opener user:office
+
+denied enter on door:d1; the condition office_hours (hour >= 9 && hour < 17) does not hold
+├── denied opener on door:d1; the condition office_hours (hour >= 9 && hour < 17) does not hold
+└── denied barred on door:d1
+`,
+	} {
+		stdout, stderr, _ := sluice(t, "explain", "user:office", "enter", "door:d1", "--context", context, "--trace")
+		require.Equal(t, want, stdout, stderr)
+	}
 	require.Zero(t, s.stop(t), s.log)
 }
 

@@ -38,9 +38,16 @@ func (e explanation) print(out io.Writer, resource string, whole bool) {
 		fmt.Fprintln(out)
 		e.pathTree(ref(resource)).print(out, "")
 	}
+	for _, step := range e.Failed {
+		fmt.Fprintln(out)
+		tree{step.Text, []tree{{line: step.relationship()}}}.print(out, "")
+	}
 	for _, way := range e.Missing {
 		fmt.Fprintln(out)
 		way.tree().print(out, "")
+	}
+	if e.Withheld {
+		fmt.Fprintln(out, "\n(parts are withheld, which are about what the reader may not see)")
 	}
 	if whole && e.Trace != nil {
 		fmt.Fprintln(out)
@@ -79,7 +86,10 @@ func (e explanation) pathTree(top ref) tree {
 func (w missingWay) tree() tree {
 	root := tree{line: w.Text}
 	for _, r := range w.Relationships {
-		root.below = append(root.below, tree{line: fmt.Sprintf("%s %s %s", r.Resource, r.Relation, r.Subject)})
+		root.below = append(root.below, tree{line: r.relationship()})
+	}
+	for _, r := range w.Without {
+		root.below = append(root.below, tree{line: r.relationship() + " goes"})
 	}
 	for _, o := range w.Operations {
 		call := tree{line: o.Method + " " + o.Path}
@@ -115,12 +125,24 @@ func (w missingWay) tree() tree {
 	return root
 }
 
+// String says what came of a condition, which has no name where several were combined.
+func (c condition) String() string {
+	result := map[string]string{"allowed": "holds", "denied": "does not hold"}[c.Result]
+	if result == "" {
+		result = "waits for context"
+	}
+	return strings.Join(strings.Fields("the condition "+c.Caveat+" ("+c.Expression+") "+result), " ")
+}
+
 func (n *traceNode) tree() tree {
 	names := make([]string, len(n.Resources))
 	for i, resource := range n.Resources {
 		names[i] = resource.String()
 	}
 	t := tree{line: fmt.Sprintf("%s %s on %s", n.Result, n.Name, strings.Join(names, ", "))}
+	if n.Condition != nil {
+		t.line += "; " + n.Condition.String()
+	}
 	if n.Cached {
 		t.line += " (cached)"
 	}

@@ -13,8 +13,8 @@ type Trace struct {
 
 	Subject Subject
 
-	// State is the answer before caveats were looked at: a Conditional one has a Condition that says what came of them, if
-	// that is known.
+	// State is the answer. One that depended on caveats has the Condition that it came from; a Conditional one without it is
+	// about several resources with different answers.
 	State     State
 	Condition *Condition
 

@@ -91,7 +91,10 @@ func (i *inquiry) prove(ctx context.Context, all []authz.Relationship) (_ []auth
 	return needed, true, nil
 }
 
-// filtersOf select the relationships that the answers of a trace other than denials can rest on.
+// isRefused reports whether an answer is no for want of relationships, and not because a condition on them does not hold.
+func isRefused(t *authz.Trace) bool { return t.State == authz.Denied && t.Condition == nil }
+
+// filtersOf select the relationships that the answers of a trace can rest on, those that are refused apart.
 func filtersOf(trace *authz.Trace) []authz.Filter {
 	var filters []authz.Filter
 	add := func(object authz.Object, relation authz.Relation, subject authz.Filter) {
@@ -102,7 +105,7 @@ func filtersOf(trace *authz.Trace) []authz.Filter {
 	}
 	var walk func(t *authz.Trace)
 	walk = func(t *authz.Trace) {
-		if t == nil || t.State == authz.Denied {
+		if t == nil || isRefused(t) {
 			return
 		}
 		for _, object := range t.Resources {
@@ -113,7 +116,7 @@ func filtersOf(trace *authz.Trace) []authz.Filter {
 			for _, part := range t.Parts {
 				for _, next := range part.Resources {
 					switch {
-					case part.State == authz.Denied || next == object:
+					case isRefused(part) || next == object:
 					case t.IsRelation:
 						add(object, authz.Relation(t.Name), exactly(authz.Subject{Object: next, Relation: authz.Relation(part.Name)}))
 					default:

@@ -47,20 +47,34 @@ type Explanation struct {
 	// The answer needs each of them; marks such as an account's role set are left out.
 	Path []Step
 
+	// Failed are, of a denied answer, the relationships that it would be an allowed one by, if what they are there on condition
+	// of held.
+	Failed []Step
+
 	// Missing are the ways in which a denied answer would become an allowed one, the nearest first.
 	Missing []Way
 
+	// Unstored reports that nothing is stored about the resource: no relationship has it as its resource. It is told with
+	// Question.All without an actor alone; to anybody else, the resource is then one that they may not see.
+	Unstored bool
+
 	// Withheld reports that parts were left out, which are about what the reader may not see.
 	Withheld bool
+
+	// Incomplete reports that a limit was reached: not everything around was looked at, or not every combination tried.
+	Incomplete bool
 
 	// Trace is the engine's own account; it is there for Question.All without an actor alone.
 	Trace *authz.Trace
 }
 
-// Step is one relationship of a chain.
+// Step is one relationship that an answer rests on.
 type Step struct {
 	Relationship authz.Relationship
 	Text         string
+
+	// Expression is that of its caveat; it is there for Question.All without an actor alone.
+	Expression string
 }
 
 // Way is what would make a denied answer an allowed one.
@@ -159,6 +173,9 @@ func (i *inquiry) explain(ctx context.Context, answer *Explanation) error {
 	if err != nil {
 		return err
 	}
+	if err := i.tellFailed(ctx, answer); err != nil {
+		return err
+	}
 	return i.tellMissing(ctx, ways, answer)
 }
 
@@ -171,6 +188,9 @@ type inquiry struct {
 	token    authz.Token
 	schema   map[authz.Type]authz.Definition
 	view     *view
+
+	withheld   bool // something was left out that the reader may not know of
+	incomplete bool // a limit was reached
 
 	neighbours map[neighbourhood][]authz.Relationship
 	powers     map[power]bool

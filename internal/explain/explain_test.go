@@ -3,6 +3,7 @@ package explain_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,15 +131,15 @@ func TestPath(t *testing.T) {
 		{"user:alice view document:plan", "", []string{
 			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member",
 			"team:all#member@team:eng#member", "team:eng#member@user:alice",
-		}, "alice is member of team eng, which may read its documents"},
-		{"user:bob view document:plan", "", []string{"document:plan#author@user:bob"}, "bob is author of document plan, which may read the document"},
+		}, "alice has the permission view on document plan, since folder of document plan is folder b; "},
+		{"user:bob view document:plan", "", []string{"document:plan#author@user:bob"}, "bob has the permission view on document plan, since bob is author of document plan"},
 		{"user:bob publish document:plan", "", []string{"document:plan#author@user:bob", "document:plan#signed@user:bob"}, "bob is signed"},
 		{"user:vic view document:plan", "berlin", []string{"document:plan#visitor@user:vic"}, "on the condition in_office"},
 		{"user:gus view document:plan", "", []string{"document:plan#guest@user:gus"}, "gus is guest"},
 		{"user:eve view document:flyer", "", []string{"document:flyer#open@user:*"}, "every user is open"},
 		{"team:eng#member view document:plan", "", []string{
 			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member", "team:all#member@team:eng#member",
-		}, "every member of team eng is member of team all, which may read its documents"},
+		}, "every member of team eng has the permission view on document plan, since "},
 	} {
 		q := question(t, c.question)
 		if c.context != "" {
@@ -153,21 +154,33 @@ func TestPath(t *testing.T) {
 	}
 }
 
-func TestConditional(t *testing.T) {
+// TestUnstored asks about an object whose id is misspelled.
+func TestUnstored(t *testing.T) {
 	t.Parallel()
-	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, `document:plan#visitor@user:vic[in_office:{"offices":["berlin"]}]`)
-	q := question(t, "user:vic view document:plan")
-	e, err := explainer.Explain(t.Context(), q)
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, "document:plan#author@user:bob")
+	e, err := explainer.Explain(t.Context(), question(t, "user:bob view document:plann"))
 	require.NoError(t, err)
-	require.Equal(t, authz.Decision{State: authz.Conditional, MissingContext: []string{"place"}}, e.Decision)
-	require.Equal(t, []string{"document:plan#visitor@user:vic"}, path(e))
-	require.Contains(t, e.Text, "unless the context holds place")
+	require.True(t, e.Unstored)
+	require.Contains(t, e.Text, "document plann is not stored: no relationship has it as its resource")
+	e, err = explainer.Explain(t.Context(), question(t, "user:eve view document:plan"))
+	require.NoError(t, err)
+	require.False(t, e.Unstored)
+}
 
-	q.Check.Context = map[string]any{"place": "paris"}
-	e, err = explainer.Explain(t.Context(), q)
-	require.NoError(t, err)
-	require.Equal(t, authz.Denied, e.Decision.State)
-	require.Contains(t, missing(e), "document:plan#author@user:vic")
+// TestIncomplete lies beyond the limits, and says so.
+func TestIncomplete(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for n := range 210 {
+		many = append(many, fmt.Sprintf("folder:f%d#parent@folder:f%d", n, n+1))
+	}
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, append(many, "document:plan#folder@folder:f205", "document:deep#folder@folder:f0")...)
+	for document, incomplete := range map[string]bool{"plan": false, "deep": true} {
+		e, err := explainer.Explain(t.Context(), question(t, "user:eve publish document:"+document))
+		require.NoError(t, err)
+		require.Equal(t, incomplete, e.Incomplete, e.Text)
+		require.Equal(t, incomplete, strings.Contains(e.Text, "not everything was looked at or tried"))
+	}
 }
 
 // TestMissing tries the ways that are told on the engine itself.

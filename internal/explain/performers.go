@@ -32,7 +32,7 @@ func (i *inquiry) performable(ctx context.Context, combination []operation.Grant
 		}
 		var performers []Performers
 		var actor authz.ID
-		if !grant.Backend {
+		if !grant.Backend && !isBare(grant) {
 			var err error
 			if performers, err = i.performers(ctx, grant); err != nil || len(performers) == 0 {
 				return nil, nil, err

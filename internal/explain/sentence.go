@@ -109,30 +109,18 @@ func article(word string) string {
 
 // verdict says the answer.
 func (i *inquiry) verdict() string {
-	may := "may not"
-	if i.decision.Allowed() {
-		may = "may"
+	who, what := nameSubject(i.check.Subject), fmt.Sprintf("the permission %s on %s", i.check.Permission, nameObject(i.check.Resource))
+	has, lacks := "has", "lacks"
+	if slices.Contains(i.schema[i.check.Resource.Type].Relations, authz.Relation(i.check.Permission)) {
+		what = fmt.Sprintf("in the relation %s of %s", i.check.Permission, nameObject(i.check.Resource))
+		has, lacks = "is", "is not"
 	}
-	return fmt.Sprintf("%s %s %s %s", nameSubject(i.check.Subject), may, words(i.check.Permission), nameObject(i.check.Resource))
-}
-
-// ability says what the permission allows to do, with the resource as seen from where it is; "" if the schema does not
-// document it.
-func (i *inquiry) ability(from authz.Object) string {
-	var doc string
-	for _, p := range i.schema[i.check.Resource.Type].Permissions {
-		if p.Name == i.check.Permission {
-			doc = p.Doc
-		}
+	switch {
+	case i.decision.Allowed():
+		return fmt.Sprintf("%s %s %s", who, has, what)
+	case i.check.Subject.Relation != "":
+		// SpiceDB was asked about the group, which is not to ask about each who is in it: a mark holds every user, and no group.
+		return fmt.Sprintf("%s as one subject %s %s, whatever each of them may", who, lacks, what)
 	}
-	doc, _, _ = strings.Cut(doc, ".")
-	can, found := strings.CutPrefix(doc, "May ")
-	if !found {
-		return ""
-	}
-	noun := words(i.check.Resource.Type)
-	if whole, ends := strings.CutSuffix(can, " the "+noun); ends && from != i.check.Resource {
-		return whole + " its " + noun + "s"
-	}
-	return can
+	return fmt.Sprintf("%s %s %s", who, lacks, what)
 }

@@ -8,10 +8,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// tellPath puts the chain into the answer, as far as the reader may see it.
+// tellPath puts the chain into the answer, as far as the reader may see it: nothing of it if the subject has a role in it
+// that the reader may not know of, as what is around a role tells which one it is.
 func (i *inquiry) tellPath(ctx context.Context, chain []authz.Relationship, answer *Explanation) error {
+	answer.Incomplete = i.incomplete && len(chain) == 0
 	for _, r := range withoutMarks(chain) {
-		known, err := i.view.knows(ctx, r, i.check.Subject)
+		hidden, err := i.view.hidesRoles(ctx, r.Resource)
+		if err != nil {
+			return err
+		}
+		if hidden && r.Subject == i.check.Subject {
+			answer.Path, answer.Withheld = nil, true
+			break
+		}
+		known, err := i.view.knows(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -19,7 +29,7 @@ func (i *inquiry) tellPath(ctx context.Context, chain []authz.Relationship, answ
 			answer.Withheld = true
 			continue
 		}
-		answer.Path = append(answer.Path, Step{Relationship: r, Text: i.sentence(r)})
+		answer.Path = append(answer.Path, i.step(r))
 	}
 	answer.Text = i.textOfPath(answer)
 	return nil
@@ -27,6 +37,14 @@ func (i *inquiry) tellPath(ctx context.Context, chain []authz.Relationship, answ
 
 // tellMissing puts the ways into the answer that are about what the reader may see.
 func (i *inquiry) tellMissing(ctx context.Context, ways []candidate, answer *Explanation) error {
+	answer.Withheld, answer.Incomplete = i.withheld, i.incomplete
+	if i.view.all {
+		stored, err := i.isStored(ctx)
+		if err != nil {
+			return err
+		}
+		answer.Unstored = !stored
+	}
 	for _, way := range ways {
 		told, err := i.tellWay(ctx, way)
 		if err != nil {
@@ -63,11 +81,14 @@ func (i *inquiry) tellWay(ctx context.Context, way candidate) (*Way, error) {
 		}
 	}
 	for n, grant := range way.grants {
-		told1, err := i.tellOperation(ctx, grant, way.performers[n])
-		if told1 == nil || err != nil {
+		if isBare(grant) {
+			continue
+		}
+		call, err := i.tellOperation(ctx, grant, way.performers[n])
+		if call == nil || err != nil {
 			return nil, err
 		}
-		told.Operations = append(told.Operations, *told1)
+		told.Operations = append(told.Operations, *call)
 	}
 	told.Text = i.textOfWay(told)
 	return told, nil
@@ -98,7 +119,7 @@ func (i *inquiry) tellOperation(ctx context.Context, grant operation.Grant, perf
 	} else if withheld {
 		told.Body, told.BodyWithheld = nil, true
 	}
-	for n, group := range performers {
+	for _, group := range performers {
 		if seen, err := i.view.sees(ctx, group.Resource); err != nil {
 			return nil, err
 		} else if !seen {
@@ -108,11 +129,10 @@ func (i *inquiry) tellOperation(ctx context.Context, grant operation.Grant, perf
 		if err != nil {
 			return nil, err
 		}
-		shown := performers[n]
 		if !listed {
-			shown.People, shown.More = nil, false
+			group.People, group.More = nil, false
 		}
-		told.Performers = append(told.Performers, shown)
+		told.Performers = append(told.Performers, group)
 	}
 	told.Text = textOfOperation(told)
 	return told, nil
@@ -127,17 +147,11 @@ func listedOn(grant operation.Grant, group Performers) authz.Object {
 	return authz.Object{}
 }
 
-// bodyWithheld reports whether the body names people, or roles of somebody else, that the reader may not know about.
+// bodyWithheld reports whether the body names people that the reader may not know about.
 func (i *inquiry) bodyWithheld(ctx context.Context, grant operation.Grant) (bool, error) {
-	var on authz.Object
-	switch {
-	case len(grant.Others) > 0:
-		on = grant.Holders[0].ListedOn
-	case len(grant.Held) > 0 && i.view.reader != i.check.Subject:
-		on = grant.On
-	default:
+	if len(grant.Others) == 0 {
 		return false, nil
 	}
-	listed, err := i.view.lists(ctx, on)
+	listed, err := i.view.lists(ctx, grant.Holders[0].ListedOn)
 	return !listed, err
 }

@@ -11,7 +11,6 @@ import (
 // textOfPath says why the answer is yes, or what it depends on.
 func (i *inquiry) textOfPath(answer *Explanation) string {
 	var links, own []string // what is said of other things, and of the subject
-	last := i.check.Resource
 	for n, step := range answer.Path {
 		r := step.Relationship
 		switch {
@@ -21,9 +20,6 @@ func (i *inquiry) textOfPath(answer *Explanation) string {
 		default:
 			links = append(links, step.Text)
 		}
-		if r.Subject == i.check.Subject && r.Resource != i.check.Resource {
-			last = r.Resource
-		}
 	}
 	slices.Reverse(own) // what is said of the resource itself first
 	for n, name := 1, nameSubject(i.check.Subject)+" "; n < len(own) && strings.HasPrefix(own[0], name); n++ {
@@ -32,23 +28,18 @@ func (i *inquiry) textOfPath(answer *Explanation) string {
 	if len(own) > 0 {
 		links = append(links, strings.Join(own, " and "))
 	}
-	text, chain := i.verdict(), strings.Join(links, "; ")
-	switch {
-	case i.decision.State == authz.Conditional:
+	text, since := i.verdict(), ", since "
+	if i.decision.State == authz.Conditional {
 		text += " unless the context holds " + strings.Join(i.decision.MissingContext, ", ")
-		if chain != "" {
-			text += "; " + chain
-		}
-	case chain == "":
-	case !answer.Withheld && len(own) > 0 && i.ability(last) != "":
-		return chain + ", which may " + i.ability(last)
-	default:
-		text += ": " + chain
+		since = "; "
+	}
+	if len(links) > 0 {
+		text += since + strings.Join(links, "; ")
 	}
 	if answer.Withheld {
 		text += "; the rest is about what the reader may not see"
 	}
-	return text
+	return text + leftOut(answer)
 }
 
 // isPlace reports whether a relationship says what the resource is in.
@@ -58,45 +49,69 @@ func (i *inquiry) isPlace(r authz.Relationship) bool {
 
 // textOfMissing says why the answer is no, and the nearest way to a yes.
 func (i *inquiry) textOfMissing(answer *Explanation) string {
-	text := i.verdict()
-	if len(answer.Missing) == 0 {
-		if answer.Withheld {
-			return text + "; what is missing is about what the reader may not see"
-		}
-		return text + "; nothing is known that would change it"
+	text, missing := i.verdict(), "; missing is that "
+	for _, step := range answer.Failed {
+		text += "; " + step.Text
+		missing = "; otherwise missing is that "
 	}
-	return text + "; missing is that " + answer.Missing[0].Text
+	if answer.Unstored {
+		text += "; " + nameObject(i.check.Resource) + " is not stored: no relationship has it as its resource"
+	}
+	switch {
+	case len(answer.Missing) > 0:
+		text += missing + answer.Missing[0].Text
+	case answer.Withheld:
+		text += "; what is missing is about what the reader may not see"
+	case !answer.Unstored && len(answer.Failed) == 0:
+		text += "; nothing is known that would change it"
+	}
+	return text + leftOut(answer)
+}
+
+// leftOut says that a limit was reached.
+func leftOut(answer *Explanation) string {
+	if answer.Incomplete {
+		return "; not everything was looked at or tried"
+	}
+	return ""
 }
 
 // textOfWay says what would have to be so, and whom to ask for it.
 func (i *inquiry) textOfWay(way *Way) string {
-	var parts []string
-	for _, r := range way.Relationships {
-		parts = append(parts, i.sentence(r))
+	var parts, bares []string
+	add := func(r authz.Relationship, text string) {
+		parts = append(parts, text)
+		if !i.isProduct(r.Resource.Type) {
+			bares = append(bares, text)
+		}
 	}
-	if len(way.Operations) == 0 {
-		for _, r := range way.Without {
-			parts = append(parts, "it is no longer so that "+i.sentence(r))
+	for _, r := range way.Relationships {
+		add(r, i.sentence(r))
+	}
+	for _, r := range way.Without {
+		if !i.isProduct(r.Resource.Type) { // what an operation takes goes with what it gives
+			add(r, "it is no longer so that "+i.sentence(r))
 		}
-		text := strings.Join(parts, " and ")
-		if i.operations != nil {
-			text += ", which no operation changes"
-		}
-		return text
 	}
 	text := strings.Join(parts, " and ")
-	if way.Requires != "" {
+	switch {
+	case i.operations == nil:
+		return text
+	case len(way.Operations) == 0 && len(bares) == 0:
+		return text + ", which no operation changes"
+	case len(way.Operations) == 0:
+		return text + ", which the application itself writes"
+	case way.Requires != "":
 		text += ", for which the subscription lacks the feature " + string(way.Requires)
 	}
-	for n, operation := range way.Operations {
-		if n > 0 {
-			text += "; then "
-		} else {
-			text += ": "
-		}
-		text += operation.Text
+	var calls []string
+	for _, operation := range way.Operations {
+		calls = append(calls, operation.Text)
 	}
-	return text
+	if len(bares) > 0 {
+		calls = append(calls, "the application itself writes that "+strings.Join(bares, " and "))
+	}
+	return text + ": " + strings.Join(calls, "; then ")
 }
 
 // textOfOperation says whom to ask: those who are nearest, and may.

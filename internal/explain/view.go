@@ -11,11 +11,12 @@ import (
 // view is what the reader of an explanation may see.
 type view struct {
 	*Explainer
-	all    bool
-	reader authz.Subject // the actor, or the subject of the check
-	named  bool          // the reader is an actor, to whom people are named where they may list them
-	token  authz.Token
-	schema map[authz.Type]authz.Definition
+	all     bool
+	subject authz.Subject // of the check
+	reader  authz.Subject // the actor, or the subject of the check
+	named   bool          // the reader is an actor, to whom people are named where they may list them
+	token   authz.Token
+	schema  map[authz.Type]authz.Definition
 
 	visible map[authz.Object]bool
 	listed  map[authz.Object]bool
@@ -23,7 +24,7 @@ type view struct {
 
 func newView(e *Explainer, question Question, token authz.Token, definitions []authz.Definition) *view {
 	v := &view{
-		Explainer: e, token: token, schema: describe(definitions), reader: question.Check.Subject,
+		Explainer: e, token: token, schema: describe(definitions), reader: question.Check.Subject, subject: question.Check.Subject,
 		visible: make(map[authz.Object]bool), listed: make(map[authz.Object]bool),
 	}
 	if question.Actor == "" {
@@ -69,7 +70,7 @@ func (v *view) showing(t authz.Type) []authz.Permission {
 	switch {
 	case slices.ContainsFunc(v.schema[t].Permissions, declared):
 		return []authz.Permission{visible}
-	case v.operations != nil:
+	case v.operations != nil && operation.Writes(t):
 		return nil
 	}
 	return public
@@ -92,6 +93,15 @@ func (v *view) lists(ctx context.Context, object authz.Object) (bool, error) {
 	return listed, nil
 }
 
+// hidesRoles reports whether the reader may not know which roles the subject of the check has on the object.
+func (v *view) hidesRoles(ctx context.Context, object authz.Object) (bool, error) {
+	if v.operations == nil || v.reader == v.subject || operation.Listing(object.Type) == "" {
+		return false, nil
+	}
+	listed, err := v.lists(ctx, object)
+	return !listed, err
+}
+
 // any reports whether the reader has one of the permissions.
 func (v *view) any(ctx context.Context, object authz.Object, permissions []authz.Permission) (bool, error) {
 	if len(permissions) == 0 {
@@ -108,16 +118,11 @@ func (v *view) any(ctx context.Context, object authz.Object, permissions []authz
 	return slices.ContainsFunc(results, func(r authz.CheckResult) bool { return r.Err == nil && r.Decision.Allowed() }), nil
 }
 
-// knows reports whether the reader may know of a relationship: both ends are seen, or the reader or the subject of the
-// check is the one, and somebody else's role is only for who may list roles there.
-func (v *view) knows(ctx context.Context, r authz.Relationship, subject authz.Subject) (bool, error) {
-	if r.Subject == subject && subject != v.reader && operation.Listing(r.Resource.Type) != "" && v.operations != nil {
-		if listed, err := v.lists(ctx, r.Resource); err != nil || !listed {
-			return false, err
-		}
-	}
+// knows reports whether the reader may know that a relationship is there: both ends are seen, or the reader or the subject of
+// the check is the one.
+func (v *view) knows(ctx context.Context, r authz.Relationship) (bool, error) {
 	objects := []authz.Object{r.Resource}
-	if r.Subject != subject && !r.Subject.Wildcard {
+	if r.Subject != v.subject && !r.Subject.Wildcard {
 		objects = append(objects, r.Subject.Object)
 	}
 	return v.sees(ctx, objects...)

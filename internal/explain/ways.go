@@ -16,10 +16,14 @@ const (
 	maxWays     = 10
 )
 
-// ways finds what would make a denied answer an allowed one, the nearest first: operations of the product where they can
-// help, and relationships that no operation writes.
+// ways finds what would make a denied answer an allowed one, the nearest first: operations of the product, and relationships
+// that no operation writes.
 func (i *inquiry) ways(ctx context.Context) (_ []candidate, err error) {
 	world, err := i.around(ctx, i.check.Subject, i.check.Resource)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := i.changes(ctx, world)
 	if err != nil {
 		return nil, err
 	}
@@ -28,14 +32,7 @@ func (i *inquiry) ways(ctx context.Context) (_ []candidate, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
-	if i.operations == nil || !isPerson(i.check.Subject) {
-		return i.relations(ctx, scratch, world, 2)
-	}
-	grants, err := i.operations.Grants(ctx, i.check.Subject.ID, i.check.Resource, i.token)
-	if err != nil {
-		return nil, err
-	}
-	found, err := i.search(ctx, scratch, grants)
+	found, err := i.search(ctx, scratch, changes)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +44,6 @@ func (i *inquiry) ways(ctx context.Context) (_ []candidate, err error) {
 	return append(ways, rest...), err
 }
 
-func isPerson(s authz.Subject) bool { return s.Type == "user" && s.Relation == "" && !s.Wildcard }
-
 // candidate is a way that was found, before it is told.
 type candidate struct {
 	grants     []operation.Grant
@@ -58,61 +53,43 @@ type candidate struct {
 	privilege  int // how many permissions more than now the subject would have
 }
 
-// search finds the smallest combinations of operations whose effect is that the check is allowed: at most one that gives
-// a role, and at most one for every other object.
-func (i *inquiry) search(ctx context.Context, scratch *rehearsal, grants []operation.Grant) ([][]operation.Grant, error) {
-	var found [][]operation.Grant
-	for n, combination := range combinations(grants) {
-		if n == maxAttempts {
-			break
-		}
-		if slices.ContainsFunc(found, func(smaller []operation.Grant) bool { return covers(combination, smaller) }) {
-			continue
-		}
-		var updates []authz.Update
-		for _, grant := range combination {
-			updates = append(updates, grant.Effect...)
-		}
-		state, err := scratch.attempt(ctx, i.check, updates)
-		if err != nil {
-			return nil, err
-		}
-		if state == authz.Allowed {
-			found = append(found, combination)
-		}
-	}
-	return found, nil
+// combination are changes of which none comes before those that are chosen already.
+type combination struct {
+	changes []operation.Grant
+	next    int
 }
 
-// combinations are the sets of operations that can be performed one after the other, the smaller ones first, those that
-// give roles before those that then name the person.
-func combinations(grants []operation.Grant) [][]operation.Grant {
-	all := [][]operation.Grant{nil}
-	var subjects []authz.Object // of which one operation is chosen, or none
-	subjectOf := func(g operation.Grant) authz.Object {
-		if operation.Listing(g.On.Type) != "" {
-			return authz.Object{} // all that give a role are one choice
-		}
-		return g.On
-	}
-	for _, grant := range grants {
-		if on := subjectOf(grant); !slices.Contains(subjects, on) {
-			subjects = append(subjects, on)
-		}
-	}
-	slices.SortStableFunc(subjects, func(a, b authz.Object) int { return cmp.Compare(min(len(a.Type), 1), min(len(b.Type), 1)) })
-	for _, on := range subjects {
-		for _, smaller := range slices.Clone(all) {
-			for _, grant := range grants {
-				if subjectOf(grant) == on {
-					all = append(all, append(slices.Clone(smaller), grant))
+// search finds the smallest combinations of changes whose effect is that the check is allowed.
+func (i *inquiry) search(ctx context.Context, scratch *rehearsal, changes []operation.Grant) ([][]operation.Grant, error) {
+	var found [][]operation.Grant
+	attempts := 0
+	for frontier := []combination{{}}; len(frontier) > 0; {
+		var insufficient []combination
+		for _, smaller := range frontier {
+			for n := smaller.next; n < len(changes); n++ {
+				larger := append(slices.Clone(smaller.changes), changes[n])
+				covered := func(way []operation.Grant) bool { return covers(larger, way) }
+				if !fits(smaller.changes, changes[n]) || slices.ContainsFunc(found, covered) {
+					continue
+				}
+				if attempts++; attempts > maxAttempts {
+					i.incomplete = true
+					return found, nil
+				}
+				state, err := scratch.attempt(ctx, i.check, effectOf(larger))
+				switch {
+				case err != nil:
+					return nil, err
+				case state == authz.Allowed:
+					found = append(found, larger)
+				default:
+					insufficient = append(insufficient, combination{larger, n + 1})
 				}
 			}
 		}
+		frontier = insufficient
 	}
-	all = all[1:]
-	slices.SortStableFunc(all, func(a, b []operation.Grant) int { return len(a) - len(b) })
-	return all
+	return found, nil
 }
 
 // covers reports whether a combination does all that a smaller one does.
@@ -194,6 +171,12 @@ func (c candidate) changes() int { return len(c.gains) + len(c.loses) }
 func (i *inquiry) perform(ctx context.Context, scratch *rehearsal, way *candidate, actors []authz.ID) (bool, error) {
 	service := operation.New(scratch)
 	for n, grant := range way.grants {
+		if isBare(grant) {
+			if _, err := scratch.Write(ctx, authz.Write{Updates: grant.Effect}); err != nil {
+				return false, err
+			}
+			continue
+		}
 		if !grant.Backend {
 			known, err := i.around(ctx, authz.Subject{Object: authz.Object{Type: "user", ID: actors[n]}}, grant.NeedsOn)
 			if err != nil {
@@ -235,12 +218,9 @@ func (i *inquiry) permissionsAround(ctx context.Context) ([]authz.Check, error) 
 	if err != nil {
 		return nil, err
 	}
-	objects := []authz.Object{i.check.Resource}
-	for _, r := range world {
-		if next := r.Subject.Object; operation.Listing(next.Type) != "" && !slices.Contains(objects, next) {
-			objects = append(objects, next)
-		}
-	}
+	objects := slices.DeleteFunc(i.objects(world), func(o authz.Object) bool {
+		return o != i.check.Resource && operation.Listing(o.Type) == ""
+	})
 	var checks []authz.Check
 	for _, object := range objects {
 		for _, permission := range i.schema[object.Type].Public() {

@@ -39,16 +39,24 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 		if err != nil {
 			return nil, err
 		}
+		if found, err = i.forget(ctx, found); err != nil {
+			return nil, err
+		}
 		frontier = nil
 		for _, r := range found {
 			next := r.Subject.Object
 			if !slices.Contains(all, r) {
 				all = append(all, r)
 			}
-			if !r.Subject.Wildcard && !reached[next] && len(reached) < maxObjects && i.hasRelations(next.Type) {
-				reached[next] = true
-				frontier = append(frontier, next)
+			if r.Subject.Wildcard || reached[next] || !i.hasRelations(next.Type) {
+				continue
 			}
+			if len(reached) == maxObjects {
+				i.incomplete = true
+				continue
+			}
+			reached[next] = true
+			frontier = append(frontier, next)
 		}
 	}
 	if i.neighbours == nil {
@@ -56,6 +64,34 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 	}
 	i.neighbours[place] = all
 	return all, nil
+}
+
+// forget leaves out of what a denial rests on the roles of the subject that the reader may not know of. What would change the
+// answer is then sought as for somebody without them, so that it cannot tell whether they are there.
+func (i *inquiry) forget(ctx context.Context, found []authz.Relationship) ([]authz.Relationship, error) {
+	if i.decision.State != authz.Denied {
+		return found, nil
+	}
+	var known []authz.Relationship
+	for _, r := range found {
+		hidden, err := i.view.hidesRoles(ctx, r.Resource)
+		if err != nil {
+			return nil, err
+		}
+		if !hidden || r.Subject != i.check.Subject {
+			known = append(known, r)
+		}
+	}
+	return known, nil
+}
+
+// isStored reports whether there is a relationship of which the resource of the check is the resource.
+func (i *inquiry) isStored(ctx context.Context) (bool, error) {
+	filter := authz.Filter{Type: i.check.Resource.Type, ID: i.check.Resource.ID}
+	for _, err := range i.engine.Read(ctx, filter, i.at(), authz.Page{Limit: 1}) {
+		return err == nil, err
+	}
+	return false, nil
 }
 
 // filters select the relationships of one object that matter to the subject.
@@ -100,7 +136,7 @@ func (i *inquiry) readAll(ctx context.Context, filters []authz.Filter) ([]authz.
 	group.SetLimit(8)
 	for n, filter := range filters {
 		group.Go(func() error {
-			for item, err := range i.engine.Read(ctx, filter, i.at(), authz.Page{Limit: maxLinks}) {
+			for item, err := range i.engine.Read(ctx, filter, i.at(), authz.Page{Limit: maxLinks + 1}) {
 				if err != nil {
 					return err
 				}
@@ -110,5 +146,11 @@ func (i *inquiry) readAll(ctx context.Context, filters []authz.Filter) ([]authz.
 		})
 	}
 	err := group.Wait()
+	for n, all := range found {
+		if len(all) > maxLinks {
+			i.incomplete = true
+			found[n] = all[:maxLinks]
+		}
+	}
 	return slices.Concat(found...), err
 }

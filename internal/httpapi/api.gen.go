@@ -1065,7 +1065,10 @@ type ExplainedStep struct {
 
 	// Caveat The caveat that has to hold.
 	Caveat *string `json:"caveat,omitempty"`
-	Text   string  `json:"text"`
+
+	// Expression What the caveat says; for a key with the scope `inspect`, without an actor.
+	Expression *string `json:"expression,omitempty"`
+	Text       string  `json:"text"`
 }
 
 // Explanation defines model for Explanation.
@@ -1084,8 +1087,17 @@ type Explanation struct {
 	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
 	Missing *[]MissingWay `json:"missing,omitempty"`
 
+	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
+	Failed *[]ExplainedStep `json:"failed,omitempty"`
+
+	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
+	Unstored *bool `json:"unstored,omitempty"`
+
 	// Withheld Whether parts were left out that are about what the reader may not see.
 	Withheld *bool `json:"withheld,omitempty"`
+
+	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
+	Incomplete *bool `json:"incomplete,omitempty"`
 
 	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
 	Trace *TraceNode `json:"trace,omitempty"`
@@ -2019,7 +2031,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Asks for everybody in a relation of an object, such as `account:acme#owner`, in place of objects.
+	// SubjectRelation Asks for everybody in a relation of an object, such as `subscription:acme#owner`, in place of objects. An account's roles are not found as such, since they count with a mark that holds people alone.
 	SubjectRelation *string `json:"subject_relation,omitempty"`
 
 	// SubjectType The name of a type of the schema.

@@ -40,7 +40,7 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	shown := Explanation{
 		Allowed: e.Decision.Allowed(), MissingContext: missingContext(e.Decision), Text: e.Text,
-		Withheld: unlessFalse(e.Withheld), Token: string(e.Token),
+		Unstored: unlessFalse(e.Unstored), Withheld: unlessFalse(e.Withheld), Incomplete: unlessFalse(e.Incomplete), Token: string(e.Token),
 	}
 	refer := referrer{&err}
 	if e.Decision.State == authz.Denied {
@@ -49,12 +49,11 @@ func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 			missing[i] = refer.way(way)
 		}
 		shown.Missing = &missing
-	} else {
-		path := make([]ExplainedStep, len(e.Path))
-		for i, step := range e.Path {
-			path[i] = refer.step(step)
+		if len(e.Failed) > 0 {
+			shown.Failed = new(refer.steps(e.Failed))
 		}
-		shown.Path = &path
+	} else {
+		shown.Path = new(refer.steps(e.Path))
 	}
 	if e.Trace != nil {
 		shown.Trace = new(refer.trace(e.Trace))
@@ -75,11 +74,19 @@ func (f referrer) subject(s authz.Subject) Reference {
 
 func (f referrer) object(o authz.Object) Reference { return f.subject(authz.Subject{Object: o}) }
 
+func (f referrer) steps(all []explain.Step) []ExplainedStep {
+	shown := make([]ExplainedStep, len(all))
+	for i, step := range all {
+		shown[i] = f.step(step)
+	}
+	return shown
+}
+
 func (f referrer) step(s explain.Step) ExplainedStep {
 	r := s.Relationship
 	step := ExplainedStep{
 		Resource: f.object(r.Resource), Relation: string(r.Relation), Subject: f.subject(r.Subject),
-		Caveat: unlessEmpty(r.Caveat), Text: s.Text,
+		Caveat: unlessEmpty(r.Caveat), Expression: unlessEmpty(s.Expression), Text: s.Text,
 	}
 	if !r.ExpiresAt.IsZero() {
 		step.ExpiresAt = new(r.ExpiresAt.UTC())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -28,10 +29,8 @@ type Grant struct {
 	// Effect is what the operation writes, as far as the person's permissions rest on it.
 	Effect []authz.Update
 
-	// Roles are those that the person holds afterwards, and Held those of them that they hold now, if the operation gives
-	// roles.
+	// Roles are those that the person holds afterwards, if the operation gives roles.
 	Roles []authz.Role
-	Held  []authz.Role
 
 	// Others are the people whom Body names beside the person, since the operation would else end what they have.
 	Others []authz.ID
@@ -49,6 +48,11 @@ type Holder struct {
 	Object   authz.Object
 	Relation authz.Relation
 	ListedOn authz.Object
+}
+
+// Equals reports whether two grants are the same call with the same effect.
+func (g Grant) Equals(other Grant) bool {
+	return g.Method == other.Method && g.Path == other.Path && slices.Equal(g.Roles, other.Roles) && slices.Equal(g.Effect, other.Effect)
 }
 
 // Perform performs the operation through a service whose engine need not hold the people whom Body names besides.
@@ -144,6 +148,13 @@ func deleting(resource authz.Object, relation authz.Relation, subject authz.Subj
 	u := touching(resource, relation, subject)
 	u.Action = authz.Delete
 	return u
+}
+
+// Writes reports whether operations write the relationships of objects of the type. Whatever else a schema declares is the
+// application's own to write.
+func Writes(t authz.Type) bool {
+	_, product := kinds[t]
+	return product || t == deletionType
 }
 
 // Visible returns the permission without which an object of the type does not exist for a person.

@@ -111,8 +111,6 @@ func roleGrant(object authz.Object, set authz.RoleSet, change roleChange) Grant 
 			grant.Effect = append(grant.Effect, touching(object, authz.Relation(role), person(change.who)))
 		case change.takes(role):
 			grant.Effect = append(grant.Effect, deleting(object, authz.Relation(role), person(change.who)))
-		case change.had(role):
-			grant.Held = append(grant.Held, role)
 		}
 	}
 	return grant

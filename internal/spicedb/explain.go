@@ -37,6 +37,9 @@ func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
 		ExpiresAt:  fromTime(t.GetOptionalExpiresAt()),
 		Cached:     t.GetWasCachedResult(),
 	}
+	if trace.Condition != nil {
+		trace.State = trace.Condition.State // the result is SpiceDB's before it looked at the caveat
+	}
 	// SpiceDB joins the ids of several resources by a comma, which no stored id holds.
 	for id := range strings.SplitSeq(t.GetResource().GetObjectId(), ",") {
 		trace.Resources = append(trace.Resources, authz.Object{Type: authz.Type(t.GetResource().GetObjectType()), ID: authz.DecodeID(id)})
@@ -63,14 +66,15 @@ func fromCaveat(info *v1.CaveatEvalInfo) *authz.Condition {
 	if info == nil {
 		return nil
 	}
-	condition := &authz.Condition{Caveat: info.GetCaveatName(), Expression: info.GetExpression()}
+	condition := &authz.Condition{Caveat: info.GetCaveatName(), Expression: info.GetExpression(), State: authz.Conditional}
 	switch info.GetResult() {
 	case v1.CaveatEvalInfo_RESULT_TRUE:
 		condition.State = authz.Allowed
+	case v1.CaveatEvalInfo_RESULT_FALSE:
+		condition.State = authz.Denied
 	case v1.CaveatEvalInfo_RESULT_MISSING_SOME_CONTEXT:
-		condition.State = authz.Conditional
 		condition.MissingContext = conditional(info.GetPartialCaveatInfo()).MissingContext
-	case v1.CaveatEvalInfo_RESULT_FALSE, v1.CaveatEvalInfo_RESULT_UNEVALUATED, v1.CaveatEvalInfo_RESULT_UNSPECIFIED:
+	case v1.CaveatEvalInfo_RESULT_UNEVALUATED, v1.CaveatEvalInfo_RESULT_UNSPECIFIED:
 	}
 	return condition
 }

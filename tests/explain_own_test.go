@@ -1,0 +1,96 @@
+package tests
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// dashboards are a company's own, as docs/extending.md declares them.
+const dashboards = `use import
+import "sluice/root.zed"
+
+definition dashboard {
+    relation account: account
+    relation creator: user
+    relation editor: user
+    relation shows: importer
+    permission view = account->view
+    permission edit = (creator + editor) & account->view
+    permission delete = (creator & account->view) + account->delete
+}
+`
+
+// TestExplainOwnDefinitions explains denials about a type beside the product's: by the operations on the account that it
+// is in, by its own relations, and by both together. Each of the ways is gone.
+func TestExplainOwnDefinitions(t *testing.T) {
+	t.Parallel()
+	server, conn := own(t, dashboards)
+	write(t, conn, "dashboard:revenue#account@account:sales", "dashboard:revenue#shows@importer:leads-sales", "dashboard:revenue#creator@user:peter")
+	c := newCaller(t, server.URL).withKey(server.Key)
+	c.as("olga").must("PUT", "accounts/sales/members/gus", map[string]any{"roles": []string{"guest"}})
+
+	why := func(q question) (e explanation) {
+		c.must("POST", "explain", map[string]any{ // Sluice does not see what is written past it
+			"subject": q.Subject, "permission": q.Permission, "resource": q.Resource, "consistency": "fully_consistent",
+		}).decode(t, &e)
+		return e
+	}
+
+	for _, test := range []struct {
+		who, permission, says string
+		ways                  []string
+	}{
+		{
+			"nemo", "view", "nemo lacks the permission view on dashboard revenue; missing is that nemo is guest of account sales: ask an owner of account sales: olga",
+			[]string{"account:sales#guest", "account:sales#user"},
+		},
+		{
+			"olga", "edit", "olga lacks the permission edit on dashboard revenue; missing is that olga is editor of dashboard revenue, which the application itself writes",
+			[]string{"dashboard:revenue#editor", "dashboard:revenue#creator"},
+		},
+		{
+			"nemo", "edit", "nemo lacks the permission edit on dashboard revenue; missing is that nemo is guest of account sales and nemo is editor of dashboard revenue: " +
+				"ask an owner of account sales: olga; then the application itself writes that nemo is editor of dashboard revenue",
+			[]string{"account:sales#guest dashboard:revenue#editor", "account:sales#owner dashboard:revenue#editor"},
+		},
+		{"peter", "delete", "missing is that peter is guest of account sales: ask", []string{"account:sales#guest", "account:sales#owner"}},
+		{"gus", "delete", "missing is that gus is creator of dashboard revenue, which the application itself writes", []string{"dashboard:revenue#creator", "account:sales#owner"}},
+	} {
+		q := question{"user:" + test.who, test.permission, "dashboard:revenue"}
+		e := why(q)
+		require.Contains(t, e.Text, test.says)
+		var ways []string
+		for _, way := range e.Missing {
+			var gains []string
+			for _, r := range way.Relationships {
+				gains = append(gains, r.Resource+"#"+r.Relation)
+			}
+			ways = append(ways, strings.Join(gains, " "))
+			require.LessOrEqual(t, len(way.Operations), 1)
+		}
+		require.Subset(t, ways, test.ways, q)
+		require.Len(t, ways, len(slices.Compact(slices.Sorted(slices.Values(ways)))), "each once: %s", ways)
+	}
+
+	// A group is asked about as such, and a role counts with a mark that holds people alone.
+	require.Contains(t, why(question{"account:sales#owner", "view", "account:sales"}).Text, "every owner of account sales as one subject lacks the permission view on account sales, whatever each of them may")
+	require.True(t, why(question{"subscription:initech#owner", "view", "account:sales"}).Allowed)
+	require.Contains(t, why(question{"user:gus", "owner", "account:sales"}).Text, "gus is not in the relation owner of account sales; missing is that")
+
+	// The first way of each, gone: the call by somebody who is named, and what is the application's own.
+	for _, q := range []question{{"user:nemo", "edit", "dashboard:revenue"}, {"user:olga", "edit", "dashboard:revenue"}} {
+		way := why(q).Missing[0]
+		for _, o := range way.Operations {
+			c.as(o.Performers[0].People[0]).must(o.Method, o.Path, o.Body)
+		}
+		for _, r := range way.Relationships {
+			if strings.HasPrefix(r.Resource, "dashboard:") {
+				write(t, conn, r.String())
+			}
+		}
+		require.True(t, why(q).Allowed, q)
+	}
+}

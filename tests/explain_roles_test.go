@@ -1,0 +1,74 @@
+package tests
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for each
+// permission of objects that they see: the answers to which the decision is the same are the same.
+func TestExplainKeepsRoles(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, text := range []string{
+		"include team",
+		"olga PUT accounts/~a/members/~gina {roles: [guest]}",
+		"olga PUT subscriptions/~s/members/~mona {roles: [member]}",
+		"olga PUT subscriptions/~s/members/~ria {roles: [member]}",
+		"gert POST connections {id: ~named, account: ~a, connector: ~crm}",
+		"gert PUT connections/~named/sharing {visibility: private, users: [~ulla]}",
+		"gert POST connections {id: ~shared, account: ~a, connector: ~crm, visibility: shared}",
+		"gert POST importers {id: ~i, account: ~a, source: ~named}",
+
+		"backend POST subscriptions {id: ~single, role_set: single_owner, owner: ~olga}",
+		"olga PUT subscriptions/~single/members/~bea {roles: [business_admin]}",
+		"olga PUT subscriptions/~single/members/~ira {roles: [it_admin]}",
+		"olga PUT subscriptions/~single/members/~rea {roles: [read_only]}",
+		"olga POST accounts {id: ~t, subscription: ~single, role_set: team}",
+		"olga PUT accounts/~t/members/~uma {roles: [user]}",
+		"uma POST connections {id: ~plain, account: ~t, connector: ~crm}",
+	} {
+		line{"scene", text}.play(s, "", "")
+	}
+	var catalogue struct {
+		Types []struct {
+			Type        string
+			Permissions []struct{ Name string }
+		}
+	}
+	s.must(http.MethodGet, "permissions", nil).decode(t, &catalogue)
+	permissions := make(map[string][]string)
+	for _, described := range catalogue.Types {
+		for _, permission := range described.Permissions {
+			permissions[described.Type] = append(permissions[described.Type], permission.Name)
+		}
+	}
+	for _, c := range []struct {
+		reader  string
+		members []string // what they are, the reader may not know
+		objects []string
+	}{
+		{"gert", []string{"olga", "ulla", "gina"}, []string{"account:~a", "importer:~i", "connection:~named", "connector:~crm"}},
+		{"mona", []string{"olga", "ria"}, []string{"subscription:~s"}},
+		{"ulla", []string{"mona"}, []string{"account:~a", "connection:~shared"}},
+		{"uma", []string{"bea", "ira"}, []string{"connection:~plain"}},
+		{"rea", []string{"uma", "ira"}, []string{"subscription:~single", "connection:~plain"}},
+	} {
+		for _, object := range c.objects {
+			typ, _, _ := strings.Cut(object, ":")
+			for _, permission := range permissions[typ] {
+				told := make(map[bool]string) // by the decision, which a check tells as well
+				for _, who := range append(c.members, "sven") {
+					a := s.by(c.reader).withKey(checkKey).must(http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)})
+					answer := tokens.ReplaceAllString(strings.ReplaceAll(string(a.body), s.id(who), "WHO"), "")
+					yes := strings.HasPrefix(answer, `{"allowed":true`)
+					if before, asked := told[yes]; asked && answer != before {
+						t.Errorf("%s about %s, %s %s:\n%s\nabout another:\n%s", c.reader, who, permission, object, answer, before)
+					}
+					told[yes] = answer
+				}
+			}
+		}
+	}
+}
