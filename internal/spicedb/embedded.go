@@ -20,8 +20,10 @@ import (
 type EmbeddedConfig struct {
 	Options
 
-	// Datastore is Memory, Postgres or CockroachDB; empty means Memory. The last two need a URI.
+	// Datastore is Memory, SQLite, Postgres or CockroachDB; empty means Memory. SQLite needs a directory, which is made if it
+	// is not there, and the last two a URI.
 	Datastore string
+	DataDir   string
 	URI       string
 
 	// Store is used in place of Datastore, if set. Close closes it.
