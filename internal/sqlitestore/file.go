@@ -88,7 +88,11 @@ func (d *directory) create(now revision) error {
 	if err := removeStore(half); err != nil {
 		return err
 	}
-	c, err := connect(half, "rwc", "journal_mode(off)", "synchronous(full)")
+	// SQLite gives the files beside it the same permissions.
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+	}
+	c, err := connect(half, "rw", "journal_mode(off)", "synchronous(full)")
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (s *Store) connectWriter() (err error) {
 // load reads where the store stands. Nothing in it takes longer with more relationships.
 func (s *Store) load() error {
 	var h head
-	var last, collected, ended int64
+	var last, collected, ended, some int64
 	for _, read := range []struct {
 		query        string
 		destinations []any
@@ -141,6 +141,8 @@ func (s *Store) load() error {
 		{"SELECT id, collected FROM store", []any{&s.id, &collected}},
 		{"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1", []any{&last, (*int64)(&h.revision), &h.relationships}},
 		{"SELECT ifnull(max(ended), 0) FROM history", []any{&ended}},
+		{"SELECT count(*) FROM (SELECT key FROM by_resource LIMIT 1)", []any{&some}}, // it can be read
+		{"SELECT count(*) FROM (SELECT key FROM by_subject LIMIT 1)", []any{&some}},
 	} {
 		found, err := s.writer.one(read.query, nil, read.destinations...)
 		if err != nil {
