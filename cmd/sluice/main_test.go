@@ -58,7 +58,14 @@ var (
 // start runs the server and waits until it says that it is ready.
 func start(t *testing.T, args ...string) *serving {
 	t.Helper()
+	return startIn(t, t.TempDir(), args...)
+}
+
+// startIn runs the server in a directory.
+func startIn(t *testing.T, directory string, args ...string) *serving {
+	t.Helper()
 	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
+	s.Dir = directory
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
 	require.NoError(t, err)
@@ -130,6 +137,10 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--api-keys-file", "no-such-file"}, says: "--api-keys-file"},
 		{args: []string{"serve", "--datastore", "mysql"}, says: "--datastore"},
 		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},
+		{args: []string{"serve", "--datastore-uri", "postgres://localhost"}, says: "--datastore-uri: the datastore sqlite takes none"},
+		{args: []string{"serve", "--datastore", "memory", "--data-dir", "here"}, says: "--data-dir: the datastore memory takes none"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--data-dir", "here"}, says: "--data-dir: with --spicedb-endpoint"},
+		{args: []string{"serve", "--data-dir", "main_test.go/here"}, says: "cannot make the data directory"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
 		{args: []string{"serve", "--public-url", "authz.example.com"}, says: "--public-url"},
@@ -156,7 +167,8 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"explain", "user:a", "view"}, says: "sluice explain user:uma run importer:i1"},
 		{args: []string{"explain", "user:a", "view", "account:b"}, says: "--key"},
 		{args: []string{"demo"}, says: "--key"},
-		{args: []string{"schema", "diff"}, says: "--spicedb-endpoint"},
+		{args: []string{"schema", "diff"}, says: "there is no store in ./data"},
+		{args: []string{"schema", "diff", "--datastore", "memory"}, says: "--datastore"},
 		{args: []string{"nope"}, says: "nope"},
 		{args: []string{"schema", "aply"}, says: "aply"},
 		{args: []string{"key", "nwe"}, says: "nwe"},

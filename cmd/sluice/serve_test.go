@@ -73,6 +73,36 @@ func TestServeDemoCheck(t *testing.T) {
 	require.Equal(t, 2, code)
 }
 
+// TestServeKeeps: what a server was told is there when it starts again; the demo, which begins anew each time, writes nothing.
+func TestServeKeeps(t *testing.T) {
+	directory := t.TempDir()
+	s := startIn(t, directory, "--demo")
+	require.Zero(t, s.stop(t), s.log)
+	require.NoDirExists(t, filepath.Join(directory, "data"))
+
+	s = startIn(t, directory)
+	_, stderr, code := sluice(t, "demo", "--url", s.url, "--key", s.key)
+	require.Zero(t, code, stderr)
+	_, stderr, code = sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "in use")
+	require.Contains(t, stderr, "--spicedb-endpoint")
+	require.NoError(t, s.Process.Kill())
+	<-s.drained
+	_ = s.Wait()
+
+	stdout, stderr, code := sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
+	require.Zero(t, code, stderr)
+	require.Equal(t, "nothing would change\n", stdout)
+	for range 2 {
+		s = startIn(t, directory, "--demo", "--data-dir", "data") // on what is there already
+		stdout, _, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
+		require.Zero(t, code)
+		require.Equal(t, "allowed\n", stdout)
+		require.Zero(t, s.stop(t), s.log)
+	}
+}
+
 // TestSchemaCommands uses the SpiceDB of a running server as the remote one.
 func TestSchemaCommands(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.zed")

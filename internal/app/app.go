@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
 	"github.com/sluice-authz/sluice/schema"
 )
 
@@ -61,11 +62,6 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := s.openKeys(); err != nil {
 		return nil, err
 	}
-	metrics := httpapi.NewMetrics()
-	engine, err := s.openEngine(ctx, metrics)
-	if err != nil {
-		return nil, err
-	}
 	served, err := loadSchema(ctx, config.Schema)
 	if err != nil {
 		return nil, err
@@ -75,6 +71,11 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	parameters, err := schema.CaveatParameters(served.Text)
+	if err != nil {
+		return nil, err
+	}
+	metrics := httpapi.NewMetrics()
+	engine, err := s.openEngine(ctx, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
 		return authz.Fresh(engine), nil
 	}
-	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, URI: store.DatastoreURI}
+	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI}
 	if s.config.GRPCListen != Off {
 		embedded.GRPCListen = s.config.GRPCListen
 		embedded.Key, _ = secret(s.config.GRPCKey)
@@ -143,6 +144,8 @@ func blame(err error, store StoreConfig) error {
 	switch {
 	case errors.As(err, &listening) && listening.Op == "listen":
 		return fmt.Errorf("--grpc-listen: %w", err)
+	case store.Directory() != "":
+		return fmt.Errorf("--data-dir: %w", err)
 	case store.DatastoreURI != "":
 		return fmt.Errorf("--datastore-uri: %s", strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " "))
 	default:
@@ -154,7 +157,7 @@ func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
 	return spicedb.RemoteConfig{Options: options, Endpoint: c.Endpoint, Token: c.Token, CAFile: c.CA, Insecure: c.Insecure}
 }
 
-// OpenStore connects to the relationships without serving them. The caller closes the engine.
+// OpenStore connects to the relationships without serving them, where there are any. The caller closes the engine.
 func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
 	if err := store.Validate(); err != nil {
 		return nil, err
@@ -162,8 +165,16 @@ func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
 	if store.Remote() {
 		return spicedb.Remote(ctx, store.remote(spicedb.Options{}))
 	}
-	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{Datastore: store.Datastore, URI: store.DatastoreURI})
-	if err != nil {
+	if store.Datastore == spicedb.Memory {
+		return nil, fmt.Errorf("--datastore: nothing is in a %s that nobody serves", store.Datastore)
+	}
+	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
+		Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI, MustExist: true,
+	})
+	switch {
+	case errors.Is(err, sqlitestore.ErrInUse):
+		return nil, fmt.Errorf("--data-dir: %w; ask the server that has it: --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err)
+	case err != nil:
 		return nil, blame(err, store)
 	}
 	return engine, nil

@@ -24,6 +24,7 @@ func start(t *testing.T, change func(*app.Config)) *app.Server {
 	t.Helper()
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
+	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"test:check+operate+provision+inspect:" + key}
 	change(&config)
 	server, err := app.Start(t.Context(), config)
@@ -128,6 +129,7 @@ func TestStartLeavesNothingOpen(t *testing.T) {
 	taken := start(t, func(*app.Config) {})
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = strings.TrimPrefix(taken.URL, "http://"), app.Off
+	config.Store.Datastore = "memory"
 	_, err := app.Start(t.Context(), config)
 	require.ErrorContains(t, err, "--listen")
 }

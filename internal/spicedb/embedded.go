@@ -26,6 +26,9 @@ type EmbeddedConfig struct {
 	DataDir   string
 	URI       string
 
+	// MustExist makes it an error if there is no store in DataDir.
+	MustExist bool
+
 	// Store is used in place of Datastore, if set. Close closes it.
 	Store datastore.Datastore
 

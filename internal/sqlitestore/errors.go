@@ -20,6 +20,8 @@ var (
 	ErrInUse = errors.New("the data directory is in use")
 	// ErrNewer: the file was written by a newer version.
 	ErrNewer = errors.New("the store was written by a newer version")
+	// ErrNone: there is no store in the directory.
+	ErrNone = errors.New("there is no store")
 	// ErrNotWritable: the directory or the file is read-only.
 	ErrNotWritable = errors.New("the store cannot be written")
 

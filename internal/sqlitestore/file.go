@@ -71,6 +71,14 @@ func (d *directory) file() string { return filepath.Join(d.path, storeFile) }
 
 func (d *directory) close() error { return d.lock.Close() }
 
+// find returns ErrNone where there is no store.
+func find(path string) error {
+	if _, err := os.Stat(filepath.Join(path, storeFile)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %s", ErrNone, path)
+	}
+	return nil
+}
+
 // prepare brings the file into being, or sees that it is one that this version can use. It changes nothing in a file that
 // it refuses.
 func (d *directory) prepare(now revision) error {

@@ -19,6 +19,9 @@ const Engine = "sqlite"
 
 // Options say how a store works. The zero value of each is SpiceDB's default.
 type Options struct {
+	// MustExist makes Open return ErrNone where there is no store, instead of making one.
+	MustExist bool
+
 	// GCWindow is how long a revision can be read after a newer one has come: 24 hours by default.
 	GCWindow time.Duration
 
@@ -92,6 +95,11 @@ type head struct {
 // Close. The error is one of those of this package, where it is none of the operating system.
 func Open(path string, options Options) (_ *Store, err error) {
 	options.complete()
+	if options.MustExist {
+		if err := find(path); err != nil {
+			return nil, err
+		}
+	}
 	directory, err := openDirectory(path)
 	if err != nil {
 		return nil, err

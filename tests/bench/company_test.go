@@ -39,6 +39,7 @@ func startServer(b *testing.B) server {
 	gateway := freeAddress(b)
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", gateway
+	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
 	s, err := app.Start(b.Context(), config)
 	if err != nil {
