@@ -114,7 +114,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "key", "health"} {
+	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "backup", "restore", "key", "health"} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")
@@ -169,6 +169,9 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"demo"}, says: "--key"},
 		{args: []string{"schema", "diff"}, says: "there is no store in ./data"},
 		{args: []string{"schema", "diff", "--datastore", "memory"}, says: "--datastore"},
+		{args: []string{"backup"}, says: "accepts 1 arg"},
+		{args: []string{"backup", "b.db", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
+		{args: []string{"restore", "main_test.go", "--data-dir", "nowhere"}, says: "is no SQLite file"},
 		{args: []string{"nope"}, says: "nope"},
 		{args: []string{"schema", "aply"}, says: "aply"},
 		{args: []string{"key", "nwe"}, says: "nwe"},

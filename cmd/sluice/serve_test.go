@@ -103,6 +103,50 @@ func TestServeKeeps(t *testing.T) {
 	}
 }
 
+// TestBackupAndRestore takes a backup of a running server, and goes back to it.
+func TestBackupAndRestore(t *testing.T) {
+	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
+	member := func(s *serving, method, user, body string) {
+		request, err := http.NewRequestWithContext(t.Context(), method, s.url+"/v1/accounts/marketing/members/"+user, strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+s.key)
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Sluice-Actor", "bob")
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		require.Equal(t, http.StatusOK, response.StatusCode)
+	}
+	isMember := func(s *serving, user string) bool {
+		_, stderr, code := sluice(t, "check", "--url", s.url, "--key", s.key, "user:"+user, "view", "account:marketing")
+		require.Less(t, code, 2, stderr)
+		return code == 0
+	}
+	s := start(t, "--demo", "--data-dir", data)
+	member(s, http.MethodPut, "early", `{"roles":["user"]}`)
+	stdout, stderr, code := sluice(t, "backup", file, "--data-dir", data)
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^\S+backup.db has \d+ relationships in \d+ bytes; the last write was at \S+Z\n$`, stdout)
+	member(s, http.MethodPut, "late", `{"roles":["user"]}`)
+	member(s, http.MethodDelete, "early", "")
+
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "in use")
+	require.Zero(t, s.stop(t), s.log)
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", data)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "there is one already")
+	stdout, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "what was there is kept in "+data)
+
+	s = start(t, "--data-dir", data)
+	require.True(t, isMember(s, "early"))
+	require.False(t, isMember(s, "late"))
+	require.Zero(t, s.stop(t), s.log)
+}
+
 // TestSchemaCommands uses the SpiceDB of a running server as the remote one.
 func TestSchemaCommands(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.zed")

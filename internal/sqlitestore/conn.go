@@ -43,14 +43,19 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-// exec runs a statement that returns no rows, and returns how many rows it changed.
+// exec runs a statement that returns no rows, and returns how many rows it changed. The context of a request would cost a
+// goroutine for each statement, and none runs long.
 func (c *conn) exec(query string, args ...any) (int64, error) {
+	return c.execUntil(context.Background(), query, args...) //nolint:usetesting // see above
+}
+
+// execUntil is exec for a statement that may run long.
+func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64, error) {
 	s, err := c.prepare(query)
 	if err != nil {
 		return 0, err
 	}
-	// The context of a request would cost a goroutine for each statement, and none runs long.
-	result, err := s.(driver.StmtExecContext).ExecContext(context.Background(), named(args)) //nolint:errcheck,usetesting // every statement of the driver is one
+	result, err := s.(driver.StmtExecContext).ExecContext(ctx, named(args)) //nolint:errcheck // every statement of the driver is one
 	if err != nil {
 		return 0, failure(err)
 	}
@@ -63,7 +68,7 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args)) //nolint:errcheck,usetesting // see exec
+	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args)) //nolint:errcheck,usetesting // as in exec
 	if err != nil {
 		return failure(err)
 	}
