@@ -114,7 +114,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "backup", "restore", "key", "health"} {
+	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "backup", "restore", "export", "import", "key", "health"} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")

@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
+	"github.com/sluice-authz/sluice/internal/transfer"
 	"github.com/sluice-authz/sluice/schema"
 )
 
@@ -157,8 +158,24 @@ func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
 	return spicedb.RemoteConfig{Options: options, Endpoint: c.Endpoint, Token: c.Token, CAFile: c.CA, Insecure: c.Insecure}
 }
 
-// OpenStore connects to the relationships without serving them, where there are any. The caller closes the engine.
-func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
+// Store is where relationships are, for those who look into it or move what is in it. Its owner closes it.
+type Store interface {
+	authz.Engine
+	transfer.Source
+	transfer.Target
+}
+
+// OpenStore connects to a store that is there, without serving it.
+func OpenStore(ctx context.Context, store StoreConfig) (Store, error) {
+	return openStore(ctx, store, true)
+}
+
+// MakeStore connects to a store without serving it, and makes one where there is none.
+func MakeStore(ctx context.Context, store StoreConfig) (Store, error) {
+	return openStore(ctx, store, false)
+}
+
+func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, error) {
 	if err := store.Validate(); err != nil {
 		return nil, err
 	}
@@ -169,7 +186,7 @@ func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
 		return nil, fmt.Errorf("--datastore: nothing is in a %s that nobody serves", store.Datastore)
 	}
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
-		Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI, MustExist: true,
+		Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI, MustExist: mustExist,
 	})
 	switch {
 	case errors.Is(err, sqlitestore.ErrInUse):
