@@ -51,7 +51,10 @@ func startServer(b *testing.B) server {
 }
 
 // company is accounts × members × importers, of which every member created one importer.
-func company() []*v1.Relationship {
+func company() []*v1.Relationship { return companyOf(accounts) }
+
+// companyOf is the same with more accounts.
+func companyOf(accounts int) []*v1.Relationship {
 	var all []*v1.Relationship
 	all = append(all, relationship("subscription:acme", "platform", "platform:main"),
 		relationship("subscription:acme", "multi_owner", "user:*"), relationship("subscription:acme", "owner", "user:ada"))
