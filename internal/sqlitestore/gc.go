@@ -11,8 +11,11 @@ import (
 // gcTimeout ends a garbage collection that the next one continues.
 const gcTimeout = 10 * time.Minute
 
-// gcStep is how many rows are removed in one turn of the writer.
-const gcStep = 500
+// How many rows are removed in one turn of the writer. A row of the log can be large.
+const (
+	gcStep    = 500
+	gcLogStep = 50
+)
 
 var (
 	_ datastore.GarbageCollectableDatastore = (*Store)(nil)
@@ -69,25 +72,52 @@ func (c collector) DeleteBeforeTx(ctx context.Context, r datastore.Revision) (co
 	if _, err := s.step(ctx, "UPDATE store SET collected = ?1", int64(before)); err != nil {
 		return counts, err
 	}
+	next, err := c.logAfter(before)
+	if err != nil {
+		return counts, err
+	}
 	for _, removal := range []struct {
 		count     *int64
 		statement string
+		before    int64
+		rows      int64
 	}{
-		{&counts.Relationships, "DELETE FROM history WHERE (ended, key) IN (SELECT ended, key FROM history WHERE ended <= ?1 ORDER BY ended, key LIMIT ?2)"},
-		{&counts.Namespaces, "DELETE FROM definition WHERE (kind, name, created) IN (SELECT kind, name, created FROM definition WHERE ended > 0 AND ended <= ?1 LIMIT ?2)"},
-		{&counts.Transactions, "DELETE FROM change WHERE id IN (SELECT id FROM change WHERE revision <= ?1 AND id < (SELECT max(id) FROM change) ORDER BY id LIMIT ?2)"},
+		{&counts.Relationships, removeHistory, int64(before), gcStep},
+		{&counts.Namespaces, removeDefinitions, int64(before), gcStep},
+		{&counts.Transactions, removeLog, next, gcLogStep},
 	} {
 		for more := true; more; {
-			count, err := s.step(ctx, removal.statement, int64(before), int64(gcStep))
+			count, err := s.step(ctx, removal.statement, removal.before, removal.rows)
 			if err != nil {
 				return counts, err
 			}
 			*removal.count += count
-			more = count == gcStep
+			more = count == removal.rows
 		}
 	}
-	_, err = s.step(ctx, "UPDATE change SET metadata = NULL, updates = NULL WHERE revision <= ?1 AND updates IS NOT NULL", int64(before))
+	_, err = s.step(ctx, emptyLast, int64(before))
 	return counts, err
+}
+
+// What the garbage collection does in a step. None looks at more rows than it removes.
+const (
+	removeHistory     = "DELETE FROM history WHERE (ended, key) IN (SELECT ended, key FROM history WHERE ended <= ?1 ORDER BY ended, key LIMIT ?2)"
+	removeDefinitions = "DELETE FROM definition WHERE (kind, name, created) IN (SELECT kind, name, created FROM definition WHERE ended > 0 AND ended <= ?1 LIMIT ?2)"
+	removeLog         = "DELETE FROM change WHERE id IN (SELECT id FROM change WHERE id < ?1 ORDER BY id LIMIT ?2)"
+	emptyLast         = "UPDATE change SET metadata = NULL, updates = NULL WHERE id = (SELECT max(id) FROM change) AND revision <= ?1"
+	selectExpired     = "SELECT key, details FROM by_resource WHERE expires < ? LIMIT ?"
+)
+
+// logAfter is the first row of the log that belongs to a revision after the given one; the last row if there is none.
+func (c collector) logAfter(r revision) (id int64, err error) {
+	err = c.store.readers.use(func(c *conn) error {
+		found, err := c.one("SELECT id FROM change WHERE id > ?1 AND revision > ?1 ORDER BY id LIMIT 1", []any{int64(r)}, &id)
+		if err == nil && !found {
+			_, err = c.one("SELECT max(id) FROM change", nil, &id)
+		}
+		return err
+	})
+	return id, err
 }
 
 // DeleteExpiredRels removes relationships that expired before the window. Nobody can see them at any revision.
@@ -108,7 +138,7 @@ func (c collector) DeleteExpiredRels(ctx context.Context) (total int64, err erro
 // removeExpired removes some relationships that expired before a time, as far as the time is told in seconds.
 func (s *Store) removeExpired(ctx context.Context, before int64) (count int64, err error) {
 	err = s.maintain(ctx, func(c *conn) error {
-		expired, err := c.rows("SELECT key, details FROM by_resource WHERE expires < ? LIMIT ?", []any{before, int64(gcStep)})
+		expired, err := c.rows(selectExpired, []any{before, int64(gcStep)})
 		if err != nil {
 			return err
 		}
