@@ -30,7 +30,7 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		if config.DataDir == "" {
 			return nil, fmt.Errorf("the datastore %s needs a directory", config.Datastore)
 		}
-		return sqlitestore.Open(config.DataDir, sqlitestore.Options{MustExist: config.MustExist})
+		return sqlitestore.Open(config.DataDir, sqlitestore.Options{MustExist: config.MustExist}) //nolint:contextcheck // it waits for nobody
 	case Postgres, CockroachDB:
 		if config.URI == "" {
 			return nil, fmt.Errorf("the datastore %s needs a URI", config.Datastore)

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrExists: there is something where a backup or a restored store would go.
+// ErrExists is that there is something where a backup or a restored store would go.
 var ErrExists = errors.New("there is one already")
 
 // Contents is what a backup holds.

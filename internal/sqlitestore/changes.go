@@ -50,11 +50,12 @@ func (c *changes) add(row logRow, content datastore.WatchContent) error {
 	c.size += uint64(len(entries))
 	for len(entries) > 0 {
 		length, n := binary.Uvarint(entries[1:])
-		if n <= 0 || uint64(len(entries)-1-n) < length {
+		rest := entries[1+max(n, 0):]
+		if n <= 0 || length > uint64(len(rest)) {
 			return fmt.Errorf("%w: the log of changes", ErrCorrupt)
 		}
-		kind, body := entryKind(entries[0]), entries[1+n:1+n+int(length)]
-		entries = entries[1+n+int(length):]
+		kind, body := entryKind(entries[0]), rest[:length]
+		entries = rest[length:]
 		wanted := datastore.WatchSchema
 		if kind <= relationshipDeleted {
 			wanted = datastore.WatchRelationships

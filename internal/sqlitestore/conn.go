@@ -46,7 +46,7 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 // exec runs a statement that returns no rows, and returns how many rows it changed. The context of a request would cost a
 // goroutine for each statement, and none runs long.
 func (c *conn) exec(query string, args ...any) (int64, error) {
-	return c.execUntil(context.Background(), query, args...) //nolint:usetesting // see above
+	return c.execUntil(context.Background(), query, args...)
 }
 
 // execUntil is exec for a statement that may run long.
@@ -68,7 +68,7 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args)) //nolint:errcheck,usetesting // as in exec
+	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args)) //nolint:errcheck // as in execUntil
 	if err != nil {
 		return failure(err)
 	}
@@ -107,7 +107,7 @@ func (c *conn) one(query string, args []any, destinations ...any) (found bool, e
 
 // assign stores a value of a row; NULL is the zero value.
 func assign(destination any, value driver.Value) error {
-	ok := true
+	var ok bool
 	switch d := destination.(type) {
 	case *int64:
 		*d, ok = value.(int64)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,10 +14,8 @@ import (
 
 // children are what a process does that a test starts: this program, with the name in its environment.
 var children = map[string]func(directory string) error{
-	"write":     writeForEver,
-	"hold":      holdForEver,
-	"full":      fillDisk,
-	"read-only": openReadOnly,
+	"write": writeForEver,
+	"hold":  holdForEver,
 }
 
 const childName, childDirectory = "SLUICE_TEST_CHILD", "SLUICE_TEST_DIRECTORY"
@@ -46,32 +43,4 @@ func startChild(t *testing.T, name, directory string) (*exec.Cmd, *bufio.Scanner
 	return command, bufio.NewScanner(out)
 }
 
-// runInMount runs a child in namespaces of its own, in which it may mount a disk on the directory.
-func runInMount(t *testing.T, name string) {
-	t.Helper()
-	directory := t.TempDir()
-	command := exec.CommandContext(t.Context(), os.Args[0])
-	command.Env = append(os.Environ(), childName+"="+name, childDirectory+"="+directory)
-	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	if os.Getuid() != 0 {
-		command.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		command.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		command.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := command.CombinedOutput()
-	if command.ProcessState == nil {
-		t.Skipf("this system does not let a test mount a disk of its own: %v", err)
-	}
-	require.NoError(t, err, "%s", out)
-	t.Logf("%s", out)
-}
-
-// mountDisk puts a small disk of memory on the directory, for this process alone.
-func mountDisk(directory, size string) error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("private mounts: %w", err)
-	}
-	return syscall.Mount("tmpfs", directory, "tmpfs", 0, "size="+size)
-}
-
-var background = context.Background() //nolint:usetesting // of processes without a test
+var background = context.Background() // of processes without a test

@@ -3,11 +3,9 @@ package sqlitestore
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -133,81 +131,4 @@ func TestRefusesADirectoryWithoutPermission(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotWritable)
 	_, err = Open(filepath.Join("/proc/nowhere"), Options{})
 	require.ErrorIs(t, err, ErrNotWritable)
-}
-
-func TestReadOnlyDisk(t *testing.T) { runInMount(t, "read-only") }
-
-func openReadOnly(directory string) error {
-	if err := mountDisk(directory, "8m"); err != nil {
-		return err
-	}
-	s, err := Open(directory, Options{})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(writeBatch(background, s, 0, 1), s.Close()); err != nil {
-		return err
-	}
-	if err := syscall.Mount("", directory, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		return err
-	}
-	for _, path := range []string{directory, filepath.Join(directory, "new")} {
-		_, err := Open(path, Options{})
-		if !errors.Is(err, ErrNotWritable) {
-			return fmt.Errorf("opening %s: %w", path, err)
-		}
-		fmt.Println(err)
-	}
-	return nil
-}
-
-func TestFullDisk(t *testing.T) { runInMount(t, "full") }
-
-// fillDisk writes until the disk is full, and holds that what was acknowledged is there, that nothing else is, and that
-// writing goes on when there is room again.
-func fillDisk(directory string) error {
-	if err := mountDisk(directory, "4m"); err != nil {
-		return err
-	}
-	filler := filepath.Join(directory, "filler")
-	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); err != nil {
-		return err
-	}
-	s, err := Open(directory, Options{})
-	if err != nil {
-		return err
-	}
-	number := 0
-	for ; err == nil; number++ {
-		err = writeBatch(background, s, 0, number+1)
-	}
-	number-- // the last one failed
-	if !errors.Is(err, ErrFull) {
-		return fmt.Errorf("after %d batches: %w", number, err)
-	}
-	fmt.Println(err)
-	for range 3 {
-		if err := writeBatch(background, s, 0, number+1); !errors.Is(err, ErrFull) {
-			return fmt.Errorf("writing to the full disk again: %w", err)
-		}
-		if last, err := lastBatch(background, s, 0); err != nil || last != number {
-			return fmt.Errorf("batch %d is the last instead of %d: %w", last, number, err)
-		}
-	}
-	if err := os.Remove(filler); err != nil {
-		return err
-	}
-	if err := writeBatch(background, s, 0, number+1); err != nil {
-		return fmt.Errorf("with room again: %w", err)
-	}
-	if err := s.Close(); err != nil {
-		return err
-	}
-	if s, err = Open(directory, Options{}); err != nil {
-		return err
-	}
-	if last, err := lastBatch(background, s, 0); err != nil || last != number+1 {
-		return fmt.Errorf("after a restart, batch %d is the last instead of %d: %w", last, number+1, err)
-	}
-	return s.Close()
 }
