@@ -147,6 +147,29 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Zero(t, s.stop(t), s.log)
 }
 
+// TestExportAndImport moves what a running server has into a directory, in which another server goes on.
+func TestExportAndImport(t *testing.T) {
+	file, data := filepath.Join(t.TempDir(), "company.yaml"), filepath.Join(t.TempDir(), "data")
+	s := start(t, "--demo")
+	remote := []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
+	stdout, stderr, code := sluice(t, append([]string{"export", file}, remote...)...)
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^exported \d+ relationships\n$`, stdout)
+	_, stderr, code = sluice(t, append([]string{"export", file}, remote...)...)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "there is a file "+file)
+	require.Zero(t, s.stop(t), s.log)
+
+	imported, stderr, code := sluice(t, "import", file, "--data-dir", data)
+	require.Zero(t, code, stderr)
+	require.Equal(t, strings.Replace(stdout, "exported", "imported", 1), imported)
+	s = start(t, "--data-dir", data)
+	stdout, stderr, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
+	require.Zero(t, code, stderr)
+	require.Equal(t, "allowed\n", stdout)
+	require.Zero(t, s.stop(t), s.log)
+}
+
 // TestSchemaCommands uses the SpiceDB of a running server as the remote one.
 func TestSchemaCommands(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.zed")
