@@ -23,7 +23,9 @@ COPY --from=build --chown=65532:65532 /src/bin/image/writable/ /
 # A container's own loopback is of no use to its callers.
 ENV SLUICE_LISTEN=0.0.0.0:8080
 
-WORKDIR /data
+# The server keeps everything in ./data, unless it is told otherwise.
+WORKDIR /
+VOLUME /data
 EXPOSE 8080
 # 65532 is "nonroot" by convention. A number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 65532:65532

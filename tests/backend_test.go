@@ -68,6 +68,7 @@ func (b *backend) parallel(t *testing.T) {
 func configuration() app.Config {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
+	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
 	return config
 }

@@ -30,6 +30,7 @@ func TestTutorial(t *testing.T) {
 
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
+	config.Store.Datastore = "memory"
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
 	require.NoError(t, app.Demo(t.Context(), http.DefaultClient, server.URL, server.APIKey, io.Discard)) // as `make run` does

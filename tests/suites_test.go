@@ -49,6 +49,20 @@ func TestEmbedded(t *testing.T) {
 	run(t, memory.get(t), slices.Concat(suites, races))
 }
 
+// TestSQLite runs the suites and the races before a SpiceDB in the server's own process that keeps everything on disk: what a
+// server does that is told nothing else.
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	config := configuration()
+	config.Store = app.StoreConfig{Datastore: "sqlite", DataDir: t.TempDir()}
+	server := start(t, config)
+	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, on, slices.Concat(suites, races))
+}
+
 // TestPostgres runs the races before a SpiceDB that stores in PostgreSQL.
 func TestPostgres(t *testing.T) {
 	t.Parallel()

@@ -66,6 +66,7 @@ func Start(t testing.TB, options ...Option) *Server {
 func New(ctx context.Context, options ...Option) (*Server, error) {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
+	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"sluicetest:check+operate+provision+inspect:" + key}
 	for _, option := range options {
 		option(&config)

@@ -58,7 +58,7 @@ shared, as relationships in SpiceDB, and answers "may this person do this to tha
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
 	}
-	root.AddCommand(newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newKey(), newHealth())
+	root.AddCommand(newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth())
 	return root
 }
 

@@ -58,7 +58,14 @@ var (
 // start runs the server and waits until it says that it is ready.
 func start(t *testing.T, args ...string) *serving {
 	t.Helper()
+	return startIn(t, t.TempDir(), args...)
+}
+
+// startIn runs the server in a directory.
+func startIn(t *testing.T, directory string, args ...string) *serving {
+	t.Helper()
 	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
+	s.Dir = directory
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
 	require.NoError(t, err)
@@ -107,7 +114,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "audit", "key", "health"} {
+	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "audit", "backup", "restore", "export", "import", "key", "health"} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")
@@ -130,13 +137,16 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--api-keys-file", "no-such-file"}, says: "--api-keys-file"},
 		{args: []string{"serve", "--datastore", "mysql"}, says: "--datastore"},
 		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},
+		{args: []string{"serve", "--datastore-uri", "postgres://localhost"}, says: "--datastore-uri: the datastore sqlite takes none"},
+		{args: []string{"serve", "--datastore", "memory", "--data-dir", "here"}, says: "--data-dir: the datastore memory takes none"},
+		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--datastore-uri", "postgres://localhost"}, says: "--datastore-uri: with --spicedb-endpoint"},
+		{args: []string{"serve", "--data-dir", "main_test.go/here"}, says: "cannot make the data directory"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
 		{args: []string{"serve", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "mysql://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--data-dir", "main.go/data"}, says: "--data-dir"},
-		{args: []string{"serve", "--data-dir", "data"}, says: "--data-dir"},
 		{args: []string{"serve", "--public-url", "authz.example.com"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://authz.example.com/?tenant=1"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://u:a-secret-of-mine@authz.example.com"}, says: "--public-url"},
@@ -147,8 +157,8 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--request-timeout", "0s"}, says: "--request-timeout"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_REQUEST_TIMEOUT", "soon"}, says: "SLUICE_REQUEST_TIMEOUT"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
-		{args: []string{"serve", "--grpc-listen", taken.Addr().String(), "--listen", "127.0.0.1:0"}, says: "--grpc-listen"},
-		{args: []string{"serve", "--listen", taken.Addr().String(), "--grpc-listen", "off"}, says: "--listen"},
+		{args: []string{"serve", "--datastore", "memory", "--grpc-listen", taken.Addr().String(), "--listen", "127.0.0.1:0"}, says: "--grpc-listen"},
+		{args: []string{"serve", "--datastore", "memory", "--listen", taken.Addr().String(), "--grpc-listen", "off"}, says: "--listen"},
 		{args: []string{"serve", "--datastore", "postgres", "--datastore-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--datastore-uri"},
 		{args: []string{"serve", "--tls-cert", "main.go", "--tls-key", "main.go"}, says: "--tls-cert"},
 		{args: []string{"serve", "--demo", "--api-key", "app:check:a-secret-of-mine"}, says: "sluice demo"},
@@ -161,10 +171,17 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"explain", "user:a", "view"}, says: "sluice explain user:uma run importer:i1"},
 		{args: []string{"explain", "user:a", "view", "account:b"}, says: "--key"},
 		{args: []string{"demo"}, says: "--key"},
-		{args: []string{"schema", "diff"}, says: "--spicedb-endpoint"},
 		{args: []string{"audit", "verify", "--data-dir", "nowhere"}, says: "there is no audit log"},
 		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"audit", "nope"}, says: "nope"},
+		{args: []string{"schema", "diff"}, says: "there is no store in ./data"},
+		{args: []string{"schema", "diff", "--datastore", "memory"}, says: "--datastore"},
+		{args: []string{"backup"}, says: "accepts 1 arg"},
+		{args: []string{"backup", "b.db", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
+		{args: []string{"restore", "main_test.go", "--data-dir", "nowhere"}, says: "is no SQLite file"},
+		{args: []string{"export", "main_test.go", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
+		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "--datastore: nothing is in a memory"},
+		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},
 		{args: []string{"nope"}, says: "nope"},
 		{args: []string{"schema", "aply"}, says: "aply"},
 		{args: []string{"key", "nwe"}, says: "nwe"},

@@ -119,9 +119,6 @@ func printChanges(cmd *cobra.Command, changes []authz.SchemaChange) {
 }
 
 func withStore(cmd *cobra.Command, store app.StoreConfig, use func(authz.Engine) error) (err error) {
-	if !store.Remote() && store.DatastoreURI == "" {
-		return fmt.Errorf("which SpiceDB? Give --spicedb-endpoint, or --datastore with --datastore-uri")
-	}
 	engine, err := app.OpenStore(cmd.Context(), store)
 	if err != nil {
 		return err

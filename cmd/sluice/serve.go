@@ -25,9 +25,11 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Run the server. With no flags it runs a SpiceDB in its own process that forgets everything when it ends, makes the keys
-that it needs, and prints them. A flag wins over the environment variable named behind it.`,
+		Long: `Run the server. With no flags it runs a SpiceDB in its own process that keeps everything in the directory ./data, makes
+the keys that it needs, and prints them. With --demo it keeps everything in memory, unless it is told where. A flag wins over
+the environment variable named behind it.`,
 		Example: `  sluice serve --demo
+  sluice serve --data-dir /var/lib/sluice --api-keys-file keys.txt
   sluice serve --api-keys-file keys.txt --datastore postgres --datastore-uri postgres://sluice@localhost:5432/spicedb
   sluice serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
   sluice serve --schema company.zed`,
@@ -45,6 +47,9 @@ that it needs, and prints them. A flag wins over the environment variable named 
 			}
 			if len(config.APIKeys) > 0 || config.APIKeysFile != "" || config.TLSCert != "" {
 				return errors.New("--demo speaks plain HTTP with the key that is made at the start: leave --api-key, --api-keys-file and --tls-cert out, or run `sluice demo` with a key of yours")
+			}
+			if !config.Store.Remote() && !cmd.Flags().Changed("datastore") && !cmd.Flags().Changed("data-dir") {
+				config.Store.Datastore = "memory" // to try things, each time from the beginning
 			}
 			return serve(cmd.Context(), cmd.OutOrStdout(), config, quietly(&level, writeDemo))
 		},
@@ -76,8 +81,9 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 	flags.StringVar(&store.Token, "spicedb-token", "", "its preshared key")
 	flags.StringVar(&store.CA, "spicedb-ca", "", "PEM file of the authority that signed its certificate; the system's if empty")
 	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "speak to it without TLS")
-	flags.StringVar(&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: memory, postgres or cockroachdb")
-	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "its address")
+	flags.StringVar(&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: sqlite, memory, postgres or cockroachdb")
+	flags.StringVar(&store.DataDir, "data-dir", "", "directory in which sqlite and the audit log are kept; "+app.DefaultDataDir+" if empty")
+	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "address of postgres or cockroachdb")
 }
 
 // writeDemo writes the demo company into a server that was just started.
@@ -160,7 +166,10 @@ func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Co
 			fmt.Fprintf(out, "  its key, made for this run:  %s\n", server.GRPCKey)
 		}
 	}
-	if !config.Store.Remote() && config.Store.Datastore == app.DefaultConfig().Store.Datastore {
+	switch directory := config.Store.Directory(); {
+	case directory != "":
+		fmt.Fprintf(out, "Everything is kept in %s.\n", directory)
+	case !config.Store.Remote() && config.Store.DatastoreURI == "":
 		fmt.Fprintln(out, "Everything is kept in memory and gone when the server ends.")
 	}
 	if demo {

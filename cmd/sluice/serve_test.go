@@ -73,6 +73,103 @@ func TestServeDemoCheck(t *testing.T) {
 	require.Equal(t, 2, code)
 }
 
+// TestServeKeeps: what a server was told is there when it starts again; the demo, which begins anew each time, writes nothing.
+func TestServeKeeps(t *testing.T) {
+	directory := t.TempDir()
+	s := startIn(t, directory, "--demo")
+	require.Zero(t, s.stop(t), s.log)
+	require.NoDirExists(t, filepath.Join(directory, "data"))
+
+	s = startIn(t, directory)
+	_, stderr, code := sluice(t, "demo", "--url", s.url, "--key", s.key)
+	require.Zero(t, code, stderr)
+	_, stderr, code = sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "in use")
+	require.Contains(t, stderr, "--spicedb-endpoint")
+	require.NoError(t, s.Process.Kill())
+	<-s.drained
+	_ = s.Wait()
+
+	stdout, stderr, code := sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
+	require.Zero(t, code, stderr)
+	require.Equal(t, "nothing would change\n", stdout)
+	for range 2 {
+		s = startIn(t, directory, "--demo", "--data-dir", "data") // on what is there already
+		stdout, _, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
+		require.Zero(t, code)
+		require.Equal(t, "allowed\n", stdout)
+		require.Zero(t, s.stop(t), s.log)
+	}
+}
+
+// TestBackupAndRestore takes a backup of a running server, and goes back to it.
+func TestBackupAndRestore(t *testing.T) {
+	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
+	member := func(s *serving, method, user, body string) {
+		request, err := http.NewRequestWithContext(t.Context(), method, s.url+"/v1/accounts/marketing/members/"+user, strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+s.key)
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Sluice-Actor", "bob")
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		require.Equal(t, http.StatusOK, response.StatusCode)
+	}
+	isMember := func(s *serving, user string) bool {
+		_, stderr, code := sluice(t, "check", "--url", s.url, "--key", s.key, "user:"+user, "view", "account:marketing")
+		require.Less(t, code, 2, stderr)
+		return code == 0
+	}
+	s := start(t, "--demo", "--data-dir", data)
+	member(s, http.MethodPut, "early", `{"roles":["user"]}`)
+	stdout, stderr, code := sluice(t, "backup", file, "--data-dir", data)
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^\S+backup.db has \d+ relationships in \d+ bytes; the last write was at \S+Z\n$`, stdout)
+	member(s, http.MethodPut, "late", `{"roles":["user"]}`)
+	member(s, http.MethodDelete, "early", "")
+
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "in use")
+	require.Zero(t, s.stop(t), s.log)
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", data)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "there is one already")
+	stdout, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "what was there is kept in "+data)
+
+	s = start(t, "--data-dir", data)
+	require.True(t, isMember(s, "early"))
+	require.False(t, isMember(s, "late"))
+	require.Zero(t, s.stop(t), s.log)
+}
+
+// TestExportAndImport moves what a running server has into a directory, in which another server goes on.
+func TestExportAndImport(t *testing.T) {
+	file, data := filepath.Join(t.TempDir(), "company.yaml"), filepath.Join(t.TempDir(), "data")
+	s := start(t, "--demo")
+	remote := []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
+	stdout, stderr, code := sluice(t, append([]string{"export", file}, remote...)...)
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^exported \d+ relationships\n$`, stdout)
+	_, stderr, code = sluice(t, append([]string{"export", file}, remote...)...)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "there is a file "+file)
+	require.Zero(t, s.stop(t), s.log)
+
+	imported, stderr, code := sluice(t, "import", file, "--data-dir", data)
+	require.Zero(t, code, stderr)
+	require.Equal(t, strings.Replace(stdout, "exported", "imported", 1), imported)
+	s = start(t, "--data-dir", data)
+	stdout, stderr, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
+	require.Zero(t, code, stderr)
+	require.Equal(t, "allowed\n", stdout)
+	require.Zero(t, s.stop(t), s.log)
+}
+
 // TestSchemaCommands uses the SpiceDB of a running server as the remote one.
 func TestSchemaCommands(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.zed")

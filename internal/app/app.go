@@ -20,6 +20,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/preview"
 	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
+	"github.com/sluice-authz/sluice/internal/transfer"
 	"github.com/sluice-authz/sluice/schema"
 )
 
@@ -64,11 +66,6 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := s.openKeys(); err != nil {
 		return nil, err
 	}
-	metrics := httpapi.NewMetrics()
-	engine, err := s.openEngine(ctx, metrics)
-	if err != nil {
-		return nil, err
-	}
 	served, err := loadSchema(ctx, config.Schema)
 	if err != nil {
 		return nil, err
@@ -78,6 +75,11 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	parameters, err := schema.CaveatParameters(served.Text)
+	if err != nil {
+		return nil, err
+	}
+	metrics := httpapi.NewMetrics()
+	engine, err := s.openEngine(ctx, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +135,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
 		return authz.Fresh(engine), nil
 	}
-	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, URI: store.DatastoreURI}
+	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI}
 	if s.config.GRPCListen != Off {
 		embedded.GRPCListen = s.config.GRPCListen
 		embedded.Key, _ = secret(s.config.GRPCKey)
@@ -157,6 +159,8 @@ func blame(err error, store StoreConfig) error {
 	switch {
 	case errors.As(err, &listening) && listening.Op == "listen":
 		return fmt.Errorf("--grpc-listen: %w", err)
+	case store.Directory() != "":
+		return fmt.Errorf("--data-dir: %w", err)
 	case store.DatastoreURI != "":
 		return fmt.Errorf("--datastore-uri: %w", oneLine(err))
 	default:
@@ -173,16 +177,40 @@ func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
 	return spicedb.RemoteConfig{Options: options, Endpoint: c.Endpoint, Token: c.Token, CAFile: c.CA, Insecure: c.Insecure}
 }
 
-// OpenStore connects to the relationships without serving them. The caller closes the engine.
-func OpenStore(ctx context.Context, store StoreConfig) (authz.Engine, error) {
+// Store is where relationships are, for those who look into it or move what is in it. Its owner closes it.
+type Store interface {
+	authz.Engine
+	transfer.Source
+	transfer.Target
+}
+
+// OpenStore connects to a store that is there, without serving it.
+func OpenStore(ctx context.Context, store StoreConfig) (Store, error) {
+	return openStore(ctx, store, true)
+}
+
+// MakeStore connects to a store without serving it, and makes one where there is none.
+func MakeStore(ctx context.Context, store StoreConfig) (Store, error) {
+	return openStore(ctx, store, false)
+}
+
+func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, error) {
 	if err := store.Validate(); err != nil {
 		return nil, err
 	}
 	if store.Remote() {
 		return spicedb.Remote(ctx, store.remote(spicedb.Options{}))
 	}
-	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{Datastore: store.Datastore, URI: store.DatastoreURI})
-	if err != nil {
+	if store.Datastore == spicedb.Memory {
+		return nil, fmt.Errorf("--datastore: nothing is in a %s that nobody serves", store.Datastore)
+	}
+	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
+		Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI, MustExist: mustExist,
+	})
+	switch {
+	case errors.Is(err, sqlitestore.ErrInUse):
+		return nil, fmt.Errorf("--data-dir: %w; ask the server that has it: --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err)
+	case err != nil:
 		return nil, blame(err, store)
 	}
 	return engine, nil

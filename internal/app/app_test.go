@@ -33,6 +33,7 @@ func start(t *testing.T, change func(*app.Config)) *app.Server {
 	t.Helper()
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
+	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"test:check+operate+provision+inspect:" + key}
 	change(&config)
 	keepApart(t, &config)
@@ -138,6 +139,7 @@ func TestStartLeavesNothingOpen(t *testing.T) {
 	taken := start(t, func(*app.Config) {})
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = strings.TrimPrefix(taken.URL, "http://"), app.Off
+	config.Store.Datastore = "memory"
 	_, err := app.Start(t.Context(), config)
 	require.ErrorContains(t, err, "--listen")
 }

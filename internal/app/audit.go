@@ -14,9 +14,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// DefaultDataDir is where a server keeps its files unless it is told otherwise.
-const DefaultDataDir = "./data"
-
 // forgets reports whether everything that is stored ends with the server.
 func (c StoreConfig) forgets() bool { return !c.Remote() && c.Datastore == spicedb.Memory }
 
@@ -24,8 +21,8 @@ func (c Config) validateAudit() error {
 	if c.AuditURI != "" && c.Store.forgets() {
 		return fmt.Errorf("--audit-uri: the datastore %s is gone when the server ends, and so is the log of what happened in it", c.Store.Datastore)
 	}
-	if c.Store.DataDir != "" && (c.AuditURI != "" || c.Store.forgets()) {
-		return errors.New("--data-dir: nothing is kept in files")
+	if c.Store.DataDir != "" && c.AuditURI != "" && c.Store.Directory() == "" {
+		return errors.New("--data-dir: nothing is kept in files, the log being where --audit-uri says")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -60,20 +61,32 @@ type StoreConfig struct {
 	CA       string // --spicedb-ca: PEM file of the authority that signed its certificate
 	Insecure bool   // --spicedb-insecure: no TLS
 
-	Datastore    string // --datastore: memory, postgres or cockroachdb
-	DatastoreURI string // --datastore-uri
-	DataDir      string // --data-dir: where files are kept; DefaultDataDir if empty
+	Datastore    string // --datastore: sqlite, memory, postgres or cockroachdb
+	DataDir      string // --data-dir: of sqlite and of the audit log; DefaultDataDir if empty
+	DatastoreURI string // --datastore-uri: of postgres and cockroachdb
+}
+
+// DefaultDataDir is where a server keeps its files unless it is told otherwise.
+const DefaultDataDir = "./data"
+
+// Directory is where the relationships are kept; empty unless they are in a directory.
+func (c StoreConfig) Directory() string {
+	if c.Remote() || c.Datastore != spicedb.SQLite {
+		return ""
+	}
+	return cmp.Or(c.DataDir, DefaultDataDir)
 }
 
 // Remote reports whether the relationships are in a SpiceDB elsewhere.
 func (c StoreConfig) Remote() bool { return c.Endpoint != "" }
 
-// DefaultConfig is a server with an embedded SpiceDB in memory that only this machine can reach.
+// DefaultConfig is a server with an embedded SpiceDB that keeps everything in DefaultDataDir and that only this machine can
+// reach.
 func DefaultConfig() Config {
 	return Config{
 		Listen:         "127.0.0.1:8080",
 		GRPCListen:     "127.0.0.1:50051",
-		Store:          StoreConfig{Datastore: spicedb.Memory},
+		Store:          StoreConfig{Datastore: spicedb.SQLite},
 		RequestTimeout: 30 * time.Second,
 		DrainTimeout:   20 * time.Second,
 	}
@@ -131,6 +144,9 @@ func (c StoreConfig) Validate() error {
 				return fmt.Errorf("--spicedb-ca: %w", err)
 			}
 		}
+		if c.DatastoreURI != "" {
+			return errors.New("--datastore-uri: with --spicedb-endpoint, that SpiceDB keeps the data")
+		}
 		return nil
 	}
 	for flag, given := range map[string]bool{"--spicedb-token": c.Token != "", "--spicedb-ca": c.CA != "", "--spicedb-insecure": c.Insecure} {
@@ -138,8 +154,11 @@ func (c StoreConfig) Validate() error {
 			return fmt.Errorf("%s: there is no --spicedb-endpoint that it is for", flag)
 		}
 	}
+	if c.DataDir != "" && c.Datastore == spicedb.Memory {
+		return fmt.Errorf("--data-dir: the datastore %s takes none", c.Datastore)
+	}
 	switch c.Datastore {
-	case spicedb.Memory:
+	case spicedb.Memory, spicedb.SQLite:
 		if c.DatastoreURI != "" {
 			return fmt.Errorf("--datastore-uri: the datastore %s takes none", c.Datastore)
 		}
@@ -148,7 +167,7 @@ func (c StoreConfig) Validate() error {
 			return fmt.Errorf("--datastore-uri: the datastore %s needs one, such as postgres://user:password@host:5432/database", c.Datastore)
 		}
 	default:
-		return fmt.Errorf("--datastore: %q is none of %s, %s, %s", c.Datastore, spicedb.Memory, spicedb.Postgres, spicedb.CockroachDB)
+		return fmt.Errorf("--datastore: %q is none of %s, %s, %s, %s", c.Datastore, spicedb.SQLite, spicedb.Memory, spicedb.Postgres, spicedb.CockroachDB)
 	}
 	return nil
 }

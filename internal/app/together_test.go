@@ -46,6 +46,7 @@ func startTogether(t *testing.T, change func(*app.Config)) {
 	for i := range servers {
 		config := app.DefaultConfig()
 		config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
+		config.Store.Datastore = "memory"
 		config.APIKeys = []string{"test:check+operate+provision+inspect:" + key}
 		change(&config)
 		keepApart(t, &config)

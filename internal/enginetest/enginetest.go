@@ -207,7 +207,7 @@ func message(t *testing.T, code authz.Code, err error) string {
 }
 
 // eventually is for what the store does in its own time, such as letting a relationship expire.
-func eventually(ctx context.Context, t *testing.T, holds func() bool) {
+func eventually(ctx context.Context, t testing.TB, holds func() bool) {
 	t.Helper()
 	for !holds() {
 		select {

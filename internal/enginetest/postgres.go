@@ -21,8 +21,9 @@ import (
 )
 
 // Postgres returns the URI of an empty PostgreSQL database: on the server that SLUICE_TEST_POSTGRES_URI names, or on one
-// started for the test alone. Without either the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
-func Postgres(t *testing.T) string {
+// started for the test alone, which is fast rather than durable. Settings such as "fsync=on" are for that one. Without either
+// the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	server := os.Getenv("SLUICE_TEST_POSTGRES_URI")
 	if server == "" {
@@ -30,7 +31,7 @@ func Postgres(t *testing.T) string {
 		if programs == "" {
 			Missing(t, "no PostgreSQL: neither SLUICE_TEST_POSTGRES_URI nor a postgres program")
 		}
-		server = startPostgres(t, programs)
+		server = startPostgres(t, programs, settings)
 	}
 	return createDatabase(t, server)
 }
@@ -55,7 +56,7 @@ func postgresPrograms() string {
 }
 
 // startPostgres runs a server in a folder of its own until the test ends, and returns its URI.
-func startPostgres(t *testing.T, programs string) string {
+func startPostgres(t testing.TB, programs string, settings []string) string {
 	t.Helper()
 	// Not t.TempDir: PostgreSQL runs as another user, who may not enter the folders above that.
 	folder, err := os.MkdirTemp("", "sluice-postgres") //nolint:usetesting // see above
@@ -71,6 +72,9 @@ func startPostgres(t *testing.T, programs string) string {
 		filepath.Join(programs, "postgres"), "-D", data, "-k", folder, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
 		"-c", "track_commit_timestamp=on", "-c", "fsync=off", "-c", "max_connections=300",
 	)
+	for _, setting := range settings {
+		server.Args = append(server.Args, "-c", setting)
+	}
 	server.SysProcAttr = as
 	server.Dir = folder
 	server.Stdout, server.Stderr = &log, &log
@@ -94,7 +98,7 @@ func startPostgres(t *testing.T, programs string) string {
 }
 
 // unprivileged is how a program is run that refuses to run as root, as PostgreSQL does: as nobody, who gets the folder.
-func unprivileged(t *testing.T, folder string) *syscall.SysProcAttr {
+func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return nil
@@ -109,7 +113,7 @@ func unprivileged(t *testing.T, folder string) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 }
 
-func run(t *testing.T, as *syscall.SysProcAttr, folder, program string, arguments ...string) {
+func run(t testing.TB, as *syscall.SysProcAttr, folder, program string, arguments ...string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), filepath.Join(folder, program), arguments...) //nolint:gosec // a program of this machine
 	command.SysProcAttr = as
@@ -118,7 +122,7 @@ func run(t *testing.T, as *syscall.SysProcAttr, folder, program string, argument
 	require.NoError(t, err, "%s: %s", program, output)
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -131,7 +135,7 @@ func freePort(t *testing.T) int {
 }
 
 // createDatabase makes a database that ends with the test, and returns its URI.
-func createDatabase(t *testing.T, server string) string {
+func createDatabase(t testing.TB, server string) string {
 	t.Helper()
 	uri, err := url.Parse(server)
 	require.NoError(t, err)
@@ -142,7 +146,7 @@ func createDatabase(t *testing.T, server string) string {
 	return uri.String()
 }
 
-func execute(ctx context.Context, t *testing.T, server, statement string) {
+func execute(ctx context.Context, t testing.TB, server, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

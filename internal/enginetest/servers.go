@@ -53,7 +53,7 @@ func Image() string {
 }
 
 // Missing ends a test that needs what this machine does not have: skipped, or failed if SLUICE_REQUIRE_CONTAINERS is 1.
-func Missing(t *testing.T, what string) {
+func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("SLUICE_REQUIRE_CONTAINERS") == "1" {
 		t.Fatalf("%s, and SLUICE_REQUIRE_CONTAINERS is 1", what)

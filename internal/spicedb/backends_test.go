@@ -17,6 +17,9 @@ var backends = map[string]func(t *testing.T) *spicedb.Client{
 	"memory": func(t *testing.T) *spicedb.Client {
 		return embedded(t, spicedb.EmbeddedConfig{}).Client
 	},
+	"sqlite": func(t *testing.T) *spicedb.Client {
+		return embedded(t, spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: t.TempDir()}).Client
+	},
 	"postgres": func(t *testing.T) *spicedb.Client {
 		return embedded(t, spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)}).Client
 	},

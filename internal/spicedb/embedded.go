@@ -20,9 +20,14 @@ import (
 type EmbeddedConfig struct {
 	Options
 
-	// Datastore is Memory, Postgres or CockroachDB; empty means Memory. The last two need a URI.
+	// Datastore is Memory, SQLite, Postgres or CockroachDB; empty means Memory. SQLite needs a directory, which is made if it
+	// is not there, and the last two a URI.
 	Datastore string
+	DataDir   string
 	URI       string
+
+	// MustExist makes it an error if there is no store in DataDir.
+	MustExist bool
 
 	// Store is used in place of Datastore, if set. Close closes it.
 	Store datastore.Datastore

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
 // rule says what an error of SpiceDB means here. An empty criterion fits everything.
@@ -81,6 +82,9 @@ var rules = []rule{
 	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
 	{code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge, message: "the context is too large"},
 	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},
+
+	{code: codes.Unavailable, text: sqlitestore.ErrFull.Error(), is: authz.CodeUnavailable, message: "the disk of the store is full; nothing was written"},
+	{code: codes.Unavailable, text: sqlitestore.ErrCorrupt.Error(), is: authz.CodeUnavailable, message: "the store is damaged"},
 
 	{code: codes.AlreadyExists, is: authz.CodeConflict, message: conflictMessage, replan: true},
 	{code: codes.Aborted, is: authz.CodeConflict, message: conflictMessage, replan: true},

@@ -13,6 +13,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/test"
 	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
 // retryable is what SpiceDB's in-memory datastore takes for its own serialization error, which it does not export.
@@ -52,7 +54,7 @@ func TestIndexAgainstScan(t *testing.T) {
 	subjectRelations := []string{datastore.Ellipsis, "member", "other"}
 
 	x := newIndex()
-	all := map[key]tuple.Relationship{}
+	all := map[keyspan.Key]tuple.Relationship{}
 	for range 400 {
 		r := tuple.Relationship{RelationshipReference: tuple.RelationshipReference{
 			Resource: tuple.ONR(pick(types...), pick(ids...), pick(relations...)),
@@ -65,11 +67,11 @@ func TestIndexAgainstScan(t *testing.T) {
 			r.OptionalExpiration = &future
 		case 2:
 			x.remove(r)
-			delete(all, byResource(&r))
+			delete(all, keyspan.ByResource(&r))
 			continue
 		}
 		x.set(r)
-		all[byResource(&r)] = r
+		all[keyspan.ByResource(&r)] = r
 	}
 
 	found, empty := 0, 0
@@ -104,15 +106,15 @@ func TestIndexAgainstScan(t *testing.T) {
 			f.OptionalSubjectsSelectors = append(f.OptionalSubjectsSelectors, s)
 		}
 
-		subjectOrder := q.sort == options.BySubject || q.sort != options.ByResource && planFor(q.filter).bySubject
+		subjectOrder := q.sort == options.BySubject || q.sort != options.ByResource && keyspan.PlanFor(q.filter).BySubject
 		order := orderOf(subjectOrder)
-		var want []key
+		var want []keyspan.Key
 		for _, r := range all {
 			if q.matches(&r) {
 				want = append(want, order(&r))
 			}
 		}
-		slices.SortFunc(want, key.compare)
+		slices.SortFunc(want, keyspan.Key.Compare)
 		if len(want) > 0 && random.IntN(2) == 0 {
 			cut := random.IntN(len(want))
 			q.after = pivot(want[cut], subjectOrder)
@@ -128,7 +130,7 @@ func TestIndexAgainstScan(t *testing.T) {
 			q.limit = &limit
 			want = want[:min(len(want), int(limit))]
 		}
-		var got []key
+		var got []keyspan.Key
 		for r, err := range x.run(q) {
 			require.NoError(t, err)
 			got = append(got, order(&r))

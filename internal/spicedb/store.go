@@ -6,6 +6,8 @@ import (
 
 	storecmd "github.com/authzed/spicedb/pkg/cmd/datastore"
 	"github.com/authzed/spicedb/pkg/datastore"
+
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
 // The datastores of an embedded SpiceDB.
@@ -13,6 +15,7 @@ const (
 	Memory      = storecmd.MemoryEngine
 	Postgres    = storecmd.PostgresEngine
 	CockroachDB = storecmd.CockroachEngine
+	SQLite      = sqlitestore.Engine
 )
 
 // openStore opens the datastore that config names, after bringing its tables up to date.
@@ -23,6 +26,11 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 	switch config.Datastore {
 	case "", Memory:
 		return newMemory(ctx)
+	case SQLite:
+		if config.DataDir == "" {
+			return nil, fmt.Errorf("the datastore %s needs a directory", config.Datastore)
+		}
+		return sqlitestore.Open(config.DataDir, sqlitestore.Options{MustExist: config.MustExist}) //nolint:contextcheck // it waits for nobody
 	case Postgres, CockroachDB:
 		if config.URI == "" {
 			return nil, fmt.Errorf("the datastore %s needs a URI", config.Datastore)
@@ -37,6 +45,6 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 			storecmd.WithEnableRevisionHeartbeat(true),
 		)
 	default:
-		return nil, fmt.Errorf("%q is no datastore: it is one of %s, %s, %s", config.Datastore, Memory, Postgres, CockroachDB)
+		return nil, fmt.Errorf("%q is no datastore: it is one of %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB)
 	}
 }

@@ -12,7 +12,10 @@ import (
 
 // question is the i-th of the checks that the benchmarks ask: may a member run an importer of their account that
 // another created. The answer is yes.
-func question(i int) (subject, importer string) {
+func question(i int) (subject, importer string) { return questionOf(accounts, i) }
+
+// questionOf is the same of a company with more accounts.
+func questionOf(accounts, i int) (subject, importer string) {
 	account := i * 31 % accounts
 	return fmt.Sprintf("u%d-%d", account, i*17%members), fmt.Sprintf("i%d-%d", account, i*13%importers)
 }

@@ -39,6 +39,7 @@ func startServer(b *testing.B) server {
 	gateway := freeAddress(b)
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", gateway
+	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
 	s, err := app.Start(b.Context(), config)
 	if err != nil {
@@ -50,7 +51,10 @@ func startServer(b *testing.B) server {
 }
 
 // company is accounts × members × importers, of which every member created one importer.
-func company() []*v1.Relationship {
+func company() []*v1.Relationship { return companyOf(accounts) }
+
+// companyOf is the same with more accounts.
+func companyOf(accounts int) []*v1.Relationship {
 	var all []*v1.Relationship
 	all = append(all, relationship("subscription:acme", "platform", "platform:main"),
 		relationship("subscription:acme", "multi_owner", "user:*"), relationship("subscription:acme", "owner", "user:ada"))

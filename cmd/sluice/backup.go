@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
+)
+
+func newBackup() *cobra.Command {
+	var directory string
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Copy the store of a data directory, as it is at one moment, into a new file",
+		Long: `Copy the store of a data directory, as it is at one moment, into a new file. A server may run on it meanwhile. The copy is
+read whole and checked before it gets its name.`,
+		Example: `  sluice backup sluice-2026-11-24.db
+  sluice backup --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			contents, err := sqlitestore.Backup(cmd.Context(), directory, args[0])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has %s\n", args[0], described(contents))
+			return err
+		},
+	}
+	dataDirFlag(cmd, &directory)
+	return cmd
+}
+
+func newRestore() *cobra.Command {
+	var directory string
+	var replace bool
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Check a backup, and make it the store of a data directory",
+		Long: `Check a backup, and make a copy of it the store of a data directory, on which no server may run. Tokens and cursors from
+before are refused then, since they may name what is not in the backup.`,
+		Example: `  sluice restore sluice-2026-11-24.db
+  sluice restore --replace --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, replace)
+			switch {
+			case errors.Is(err, sqlitestore.ErrExists):
+				return fmt.Errorf("%w; --replace puts it aside", err)
+			case err != nil:
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s has %s\n", directory, described(contents))
+			if kept != "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "what was there is kept in %s\n", kept)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "where there is a store already, put it aside")
+	dataDirFlag(cmd, &directory)
+	return cmd
+}
+
+// dataDirFlag is the last flag of a command.
+func dataDirFlag(cmd *cobra.Command, directory *string) {
+	cmd.Flags().StringVar(directory, "data-dir", app.DefaultDataDir, "directory in which sqlite keeps everything")
+	fromEnvironment(cmd)
+}
+
+func described(contents sqlitestore.Contents) string {
+	return fmt.Sprintf("%d relationships in %d bytes; the last write was at %s",
+		contents.Relationships, contents.Bytes, contents.Committed.UTC().Format(time.RFC3339))
+}

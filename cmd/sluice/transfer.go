@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/transfer"
+)
+
+// pipe as the name of a file is standard output or standard input.
+const pipe = "-"
+
+func newExport() *cobra.Command {
+	var store app.StoreConfig
+	cmd := &cobra.Command{
+		Use:   "export FILE",
+		Short: "Write the schema and all relationships of a SpiceDB into a file, as a validation YAML",
+		Long: `Write the schema and all relationships of a SpiceDB, as they are at one moment, into a file: a validation YAML, which
+'sluice import', 'sluice serve --schema' and zed read. The file is - for standard output. The store of a running server is
+reached through SpiceDB's own API (--spicedb-endpoint). Interrupted and run again, it goes on where it ended, as long as
+the store keeps the state that it began with.`,
+		Example: `  sluice export company.yaml
+  sluice export company.yaml --spicedb-endpoint 127.0.0.1:50051 --spicedb-token "$KEY" --spicedb-insecure
+  sluice export - | sluice import - --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := app.OpenStore(cmd.Context(), store)
+			if err != nil {
+				return err
+			}
+			bar, progress := progressBar(cmd, -1)
+			err = errors.Join(runExport(cmd, engine, args[0], progress), engine.Close())
+			_ = bar.Finish()
+			return err
+		},
+	}
+	storeFlags(cmd.Flags(), &store)
+	fromEnvironment(cmd)
+	return cmd
+}
+
+func runExport(cmd *cobra.Command, source transfer.Source, file string, progress transfer.Progress) error {
+	if file == pipe {
+		return transfer.ExportTo(cmd.Context(), source, cmd.OutOrStdout(), progress)
+	}
+	written, resumed, err := transfer.Export(cmd.Context(), source, file, progress)
+	if err != nil {
+		return again(cmd.Context(), err)
+	}
+	return report(cmd, "exported", written, resumed)
+}
+
+func newImport() *cobra.Command {
+	var store app.StoreConfig
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Write the schema and the relationships of a validation YAML into a SpiceDB",
+		Long: `Write the schema and the relationships of a validation YAML, such as 'sluice export' makes, into a SpiceDB. The file is - for
+standard input. A schema that could break what is stored is refused. Relationships are added to those that are there.
+Interrupted and run again, it goes on where it ended.`,
+		Example: `  sluice import company.yaml
+  sluice import company.yaml --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
+  sluice import company.yaml --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, size := cmd.InOrStdin(), int64(-1)
+			if args[0] != pipe {
+				info, err := os.Stat(args[0])
+				if err != nil {
+					return err
+				}
+				size = info.Size()
+			}
+			engine, err := app.MakeStore(cmd.Context(), store)
+			if err != nil {
+				return err
+			}
+			bar, progress := progressBar(cmd, size)
+			err = errors.Join(runImport(cmd, engine, store, args[0], in, progress), engine.Close())
+			_ = bar.Finish()
+			return err
+		},
+	}
+	storeFlags(cmd.Flags(), &store)
+	fromEnvironment(cmd)
+	return cmd
+}
+
+func runImport(cmd *cobra.Command, engine app.Store, store app.StoreConfig, file string, in io.Reader, progress transfer.Progress) error {
+	apply := func(ctx context.Context, schema string) error {
+		_, err := app.ApplySchema(ctx, engine, schema, false)
+		return err
+	}
+	if file == pipe {
+		written, err := transfer.ImportFrom(cmd.Context(), engine, apply, in, progress)
+		if err != nil {
+			return err
+		}
+		return report(cmd, "imported", written, 0)
+	}
+	name := store.Endpoint + store.Directory() + store.DatastoreURI
+	written, resumed, err := transfer.Import(cmd.Context(), engine, name, apply, file, progress)
+	if err != nil {
+		return again(cmd.Context(), err)
+	}
+	return report(cmd, "imported", written, resumed)
+}
+
+// again tells what an interrupted command is good for.
+func again(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("interrupted; the same command goes on where it ended")
+	}
+	return err
+}
+
+func report(cmd *cobra.Command, what string, count, before int64) error {
+	rest := ""
+	if before > 0 {
+		rest = fmt.Sprintf(", %d of them by the run before", before)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %d relationships%s\n", what, count, rest)
+	return err
+}
+
+// progressBar shows on a terminal how far a command has come, of so many bytes if they are known.
+func progressBar(cmd *cobra.Command, bytes int64) (*progressbar.ProgressBar, transfer.Progress) {
+	bar := progressbar.NewOptions64(
+		bytes,
+		progressbar.OptionSetWriter(cmd.ErrOrStderr()),
+		progressbar.OptionSetVisibility(terminal(cmd.ErrOrStderr())),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+	)
+	return bar, func(relationships, bytes int64) {
+		bar.Describe(fmt.Sprintf("%d relationships", relationships))
+		_ = bar.Set64(bytes)
+	}
+}

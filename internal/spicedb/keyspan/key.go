@@ -1,0 +1,37 @@
+// Package keyspan says where, in a sorted list of relationships, those are that a filter of SpiceDB's datastores selects.
+package keyspan
+
+import (
+	"slices"
+
+	"github.com/authzed/spicedb/pkg/tuple"
+)
+
+// Key is what identifies a relationship: type, id and relation of the resource, then of the subject, or, in the order of
+// subjects, the other way round.
+type Key [6]string
+
+// ByResource is the key of a relationship in the order of resources.
+func ByResource(r *tuple.Relationship) Key {
+	return Key{
+		r.Resource.ObjectType, r.Resource.ObjectID, r.Resource.Relation,
+		r.Subject.ObjectType, r.Subject.ObjectID, r.Subject.Relation,
+	}
+}
+
+// BySubject is the key of a relationship in the order of subjects.
+func BySubject(r *tuple.Relationship) Key { return ByResource(r).Swapped() }
+
+// Swapped is the key of the same relationship in the other order.
+func (k Key) Swapped() Key { return Key{k[3], k[4], k[5], k[0], k[1], k[2]} }
+
+// Compare orders keys.
+func (k Key) Compare(other Key) int { return slices.Compare(k[:], other[:]) }
+
+// Relationship is one that has the key in the order of resources.
+func (k Key) Relationship() tuple.Relationship {
+	return tuple.Relationship{RelationshipReference: tuple.RelationshipReference{
+		Resource: tuple.ObjectAndRelation{ObjectType: k[0], ObjectID: k[1], Relation: k[2]},
+		Subject:  tuple.ObjectAndRelation{ObjectType: k[3], ObjectID: k[4], Relation: k[5]},
+	}}
+}

@@ -1,0 +1,169 @@
+package keyspan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/authzed/spicedb/pkg/datastore"
+	"github.com/authzed/spicedb/pkg/datastore/options"
+)
+
+// Plan says where the matches of a filter are: in parts of one of the two orders, which are themselves in that order and
+// do not overlap. What is in the parts need not match; see Matches.
+type Plan struct {
+	BySubject bool
+	Parts     []Part
+}
+
+// Part is all keys that begin with the given components. With Partly, the last component is itself a beginning.
+type Part struct {
+	Components []string
+	Partly     bool
+}
+
+// Start is the least key that the part may contain.
+func (p Part) Start() Key {
+	var k Key
+	copy(k[:], p.Components)
+	return k
+}
+
+// Contains reports whether a key is in the part.
+func (p Part) Contains(k Key) bool {
+	for i, component := range p.Components {
+		if p.Partly && i == len(p.Components)-1 {
+			return strings.HasPrefix(k[i], component)
+		}
+		if k[i] != component {
+			return false
+		}
+	}
+	return true
+}
+
+// InOrder reports whether what is found part after part is in the wanted order.
+func (p Plan) InOrder(sort options.SortOrder) bool {
+	return sort == options.Unsorted || sort == options.ChooseEfficient || (sort == options.BySubject) == p.BySubject || p.oneSubject()
+}
+
+// oneSubject reports whether all matches have the same subject, so that by subject they are in the order of resources.
+func (p Plan) oneSubject() bool {
+	return p.BySubject && len(p.Parts) == 1 && len(p.Parts[0].Components) >= 3
+}
+
+// PlanFor chooses the order in which the filter fixes the most.
+func PlanFor(f datastore.RelationshipsFilter) Plan {
+	typ, ids, relation := f.OptionalResourceType, unique(f.OptionalResourceIds), f.OptionalResourceRelation
+	subjects, named := subjectParts(f.OptionalSubjectsSelectors)
+	switch {
+	case typ != "" && len(ids) > 0 && relation != "":
+		return Plan{Parts: product(components(typ), ids, components(relation), subjects)}
+	case named:
+		return Plan{BySubject: true, Parts: withResource(subjects, typ, ids, relation)}
+	case typ != "" && len(ids) > 0:
+		return Plan{Parts: product(components(typ), ids, nil, nil)}
+	case typ != "":
+		return Plan{Parts: []Part{{Components: []string{typ, f.OptionalResourceIDPrefix}, Partly: true}}}
+	case subjects != nil:
+		return Plan{BySubject: true, Parts: product(nil, nil, nil, subjects)}
+	default:
+		return Plan{Parts: []Part{{}}}
+	}
+}
+
+// subjectParts are the beginnings of subjects that the selectors allow: type, id and relation as far as they are fixed. It
+// is nil if some selector fixes nothing; named reports that every selector fixes type and id.
+func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, named bool) {
+	named = len(selectors) > 0
+	for _, s := range selectors {
+		if s.OptionalSubjectType == "" {
+			return nil, false
+		}
+		if len(s.OptionalSubjectIds) == 0 {
+			named = false
+			parts = append(parts, []string{s.OptionalSubjectType})
+			continue
+		}
+		for _, id := range s.OptionalSubjectIds {
+			p := []string{s.OptionalSubjectType, id}
+			if relation, ok := onlyRelation(s.RelationFilter); ok {
+				p = append(p, relation)
+			}
+			parts = append(parts, p)
+		}
+	}
+	return disjoint(parts), named
+}
+
+// onlyRelation returns the one relation that the filter lets through, if it is one.
+func onlyRelation(f datastore.SubjectRelationFilter) (string, bool) {
+	switch {
+	case f.OnlyNonEllipsisRelations:
+		return "", false
+	case f.IncludeEllipsisRelation && f.NonEllipsisRelation == "":
+		return datastore.Ellipsis, true
+	case !f.IncludeEllipsisRelation && f.NonEllipsisRelation != "":
+		return f.NonEllipsisRelation, true
+	default:
+		return "", false
+	}
+}
+
+// withResource lets a resource follow each subject that is fixed to the end.
+func withResource(subjects [][]string, typ string, ids []string, relation string) []Part {
+	var parts []Part
+	for _, subject := range subjects {
+		if len(subject) < 3 || typ == "" {
+			parts = append(parts, Part{Components: subject})
+			continue
+		}
+		if len(ids) == 0 {
+			parts = append(parts, Part{Components: slices.Concat(subject, components(typ))})
+			continue
+		}
+		parts = append(parts, product(slices.Concat(subject, components(typ)), ids, components(relation), nil)...)
+	}
+	return parts
+}
+
+// product makes one part of each combination of an id and an ending, in order.
+func product(begin, ids, middle []string, endings [][]string) []Part {
+	if ids == nil {
+		ids = []string{""}
+	}
+	if endings == nil {
+		endings = [][]string{nil}
+	}
+	var parts []Part
+	for _, id := range ids {
+		for _, ending := range endings {
+			parts = append(parts, Part{Components: slices.Concat(begin, components(id), middle, ending)})
+		}
+	}
+	return parts
+}
+
+// components is a list without the empty component, which stands for "any".
+func components(c string) []string {
+	if c == "" {
+		return nil
+	}
+	return []string{c}
+}
+
+func unique(ids []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(ids)))
+}
+
+// disjoint sorts beginnings and leaves out those that another one contains.
+func disjoint(parts [][]string) [][]string {
+	slices.SortFunc(parts, slices.Compare[[]string])
+	var out [][]string
+	for _, p := range parts {
+		if n := len(out); n > 0 && len(out[n-1]) <= len(p) && slices.Equal(out[n-1], p[:len(out[n-1])]) {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}

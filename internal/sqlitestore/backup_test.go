@@ -1,0 +1,122 @@
+package sqlitestore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestBackupOfARunningStore copies a store while another process writes to it, again and again. Each copy is whole.
+func TestBackupOfARunningStore(t *testing.T) {
+	t.Parallel()
+	directory, elsewhere := t.TempDir(), t.TempDir()
+	child, lines := startChild(t, "write", directory)
+	for range 20 {
+		require.True(t, lines.Scan())
+	}
+	go func() {
+		for lines.Scan() { // so that it is not held up
+			continue
+		}
+	}()
+	for range 10 {
+		file := filepath.Join(t.TempDir(), "backup.db")
+		contents, err := Backup(t.Context(), directory, file)
+		require.NoError(t, err)
+		require.Positive(t, contents.Relationships)
+		_, err = Backup(t.Context(), directory, file)
+		require.ErrorIs(t, err, ErrExists)
+
+		restored, kept, err := Restore(t.Context(), file, elsewhere, true)
+		require.NoError(t, err)
+		require.Equal(t, contents, restored)
+		s, err := Open(elsewhere, Options{})
+		require.NoError(t, err)
+		var last []int
+		for w := range writers {
+			number, err := lastBatch(t.Context(), s, w)
+			require.NoError(t, err)
+			last = append(last, number)
+		}
+		requireBatches(t, s, last)
+		require.EqualValues(t, contents.Relationships, s.head.Load().relationships)
+		require.NoError(t, s.Close())
+		if kept != "" {
+			_, err := Verify(t.Context(), filepath.Join(kept, storeFile))
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, child.Process.Kill())
+	_ = child.Wait()
+}
+
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")
+	s, err := Open(directory, Options{})
+	require.NoError(t, err)
+	require.NoError(t, writeBatch(t.Context(), s, 0, 1))
+	first := s.head.Load().revision
+	require.NoError(t, writeBatch(t.Context(), s, 0, 2))
+	backedUp := s.head.Load().revision
+	contents, err := Backup(t.Context(), directory, file)
+	require.NoError(t, err)
+	require.EqualValues(t, 2*batchSize+1, contents.Relationships)
+	require.Equal(t, int64(backedUp), contents.Committed.UnixNano())
+	require.NoError(t, writeBatch(t.Context(), s, 0, 3))
+	before := s.id
+
+	_, _, err = Restore(t.Context(), file, directory, true)
+	require.ErrorIs(t, err, ErrInUse)
+	require.NoError(t, s.Close())
+	_, _, err = Restore(t.Context(), file, directory, false)
+	require.ErrorIs(t, err, ErrExists)
+	unchanged := open(t, directory, Options{})
+	requireBatches(t, unchanged, []int{3, 0, 0, 0})
+	require.NoError(t, unchanged.Close())
+
+	_, kept, err := Restore(t.Context(), file, directory, true)
+	require.NoError(t, err)
+	restored := open(t, directory, Options{})
+	requireBatches(t, restored, []int{2, 0, 0, 0})
+	require.NotEqual(t, before, restored.id, "a token of what came after the backup is none of this store")
+	require.NoError(t, restored.CheckRevision(t.Context(), first), "the window is in the backup")
+	require.NoError(t, writeBatch(t.Context(), restored, 0, 3))
+	replaced := open(t, kept, Options{})
+	requireBatches(t, replaced, []int{3, 0, 0, 0})
+
+	fresh := filepath.Join(t.TempDir(), "new", "directory")
+	_, kept, err = Restore(t.Context(), file, fresh, false)
+	require.NoError(t, err)
+	require.Empty(t, kept)
+	requireBatches(t, open(t, fresh, Options{}), []int{2, 0, 0, 0})
+}
+
+// TestRestoreRefuses a file that is damaged, however little, and leaves the store that is there.
+func TestRestoreRefuses(t *testing.T) {
+	t.Parallel()
+	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")
+	used(t, directory)
+	_, err := Backup(t.Context(), directory, file)
+	require.NoError(t, err)
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	before := content(t, directory)
+	for name, damage := range map[string]func(file []byte) []byte{
+		"cut":             func(file []byte) []byte { return file[:len(file)-1] },
+		"a wrong page":    func(file []byte) []byte { copy(file[len(file)-4096:], make([]byte, 4096)); return file },
+		"another program": func([]byte) []byte { return []byte("a text") },
+	} {
+		damaged := filepath.Join(t.TempDir(), "damaged.db")
+		require.NoError(t, os.WriteFile(damaged, damage(append([]byte{}, whole...)), 0o600))
+		_, _, err := Restore(t.Context(), damaged, directory, true)
+		require.ErrorIs(t, err, ErrCorrupt, name)
+	}
+	require.Equal(t, before, content(t, directory))
+	_, _, err = Restore(t.Context(), filepath.Join(t.TempDir(), "nothing"), directory, true)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Backup(t.Context(), t.TempDir(), filepath.Join(t.TempDir(), "backup.db"))
+	require.ErrorIs(t, err, ErrNone)
+}

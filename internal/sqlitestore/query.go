@@ -1,0 +1,199 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+	"time"
+
+	"github.com/authzed/spicedb/pkg/datastore"
+	"github.com/authzed/spicedb/pkg/datastore/options"
+	"github.com/authzed/spicedb/pkg/tuple"
+
+	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
+)
+
+// query is what is asked of the relationships.
+type query struct {
+	filter        datastore.RelationshipsFilter
+	sort          options.SortOrder
+	after, before *tuple.Relationship // exclusive, inclusive
+	limit         *uint64
+
+	skipCaveats bool
+	expired     bool      // tell what has expired as well
+	now         time.Time // what expires before has expired
+}
+
+func (q query) matches(r tuple.Relationship) bool {
+	switch {
+	case q.skipCaveats && r.OptionalCaveat != nil:
+		return false
+	case !q.expired && r.OptionalExpiration != nil && r.OptionalExpiration.Before(q.now):
+		return false
+	default:
+		return keyspan.Matches(q.filter, r)
+	}
+}
+
+// row is a relationship as it is stored.
+type row struct {
+	key     string
+	details []byte
+}
+
+// span is keys to look for: either those between from and to, or each of keys.
+type span struct {
+	bySubject bool
+	from, to  string // inclusive, exclusive
+	keys      []string
+}
+
+// A source returns the rows of a span in order, or the first limit of them.
+type source func(ctx context.Context, s span, limit int) ([]row, error)
+
+// Rows are read in pages, between which no connection is held: whoever reads may take any time, and ask other questions
+// meanwhile. Most questions have few answers.
+const (
+	firstPage = 128
+	nextPage  = 2048
+	maxKeys   = 64 // of one statement
+)
+
+// pastKey makes a key the least text that is greater than it and not greater than any other key.
+const pastKey = "\x01"
+
+// run yields the relationships that the query asks for. Unsorted and ChooseEfficient is the order in which they are found.
+func run(ctx context.Context, read source, q query) datastore.RelationshipIterator {
+	p := keyspan.PlanFor(q.filter)
+	return func(yield func(tuple.Relationship, error) bool) {
+		if q.limit != nil && *q.limit == 0 {
+			return
+		}
+		var count uint64
+		one := func(r tuple.Relationship) bool {
+			count++
+			return yield(r, nil) && (q.limit == nil || count < *q.limit)
+		}
+		var err error
+		if p.InOrder(q.sort) {
+			err = scan(ctx, read, p, q, one)
+		} else {
+			err = sorted(ctx, read, p, q, one)
+		}
+		if err != nil {
+			yield(tuple.Relationship{}, err)
+		}
+	}
+}
+
+// sorted finds in one order and visits in the other.
+func sorted(ctx context.Context, read source, p keyspan.Plan, q query, visit func(tuple.Relationship) bool) error {
+	order := orderOf(q.sort == options.BySubject)
+	after, before := q.after, q.before
+	q.after, q.before = nil, nil
+	var found []tuple.Relationship
+	err := scan(ctx, read, p, q, func(r tuple.Relationship) bool {
+		if (after == nil || order(&r).Compare(order(after)) > 0) && (before == nil || order(&r).Compare(order(before)) <= 0) {
+			found = append(found, r)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(found, func(a, b tuple.Relationship) int { return order(&a).Compare(order(&b)) })
+	for _, r := range found {
+		if !visit(r) {
+			break
+		}
+	}
+	return nil
+}
+
+func orderOf(bySubject bool) func(*tuple.Relationship) keyspan.Key {
+	if bySubject {
+		return keyspan.BySubject
+	}
+	return keyspan.ByResource
+}
+
+// scan visits the matches in the order of the plan, until visit returns false.
+func scan(ctx context.Context, read source, p keyspan.Plan, q query, visit func(tuple.Relationship) bool) error {
+	order := orderOf(p.BySubject)
+	var after, before string
+	if q.after != nil {
+		after = encodeKey(order(q.after))
+	}
+	if q.before != nil {
+		before = encodeKey(order(q.before))
+	}
+	page := firstPage
+	if q.limit != nil && *q.limit < firstPage {
+		page = int(*q.limit)
+	}
+	for _, s := range spans(p, after, before) {
+		for more := true; more; page = nextPage {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			rows, err := read(ctx, s, page)
+			if err != nil {
+				return err
+			}
+			for _, found := range rows {
+				r, err := decode(found.key, p.BySubject, found.details)
+				if err != nil {
+					return err
+				}
+				if q.matches(r) && !visit(r) {
+					return nil
+				}
+			}
+			if more = len(rows) == page && s.keys == nil; more {
+				s.from = rows[len(rows)-1].key + pastKey
+			}
+		}
+	}
+	return nil
+}
+
+// spans are the parts of a plan as far as they are after the one key and not beyond the other, where they are given.
+func spans(p keyspan.Plan, after, before string) []span {
+	var out []span
+	for _, part := range p.Parts {
+		from, to := bounds(part)
+		if from == to {
+			if from > after && (before == "" || from <= before) {
+				if n := len(out); n > 0 && out[n-1].keys != nil && len(out[n-1].keys) < maxKeys {
+					out[n-1].keys = append(out[n-1].keys, from)
+				} else {
+					out = append(out, span{bySubject: p.BySubject, keys: []string{from}})
+				}
+			}
+			continue
+		}
+		if after != "" && after >= from {
+			from = after + pastKey
+		}
+		if before != "" && before < to {
+			to = before + pastKey
+		}
+		if from < to {
+			out = append(out, span{bySubject: p.BySubject, from: from, to: to})
+		}
+	}
+	return out
+}
+
+// rows reads what a statement finds.
+func (c *conn) rows(statement string, args []any) (found []row, err error) {
+	err = c.query(statement, args, func(values []driver.Value) bool {
+		r := row{}
+		r.key, _ = values[0].(string)
+		r.details, _ = values[1].([]byte)
+		found = append(found, r)
+		return true
+	})
+	return found, err
+}

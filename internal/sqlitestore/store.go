@@ -1,0 +1,210 @@
+package sqlitestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+
+	"github.com/authzed/spicedb/pkg/datastore"
+	"modernc.org/sqlite"
+)
+
+// Engine is the name of the datastore.
+const Engine = "sqlite"
+
+// Options say how a store works. The zero value of each is SpiceDB's default.
+type Options struct {
+	// MustExist makes Open return ErrNone where there is no store, instead of making one.
+	MustExist bool
+
+	// GCWindow is how long a revision can be read after a newer one has come: 24 hours by default.
+	GCWindow time.Duration
+
+	// GCInterval is the time between two garbage collections: 3 minutes by default.
+	GCInterval time.Duration
+
+	// Quantization is how long one revision is told to readers that do not ask for the newest. With 0 they are told the
+	// newest as well, which costs nothing here.
+	Quantization time.Duration
+
+	// WatchBuffer is how many changes a watcher may be behind before it has WatchTimeout to take one: 1024 and one second
+	// by default.
+	WatchBuffer  uint16
+	WatchTimeout time.Duration
+
+	// Now is the clock: time.Now by default.
+	Now func() time.Time
+}
+
+func (o *Options) complete() {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&o.GCWindow, 24*time.Hour)
+	set(&o.GCInterval, 3*time.Minute)
+	set(&o.WatchTimeout, time.Second)
+	if o.WatchBuffer == 0 {
+		o.WatchBuffer = 1024
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Store is a datastore.Datastore in a directory. It can be used by many goroutines.
+type Store struct {
+	options   Options
+	directory *directory
+	id        string
+	readers   *pool
+
+	writing chan struct{} // holds one element while the writer is in use
+	writer  *conn
+	lastID  int64 // of the table change
+
+	head      atomic.Pointer[head]
+	ended     atomic.Int64 // no relationship has ended after this revision
+	collected atomic.Int64 // what ended up to this revision is gone
+
+	mu        sync.Mutex
+	published chan struct{} // closed when a newer head is there
+	optimized head
+	until     time.Time // when optimized is to be chosen anew
+
+	gcHasRun atomic.Bool
+	closing  context.CancelFunc
+	closed   chan struct{} // of closing
+	tasks    sync.WaitGroup
+}
+
+// head is the newest revision.
+type head struct {
+	revision      revision
+	schemaHash    string
+	relationships int64
+}
+
+// Open opens the store in a directory, or makes one where there is none. The directory is then in use by this process until
+// Close. The error is one of those of this package, where it is none of the operating system.
+func Open(path string, options Options) (_ *Store, err error) {
+	options.complete()
+	if options.MustExist {
+		if err := find(path); err != nil {
+			return nil, err
+		}
+	}
+	directory, err := openDirectory(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		options: options, directory: directory, readers: newPool(directory.file()),
+		writing: make(chan struct{}, 1), published: make(chan struct{}), closed: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closeFiles())
+		}
+	}()
+	if err := directory.prepare(revision(options.Now().UnixNano())); err != nil {
+		return nil, err
+	}
+	// A commit waits for the data, not for the time of the last change. Without the system call, it waits for both.
+	_, _ = sqlite.Fdatasync(true)
+	if err := s.connectWriter(); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("cannot read the store in %s: %w", path, err)
+	}
+	background, cancel := context.WithCancel(context.Background()) // until Close
+	s.closing = cancel
+	s.tasks.Go(func() {
+		_ = datastore.StartGarbageCollector(background, s, options.GCInterval, options.GCWindow, gcTimeout)
+	})
+	return s, nil
+}
+
+// connectWriter opens the connection that writes.
+func (s *Store) connectWriter() (err error) {
+	s.writer, err = connect(s.directory.file(), "rw", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)", "cache_size(-65536)")
+	return err
+}
+
+// load reads where the store stands. Nothing in it takes longer with more relationships.
+func (s *Store) load() error {
+	var h head
+	var last, collected, ended, some int64
+	for _, read := range []struct {
+		query        string
+		destinations []any
+	}{
+		{"SELECT id, collected FROM store", []any{&s.id, &collected}},
+		{"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1", []any{&last, (*int64)(&h.revision), &h.relationships}},
+		{"SELECT ifnull(max(ended), 0) FROM history", []any{&ended}},
+		{"SELECT count(*) FROM (SELECT key FROM by_resource LIMIT 1)", []any{&some}}, // it can be read
+		{"SELECT count(*) FROM (SELECT key FROM by_subject LIMIT 1)", []any{&some}},
+	} {
+		found, err := s.writer.one(read.query, nil, read.destinations...)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%w: a table is empty that never is", ErrCorrupt)
+		}
+	}
+	schema, err := readStoredSchema(s.writer, h.revision)
+	if err != nil && !errors.Is(err, datastore.ErrSchemaNotFound) {
+		return err
+	}
+	h.schemaHash = hashOf(schema)
+	s.lastID = last
+	s.head.Store(&h)
+	s.ended.Store(ended)
+	s.collected.Store(collected)
+	return nil
+}
+
+func hashOf(schema *core.StoredSchema) string { return schema.GetV1().GetSchemaHash() }
+
+// Close waits for what is under way and closes the store. The directory is then free.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	select {
+	case <-s.closed:
+		s.mu.Unlock()
+		return nil
+	default:
+	}
+	close(s.closed)
+	s.mu.Unlock()
+	s.closing()
+	s.writing <- struct{}{} // for ever
+	s.tasks.Wait()
+	return s.closeFiles()
+}
+
+func (s *Store) closeFiles() error {
+	errs := []error{s.readers.close()}
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close()) // the last one, so that all is in the one file then
+	}
+	return errors.Join(append(errs, s.directory.close())...)
+}
+
+// open returns an error after Close.
+func (s *Store) open() error {
+	select {
+	case <-s.closed:
+		return errClosed
+	default:
+		return nil
+	}
+}

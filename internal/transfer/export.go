@@ -1,0 +1,180 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Source is what is exported from.
+type Source interface {
+	// Head returns the schema of the newest state, and the token of that state.
+	Head(ctx context.Context) (schema string, at authz.Token, err error)
+
+	// Export calls take with all relationships of a state, a batch at a time, and with where the next batch begins. With
+	// after, which is what an earlier call told, it begins there. The error is authz.CodeInvalid if the state is no longer kept.
+	ExportTexts(ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error) error
+}
+
+// Progress is told how many relationships, and bytes of the file, there have been.
+type Progress func(relationships, bytes int64)
+
+// ExportTo writes everything.
+func ExportTo(ctx context.Context, source Source, out io.Writer, progress Progress) error {
+	schema, at, err := source.Head(ctx)
+	if err != nil {
+		return err
+	}
+	e := export{out: out, progress: progress}
+	if err := e.write(head(schema)); err != nil {
+		return err
+	}
+	return source.ExportTexts(ctx, at, "", func(relationships []string, _ string) error { return e.add(relationships) })
+}
+
+// export is one under way.
+type export struct {
+	out      io.Writer
+	progress Progress
+	standing standing
+}
+
+// standing is where an export stands: what is in the file, and where it goes on.
+type standing struct {
+	At            authz.Token `json:"at"`
+	After         string      `json:"after"`
+	Bytes         int64       `json:"bytes"`
+	Relationships int64       `json:"relationships"`
+}
+
+func (e *export) write(text string) error {
+	n, err := io.WriteString(e.out, text)
+	e.standing.Bytes += int64(n)
+	return err
+}
+
+func (e *export) add(relationships []string) error {
+	if err := e.write(lines(relationships)); err != nil {
+		return err
+	}
+	e.standing.Relationships += int64(len(relationships))
+	e.progress(e.standing.Relationships, e.standing.Bytes)
+	return nil
+}
+
+// Export writes everything into a file, which has its name when it is whole. What an export of the same file has written that
+// was interrupted is taken over, with the state that it began with, as long as the source keeps that; resumed tells how many
+// relationships that were.
+func Export(ctx context.Context, source Source, file string, progress Progress) (written, resumed int64, err error) {
+	if _, err := os.Lstat(file); err == nil {
+		return 0, 0, fmt.Errorf("there is a file %s already", file)
+	}
+	half, note := file+".part", file+".state"
+	out, err := os.OpenFile(half, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	e := &export{out: out, progress: progress}
+	switch found, err := readNote(note, &e.standing); {
+	case err != nil:
+		return 0, 0, err
+	case found:
+		resumed = e.standing.Relationships
+		if err := e.resume(ctx, source, out, note); !errors.Is(err, authz.CodeInvalid) {
+			return e.standing.Relationships, resumed, e.finish(err, out, file)
+		}
+		// The state that it began with is gone: from the beginning.
+		e.standing, resumed = standing{}, 0
+	}
+	schema, at, err := source.Head(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	e.standing.At = at
+	if err := cut(out, 0); err != nil {
+		return 0, 0, err
+	}
+	if err := e.write(head(schema)); err != nil {
+		return 0, 0, err
+	}
+	err = e.from(ctx, source, out, note)
+	return e.standing.Relationships, resumed, e.finish(err, out, file)
+}
+
+func (e *export) resume(ctx context.Context, source Source, out *os.File, note string) error {
+	if err := cut(out, e.standing.Bytes); err != nil {
+		return err
+	}
+	return e.from(ctx, source, out, note)
+}
+
+// from writes what is missing, and notes after each batch how far it has come.
+func (e *export) from(ctx context.Context, source Source, out *os.File, note string) error {
+	if err := writeNote(note, e.standing); err != nil {
+		return err
+	}
+	return source.ExportTexts(ctx, e.standing.At, e.standing.After, func(relationships []string, after string) error {
+		if err := e.add(relationships); err != nil {
+			return err
+		}
+		e.standing.After = after
+		return errors.Join(out.Sync(), writeNote(note, e.standing))
+	})
+}
+
+// finish gives a whole file its name.
+func (e *export) finish(err error, out *os.File, file string) error {
+	if err != nil {
+		return err
+	}
+	if err := out.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(out.Name(), file); err != nil {
+		return err
+	}
+	return os.Remove(file + ".state")
+}
+
+// cut lets writing go on after the first bytes.
+func cut(out *os.File, bytes int64) error {
+	if err := out.Truncate(bytes); err != nil {
+		return err
+	}
+	_, err := out.Seek(bytes, io.SeekStart)
+	return err
+}
+
+// readNote reports whether there is a note.
+func readNote(path string, into any) (found bool, err error) {
+	content, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return false, fmt.Errorf("%s: %w; remove it to begin anew", path, err)
+	}
+	return true, nil
+}
+
+// writeNote replaces a note as a whole.
+func writeNote(path string, note any) error {
+	content, err := json.Marshal(note)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,156 @@
+// Package transfer moves a schema with all its relationships from one SpiceDB to another, through a file or a pipe. What is
+// interrupted goes on where it ended.
+//
+// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. It is written and read
+// line by line, so that its size does not matter.
+package transfer
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	schemaKey        = "schema"
+	relationshipsKey = "relationships"
+	indentation      = "  "
+)
+
+// head is the beginning of a file, until the first relationship.
+func head(schema string) string {
+	var out strings.Builder
+	out.WriteString(schemaKey + ": |-\n")
+	for line := range strings.Lines(strings.TrimSpace(schema) + "\n") {
+		if strings.TrimSpace(line) == "" {
+			out.WriteString("\n")
+			continue
+		}
+		out.WriteString(indentation + line)
+	}
+	out.WriteString(relationshipsKey + ": |-\n")
+	return out.String()
+}
+
+func lines(relationships []string) string {
+	var out strings.Builder
+	for _, r := range relationships {
+		out.WriteString(indentation + r + "\n")
+	}
+	return out.String()
+}
+
+// reader reads a file.
+type reader struct {
+	scanner *bufio.Scanner
+	number  int // of the line
+	bytes   int64
+	ahead   string // a line that has been read too early
+}
+
+// maxLine is longer than any relationship with its caveat's context.
+const maxLine = 1 << 20
+
+func newReader(from io.Reader) *reader {
+	scanner := bufio.NewScanner(from)
+	scanner.Buffer(make([]byte, 64<<10), maxLine)
+	return &reader{scanner: scanner}
+}
+
+// line returns the next line, or io.EOF.
+func (r *reader) line() (string, error) {
+	if line := r.ahead; line != "" {
+		r.ahead = ""
+		return line, nil
+	}
+	if !r.scanner.Scan() {
+		if err := r.scanner.Err(); err != nil {
+			return "", fmt.Errorf("after line %d: %w", r.number, err)
+		}
+		return "", io.EOF
+	}
+	r.number++
+	r.bytes += int64(len(r.scanner.Bytes())) + 1
+	return r.scanner.Text(), nil
+}
+
+// key goes to the next of the two keys that matter, and leaves out what others hold. It returns io.EOF if there is none.
+func (r *reader) key() (string, error) {
+	for {
+		line, err := r.line()
+		if err != nil {
+			return "", err
+		}
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "---") || strings.HasPrefix(line, " ") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case !ok:
+			return "", fmt.Errorf("line %d: %q is no line of a validation YAML", r.number, line)
+		case name == "schemaFile":
+			return "", fmt.Errorf("line %d: a schema in another file cannot be imported: write it here as schema", r.number)
+		case name != schemaKey && name != relationshipsKey:
+			continue
+		case !strings.HasPrefix(value, "|") && value != "" && value != `""`:
+			return "", fmt.Errorf("line %d: %s has to be a block of text that begins with |-", r.number, name)
+		}
+		return name, nil
+	}
+}
+
+// indented returns the next line of a block without its indentation, or io.EOF at the end of the block.
+func (r *reader) indented() (string, error) {
+	line, err := r.line()
+	switch {
+	case err != nil:
+		return "", err
+	case strings.HasPrefix(line, " ") || strings.TrimSpace(line) == "":
+		return strings.TrimPrefix(line, indentation), nil
+	default:
+		r.ahead = line
+		return "", io.EOF
+	}
+}
+
+// schema reads the schema, which has to come first.
+func (r *reader) schema() (string, error) {
+	name, err := r.key()
+	switch {
+	case errors.Is(err, io.EOF) || err == nil && name != schemaKey:
+		return "", errors.New("the file has to begin with schema")
+	case err != nil:
+		return "", err
+	}
+	var out strings.Builder
+	for {
+		line, err := r.indented()
+		switch {
+		case errors.Is(err, io.EOF):
+			return strings.TrimSpace(out.String()), nil
+		case err != nil:
+			return "", err
+		}
+		out.WriteString(line + "\n")
+	}
+}
+
+// batch reads the next relationships, up to a number. There are fewer at the end alone.
+func (r *reader) batch(size int) (out []string, err error) {
+	for len(out) < size {
+		line, err := r.indented()
+		switch {
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return nil, err
+		}
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			out = append(out, line)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,225 @@
+package transfer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/transfer"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+const documents = `use expiration
+
+caveat on_day(allowed string, today string) {
+	allowed == today
+}
+
+definition user {}
+
+/** a document has readers */
+definition document {
+	relation reader: user | user:* | user with on_day | user with expiration | document#reader
+
+	permission read = reader
+}`
+
+// some relationships, sorted as SpiceDB exports them.
+func some(count int) []string {
+	all := []string{
+		`document:a=3A|b/c#reader@user:*`,
+		`document:caveated#reader@user:tom[on_day:{"allowed":"mon: day # \"x\""}]`,
+		`document:expiring#reader@user:tom[expiration:2901-02-03T04:05:06Z]`,
+		`document:set#reader@document:a=3A|b/c#reader`,
+	}
+	for i := range count {
+		all = append(all, fmt.Sprintf("document:%07d#reader@user:u%d", i, i%7))
+	}
+	return all
+}
+
+var stores = map[string]func(t *testing.T) spicedb.EmbeddedConfig{
+	"memory": func(*testing.T) spicedb.EmbeddedConfig { return spicedb.EmbeddedConfig{} },
+	"sqlite": func(t *testing.T) spicedb.EmbeddedConfig {
+		return spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: t.TempDir()}
+	},
+	"postgres": func(t *testing.T) spicedb.EmbeddedConfig {
+		return spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)}
+	},
+}
+
+func store(t *testing.T, kind string) *spicedb.Client {
+	t.Helper()
+	engine, err := spicedb.Embedded(t.Context(), stores[kind](t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	return engine.Client
+}
+
+func filled(t *testing.T, kind string, relationships []string) *spicedb.Client {
+	t.Helper()
+	engine := store(t, kind)
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	require.NoError(t, engine.Import(t.Context(), relationships))
+	return engine
+}
+
+func quiet(int64, int64) {}
+
+func contentOf(t *testing.T, source transfer.Source) (relationships []string, schema string) {
+	t.Helper()
+	schema, at, err := source.Head(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, source.ExportTexts(t.Context(), at, "", func(batch []string, _ string) error {
+		relationships = append(relationships, batch...)
+		return nil
+	}))
+	slices.Sort(relationships)
+	return relationships, schema
+}
+
+// TestBetweenStores: what is exported from one is in the other, and the file is a validation YAML.
+func TestBetweenStores(t *testing.T) {
+	want := some(2500)
+	slices.Sort(want)
+	for from := range stores {
+		for to := range stores {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				source := filled(t, from, want)
+				var file bytes.Buffer
+				require.NoError(t, transfer.ExportTo(t.Context(), source, &file, quiet))
+
+				path := filepath.Join(t.TempDir(), "company.yaml")
+				require.NoError(t, os.WriteFile(path, file.Bytes(), 0o600))
+				loaded, err := schema.Load(t.Context(), path)
+				require.NoError(t, err)
+				require.Len(t, loaded.Relationships, len(want))
+
+				target := store(t, to)
+				for range 2 { // the second time changes nothing
+					count, err := transfer.ImportFrom(t.Context(), target, target.ApplySchema, &file, quiet)
+					require.NoError(t, err)
+					require.EqualValues(t, len(want), count)
+					got, text := contentOf(t, target)
+					require.Equal(t, want, got)
+					_, original := contentOf(t, source)
+					require.Equal(t, original, text)
+					file.Reset()
+					require.NoError(t, transfer.ExportTo(t.Context(), target, &file, quiet))
+				}
+			})
+		}
+	}
+}
+
+// interrupting ends the context after some progress.
+func interrupting(ctx context.Context, after int) (context.Context, transfer.Progress) {
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, func(int64, int64) {
+		if after--; after <= 0 {
+			cancel()
+		}
+	}
+}
+
+// TestInterrupted: an export and an import that are interrupted go on where they ended, also after further writes.
+func TestInterrupted(t *testing.T) {
+	want := some(25_000)
+	source, target := filled(t, "sqlite", want), store(t, "sqlite")
+	whole := filepath.Join(t.TempDir(), "whole.yaml")
+	_, _, err := transfer.Export(t.Context(), source, whole, quiet)
+	require.NoError(t, err)
+
+	file := filepath.Join(t.TempDir(), "interrupted.yaml")
+	var before int64
+	for run := 0; ; run++ {
+		ctx, progress := interrupting(t.Context(), 8)
+		written, resumed, err := transfer.Export(ctx, source, file, progress)
+		require.Equal(t, before, resumed)
+		if err == nil {
+			require.EqualValues(t, len(want), written)
+			require.Positive(t, run)
+			break
+		}
+		require.NoFileExists(t, file)
+		require.Greater(t, written, resumed)
+		before = written
+		require.NoError(t, source.Import(t.Context(), []string{fmt.Sprintf("document:later#reader@user:u%d", run)}))
+	}
+	require.Equal(t, read(t, whole), read(t, file))
+
+	before = 0
+	for run := 0; ; run++ {
+		ctx, progress := interrupting(t.Context(), 1)
+		if run > 0 {
+			ctx, progress = interrupting(t.Context(), 1+run) // it passes over what it has done
+		}
+		written, resumed, err := transfer.Import(ctx, target, "target", target.ApplySchema, file, progress)
+		require.Equal(t, before, resumed)
+		if err == nil {
+			require.EqualValues(t, len(want), written)
+			require.Positive(t, run)
+			break
+		}
+		before = written
+	}
+	got, _ := contentOf(t, target)
+	slices.Sort(want)
+	require.Equal(t, want, got)
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{file}, left, "no notes are left")
+
+	_, _, err = transfer.Export(t.Context(), source, file, quiet)
+	require.ErrorContains(t, err, "there is a file")
+}
+
+// TestExportBeginsAnew where the state that it began with is gone: here, since it is one of another store.
+func TestExportBeginsAnew(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	ctx, progress := interrupting(t.Context(), 2)
+	_, _, err := transfer.Export(ctx, filled(t, "memory", some(5000)), file, progress)
+	require.Error(t, err)
+	written, resumed, err := transfer.Export(t.Context(), filled(t, "memory", some(10)), file, quiet)
+	require.NoError(t, err)
+	require.Zero(t, resumed)
+	require.EqualValues(t, 14, written)
+	require.Equal(t, 14, strings.Count(read(t, file), "#reader@"))
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(content)
+}
+
+func TestImportRefuses(t *testing.T) {
+	target := store(t, "memory")
+	for name, c := range map[string]struct{ file, says string }{
+		"nothing":                    {"", "has to begin with schema"},
+		"relationships first":        {"relationships: |-\n  document:a#reader@user:b\n", "has to begin with schema"},
+		"a schema elsewhere":         {"schemaFile: company.zed\n", "line 1: a schema in another file"},
+		"a schema in quotes":         {"schema: \"definition user {}\"\n", "line 1: schema has to be a block"},
+		"no YAML":                    {"{]\n", "line 1"},
+		"a schema that is none":      {"schema: |-\n  definition\n", "parse error"},
+		"a relationship that is not": {"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n", `"user:a" is no relationship`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := transfer.ImportFrom(t.Context(), target, target.ApplySchema, strings.NewReader(c.file), quiet)
+			require.ErrorContains(t, err, c.says)
+			require.False(t, errors.Is(err, authz.CodeInternal))
+		})
+	}
+}
