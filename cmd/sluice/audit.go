@@ -11,9 +11,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// auditFlags say where the audit log is.
-func auditFlags(flags *pflag.FlagSet, dataDir, uri *string) {
-	flags.StringVar(dataDir, "data-dir", "", "directory in which files are kept, such as the audit log; "+app.DefaultDataDir+" if empty")
+// dataDirFlag says in which directory files are kept.
+func dataDirFlag(flags *pflag.FlagSet, dataDir *string) {
+	flags.StringVar(dataDir, "data-dir", "", "directory in which sqlite and the audit log are kept; "+app.DefaultDataDir+" if empty")
+}
+
+// auditURIFlag says where the audit log is kept instead.
+func auditURIFlag(flags *pflag.FlagSet, uri *string) {
 	flags.StringVar(uri, "audit-uri", "", "PostgreSQL database to keep the audit log in instead, which servers share, such as postgres://user:password@host:5432/database")
 }
 
@@ -50,7 +54,8 @@ func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Lo
 			return run(cmd, log)
 		},
 	}
-	auditFlags(cmd.Flags(), &dataDir, &uri)
+	dataDirFlag(cmd.Flags(), &dataDir)
+	auditURIFlag(cmd.Flags(), &uri)
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -22,6 +23,7 @@ read whole and checked before it gets its name.`,
   sluice backup --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			directory = cmp.Or(directory, app.DefaultDataDir)
 			contents, err := sqlitestore.Backup(cmd.Context(), directory, args[0])
 			if err != nil {
 				return err
@@ -30,7 +32,8 @@ read whole and checked before it gets its name.`,
 			return err
 		},
 	}
-	dataDirFlag(cmd, &directory)
+	dataDirFlag(cmd.Flags(), &directory)
+	fromEnvironment(cmd)
 	return cmd
 }
 
@@ -46,6 +49,7 @@ before are refused then, since they may name what is not in the backup.`,
   sluice restore --replace --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			directory = cmp.Or(directory, app.DefaultDataDir)
 			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, replace)
 			switch {
 			case errors.Is(err, sqlitestore.ErrExists):
@@ -61,14 +65,9 @@ before are refused then, since they may name what is not in the backup.`,
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "where there is a store already, put it aside")
-	dataDirFlag(cmd, &directory)
-	return cmd
-}
-
-// dataDirFlag is the last flag of a command.
-func dataDirFlag(cmd *cobra.Command, directory *string) {
-	cmd.Flags().StringVar(directory, "data-dir", app.DefaultDataDir, "directory in which sqlite keeps everything")
+	dataDirFlag(cmd.Flags(), &directory)
 	fromEnvironment(cmd)
+	return cmd
 }
 
 func described(contents sqlitestore.Contents) string {

@@ -61,7 +61,7 @@ the environment variable named behind it.`,
 	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable")
 	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP")
 	storeFlags(flags, &config.Store)
-	auditFlags(flags, &config.Store.DataDir, &config.AuditURI)
+	auditURIFlag(flags, &config.AuditURI)
 	flags.StringVar(&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema")
 	flags.StringVar(&config.PublicURL, "public-url", "", "address under which clients reach the server; the one that it listens on if empty")
 	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate")
@@ -82,7 +82,7 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 	flags.StringVar(&store.CA, "spicedb-ca", "", "PEM file of the authority that signed its certificate; the system's if empty")
 	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "speak to it without TLS")
 	flags.StringVar(&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: sqlite, memory, postgres or cockroachdb")
-	flags.StringVar(&store.DataDir, "data-dir", "", "directory in which sqlite and the audit log are kept; "+app.DefaultDataDir+" if empty")
+	dataDirFlag(flags, &store.DataDir)
 	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "address of postgres or cockroachdb")
 }
 
