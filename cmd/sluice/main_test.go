@@ -143,7 +143,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--data-dir", "main_test.go/here"}, says: "cannot make the data directory"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
-		{args: []string{"serve", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
+		{args: []string{"serve", "--datastore", "memory", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "mysql://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--data-dir", "main.go/data"}, says: "--data-dir"},
