@@ -79,16 +79,27 @@ func (p *plan) arrives(ctx context.Context, who authz.ID, first bool) error {
 	if !first {
 		return nil
 	}
-	leaving := authz.Filter{Type: departureType, ID: who, Relation: departureFrom}
-	p.forbid(leaving)
+	p.arriving = append(p.arriving, who)
 	if !p.repeated {
 		return nil
 	}
-	found, err := p.find(ctx, leaving)
+	found, err := p.find(ctx, authz.Filter{Type: departureType, ID: who, Relation: departureFrom})
 	if err == nil && len(found) > 0 {
 		err = authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
 	}
 	return err
+}
+
+// forbidDepartures restates that nobody who arrives is departing. Where so many arrive that one write does not hold it of each,
+// it restates that nobody is departing at all.
+func (p *plan) forbidDepartures() {
+	if len(p.preconditions)+len(p.arriving) > authz.MaxUpdates {
+		p.forbid(authz.Filter{Type: departureType, Relation: departureFrom})
+		return
+	}
+	for _, who := range p.arriving {
+		p.forbid(authz.Filter{Type: departureType, ID: who, Relation: departureFrom})
+	}
 }
 
 // underWay reads the departures that one of the person has to wait for, and restates that there are none: their own, and

@@ -30,6 +30,7 @@ type plan struct {
 
 	updates       []authz.Update
 	preconditions []authz.Precondition
+	arriving      []authz.ID // who is given a first role on something
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool
@@ -286,6 +287,7 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 	if len(p.updates) == 0 {
 		return p.head(ctx)
 	}
+	p.forbidDepartures()
 	if len(p.updates) > authz.MaxUpdates {
 		return "", authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", len(p.updates), authz.MaxUpdates)
 	}
