@@ -128,7 +128,7 @@ func (p *plan) underWay(ctx context.Context, who authz.ID) ([]departure, error) 
 	return under, nil
 }
 
-// begin performs the first write of a departure, and carries it out. What may returns says who may, and whether the person
+// begin performs the first write of a departure, and carries it out. What was done before under the same key is only finished. What may returns says who may, and whether the person
 // has left already; build plans the write, and says whether anything is left to be done at all.
 func (s *Service) begin(
 	ctx context.Context, by Caller, operation string, who authz.ID,
@@ -168,7 +168,7 @@ func (s *Service) begin(
 					return "", err
 				}
 			}
-		case err == nil && begun != nil:
+		case err == nil && begun != nil && !by.replayed():
 			return s.carryOut(ctx, by, operation, *begun)
 		default:
 			return token, err
