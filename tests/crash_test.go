@@ -135,7 +135,7 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 		seed, _ = strconv.ParseUint(given, 10, 64)
 	}
 	t.Logf("SLUICE_TEST_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it chooses moments
+	random := rand.New(rand.NewPCG(seed, 0))
 
 	server := start(t, configuration())
 	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
@@ -196,7 +196,7 @@ func (c *crash) prepare(r removal) (scene, []string) {
 	}
 	s.write(rows...)
 	slices.Sort(want)
-	s.caller.url = c.url
+	s.url = c.url
 	if r.actor != "" {
 		s.caller = s.by(r.actor)
 	}
@@ -226,12 +226,12 @@ func (c *crash) round(round int, r removal) {
 		c.victim = newVictim(c.t, c.on)
 	}
 	if c.random.IntN(2) == 0 { // another server, which is running already, gets the same call at the same time
-		s.caller.url = c.on.url
+		s.url = c.on.url
 		s.must(http.MethodDelete, s.in(r.path), nil)
 		c.compare(s, want, what+", by another server")
 	}
 	c.url = c.victim.url()
-	s.caller.url = c.url
+	s.url = c.url
 	if c.isUnderWay(s) {
 		c.t.Errorf("%s: a start left it under way", what)
 	}

@@ -29,6 +29,7 @@ func invitations(t *testing.T, on *backend) {
 		{"deletion", invitationsGoWithTheirPlace},
 		{"another server", invitationAcrossServers},
 		{"a lost answer", invitationAgain},
+		{"leaving", invitationsOfWhoLeaves},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			on.parallel(t)
@@ -72,6 +73,24 @@ func (s scene) with(i invitation, lines ...string) {
 // in writes the invitation's id and handle into a line.
 func (i invitation) in(line string) string {
 	return strings.NewReplacer("$ID", i.ID, "$HANDLE", i.Handle).Replace(line)
+}
+
+// invitationsOfWhoLeaves holds that the report tells the open invitations by a person and of them, and that erasing ends both.
+func invitationsOfWhoLeaves(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	sent := s.invited("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	received := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [owner]}")
+	other := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	report := "GET accounts/~a/members/~ulla/offboarding => 200 "
+	s.with(sent, "olga "+report+"{invitations: {sent: {count: 1, ids: [$HANDLE]}}}")
+	s.with(received, "olga "+report+"{invitations: {received: {count: 1, ids: [$HANDLE]}}}")
+	s.play("backend PUT platform/administrators/~ada", "ada "+report+"{invitations: {sent: {count: 1}}}", "backend DELETE platform/administrators/~ada")
+	s.play("backend DELETE users/~ulla => 200", "nothing left of user:~ulla")
+	for _, ended := range []invitation{sent, received} {
+		s.with(ended, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "ulla POST invitations/$ID/accept => 404 not_found")
+	}
+	s.with(other, "nina POST invitations/$ID/accept => 200", "backend DELETE users/~nina => 200", "nothing left of user:~nina")
+	s.play("olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga "+report+"{invitations: {sent: {count: 0, ids: []}, received: {count: 0, ids: []}}}")
 }
 
 func teamScene(t *testing.T, on *backend) scene {

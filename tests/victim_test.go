@@ -50,6 +50,7 @@ func newVictim(t testing.TB, on *backend) *victim {
 		t.Fatal(err)
 	}
 	v := &victim{t: t, process: exec.CommandContext(t.Context(), self), listens: make(chan string, 1), ended: make(chan struct{})}
+	v.process.Dir = t.TempDir() // where it keeps its audit log
 	v.process.Env = append(os.Environ(), victimOf+"="+on.address+" "+on.key)
 	v.process.Stderr = os.Stderr
 	if _, err := v.process.StdinPipe(); err != nil { // it ends with this process

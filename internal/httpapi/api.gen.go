@@ -1628,8 +1628,20 @@ type Offboarding struct {
 	// Shares What others share with the person by name, which ends with the removal.
 	Shares OffboardingShares `json:"shares"`
 
+	// Invitations The open invitations to the account, by their handles.
+	Invitations OffboardingInvitations `json:"invitations"`
+
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// OffboardingInvitations defines model for OffboardingInvitations.
+type OffboardingInvitations struct {
+	// Sent Those by the person. Nobody can accept them once the person may not give the roles any more.
+	Sent Named `json:"sent"`
+
+	// Received Those of the person, who can accept them after the removal, too.
+	Received Named `json:"received"`
 }
 
 // OffboardingPrivate defines model for OffboardingPrivate.

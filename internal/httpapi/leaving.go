@@ -24,6 +24,7 @@ func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOff
 			Importers: showNamed(report.Importers), Connections: showNamed(report.Connections),
 			PrivateConnections: OffboardingPrivate{Count: report.Private, UsedByOthers: report.PrivateInUse},
 			Shares:             OffboardingShares{Connections: report.Shares, Workspaces: showNamed(report.Workspaces)},
+			Invitations:        OffboardingInvitations{Sent: showNamed(report.Invited), Received: showNamed(report.Invitations)},
 			Token:              string(token),
 		}, err
 	})

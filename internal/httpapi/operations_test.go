@@ -325,7 +325,7 @@ func TestOperations(t *testing.T) {
 		},
 		{
 			"GET", "/v1/accounts/acme/members/bob/offboarding", "", false, "ReportOffboarding", args(authz.ID("acme"), authz.ID("bob")),
-			200, `{"user":"bob","roles":[],"importers":{"count":2,"ids":["i1"]},"connections":{"count":0,"ids":[]},"private_connections":{"count":3,"used_by_others":1},"shares":{"connections":4,"workspaces":{"count":0,"ids":[]}},"token":"t1"}`,
+			200, `{"user":"bob","roles":[],"importers":{"count":2,"ids":["i1"]},"connections":{"count":0,"ids":[]},"private_connections":{"count":3,"used_by_others":1},"shares":{"connections":4,"workspaces":{"count":0,"ids":[]}},"invitations":{"sent":{"count":0,"ids":[]},"received":{"count":0,"ids":[]}},"token":"t1"}`,
 		},
 		{"DELETE", "/v1/users/bob", "", true, "EraseUser", args(authz.ID("bob")), 200, done},
 		{

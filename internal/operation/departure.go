@@ -79,16 +79,27 @@ func (p *plan) arrives(ctx context.Context, who authz.ID, first bool) error {
 	if !first {
 		return nil
 	}
-	leaving := authz.Filter{Type: departureType, ID: who, Relation: departureFrom}
-	p.forbid(leaving)
+	p.arriving = append(p.arriving, who)
 	if !p.repeated {
 		return nil
 	}
-	found, err := p.find(ctx, leaving)
+	found, err := p.find(ctx, authz.Filter{Type: departureType, ID: who, Relation: departureFrom})
 	if err == nil && len(found) > 0 {
 		err = authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
 	}
 	return err
+}
+
+// forbidDepartures restates that nobody who arrives is departing. Where so many arrive that one write does not hold it of each,
+// it restates that nobody is departing at all.
+func (p *plan) forbidDepartures() {
+	if len(p.preconditions)+len(p.arriving) > authz.MaxUpdates {
+		p.forbid(authz.Filter{Type: departureType, Relation: departureFrom})
+		return
+	}
+	for _, who := range p.arriving {
+		p.forbid(authz.Filter{Type: departureType, ID: who, Relation: departureFrom})
+	}
 }
 
 // underWay reads the departures that one of the person has to wait for, and restates that there are none: their own, and
@@ -117,7 +128,7 @@ func (p *plan) underWay(ctx context.Context, who authz.ID) ([]departure, error) 
 	return under, nil
 }
 
-// begin performs the first write of a departure, and carries it out. What may returns says who may, and whether the person
+// begin performs the first write of a departure, and carries it out. What was done before under the same key is only finished. What may returns says who may, and whether the person
 // has left already; build plans the write, and says whether anything is left to be done at all.
 func (s *Service) begin(
 	ctx context.Context, by Caller, operation string, who authz.ID,
@@ -157,7 +168,7 @@ func (s *Service) begin(
 					return "", err
 				}
 			}
-		case err == nil && begun != nil:
+		case err == nil && begun != nil && !by.replayed():
 			return s.carryOut(ctx, by, operation, *begun)
 		default:
 			return token, err

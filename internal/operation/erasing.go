@@ -40,6 +40,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 // whether there was anything. What is under way on behalf of the person is finished first.
 func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation string, d departure) (more bool, err error) {
 	rest := make(map[authz.Filter]bool)
+	invitations := make(map[authz.ID]bool)
 	for item, err := range s.engine.Read(ctx, authz.Filter{SubjectType: user, SubjectID: d.who}, p.at(), authz.Page{}) {
 		if err != nil {
 			return false, err
@@ -51,6 +52,8 @@ func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation s
 				return false, err
 			}
 			more = true
+		case r.Resource.Type == invitationType: // without a name in it, it would be for anybody, or from nobody
+			invitations[r.Resource.ID] = true
 		case r.Resource.Type == departureType:
 			other, under, err := p.departure(ctx, r.Resource.ID)
 			if err != nil {
@@ -65,6 +68,9 @@ func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation s
 		default:
 			rest[authz.Filter{Type: r.Resource.Type, Relation: r.Relation, SubjectType: user, SubjectID: d.who}] = true
 		}
+	}
+	for handle := range invitations {
+		rest[authz.Filter{Type: invitationType, ID: handle}] = true
 	}
 	for filter := range rest {
 		if _, err := s.engine.DeleteAll(ctx, filter, p.preconditions, by.metadata(operation)); err != nil {

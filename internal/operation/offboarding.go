@@ -23,6 +23,9 @@ type Offboarding struct {
 	// enter by name.
 	Shares     int
 	Workspaces Named
+
+	// Invited and Invitations are the handles of the open invitations to the account by the person, and of the person.
+	Invited, Invitations Named
 }
 
 // Named are some objects, all counted, and those named that an actor may view: the first MaxLimit.
@@ -50,7 +53,10 @@ func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who auth
 		if err := p.reportCreated(ctx, account, &report); err != nil {
 			return err
 		}
-		return p.reportNamed(ctx, account, &report)
+		if err := p.reportNamed(ctx, account, &report); err != nil {
+			return err
+		}
+		return p.reportInvitations(ctx, account, &report)
 	})
 	return report, token, err
 }
@@ -103,7 +109,34 @@ func (p *plan) usedByOthers(ctx context.Context, importersOf []authz.Filter, who
 	return used, nil
 }
 
-// reportNamed reports what names the person in the account. Open invitations by the person, or of them, belong here.
+// reportInvitations reports the open invitations to the account; who may not list them gets numbers alone.
+func (p *plan) reportInvitations(ctx context.Context, account accountFacts, report *Offboarding) error {
+	allowed, err := p.decide(ctx, []authz.Check{p.asks(kindOf("account").invitations, account.object)})
+	if err != nil {
+		return err
+	}
+	open, err := p.openInvitations(ctx, account.object)
+	if err != nil {
+		return err
+	}
+	add := func(to *Named, handle authz.ID) {
+		to.Count++
+		if allowed[0] && len(to.IDs) < MaxLimit {
+			to.IDs = append(to.IDs, handle)
+		}
+	}
+	for _, handle := range sortedKeys(open) {
+		if open[handle].Inviter == report.User {
+			add(&report.Invited, handle)
+		}
+		if open[handle].Invitee == report.User {
+			add(&report.Invitations, handle)
+		}
+	}
+	return nil
+}
+
+// reportNamed reports what names the person in the account.
 func (p *plan) reportNamed(ctx context.Context, account accountFacts, report *Offboarding) error {
 	in := func(id authz.ID) bool { return id == account.object.ID }
 	var workspaces []authz.ID

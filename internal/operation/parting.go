@@ -125,10 +125,11 @@ const patience = 2 * time.Second
 // fits reports whether a plan of a departure takes as many more updates and preconditions; an empty one takes what one write
 // does. A write that others got ahead of is halved, since the larger it is, the more can get ahead of it.
 func (p *plan) fits(more int) bool {
+	const most = authz.MaxUpdates - 1 // one is for what remembers the call
 	if len(p.updates) == 0 {
-		return len(p.preconditions)+more <= authz.MaxUpdates
+		return len(p.preconditions)+more <= most
 	}
-	return max(len(p.updates), len(p.preconditions))+more <= authz.MaxUpdates>>p.halved
+	return max(len(p.updates), len(p.preconditions))+more <= most>>p.halved
 }
 
 // part plans what is left to do of a departure but the roles, as far as there is room.

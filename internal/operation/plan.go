@@ -30,6 +30,7 @@ type plan struct {
 
 	updates       []authz.Update
 	preconditions []authz.Precondition
+	arriving      []authz.ID // who is given a first role on something
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool
@@ -279,40 +280,6 @@ func (p *plan) claim(ctx context.Context, object authz.Object) error {
 		return authz.Errorf(authz.CodeConflict, "%s is still being deleted; try again shortly", object)
 	}
 	return nil
-}
-
-// commit writes the plan. A plan that changes nothing is not written.
-func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
-	if len(p.updates) == 0 {
-		return p.head(ctx)
-	}
-	if len(p.updates) > authz.MaxUpdates {
-		return "", authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", len(p.updates), authz.MaxUpdates)
-	}
-	if len(p.preconditions) > authz.MaxUpdates {
-		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %d relationships, more than the %d that fit one write; split it", len(p.preconditions), authz.MaxUpdates)
-	}
-	attempt := ctx
-	if p.patience > 0 {
-		var cancel context.CancelFunc
-		attempt, cancel = context.WithTimeout(ctx, p.patience)
-		defer cancel()
-	}
-	token, err := p.engine.Write(attempt, authz.Write{Updates: p.updates, Preconditions: p.preconditions, Metadata: p.by.metadata(operation)})
-	if err != nil && attempt.Err() != nil && ctx.Err() == nil {
-		err = &authz.Error{Code: authz.CodeConflict, Message: "others got ahead of the write", Cause: authz.ErrPrecondition}
-	}
-	return token, err
-}
-
-// head returns the token of what the plan read; where nothing gave one yet, that of the newest state.
-func (p *plan) head(ctx context.Context) (authz.Token, error) {
-	if p.snapshot != "" {
-		return p.snapshot, nil
-	}
-	_, token, err := p.engine.Check(ctx, authz.Check{Subject: only(platform), Permission: "administer", Resource: platform}, authz.Fully())
-	p.snapshot = token
-	return token, err
 }
 
 // metadata is what SpiceDB keeps with the transaction.

@@ -1,0 +1,42 @@
+package operation
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// commit writes the plan. A plan that changes nothing is not written.
+func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
+	if len(p.updates) == 0 {
+		return p.head(ctx)
+	}
+	p.forbidDepartures()
+	if len(p.updates) > authz.MaxUpdates {
+		return "", authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", len(p.updates), authz.MaxUpdates)
+	}
+	if len(p.preconditions) > authz.MaxUpdates {
+		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %d relationships, more than the %d that fit one write; split it", len(p.preconditions), authz.MaxUpdates)
+	}
+	attempt := ctx
+	if p.patience > 0 {
+		var cancel context.CancelFunc
+		attempt, cancel = context.WithTimeout(ctx, p.patience)
+		defer cancel()
+	}
+	token, err := p.engine.Write(attempt, authz.Write{Updates: p.updates, Preconditions: p.preconditions, Metadata: p.by.metadata(operation)})
+	if err != nil && attempt.Err() != nil && ctx.Err() == nil {
+		err = &authz.Error{Code: authz.CodeConflict, Message: "others got ahead of the write", Cause: authz.ErrPrecondition}
+	}
+	return token, err
+}
+
+// head returns the token of what the plan read; where nothing gave one yet, that of the newest state.
+func (p *plan) head(ctx context.Context) (authz.Token, error) {
+	if p.snapshot != "" {
+		return p.snapshot, nil
+	}
+	_, token, err := p.engine.Check(ctx, authz.Check{Subject: only(platform), Permission: "administer", Resource: platform}, authz.Fully())
+	p.snapshot = token
+	return token, err
+}
