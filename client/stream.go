@@ -111,7 +111,7 @@ func doStream(client *http.Client, request *http.Request) (*http.Response, error
 	patient.Timeout = 0
 	limit := cmp.Or(client.Timeout, math.MaxInt64)
 	body := &patientBody{watch: time.AfterFunc(limit, cancel), limit: limit, cancel: cancel}
-	response, err := patient.Do(request.WithContext(ctx))
+	response, err := patient.Do(request.WithContext(ctx)) //nolint:gosec // the address is that of New
 	body.watch.Stop()
 	if err != nil {
 		cancel()

@@ -43,10 +43,13 @@ func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 	use(err)
 	{
 		may, err := sluice.Can(ctx, "alice", "run", "importer:i1")
+		use(may, err)
 		each, err := sluice.CanEach(ctx, "alice", "view", "importer:i1", "importer:i2")
+		use(each, err)
 		all, err := sluice.CanAll(ctx, "alice", "use", "connection:c1", "connection:c2")
+		use(all, err)
 		what, err := sluice.Permissions(ctx, "alice", "importer:i1")
-		use(may, each, all, what, err)
+		use(what, err)
 	}
 	for id, err := range sluice.Resources(ctx, "alice", "run", "importer") {
 		use(id, err)
@@ -57,7 +60,9 @@ func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 	{
 		olga := sluice.As("olga")
 		account, err := olga.CreateAccount(ctx, client.NewAccount{ID: "acme", Subscription: "s1", RoleSet: "team"})
+		use(account, err)
 		_, err = olga.PutAccountMember(ctx, "acme", "bob", "guest")
+		use(err)
 		_, err = olga.PutAccountMemberUntil(ctx, "acme", "carl", endOfProject, "guest")
 		use(err)
 		invitation, err := olga.InviteToAccount(ctx, "acme", client.NewInvitation{Invitee: "nina", Roles: []string{"guest"}})
@@ -68,7 +73,7 @@ func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 			use(member, err)
 		}
 		_, err = olga.PutAccountMember(client.WithIdempotencyKey(ctx, orderID), "acme", "bob", "user")
-		use(account, err)
+		use(err)
 	}
 	var refusal *client.Error
 	switch {
@@ -78,7 +83,8 @@ func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 	}
 }
 
-func _(ctx context.Context, sluice *client.Client, request, r *http.Request, err error) {
+func _(ctx context.Context, sluice *client.Client, request, r *http.Request) {
+	var err error
 	ctx = client.WithToken(ctx, "")
 	_, err = sluice.As("olga").PutAccountMember(ctx, "acme", "bob", "user")
 	use(err)

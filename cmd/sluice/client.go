@@ -36,9 +36,10 @@ func (e *endpoint) connect() error {
 	if !authorities.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("--ca: %s holds no certificate in PEM form", e.ca)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one, says its documentation
-	transport.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
-	e.http.Transport = transport
+	e.http.Transport = &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
+	}
 	return nil
 }
 
