@@ -67,6 +67,8 @@ var probes = []struct{ object, request string }{
 	{"a", "PUT accounts/$ID/members/~ulla {roles: [guest]}"},
 	{"a", "DELETE accounts/$ID/members/~ulla"},
 	{"a", "DELETE accounts/$ID/members/$ME"},
+	{"a", "GET accounts/$ID/members/~ulla/offboarding"},
+	{"a", "GET accounts/$ID/members/$ME/offboarding"},
 	{"a", "POST importers {id: ~new, account: $ID}"},
 	{"a", "POST importers {id: ~importer, account: $ID}"},
 	{"a", "POST connections {id: ~new, account: $ID, connector: ~crm}"},

@@ -43,6 +43,8 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 			return nil
 		case err != nil:
 			return c.failure(ctx, err)
+		case ctx.Err() != nil: // what had arrived before is not worth going on
+			return c.failure(ctx, ctx.Err())
 		}
 		texts := make([]string, len(response.GetRelationships()))
 		for i, r := range response.GetRelationships() {
