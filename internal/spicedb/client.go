@@ -32,7 +32,7 @@ type Client struct {
 	watch       v1.WatchServiceClient
 	options     Options
 	scratches   scratches
-	lists       lists
+	pages       authz.ResourcePages
 }
 
 var _ authz.Engine = (*Client)(nil)

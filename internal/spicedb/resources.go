@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"google.golang.org/grpc"
@@ -15,70 +14,19 @@ import (
 // LookupResources implements authz.Engine.
 //
 // SpiceDB's own pages name a resource once for each way in which it is reached, on whatever pages those ways fall. So the
-// whole stream is looked through, without SpiceDB's cursors, and sorted by id. A cursor holds an id and the state that the
-// list began with, which is enough for every server to continue it; the one that gave it has the list at hand for a while.
+// whole stream is looked through, without SpiceDB's cursors, and sorted by id.
 func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
 	return sequence(c, "LookupResources", func(yield func(authz.FoundResource) bool) error {
-		part, err := c.resourcesOf(ctx, query, at, page)
-		if err != nil {
-			return err
-		}
+		part, err := c.pages.Page(query, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
+			return c.allResources(ctx, query, at)
+		})
 		for _, found := range part {
-			found.Cursor = authz.NewCursor(string(found.Token)+" "+string(found.ID), query)
 			if !yield(found) {
 				return nil
 			}
 		}
-		return nil
+		return err
 	})
-}
-
-// resourcesOf returns what is on a page, without cursors.
-func (c *Client) resourcesOf(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) ([]authz.FoundResource, error) {
-	if page.Limit < 0 {
-		return nil, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
-	}
-	after := authz.FoundResource{}
-	if page.Cursor != "" {
-		position, err := authz.ParseCursor(page.Cursor, query)
-		if err != nil {
-			return nil, err
-		}
-		token, id, _ := strings.Cut(position, " ")
-		after.Token, after.ID = authz.Token(token), authz.ID(id)
-		at = authz.AtSnapshot(after.Token)
-	}
-	all, known := c.lists.get(listKey(query, after.Token))
-	if !known {
-		var err error
-		if all, err = c.allResources(ctx, query, at); err != nil {
-			return nil, err
-		}
-	}
-	begin, found := slices.BinarySearchFunc(all, after.ID, compareIDs)
-	if found {
-		begin++
-	}
-	rest := all[begin:]
-	if page.Limit == 0 || len(rest) <= page.Limit {
-		return rest, nil
-	}
-	if !known {
-		c.lists.put(listKey(query, all[0].Token), all)
-	}
-	return rest[:page.Limit], nil
-}
-
-func compareIDs(found authz.FoundResource, id authz.ID) int {
-	return strings.Compare(string(found.ID), string(id))
-}
-
-// listKey names a list by what it is about and the state that it shows.
-func listKey(query authz.ResourceQuery, token authz.Token) string {
-	if token == "" {
-		return ""
-	}
-	return authz.NewCursor(string(token), query)
 }
 
 // allResources returns every resource that the query finds, once, in the order of ids.
@@ -117,7 +65,7 @@ func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at
 
 // once sorts resources by id, and makes one of those that came several times.
 func once(all []authz.FoundResource) []authz.FoundResource {
-	slices.SortFunc(all, func(a, b authz.FoundResource) int { return compareIDs(a, b.ID) })
+	slices.SortFunc(all, authz.CompareResources)
 	kept := all[:0]
 	for _, found := range all {
 		if last := len(kept) - 1; last >= 0 && kept[last].ID == found.ID {

@@ -37,12 +37,30 @@ func (c *Client) Head(ctx context.Context) (_ string, _ authz.Token, err error) 
 // Export implements authz.Source.
 func (c *Client) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Relationship, error] {
 	return sequence(c, "Export", func(yield func(authz.Relationship) bool) error {
-		return c.export(ctx, at, 0, yield)
+		return c.export(ctx, at, 0, func(relationships []*v1.Relationship) bool {
+			for _, r := range relationships {
+				if !yield(fromRelationship(r)) {
+					return false
+				}
+			}
+			return true
+		})
 	})
 }
 
-// export yields the relationships of a state, in messages of a limited length; zero means SpiceDB's own.
-func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, yield func(authz.Relationship) bool) error {
+// ExportStored hands every relationship of a state to take, as SpiceDB has it and a part at a time, until it returns an error.
+func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) (err error) {
+	defer c.observe("Export", time.Now(), &err)
+	var refused error
+	err = c.export(ctx, at, 0, func(relationships []*v1.Relationship) bool {
+		refused = take(relationships)
+		return refused == nil
+	})
+	return errors.Join(err, refused)
+}
+
+// export hands the relationships of a state to each, in messages of a limited length; zero means SpiceDB's own.
+func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, each func([]*v1.Relationship) bool) error {
 	consistency, err := toConsistency(authz.AtSnapshot(at))
 	if err != nil {
 		return err
@@ -50,51 +68,65 @@ func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, yield
 	open := func(ctx context.Context) (grpc.ServerStreamingClient[v1.ExportBulkRelationshipsResponse], error) {
 		return c.permissions.ExportBulkRelationships(ctx, &v1.ExportBulkRelationshipsRequest{Consistency: consistency, OptionalLimit: limit})
 	}
-	return stream(ctx, c, open, func(found *v1.ExportBulkRelationshipsResponse) bool {
-		for _, r := range found.GetRelationships() {
-			if !yield(fromRelationship(r)) {
-				return false
+	return stream(ctx, c, open, func(found *v1.ExportBulkRelationshipsResponse) bool { return each(found.GetRelationships()) })
+}
+
+// Watch implements authz.Source.
+func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
+	return sequence(c, "Watch", func(yield func(authz.Change) bool) error {
+		enough := errors.New("nobody wants more")
+		err := c.watchStored(ctx, after, func(message *v1.WatchResponse) error {
+			if !yield(fromWatch(message)) {
+				return enough
 			}
+			return nil
+		})
+		if errors.Is(err, enough) {
+			return nil
 		}
-		return true
+		return err
 	})
 }
 
-// Watch implements authz.Source. SpiceDB itself goes on silently after a state whose changes it no longer has, so the state is
-// read first, which it refuses.
-func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
-	return sequence(c, "Watch", func(yield func(authz.Change) bool) error {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		err := c.export(ctx, after, 1, func(authz.Relationship) bool { return false })
-		if errors.Is(err, authz.CodeInvalid) {
-			return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(authz.ErrHistoryLost, err)}
-		}
-		if err != nil {
-			return err
-		}
-		messages, err := c.watch.Watch(ctx, &v1.WatchRequest{
-			OptionalStartCursor: &v1.ZedToken{Token: string(after)},
-			OptionalUpdateKinds: []v1.WatchKind{
-				v1.WatchKind_WATCH_KIND_INCLUDE_RELATIONSHIP_UPDATES,
-				v1.WatchKind_WATCH_KIND_INCLUDE_SCHEMA_UPDATES,
-				v1.WatchKind_WATCH_KIND_INCLUDE_CHECKPOINTS,
-			},
-		})
-		for err == nil {
-			var message *v1.WatchResponse
-			if message, err = messages.Recv(); err != nil {
-				break
-			}
-			if !yield(fromWatch(message)) {
-				return nil
-			}
-		}
-		if status.Code(err) == codes.Unimplemented {
-			return &authz.Error{Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it", Cause: err}
-		}
-		return c.failure(ctx, err)
+// WatchStored hands what SpiceDB tells after a state to take, as Watch does but in SpiceDB's form, until it returns an error.
+func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
+	defer c.observe("Watch", time.Now(), &err)
+	return c.watchStored(ctx, after, take)
+}
+
+// watchStored follows SpiceDB's Watch. SpiceDB itself goes on silently after a state whose changes it no longer has, so the state
+// is read first, which it refuses.
+func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := c.export(ctx, after, 1, func([]*v1.Relationship) bool { return false })
+	if errors.Is(err, authz.CodeInvalid) {
+		return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(authz.ErrHistoryLost, err)}
+	}
+	if err != nil {
+		return err
+	}
+	messages, err := c.watch.Watch(ctx, &v1.WatchRequest{
+		OptionalStartCursor: &v1.ZedToken{Token: string(after)},
+		OptionalUpdateKinds: []v1.WatchKind{
+			v1.WatchKind_WATCH_KIND_INCLUDE_RELATIONSHIP_UPDATES,
+			v1.WatchKind_WATCH_KIND_INCLUDE_SCHEMA_UPDATES,
+			v1.WatchKind_WATCH_KIND_INCLUDE_CHECKPOINTS,
+		},
 	})
+	for err == nil {
+		var message *v1.WatchResponse
+		if message, err = messages.Recv(); err != nil {
+			break
+		}
+		if refused := take(message); refused != nil {
+			return refused
+		}
+	}
+	if status.Code(err) == codes.Unimplemented {
+		return &authz.Error{Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it", Cause: err}
+	}
+	return c.failure(ctx, err)
 }
 
 func fromWatch(message *v1.WatchResponse) authz.Change {

@@ -1,0 +1,260 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/authzed/spicedb/pkg/query"
+	"github.com/authzed/spicedb/pkg/tuple"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// How many relationships an answer may look at. SpiceDB decides a check with more of them in pieces, which it remembers.
+const (
+	checkRows  = 50_000
+	lookUpRows = 20_000_000
+)
+
+// Check implements authz.Engine.
+func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+	s, why := r.acquire(at)
+	if s != nil {
+		defer s.unpin()
+		var decision authz.Decision
+		if decision, why = s.check(ctx, check); why == "" {
+			r.observe("Check", "")
+			r.verifyCheck(ctx, s, check, decision)
+			return decision, s.token, nil
+		}
+	}
+	r.observe("Check", why)
+	return r.Engine.Check(ctx, check, at)
+}
+
+// CheckBulk implements authz.Engine.
+func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	s, why := r.acquire(at)
+	if s != nil {
+		defer s.unpin()
+		var results []authz.CheckResult
+		if results, why = s.checkAll(ctx, checks); why == "" {
+			r.observe("CheckBulk", "")
+			r.verifyBulk(ctx, s, checks, results)
+			return results, s.token, nil
+		}
+	}
+	r.observe("CheckBulk", why)
+	return r.Engine.CheckBulk(ctx, checks, at)
+}
+
+func (s *state) checkAll(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, string) {
+	if len(checks) == 0 {
+		return nil, whyUnknown
+	}
+	results := make([]authz.CheckResult, len(checks))
+	for i, check := range checks {
+		var why string
+		if results[i].Decision, why = s.check(ctx, check); why != "" {
+			return nil, why
+		}
+	}
+	return results, ""
+}
+
+// check decides one question; why says for which reason it could not.
+func (s *state) check(ctx context.Context, check authz.Check) (_ authz.Decision, why string) {
+	plan, why := s.plan(check.Subject, check.Resource.Type, check.Permission)
+	if why != "" || check.Resource.ID == "" {
+		return authz.Decision{}, why
+	}
+	resource := query.Object{ObjectType: string(check.Resource.Type), ObjectID: authz.EncodeID(check.Resource.ID)}
+	path, err := s.evaluation(ctx, checkRows).Check(plan.iterator, resource, subjectOf(check.Subject))
+	if err != nil {
+		return authz.Decision{}, whyOf(err)
+	}
+	if path == nil {
+		return authz.Decision{}, ""
+	}
+	return authz.Decision{State: authz.Allowed}, ""
+}
+
+// plan finds the plan for a question about a subject; why says for which reason SpiceDB has to answer it.
+func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Permission) (_ *plan, why string) {
+	switch {
+	case subject.Wildcard || subject.Relation != "":
+		return nil, whySubjectSet
+	case subject.ID == "" || !s.plans.has(string(subject.Type)):
+		return nil, whyUnknown
+	}
+	plan := s.plans.of(string(typ), string(permission))
+	if plan == nil {
+		return nil, whyUnknown
+	}
+	return plan, ""
+}
+
+func subjectOf(subject authz.Subject) query.ObjectAndRelation {
+	return query.ObjectAndRelation{ObjectType: string(subject.Type), ObjectID: authz.EncodeID(subject.ID), Relation: tuple.Ellipsis}
+}
+
+// evaluation is one run of a plan over the state.
+func (s *state) evaluation(ctx context.Context, rows int) *query.Context {
+	return &query.Context{
+		Context:           ctx,
+		Executor:          query.LocalExecutor{},
+		Reader:            &reader{store: s.store, at: s.version, now: time.Now().UnixNano(), left: rows},
+		MaxRecursionDepth: rows, // it ends where nothing new is found
+	}
+}
+
+func whyOf(err error) string {
+	switch {
+	case errors.Is(err, errCaveat):
+		return whyCaveat
+	case errors.Is(err, errTooMuch):
+		return whyTooMuch
+	case errors.Is(err, errWildcard):
+		return whyWildcard
+	default:
+		return whyPlanner
+	}
+}
+
+// LookupResources implements authz.Engine.
+func (r *Replica) LookupResources(
+	ctx context.Context, q authz.ResourceQuery, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.FoundResource, error] {
+	return func(yield func(authz.FoundResource, error) bool) {
+		found, why := r.resources(ctx, q, at, page)
+		r.observe("LookupResources", why)
+		if why != "" {
+			r.Engine.LookupResources(ctx, q, at, page)(yield)
+			return
+		}
+		for _, one := range found {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
+
+// resources returns a page of what the query finds.
+func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz.Consistency, page authz.Page) (found []authz.FoundResource, why string) {
+	found, err := r.pages.Page(q, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
+		var s *state
+		if s, why = r.acquire(at); s == nil {
+			return nil, errElsewhere
+		}
+		defer s.unpin()
+		var all []authz.FoundResource
+		if all, why = s.resources(ctx, q); why != "" {
+			return nil, errElsewhere
+		}
+		r.verifyResources(ctx, s, q, all)
+		return all, nil
+	})
+	if err != nil && why == "" {
+		why = whyUnknown // the engine behind says what is wrong with the page
+	}
+	return found, why
+}
+
+// errElsewhere leaves an answer to the engine behind.
+var errElsewhere = errors.New("the engine behind has to answer")
+
+// resources returns everything that the query finds, sorted by id.
+func (s *state) resources(ctx context.Context, q authz.ResourceQuery) (all []authz.FoundResource, why string) {
+	plan, why := s.plan(q.Subject, q.Type, q.Permission)
+	if why != "" {
+		return nil, why
+	}
+	paths, err := s.evaluation(ctx, lookUpRows).IterResources(plan.iterator, subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)})
+	if err != nil {
+		return nil, whyOf(err)
+	}
+	for path, err := range paths {
+		switch {
+		case err != nil:
+			return nil, whyOf(err)
+		case ctx.Err() != nil:
+			return nil, whyPlanner // and the engine behind says that it is over
+		}
+		all = append(all, authz.FoundResource{
+			ID:       authz.DecodeID(path.Resource.ObjectID),
+			Decision: authz.Decision{State: authz.Allowed},
+			Token:    s.token,
+		})
+	}
+	slices.SortFunc(all, authz.CompareResources)
+	return slices.CompactFunc(all, func(a, b authz.FoundResource) bool { return a.ID == b.ID }), ""
+}
+
+// LookupSubjects implements authz.Engine.
+func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+	return func(yield func(authz.FoundSubject, error) bool) {
+		s, why := r.acquire(at)
+		var found []authz.FoundSubject
+		if s != nil {
+			if found, why = s.subjects(ctx, q); why == "" {
+				r.verifySubjects(ctx, s, q, found)
+			}
+			s.unpin()
+		}
+		r.observe("LookupSubjects", why)
+		if why != "" {
+			r.Engine.LookupSubjects(ctx, q, at)(yield)
+			return
+		}
+		for _, one := range found {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
+
+// errWildcard ends a look-up that finds everybody.
+var errWildcard = errors.New("everybody is among the subjects")
+
+// subjects returns everybody whom the query finds, in no order.
+func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []authz.FoundSubject, why string) {
+	if q.SubjectRelation != "" {
+		return nil, whySubjectSet
+	}
+	plan := s.plans.of(string(q.Resource.Type), string(q.Permission))
+	if plan == nil || q.Resource.ID == "" || !s.plans.has(string(q.Type)) {
+		return nil, whyUnknown
+	}
+	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
+	evaluation := s.evaluation(ctx, lookUpRows)
+	evaluation.MarkAsOperation(plan.iterator, query.OperationIterSubjects) // at the top it would keep silent about wildcards
+	paths, err := evaluation.IterSubjects(plan.iterator, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
+	if err != nil {
+		return nil, whyOf(err)
+	}
+	seen := make(map[string]bool)
+	for path, err := range paths {
+		switch {
+		case err != nil:
+			return nil, whyOf(err)
+		case ctx.Err() != nil:
+			return nil, whyPlanner
+		case path.Subject.ObjectID == tuple.PublicWildcard:
+			return nil, whyOf(errWildcard)
+		case seen[path.Subject.ObjectID]:
+			continue
+		}
+		seen[path.Subject.ObjectID] = true
+		found = append(found, authz.FoundSubject{
+			Subject:  authz.Subject{Object: authz.Object{Type: q.Type, ID: authz.DecodeID(path.Subject.ObjectID)}},
+			Decision: authz.Decision{State: authz.Allowed},
+			Token:    s.token,
+		})
+	}
+	return found, ""
+}

@@ -1,0 +1,114 @@
+package replica
+
+import (
+	"sync"
+
+	"github.com/authzed/spicedb/pkg/query"
+	"github.com/authzed/spicedb/pkg/schema/v2"
+	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
+	"github.com/authzed/spicedb/pkg/schemadsl/input"
+)
+
+// plans are those of one schema, each made when it is asked for first.
+type plans struct {
+	schema *schema.Schema
+	text   string
+	made   sync.Map // planKey to *plan
+}
+
+type planKey struct{ typ, permission string }
+
+// plan evaluates a permission.
+type plan struct{ iterator query.Iterator }
+
+func newPlans(text string) (*plans, error) {
+	compiled, err := compiler.Compile(compiler.InputSchema{Source: input.Source("schema"), SchemaString: text}, compiler.AllowUnprefixedObjectType())
+	if err != nil {
+		return nil, err
+	}
+	built, err := schema.BuildSchemaFromCompiledSchema(*compiled)
+	if err != nil {
+		return nil, err
+	}
+	return &plans{schema: built, text: text}, nil
+}
+
+// has reports whether the schema has a type.
+func (p *plans) has(typ string) bool {
+	_, ok := p.schema.GetTypeDefinition(typ)
+	return ok
+}
+
+// of returns the plan for a permission or relation of a type; nil if the schema has none or the planner cannot make one.
+func (p *plans) of(typ, permission string) *plan {
+	key := planKey{typ, permission}
+	if made, ok := p.made.Load(key); ok {
+		return made.(*plan) //nolint:errcheck,forcetypeassert // nothing else is stored
+	}
+	if !p.names(typ, permission) {
+		return nil // and nothing is kept of what callers may ask for
+	}
+	made, _ := p.made.LoadOrStore(key, p.build(typ, permission))
+	return made.(*plan) //nolint:errcheck,forcetypeassert // nothing else is stored
+}
+
+func (p *plans) names(typ, permission string) bool {
+	definition, ok := p.schema.GetTypeDefinition(typ)
+	if !ok {
+		return false
+	}
+	_, isRelation := definition.GetRelation(permission)
+	_, isPermission := definition.GetPermission(permission)
+	return isRelation || isPermission
+}
+
+func (p *plans) build(typ, permission string) *plan {
+	outline, err := query.BuildOutlineFromSchema(p.schema, typ, permission)
+	if err != nil {
+		return nil
+	}
+	simple, err := query.WalkOutlineBottomUp(outline.Root, simplify)
+	if err != nil {
+		return nil
+	}
+	if outline, err = query.CanonicalizeOutline(simple); err != nil {
+		return nil
+	}
+	iterator, err := outline.Compile()
+	if err != nil {
+		return nil
+	}
+	return &plan{iterator}
+}
+
+// simplify leaves out what the reader sees to: it never shows a relationship under a caveat or one that has expired, so
+// caveats have nothing to decide, and a relation that is declared with and without them needs one look.
+func simplify(o query.Outline) (query.Outline, error) {
+	if o.Type == query.CaveatIteratorType {
+		return o.SubOutlines[0], nil
+	}
+	if o.Type != query.UnionIteratorType {
+		return o, nil
+	}
+	seen := make(map[leaf]bool)
+	kept := o.SubOutlines[:0:0]
+	for _, sub := range o.SubOutlines {
+		if sub.Type == query.DatastoreIteratorType {
+			r := sub.Args.Relation
+			key := leaf{r.DefinitionName(), r.RelationName(), r.Type(), r.Subrelation(), r.Wildcard()}
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+		}
+		kept = append(kept, sub)
+	}
+	o.SubOutlines = kept
+	return o, nil
+}
+
+// leaf is what a look at a relation asks for.
+type leaf struct {
+	definition, relation, subjectType, subjectRelation string
+	wildcard                                           bool
+}

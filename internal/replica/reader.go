@@ -1,0 +1,216 @@
+package replica
+
+import (
+	"context"
+	"errors"
+
+	"github.com/authzed/spicedb/pkg/datastore"
+	"github.com/authzed/spicedb/pkg/query"
+	"github.com/authzed/spicedb/pkg/tuple"
+)
+
+// Why an evaluation ends without an answer.
+var (
+	errCaveat  = errors.New("a relationship under a caveat is on the path")
+	errTooMuch = errors.New("more relationships would have to be looked at than one answer may")
+)
+
+// reader shows the query planner one state of a store. It belongs to one evaluation.
+type reader struct {
+	store *store
+	at    version
+	now   int64 // what expires until then counts no more
+	left  int   // how many rows may still be looked at
+}
+
+var _ query.QueryDatastoreReader = (*reader)(nil)
+
+// readChunk is how many rows are looked at before a writer has its turn.
+const readChunk = 256
+
+// CheckRelationships implements query.QueryDatastoreReader.
+func (r *reader) CheckRelationships(
+	_ context.Context, resourceType query.ObjectType, resourceID, relation string, subject query.ObjectAndRelation, _, _ bool,
+) (query.PathSeq, error) {
+	if r.left--; r.left < 0 {
+		return nil, errTooMuch
+	}
+	found, err := r.holds(resourceType.Type, resourceID, relation, subject)
+	if err != nil || !found {
+		return query.EmptyPathSeq(), err
+	}
+	path := &query.Path{
+		Resource: query.Object{ObjectType: resourceType.Type, ObjectID: resourceID},
+		Relation: relation,
+		Subject:  subject,
+	}
+	return func(yield func(*query.Path, error) bool) { yield(path, nil) }, nil
+}
+
+// holds reports whether a relationship is there.
+func (r *reader) holds(resourceType, resourceID, relation string, subject query.ObjectAndRelation) (bool, error) {
+	s := r.store
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	key := s.keyOf(resourceType, resourceID, relation, subject.ObjectType, subject.ObjectID, subjectRelation(subject.Relation))
+	for id := s.byRelationship[key]; id != 0; {
+		one := s.row(id)
+		if one.in(r.at) {
+			return r.counts(one)
+		}
+		id = one.older
+	}
+	return false, nil
+}
+
+// counts reports whether a row of the state counts.
+func (r *reader) counts(one *row) (bool, error) {
+	switch {
+	case one.expires != 0 && one.expires <= r.now:
+		return false, nil
+	case one.caveated:
+		return false, errCaveat
+	default:
+		return true, nil
+	}
+}
+
+// subjectRelation is empty for SpiceDB's "...".
+func subjectRelation(name string) string {
+	if name == tuple.Ellipsis {
+		return ""
+	}
+	return name
+}
+
+// QuerySubjects implements query.QueryDatastoreReader. The planner never asks without a resource, nor for pages.
+func (r *reader) QuerySubjects(
+	_ context.Context, resource query.Object, relation string, subjects query.ObjectType, _, _ bool, _ query.QueryPage,
+) (query.PathSeq, error) {
+	s := r.store
+	s.mu.RLock()
+	key := resourceKey{
+		resource: s.objects.find(s.names.types[resource.ObjectType], resource.ObjectID),
+		relation: s.names.relations[relationName{resource.ObjectType, relation}],
+	}
+	first := r.visible(s.byResource[key], ofResource)
+	typ := s.names.types[subjects.Type]
+	wanted := s.names.relations[relationName{subjects.Type, subjectRelation(subjects.Subrelation)}]
+	unknown := subjectRelation(subjects.Subrelation) != "" && wanted == noRelation
+	s.mu.RUnlock()
+	if first == 0 || unknown {
+		return query.EmptyPathSeq(), nil
+	}
+	subjectName := subjects.Subrelation
+	if subjectName == "" {
+		subjectName = tuple.Ellipsis
+	}
+	matches := func(one *row) bool {
+		return one.subjectRelation == wanted && s.objects.get(one.subject).typ == typ && s.objects.get(one.subject).id != tuple.PublicWildcard
+	}
+	return r.list(first, ofResource, matches, func(one *row) query.Path {
+		return query.Path{
+			Resource: resource,
+			Relation: relation,
+			Subject:  query.ObjectAndRelation{ObjectType: subjects.Type, ObjectID: s.objects.get(one.subject).id, Relation: subjectName},
+		}
+	}), nil
+}
+
+// QueryResources implements query.QueryDatastoreReader.
+func (r *reader) QueryResources(
+	_ context.Context, resourceType, relation string, subject query.ObjectAndRelation, _, _ bool, _ query.QueryPage,
+) (query.PathSeq, error) {
+	s := r.store
+	s.mu.RLock()
+	key := subjectKey{
+		subject:         s.objects.find(s.names.types[subject.ObjectType], subject.ObjectID),
+		subjectRelation: s.names.relations[relationName{subject.ObjectType, subjectRelation(subject.Relation)}],
+		relation:        s.names.relations[relationName{resourceType, relation}],
+	}
+	unknown := subjectRelation(subject.Relation) != "" && key.subjectRelation == noRelation
+	first := r.visible(s.bySubject[key], ofSubject)
+	s.mu.RUnlock()
+	if first == 0 || unknown {
+		return query.EmptyPathSeq(), nil
+	}
+	return r.list(first, ofSubject, func(*row) bool { return true }, func(one *row) query.Path {
+		return query.Path{
+			Resource: query.Object{ObjectType: resourceType, ObjectID: s.objects.get(one.resource).id},
+			Relation: relation,
+			Subject:  subject,
+		}
+	}), nil
+}
+
+func ofResource(one *row) rowID { return one.ofResource.next }
+func ofSubject(one *row) rowID  { return one.ofSubject.next }
+
+// visible is the first row of the state in a list. Whoever lets go of the lock must stand on such a row: others may be freed.
+func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
+	for id != 0 && !r.store.row(id).in(r.at) {
+		id = next(r.store.row(id))
+	}
+	return id
+}
+
+// list yields what is made of the rows of a list that match. It begins at a row of the state, and lets go of the lock now and then.
+func (r *reader) list(first rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path) query.PathSeq {
+	return func(yield func(*query.Path, error) bool) {
+		var paths []query.Path
+		for id := first; id != 0; {
+			var err error
+			if id, paths, err = r.chunk(id, next, matches, path, paths[:0:0]); err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range paths {
+				if !yield(&paths[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// chunk looks at some rows from one on, and returns where to go on.
+func (r *reader) chunk(
+	id rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path, paths []query.Path,
+) (rowID, []query.Path, error) {
+	s := r.store
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for looked := 0; id != 0; looked++ {
+		one := s.row(id)
+		if r.left--; r.left < 0 {
+			return 0, nil, errTooMuch
+		}
+		if one.in(r.at) {
+			if looked >= readChunk {
+				return id, paths, nil
+			}
+			if matches(one) {
+				counts, err := r.counts(one)
+				if err != nil {
+					return 0, nil, err
+				}
+				if counts {
+					paths = append(paths, path(one))
+				}
+			}
+		}
+		id = next(one)
+	}
+	return 0, paths, nil
+}
+
+// SubjectExistsAsRelationship implements query.QueryDatastoreReader. It serves subjects that are sets, which are not looked up
+// here.
+func (r *reader) SubjectExistsAsRelationship(context.Context, query.Object, string) (bool, error) {
+	return false, nil
+}
+
+// LookupCaveatDefinition implements query.QueryDatastoreReader. No relationship under a caveat gets so far.
+func (r *reader) LookupCaveatDefinition(context.Context, string) (datastore.CaveatDefinition, error) {
+	return nil, errCaveat
+}

@@ -1,0 +1,123 @@
+package replica_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/replica"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// followed is a replica that runs until the test ends, before an engine.
+func followed(t *testing.T, engine authz.Engine, source replica.Source, options replica.Options) *replica.Replica {
+	t.Helper()
+	r := replica.New(engine, source, options)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+	return r
+}
+
+func embedded(t *testing.T, config spicedb.EmbeddedConfig) *spicedb.EmbeddedEngine {
+	t.Helper()
+	engine, err := spicedb.Embedded(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	return engine
+}
+
+// answers counts who answered, and why it was not the replica.
+type answers struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (a *answers) observe(_, source, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.counts == nil {
+		a.counts = make(map[string]int)
+	}
+	a.counts[source]++
+	if reason != "" {
+		a.counts[reason]++
+	}
+}
+
+func (a *answers) of(name string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.counts[name]
+}
+
+// caughtUp is a replica that has followed every write before the writer goes on.
+type caughtUp struct{ *replica.Replica }
+
+func (c caughtUp) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+	token, err := c.Replica.Write(ctx, write)
+	c.wait(token, err)
+	return token, err
+}
+
+func (c caughtUp) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any) (authz.Token, error) {
+	token, err := c.Replica.DeleteAll(ctx, filter, preconditions, metadata)
+	c.wait(token, err)
+	return token, err
+}
+
+func (c caughtUp) wait(token authz.Token, err error) {
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := c.Reached(ctx, token); err != nil {
+		panic(err) // the tests of the suite write from goroutines of their own
+	}
+}
+
+// TestEngine runs what every engine must do, with a replica that lags as it does and with one that has always caught up.
+func TestEngine(t *testing.T) {
+	stores := map[string]func(t *testing.T) spicedb.EmbeddedConfig{
+		"memory": func(*testing.T) spicedb.EmbeddedConfig { return spicedb.EmbeddedConfig{} },
+		"sqlite": func(t *testing.T) spicedb.EmbeddedConfig {
+			return spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: t.TempDir()}
+		},
+		"postgres": func(t *testing.T) spicedb.EmbeddedConfig {
+			return spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)}
+		},
+	}
+	for name, config := range stores {
+		t.Run(name, func(t *testing.T) {
+			var told answers
+			engine := embedded(t, config(t))
+			r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe, Verify: 0.2})
+			enginetest.Run(t, func(*testing.T) authz.Engine { return authz.Fresh(r) })
+			require.Positive(t, told.of(replica.FromSpiceDB))
+			require.Zero(t, r.Stats().Differences)
+		})
+		t.Run(name+", caught up", func(t *testing.T) {
+			var told answers
+			engine := embedded(t, config(t))
+			r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe, Verify: 1})
+			enginetest.Run(t, func(*testing.T) authz.Engine { return authz.Fresh(caughtUp{r}) })
+			t.Log(told.counts, r.Stats())
+			require.Positive(t, told.of(replica.FromReplica))
+			require.Positive(t, r.Stats().Verified)
+			require.Zero(t, r.Stats().Differences)
+		})
+	}
+}

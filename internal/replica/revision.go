@@ -1,0 +1,116 @@
+package replica
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	implv1 "github.com/authzed/spicedb/pkg/proto/impl/v1"
+	"github.com/authzed/spicedb/pkg/zedtoken"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// revision is what a token tells about the state that it names: of which store it is, and which transactions it includes. Those
+// of PostgreSQL are a snapshot, those of every other store a point in time.
+type revision struct {
+	store    string // the beginning of the store's id
+	point    point
+	snapshot *snapshot
+}
+
+// point is nanoseconds since 1970, and CockroachDB's logical clock within them.
+type point struct {
+	nanos   int64
+	logical uint64
+}
+
+// snapshot includes the transactions below xmax, but for those in progress, which are sorted.
+type snapshot struct {
+	xmax       uint64
+	inProgress []uint64
+}
+
+// parseRevision reads a token. ok is false if it is none, or does not say of which store it is.
+func parseRevision(token authz.Token) (r revision, ok bool) {
+	decoded, err := zedtoken.Decode(&v1.ZedToken{Token: string(token)})
+	if err != nil || decoded.GetV1().GetDatastoreUniqueIdPrefix() == "" {
+		return revision{}, false
+	}
+	r.store = decoded.GetV1().GetDatastoreUniqueIdPrefix()
+	text := decoded.GetV1().GetRevision()
+	if r.point, ok = parsePoint(text); ok {
+		return r, true
+	}
+	r.snapshot, ok = parseSnapshot(text)
+	return r, ok
+}
+
+// logicalDigits is how many digits CockroachDB's logical clock has behind the point.
+const logicalDigits = 10
+
+func parsePoint(text string) (p point, ok bool) {
+	nanos, logical, hasLogical := strings.Cut(text, ".")
+	var err error
+	if p.nanos, err = strconv.ParseInt(nanos, 10, 64); err != nil {
+		return point{}, false
+	}
+	if !hasLogical {
+		return p, true
+	}
+	if len(logical) > logicalDigits {
+		return point{}, false
+	}
+	p.logical, err = strconv.ParseUint(logical+strings.Repeat("0", logicalDigits-len(logical)), 10, 64)
+	return p, err == nil
+}
+
+func parseSnapshot(text string) (*snapshot, bool) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	var stored implv1.PostgresRevision
+	if err != nil || stored.UnmarshalVT(raw) != nil || stored.GetXmin() == 0 {
+		return nil, false
+	}
+	xmin := int64(stored.GetXmin()) //nolint:gosec // PostgreSQL has fewer transactions
+	s := &snapshot{xmax: uint64(xmin + stored.GetRelativeXmax())}
+	for _, relative := range stored.GetRelativeXips() {
+		s.inProgress = append(s.inProgress, uint64(xmin+relative)) //nolint:gosec // the same
+	}
+	slices.Sort(s.inProgress)
+	return s, true
+}
+
+// includes reports whether everything that the other state includes is in this one. It is false for states of different stores.
+func (r revision) includes(other revision) bool {
+	switch {
+	case r.store == "" || r.store != other.store || (r.snapshot == nil) != (other.snapshot == nil):
+		return false
+	case r.snapshot != nil:
+		return r.snapshot.includes(other.snapshot)
+	case r.point.nanos != other.point.nanos:
+		return r.point.nanos > other.point.nanos
+	default:
+		return r.point.logical >= other.point.logical
+	}
+}
+
+func (s *snapshot) includes(other *snapshot) bool {
+	for _, missing := range s.inProgress {
+		if other.has(missing) {
+			return false
+		}
+	}
+	for x := s.xmax; x < other.xmax; x++ {
+		if other.has(x) { // at the latest behind all that is in progress there
+			return false
+		}
+	}
+	return true
+}
+
+func (s *snapshot) has(x uint64) bool {
+	_, inProgress := slices.BinarySearch(s.inProgress, x)
+	return x < s.xmax && !inProgress
+}

@@ -1,0 +1,67 @@
+package replica
+
+import (
+	"sync/atomic"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// state is what was stored at one moment, with the schema of that moment. Nothing of it changes; what it shows is kept for as long
+// as somebody has it pinned.
+type state struct {
+	store    *store
+	version  version
+	plans    *plans
+	token    authz.Token
+	revision revision
+
+	pins atomic.Int64
+}
+
+func (s *state) unpin() { s.pins.Add(-1) }
+
+// pin returns the current state, which the caller unpins; nil if there is none.
+func (r *Replica) pin() *state {
+	for {
+		s := r.current.Load()
+		if s == nil {
+			return nil
+		}
+		s.pins.Add(1)
+		if r.current.Load() == s {
+			return s
+		}
+		s.unpin() // it may have been swept in between
+	}
+}
+
+// publish makes a state the current one, and frees what only earlier ones showed that nobody has pinned.
+func (r *Replica) publish(s *state) {
+	if before := r.current.Swap(s); before != nil && before.store == s.store {
+		r.retired = append(r.retired, before)
+	} else {
+		r.retired = nil
+	}
+	r.sweep()
+}
+
+// sweep frees what no state shows any more.
+func (r *Replica) sweep() {
+	current := r.current.Load()
+	if current == nil {
+		return
+	}
+	kept := r.retired[:0]
+	for _, s := range r.retired {
+		if s.pins.Load() > 0 {
+			kept = append(kept, s)
+		}
+	}
+	clear(r.retired[len(kept):])
+	r.retired = kept
+	oldest := current.version
+	if len(kept) > 0 {
+		oldest = kept[0].version
+	}
+	current.store.sweep(oldest)
+}
