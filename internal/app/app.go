@@ -133,7 +133,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		s.onClose(func(context.Context) error { return engine.Close() })
 		s.source = engine
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
-		return authz.Fresh(engine), nil
+		return authz.Fresh(s.openReplica(ctx, engine, metrics)), nil
 	}
 	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI}
 	if s.config.GRPCListen != Off {
@@ -150,7 +150,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	s.onClose(func(context.Context) error { return engine.Close() })
 	s.source = engine
 	s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
-	return authz.Fresh(engine), nil
+	return authz.Fresh(s.openReplica(ctx, engine.Client, metrics)), nil
 }
 
 // blame names the flag that an embedded SpiceDB could not be started for, in one line.

@@ -16,6 +16,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/sluice-authz/sluice/internal/replica"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 
 	Store StoreConfig
 
+	Replica ReplicaConfig
+
 	AuditURI string // --audit-uri: PostgreSQL database of the audit log; a file in the data directory if empty
 
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
@@ -52,6 +55,29 @@ type Config struct {
 
 	Logger  *slog.Logger          // discards if nil
 	Tracing *trace.TracerProvider // makes the spans of requests, none if nil; the server does not shut it down
+}
+
+// ReplicaConfig says what is answered from memory.
+type ReplicaConfig struct {
+	Mode             string  // --replica: ReplicaAuto or Off
+	MaxRelationships int     // --replica-max-relationships: above it SpiceDB answers everything
+	Verify           float64 // --replica-verify: the share of answers that SpiceDB is asked as well
+}
+
+// ReplicaAuto answers from memory what can be answered exactly.
+const ReplicaAuto = "auto"
+
+// Validate returns an error of one line that names the first wrong setting by its flag.
+func (c ReplicaConfig) Validate() error {
+	switch {
+	case c.Mode != ReplicaAuto && c.Mode != Off:
+		return fmt.Errorf("--replica: %q is neither %s nor %s", c.Mode, ReplicaAuto, Off)
+	case c.MaxRelationships <= 0:
+		return fmt.Errorf("--replica-max-relationships: %d is not more than zero; --replica off does without the replica", c.MaxRelationships)
+	case !(c.Verify >= 0 && c.Verify <= 1):
+		return fmt.Errorf("--replica-verify: %g is no share from 0 to 1", c.Verify)
+	}
+	return nil
 }
 
 // StoreConfig says where the relationships are: in a remote SpiceDB if Endpoint is set, else in an embedded one.
@@ -87,6 +113,7 @@ func DefaultConfig() Config {
 		Listen:         "127.0.0.1:8080",
 		GRPCListen:     "127.0.0.1:50051",
 		Store:          StoreConfig{Datastore: spicedb.SQLite},
+		Replica:        ReplicaConfig{Mode: ReplicaAuto, MaxRelationships: replica.DefaultMaxRelationships, Verify: 0.001},
 		RequestTimeout: 30 * time.Second,
 		DrainTimeout:   20 * time.Second,
 	}
@@ -122,6 +149,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--drain-timeout: %s is less than zero", c.DrainTimeout)
 	}
 	if err := c.Store.Validate(); err != nil {
+		return err
+	}
+	if err := c.Replica.Validate(); err != nil {
 		return err
 	}
 	return c.validateAudit()

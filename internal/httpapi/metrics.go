@@ -53,6 +53,9 @@ func NewMetrics() *Metrics {
 	return m
 }
 
+// Register adds what others count.
+func (m *Metrics) Register(collectors ...prometheus.Collector) { m.registry.MustRegister(collectors...) }
+
 // Audit counts what is written to the audit log.
 func (m *Metrics) Audit(stats *audit.Stats) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {

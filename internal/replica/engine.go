@@ -91,8 +91,11 @@ func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Per
 		return nil, whyUnknown
 	}
 	plan := s.plans.of(string(typ), string(permission))
-	if plan == nil {
+	switch {
+	case plan == nil:
 		return nil, whyUnknown
+	case !s.plans.answersFor(plan, string(subject.Type)):
+		return nil, whySubjectSet
 	}
 	return plan, ""
 }
@@ -229,6 +232,9 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []aut
 	plan := s.plans.of(string(q.Resource.Type), string(q.Permission))
 	if plan == nil || q.Resource.ID == "" || !s.plans.has(string(q.Type)) {
 		return nil, whyUnknown
+	}
+	if !s.plans.answersFor(plan, string(q.Type)) {
+		return nil, whySubjectSet
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
 	evaluation := s.evaluation(ctx, lookUpRows)

@@ -29,7 +29,7 @@ var (
 func (r *Replica) Run(ctx context.Context) {
 	defer r.running.Wait()
 	defer r.withdraw(whyLost)
-	wait := retryFirst
+	wait, told := retryFirst, ""
 	for ctx.Err() == nil && !r.off.Load() {
 		begun := clock()
 		err := r.loadAndFollow(ctx)
@@ -47,10 +47,13 @@ func (r *Replica) Run(ctx context.Context) {
 			return
 		case !errors.Is(err, errEmpty):
 			r.withdraw(whyLost)
-			r.options.Logger.WarnContext(ctx, "the replica cannot follow SpiceDB, which answers everything until it can again", "error", err.Error())
+			if err.Error() != told {
+				told = err.Error()
+				r.options.Logger.WarnContext(ctx, "the replica cannot follow SpiceDB, which answers everything until it can again", "error", told)
+			}
 		}
 		if clock()-begun > time.Minute {
-			wait = retryFirst
+			wait, told = retryFirst, ""
 		}
 		select {
 		case <-time.After(wait):

@@ -19,7 +19,10 @@ type plans struct {
 type planKey struct{ typ, permission string }
 
 // plan evaluates a permission.
-type plan struct{ iterator query.Iterator }
+type plan struct {
+	iterator  query.Iterator
+	recursive bool // the permission leads to itself
+}
 
 func newPlans(text string) (*plans, error) {
 	compiled, err := compiler.Compile(compiler.InputSchema{Source: input.Source("schema"), SchemaString: text}, compiler.AllowUnprefixedObjectType())
@@ -37,6 +40,16 @@ func newPlans(text string) (*plans, error) {
 func (p *plans) has(typ string) bool {
 	_, ok := p.schema.GetTypeDefinition(typ)
 	return ok
+}
+
+// answersFor reports whether the plan decides as SpiceDB does for subjects of a type: where a permission leads to itself, the
+// planner takes an object for the sets of subjects that the object has.
+func (p *plans) answersFor(plan *plan, typ string) bool {
+	if !plan.recursive {
+		return true
+	}
+	definition, ok := p.schema.GetTypeDefinition(typ)
+	return ok && len(definition.Relations()) == 0 && len(definition.Permissions()) == 0
 }
 
 // of returns the plan for a permission or relation of a type; nil if the schema has none or the planner cannot make one.
@@ -78,7 +91,15 @@ func (p *plans) build(typ, permission string) *plan {
 	if err != nil {
 		return nil
 	}
-	return &plan{iterator}
+	made := &plan{iterator: iterator}
+	err = query.WalkOutlinePreOrder(outline.Root, func(o query.Outline) error {
+		made.recursive = made.recursive || o.Type == query.RecursiveIteratorType
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return made
 }
 
 // simplify leaves out what the reader sees to: it never shows a relationship under a caveat or one that has expired, so

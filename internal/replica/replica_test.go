@@ -15,7 +15,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
+}
 
 // followed is a replica that runs until the test ends, before an engine.
 func followed(t *testing.T, engine authz.Engine, source replica.Source, options replica.Options) *replica.Replica {
