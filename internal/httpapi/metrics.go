@@ -54,7 +54,9 @@ func NewMetrics() *Metrics {
 }
 
 // Register adds what others count.
-func (m *Metrics) Register(collectors ...prometheus.Collector) { m.registry.MustRegister(collectors...) }
+func (m *Metrics) Register(collectors ...prometheus.Collector) {
+	m.registry.MustRegister(collectors...)
+}
 
 // Audit counts what is written to the audit log.
 func (m *Metrics) Audit(stats *audit.Stats) {

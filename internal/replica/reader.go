@@ -39,6 +39,7 @@ func (r *reader) CheckRelationships(
 	if err != nil || !found {
 		return query.EmptyPathSeq(), err
 	}
+	subject.Relation = stored(subject.Relation)
 	path := &query.Path{
 		Resource: query.Object{ObjectType: resourceType.Type, ObjectID: resourceID},
 		Relation: relation,
@@ -83,6 +84,14 @@ func subjectRelation(name string) string {
 	return name
 }
 
+// stored is how a relationship names the relation of its subject: the planner leaves it out for wildcards.
+func stored(relation string) string {
+	if relation == "" {
+		return tuple.Ellipsis
+	}
+	return relation
+}
+
 // QuerySubjects implements query.QueryDatastoreReader. The planner never asks without a resource, nor for pages.
 func (r *reader) QuerySubjects(
 	_ context.Context, resource query.Object, relation string, subjects query.ObjectType, _, _ bool, _ query.QueryPage,
@@ -101,10 +110,6 @@ func (r *reader) QuerySubjects(
 	if first == 0 || unknown {
 		return query.EmptyPathSeq(), nil
 	}
-	subjectName := subjects.Subrelation
-	if subjectName == "" {
-		subjectName = tuple.Ellipsis
-	}
 	matches := func(one *row) bool {
 		return one.subjectRelation == wanted && s.objects.get(one.subject).typ == typ && s.objects.get(one.subject).id != tuple.PublicWildcard
 	}
@@ -112,7 +117,7 @@ func (r *reader) QuerySubjects(
 		return query.Path{
 			Resource: resource,
 			Relation: relation,
-			Subject:  query.ObjectAndRelation{ObjectType: subjects.Type, ObjectID: s.objects.get(one.subject).id, Relation: subjectName},
+			Subject:  query.ObjectAndRelation{ObjectType: subjects.Type, ObjectID: s.objects.get(one.subject).id, Relation: stored(subjects.Subrelation)},
 		}
 	}), nil
 }
