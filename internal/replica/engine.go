@@ -68,8 +68,11 @@ func (s *state) checkAll(ctx context.Context, checks []authz.Check) ([]authz.Che
 // check decides one question; why says for which reason it could not.
 func (s *state) check(ctx context.Context, check authz.Check) (_ authz.Decision, why string) {
 	plan, why := s.plan(check.Subject, check.Resource.Type, check.Permission)
-	if why != "" || check.Resource.ID == "" {
+	switch {
+	case why != "":
 		return authz.Decision{}, why
+	case check.Resource.ID == "":
+		return authz.Decision{}, whyUnknown
 	}
 	resource := query.Object{ObjectType: string(check.Resource.Type), ObjectID: authz.EncodeID(check.Resource.ID)}
 	path, err := s.evaluation(ctx, checkRows).Check(plan.iterator, resource, subjectOf(check.Subject))
@@ -94,6 +97,8 @@ func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Per
 	switch {
 	case plan == nil:
 		return nil, whyUnknown
+	case plan.iterator == nil:
+		return nil, whyPlanner
 	case !s.plans.answersFor(plan, string(subject.Type)):
 		return nil, whySubjectSet
 	}
@@ -233,7 +238,10 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []aut
 	if plan == nil || q.Resource.ID == "" || !s.plans.has(string(q.Type)) {
 		return nil, whyUnknown
 	}
-	if !s.plans.answersFor(plan, string(q.Type)) {
+	switch {
+	case plan.iterator == nil:
+		return nil, whyPlanner
+	case !s.plans.answersFor(plan, string(q.Type)):
 		return nil, whySubjectSet
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}

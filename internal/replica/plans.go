@@ -20,7 +20,7 @@ type planKey struct{ typ, permission string }
 
 // plan evaluates a permission.
 type plan struct {
-	iterator  query.Iterator
+	iterator  query.Iterator // nil if the planner does not decide it as SpiceDB does
 	recursive bool // the permission leads to itself
 }
 
@@ -52,7 +52,8 @@ func (p *plans) answersFor(plan *plan, typ string) bool {
 	return ok && len(definition.Relations()) == 0 && len(definition.Permissions()) == 0
 }
 
-// of returns the plan for a permission or relation of a type; nil if the schema has none or the planner cannot make one.
+// of returns the plan for a permission or relation of a type; nil if the schema has none or the planner
+// cannot make one.
 func (p *plans) of(typ, permission string) *plan {
 	key := planKey{typ, permission}
 	if made, ok := p.made.Load(key); ok {
@@ -87,6 +88,9 @@ func (p *plans) build(typ, permission string) *plan {
 	if outline, err = query.CanonicalizeOutline(simple); err != nil {
 		return nil
 	}
+	if !exact(outline.Root) {
+		return &plan{}
+	}
 	iterator, err := outline.Compile()
 	if err != nil {
 		return nil
@@ -115,8 +119,7 @@ func simplify(o query.Outline) (query.Outline, error) {
 	kept := o.SubOutlines[:0:0]
 	for _, sub := range o.SubOutlines {
 		if sub.Type == query.DatastoreIteratorType {
-			r := sub.Args.Relation
-			key := leaf{r.DefinitionName(), r.RelationName(), r.Type(), r.Subrelation(), r.Wildcard()}
+			key := leafOf(sub.Args.Relation)
 			if seen[key] {
 				continue
 			}
@@ -132,4 +135,8 @@ func simplify(o query.Outline) (query.Outline, error) {
 type leaf struct {
 	definition, relation, subjectType, subjectRelation string
 	wildcard                                           bool
+}
+
+func leafOf(r *schema.BaseRelation) leaf {
+	return leaf{r.DefinitionName(), r.RelationName(), r.Type(), r.Subrelation(), r.Wildcard()}
 }

@@ -67,7 +67,7 @@ const (
 	whySubjectSet = "subject_set"      // the subject is a set of subjects
 	whyUnknown    = "unknown_name"     // the schema does not have it, SpiceDB says what is wrong
 	whyTooMuch    = "too_much"         // too many relationships would have to be looked at
-	whyPlanner    = "planner"          // the query planner gave up
+	whyPlanner    = "planner"          // the query planner does not decide it as SpiceDB does
 	whyTooMany    = "too_many"         // more relationships are stored than the replica may hold
 	whyDiffers    = "differs"          // an answer differed from SpiceDB's
 )
