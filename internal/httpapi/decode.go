@@ -69,8 +69,8 @@ func checkJSON(what string, data []byte) error {
 	if !utf8.Valid(data) {
 		return authz.Errorf(authz.CodeInvalid, "%s is not valid UTF-8", what)
 	}
-	var raw json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
+	if !json.Valid(data) {
+		err := json.Unmarshal(data, new(json.RawMessage)) // says what is wrong
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
 			return authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax, syntax.Offset)

@@ -105,9 +105,7 @@ func parseConsistency(raw json.RawMessage) (authz.Consistency, error) {
 	var level string
 	var fresh AtLeastAsFresh
 	if isString(raw) {
-		if err := json.Unmarshal(raw, &level); err != nil {
-			return authz.Consistency{}, authz.Errorf(authz.CodeInvalid, "is no string")
-		}
+		level = unquote(raw)
 	} else if err := decodeStrict("it", raw, &fresh); err == nil && fresh.AtLeastAsFresh != "" {
 		return authz.AsFreshAs(authz.Token(fresh.AtLeastAsFresh)), nil
 	}

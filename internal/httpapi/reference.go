@@ -12,14 +12,17 @@ func isString(raw json.RawMessage) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte{'"'})
 }
 
+// unquote returns the text of a valid JSON string.
+func unquote(raw json.RawMessage) string {
+	s := scanner{data: raw}
+	s.peek()
+	return s.string()
+}
+
 // parseSubject reads a reference, as a string or in the object form. Errors have code CodeInvalid.
 func parseSubject(raw json.RawMessage) (authz.Subject, error) {
 	if isString(raw) {
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return authz.Subject{}, authz.Errorf(authz.CodeInvalid, "is no string")
-		}
-		return authz.ParseSubject(text)
+		return authz.ParseSubject(unquote(raw))
 	}
 	var parts ReferenceObject
 	if err := decodeReference(raw, &parts); err != nil {

@@ -73,7 +73,9 @@ func (in inspection) leaf(r *schema.BaseRelation, left bool, siblings []query.Ou
 }
 
 // isSet reports whether the subjects of a relation are sets, such as team#member.
-func isSet(r *schema.BaseRelation) bool { return r.Subrelation() != "" && r.Subrelation() != tuple.Ellipsis }
+func isSet(r *schema.BaseRelation) bool {
+	return r.Subrelation() != "" && r.Subrelation() != tuple.Ellipsis
+}
 
 // leads reports whether an outline is a look at the relation.
 func leads(o query.Outline, r *schema.BaseRelation) bool {

@@ -21,7 +21,7 @@ type planKey struct{ typ, permission string }
 // plan evaluates a permission.
 type plan struct {
 	iterator  query.Iterator // nil if the planner does not decide it as SpiceDB does
-	recursive bool // the permission leads to itself
+	recursive bool           // the permission leads to itself
 }
 
 func newPlans(text string) (*plans, error) {
