@@ -220,6 +220,28 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
+// TestSilentWatch: Watch is under way and tells nothing of what another server writes. That is seen within the bound all the same,
+// and at once with its token.
+func TestSilentWatch(t *testing.T) {
+	t.Parallel()
+	var told answers
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	token := write(t, engine, authz.Touch, reader("a", "uma"))
+	r := followed(t, engine.Client, &slowed{Source: engine.Client, delay: time.Hour}, replica.Options{Observe: told.observe})
+	reached(t, r, token)
+	latest := authz.Consistency{Freshness: authz.MinimizeLatency}
+	require.True(t, reads(t, r, "a", "uma", latest))
+	require.Equal(t, 1, told.of(replica.FromReplica))
+
+	token = write(t, engine, authz.Delete, reader("a", "uma"))
+	require.False(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)))
+	for written := time.Now(); reads(t, r, "a", "uma", latest); time.Sleep(10 * time.Millisecond) {
+		require.Less(t, time.Since(written), replica.Bound)
+	}
+	require.Positive(t, told.of("stale"))
+}
+
 // slowed is a source whose Watch comes late.
 type slowed struct {
 	replica.Source
