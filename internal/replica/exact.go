@@ -11,10 +11,11 @@ import (
 // exact reports whether SpiceDB v1.56.0's query planner decides a plan as SpiceDB's own evaluation does. Where it is known not
 // to, SpiceDB is asked; the differential test is what found these cases, and what would find others:
 //
-//   - rel.all(permission) takes "all" for each kind of subject of the relation apart;
+//   - rel.all(permission) takes "all" for each kind of subject of the relation apart, and overlooks resources behind sets of
+//     subjects;
 //   - a set of subjects within a set of subjects is not followed, nor is one behind an arrow to a relation;
-//   - within a permission that leads to itself a wildcard matches nobody, an object that is met by another relation is taken for
-//     the next step, and an intersection, an exclusion or an all() is applied at the first step alone.
+//   - within a permission that leads to itself a wildcard matches nobody, an object that is met by another relation or as the left
+//     side of an arrow is taken for the next step, and an intersection, an exclusion or an all() is applied at the first step alone.
 func exact(o query.Outline) bool {
 	return inspection{}.exact(o, false, nil)
 }
@@ -22,7 +23,7 @@ func exact(o query.Outline) bool {
 // inspection is what encloses a part of a plan.
 type inspection struct {
 	within    []step // the permissions that lead to themselves
-	selective bool   // and between the last of them and here not every way leads on
+	selective bool   // and between the first of them and here not every way leads on
 }
 
 // step is a permission that leads to itself.
@@ -36,10 +37,14 @@ func (in inspection) exact(o query.Outline, left bool, siblings []query.Outline)
 	case query.RecursiveSentinelIteratorType:
 		return !in.selective
 	case query.RecursiveIteratorType:
+		in.selective = in.selective && len(in.within) > 0
 		in.within = append(slices.Clone(in.within), step{o.Args.DefinitionName, o.Args.RelationName})
-		in.selective = false
 	case query.IntersectionIteratorType, query.ExclusionIteratorType:
 		in.selective = true
+	case query.ArrowIteratorType:
+		if o.SubOutlines[0].Type != query.DatastoreIteratorType {
+			return false
+		}
 	case query.IntersectionArrowIteratorType:
 		in.selective = true
 		if !oneKind(o.SubOutlines[0]) {
@@ -82,12 +87,12 @@ func leads(o query.Outline, r *schema.BaseRelation) bool {
 	return o.Type == query.DatastoreIteratorType && leafOf(o.Args.Relation) == leafOf(r)
 }
 
-// oneKind reports whether the left side of an all() is the only kind of subject that its relation has.
+// oneKind reports whether the left side of an all() is the only kind of subject that its relation has, and one of objects.
 func oneKind(left query.Outline) bool {
 	if left.Type != query.DatastoreIteratorType {
 		return false
 	}
 	own := left.Args.Relation
 	relation, ok := own.Parent().(*schema.Relation)
-	return ok && !slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool { return leafOf(other) != leafOf(own) })
+	return ok && !isSet(own) && !slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool { return leafOf(other) != leafOf(own) })
 }
