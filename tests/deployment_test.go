@@ -2,12 +2,15 @@ package tests
 
 import (
 	"context"
+	"crypto/rand"
+	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	dockercontainer "github.com/moby/moby/api/types/container"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
@@ -28,9 +31,7 @@ func TestDeployment(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
 	engine := newDocker(t)
-	if !engine.holds(t, sluiceImage()) {
-		enginetest.Missing(t, "no image "+sluiceImage()+": `make image` makes it")
-	}
+	needImage(t, engine)
 	own, err := network.New(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +78,98 @@ func TestDeployment(t *testing.T) {
 	}
 }
 
+func needImage(t *testing.T, engine docker) {
+	t.Helper()
+	if !engine.holds(t, sluiceImage()) {
+		enginetest.Missing(t, "no image "+sluiceImage()+": `make image` makes it")
+	}
+}
+
+// TestVolume runs the image by itself, with a named volume and nothing else that it may write to: what was acknowledged is there
+// after a stop and a start, and in another container on the volume; a backup of the running server is made in the volume.
+func TestVolume(t *testing.T) {
+	t.Parallel()
+	enginetest.NeedContainers(t)
+	needImage(t, newDocker(t))
+	volume := "sluice-test-" + strings.ToLower(rand.Text())
+	container := onVolume(t, volume)
+	details, err := container.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user := details.Config.User; user == "" || strings.HasPrefix(user, "0") || strings.HasPrefix(user, "root") {
+		t.Errorf("the server runs as %q", user)
+	}
+	one := scene{caller: newCaller(t, address(t, container)), prefix: "v-"}
+	one.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga} => 201",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team} => 201")
+	status, out, err := container.Exec(t.Context(), []string{"/sluice", "backup", "/data/backup.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := io.ReadAll(out); status != 0 {
+		t.Fatalf("the backup: status %d: %s", status, text)
+	}
+
+	if err := container.Stop(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	state, err := container.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state.Running || state.ExitCode != 0 {
+		t.Errorf("after the stop: running %t, exit code %d", state.Running, state.ExitCode)
+	}
+	if err := container.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := scene{caller: newCaller(t, address(t, container)), prefix: "v-"}
+	again.play("olga GET accounts/~a => 200", "olga PUT accounts/~a/members/~nina {roles: [user]} => 200")
+
+	if err := testcontainers.TerminateContainer(container); err != nil {
+		t.Fatal(err)
+	}
+	other := scene{caller: newCaller(t, address(t, onVolume(t, volume))), prefix: "v-"}
+	other.play("nina GET accounts/~a => 200")
+}
+
+// onVolume starts a server that keeps everything in a volume, and waits until its own health check says that it is ready. The
+// volume ends with the test.
+func onVolume(t *testing.T, volume string) *testcontainers.DockerContainer {
+	t.Helper()
+	container, err := testcontainers.Run(t.Context(), sluiceImage(),
+		testcontainers.WithMounts(testcontainers.VolumeMount(volume, "/data")),
+		testcontainers.WithHostConfigModifier(func(config *dockercontainer.HostConfig) {
+			config.ReadonlyRootfs = true
+			config.CapDrop = []string{"ALL"}
+		}),
+		testcontainers.WithExposedPorts("8080/tcp"),
+		testcontainers.WithEnv(map[string]string{"SLUICE_API_KEYS": strings.Join(apiKeys, ",")}),
+		testcontainers.WithWaitStrategyAndDeadline(2*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
+	)
+	if container != nil {
+		t.Cleanup(func() {
+			if err := testcontainers.TerminateContainer(container, testcontainers.RemoveVolumes(volume)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return container
+}
+
+func address(t *testing.T, container testcontainers.Container) string {
+	t.Helper()
+	address, err := container.PortEndpoint(t.Context(), "8080/tcp", "http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
 // sluiceContainer starts a server, waits until its own health check says that it is ready, and returns its address.
 func sluiceContainer(t *testing.T, in *testcontainers.DockerNetwork, token string) string {
 	t.Helper()
@@ -101,9 +194,5 @@ func sluiceContainer(t *testing.T, in *testcontainers.DockerNetwork, token strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := container.PortEndpoint(t.Context(), "8080/tcp", "http")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
+	return address(t, container)
 }

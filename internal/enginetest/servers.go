@@ -31,9 +31,7 @@ type SpiceDB struct {
 // engine, or without the image, the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) SpiceDB {
 	t.Helper()
-	if reason := noContainers(t.Context()); reason != "" {
-		Missing(t, "no container engine: "+reason)
-	}
+	NeedContainers(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	container, err := sdbtestcontainer.Run(ctx, Image(), options...)
@@ -42,6 +40,14 @@ func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) Spic
 	}
 	t.Cleanup(func() { require.NoError(t, testcontainers.TerminateContainer(container)) })
 	return SpiceDB{Container: container, Endpoint: container.GRPCEndpoint(), Token: container.PresharedKey()}
+}
+
+// NeedContainers skips the test where there is no container engine, or fails it if SLUICE_REQUIRE_CONTAINERS is 1.
+func NeedContainers(t *testing.T) {
+	t.Helper()
+	if reason := noContainers(t.Context()); reason != "" {
+		Missing(t, "no container engine: "+reason)
+	}
 }
 
 // Image is the SpiceDB image that tests run.

@@ -98,17 +98,19 @@ func (c caughtUp) wait(token authz.Token, err error) {
 	}
 }
 
+// stores are the SpiceDBs that replicas are tested before.
+var stores = map[string]func(t *testing.T) spicedb.EmbeddedConfig{
+	"memory": func(*testing.T) spicedb.EmbeddedConfig { return spicedb.EmbeddedConfig{} },
+	"sqlite": func(t *testing.T) spicedb.EmbeddedConfig {
+		return spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: t.TempDir()}
+	},
+	"postgres": func(t *testing.T) spicedb.EmbeddedConfig {
+		return spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)}
+	},
+}
+
 // TestEngine runs what every engine must do, with a replica that lags as it does and with one that has always caught up.
 func TestEngine(t *testing.T) {
-	stores := map[string]func(t *testing.T) spicedb.EmbeddedConfig{
-		"memory": func(*testing.T) spicedb.EmbeddedConfig { return spicedb.EmbeddedConfig{} },
-		"sqlite": func(t *testing.T) spicedb.EmbeddedConfig {
-			return spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: t.TempDir()}
-		},
-		"postgres": func(t *testing.T) spicedb.EmbeddedConfig {
-			return spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)}
-		},
-	}
 	for name, config := range stores {
 		t.Run(name, func(t *testing.T) {
 			var told answers

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrExists is that there is something where a backup or a restored store would go.
-var ErrExists = errors.New("there is one already")
+var ErrExists = errors.New("exists already")
 
 // Contents is what a backup holds.
 type Contents struct {
@@ -35,7 +35,7 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 		return Contents{}, err
 	}
 	if _, err := os.Lstat(file); err == nil {
-		return Contents{}, fmt.Errorf("%w: %s", ErrExists, file)
+		return Contents{}, fmt.Errorf("the file %s %w", file, ErrExists)
 	}
 	half := file + ".part"
 	if err := os.WriteFile(half, nil, 0o600); err != nil {
@@ -58,6 +58,10 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 	if err != nil {
 		return Contents{}, fmt.Errorf("the copy of %s: %w", source, err)
 	}
+	if err := seal(ctx, half); err != nil {
+		return Contents{}, failure(err)
+	}
+	contents.Bytes += sealLength
 	return contents, replace(half, file)
 }
 
@@ -105,7 +109,11 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 // replaceStore, a store that is there is kept in the directory whose name it returns; without, ErrExists is returned. The
 // restored store is another one for those who hold tokens: what was written after the backup is not in it.
 func Restore(ctx context.Context, file, path string, replaceStore bool) (contents Contents, kept string, err error) {
-	if contents, err = Verify(ctx, file); err != nil {
+	var pages int64
+	if contents, err = Verify(ctx, file); err == nil {
+		pages, err = checkSeal(ctx, file)
+	}
+	if err != nil {
 		return contents, "", fmt.Errorf("%s: %w", file, err)
 	}
 	d, err := openDirectory(path)
@@ -115,10 +123,18 @@ func Restore(ctx context.Context, file, path string, replaceStore bool) (content
 	defer func() { err = errors.Join(err, d.close()) }()
 	exists := find(path) == nil
 	if exists && !replaceStore {
-		return contents, "", fmt.Errorf("%w: %s", ErrExists, d.file())
+		return contents, "", fmt.Errorf("the store %s %w", d.file(), ErrExists)
 	}
 	half := d.file() + ".new"
-	if err := errors.Join(removeStore(half), copyFile(file, half)); err != nil {
+	if err := removeStore(half); err != nil {
+		return contents, "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removeStore(half))
+		}
+	}()
+	if err := copyFile(file, half, pages); err != nil {
 		return contents, "", err
 	}
 	c, err := connect(half, "rw", "journal_mode(off)", "synchronous(full)")
@@ -127,7 +143,7 @@ func Restore(ctx context.Context, file, path string, replaceStore bool) (content
 	}
 	_, err = c.exec("UPDATE store SET id = ?", uuid.NewString())
 	if err := errors.Join(err, c.Close()); err != nil {
-		return contents, "", errors.Join(err, removeStore(half))
+		return contents, "", err
 	}
 	if exists {
 		if kept, err = d.keep(); err != nil {
@@ -161,7 +177,8 @@ func (d *directory) keep() (kept string, err error) {
 	return kept, nil
 }
 
-func copyFile(from, to string) (err error) {
+// copyFile copies the first bytes of a file into a new one.
+func copyFile(from, to string, bytes int64) (err error) {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
@@ -171,6 +188,6 @@ func copyFile(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(target, source)
-	return errors.Join(err, target.Close())
+	_, err = io.CopyN(target, source, bytes)
+	return failure(errors.Join(err, target.Close()))
 }

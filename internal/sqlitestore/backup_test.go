@@ -1,6 +1,8 @@
 package sqlitestore
 
 import (
+	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -104,15 +106,32 @@ func TestRestoreRefuses(t *testing.T) {
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
 	before := content(t, directory)
-	for name, damage := range map[string]func(file []byte) []byte{
-		"cut":             func(file []byte) []byte { return file[:len(file)-1] },
-		"a wrong page":    func(file []byte) []byte { copy(file[len(file)-4096:], make([]byte, 4096)); return file },
-		"another program": func([]byte) []byte { return []byte("a text") },
+	changed := func(file []byte, where int) []byte { file[where] ^= 1; return file }
+	detail := bytes.Index(whole, []byte("batch 0-200")) // SQLite takes any text as it is
+	require.Positive(t, detail)
+	for name, c := range map[string]struct {
+		damage func(file []byte) []byte
+		want   error
+	}{
+		"cut":                 {func(file []byte) []byte { return file[:len(file)-1] }, ErrCorrupt},
+		"cut by a page":       {func(file []byte) []byte { return file[:len(file)-int(sealLength)-4096] }, ErrCorrupt},
+		"a wrong page":        {func(file []byte) []byte { copy(file[len(file)-5000:], make([]byte, 4096)); return file }, ErrCorrupt},
+		"a letter of an id":   {func(file []byte) []byte { return changed(file, detail+len("batch 0-20")) }, ErrCorrupt},
+		"a digit of the hash": {func(file []byte) []byte { return changed(file, len(file)-2) }, ErrCorrupt},
+		"another program":     {func([]byte) []byte { return []byte("a text") }, ErrForeign},
+		"nothing":             {func([]byte) []byte { return nil }, ErrForeign},
+		"another program's":   {func(file []byte) []byte { return changed(file, 68) }, ErrForeign},
+		"of a newer version":  {func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, ErrNewer},
 	} {
 		damaged := filepath.Join(t.TempDir(), "damaged.db")
-		require.NoError(t, os.WriteFile(damaged, damage(append([]byte{}, whole...)), 0o600))
-		_, _, err := Restore(t.Context(), damaged, directory, true)
-		require.ErrorIs(t, err, ErrCorrupt, name)
+		require.NoError(t, os.WriteFile(damaged, c.damage(append([]byte{}, whole...)), 0o600))
+		for _, to := range []string{directory, filepath.Join(t.TempDir(), "new")} {
+			_, _, err := Restore(t.Context(), damaged, to, true)
+			require.ErrorIs(t, err, c.want, name)
+			if to != directory {
+				require.NoDirExists(t, to)
+			}
+		}
 	}
 	require.Equal(t, before, content(t, directory))
 	_, _, err = Restore(t.Context(), filepath.Join(t.TempDir(), "nothing"), directory, true)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"sync"
 
 	"modernc.org/sqlite"
 )
@@ -139,64 +138,4 @@ func named(args []any) []driver.NamedValue {
 		values[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
 	}
 	return values
-}
-
-// pool holds read-only connections. There are as many as there are readers at the same moment, and up to idleReaders of
-// them are kept.
-type pool struct {
-	path string
-	idle chan *conn
-
-	mu     sync.RWMutex
-	closed bool
-}
-
-const idleReaders = 16
-
-// readerPragmas: what a reader keeps in memory is a few pages, the rest is in the operating system's cache of the file.
-var readerPragmas = []string{"query_only(1)", "cache_size(-4096)"}
-
-func newPool(path string) *pool {
-	return &pool{path: path, idle: make(chan *conn, idleReaders)}
-}
-
-// use calls do with a connection that is its own during the call.
-func (p *pool) use(do func(*conn) error) error {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.closed {
-		return errClosed
-	}
-	var c *conn
-	select {
-	case c = <-p.idle:
-	default:
-		var err error
-		if c, err = connect(p.path, "rw", readerPragmas...); err != nil {
-			return err
-		}
-	}
-	err := do(c)
-	select {
-	case p.idle <- c:
-		return err
-	default:
-		return errors.Join(err, c.Close())
-	}
-}
-
-// close waits for readers under way.
-func (p *pool) close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	var errs []error
-	for {
-		select {
-		case c := <-p.idle:
-			errs = append(errs, c.Close())
-		default:
-			return errors.Join(errs...)
-		}
-	}
 }

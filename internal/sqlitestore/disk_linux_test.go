@@ -15,6 +15,7 @@ import (
 func init() {
 	children["full"] = fillDisk
 	children["read-only"] = openReadOnly
+	children["full for a backup"] = restoreToFull
 }
 
 // runInMount runs a child in namespaces of its own, in which it may mount a disk on the directory.
@@ -120,4 +121,35 @@ func fillDisk(directory string) error {
 		return fmt.Errorf("after a restart, batch %d is the last instead of %d: %w", last, number+1, err)
 	}
 	return s.Close()
+}
+
+func TestRestoreToAFullDisk(t *testing.T) { runInMount(t, "full for a backup") }
+
+// restoreToFull makes a backup, and restores one, where there is no room: the error says so, and nothing is left.
+func restoreToFull(directory string) error {
+	elsewhere, err := os.MkdirTemp("", "sluice-restore")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(elsewhere)
+	s, err := Open(elsewhere, Options{})
+	if err != nil {
+		return err
+	}
+	backup := filepath.Join(elsewhere, "backup.db")
+	_, err = Backup(background, elsewhere, backup)
+	if err := errors.Join(writeBatch(background, s, 0, 1), err, s.Close(), mountDisk(directory, "20k")); err != nil {
+		return err
+	}
+	if _, err := Backup(background, elsewhere, filepath.Join(directory, "backup.db")); !errors.Is(err, ErrFull) {
+		return fmt.Errorf("a backup: %w", err)
+	}
+	if _, _, err := Restore(background, backup, directory, false); !errors.Is(err, ErrFull) {
+		return fmt.Errorf("restoring: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(directory, "*"))
+	if err != nil || len(left) != 1 || filepath.Base(left[0]) != lockFile {
+		return fmt.Errorf("left are %v: %w", left, err)
+	}
+	return nil
 }

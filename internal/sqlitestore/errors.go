@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -12,8 +13,10 @@ import (
 
 // What can be wrong with a store. Errors of this package are one of these where they say more than their text.
 var (
-	// ErrCorrupt: the file, or what is in it, is none that this package has written.
+	// ErrCorrupt: the file, or what is in it, is not as this package has written it.
 	ErrCorrupt = errors.New("the store is damaged")
+	// ErrForeign: the file is none of this package.
+	ErrForeign = errors.New("this is no store of Sluice")
 	// ErrFull: there is no room on the disk.
 	ErrFull = errors.New("no space is left on the disk of the store")
 	// ErrInUse: another process has the directory open.
@@ -55,9 +58,12 @@ func (f *failed) Unwrap() []error { return []error{f.class, f.cause} }
 // GRPCStatus is how SpiceDB answers a call that met the error.
 func (f *failed) GRPCStatus() *status.Status { return status.New(codes.Unavailable, f.Error()) }
 
-// failure gives an error of the driver its class.
+// failure gives an error of the driver its class, and one of the operating system, if it is that of a full disk.
 func failure(err error) error {
 	var known *sqlite.Error
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &failed{class: ErrFull, cause: err}
+	}
 	if !errors.As(err, &known) {
 		return err
 	}

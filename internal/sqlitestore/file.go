@@ -130,7 +130,7 @@ func checkHeader(path string) error {
 	defer file.Close()
 	var header [100]byte
 	if _, err := io.ReadFull(file, header[:]); err != nil {
-		return fmt.Errorf("%w: %s is no SQLite file: %w", ErrCorrupt, path, err)
+		return fmt.Errorf("%w: %s is no SQLite file", ErrForeign, path)
 	}
 	number := func(offset int) int64 { return int64(binary.BigEndian.Uint32(header[offset:])) }
 	pageSize := int64(binary.BigEndian.Uint16(header[16:]))
@@ -139,9 +139,9 @@ func checkHeader(path string) error {
 	}
 	switch {
 	case string(header[:16]) != "SQLite format 3\x00":
-		return fmt.Errorf("%w: %s is no SQLite file", ErrCorrupt, path)
+		return fmt.Errorf("%w: %s is no SQLite file", ErrForeign, path)
 	case number(68) != applicationID:
-		return fmt.Errorf("%w: %s is a SQLite file of another application", ErrCorrupt, path)
+		return fmt.Errorf("%w: %s is a SQLite file of another application", ErrForeign, path)
 	case number(60) > fileVersion:
 		return fmt.Errorf("%w: %s has version %d, and this program reads up to %d", ErrNewer, path, number(60), fileVersion)
 	}

@@ -51,15 +51,15 @@ func TestRefuses(t *testing.T) {
 			damage: func([]byte) []byte {
 				return []byte("these are somebody's notes, not a store, and they are longer than a hundred bytes, which is a header's length")
 			},
-			want: ErrCorrupt, says: "is no SQLite file",
+			want: ErrForeign, says: "is no SQLite file",
 		},
 		"empty": {
 			damage: func([]byte) []byte { return nil },
-			want:   ErrCorrupt, says: "is no SQLite file",
+			want:   ErrForeign, says: "is no SQLite file",
 		},
 		"another application": {
 			damage: func(file []byte) []byte { binary.BigEndian.PutUint32(file[68:], 7); return file },
-			want:   ErrCorrupt, says: "another application",
+			want:   ErrForeign, says: "another application",
 		},
 		"newer": {
 			damage: func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file },

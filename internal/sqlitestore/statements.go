@@ -1,7 +1,8 @@
 package sqlitestore
 
 import (
-	"strconv"
+	"math/bits"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,53 +48,69 @@ func countMatches(found datastore.RelationshipIterator) (count int, err error) {
 	return count, nil
 }
 
-// where is the condition on the keys of a span, with the numbered parameters that it uses and their values.
-func (s span) where(column string) (condition string, args []any) {
+// shapes are the statements that read, by what they look for: a range, or up to so many keys; from one order or the other.
+// Their parameters have no numbers, by which the driver would look for them.
+var shapes = func() (all [2][]shape) {
+	for i, names := range []struct{ table, index, column string }{
+		{"by_resource", "history_by_resource", "key"},
+		{"by_subject", "history_by_subject", "swapped"},
+	} {
+		add := func(parameters int, where func(column string) string) {
+			now := "SELECT key, details FROM " + names.table + " WHERE " + where("key") + " AND created <= ?"
+			past := "SELECT " + names.column + ", details FROM history INDEXED BY " + names.index +
+				" WHERE " + where(names.column) + " AND ended > ? AND created <= ?"
+			all[i] = append(all[i], shape{
+				parameters: parameters, now: now + " ORDER BY key LIMIT ?", then: now + " UNION ALL " + past + " ORDER BY 1 LIMIT ?",
+			})
+		}
+		add(2, func(column string) string { return column + " >= ? AND " + column + " < ?" })
+		for count := 1; count <= maxKeys; count *= 2 {
+			add(count, func(column string) string { return column + " IN (?" + strings.Repeat(",?", count-1) + ")" })
+		}
+	}
+	return all
+}()
+
+// shape is how some spans are looked for: what is there now, and was at a revision; or what was there at a revision, and since
+// then may have ended.
+type shape struct {
+	parameters int
+	now, then  string
+}
+
+// shape returns the statements of a span, and the values of its condition.
+func (s span) shape() (found shape, condition []any) {
+	order := shapes[0]
+	if s.bySubject {
+		order = shapes[1]
+	}
 	if s.keys == nil {
-		return column + " >= ?1 AND " + column + " < ?2", []any{s.from, s.to}
+		return order[0], []any{s.from, s.to}
 	}
-	count := 1
-	for count < len(s.keys) {
-		count *= 2 // so that few different statements are needed
+	found = order[1+bits.Len(uint(len(s.keys)-1))]
+	condition = make([]any, found.parameters, 2*found.parameters+4)
+	for i := range condition {
+		condition[i] = s.keys[min(i, len(s.keys)-1)]
 	}
-	numbers := make([]string, count)
-	for i := range count {
-		numbers[i] = "?" + strconv.Itoa(i+1)
-		args = append(args, s.keys[min(i, len(s.keys)-1)])
-	}
-	return column + " IN (" + strings.Join(numbers, ",") + ")", args
+	return found, condition
 }
 
 // statementNow finds what is there now, and was at the revision.
 func statementNow(s span, limit int, at int64) (statement string, args []any) {
-	table := "by_resource"
-	if s.bySubject {
-		table = "by_subject"
-	}
-	condition, args := s.where("key")
-	n := len(args)
-	return "SELECT key, details FROM " + table + " WHERE " + condition + " AND created <= ?" + strconv.Itoa(n+1) +
-		" ORDER BY key LIMIT ?" + strconv.Itoa(n+2), append(args, at, int64(s.atMost(limit)))
+	found, condition := s.shape()
+	return found.now, append(condition, at, s.atMost(limit))
 }
 
 // statementThen finds what was there at the revision, and since then may have ended.
 func statementThen(s span, limit int, at int64) (statement string, args []any) {
-	table, index, column := "by_resource", "history_by_resource", "key"
-	if s.bySubject {
-		table, index, column = "by_subject", "history_by_subject", "swapped"
-	}
-	condition, args := s.where("key")
-	past, _ := s.where(column)
-	created, most := "?"+strconv.Itoa(len(args)+1), "?"+strconv.Itoa(len(args)+2)
-	return "SELECT key, details FROM " + table + " WHERE " + condition + " AND created <= " + created +
-		" UNION ALL SELECT " + column + ", details FROM history INDEXED BY " + index + " WHERE " + past + " AND ended > " + created + " AND created <= " + created +
-		" ORDER BY 1 LIMIT " + most, append(args, at, int64(s.atMost(limit)))
+	found, condition := s.shape()
+	return found.then, slices.Concat(condition, []any{at}, condition, []any{at, at, s.atMost(limit)})
 }
 
 // atMost is the limit of a statement: all of some keys are read at once.
-func (s span) atMost(limit int) int {
+func (s span) atMost(limit int) int64 {
 	if s.keys != nil {
-		return len(s.keys)
+		return int64(len(s.keys))
 	}
-	return limit
+	return int64(limit)
 }

@@ -23,10 +23,22 @@ type target struct {
 	body   func(i int) string
 }
 
-// sample is what one round of load on one target came to.
+// sample is what one round of load on one target came to, or the median of several.
 type sample struct {
 	perSecond float64
 	p50, p99  time.Duration
+	each      []float64 // perSecond of the rounds, in their order
+}
+
+// ratio is how many times as fast one target was as the other: the median of the rounds, in each of which the two came soon
+// after each other.
+func ratio(a, b sample) float64 {
+	ratios := make([]float64, len(a.each))
+	for i := range ratios {
+		ratios[i] = a.each[i] / b.each[i]
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
 }
 
 const (
@@ -34,15 +46,16 @@ const (
 	round  = 1500 * time.Millisecond
 )
 
-// sideBySide puts the same load on every target in turn, round by round, so that a noisy machine disturbs all of them
-// alike. It returns for each target the median of its rounds.
+// sideBySide puts the same load on every target in turn, round by round and in another order each time, so that a noisy machine
+// disturbs all of them alike. It returns for each target the median of its rounds.
 func sideBySide(b *testing.B, connections int, targets ...target) map[string]sample {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
 	samples := make(map[string][]sample)
 	for i := range rounds + 1 {
-		for _, t := range targets {
+		for j := range targets {
+			t := targets[(i+j)%len(targets)]
 			s := load(b, client, connections, t)
 			if i > 0 { // the first round warms up
 				samples[t.name] = append(samples[t.name], s)
@@ -51,8 +64,14 @@ func sideBySide(b *testing.B, connections int, targets ...target) map[string]sam
 	}
 	medians := make(map[string]sample)
 	for name, s := range samples {
+		var each []float64
+		for _, one := range s {
+			each = append(each, one.perSecond)
+		}
 		slices.SortFunc(s, func(x, y sample) int { return int(x.perSecond - y.perSecond) })
-		medians[name] = s[len(s)/2]
+		median := s[len(s)/2]
+		median.each = each
+		medians[name] = median
 	}
 	return medians
 }

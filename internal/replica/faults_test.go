@@ -1,0 +1,259 @@
+package replica_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/replica"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
+)
+
+const documents = `use expiration
+
+definition user {}
+
+definition document {
+	relation reader: user | user with expiration
+
+	permission read = reader
+}`
+
+func reader(document, user string) authz.Relationship {
+	return authz.Relationship{
+		Resource: authz.Object{Type: "document", ID: authz.ID(document)}, Relation: "reader",
+		Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(user)}},
+	}
+}
+
+func write(t *testing.T, engine authz.Engine, action authz.Action, relationships ...authz.Relationship) authz.Token {
+	t.Helper()
+	var updates []authz.Update
+	for _, r := range relationships {
+		updates = append(updates, authz.Update{Action: action, Relationship: r})
+	}
+	token, err := engine.Write(t.Context(), authz.Write{Updates: updates})
+	require.NoError(t, err)
+	return token
+}
+
+// reads asks whether a user may read a document.
+func reads(t *testing.T, engine authz.Engine, document, user string, at authz.Consistency) bool {
+	t.Helper()
+	r := reader(document, user)
+	decision, token, err := engine.Check(t.Context(), authz.Check{Subject: r.Subject, Permission: "read", Resource: r.Resource}, at)
+	require.NoError(t, err)
+	require.NotEmpty(t, token)
+	return decision.Allowed()
+}
+
+func reached(t *testing.T, r *replica.Replica, token authz.Token) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, r.Reached(ctx, token))
+}
+
+// breakable is a source whose Watch can be cut.
+type breakable struct {
+	replica.Source
+
+	mu    sync.Mutex
+	isCut bool
+	cut   context.CancelFunc
+}
+
+var errCut = errors.New("the line is cut")
+
+func (b *breakable) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
+	b.mu.Lock()
+	if b.isCut {
+		b.mu.Unlock()
+		return errCut
+	}
+	ctx, b.cut = context.WithCancel(ctx)
+	b.mu.Unlock()
+	return b.Source.WatchStored(ctx, after, take)
+}
+
+func (b *breakable) set(isCut bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.isCut = isCut; isCut && b.cut != nil {
+		b.cut()
+	}
+}
+
+// eventually waits for what another goroutine does without a token to tell of it.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 20*time.Second, 5*time.Millisecond)
+}
+
+// TestWatchCut cuts Watch for a minute, during which everything changes. No answer is wrong, and when Watch is back the replica
+// answers again.
+func TestWatchCut(t *testing.T) {
+	t.Parallel()
+	var told answers
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	line := &breakable{Source: engine.Client}
+	r := followed(t, engine.Client, line, replica.Options{Observe: told.observe, Verify: 1})
+	front := authz.Fresh(r)
+	reached(t, r, write(t, front, authz.Touch, reader("a", "uma")))
+	require.True(t, reads(t, front, "a", "uma", authz.Consistency{}))
+	require.Positive(t, told.of(replica.FromReplica))
+
+	line.set(true)
+	var last authz.Token
+	before := told.of(replica.FromReplica)
+	for i, begun := 0, time.Now(); time.Since(begun) < time.Minute; i++ {
+		document := fmt.Sprintf("d%d", i)
+		last = write(t, front, authz.Touch, reader(document, "uma"))
+		require.True(t, reads(t, front, document, "uma", authz.Consistency{}))
+		require.True(t, reads(t, front, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
+		last = write(t, front, authz.Delete, reader(document, "uma"))
+		require.False(t, reads(t, front, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.Equal(t, before, told.of(replica.FromReplica), "nothing is answered while Watch is cut")
+	require.Positive(t, told.of("watch_lost"))
+
+	line.set(false)
+	reached(t, r, last)
+	eventually(t, func() bool {
+		require.True(t, reads(t, front, "a", "uma", authz.Consistency{}))
+		require.False(t, reads(t, front, "d0", "uma", authz.Consistency{}))
+		return told.of(replica.FromReplica) > before
+	})
+	require.Zero(t, r.Stats().Differences)
+}
+
+// TestHistoryLost: while Watch is cut, SpiceDB forgets what happened after the state that the replica holds.
+func TestHistoryLost(t *testing.T) {
+	t.Parallel()
+	var told answers
+	store, err := sqlitestore.Open(t.TempDir(), sqlitestore.Options{GCWindow: 200 * time.Millisecond, GCInterval: 50 * time.Millisecond})
+	require.NoError(t, err)
+	engine := embedded(t, spicedb.EmbeddedConfig{Store: store})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	line := &breakable{Source: engine.Client}
+	r := followed(t, engine.Client, line, replica.Options{Observe: told.observe})
+	held := write(t, r, authz.Touch, reader("a", "uma"), reader("b", "uma"))
+	reached(t, r, held)
+
+	line.set(true)
+	write(t, r, authz.Delete, reader("a", "uma"))
+	last := write(t, r, authz.Touch, reader("c", "uma"))
+	eventually(t, func() bool {
+		last = write(t, r, authz.Touch, reader("d", "uma"), reader("d", fmt.Sprint("u", rand.Int())))
+		_, _, err := engine.Check(t.Context(), authz.Check{Subject: reader("a", "uma").Subject, Permission: "read", Resource: reader("a", "uma").Resource}, authz.AtSnapshot(held))
+		return err != nil
+	})
+	line.set(false)
+	reached(t, r, last)
+	before := told.of(replica.FromReplica)
+	for document, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true} {
+		require.Equal(t, want, reads(t, r, document, "uma", authz.AsFreshAs(last)), document)
+	}
+	require.Equal(t, before+4, told.of(replica.FromReplica))
+}
+
+// TestRestart: SpiceDB ends in the middle, and comes back with what it held.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	directory, key := t.TempDir(), "a-preshared-key"
+	config := spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: directory, GRPCListen: "127.0.0.1:0", Key: key}
+	first, err := spicedb.Embedded(t.Context(), config)
+	require.NoError(t, err)
+	require.NoError(t, first.ApplySchema(t.Context(), documents))
+	client, err := spicedb.Remote(t.Context(), spicedb.RemoteConfig{Endpoint: first.GRPCAddress, Token: key, Insecure: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	r := followed(t, client, client, replica.Options{})
+	front := authz.Fresh(r)
+	reached(t, r, write(t, front, authz.Touch, reader("a", "uma")))
+
+	require.NoError(t, first.Close())
+	check := authz.Check{Subject: reader("a", "uma").Subject, Permission: "read", Resource: reader("a", "uma").Resource}
+	eventually(t, func() bool {
+		_, _, err := r.Check(t.Context(), check, authz.Consistency{Freshness: authz.MinimizeLatency})
+		return errors.Is(err, authz.CodeUnavailable)
+	})
+	config.GRPCListen = first.GRPCAddress
+	second := embedded(t, config)
+	write(t, second, authz.Delete, reader("a", "uma")) // past the replica
+	last := write(t, second, authz.Touch, reader("b", "uma"))
+	reached(t, r, last)
+	require.False(t, reads(t, front, "a", "uma", authz.AsFreshAs(last)))
+	require.True(t, reads(t, front, "b", "uma", authz.AsFreshAs(last)))
+}
+
+// TestTwoServers: what is written through one is seen through the other with its token at once, and without it within the bound.
+func TestTwoServers(t *testing.T) {
+	t.Parallel()
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	one := authz.Fresh(followed(t, engine.Client, engine.Client, replica.Options{}))
+	slow := &slowed{Source: engine.Client, delay: 300 * time.Millisecond}
+	other := authz.Fresh(followed(t, engine.Client, slow, replica.Options{}))
+	for i := range 50 {
+		document := fmt.Sprintf("d%d", i)
+		written := time.Now()
+		token := write(t, one, authz.Touch, reader(document, "uma"))
+		require.True(t, reads(t, one, document, "uma", authz.Consistency{}), "its own writes")
+		require.True(t, reads(t, other, document, "uma", authz.AsFreshAs(token)), "with the token")
+		if i%10 == 0 {
+			for !reads(t, other, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}) {
+				require.Less(t, time.Since(written), replica.Bound)
+			}
+		}
+	}
+}
+
+// TestSilentWatch: Watch is under way and tells nothing of what another server writes. That is seen within the bound all the same,
+// and at once with its token.
+func TestSilentWatch(t *testing.T) {
+	t.Parallel()
+	var told answers
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	token := write(t, engine, authz.Touch, reader("a", "uma"))
+	r := followed(t, engine.Client, &slowed{Source: engine.Client, delay: time.Hour}, replica.Options{Observe: told.observe})
+	reached(t, r, token)
+	latest := authz.Consistency{Freshness: authz.MinimizeLatency}
+	require.True(t, reads(t, r, "a", "uma", latest))
+	require.Equal(t, 1, told.of(replica.FromReplica))
+
+	token = write(t, engine, authz.Delete, reader("a", "uma"))
+	require.False(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)))
+	for written := time.Now(); reads(t, r, "a", "uma", latest); time.Sleep(10 * time.Millisecond) {
+		require.Less(t, time.Since(written), replica.Bound)
+	}
+	require.Positive(t, told.of("stale"))
+}
+
+// slowed is a source whose Watch comes late.
+type slowed struct {
+	replica.Source
+	delay time.Duration
+}
+
+func (s *slowed) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
+	return s.Source.WatchStored(ctx, after, func(m *v1.WatchResponse) error {
+		select {
+		case <-time.After(s.delay):
+		case <-ctx.Done():
+		}
+		return take(m)
+	})
+}

@@ -1,0 +1,147 @@
+package replica_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/replica"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+// logged is what was logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// TestIdle: a system in which nothing happens stays on the replica, for longer than the bound.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	for name, config := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var told answers
+			engine := embedded(t, config(t))
+			require.NoError(t, engine.ApplySchema(t.Context(), documents))
+			r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe})
+			reached(t, r, write(t, r, authz.Touch, reader("a", "uma")))
+			before := told.of(replica.FromSpiceDB)
+			for begun := time.Now(); time.Since(begun) < replica.Bound+4*time.Second; time.Sleep(50 * time.Millisecond) {
+				require.True(t, reads(t, r, "a", "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
+			}
+			require.Equal(t, before, told.of(replica.FromSpiceDB), "%v", told.counts)
+		})
+	}
+}
+
+// TestExpiration: a relationship stops counting at its second, for checks and look-ups.
+func TestExpiration(t *testing.T) {
+	t.Parallel()
+	var told answers
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe})
+	limited := reader("a", "uma")
+	limited.ExpiresAt = time.Now().Add(2 * time.Second).Truncate(time.Second)
+	reached(t, r, write(t, r, authz.Touch, limited))
+	latest := authz.Consistency{Freshness: authz.MinimizeLatency}
+	for {
+		asked := time.Now()
+		allowed := reads(t, r, "a", "uma", latest)
+		answered := time.Now()
+		if answered.Before(limited.ExpiresAt) {
+			require.True(t, allowed)
+			continue
+		}
+		if asked.After(limited.ExpiresAt) {
+			require.False(t, allowed)
+			break
+		}
+	}
+	for found := range r.LookupResources(t.Context(), authz.ResourceQuery{Subject: limited.Subject, Permission: "read", Type: "document"}, latest, authz.Page{}) {
+		t.Errorf("%s is still found", found.ID)
+	}
+	require.Zero(t, told.of("stale"))
+	require.Positive(t, told.of(replica.FromReplica))
+}
+
+// TestTooMany: above its limit the replica stands down and says so, whether it loads or follows.
+func TestTooMany(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]int{"loading": 11, "following": 10} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var told answers
+			var log logged
+			engine := embedded(t, spicedb.EmbeddedConfig{})
+			require.NoError(t, engine.ApplySchema(t.Context(), documents))
+			var before []authz.Relationship
+			for i := range at {
+				before = append(before, reader("a", string(rune('a'+i))))
+			}
+			token := write(t, engine, authz.Touch, before...)
+			r := followed(t, engine.Client, engine.Client, replica.Options{
+				MaxRelationships: 10, Observe: told.observe, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if at == 10 {
+				reached(t, r, token)
+				write(t, r, authz.Touch, reader("b", "uma"))
+			}
+			eventually(t, func() bool { return strings.Contains(log.String(), "--replica-max-relationships") })
+			require.True(t, reads(t, r, "a", "a", authz.Consistency{Freshness: authz.MinimizeLatency}))
+			require.Equal(t, 1, told.of("too_many"))
+			require.False(t, r.Stats().Answering)
+		})
+	}
+}
+
+// lying is an engine that turns decisions around.
+type lying struct{ authz.Engine }
+
+func (l lying) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+	decision, token, err := l.Engine.Check(ctx, check, at)
+	if decision.State == authz.Allowed {
+		return authz.Decision{}, token, err
+	}
+	return authz.Decision{State: authz.Allowed}, token, err
+}
+
+// TestDifference: an answer that is not SpiceDB's takes the replica out of service, with what is needed to find out why.
+func TestDifference(t *testing.T) {
+	t.Parallel()
+	var told answers
+	var log logged
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), documents))
+	token := write(t, engine, authz.Touch, reader("a", "uma"))
+	r := followed(t, lying{engine.Client}, engine.Client, replica.Options{
+		Verify: 1, Observe: told.observe, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	reached(t, r, token)
+	require.True(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)), "the answer itself waits for nobody")
+	eventually(t, func() bool { return r.Stats().Differences == 1 })
+	require.False(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)), "whoever is behind answers now")
+	require.Equal(t, 1, told.of("differs"))
+	for _, said := range []string{"document", "uma", "permission read", string(token[:20])} {
+		require.Contains(t, log.String(), said)
+	}
+}

@@ -1,0 +1,161 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/spicedb/pkg/query"
+	"github.com/stretchr/testify/require"
+)
+
+func relationship(i int) *v1.Relationship {
+	return &v1.Relationship{
+		Resource: &v1.ObjectReference{ObjectType: "document", ObjectId: fmt.Sprint("d", i%7)},
+		Relation: "reader",
+		Subject:  &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: "user", ObjectId: fmt.Sprint("u", i/7)}},
+	}
+}
+
+func update(i int, del bool) *v1.RelationshipUpdate {
+	operation := v1.RelationshipUpdate_OPERATION_TOUCH
+	if del {
+		operation = v1.RelationshipUpdate_OPERATION_DELETE
+	}
+	return &v1.RelationshipUpdate{Operation: operation, Relationship: relationship(i)}
+}
+
+// seen is what a state shows, found in each of the three ways; they must agree.
+func seen(t *testing.T, s *state) map[int]bool {
+	t.Helper()
+	out := [3]map[int]bool{{}, {}, {}}
+	for i := range 70 {
+		r := relationship(i)
+		all := &reader{store: s.store, at: s.version, left: 1 << 30}
+		subject := query.ObjectAndRelation{ObjectType: "user", ObjectID: r.GetSubject().GetObject().GetObjectId(), Relation: "..."}
+		resource := query.Object{ObjectType: "document", ObjectID: r.GetResource().GetObjectId()}
+		for kind, ask := range []func() (query.PathSeq, error){
+			func() (query.PathSeq, error) {
+				return all.CheckRelationships(context.Background(), query.ObjectType{Type: "document"}, resource.ObjectID, "reader", subject, true, true)
+			},
+			func() (query.PathSeq, error) {
+				return all.QuerySubjects(context.Background(), resource, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{})
+			},
+			func() (query.PathSeq, error) {
+				return all.QueryResources(context.Background(), "document", "reader", subject, true, true, query.QueryPage{})
+			},
+		} {
+			paths, err := ask()
+			require.NoError(t, err)
+			for path, err := range paths {
+				require.NoError(t, err)
+				if path.Subject == subject && path.Resource == resource {
+					require.False(t, out[kind][i], "%d is found twice", i)
+					out[kind][i] = true
+				}
+			}
+		}
+	}
+	require.Equal(t, out[0], out[1])
+	require.Equal(t, out[0], out[2])
+	return out[0]
+}
+
+// TestStates: each state shows what it showed when it was published, for as long as it is pinned and whatever is written and
+// freed beside it. At the end nothing is held that no state shows.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	r := New(nil, nil, Options{})
+	s := &state{store: newStore(), version: 1}
+	r.publish(s)
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	now := make(map[int]bool)
+	var reading sync.WaitGroup
+	for range 1500 {
+		var updates []*v1.RelationshipUpdate
+		for range 1 + random.IntN(20) {
+			i, del := random.IntN(70), random.IntN(2) == 0
+			updates = append(updates, update(i, del))
+			delete(now, i)
+			if !del {
+				now[i] = true
+			}
+		}
+		s.store.apply(updates, s.version+1)
+		s = &state{store: s.store, version: s.version + 1}
+		r.publish(s)
+		if random.IntN(10) > 0 {
+			continue
+		}
+		pinned, want := r.pin(), maps.Clone(now)
+		reading.Go(func() {
+			defer pinned.unpin()
+			for range 3 {
+				require.Equal(t, want, seen(t, pinned))
+			}
+		})
+	}
+	reading.Wait()
+	r.sweep()
+	require.Empty(t, r.retired)
+	require.Equal(t, len(now), s.store.live)
+	require.Len(t, s.store.byRelationship, len(now))
+	require.Equal(t, int(s.store.rows.size)-1-len(s.store.free), len(now), "rows that are not free")
+
+	var rest []*v1.RelationshipUpdate
+	for i := range now {
+		rest = append(rest, update(i, true))
+	}
+	s.store.apply(rest, s.version+1)
+	r.publish(&state{store: s.store, version: s.version + 1})
+	for name, left := range map[string]int{
+		"relationships": s.store.live, "dead": len(s.store.dead), "by relationship": len(s.store.byRelationship),
+		"by resource": len(s.store.byResource), "by subject": len(s.store.bySubject), "objects": len(s.store.objects.byName), "bytes": s.store.objects.bytes,
+	} {
+		require.Zero(t, left, name)
+	}
+}
+
+// TestLongList: a list that is longer than readers look at in one go is read whole, at one state, while it is written.
+func TestLongList(t *testing.T) {
+	t.Parallel()
+	const length = 20 * readChunk
+	member := func(i int) *v1.Relationship {
+		r := relationship(0)
+		r.Subject.Object.ObjectId = fmt.Sprint("m", i)
+		return r
+	}
+	s := newStore()
+	var all []*v1.Relationship
+	for i := range length {
+		all = append(all, member(i))
+	}
+	s.touch(all, 1)
+	reader := &reader{store: s, at: 1, left: 1 << 30}
+	paths, err := reader.QuerySubjects(t.Context(), query.Object{ObjectType: "document", ObjectID: "d0"}, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{})
+	require.NoError(t, err)
+	found := make(map[string]bool)
+	for path, err := range paths {
+		require.NoError(t, err)
+		found[path.Subject.ObjectID] = true
+		if len(found)%100 == 0 { // before it and behind it
+			n := version(len(found))
+			s.apply([]*v1.RelationshipUpdate{
+				{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: member(length + len(found))},
+				{Operation: v1.RelationshipUpdate_OPERATION_DELETE, Relationship: member(length - len(found) - 1)},
+				{Operation: v1.RelationshipUpdate_OPERATION_DELETE, Relationship: member(len(found) / 2)},
+			}, n)
+			s.sweep(1)
+		}
+	}
+	require.Len(t, found, length)
+
+	reader.left = length / 2
+	_, err = query.CollectAll(reader.list(s.byResource[resourceKey{resource: s.objects.find(s.names.types["document"], "d0"), relation: 1}],
+		ofResource, func(*row) bool { return true }, func(*row) query.Path { return query.Path{} }))
+	require.ErrorIs(t, err, errTooMuch)
+}

@@ -1,0 +1,232 @@
+package bench_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/grpcutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// asServer in the environment makes this program a server of the store that it holds.
+const asServer = "SLUICE_BENCH_SERVER"
+
+// held is a store, and who serves it: SpiceDB as Sluice embeds it, or all of Sluice. The first has no audit log, which would
+// follow a million relationships for minutes.
+type held struct {
+	Datastore, Directory, URI, Gateway string
+	Sluice                             bool
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(asServer); text != "" {
+		if err := serve(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// serve runs a server until it is told to end, and says where SpiceDB's API is.
+func serve(text string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	collect := make(chan os.Signal, 1)
+	signal.Notify(collect, syscall.SIGUSR1)
+	var store held
+	if err := json.Unmarshal([]byte(text), &store); err != nil {
+		return err
+	}
+	address, end, err := store.start(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println(address)
+	for {
+		select {
+		case <-collect:
+			debug.FreeOSMemory()
+			fmt.Println("collected")
+		case <-ctx.Done():
+			return end()
+		}
+	}
+}
+
+func (h held) start(ctx context.Context) (address string, end func() error, err error) {
+	if h.Sluice {
+		config := app.DefaultConfig()
+		config.Listen, config.GRPCListen, config.GRPCKey, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", key, h.Gateway
+		config.APIKeys = []string{"bench:check:" + key}
+		config.Store = app.StoreConfig{Datastore: h.Datastore, DataDir: h.Directory, DatastoreURI: h.URI}
+		s, err := app.Start(ctx, config)
+		if err != nil {
+			return "", nil, err
+		}
+		return s.GRPCAddress, func() error { return s.Close(context.WithoutCancel(ctx)) }, nil
+	}
+	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
+		Datastore: h.Datastore, DataDir: h.Directory, URI: h.URI, GRPCListen: "127.0.0.1:0", Key: key, HTTPListen: h.Gateway,
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	text, err := schema.Flatten()
+	if err == nil {
+		err = engine.ApplySchema(ctx, text)
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, engine.Close())
+	}
+	return engine.GRPCAddress, engine.Close, nil
+}
+
+// apart is a server in a process of its own, so that the memory of one store is not the others' garbage.
+type apart struct {
+	name    string
+	grpc    string // address of SpiceDB's API
+	gateway string // URL of its HTTP gateway
+	started time.Duration
+	process *os.Process
+	said    *bufio.Reader
+	end     func()
+}
+
+func startApart(b *testing.B, name string, store held) *apart {
+	b.Helper()
+	store.Gateway = freeAddress(b)
+	encoded, err := json.Marshal(store)
+	if err != nil {
+		b.Fatal(err)
+	}
+	command := exec.Command(os.Args[0]) //nolint:noctx // end ends it
+	command.Env = append(os.Environ(), asServer+"="+string(encoded))
+	command.Stderr = os.Stderr
+	out, err := command.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	begin := time.Now()
+	if err := command.Start(); err != nil {
+		b.Fatal(err)
+	}
+	s := &apart{name: name, gateway: "http://" + store.Gateway, process: command.Process, said: bufio.NewReader(out)}
+	s.end = func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		_ = command.Wait()
+	}
+	s.grpc = s.line(b)
+	s.started = time.Since(begin)
+	return s
+}
+
+func (s *apart) line(b *testing.B) string {
+	b.Helper()
+	line, err := s.said.ReadString('\n')
+	if err != nil {
+		b.Fatalf("the server with %s has ended: %v", s.name, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// memory is how much the process has, and how much is left when it has collected its garbage, in MiB.
+func (s *apart) memory(b *testing.B) (before, after float64) {
+	b.Helper()
+	before = resident(b, s.process.Pid)
+	if err := s.process.Signal(syscall.SIGUSR1); err != nil {
+		b.Fatal(err)
+	}
+	s.line(b)
+	return before, resident(b, s.process.Pid)
+}
+
+// resident is the memory of a process, in MiB, of what it shares with others its part.
+func resident(b *testing.B, id int) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))
+	if err != nil {
+		b.Skipf("memory is measured on Linux alone: %v", err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nPss:")
+	var kib float64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
+}
+
+// residentPostgres is the memory of all processes of a PostgreSQL, in MiB.
+func residentPostgres(b *testing.B, uri string) (sum float64) {
+	b.Helper()
+	text, err := os.ReadFile(filepath.Join(setting(b, uri, "SHOW data_directory"), "postmaster.pid"))
+	if err != nil {
+		b.Skipf("PostgreSQL runs elsewhere: %v", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%s/task/%s/children", first, first))
+	if err != nil {
+		b.Skipf("memory is measured on Linux alone: %v", err)
+	}
+	for _, field := range append(strings.Fields(string(children)), first) {
+		id, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += resident(b, id)
+	}
+	return sum
+}
+
+// loadPart is how many relationships are one bulk import: of a million at once, SpiceDB may wait for PostgreSQL beyond its time
+// limit.
+const loadPart = 100_000
+
+// loadMillion loads a million relationships through SpiceDB's bulk import, and returns how long that took.
+func (s *apart) loadMillion(b *testing.B) time.Duration {
+	b.Helper()
+	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client, all := v1.NewPermissionsServiceClient(conn), companyOf(millionAccounts)
+	begin := time.Now()
+	for part := range slices.Chunk(all, loadPart) {
+		stream, err := client.ImportBulkRelationships(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for batch := range slices.Chunk(part, 1000) {
+			if err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: batch}); err != nil && err != io.EOF { //nolint:errorlint // gRPC returns it as it is
+				b.Fatal(err)
+			}
+		}
+		if _, err := stream.CloseAndRecv(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(begin)
+}
