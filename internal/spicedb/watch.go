@@ -68,13 +68,13 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 		defer cancel()
 		err := c.export(ctx, after, 1, func(authz.Relationship) bool { return false })
 		if errors.Is(err, authz.CodeInvalid) {
-			return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(authz.ErrHistoryLost, err)}
+			return c.historyLost(ctx, after, err)
 		}
-		if err != nil {
+		if err != nil || !yield(authz.Change{Token: after}) {
 			return err
 		}
 		messages, err := c.watch.Watch(ctx, &v1.WatchRequest{
-			OptionalStartCursor: &v1.ZedToken{Token: string(after)},
+			OptionalStartCursor: toToken(after),
 			OptionalUpdateKinds: []v1.WatchKind{
 				v1.WatchKind_WATCH_KIND_INCLUDE_RELATIONSHIP_UPDATES,
 				v1.WatchKind_WATCH_KIND_INCLUDE_SCHEMA_UPDATES,
@@ -95,6 +95,32 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 		}
 		return c.failure(ctx, err)
 	})
+}
+
+// historyLost says why there is no way on from a token, as far as the newest state shows it.
+func (c *Client) historyLost(ctx context.Context, after authz.Token, refusal error) error {
+	why := authz.ErrHistoryLost
+	if _, head, err := c.Head(ctx); err == nil {
+		then, now := storeOf(after), storeOf(head)
+		_, told := revisionOf(toToken(after))
+		_, newest := revisionOf(toToken(head))
+		switch {
+		case then != now:
+			why = authz.ErrOtherStore
+		case !newest.IsZero() && newest.Before(told):
+			why = authz.ErrWentBack
+		}
+	}
+	return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(why, refusal)}
+}
+
+// storeOf reads from a token which datastore it is of.
+func storeOf(token authz.Token) string {
+	decoded, err := zedtoken.Decode(toToken(token))
+	if err != nil {
+		return ""
+	}
+	return decoded.GetV1().GetDatastoreUniqueIdPrefix()
 }
 
 func fromWatch(message *v1.WatchResponse) authz.Change {
