@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"iter"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -198,6 +199,14 @@ func TestOneProcessAFile(t *testing.T) {
 	require.ErrorContains(t, err, "is in use by another process")
 
 	record(t, log, 2, touched(t, "1", time.Now(), "user:a"))
+	files, err := filepath.Glob(filepath.Join(directory, "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 4, "the log, its lock, and what SQLite has beside it")
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode(), file)
+	}
 	reader, err := audit.ReadFile(directory) // which may be done beside it
 	require.NoError(t, err)
 	report, err := reader.Verify(t.Context(), "")
