@@ -1824,7 +1824,7 @@ type Preview struct {
 type PreviewRequest struct {
 	Method PreviewRequestMethod `json:"method"`
 
-	// Path As it would be requested, with ids percent-encoded and without a query.
+	// Path As it would be requested, with ids percent-encoded, and with the query if there is one.
 	Path string `json:"path"`
 
 	// Body The body of the request, if it has one.
