@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/audit"
@@ -152,6 +153,58 @@ func putBack(t *testing.T, file, directory string) {
 	for _, suffix := range []string{"-wal", "-shm"} {
 		require.NoError(t, os.RemoveAll(filepath.Join(directory, "sluice.db"+suffix)))
 	}
+}
+
+// TestRestoreOfPostgres has the database of SpiceDB go back, which keeps its name; its transactions are numbered on, so that
+// SpiceDB takes the place where the log stopped for one of its own.
+func TestRestoreOfPostgres(t *testing.T) {
+	t.Parallel()
+	uri := enginetest.Postgres(t)
+	database, err := pgx.ParseConfig(uri)
+	require.NoError(t, err)
+	name := database.Database
+	database.Database = "postgres"
+	sql := func(statements ...string) {
+		connection, err := pgx.ConnectConfig(t.Context(), database)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, connection.Close(t.Context())) }()
+		for _, statement := range statements {
+			_, err = connection.Exec(t.Context(), statement)
+			require.NoError(t, err)
+		}
+	}
+	run := func() (*spicedb.EmbeddedEngine, func()) {
+		engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: uri})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, engine.Close()) })
+		return engine, func() { require.NoError(t, engine.Close()) }
+	}
+	log := openLog(t, logs["file"](t))
+	engine, stop := run()
+	require.NoError(t, engine.ApplySchema(t.Context(), engineSchema))
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:early"))
+	stopFollowing := follow(t, log, engine.Client)
+	wait(t, log, 2, audit.Query{})
+	stopFollowing()
+	stop()
+	sql("CREATE DATABASE "+name+"_backup TEMPLATE "+name)
+
+	engine, stop = run()
+	stopFollowing = follow(t, log, engine.Client)
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:late"))
+	wait(t, log, 3, audit.Query{})
+	stopFollowing()
+	stop()
+	sql("DROP DATABASE "+name+" WITH (FORCE)", "CREATE DATABASE "+name+" TEMPLATE "+name+"_backup")
+
+	engine, _ = run()
+	write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
+	follow(t, log, engine.Client)
+	write(t, engine, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:new"))
+	gap(t, log, wait(t, log, 8, audit.Query{}), 3, audit.WentBack,
+		"snapshot  touch folder:g#reader@user:*",
+		"snapshot  delete folder:f#reader@user:late",
+		"change peter touch folder:f#reader@user:new")
 }
 
 // TestNoGap has the log go on where nothing is lost, though what it saw last is not there any more: it expired, or the next

@@ -35,7 +35,7 @@ type Change struct {
 var (
 	ErrHistoryLost = errors.New("the store no longer has the changes after this token")
 	ErrOtherStore  = fmt.Errorf("%w: the token is of another store", ErrHistoryLost)
-	ErrWentBack    = fmt.Errorf("%w: its newest state is older than the token", ErrHistoryLost)
+	ErrWentBack    = fmt.Errorf("%w: it went back to an earlier state", ErrHistoryLost)
 )
 
 // Source tells what is stored, and what changes. Its errors are those of an Engine.
