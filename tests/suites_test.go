@@ -18,6 +18,7 @@ var suites = []suite{
 	{"exactly once", exactlyOnce},
 	{"invitations", invitations},
 	{"history", history},
+	{"events", events},
 	{"past access", pastAccess},
 	{"previews", previews},
 }
