@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -70,6 +71,7 @@ func configuration() app.Config {
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
+	config.RequestTimeout = 2 * time.Minute // on a machine that is busy with other tests
 	return config
 }
 
