@@ -54,6 +54,10 @@ type backend struct {
 	// embedded memory datastore orders writes as they end.
 	overlapping bool
 
+	// few is set if long races are run a quarter as often. In full they are run before the memory datastore: the operations are the
+	// same, and each store has tests of its own for writes that overlap.
+	few bool
+
 	// remembers is set if the SpiceDB remembers parts of answers, and does not forget them when what they rest on expires.
 	remembers bool
 }
@@ -63,6 +67,14 @@ func (b *backend) parallel(t *testing.T) {
 	if !b.serial {
 		t.Parallel()
 	}
+}
+
+// often is how often a race is run that is run n times in full.
+func (b *backend) often(n int) int {
+	if b.few {
+		return rounds / 4
+	}
+	return n
 }
 
 // configuration is that of a server for tests before an embedded SpiceDB in memory, which is open for zed.

@@ -13,7 +13,7 @@ import (
 // one creator all the time, and when all have left, it is whoever stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	scenes := 4         // a few, as each round moves what was created in those before it, too
-	if on.overlapping { // a round takes seconds there
+	if on.few {
 		scenes = 2
 	}
 	left, kept := 0, 0

@@ -87,7 +87,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				return func() answer { return s.by(who).call(method, s.in(race.path)+s.id(whom), body) }
 			}
 			conflicts := 0
-			for round := range race.rounds {
+			for round := range on.often(race.rounds) {
 				renew(left[0])
 				answers := together(act("anna", race.first, race.firstBody), act("bert", race.second, race.secondBody))
 				succeeded := 0
@@ -131,7 +131,7 @@ func raceOfTransfers(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")
 	owner := 0
-	for round := range rounds {
+	for round := range on.often(rounds) {
 		transfer := func(from, to int) func() answer {
 			return func() answer {
 				return s.by(fmt.Sprintf("p%d", from)).call(http.MethodPost, s.in("subscriptions/~s/transfer"), map[string]string{"to": s.id(fmt.Sprintf("p%d", to))})
