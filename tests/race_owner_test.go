@@ -56,9 +56,9 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		second       string // the same of bert
 		secondBody   any
 	}{
-		{name: "mutual demotion", rounds: rounds, set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: demote, secondBody: demote},
-		{name: "mutual removal", rounds: rounds, set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
-		{name: "leaving and removal", rounds: rounds, set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "anna", firstBody: remove, secondBody: remove},
+		{name: "mutual demotion", rounds: on.often(rounds), set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: demote, secondBody: demote},
+		{name: "mutual removal", rounds: on.often(rounds), set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
+		{name: "leaving and removal", rounds: on.often(rounds), set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "anna", firstBody: remove, secondBody: remove},
 		{name: "both leave", rounds: rounds / 4, set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "bert", firstBody: remove, secondBody: remove},
 		{name: "leaving and demotion", rounds: rounds / 4, set: "operations", object: "account:~a", role: "administrator", path: account, first: "anna", second: "bert", firstBody: remove, secondBody: roles("operator")},
 		{name: "owners of a subscription", rounds: rounds / 4, set: "analytics", object: "subscription:~s", role: "owner", path: subscription, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
@@ -87,7 +87,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				return func() answer { return s.by(who).call(method, s.in(race.path)+s.id(whom), body) }
 			}
 			conflicts := 0
-			for round := range on.often(race.rounds) {
+			for round := range race.rounds {
 				renew(left[0])
 				answers := together(act("anna", race.first, race.firstBody), act("bert", race.second, race.secondBody))
 				succeeded := 0
