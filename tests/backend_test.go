@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -53,6 +54,10 @@ type backend struct {
 	// embedded memory datastore orders writes as they end.
 	overlapping bool
 
+	// few is set if races are run a quarter as often. In full they are run before the memory datastore: the operations are the
+	// same, and each store has tests of its own for writes that overlap.
+	few bool
+
 	// remembers is set if the SpiceDB remembers parts of answers, and does not forget them when what they rest on expires.
 	remembers bool
 }
@@ -64,12 +69,21 @@ func (b *backend) parallel(t *testing.T) {
 	}
 }
 
+// often is how often a race is run that is run n times in full.
+func (b *backend) often(n int) int {
+	if b.few {
+		return max(n/4, min(n, 4))
+	}
+	return n
+}
+
 // configuration is that of a server for tests before an embedded SpiceDB in memory, which is open for zed.
 func configuration() app.Config {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
+	config.RequestTimeout = 2 * time.Minute // on a machine that is busy with other tests
 	return config
 }
 

@@ -46,10 +46,11 @@ type answer struct {
 
 // problem is what tests look at in a problem document.
 type problem struct {
-	Code     string   `json:"code"`
-	Detail   string   `json:"detail"`
-	Status   int      `json:"status"`
-	Accounts []string `json:"accounts"`
+	Code          string   `json:"code"`
+	Detail        string   `json:"detail"`
+	Status        int      `json:"status"`
+	Accounts      []string `json:"accounts"`
+	Subscriptions []string `json:"subscriptions"`
 }
 
 // call sends a request. A body that is nil sends none, []byte goes as it is, everything else as JSON. The path is below

@@ -150,11 +150,14 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	for _, r := range removals { // how long each takes when nobody is killed
 		s, want := c.prepare(r)
 		asked := time.Now()
-		ended := c.send(s, r)
+		ended, status := c.send(s, r)
 		c.waitUntilUnderWay(s, ended)
 		begun := time.Now()
 		<-ended
 		c.takes[r.name], c.under[r.name] = time.Since(asked), time.Since(begun)
+		if *status != http.StatusOK {
+			t.Fatalf("%s, undisturbed: %d, want 200", r.name, *status)
+		}
 		c.compare(s, want, r.name+", undisturbed")
 		c.clear(s)
 	}
@@ -207,7 +210,7 @@ func (c *crash) round(round int, r removal) {
 	c.t.Helper()
 	s, want := c.prepare(r)
 	what := fmt.Sprintf("round %d, %s", round, r.name)
-	ended := c.send(s, r)
+	ended, _ := c.send(s, r)
 	if round/len(removals)%2 == 0 {
 		c.kill(c.within(c.takes[r.name]))
 	} else { // much of the time it only reads
@@ -240,17 +243,19 @@ func (c *crash) round(round int, r removal) {
 	c.clear(s)
 }
 
-// send asks for the removal and tells when there is an answer, or will be none.
-func (c *crash) send(s scene, r removal) (ended <-chan struct{}) {
+// send asks for the removal and tells when there is an answer, or will be none. Its status may be read then.
+func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	done := make(chan struct{})
+	status = new(int)
 	request := s.request(http.MethodDelete, s.in(r.path), nil)
 	go func() {
 		defer close(done)
 		if response, err := wire.RoundTrip(request); err == nil {
+			*status = response.StatusCode
 			_ = response.Body.Close()
 		}
 	}()
-	return done
+	return done, status
 }
 
 // within is a random part of a time.

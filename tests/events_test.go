@@ -61,10 +61,9 @@ func (c caller) follow(query, after string) (next func() (event, bool), leave fu
 		}
 }
 
-// TestEvents follows what happens, goes away, and goes on where it was.
-func TestEvents(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, memory.get(t))
+// events is that a reader follows what happens, goes away, and goes on where they were.
+func events(t *testing.T, on *backend) {
+	s := newScene(t, on)
 	s.play(
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",

@@ -18,14 +18,14 @@ import (
 
 // entry is an entry of the audit log as the API shows it.
 type entry struct {
-	Seq                                   int64
-	Time                                  time.Time
-	Kind, Actor, Key, Operation, Revision string
-	RequestID                             string `json:"request_id"`
-	Updates                               []update
-	Prev, Hash                            string
-	Withheld                              bool
-	raw                                   json.RawMessage
+	Seq                                           int64
+	Time                                          time.Time
+	Kind, Reason, Actor, Key, Operation, Revision string
+	RequestID                                     string `json:"request_id"`
+	Updates                                       []update
+	Prev, Hash                                    string
+	Withheld                                      bool
+	raw                                           json.RawMessage
 }
 
 type update struct {

@@ -21,12 +21,13 @@ func limitedTime(t *testing.T, on *backend) {
 func roleEnds(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
-	ends := s.until("carl", "user", 2*time.Second)
+	s.until("carl", "user", time.Hour)
 	s.play(
 		"carl POST importers {id: ~i, account: ~a} => 201",
 		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
 		"gert PUT connections/~c/sharing {visibility: private, users: [~carl]}",
 	)
+	ends := s.until("carl", "user", 2*time.Second)
 	view := question{"user:" + s.id("carl"), "view", "account:" + s.id("a")}
 	if !on.remembers {
 		s.endsAt(view, ends)

@@ -18,6 +18,9 @@ import (
 // outageTimeout is the time limit of a request in these tests.
 const outageTimeout = 2 * time.Second
 
+// slack is how much longer a busy machine may take.
+const slack = 3 * time.Second
+
 // TestOutage takes SpiceDB away from a running server and gives it back, by a connection that is cut.
 func TestOutage(t *testing.T) {
 	t.Parallel()
@@ -143,7 +146,7 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 			if a.status == http.StatusServiceUnavailable && a.problem().Code != "unavailable" {
 				t.Errorf("%s while SpiceDB is away: %s", a.request, a.body)
 			}
-			if took := time.Since(asked); took > outageTimeout+time.Second {
+			if took := time.Since(asked); took > outageTimeout+slack {
 				t.Errorf("%s took %s, longer than its time limit", a.request, took)
 			}
 		})

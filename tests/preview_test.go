@@ -107,7 +107,8 @@ func previews(t *testing.T, on *backend) {
 		{"peter", http.MethodPost, "importers", map[string]any{"id": s.id("new"), "account": s.id("a"), "source": s.id("shared")}, ""},
 		{"", http.MethodPut, "connectors/~c", map[string]any{"offers": []string{"views", "financial_settings"}}, ""},
 		{"olga", http.MethodDelete, "importers/~new", nil, ""},
-		{"olga", http.MethodDelete, "accounts/~a/members/~peter", nil, "connection:~private"},
+		{"olga", http.MethodDelete, "accounts/~a/members/~peter?reassign_to=~nina&private_connections=disconnect", nil, "connection:~private"},
+		{"olga", http.MethodDelete, "accounts/~a/members/~nina", nil, ""},
 		{"olga", http.MethodDelete, "accounts/~a", nil, ""},
 	} {
 		by := s.caller
@@ -163,12 +164,17 @@ func TestPreviewIsRefused(t *testing.T) {
 		{s.by("olga"), http.MethodPost, "preview", map[string]any{"method": "DELETE", "path": "/v1/accounts/x"}, 400, "no operation"},
 		{s.by("olga"), http.MethodPost, "nothing", nil, 404, "nothing at this path"},
 		{s.by("olga"), http.MethodGet, "accounts/a", nil, 400, "none of POST, PUT, PATCH, DELETE"},
-		{s.by("olga"), http.MethodDelete, "accounts/a?x=1", nil, 400, "without a query"},
+		{s.by("olga"), http.MethodDelete, "accounts/a?x=1", nil, 400, `the parameter "x" does not exist here`},
+		{s.by("olga"), http.MethodDelete, "accounts/a#x", nil, 400, "without a fragment"},
+		{s.by("olga"), http.MethodDelete, s.in("accounts/~a/members/~milton?reassign_to=~nobody"), nil, 400, "is no member"},
 	} {
 		a := test.by.preview(test.method, test.path, test.body)
 		if a.status != test.status || !strings.Contains(a.problem().Detail, test.words) {
 			t.Errorf("%s of %s %s: %d %s, want %d %s", a.request, test.method, test.path, a.status, a.body, test.status, test.words)
 		}
+	}
+	if a := s.preview(http.MethodDelete, s.in("users/~olga"), nil); a.status != http.StatusConflict || !slices.Equal(a.problem().Accounts, []string{s.id("a")}) || !slices.Equal(a.problem().Subscriptions, []string{s.id("s")}) {
+		t.Errorf("%s: %d %s", a.request, a.status, a.body)
 	}
 	var importers []string
 	for i := range 501 {

@@ -89,7 +89,7 @@ func onlyOne(t *testing.T, answers []answer) {
 func raceWithDeletion(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend PUT connectors/~crm {offers: []}", "backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}")
-	for round := range 8 {
+	for round := range on.often(8) {
 		account, set := s.id(fmt.Sprintf("acc%d", round)), []string{"team", "operations"}[round%2]
 		s.by("olga").must(http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set})
 		members := map[string]any{}
@@ -153,7 +153,7 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 			t.Parallel()
 			s := newScene(t, on)
 			line{"inline", "include team"}.play(s, "", "")
-			for round := range 10 {
+			for round := range on.often(10) {
 				s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~busy"), roles("owner"))
 				attempts := []func(i int) answer{
 					func(i int) answer {
@@ -248,7 +248,7 @@ func raceOfRoles(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include analytics"}.play(s, "", "")
 	names := []string{"editor", "viewer", "report_user"}
-	for round := range 25 {
+	for round := range on.often(25) {
 		var calls []func() answer
 		for _, role := range names {
 			calls = append(calls, func() answer {

@@ -44,7 +44,6 @@ func (s scene) stored() []string {
 	for _, filter := range []*v1.RelationshipFilter{
 		{OptionalResourceIdPrefix: s.prefix},
 		{ResourceType: "deletion"},
-		{ResourceType: "departure"},
 		{ResourceType: "platform"},
 		{ResourceType: "invitation"},
 	} {

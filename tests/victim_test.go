@@ -45,12 +45,18 @@ type victim struct {
 // newVictim starts a server in a process of its own, and does not wait for it.
 func newVictim(t testing.TB, on *backend) *victim {
 	t.Helper()
+	return newVictimIn(t, on, t.TempDir())
+}
+
+// newVictimIn starts one that keeps its audit log in ./data of a directory.
+func newVictimIn(t testing.TB, on *backend, directory string) *victim {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &victim{t: t, process: exec.CommandContext(t.Context(), self), listens: make(chan string, 1), ended: make(chan struct{})}
-	v.process.Dir = t.TempDir() // where it keeps its audit log
+	v.process.Dir = directory
 	v.process.Env = append(os.Environ(), victimOf+"="+on.address+" "+on.key)
 	v.process.Stderr = os.Stderr
 	if _, err := v.process.StdinPipe(); err != nil { // it ends with this process

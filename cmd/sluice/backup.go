@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
@@ -44,7 +47,8 @@ func newRestore() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Check a backup, and make it the store of a data directory",
 		Long: `Check a backup, and make a copy of it the store of a data directory, on which no server may run. Tokens and cursors from
-before are refused then, since they may name what is not in the backup.`,
+before are refused then, since they may name what is not in the backup. The audit log stays as it is: the next start writes
+into it that the store went back.`,
 		Example: `  sluice restore sluice-2026-11-24.db
   sluice restore --replace --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
 		Args: cobra.ExactArgs(1),
@@ -60,6 +64,9 @@ before are refused then, since they may name what is not in the backup.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "%s has %s\n", directory, described(contents))
 			if kept != "" {
 				fmt.Fprintf(cmd.OutOrStdout(), "what was there is kept in %s\n", kept)
+			}
+			if _, err := os.Stat(filepath.Join(directory, audit.FileName)); err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "the audit log in %s stays, and says at the next start that the store went back\n", directory)
 			}
 			return nil
 		},

@@ -122,13 +122,23 @@ func TestBackupAndRestore(t *testing.T) {
 		require.Less(t, code, 2, stderr)
 		return code == 0
 	}
+	access := func(s *serving, at time.Time) (status int, body string) {
+		return get(t, http.DefaultClient, s.url+"/v1/access?resource=account:marketing&permission=view&at="+at.UTC().Format(time.RFC3339Nano), s.key)
+	}
 	s := start(t, "--demo", "--data-dir", data)
 	member(s, http.MethodPut, "early", `{"roles":["user"]}`)
 	stdout, stderr, code := sluice(t, "backup", file, "--data-dir", data)
 	require.Zero(t, code, stderr)
 	require.Regexp(t, `^\S+backup.db has \d+ relationships in \d+ bytes; the last write was at \S+Z\n$`, stdout)
 	member(s, http.MethodPut, "late", `{"roles":["user"]}`)
+	between := time.Now()
 	member(s, http.MethodDelete, "early", "")
+	eventually(t, "the removal is in the log", func() bool {
+		_, body := get(t, http.DefaultClient, s.url+"/v1/audit?operation=remove_account_member&limit=1", s.key)
+		return strings.Contains(body, "user:early")
+	})
+	head, stderr, code := sluice(t, "audit", "head", "--data-dir", data)
+	require.Zero(t, code, stderr)
 
 	_, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
 	require.Equal(t, 2, code)
@@ -140,11 +150,40 @@ func TestBackupAndRestore(t *testing.T) {
 	stdout, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "what was there is kept in "+data)
+	require.Contains(t, stdout, "the audit log in "+data+" stays, and says at the next start that the store went back\n")
+	down := time.Now()
 
 	s = start(t, "--data-dir", data)
+	up := time.Now()
 	require.True(t, isMember(s, "early"))
 	require.False(t, isMember(s, "late"))
+
+	// The log keeps what was, says that the store went back, and goes on with what is there.
+	_, body := get(t, http.DefaultClient, s.url+"/v1/audit?limit=3", s.key)
+	require.Contains(t, body, `"kind":"snapshot","updates":[{"action":"delete","resource":"account:marketing","relation":"user","subject":"user:late"}]`)
+	require.Contains(t, body, `"kind":"snapshot","updates":[{"action":"touch","resource":"account:marketing","relation":"user","subject":"user:early"}]`)
+	_, body = get(t, http.DefaultClient, s.url+"/v1/audit?limit=4", s.key)
+	require.Contains(t, body, `"reason":"other_store"`)
+	status, body := access(s, between)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, body, "user:early")
+	require.Contains(t, body, "user:late")
+	status, body = access(s, down)
+	require.Equal(t, http.StatusNotFound, status, body)
+	require.Contains(t, body, "the audit log has a gap from ")
+	status, body = access(s, up)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, body, "user:early")
+	require.NotContains(t, body, "user:late")
+	stdout, stderr, code = sluice(t, "audit", "verify", "--data-dir", data, "--head", strings.TrimSpace(head))
+	require.Zero(t, code, stdout+stderr)
 	require.Zero(t, s.stop(t), s.log)
+	require.Contains(t, s.log.String(), `"level":"ERROR"`)
+	require.Contains(t, s.log.String(), `"reason":"other_store"`)
+
+	s = start(t, "--data-dir", data) // which says it no more
+	require.Zero(t, s.stop(t), s.log)
+	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 }
 
 // TestExportAndImport moves what a running server has into a directory, in which another server goes on.

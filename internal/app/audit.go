@@ -67,6 +67,9 @@ func (s *Server) openAudit(ctx context.Context, engine authz.Engine, metrics *ht
 		return nil, nil, err
 	}
 	s.onClose(func(context.Context) error { return log.Close() })
+	if s.config.NoAudit {
+		return log, func(context.Context) error { return nil }, nil
+	}
 	follower := audit.NewFollower(audit.Config{Log: log, Source: s.source, Engine: engine, Place: operation.Place, Logger: s.log})
 	metrics.Audit(follower.Stats())
 

@@ -41,6 +41,9 @@ type Config struct {
 
 	AuditURI string // --audit-uri: PostgreSQL database of the audit log; a file in the data directory if empty
 
+	// NoAudit leaves the audit log empty. It has no flag: benchmarks compare with it.
+	NoAudit bool
+
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
 	PublicURL string // --public-url: what metadata and the contract name; the address that it listens on if empty
 

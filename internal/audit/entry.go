@@ -25,6 +25,16 @@ const (
 	Gap      Kind = "gap"      // what happened in a span is not known
 )
 
+// Reason says why there is a gap.
+type Reason string
+
+// The reasons of gaps.
+const (
+	NotKept    Reason = "not_kept"    // SpiceDB no longer had what had happened
+	OtherStore Reason = "other_store" // SpiceDB's store is another one than the log knew, as after a restore
+	WentBack   Reason = "went_back"   // SpiceDB's store is the same, but does not have what the log knew
+)
+
 // Entry is one line of the log. Its JSON, with the fields in this order and without Hash, is what the hash is about.
 type Entry struct {
 	Seq      int64  `json:"seq"`
@@ -37,6 +47,7 @@ type Entry struct {
 	Updates     []Update `json:"updates,omitempty"`
 	Schema      string   `json:"schema,omitempty"` // the text, of a schema and of the first snapshot
 	Since       *Time    `json:"since,omitempty"`  // of a gap, which ends with the entry
+	Reason      Reason   `json:"reason,omitempty"` // of a gap
 	Withheld    bool     `json:"withheld,omitempty"`
 	Prev        string   `json:"prev,omitempty"` // the hash of the entry before, 64 zeros if there is none
 	Hash        string   `json:"hash,omitempty"`

@@ -72,7 +72,7 @@ func (x *expiries) write(ctx context.Context) error {
 		return err
 	}
 	for _, u := range due {
-		there, err := f.there(ctx, u.Relationship())
+		there, err := f.there(ctx, u.Relationship(), authz.Fully())
 		if err != nil {
 			return err
 		}
@@ -102,9 +102,9 @@ func (x *expiries) write(ctx context.Context) error {
 	return err
 }
 
-// there reports whether SpiceDB still has a relationship.
-func (f *Follower) there(ctx context.Context, r authz.Relationship) (bool, error) {
-	for _, err := range f.engine.Read(ctx, authz.Exactly(r), authz.Fully(), authz.Page{Limit: 1}) {
+// there reports whether SpiceDB has a relationship.
+func (f *Follower) there(ctx context.Context, r authz.Relationship, at authz.Consistency) (bool, error) {
+	for _, err := range f.engine.Read(ctx, authz.Exactly(r), at, authz.Page{Limit: 1}) {
 		return err == nil, err
 	}
 	return false, nil

@@ -19,6 +19,9 @@ type Follower struct {
 	logger *slog.Logger
 	now    func() time.Time
 	stats  Stats
+
+	settle  sync.Once
+	settled chan struct{} // closed when it is known whether the log goes on, or is not for now
 }
 
 // Config is what a Follower needs.
@@ -36,7 +39,7 @@ type Config struct {
 func NewFollower(config Config) *Follower {
 	f := &Follower{
 		log: config.Log, source: config.Source, engine: config.Engine, place: config.Place,
-		logger: config.Logger, now: config.Now,
+		logger: config.Logger, now: config.Now, settled: make(chan struct{}),
 	}
 	if f.logger == nil {
 		f.logger = slog.New(slog.DiscardHandler)
@@ -63,6 +66,7 @@ func (f *Follower) Run(ctx context.Context) {
 		began := f.now()
 		err := f.lead(ctx)
 		f.stats.setFollowing(false)
+		f.settles()
 		if ctx.Err() != nil {
 			return
 		}
@@ -79,8 +83,18 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// Begun returns when the log has a first entry, so that everything from then on comes with its origin; or when ctx ends.
+// settles has Begun return.
+func (f *Follower) settles() { f.settle.Do(func() { close(f.settled) }) }
+
+// Begun returns when the log has a first entry and goes on, behind a gap if there is one, so that everything from then on comes
+// with its origin; or when ctx ends. A log that has entries is not waited for where another server writes it, or where SpiceDB or
+// the log cannot be reached.
 func (f *Follower) Begun(ctx context.Context) error {
+	select {
+	case <-f.settled:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for {
 		changed := f.log.Changed()
 		last, err := f.log.Head(ctx)
@@ -95,7 +109,7 @@ func (f *Follower) Begun(ctx context.Context) error {
 
 // lead waits until nobody else writes the log, and follows until that fails.
 func (f *Follower) lead(ctx context.Context) (err error) {
-	w, err := f.log.Lead(ctx, f.place)
+	w, err := f.log.Lead(ctx, f.place, f.settles)
 	if err != nil {
 		return err
 	}
@@ -106,13 +120,17 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 		}
 	} else {
 		f.logger.InfoContext(ctx, "the audit log goes on", "after_entry", w.last.Seq, "of", w.last.Time.Format(time.RFC3339Nano))
+		err = f.confirm(ctx, w)
 	}
-	err = f.follow(ctx, w)
+	if err == nil {
+		err = f.follow(ctx, w)
+	}
 	if !errors.Is(err, authz.ErrHistoryLost) {
 		return err
 	}
-	f.logger.ErrorContext(ctx, "SpiceDB no longer has what happened since the audit log stopped: the log has a gap", "since", w.last.Time.Format(time.RFC3339Nano), "error", err)
-	if err := f.beginAnew(ctx, w); err != nil {
+	reason := reasonOf(err)
+	f.logger.ErrorContext(ctx, reason.message(), "reason", string(reason), "since", w.last.Time.Format(time.RFC3339Nano), "error", err)
+	if err := f.beginAnew(ctx, w, reason); err != nil {
 		return err
 	}
 	f.stats.gaps.Add(1)
@@ -150,17 +168,27 @@ func (f *Follower) follow(ctx context.Context, w *Writer) error {
 	})
 	f.stats.setFollowing(true)
 	expiry := expiries{follower: f, writer: w, heard: f.now()}
+	accepted := false
 	for {
-		wait, err := expiry.wait(ctx)
-		if err != nil {
-			return err
+		wait := maxWait
+		if accepted { // what expired in a gap is a part of it
+			var err error
+			if wait, err = expiry.wait(ctx); err != nil {
+				return err
+			}
 		}
 		timer := time.NewTimer(wait)
+		var err error
 		select {
 		case next := <-changes:
-			err = f.take(ctx, w, next, changes, &expiry)
+			if err = f.take(ctx, w, next, changes, &expiry); err == nil {
+				accepted = true
+				f.settles()
+			}
 		case <-timer.C:
-			err = expiry.write(ctx)
+			if accepted {
+				err = expiry.write(ctx)
+			}
 		case <-ctx.Done():
 			err = ctx.Err()
 		}

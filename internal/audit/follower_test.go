@@ -254,30 +254,3 @@ func TestExpiryWhileNobodyFollowed(t *testing.T) {
 		"change peter touch folder:f#reader@user:again",
 	}, lines(wait(t, log, 4, audit.Query{}))[1:])
 }
-
-// TestGap has the log go on before a SpiceDB that knows nothing of where it stopped.
-func TestGap(t *testing.T) {
-	t.Parallel()
-	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
-		before, after := embedded(t), embedded(t)
-		write(t, before, "olga", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:gone"))
-		log := openLog(t, open)
-		stop := follow(t, log, before.Client)
-		wait(t, log, 2, audit.Query{})
-		stop()
-
-		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:new"))
-		follow(t, log, after.Client)
-		wait(t, log, 6, audit.Query{})
-		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:later"))
-		all := wait(t, log, 7, audit.Query{})
-		require.Equal(t, []string{
-			"gap",
-			"snapshot",
-			"snapshot  touch folder:f#reader@user:new",
-			"snapshot  delete folder:f#reader@user:gone",
-			"change peter touch folder:f#reader@user:later",
-		}, lines(all)[3:])
-		require.Equal(t, all[1].Time, *all[2].Since)
-	})
-}

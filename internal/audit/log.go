@@ -86,6 +86,12 @@ func OpenFile(ctx context.Context, directory string) (*Log, error) {
 	if !locked {
 		return nil, fmt.Errorf("the audit log %s is in use by another process: give each server a data directory of its own, or all of them one log in PostgreSQL", path)
 	}
+	// SQLite would make a file that others can read, and gives those beside it the same permissions.
+	if file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
+	} else if err := file.Close(); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
+	}
 	db, err := sql.Open("sqlite", "file:"+escape(path)+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"iter"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,8 +27,11 @@ func (s script) Export(context.Context, authz.Token) iter.Seq2[authz.Relationshi
 	return func(func(authz.Relationship, error) bool) {}
 }
 
-func (s script) Watch(ctx context.Context, _ authz.Token) iter.Seq2[authz.Change, error] {
+func (s script) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
 	return func(yield func(authz.Change, error) bool) {
+		if !yield(authz.Change{Token: after}, nil) {
+			return
+		}
 		for _, change := range s.changes {
 			if !yield(change, nil) {
 				return
@@ -38,10 +42,17 @@ func (s script) Watch(ctx context.Context, _ authz.Token) iter.Seq2[authz.Change
 	}
 }
 
+// everything is an engine that has every relationship.
+type everything struct{ authz.Engine }
+
+func (everything) Read(context.Context, authz.Filter, authz.Consistency, authz.Page) iter.Seq2[authz.ReadItem, error] {
+	return func(yield func(authz.ReadItem, error) bool) { yield(authz.ReadItem{}, nil) }
+}
+
 // record writes what a script tells, until there are n entries.
 func record(t *testing.T, log *audit.Log, n int, changes ...authz.Change) []audit.Stored {
 	t.Helper()
-	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Place: place})
+	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -188,6 +199,14 @@ func TestOneProcessAFile(t *testing.T) {
 	require.ErrorContains(t, err, "is in use by another process")
 
 	record(t, log, 2, touched(t, "1", time.Now(), "user:a"))
+	files, err := filepath.Glob(filepath.Join(directory, "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 4, "the log, its lock, and what SQLite has beside it")
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode(), file)
+	}
 	reader, err := audit.ReadFile(directory) // which may be done beside it
 	require.NoError(t, err)
 	report, err := reader.Verify(t.Context(), "")

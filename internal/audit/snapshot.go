@@ -8,15 +8,15 @@ import (
 )
 
 // begin writes what is there as the first entries of the log, and where it goes on.
-func (f *Follower) begin(ctx context.Context, w *Writer) error { return f.snapshot(ctx, w, nil) }
+func (f *Follower) begin(ctx context.Context, w *Writer) error { return f.snapshot(ctx, w, Entry{}) }
 
 // beginAnew writes that a span is missing, and how what is there differs from what the log knew.
-func (f *Follower) beginAnew(ctx context.Context, w *Writer) error {
+func (f *Follower) beginAnew(ctx context.Context, w *Writer, reason Reason) error {
 	since := w.last.Time
-	return f.snapshot(ctx, w, &since)
+	return f.snapshot(ctx, w, Entry{Kind: Gap, Since: &since, Reason: reason})
 }
 
-func (f *Follower) snapshot(ctx context.Context, w *Writer, since *Time) error {
+func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry) error {
 	schema, at, err := f.source.Head(ctx)
 	if err != nil {
 		return err
@@ -24,8 +24,9 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, since *Time) error {
 	now := Time{f.now()}
 	var added map[Kind]int
 	err = w.write(ctx, func(b *batch) error {
-		if since != nil {
-			if err := b.add(Entry{Time: now, Kind: Gap, Since: since}); err != nil {
+		if gap.Kind == Gap {
+			gap.Time = now
+			if err := b.add(gap); err != nil {
 				return err
 			}
 		}

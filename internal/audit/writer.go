@@ -23,8 +23,9 @@ type Writer struct {
 	next  authz.Token
 }
 
-// Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait here.
-func (l *Log) Lead(ctx context.Context, place Place) (_ *Writer, err error) {
+// Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait here, and are
+// told so by a call of others.
+func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
 	w := &Writer{log: l, place: place}
 	defer func() {
 		if err != nil {
@@ -42,6 +43,7 @@ func (l *Log) Lead(ctx context.Context, place Place) (_ *Writer, err error) {
 			if held {
 				break
 			}
+			others()
 			select {
 			case <-time.After(poll):
 			case <-ctx.Done():

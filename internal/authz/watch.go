@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 )
@@ -29,9 +30,13 @@ type Change struct {
 	Token Token
 }
 
-// ErrHistoryLost is the cause of a CodeInvalid that Watch returns when the store no longer has what happened after a token, or
-// never had it because it is another store.
-var ErrHistoryLost = errors.New("the store no longer has the changes after this token")
+// ErrHistoryLost is the cause of a CodeInvalid that Watch returns when the store does not have what happened after a token. It is
+// one of the two others if that is known.
+var (
+	ErrHistoryLost = errors.New("the store no longer has the changes after this token")
+	ErrOtherStore  = fmt.Errorf("%w: the token is of another store", ErrHistoryLost)
+	ErrWentBack    = fmt.Errorf("%w: it went back to an earlier state", ErrHistoryLost)
+)
 
 // Source tells what is stored, and what changes. Its errors are those of an Engine.
 type Source interface {
@@ -42,6 +47,7 @@ type Source interface {
 	Export(ctx context.Context, at Token) iter.Seq2[Relationship, error]
 
 	// Watch yields what changes after a state, each transaction after all those that it rests on, until ctx ends. A transaction can
-	// come again. A Change without Updates and Schema says only that everything up to its Token has been told.
+	// come again. A Change without Updates and Schema says only that everything up to its Token has been told; the first one
+	// is such, and says that the store has what happened after the state.
 	Watch(ctx context.Context, after Token) iter.Seq2[Change, error]
 }

@@ -41,6 +41,27 @@ func (e AuditEntryKind) Valid() bool {
 	}
 }
 
+// Defines values for AuditEntryReason.
+const (
+	NotKept    AuditEntryReason = "not_kept"
+	OtherStore AuditEntryReason = "other_store"
+	WentBack   AuditEntryReason = "went_back"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryReason enum.
+func (e AuditEntryReason) Valid() bool {
+	switch e {
+	case NotKept:
+		return true
+	case OtherStore:
+		return true
+	case WentBack:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuditUpdateAction.
 const (
 	Delete AuditUpdateAction = "delete"
@@ -570,7 +591,7 @@ type AuditEntry struct {
 	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
 	Time time.Time `json:"time"`
 
-	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known.
 	Kind AuditEntryKind `json:"kind"`
 
 	// Revision SpiceDB's name of the transaction.
@@ -601,6 +622,9 @@ type AuditEntry struct {
 	// Since When a gap begins.
 	Since *time.Time `json:"since,omitempty"`
 
+	// Reason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore.
+	Reason *AuditEntryReason `json:"reason,omitempty"`
+
 	// Withheld Whether there are updates that the actor may not see.
 	Withheld *bool `json:"withheld,omitempty"`
 
@@ -611,8 +635,11 @@ type AuditEntry struct {
 	Hash *string `json:"hash,omitempty"`
 }
 
-// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: SpiceDB no longer had what happened from `since` until this entry.
+// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known.
 type AuditEntryKind string
+
+// AuditEntryReason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore.
+type AuditEntryReason string
 
 // AuditOrigin defines model for AuditOrigin.
 type AuditOrigin struct {
@@ -1797,7 +1824,7 @@ type Preview struct {
 type PreviewRequest struct {
 	Method PreviewRequestMethod `json:"method"`
 
-	// Path As it would be requested, with ids percent-encoded and without a query.
+	// Path As it would be requested, with ids percent-encoded, and with the query if there is one.
 	Path string `json:"path"`
 
 	// Body The body of the request, if it has one.

@@ -69,8 +69,8 @@ func rehearsed(outer *http.Request, body PreviewRequest) (*http.Request, error) 
 	if !body.Method.Valid() {
 		return nil, authz.Errorf(authz.CodeInvalid, `the field "method": %q is none of POST, PUT, PATCH, DELETE`, body.Method)
 	}
-	if !strings.HasPrefix(body.Path, "/v1/") || strings.ContainsAny(body.Path, "?#") {
-		return nil, authz.Errorf(authz.CodeInvalid, `the field "path" must be that of an operation, such as /v1/accounts/acme/members/bob, without a query`)
+	if !strings.HasPrefix(body.Path, "/v1/") || strings.Contains(body.Path, "#") {
+		return nil, authz.Errorf(authz.CodeInvalid, `the field "path" must be that of an operation, such as /v1/accounts/acme/members/bob, without a fragment`)
 	}
 	var content []byte
 	if body.Body != nil {
@@ -132,6 +132,9 @@ func (a *heldAnswer) refusal() error {
 	refusal := &authz.Error{Code: authz.Code(p.Code), Message: p.Detail, Permission: authz.Permission(optional(p.Permission))}
 	for _, id := range optional(p.Accounts) {
 		refusal.Accounts = append(refusal.Accounts, authz.ID(id))
+	}
+	for _, id := range optional(p.Subscriptions) {
+		refusal.Subscriptions = append(refusal.Subscriptions, authz.ID(id))
 	}
 	return refusal
 }

@@ -188,6 +188,9 @@ func (f *follower) take(message *v1.WatchResponse) error {
 		f.replica.stats.changes.Add(uint64(len(message.GetUpdates())))
 	case message.GetIsCheckpoint():
 		token := authz.Token(message.GetChangesThrough().GetToken())
+		if token == s.token { // where Watch begins, perhaps again, with changes told before that will be told anew
+			return nil
+		}
 		revision, ok := parseRevision(token)
 		if !ok {
 			return fmt.Errorf("SpiceDB gave a token that does not tell its state: %q", token)

@@ -27,8 +27,8 @@ type Source interface {
 	// ExportStored hands every relationship of a state to take, a part at a time, until it returns an error.
 	ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) error
 
-	// WatchStored hands what SpiceDB's Watch tells after a state to take, until it returns an error or ctx ends. The error has
-	// authz.ErrHistoryLost as a cause if SpiceDB no longer has what happened after the state.
+	// WatchStored hands what SpiceDB's Watch tells after a state to take, until it returns an error or ctx ends; first a
+	// checkpoint of the state itself. The error has authz.ErrHistoryLost as a cause if SpiceDB does not have what happened after it.
 	WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error
 }
 

@@ -100,7 +100,7 @@ func fromTime(t *timestamppb.Timestamp) time.Time {
 
 // toConsistency returns what SpiceDB is asked for. This package does not know writes, so Default is fully consistent.
 func toConsistency(at authz.Consistency) (*v1.Consistency, error) {
-	token := &v1.ZedToken{Token: string(at.Token)}
+	token := toToken(at.Token)
 	switch at.Freshness {
 	case authz.MinimizeLatency:
 		return &v1.Consistency{Requirement: &v1.Consistency_MinimizeLatency{MinimizeLatency: true}}, nil
@@ -175,6 +175,8 @@ func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 }
 
 func fromToken(t *v1.ZedToken) authz.Token { return authz.Token(t.GetToken()) }
+
+func toToken(t authz.Token) *v1.ZedToken { return &v1.ZedToken{Token: string(t)} }
 
 func fromPermissionship(p v1.CheckPermissionResponse_Permissionship, partial *v1.PartialCaveatInfo) authz.Decision {
 	switch p {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/authzed/grpcutil"
 	"github.com/authzed/spicedb/pkg/datastore"
@@ -25,6 +26,10 @@ type EmbeddedConfig struct {
 	Datastore string
 	DataDir   string
 	URI       string
+
+	// GCWindow is how long SQLite and the databases keep what was replaced and the changes that Watch tells, and GCInterval the time
+	// between two garbage collections; SpiceDB's own, 24 hours and 3 minutes, if zero.
+	GCWindow, GCInterval time.Duration
 
 	// MustExist makes it an error if there is no store in DataDir.
 	MustExist bool

@@ -173,16 +173,22 @@ func TestIndexDoesNotWalk(t *testing.T) {
 		"of a type":           {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceRelation: "member", OptionalSubjectsSelectors: selector("77")}},
 		"page":                {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalResourceRelation: "member"}, sort: options.ByResource, after: &after, limit: options.LimitOne},
 	} {
-		count := 0
-		start := time.Now()
-		for range 1000 {
-			for _, err := range x.run(q) {
-				require.NoError(t, err)
-				count++
+		// A walk through 20,000 relationships takes about a millisecond, which would make a second here. On a busy machine, one
+		// time in a few is not interrupted.
+		const enough = 500 * time.Millisecond
+		fastest := time.Hour
+		for tries := 0; tries < 10 && fastest >= enough; tries++ {
+			count := 0
+			start := time.Now()
+			for range 1000 {
+				for _, err := range x.run(q) {
+					require.NoError(t, err)
+					count++
+				}
 			}
+			require.Equal(t, 1000, count, name)
+			fastest = min(fastest, time.Since(start))
 		}
-		require.Equal(t, 1000, count, name)
-		// A walk through 20,000 relationships takes about a millisecond, which would make a second here.
-		require.Less(t, time.Since(start), 500*time.Millisecond, name)
+		require.Less(t, fastest, enough, name)
 	}
 }

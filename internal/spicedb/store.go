@@ -30,7 +30,9 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		if config.DataDir == "" {
 			return nil, fmt.Errorf("the datastore %s needs a directory", config.Datastore)
 		}
-		return sqlitestore.Open(config.DataDir, sqlitestore.Options{MustExist: config.MustExist}) //nolint:contextcheck // it waits for nobody
+		return sqlitestore.Open(config.DataDir, sqlitestore.Options{ //nolint:contextcheck // it waits for nobody
+			MustExist: config.MustExist, GCWindow: config.GCWindow, GCInterval: config.GCInterval,
+		})
 	case Postgres, CockroachDB:
 		if config.URI == "" {
 			return nil, fmt.Errorf("the datastore %s needs a URI", config.Datastore)
@@ -38,12 +40,19 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		if err := migrate(ctx, config.Datastore, config.URI); err != nil {
 			return nil, err
 		}
-		return storecmd.NewDatastore(ctx,
+		options := []storecmd.ConfigOption{
 			storecmd.WithEngine(config.Datastore),
 			storecmd.WithURI(config.URI),
 			storecmd.WithEnableDatastoreMetrics(false),
 			storecmd.WithEnableRevisionHeartbeat(true),
-		)
+		}
+		if config.GCWindow > 0 {
+			options = append(options, storecmd.WithGCWindow(config.GCWindow))
+		}
+		if config.GCInterval > 0 {
+			options = append(options, storecmd.WithGCInterval(config.GCInterval))
+		}
+		return storecmd.NewDatastore(ctx, options...)
 	default:
 		return nil, fmt.Errorf("%q is no datastore: it is one of %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB)
 	}

@@ -88,7 +88,8 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 	})
 }
 
-// WatchStored hands what SpiceDB tells after a state to take, as Watch does but in SpiceDB's form, until it returns an error.
+// WatchStored hands what SpiceDB tells after a state to take, as Watch does but in SpiceDB's form, until take returns an error. The
+// first is a checkpoint of the state itself.
 func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
 	defer c.observe("Watch", time.Now(), &err)
 	return c.watchStored(ctx, after, take)
@@ -101,13 +102,16 @@ func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*
 	defer cancel()
 	err := c.export(ctx, after, 1, func([]*v1.Relationship) bool { return false })
 	if errors.Is(err, authz.CodeInvalid) {
-		return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(authz.ErrHistoryLost, err)}
+		return c.historyLost(ctx, after, err)
+	}
+	if err == nil {
+		err = take(&v1.WatchResponse{ChangesThrough: toToken(after), IsCheckpoint: true})
 	}
 	if err != nil {
 		return err
 	}
 	messages, err := c.watch.Watch(ctx, &v1.WatchRequest{
-		OptionalStartCursor: &v1.ZedToken{Token: string(after)},
+		OptionalStartCursor: toToken(after),
 		OptionalUpdateKinds: []v1.WatchKind{
 			v1.WatchKind_WATCH_KIND_INCLUDE_RELATIONSHIP_UPDATES,
 			v1.WatchKind_WATCH_KIND_INCLUDE_SCHEMA_UPDATES,
@@ -127,6 +131,32 @@ func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*
 		return &authz.Error{Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it", Cause: err}
 	}
 	return c.failure(ctx, err)
+}
+
+// historyLost says why there is no way on from a token, as far as the newest state shows it.
+func (c *Client) historyLost(ctx context.Context, after authz.Token, refusal error) error {
+	why := authz.ErrHistoryLost
+	if _, head, err := c.Head(ctx); err == nil {
+		then, now := storeOf(after), storeOf(head)
+		_, told := revisionOf(toToken(after))
+		_, newest := revisionOf(toToken(head))
+		switch {
+		case then != now:
+			why = authz.ErrOtherStore
+		case !newest.IsZero() && newest.Before(told):
+			why = authz.ErrWentBack
+		}
+	}
+	return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(why, refusal)}
+}
+
+// storeOf reads from a token which datastore it is of.
+func storeOf(token authz.Token) string {
+	decoded, err := zedtoken.Decode(toToken(token))
+	if err != nil {
+		return ""
+	}
+	return decoded.GetV1().GetDatastoreUniqueIdPrefix()
 }
 
 func fromWatch(message *v1.WatchResponse) authz.Change {

@@ -1,0 +1,279 @@
+package audit_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
+)
+
+// gap requires that the log, from a number of entries on, has a gap with a reason since the entry before it, and then what there
+// was, with nothing wrong in the chain; and that what was there in the gap is not known.
+func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
+	t.Helper()
+	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))
+	require.Equal(t, reason, all[from].Reason)
+	require.Equal(t, all[from-1].Time, *all[from].Since)
+	require.NotEmpty(t, all[from+1].Schema)
+	report, err := log.Verify(t.Context(), all[0].Hash)
+	require.NoError(t, err)
+	require.Empty(t, report.Faults)
+
+	folder := authz.Object{Type: "folder", ID: "f"}
+	_, err = log.Past(t.Context(), folder, all[from].Time.Add(-time.Microsecond))
+	require.ErrorIs(t, err, authz.CodeNotFound)
+	require.ErrorContains(t, err, "the audit log has a gap from ")
+}
+
+// readers are who the log says were readers of folder:f at a time.
+func readers(t *testing.T, log *audit.Log, at time.Time) (names []string) {
+	t.Helper()
+	past, err := log.Past(t.Context(), authz.Object{Type: "folder", ID: "f"}, at)
+	require.NoError(t, err)
+	for _, r := range past.Relationships {
+		names = append(names, string(r.Subject.ID))
+	}
+	return names
+}
+
+// TestGap has the log go on before a SpiceDB that knows nothing of where it stopped.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		before, after := embedded(t), embedded(t)
+		write(t, before, "olga", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:gone"))
+		log := openLog(t, open)
+		stop := follow(t, log, before.Client)
+		wait(t, log, 2, audit.Query{})
+		stop()
+
+		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:new"))
+		follow(t, log, after.Client)
+		wait(t, log, 6, audit.Query{})
+		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:later"))
+		gap(t, log, wait(t, log, 7, audit.Query{}), 2, audit.OtherStore,
+			"snapshot  touch folder:f#reader@user:new",
+			"snapshot  delete folder:f#reader@user:gone",
+			"change peter touch folder:f#reader@user:later")
+	})
+}
+
+// onSQLite runs an engine on the store of a directory, until stop is called or the test ends.
+func onSQLite(t *testing.T, config spicedb.EmbeddedConfig) (engine *spicedb.EmbeddedEngine, stop func()) {
+	t.Helper()
+	config.Datastore = spicedb.SQLite
+	engine, err := spicedb.Embedded(t.Context(), config)
+	require.NoError(t, err)
+	stop = func() { require.NoError(t, engine.Close()) }
+	t.Cleanup(stop)
+	require.NoError(t, engine.ApplySchema(t.Context(), engineSchema))
+	return engine, stop
+}
+
+// TestRestore has the store go back to a state before the one that the log has seen.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		restore func(t *testing.T, file, directory string)
+		reason  audit.Reason
+		past    bool // something is written past the log before that goes on
+	}{
+		"by the command":                    {restore, audit.OtherStore, false},
+		"by the command, and written to":    {restore, audit.OtherStore, true},
+		"by copying a file":                 {putBack, audit.WentBack, false},
+		"by copying a file, and written to": {putBack, audit.WentBack, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+				directory := t.TempDir()
+				file := filepath.Join(t.TempDir(), "backup.db")
+				engine, stop := onSQLite(t, spicedb.EmbeddedConfig{DataDir: directory})
+				write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:early"))
+				log := openLog(t, open)
+				stopFollowing := follow(t, log, engine.Client)
+				wait(t, log, 2, audit.Query{})
+				_, err := sqlitestore.Backup(t.Context(), directory, file)
+				require.NoError(t, err)
+				write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:late"))
+				write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:early"))
+				before := wait(t, log, 4, audit.Query{})
+				stopFollowing()
+				stop()
+
+				test.restore(t, file, directory)
+				engine, _ = onSQLite(t, spicedb.EmbeddedConfig{DataDir: directory})
+				want := []string{
+					"snapshot  touch folder:f#reader@user:early",
+					"snapshot  delete folder:f#reader@user:late",
+					"change peter touch folder:f#reader@user:new",
+				}
+				if test.past {
+					write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
+					want = append([]string{want[0], "snapshot  touch folder:g#reader@user:*"}, want[1:]...)
+				}
+				follow(t, log, engine.Client) // which returns when the gap is told
+				last, err := log.Head(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, audit.Snapshot, last.Kind)
+				write(t, engine, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:new"))
+				all := wait(t, log, 4+2+len(want), audit.Query{})
+				gap(t, log, all, 4, test.reason, want...)
+
+				require.Equal(t, []string{"early"}, readers(t, log, before[1].Time.Time))
+				require.ElementsMatch(t, []string{"early", "late"}, readers(t, log, before[2].Time.Time))
+				require.Equal(t, []string{"early"}, readers(t, log, all[4].Time.Time))
+				require.ElementsMatch(t, []string{"early", "new"}, readers(t, log, time.Now()))
+			})
+		})
+	}
+}
+
+func restore(t *testing.T, file, directory string) {
+	t.Helper()
+	_, _, err := sqlitestore.Restore(t.Context(), file, directory, true)
+	require.NoError(t, err)
+}
+
+// putBack is what the documentation says not to do: the store keeps its name.
+func putBack(t *testing.T, file, directory string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(directory, "sluice.db"), content, 0o600))
+	for _, suffix := range []string{"-wal", "-shm"} {
+		require.NoError(t, os.RemoveAll(filepath.Join(directory, "sluice.db"+suffix)))
+	}
+}
+
+// TestRestoreOfPostgres has the database of SpiceDB go back, which keeps its name; its transactions are numbered on, so that
+// SpiceDB takes the place where the log stopped for one of its own.
+func TestRestoreOfPostgres(t *testing.T) {
+	t.Parallel()
+	uri := enginetest.Postgres(t)
+	database, err := pgx.ParseConfig(uri)
+	require.NoError(t, err)
+	name := database.Database
+	database.Database = "postgres"
+	sql := func(statements ...string) {
+		connection, err := pgx.ConnectConfig(t.Context(), database)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, connection.Close(t.Context())) }()
+		for _, statement := range statements {
+			_, err = connection.Exec(t.Context(), statement)
+			require.NoError(t, err)
+		}
+	}
+	run := func() (*spicedb.EmbeddedEngine, func()) {
+		engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{Datastore: spicedb.Postgres, URI: uri})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, engine.Close()) })
+		return engine, func() { require.NoError(t, engine.Close()) }
+	}
+	log := openLog(t, logs["file"](t))
+	engine, stop := run()
+	require.NoError(t, engine.ApplySchema(t.Context(), engineSchema))
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:early"))
+	stopFollowing := follow(t, log, engine.Client)
+	wait(t, log, 2, audit.Query{})
+	stopFollowing()
+	stop()
+	sql("CREATE DATABASE "+name+"_backup TEMPLATE "+name)
+
+	engine, stop = run()
+	stopFollowing = follow(t, log, engine.Client)
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:late"))
+	wait(t, log, 3, audit.Query{})
+	stopFollowing()
+	stop()
+	sql("DROP DATABASE "+name+" WITH (FORCE)", "CREATE DATABASE "+name+" TEMPLATE "+name+"_backup")
+
+	engine, _ = run()
+	write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
+	follow(t, log, engine.Client)
+	write(t, engine, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:new"))
+	gap(t, log, wait(t, log, 8, audit.Query{}), 3, audit.WentBack,
+		"snapshot  touch folder:g#reader@user:*",
+		"snapshot  delete folder:f#reader@user:late",
+		"change peter touch folder:f#reader@user:new")
+}
+
+// TestNoGap has the log go on where nothing is lost, though what it saw last is not there any more: it expired, or the next
+// transaction removed it, before anybody followed.
+func TestNoGap(t *testing.T) {
+	t.Parallel()
+	engine, _ := onSQLite(t, spicedb.EmbeddedConfig{DataDir: t.TempDir()})
+	log := openLog(t, logs["file"](t))
+	stop := follow(t, log, engine.Client)
+	short := relationship(t, "folder:f", "reader", "user:short")
+	short.ExpiresAt = time.Now().Add(time.Second)
+	write(t, engine, "olga", authz.Touch, short, relationship(t, "folder:f", "reader", "user:other"))
+	wait(t, log, 2, audit.Query{})
+	stop()
+	write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:other"))
+	time.Sleep(time.Until(short.ExpiresAt.Add(10 * time.Millisecond))) // its end is what the test is about
+	follow(t, log, engine.Client)
+	all := wait(t, log, 4, audit.Query{})
+	require.Equal(t, []string{"change olga delete folder:f#reader@user:other", "expiry  delete folder:f#reader@user:short"}, lines(all[2:]))
+}
+
+// TestCollected has SpiceDB collect what happened while nobody followed.
+func TestCollected(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine{
+		"sqlite": func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine {
+			t.Helper()
+			engine, _ := onSQLite(t, spicedb.EmbeddedConfig{DataDir: t.TempDir(), GCWindow: window, GCInterval: time.Second})
+			return engine
+		},
+		"postgres": func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine {
+			t.Helper()
+			engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{
+				Datastore: spicedb.Postgres, URI: enginetest.Postgres(t), GCWindow: window, GCInterval: time.Second,
+			})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, engine.Close()) })
+			require.NoError(t, engine.ApplySchema(t.Context(), engineSchema))
+			return engine
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			window := 6 * time.Second // PostgreSQL's has to be longer than revisions are quantized
+			engine := open(t, window)
+			log := openLog(t, logs["file"](t))
+			stop := follow(t, log, engine.Client)
+			short := relationship(t, "folder:f", "reader", "user:short")
+			short.ExpiresAt = time.Now().Add(window)
+			write(t, engine, "olga", authz.Touch, short)
+			write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:gone"))
+			wait(t, log, 3, audit.Query{})
+			stop()
+
+			write(t, engine, "eve", authz.Touch, relationship(t, "folder:f", "reader", "user:secret"))
+			write(t, engine, "eve", authz.Delete, relationship(t, "folder:f", "reader", "user:secret"), relationship(t, "folder:f", "reader", "user:gone"))
+			time.Sleep(window + 2*time.Second) // by the clock that counts, SpiceDB's, and its garbage collection
+			write(t, engine, "eve", authz.Touch, relationship(t, "folder:f", "reader", "user:new"))
+			stop = follow(t, log, engine.Client)
+			write(t, engine, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:later"))
+			gap(t, log, wait(t, log, 8, audit.Query{}), 3, audit.NotKept,
+				"snapshot  touch folder:f#reader@user:new",
+				"snapshot  delete folder:f#reader@user:gone",
+				"snapshot  delete folder:f#reader@user:short",
+				"change peter touch folder:f#reader@user:later")
+			stop()
+			follow(t, log, engine.Client) // there is one gap
+			write(t, engine, "peter", authz.Delete, relationship(t, "folder:f", "reader", "user:later"))
+			wait(t, log, 9, audit.Query{})
+		})
+	}
+}

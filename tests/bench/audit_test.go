@@ -1,0 +1,88 @@
+package bench_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// startAudited starts a server with the company in a store, and with the audit log or without it.
+func startAudited(b *testing.B, store string, without bool) server {
+	b.Helper()
+	config := app.DefaultConfig()
+	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
+	config.Store = app.StoreConfig{Datastore: store}
+	if store == "sqlite" {
+		config.Store.DataDir = b.TempDir()
+	}
+	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
+	config.NoAudit = without
+	s, err := app.Start(b.Context(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close(context.WithoutCancel(b.Context())) })
+	write(b, s, company())
+	return server{s, ""}
+}
+
+// created is how many importers there are beside those of the company.
+var created atomic.Int64
+
+// createImporter is the same operation on every server, each time with a new id.
+func (s server) createImporter(name string) target {
+	header := s.header()
+	header["Sluice-Actor"] = "ada"
+	return target{name: name, url: s.URL + "/v1/importers", header: header, body: func(int) string {
+		n := created.Add(1)
+		return fmt.Sprintf(`{"id":"bench%d","account":"a%d"}`, n, n%accounts)
+	}}
+}
+
+// caughtUp is how long the log takes until it has an operation that was just done.
+func (s server) caughtUp(b *testing.B) time.Duration {
+	b.Helper()
+	id := fmt.Sprintf("last%d", created.Add(1))
+	request := target{name: "last", url: s.URL + "/v1/importers", header: s.header(), body: func(int) string { return fmt.Sprintf(`{"id":%q,"account":"a0"}`, id) }}
+	request.header["Sluice-Actor"] = "ada"
+	if err := ask(b, http.DefaultClient, request, 0); err != nil {
+		b.Fatal(err)
+	}
+	begin := time.Now()
+	for {
+		var found struct{ Entries []json.RawMessage }
+		if err := json.Unmarshal(s.send(b, http.MethodGet, "/v1/audit?limit=1&object=importer:"+id, ""), &found); err != nil {
+			b.Fatal(err)
+		}
+		if len(found.Entries) > 0 {
+			return time.Since(begin)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// BenchmarkAudit is creating importers on a server that keeps the audit log beside one that does not.
+func BenchmarkAudit(b *testing.B) {
+	for _, store := range []string{"memory", "sqlite"} {
+		b.Run(store, func(b *testing.B) {
+			with, without := startAudited(b, store, false), startAudited(b, store, true)
+			with.caughtUp(b) // with the company
+			for _, connections := range []int{1, 16} {
+				b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
+					results := sideBySide(b, connections,
+						without.createImporter("without"), with.createImporter("with")) // which is the last, so that the log is as far behind as it comes
+					behind := with.caughtUp(b)
+					report(b, results, "with", "without")
+					b.ReportMetric(results["with"].perSecond/results["without"].perSecond, "of-without")
+					b.ReportMetric(float64(behind.Milliseconds()), "ms-behind")
+				})
+			}
+		})
+	}
+}

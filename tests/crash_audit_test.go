@@ -1,0 +1,94 @@
+package tests
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/audit"
+)
+
+// TestKilledWhileItFollows kills a server at random moments while others write, again and again with the same audit log: in the
+// end everything is in it once, in its order, and nothing is wrong with the chain.
+func TestKilledWhileItFollows(t *testing.T) {
+	t.Parallel()
+	server := start(t, configuration())
+	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScene(t, on)
+	directory := t.TempDir()
+	stop, stopped := make(chan struct{}), make(chan []string)
+	write := func(n int) string {
+		one := s.in(fmt.Sprintf("account:~a#user@user:~%d", n))
+		s.write(one)
+		return " touch " + one
+	}
+	first := newVictimIn(t, on, directory)
+	first.url()
+	go func() {
+		var written []string
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				stopped <- written
+				return
+			default:
+				written = append(written, write(n))
+			}
+		}
+	}()
+	first.kill()
+	following := 0
+	for range 10 {
+		v := newVictimIn(t, on, directory)
+		c := newCaller(t, v.url())
+		if entries, _ := c.page("limit=1"); len(entries) == 1 && entries[0].Kind == "change" {
+			following++
+		}
+		time.Sleep(time.Duration(rand.Int64N(int64(200 * time.Millisecond)))) // when it is killed is what the test is about
+		v.kill()
+	}
+	close(stop)
+	written := <-stopped
+	last := newVictimIn(t, on, directory)
+	c := newCaller(t, last.url())
+	c.history("object=user:"+s.id(fmt.Sprint(len(written)-1)), atLeast(1))
+	last.kill()
+	t.Logf("%d writes, and %d of 10 servers that had told some of them before", len(written), following)
+
+	log, err := app.ReadAudit(t.Context(), filepath.Join(directory, "data"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	report, err := log.Verify(t.Context(), "")
+	if err != nil || len(report.Faults) > 0 {
+		t.Fatalf("%v %v", err, report.Faults)
+	}
+	var told []string
+	for after, more := int64(0), true; more; {
+		found, err := log.Find(t.Context(), audit.Query{After: &after, Limit: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range found {
+			after = e.Seq
+			for _, u := range e.Updates {
+				told = append(told, " "+u.Action+" "+u.Relationship().String())
+			}
+			if e.Kind == audit.Gap {
+				t.Errorf("there is a gap at entry %d", e.Seq)
+			}
+		}
+		more = len(found) > 0
+	}
+	if !slices.Equal(told, written) {
+		t.Errorf("%d updates are told of %d", len(told), len(written))
+	}
+}
