@@ -187,7 +187,7 @@ func TestRestoreOfPostgres(t *testing.T) {
 	wait(t, log, 2, audit.Query{})
 	stopFollowing()
 	stop()
-	sql("CREATE DATABASE "+name+"_backup TEMPLATE "+name)
+	sql("CREATE DATABASE " + name + "_backup TEMPLATE " + name)
 
 	engine, stop = run()
 	stopFollowing = follow(t, log, engine.Client)
