@@ -26,6 +26,11 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry) error {
 	err = w.write(ctx, func(b *batch) error {
 		if gap.Kind == Gap {
 			gap.Time = now
+			if gap.Reason == CutOff {
+				if err := b.rebuild(f.log); err != nil {
+					return err
+				}
+			}
 			if err := b.add(gap); err != nil {
 				return err
 			}
