@@ -114,21 +114,24 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close(ctx)) }()
-	if w.next == "" {
+	switch {
+	case w.wrote > w.last.Seq:
+		err = errCutOff
+	case w.next == "":
 		if err := f.begin(ctx, w); err != nil {
 			return err
 		}
-	} else {
+	default:
 		f.logger.InfoContext(ctx, "the audit log goes on", "after_entry", w.last.Seq, "of", w.last.Time.Format(time.RFC3339Nano))
 		err = f.confirm(ctx, w)
 	}
 	if err == nil {
 		err = f.follow(ctx, w)
 	}
-	if !errors.Is(err, authz.ErrHistoryLost) {
+	reason := reasonOf(err)
+	if reason == "" {
 		return err
 	}
-	reason := reasonOf(err)
 	f.logger.ErrorContext(ctx, reason.message(), "reason", string(reason), "since", w.last.Time.Format(time.RFC3339Nano), "error", err)
 	if err := f.beginAnew(ctx, w, reason); err != nil {
 		return err
