@@ -75,7 +75,7 @@ func (s *state) check(ctx context.Context, check authz.Check) (_ authz.Decision,
 		return authz.Decision{}, whyUnknown
 	}
 	resource := query.Object{ObjectType: string(check.Resource.Type), ObjectID: authz.EncodeID(check.Resource.ID)}
-	path, err := s.evaluation(ctx, checkRows).Check(plan.iterator, resource, subjectOf(check.Subject))
+	path, err := s.evaluation(ctx, checkRows, false).Check(plan.iterator, resource, subjectOf(check.Subject))
 	if err != nil {
 		return authz.Decision{}, whyOf(err)
 	}
@@ -109,12 +109,12 @@ func subjectOf(subject authz.Subject) query.ObjectAndRelation {
 	return query.ObjectAndRelation{ObjectType: string(subject.Type), ObjectID: authz.EncodeID(subject.ID), Relation: tuple.Ellipsis}
 }
 
-// evaluation is one run of a plan over the state.
-func (s *state) evaluation(ctx context.Context, rows int) *query.Context {
+// evaluation is one run of a plan over the state. Where each subject has to be named, it ends with errWildcard if it meets everybody.
+func (s *state) evaluation(ctx context.Context, rows int, named bool) *query.Context {
 	return &query.Context{
 		Context:           ctx,
 		Executor:          query.LocalExecutor{},
-		Reader:            &reader{store: s.store, at: s.version, now: time.Now().UnixNano(), left: rows},
+		Reader:            &reader{store: s.store, at: s.version, now: time.Now().UnixNano(), left: rows, named: named},
 		MaxRecursionDepth: rows, // it ends where nothing new is found
 	}
 }
@@ -181,7 +181,7 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery) (all []aut
 	if why != "" {
 		return nil, why
 	}
-	paths, err := s.evaluation(ctx, lookUpRows).IterResources(plan.iterator, subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)})
+	paths, err := s.evaluation(ctx, lookUpRows, false).IterResources(plan.iterator, subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)})
 	if err != nil {
 		return nil, whyOf(err)
 	}
@@ -226,9 +226,6 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 	}
 }
 
-// errWildcard ends a look-up that finds everybody.
-var errWildcard = errors.New("everybody is among the subjects")
-
 // subjects returns everybody whom the query finds, in no order.
 func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []authz.FoundSubject, why string) {
 	if q.SubjectRelation != "" {
@@ -245,8 +242,7 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []aut
 		return nil, whySubjectSet
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
-	evaluation := s.evaluation(ctx, lookUpRows)
-	evaluation.MarkAsOperation(plan.iterator, query.OperationIterSubjects) // at the top it would keep silent about wildcards
+	evaluation := s.evaluation(ctx, lookUpRows, true)
 	paths, err := evaluation.IterSubjects(plan.iterator, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
 	if err != nil {
 		return nil, whyOf(err)
@@ -258,8 +254,6 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []aut
 			return nil, whyOf(err)
 		case ctx.Err() != nil:
 			return nil, whyPlanner
-		case path.Subject.ObjectID == tuple.PublicWildcard:
-			return nil, whyOf(errWildcard)
 		case seen[path.Subject.ObjectID]:
 			continue
 		}

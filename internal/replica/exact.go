@@ -16,6 +16,8 @@ import (
 //   - a set of subjects within a set of subjects is not followed, nor is one behind an arrow to a relation;
 //   - within a permission that leads to itself a wildcard matches nobody, an object that is met by another relation or as the left
 //     side of an arrow is taken for the next step, and an intersection, an exclusion or an all() is applied at the first step alone.
+//
+// Look-ups of subjects that meet everybody, as in (viewer:* - banned) - viewer, are another case, which the reader sees to.
 func exact(o query.Outline) bool {
 	return inspection{}.exact(o, false, nil)
 }

@@ -13,6 +13,9 @@ import (
 var (
 	errCaveat  = errors.New("a relationship under a caveat is on the path")
 	errTooMuch = errors.New("more relationships would have to be looked at than one answer may")
+
+	// errWildcard ends a look-up that meets everybody.
+	errWildcard = errors.New("everybody is among the subjects")
 )
 
 // reader shows the query planner one state of a store. It belongs to one evaluation.
@@ -21,6 +24,10 @@ type reader struct {
 	at    version
 	now   int64 // what expires until then counts no more
 	left  int   // how many rows may still be looked at
+
+	// named is whether each subject has to be named: then everybody, wherever it is met, ends the evaluation. At the top the
+	// planner keeps silent about it, and what an exclusion leaves of it the planner tells otherwise than SpiceDB does.
+	named bool
 }
 
 var _ query.QueryDatastoreReader = (*reader)(nil)
@@ -36,8 +43,11 @@ func (r *reader) CheckRelationships(
 		return nil, errTooMuch
 	}
 	found, err := r.holds(resourceType.Type, resourceID, relation, subject)
-	if err != nil || !found {
+	switch {
+	case err != nil || !found:
 		return query.EmptyPathSeq(), err
+	case r.named && subject.ObjectID == tuple.PublicWildcard:
+		return nil, errWildcard
 	}
 	subject.Relation = stored(subject.Relation)
 	path := &query.Path{

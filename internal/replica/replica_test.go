@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +64,12 @@ func (a *answers) of(name string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.counts[name]
+}
+
+func (a *answers) all() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.counts)
 }
 
 // caughtUp is a replica that has followed every write before the writer goes on.

@@ -1,0 +1,263 @@
+package replica_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/replica"
+)
+
+// comparison asks one engine what another one is asked at the same state, and keeps the differences.
+type comparison struct {
+	engine authz.Engine // whose answers are compared
+	truth  authz.Engine
+	who    *answers // who gave them
+
+	// circles is set where relationships lead in a circle. SpiceDB follows it until it has gone too deep and gives up, unless some other
+	// way there gets it the answer first, while the replica sees that it was there before. There, and only there, one of the two may
+	// answer where the other one has CodeTooLarge.
+	circles bool
+
+	asked, own int // comparisons, and how many of them were about the replica's own answers
+	divided    int // how often SpiceDB's bulk and its check differ
+	outcomes   map[string]int
+	found      []difference
+}
+
+// difference is one question that was answered in two ways.
+type difference struct {
+	question  string
+	got, want string
+	ask       func(ctx context.Context, engine authz.Engine, at authz.Consistency) string
+}
+
+func (d difference) String() string {
+	return fmt.Sprintf("%s: the replica says %s, SpiceDB %s", d.question, d.got, d.want)
+}
+
+// limit is how long all questions at a state may take, on a machine that is busy with other things.
+const limit = 3 * time.Minute
+
+// compare asks everything at the state of the token, which no write may follow before it returns.
+func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
+	t.Helper()
+	c.compareChecks(t, q.checks, token)
+	for _, check := range q.malformed {
+		c.ask(t, "check "+describe(check), token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+			decision, _, err := engine.Check(ctx, check, at)
+			return outcome(decision, err)
+		})
+	}
+	for i, query := range q.resources {
+		c.ask(t, fmt.Sprintf("look up resources %+v", query), token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+			found, _ := resources(ctx, engine, query, at, i%3)
+			return found
+		})
+	}
+	for _, query := range q.subjects {
+		c.ask(t, fmt.Sprintf("look up subjects %+v", query), token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+			found, _ := subjects(ctx, engine, query, at)
+			return found
+		})
+	}
+}
+
+// ask asks both. The state is the same for both, since the replica has no newer one.
+func (c *comparison) ask(
+	t *testing.T, question string, token authz.Token, ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,
+) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	before := c.who.of(replica.FromReplica)
+	got := ask(ctx, c.engine, authz.AsFreshAs(token))
+	own := c.who.of(replica.FromReplica) > before
+	c.note(difference{question, got, ask(ctx, c.truth, authz.AtSnapshot(token)), ask}, own)
+}
+
+// compareChecks asks each check alone and all in one, of the replica at a state that it chooses, and of SpiceDB at that state.
+func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token authz.Token) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	got := make([]string, len(checks))
+	own := make([]bool, len(checks))
+	at := make(map[authz.Token][]int)
+	for i, check := range checks {
+		before := c.who.of(replica.FromReplica)
+		decision, state, err := c.engine.Check(ctx, check, authz.AsFreshAs(token))
+		got[i], own[i] = outcome(decision, err), c.who.of(replica.FromReplica) > before
+		if err != nil {
+			state = token
+		}
+		at[state] = append(at[state], i)
+	}
+	for state, which := range at {
+		want := c.bulk(ctx, t, c.truth, pick(checks, which), authz.AtSnapshot(state))
+		for i, n := range which {
+			c.noteCheck(ctx, checkDifference(checks[n], got[n], want[i]), state, own[n])
+		}
+	}
+	c.compareBulks(ctx, t, checks, got, own, token)
+}
+
+// compareBulks asks together what the replica answered alone, which it does itself, and a mixture, which it hands over.
+func (c *comparison) compareBulks(ctx context.Context, t *testing.T, checks []authz.Check, got []string, own []bool, token authz.Token) {
+	t.Helper()
+	var its []int
+	for i := range checks {
+		if own[i] {
+			its = append(its, i)
+		}
+	}
+	if len(its) > 0 {
+		before := c.who.of(replica.FromReplica)
+		for i, together := range c.bulk(ctx, t, c.engine, pick(checks, its), authz.AsFreshAs(token)) {
+			c.note(checkDifference(checks[its[i]], together, got[its[i]]), c.who.of(replica.FromReplica) > before)
+		}
+	}
+	mixed := sample(checks, 50)
+	want := c.bulk(ctx, t, c.truth, mixed, authz.AtSnapshot(token))
+	for i, together := range c.bulk(ctx, t, c.engine, mixed, authz.AsFreshAs(token)) {
+		c.note(checkDifference(mixed[i], together, want[i]), false)
+	}
+}
+
+// noteCheck counts the comparison of a check with SpiceDB's bulk. In doubt SpiceDB's check is right: its bulk takes an all() over
+// relationships under caveats for denied when it is about several resources (v1.56.0).
+func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token, own bool) {
+	if d.got != d.want {
+		if alone := d.ask(ctx, c.truth, authz.AtSnapshot(at)); alone != d.want {
+			d.want = alone
+			c.divided++
+		}
+	}
+	c.note(d, own)
+}
+
+func (c *comparison) bulk(ctx context.Context, t *testing.T, engine authz.Engine, checks []authz.Check, at authz.Consistency) []string {
+	t.Helper()
+	results, state, err := engine.CheckBulk(ctx, checks, at)
+	require.NoError(t, err)
+	if at.Freshness == authz.ExactSnapshot {
+		require.NotEmpty(t, state)
+	}
+	out := make([]string, len(checks))
+	for i, result := range results {
+		out[i] = outcome(result.Decision, result.Err)
+	}
+	return out
+}
+
+func checkDifference(check authz.Check, got, want string) difference {
+	return difference{"check " + describe(check), got, want, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+		decision, _, err := engine.Check(ctx, check, at)
+		return outcome(decision, err)
+	}}
+}
+
+// tooDeep is what SpiceDB says in a circle.
+var tooDeep = outcome(authz.Decision{}, authz.CodeTooLarge)
+
+// note counts a comparison, and keeps it if the answers differ.
+func (c *comparison) note(d difference, own bool) {
+	c.asked++
+	if own {
+		c.own++
+	}
+	if c.outcomes == nil {
+		c.outcomes = make(map[string]int)
+	}
+	kind, _, _ := strings.Cut(d.want, " ")
+	c.outcomes[kind]++
+	if d.got == d.want || c.circles && (d.got == tooDeep || d.want == tooDeep) {
+		return
+	}
+	c.found = append(c.found, d)
+}
+
+// outcome is an answer as it is compared: of an error the code alone.
+func outcome(decision authz.Decision, err error) string {
+	switch {
+	case err != nil:
+		return "error " + string(code(err))
+	case decision.State == authz.Conditional:
+		return fmt.Sprintf("conditional %v", decision.MissingContext)
+	case decision.State == authz.Allowed:
+		return "allowed"
+	default:
+		return "denied"
+	}
+}
+
+func code(err error) authz.Code {
+	if code, ok := err.(authz.Code); ok { //nolint:errorlint // the code itself
+		return code
+	}
+	return authz.CodeOf(err)
+}
+
+// resources is what a look-up finds: in the order of ids, whole or, with a limit, page by page. The token is empty if that is nothing.
+func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQuery, at authz.Consistency, limit int) (string, authz.Token) {
+	var found []string
+	var token authz.Token
+	page := authz.Page{Limit: limit}
+	for {
+		n := 0
+		for one, err := range engine.LookupResources(ctx, query, at, page) {
+			if err != nil {
+				return outcome(authz.Decision{}, err), ""
+			}
+			n++
+			page.Cursor, token = one.Cursor, one.Token
+			found = append(found, string(one.ID)+" "+outcome(one.Decision, nil))
+		}
+		if limit == 0 || n < limit {
+			return fmt.Sprintf("resources %q", found), token
+		}
+	}
+}
+
+// subjects is what a look-up finds, sorted, since its order is not told. The token is empty if that is nothing.
+func subjects(ctx context.Context, engine authz.Engine, query authz.SubjectQuery, at authz.Consistency) (string, authz.Token) {
+	var found []string
+	var token authz.Token
+	for one, err := range engine.LookupSubjects(ctx, query, at) {
+		if err != nil {
+			return outcome(authz.Decision{}, err), ""
+		}
+		token = one.Token
+		slices.Sort(one.Excluded)
+		found = append(found, fmt.Sprintf("%s %s without %q", one.Subject, outcome(one.Decision, nil), one.Excluded))
+	}
+	slices.Sort(found)
+	return fmt.Sprintf("subjects %q", found), token
+}
+
+func describe(c authz.Check) string {
+	return fmt.Sprintf("%s %s %s given %v", c.Resource, c.Permission, c.Subject, c.Context)
+}
+
+func pick(checks []authz.Check, which []int) []authz.Check {
+	out := make([]authz.Check, len(which))
+	for i, n := range which {
+		out[i] = checks[n]
+	}
+	return out
+}
+
+// sample is about count of the checks, spread evenly.
+func sample(checks []authz.Check, count int) []authz.Check {
+	var out []authz.Check
+	for i := 0; i < len(checks); i += max(1, len(checks)/count) {
+		out = append(out, checks[i])
+	}
+	return out
+}

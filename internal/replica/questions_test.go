@@ -1,0 +1,91 @@
+package replica_test
+
+import (
+	"math/rand/v2"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// questions are the checks and look-ups about what a schema speaks of: every permission and relation, of every object and of one that
+// no relationship names, for every object. Those about usersets are many and answered alike, so that some are drawn.
+type questions struct {
+	checks    []authz.Check
+	resources []authz.ResourceQuery
+	subjects  []authz.SubjectQuery
+
+	malformed []authz.Check // SpiceDB refuses them, and a bulk that holds one
+}
+
+func (m *model) questions(r *rand.Rand) questions {
+	var q questions
+	contexts := m.checkContexts()
+	someContext := func() map[string]any { return contexts[r.IntN(len(contexts))] }
+	subjects := m.subjects(r)
+	for _, d := range m.objects() {
+		for _, name := range d.names() {
+			permission := authz.Permission(name)
+			for _, subject := range subjects {
+				for i := range objectsOfType + 1 {
+					q.checks = append(q.checks, authz.Check{Subject: subject, Permission: permission, Resource: objectOf(d.name, i), Context: someContext()})
+				}
+				q.resources = append(q.resources, authz.ResourceQuery{Subject: subject, Permission: permission, Type: d.name, Context: someContext()})
+			}
+			for _, sought := range m.definitions {
+				relation := authz.Relation("")
+				if names := sought.names(); len(names) > 0 && r.IntN(3) == 0 {
+					relation = authz.Relation(names[r.IntN(len(names))])
+				}
+				for i := range objectsOfType {
+					q.subjects = append(q.subjects, authz.SubjectQuery{
+						Resource: objectOf(d.name, i), Permission: permission, Type: sought.name, SubjectRelation: relation, Context: someContext(),
+					})
+				}
+			}
+		}
+		q.malformed = append(
+			q.malformed,
+			authz.Check{Subject: authz.Everybody(plainTypes[0]), Permission: "owner", Resource: objectOf(d.name, 0)},
+			authz.Check{Subject: subjects[0], Permission: "no_such_name", Resource: objectOf(d.name, 0)},
+			authz.Check{Subject: authz.Subject{Object: objectOf("nobody", 0)}, Permission: "owner", Resource: objectOf(d.name, 0)},
+		)
+	}
+	return q
+}
+
+// some leaves a share of the questions.
+func (q questions) some(r *rand.Rand, share float64) questions {
+	return questions{
+		checks: draw(r, q.checks, share), resources: draw(r, q.resources, share), subjects: draw(r, q.subjects, share),
+		malformed: draw(r, q.malformed, share),
+	}
+}
+
+func draw[T any](r *rand.Rand, all []T, share float64) []T {
+	var out []T
+	for _, one := range all {
+		if r.Float64() < share {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// subjects are the objects of the plain types and one more of each that no relationship names, and of each other type an object
+// and a userset.
+func (m *model) subjects(r *rand.Rand) []authz.Subject {
+	var out []authz.Subject
+	for _, name := range plainTypes {
+		for i := range plainOfType + 1 {
+			out = append(out, authz.Subject{Object: objectOf(name, i)})
+		}
+	}
+	for _, d := range m.objects() {
+		names := d.names()
+		out = append(
+			out,
+			authz.Subject{Object: objectOf(d.name, r.IntN(objectsOfType))},
+			authz.Subject{Object: objectOf(d.name, r.IntN(objectsOfType)), Relation: authz.Relation(names[r.IntN(len(names))])},
+		)
+	}
+	return out
+}
