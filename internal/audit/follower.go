@@ -86,9 +86,9 @@ func (f *Follower) Run(ctx context.Context) {
 // settles has Begun return.
 func (f *Follower) settles() { f.settle.Do(func() { close(f.settled) }) }
 
-// Begun returns when the log has a first entry and goes on, behind a gap if there is one, so that everything from then on comes
-// with its origin; or when ctx ends. A log that has entries is not waited for where another server writes it, or where SpiceDB or
-// the log cannot be reached.
+// Begun returns when it is noted where the log begins, or when it goes on, behind a gap if there is one, so that everything from then
+// on comes with its origin; or when ctx ends. A log that has begun is not waited for where another server writes it, or where
+// SpiceDB or the log cannot be reached.
 func (f *Follower) Begun(ctx context.Context) error {
 	select {
 	case <-f.settled:
@@ -97,8 +97,8 @@ func (f *Follower) Begun(ctx context.Context) error {
 	}
 	for {
 		changed := f.log.Changed()
-		last, err := f.log.Head(ctx)
-		if err != nil || last.Seq > 0 {
+		begun, err := f.log.begun(ctx)
+		if err != nil || begun {
 			return err
 		}
 		if err := f.log.Wait(ctx, changed); err != nil {
@@ -117,7 +117,7 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 	switch {
 	case w.wrote > w.last.Seq:
 		err = errCutOff
-	case w.next == "":
+	case w.last.Seq == 0:
 		if err := f.begin(ctx, w); err != nil {
 			return err
 		}

@@ -61,6 +61,13 @@ func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, 
 	return w, err
 }
 
+// begun reports whether it is noted where the log begins.
+func (l *Log) begun(ctx context.Context) (bool, error) {
+	var next authz.Token
+	err := l.db.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateToken).Scan(&next)
+	return next != "", err
+}
+
 // Close lets another write, also when ctx has ended.
 func (w *Writer) Close(ctx context.Context) error {
 	if w.conn == nil {
@@ -114,7 +121,7 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	if b.last.Seq > w.last.Seq {
+	if b.last.Seq > w.last.Seq || w.next == "" {
 		w.log.announce()
 	}
 	w.last, w.next, w.wrote = b.last, b.next, b.last.Seq
