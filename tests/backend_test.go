@@ -83,6 +83,7 @@ func configuration() app.Config {
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
+	config.Replica.Verify = 0.05
 	config.RequestTimeout = 2 * time.Minute // on a machine that is busy with other tests
 	return config
 }

@@ -1,6 +1,8 @@
 package tests
 
 import (
+	"net/http"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -12,19 +14,14 @@ import (
 var suites = []suite{
 	{"role tables", roleTables},
 	{"cases", cases},
+	{"accounts apart", accountsApart},
+	{"escalation", escalation},
 	{"limited time", limitedTime},
 	{"exactly once", exactlyOnce},
 	{"invitations", invitations},
 	{"history", history},
 	{"events", events},
 	{"past access", pastAccess},
-}
-
-// refusals are many questions and attempts that only the schema and the operations decide. They are put to the SpiceDB in the
-// server's process; one in a container is the same program, and the suites above hold it to the same schema and operations.
-var refusals = []suite{
-	{"accounts apart", accountsApart},
-	{"escalation", escalation},
 	{"previews", previews},
 }
 
@@ -49,10 +46,46 @@ type suite struct {
 	run  func(t *testing.T, on *backend)
 }
 
-// TestEmbedded runs all suites and the races before a SpiceDB in the server's own process.
+// TestEmbedded runs all suites and the races before a SpiceDB in the server's own process. The replica answers what it can, and
+// a share of its answers is asked of SpiceDB as well.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
-	run(t, memory.get(t), slices.Concat(suites, refusals, races))
+	on := memory.get(t)
+	t.Run("replica", func(t *testing.T) { run(t, on, slices.Concat(suites, races)) })
+	answersAsSpiceDB(t, on)
+}
+
+// answersAsSpiceDB fails unless the replica of a server has answered, SpiceDB was asked the same, and nothing differed.
+func answersAsSpiceDB(t *testing.T, on *backend) {
+	t.Helper()
+	metrics := newCaller(t, on.url).call(http.MethodGet, "/metrics", nil).body
+	value := func(name string) string {
+		found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(metrics)
+		if found == nil {
+			t.Fatalf("there is no metric %s", name)
+		}
+		return string(found[1])
+	}
+	if answers := value(`sluice_replica_answers_total{method="Check",reason="",source="replica"}`); answers == "0" {
+		t.Error("the replica has answered nothing")
+	}
+	if verified, differences := value("sluice_replica_verifications_total"), value("sluice_replica_differences_total"); verified == "0" || differences != "0" {
+		t.Errorf("of %s answers that were verified, %s differed", verified, differences)
+	}
+}
+
+// TestWithoutReplica runs the role tables and the races with SpiceDB answering everything.
+func TestWithoutReplica(t *testing.T) {
+	t.Parallel()
+	config := configuration()
+	config.Replica.Mode = app.Off
+	server := start(t, config)
+	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on.few = true
+	run(t, on, slices.Concat([]suite{{"role tables", roleTables}}, races))
 }
 
 // TestSQLite runs all suites and the races before a SpiceDB in the server's own process that keeps everything on disk: what a
@@ -67,7 +100,7 @@ func TestSQLite(t *testing.T) {
 		t.Fatal(err)
 	}
 	on.few = true
-	run(t, on, slices.Concat(suites, refusals, races))
+	run(t, on, slices.Concat(suites, races))
 }
 
 // TestPostgres runs the races before a SpiceDB that stores in PostgreSQL.
@@ -86,12 +119,13 @@ func TestPostgres(t *testing.T) {
 	run(t, on, races)
 }
 
-// TestContainer runs the suites before a SpiceDB in a container.
+// TestContainer runs the suites before a SpiceDB in a container, which answers everything.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: spicedb.Endpoint, Token: spicedb.Token, Insecure: true}
+	config.Replica.Mode = app.Off
 	server := start(t, config)
 	on, err := connect(server.URL, spicedb.Endpoint, spicedb.Token)
 	if err != nil {

@@ -47,6 +47,7 @@ func (e AuditEntryKind) Valid() bool {
 
 // Defines values for AuditEntryReason.
 const (
+	CutOff     AuditEntryReason = "cut_off"
 	NotKept    AuditEntryReason = "not_kept"
 	OtherStore AuditEntryReason = "other_store"
 	WentBack   AuditEntryReason = "went_back"
@@ -55,6 +56,8 @@ const (
 // Valid indicates whether the value is a known member of the AuditEntryReason enum.
 func (e AuditEntryReason) Valid() bool {
 	switch e {
+	case CutOff:
+		return true
 	case NotKept:
 		return true
 	case OtherStore:
@@ -626,7 +629,7 @@ type AuditEntry struct {
 	// Since When a gap begins.
 	Since time.Time `json:"since,omitempty,omitzero"`
 
-	// Reason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore.
+	// Reason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
 	Reason AuditEntryReason `json:"reason,omitempty,omitzero"`
 
 	// Withheld Whether there are updates that the actor may not see.
@@ -642,7 +645,7 @@ type AuditEntry struct {
 // AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known.
 type AuditEntryKind string
 
-// AuditEntryReason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore.
+// AuditEntryReason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
 type AuditEntryReason string
 
 // AuditOrigin defines model for AuditOrigin.

@@ -182,6 +182,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"export", "main_test.go", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
 		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "--datastore: nothing is in a memory"},
 		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},
+		{args: []string{"import", "main_test.go", "--data-dir", "nowhere"}, says: "main_test.go: line 1"},
 		{args: []string{"nope"}, says: "nope"},
 		{args: []string{"schema", "aply"}, says: "aply"},
 		{args: []string{"key", "nwe"}, says: "nwe"},
@@ -199,6 +200,7 @@ func TestWrongSettings(t *testing.T) {
 			require.Contains(t, stderr, c.says)
 			require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 			require.NotContains(t, stderr, "a-secret-of-mine")
+			require.NoDirExists(t, "nowhere")
 		})
 	}
 }

@@ -78,6 +78,9 @@ Interrupted and run again, it goes on where it ended.`,
 					return err
 				}
 				size = info.Size()
+				if err := transfer.Check(args[0]); err != nil { // before a store is made
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
 			}
 			engine, err := app.MakeStore(cmd.Context(), store)
 			if err != nil {

@@ -33,6 +33,7 @@ const (
 	NotKept    Reason = "not_kept"    // SpiceDB no longer had what had happened
 	OtherStore Reason = "other_store" // SpiceDB's store is another one than the log knew, as after a restore
 	WentBack   Reason = "went_back"   // SpiceDB's store is the same, but does not have what the log knew
+	CutOff     Reason = "cut_off"     // entries of the log are gone from its end
 )
 
 // Entry is one line of the log. Its JSON, with the fields in this order and without Hash, is what the hash is about.

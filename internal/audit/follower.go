@@ -86,9 +86,9 @@ func (f *Follower) Run(ctx context.Context) {
 // settles has Begun return.
 func (f *Follower) settles() { f.settle.Do(func() { close(f.settled) }) }
 
-// Begun returns when the log has a first entry and goes on, behind a gap if there is one, so that everything from then on comes
-// with its origin; or when ctx ends. A log that has entries is not waited for where another server writes it, or where SpiceDB or
-// the log cannot be reached.
+// Begun returns when it is noted where the log begins, or when it goes on, behind a gap if there is one, so that everything from then
+// on comes with its origin; or when ctx ends. A log that has begun is not waited for where another server writes it, or where
+// SpiceDB or the log cannot be reached.
 func (f *Follower) Begun(ctx context.Context) error {
 	select {
 	case <-f.settled:
@@ -97,8 +97,8 @@ func (f *Follower) Begun(ctx context.Context) error {
 	}
 	for {
 		changed := f.log.Changed()
-		last, err := f.log.Head(ctx)
-		if err != nil || last.Seq > 0 {
+		begun, err := f.log.begun(ctx)
+		if err != nil || begun {
 			return err
 		}
 		if err := f.log.Wait(ctx, changed); err != nil {
@@ -114,21 +114,24 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close(ctx)) }()
-	if w.next == "" {
+	switch {
+	case w.wrote > w.last.Seq:
+		err = errCutOff
+	case w.last.Seq == 0:
 		if err := f.begin(ctx, w); err != nil {
 			return err
 		}
-	} else {
+	default:
 		f.logger.InfoContext(ctx, "the audit log goes on", "after_entry", w.last.Seq, "of", w.last.Time.Format(time.RFC3339Nano))
 		err = f.confirm(ctx, w)
 	}
 	if err == nil {
 		err = f.follow(ctx, w)
 	}
-	if !errors.Is(err, authz.ErrHistoryLost) {
+	reason := reasonOf(err)
+	if reason == "" {
 		return err
 	}
-	reason := reasonOf(err)
 	f.logger.ErrorContext(ctx, reason.message(), "reason", string(reason), "since", w.last.Time.Format(time.RFC3339Nano), "error", err)
 	if err := f.beginAnew(ctx, w, reason); err != nil {
 		return err

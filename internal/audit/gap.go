@@ -8,14 +8,22 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// errCutOff is that entries are gone from the end of the log.
+var errCutOff = errors.New("entries are gone from the end of the audit log")
+
+// reasonOf is the reason of the gap that an error makes; none if it makes none.
 func reasonOf(err error) Reason {
 	switch {
+	case errors.Is(err, errCutOff):
+		return CutOff
 	case errors.Is(err, authz.ErrOtherStore):
 		return OtherStore
 	case errors.Is(err, authz.ErrWentBack):
 		return WentBack
-	default:
+	case errors.Is(err, authz.ErrHistoryLost):
 		return NotKept
+	default:
+		return ""
 	}
 }
 
@@ -25,6 +33,8 @@ func (r Reason) message() string {
 		return "SpiceDB has another store than the one that the audit log followed, or a restored one: the log has a gap, and begins anew with what is there"
 	case WentBack:
 		return "SpiceDB does not have what the audit log has seen, as after a restore: the log has a gap, and begins anew with what is there"
+	case CutOff:
+		return "somebody removed entries from the end of the audit log: it has a gap, and begins anew with what is there"
 	default:
 		return "SpiceDB no longer has what happened since the audit log stopped: the log has a gap, and begins anew with what is there"
 	}
@@ -82,4 +92,28 @@ func (f *Follower) agrees(ctx context.Context, at authz.Token, u Update) (bool, 
 		}
 	}
 	return false, nil
+}
+
+// rebuild makes what the log knows of relationships what its entries tell, after some of those were removed.
+func (b *batch) rebuild(l *Log) error {
+	if err := errors.Join(
+		b.exec("DELETE FROM sluice_audit_present"),
+		b.exec("DELETE FROM sluice_audit_marks WHERE seq > $1", b.last.Seq),
+	); err != nil {
+		return err
+	}
+	for after, more := int64(0), true; more; {
+		found, err := l.entries(b.ctx, b.tx, "SELECT body, hash FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after, verifyPage)
+		if err != nil {
+			return err
+		}
+		for _, e := range found {
+			if err := b.apply(e.Updates); err != nil {
+				return err
+			}
+			after = e.Seq
+		}
+		more = len(found) > 0
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -164,7 +165,7 @@ func TestRestoreOfPostgres(t *testing.T) {
 	require.NoError(t, err)
 	name := database.Database
 	database.Database = "postgres"
-	sql := func(statements ...string) {
+	execute := func(statements ...string) {
 		connection, err := pgx.ConnectConfig(t.Context(), database)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, connection.Close(t.Context())) }()
@@ -187,7 +188,7 @@ func TestRestoreOfPostgres(t *testing.T) {
 	wait(t, log, 2, audit.Query{})
 	stopFollowing()
 	stop()
-	sql("CREATE DATABASE "+name+"_backup TEMPLATE "+name)
+	execute("CREATE DATABASE " + name + "_backup TEMPLATE " + name)
 
 	engine, stop = run()
 	stopFollowing = follow(t, log, engine.Client)
@@ -195,7 +196,7 @@ func TestRestoreOfPostgres(t *testing.T) {
 	wait(t, log, 3, audit.Query{})
 	stopFollowing()
 	stop()
-	sql("DROP DATABASE "+name+" WITH (FORCE)", "CREATE DATABASE "+name+" TEMPLATE "+name+"_backup")
+	execute("DROP DATABASE "+name+" WITH (FORCE)", "CREATE DATABASE "+name+" TEMPLATE "+name+"_backup")
 
 	engine, _ = run()
 	write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
@@ -205,6 +206,47 @@ func TestRestoreOfPostgres(t *testing.T) {
 		"snapshot  touch folder:g#reader@user:*",
 		"snapshot  delete folder:f#reader@user:late",
 		"change peter touch folder:f#reader@user:new")
+}
+
+// TestCutOff removes the last entries of a log.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	engine := embedded(t)
+	directory := t.TempDir()
+	log, err := audit.OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	stop := follow(t, log, engine.Client)
+	for _, who := range []string{"a", "b", "c"} {
+		write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:"+who))
+	}
+	wait(t, log, 4, audit.Query{})
+	stop()
+	require.NoError(t, log.Close())
+	db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), "DELETE FROM sluice_audit_entries WHERE seq > 2")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+
+	log, err = audit.OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = log.Close() })
+	report, err := log.Verify(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"the log ends with entry 2, and entry 4 was written last: the end was cut off"}, report.Faults)
+
+	stop = follow(t, log, engine.Client)
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:d"))
+	all := wait(t, log, 6, audit.Query{})
+	gap(t, log, all, 2, audit.CutOff,
+		"snapshot  touch folder:f#reader@user:b", "snapshot  touch folder:f#reader@user:c", "change olga touch folder:f#reader@user:d")
+	require.ElementsMatch(t, []string{"a", "b", "c", "d"}, readers(t, log, time.Now()))
+	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "d"}})
+	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "c"}})
+	stop()
+	follow(t, log, engine.Client) // which says it no more
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:e"))
+	wait(t, log, 7, audit.Query{})
 }
 
 // TestNoGap has the log go on where nothing is lost, though what it saw last is not there any more: it expired, or the next

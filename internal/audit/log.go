@@ -50,6 +50,12 @@ CREATE TABLE IF NOT EXISTS sluice_audit_state (
 	id BIGINT PRIMARY KEY, token TEXT NOT NULL, version BIGINT NOT NULL);
 `
 
+// The rows of sluice_audit_state: the token after which the log goes on, and the number of the entry that was written last.
+const (
+	stateToken = 1
+	stateLast  = 2
+)
+
 // version is that of the tables and of the form of entries.
 const version = 1
 
@@ -147,11 +153,13 @@ func (l *Log) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO sluice_audit_state (id, token, version) VALUES (1, '', $1) ON CONFLICT DO NOTHING", version); err != nil {
-		return err
+	for id, begin := range map[int]string{stateToken: "", stateLast: "0"} {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO sluice_audit_state (id, token, version) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, begin, version); err != nil {
+			return err
+		}
 	}
 	var stored int
-	if err := tx.QueryRowContext(ctx, "SELECT version FROM sluice_audit_state WHERE id = 1").Scan(&stored); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT version FROM sluice_audit_state WHERE id = $1", stateToken).Scan(&stored); err != nil {
 		return err
 	}
 	if stored != version {

@@ -40,6 +40,14 @@ func (l *Log) Verify(ctx context.Context, kept string) (Report, error) {
 		}
 		more = after > before
 	}
+	var wrote int64 // not in a log that another version of Sluice made
+	err := l.db.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateLast).Scan(&wrote)
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return v.Report, failure(err)
+	case wrote > v.last:
+		v.fault("the log ends with entry %d, and entry %d was written last: the end was cut off", v.last, wrote)
+	}
 	if kept != "" && v.Kept == 0 {
 		v.fault("no entry has the hash %s that was kept: the log was cut off before it, or written anew", kept)
 	}
@@ -49,6 +57,7 @@ func (l *Log) Verify(ctx context.Context, kept string) (Report, error) {
 type verification struct {
 	Report
 	kept, prev string
+	last       int64 // the number of the entry that was looked at last
 }
 
 func (v *verification) rows(rows *sql.Rows, last int64) (_ int64, err error) {
@@ -85,7 +94,7 @@ func (v *verification) entry(expected, seq int64, body []byte, hash string) {
 	if hash == v.kept {
 		v.Kept = seq
 	}
-	v.prev, v.Head = hash, hash
+	v.prev, v.Head, v.last = hash, hash, seq
 }
 
 func (v *verification) fault(format string, args ...any) {

@@ -20,6 +20,7 @@ type Writer struct {
 	place Place
 	conn  *sql.Conn // that holds the lock of a shared log, and writes: who loses it can write no more
 	last  Entry     // the last entry; the zero value in an empty log
+	wrote int64     // the number of the entry that was written last; after that of last if entries are gone
 	next  authz.Token
 }
 
@@ -51,11 +52,20 @@ func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, 
 			}
 		}
 	}
-	if err := w.connection().QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = 1").Scan(&w.next); err != nil {
-		return nil, err
+	for id, into := range map[int]any{stateToken: &w.next, stateLast: &w.wrote} {
+		if err := w.connection().QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", id).Scan(into); err != nil {
+			return nil, err
+		}
 	}
 	w.last, err = l.end(ctx, w.connection())
 	return w, err
+}
+
+// begun reports whether it is noted where the log begins.
+func (l *Log) begun(ctx context.Context) (bool, error) {
+	var next authz.Token
+	err := l.db.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateToken).Scan(&next)
+	return next != "", err
 }
 
 // Close lets another write, also when ctx has ended.
@@ -99,17 +109,22 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
 		return err
 	}
 	if b.next != w.next {
-		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = 1", b.next); err != nil {
+		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = $2", b.next, stateToken); err != nil {
+			return err
+		}
+	}
+	if b.last.Seq != w.last.Seq {
+		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = $2", strconv.FormatInt(b.last.Seq, 10), stateLast); err != nil {
 			return err
 		}
 	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	if b.last.Seq > w.last.Seq {
+	if b.last.Seq > w.last.Seq || w.next == "" {
 		w.log.announce()
 	}
-	w.last, w.next = b.last, b.next
+	w.last, w.next, w.wrote = b.last, b.next, b.last.Seq
 	return nil
 }
 

@@ -120,6 +120,9 @@ func TestEngine(t *testing.T) {
 			require.Positive(t, told.of(replica.FromSpiceDB))
 			require.Zero(t, r.Stats().Differences)
 		})
+		if name == "postgres" {
+			continue // where catching up takes a tenth of a second a write
+		}
 		t.Run(name+", caught up", func(t *testing.T) {
 			var told answers
 			engine := embedded(t, config(t))

@@ -24,6 +24,10 @@ type serverConfig struct {
 	httpAddress string
 }
 
+// watchHeartbeat is how often PostgreSQL is asked whether there is something to tell, when there was nothing. The other datastores
+// tell it of themselves.
+const watchHeartbeat = 100 * time.Millisecond
+
 // start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits until it has ended.
 func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
 	runnable, err := s.config().Complete(ctx)
@@ -78,6 +82,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithMetricsAPI(util.HTTPServerConfig{HTTPEnabled: false}),
 		server.WithSilentlyDisableTelemetry(true),
 		server.WithTelemetryEndpoint(""),
+		server.WithWatchHeartbeat(watchHeartbeat),
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),

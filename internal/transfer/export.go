@@ -53,6 +53,11 @@ type standing struct {
 	Relationships int64       `json:"relationships"`
 }
 
+func (s standing) longerThan(file *os.File) bool {
+	info, err := file.Stat()
+	return err != nil || info.Size() < s.Bytes
+}
+
 func (e *export) write(text string) error {
 	n, err := io.WriteString(e.out, text)
 	e.standing.Bytes += int64(n)
@@ -76,15 +81,25 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 		return 0, 0, fmt.Errorf("there is a file %s already", file)
 	}
 	half, note := file+".part", file+".state"
+	e := &export{progress: progress}
+	found, err := readNote(note, &e.standing)
+	if err != nil {
+		return 0, 0, err
+	}
 	out, err := os.OpenFile(half, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	e := &export{out: out, progress: progress}
-	switch found, err := readNote(note, &e.standing); {
-	case err != nil:
-		return 0, 0, err
+	e.out = out
+	defer func() {
+		err = errors.Join(err, out.Close())
+		if err != nil && !found && e.standing.Relationships == 0 { // there is nothing to go on with
+			err = errors.Join(err, remove(half), remove(note))
+		}
+	}()
+	switch {
+	case found && e.standing.longerThan(out): // it is not the file of the note
+		e.standing = standing{}
 	case found:
 		resumed = e.standing.Relationships
 		if err := e.resume(ctx, source, out, note); !errors.Is(err, authz.CodeInvalid) {
@@ -141,6 +156,14 @@ func (e *export) finish(err error, out *os.File, file string) error {
 		return err
 	}
 	return os.Remove(file + ".state")
+}
+
+// remove removes a file, if it is there.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // cut lets writing go on after the first bytes.

@@ -22,6 +22,17 @@ const batchSize = 10_000
 // Apply applies a schema to the target.
 type Apply func(ctx context.Context, schema string) error
 
+// Check reads the beginning of a file, and returns the error that importing it would begin with.
+func Check(file string) error {
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = newReader(in).schema()
+	return err
+}
+
 // ImportFrom imports everything. What is repeated changes nothing.
 func ImportFrom(ctx context.Context, target Target, apply Apply, from io.Reader, progress Progress) (written int64, err error) {
 	return importAfter(ctx, target, apply, newReader(from), 0, progress, func(int64) error { return nil })
@@ -46,8 +57,8 @@ func Import(ctx context.Context, target Target, name string, apply Apply, file s
 	if err != nil {
 		return 0, 0, err
 	}
-	if !found || done.Size != info.Size() { // another file by now
-		done = imported{Size: info.Size()}
+	if file := (imported{Size: info.Size(), Changed: info.ModTime().UnixNano()}); !found || done.Size != file.Size || done.Changed != file.Changed {
+		done = file // it is another one by now
 	}
 	resumed = done.Relationships
 	written, err = importAfter(ctx, target, apply, newReader(in), resumed, progress, func(relationships int64) error {
@@ -62,7 +73,8 @@ func Import(ctx context.Context, target Target, name string, apply Apply, file s
 
 // imported is how far an import has come.
 type imported struct {
-	Size          int64 `json:"size"` // of the file
+	Size          int64 `json:"size"`    // of the file
+	Changed       int64 `json:"changed"` // when the file was, in nanoseconds since 1970
 	Relationships int64 `json:"relationships"`
 }
 

@@ -198,6 +198,61 @@ func TestExportBeginsAnew(t *testing.T) {
 	require.Equal(t, 14, strings.Count(read(t, file), "#reader@"))
 }
 
+// TestExportWithoutItsPart: where the file is gone that its note tells of, the export begins anew; where nothing has come of it,
+// it leaves nothing.
+func TestExportWithoutItsPart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	source := filled(t, "sqlite", some(3000))
+	ctx, progress := interrupting(t.Context(), 2)
+	_, _, err := transfer.Export(ctx, source, file, progress)
+	require.Error(t, err)
+	require.NoError(t, os.Truncate(file+".part", 100))
+	written, resumed, err := transfer.Export(t.Context(), source, file, quiet)
+	require.NoError(t, err)
+	require.Zero(t, resumed)
+	require.EqualValues(t, 3004, written)
+	require.Equal(t, 3004, strings.Count(read(t, file), "#reader@"))
+	require.NotContains(t, read(t, file), "\x00")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err = transfer.Export(ctx, source, file+".other", quiet)
+	require.Error(t, err)
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{file}, left)
+
+	require.NoError(t, os.WriteFile(file+".other.state", []byte("{"), 0o600))
+	_, _, err = transfer.Export(t.Context(), source, file+".other", quiet)
+	require.ErrorContains(t, err, "remove it to begin anew")
+	require.FileExists(t, file+".other.state")
+	require.NoFileExists(t, file+".other.part")
+}
+
+// TestImportOfAnotherFile: what was imported of a file is not left out of another one of the same name and size.
+func TestImportOfAnotherFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	write := func(letter string) {
+		var text strings.Builder
+		text.WriteString("schema: |-\n  definition user {}\n  definition document {\n    relation reader: user\n  }\nrelationships: |-\n")
+		for i := range 15_000 {
+			fmt.Fprintf(&text, "  document:%s%d#reader@user:u\n", letter, i)
+		}
+		require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
+	}
+	target := store(t, "memory")
+	write("a")
+	ctx, progress := interrupting(t.Context(), 1)
+	_, _, err := transfer.Import(ctx, target, "target", target.ApplySchema, file, progress)
+	require.Error(t, err)
+	write("b")
+	_, resumed, err := transfer.Import(t.Context(), target, "target", target.ApplySchema, file, quiet)
+	require.NoError(t, err)
+	require.Zero(t, resumed)
+	got, _ := contentOf(t, target)
+	require.Contains(t, got, "document:b0#reader@user:u")
+}
+
 func read(t *testing.T, file string) string {
 	t.Helper()
 	content, err := os.ReadFile(file)

@@ -178,7 +178,7 @@ func resident(b *testing.B, id int) float64 {
 	return kib / 1024
 }
 
-// residentPostgres is the memory of all processes of a PostgreSQL, in MiB.
+// residentPostgres is the memory of all processes of a PostgreSQL on this machine, in MiB.
 func residentPostgres(b *testing.B, uri string) (sum float64) {
 	b.Helper()
 	text, err := os.ReadFile(filepath.Join(setting(b, uri, "SHOW data_directory"), "postmaster.pid"))
@@ -186,16 +186,22 @@ func residentPostgres(b *testing.B, uri string) (sum float64) {
 		b.Skipf("PostgreSQL runs elsewhere: %v", err)
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%s/task/%s/children", first, first))
+	processes, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		b.Skipf("memory is measured on Linux alone: %v", err)
+		b.Fatal(err)
 	}
-	for _, field := range append(strings.Fields(string(children)), first) {
-		id, err := strconv.Atoi(field)
+	for _, path := range processes {
+		stat, err := os.ReadFile(path)
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		fields, id := strings.Fields(rest), strings.Split(path, "/")[2]
+		if err != nil || len(fields) < 2 || id != first && fields[1] != first {
+			continue // it has ended, or it is none of PostgreSQL's
+		}
+		number, err := strconv.Atoi(id)
 		if err != nil {
 			b.Fatal(err)
 		}
-		sum += resident(b, id)
+		sum += resident(b, number)
 	}
 	return sum
 }

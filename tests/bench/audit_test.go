@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
+	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,12 +70,49 @@ func (s server) caughtUp(b *testing.B) time.Duration {
 	}
 }
 
+// processor is how much time of the processor an operation takes in this process, its client included, until it is in the log:
+// what else runs on the machine hardly counts in it.
+func (s server) processor(b *testing.B, operations int, t target, logs bool) time.Duration {
+	b.Helper()
+	used := func() time.Duration {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	runtime.GC()
+	begin := used()
+	for i := range operations {
+		if err := ask(b, http.DefaultClient, t, i); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if logs {
+		s.caughtUp(b)
+	}
+	return (used() - begin) / time.Duration(operations)
+}
+
 // BenchmarkAudit is creating importers on a server that keeps the audit log beside one that does not.
 func BenchmarkAudit(b *testing.B) {
 	for _, store := range []string{"memory", "sqlite"} {
 		b.Run(store, func(b *testing.B) {
 			with, without := startAudited(b, store, false), startAudited(b, store, true)
 			with.caughtUp(b) // with the company
+			b.Run("processor", func(b *testing.B) {
+				var took [2][]time.Duration
+				for range rounds {
+					took[0] = append(took[0], without.processor(b, 100, without.createImporter("without"), false))
+					took[1] = append(took[1], with.processor(b, 100, with.createImporter("with"), true))
+				}
+				for i, name := range []string{"without", "with"} {
+					slices.Sort(took[i])
+					b.ReportMetric(float64(took[i][rounds/2].Microseconds()), name+"-µs/operation")
+				}
+				b.ReportMetric(float64(took[1][rounds/2])/float64(took[0][rounds/2]), "of-without")
+				b.ReportMetric(0, "ns/op")
+			})
 			for _, connections := range []int{1, 16} {
 				b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
 					results := sideBySide(b, connections,

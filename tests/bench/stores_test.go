@@ -64,6 +64,9 @@ func BenchmarkStores(b *testing.B) {
 	s := &stores{running: map[string]*apart{}}
 	defer s.end()
 	loads, memory, files := map[string]string{}, map[string]string{}, map[string]string{"memory": "none"}
+	whole := holds["sqlite"]
+	whole.Sluice = true
+	startApart(b, "sqlite", whole).end() // now there is an audit log, which at a first start copies what it finds
 	for _, name := range storeNames {
 		s.running[name] = startApart(b, name, holds[name])
 		took := s.running[name].loadMillion(b)
@@ -87,18 +90,16 @@ func BenchmarkStores(b *testing.B) {
 		s.running["sqlite"].end()
 		size := sizeOf(b, filepath.Join(directory, "sluice.db*")) / (1 << 20)
 		files["sqlite"] = fmt.Sprintf("%.0f MiB", size)
-		whole := holds["sqlite"]
-		whole.Sluice = true
-		s.running["sqlite"] = startApart(b, "sqlite", whole)
+		all := startApart(b, "sqlite", whole)
+		all.end()
+		s.running["sqlite"] = startApart(b, "sqlite", holds["sqlite"])
 		before, after := s.running["sqlite"].memory(b)
-		started = fmt.Sprintf("%d ms, %.0f MiB", s.running["sqlite"].started.Milliseconds(), after)
-		b.ReportMetric(float64(s.running["sqlite"].started.Milliseconds()), "ms")
+		started = fmt.Sprintf("%d ms", all.started.Milliseconds())
+		b.ReportMetric(float64(all.started.Milliseconds()), "ms")
 		b.ReportMetric(size, "MiB-file")
 		b.ReportMetric(before, "MiB")
 		b.ReportMetric(after, "MiB-after-gc")
 		b.ReportMetric(0, "ns/op")
-		s.running["sqlite"].end()
-		s.running["sqlite"] = startApart(b, "sqlite", holds["sqlite"])
 	})
 	b.Run("size/postgres", func(b *testing.B) {
 		var bytes float64
@@ -112,7 +113,7 @@ func BenchmarkStores(b *testing.B) {
 	s.row("load of the million", loads, "")
 	s.row("memory with it, after a garbage collection", memory, "")
 	s.row("size on the disk", files, "")
-	s.row("start of all of Sluice with it, and its memory then", map[string]string{"sqlite": started}, "")
+	s.row("start of all of Sluice with it", map[string]string{"sqlite": started}, "")
 	for _, connections := range []int{1, 16} {
 		s.beside(b, "check/minimize_latency", connections, func(a *apart) target { return a.checks("minimizeLatency") })
 		s.beside(b, "check/fully_consistent", connections, func(a *apart) target { return a.checks("fullyConsistent") })

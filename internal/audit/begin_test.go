@@ -1,0 +1,63 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// held is a source that hands out what is there only when it is let go, and fails if it never is.
+type held struct {
+	authz.Source
+	letGo chan struct{}
+}
+
+func (h held) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Relationship, error] {
+	return func(yield func(authz.Relationship, error) bool) {
+		select {
+		case <-h.letGo:
+			h.Source.Export(ctx, at)(yield)
+		case <-ctx.Done():
+			yield(authz.Relationship{}, errors.New("interrupted while it was read"))
+		}
+	}
+}
+
+// TestBegins: a server does not wait until everything that was there is in the log, and nothing is lost that happens meanwhile, also
+// if the log is interrupted before it has a single entry.
+func TestBegins(t *testing.T) {
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		log := openLog(t, open)
+		engine := embedded(t)
+		write(t, engine, "", authz.Touch, relationship(t, "account:acme", "owner", "user:olga"))
+
+		ctx, interrupt := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		follower := audit.NewFollower(audit.Config{Log: log, Source: held{engine.Client, make(chan struct{})}, Engine: engine, Place: place})
+		go func() {
+			defer close(ended)
+			follower.Run(ctx)
+		}()
+		require.NoError(t, follower.Begun(t.Context()))
+		write(t, engine, "olga", authz.Touch, relationship(t, "account:acme", "owner", "user:bob"))
+		interrupt()
+		<-ended
+		head, err := log.Head(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, head.Seq)
+
+		write(t, engine, "bob", authz.Delete, relationship(t, "account:acme", "owner", "user:olga"))
+		follow(t, log, engine.Client)
+		all := wait(t, log, 4, audit.Query{})
+		require.Equal(t, []string{
+			"snapshot", "snapshot  touch account:acme#owner@user:olga",
+			"change olga touch account:acme#owner@user:bob", "change bob delete account:acme#owner@user:olga",
+		}, lines(all))
+	})
+}
