@@ -118,7 +118,7 @@ func TestWatchCut(t *testing.T) {
 	before := told.of(replica.FromReplica)
 	for i, begun := 0, time.Now(); time.Since(begun) < time.Minute; i++ {
 		document := fmt.Sprintf("d%d", i)
-		last = write(t, front, authz.Touch, reader(document, "uma"))
+		write(t, front, authz.Touch, reader(document, "uma"))
 		require.True(t, reads(t, front, document, "uma", authz.Consistency{}))
 		require.True(t, reads(t, front, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
 		last = write(t, front, authz.Delete, reader(document, "uma"))

@@ -77,8 +77,8 @@ func TestExpiration(t *testing.T) {
 			break
 		}
 	}
-	for found := range r.LookupResources(t.Context(), authz.ResourceQuery{Subject: limited.Subject, Permission: "read", Type: "document"}, latest, authz.Page{}) {
-		t.Errorf("%s is still found", found.ID)
+	for found, err := range r.LookupResources(t.Context(), authz.ResourceQuery{Subject: limited.Subject, Permission: "read", Type: "document"}, latest, authz.Page{}) {
+		t.Errorf("%s is still found: %v", found.ID, err)
 	}
 	require.Zero(t, told.of("stale"))
 	require.Positive(t, told.of(replica.FromReplica))

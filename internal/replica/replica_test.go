@@ -77,21 +77,21 @@ type caughtUp struct{ *replica.Replica }
 
 func (c caughtUp) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	token, err := c.Replica.Write(ctx, write)
-	c.wait(token, err)
+	c.wait(ctx, token, err)
 	return token, err
 }
 
 func (c caughtUp) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any) (authz.Token, error) {
 	token, err := c.Replica.DeleteAll(ctx, filter, preconditions, metadata)
-	c.wait(token, err)
+	c.wait(ctx, token, err)
 	return token, err
 }
 
-func (c caughtUp) wait(token authz.Token, err error) {
+func (c caughtUp) wait(ctx context.Context, token authz.Token, err error) {
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := c.Reached(ctx, token); err != nil {
 		panic(err) // the tests of the suite write from goroutines of their own

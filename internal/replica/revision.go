@@ -73,8 +73,8 @@ func parseSnapshot(text string) (*snapshot, bool) {
 	if err != nil || stored.UnmarshalVT(raw) != nil || stored.GetXmin() == 0 {
 		return nil, false
 	}
-	xmin := int64(stored.GetXmin()) //nolint:gosec // PostgreSQL has fewer transactions
-	s := &snapshot{xmax: uint64(xmin + stored.GetRelativeXmax())}
+	xmin := int64(stored.GetXmin())                               //nolint:gosec // PostgreSQL has fewer transactions
+	s := &snapshot{xmax: uint64(xmin + stored.GetRelativeXmax())} //nolint:gosec // the same
 	for _, relative := range stored.GetRelativeXips() {
 		s.inProgress = append(s.inProgress, uint64(xmin+relative)) //nolint:gosec // the same
 	}

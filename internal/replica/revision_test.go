@@ -64,7 +64,7 @@ func snapshotText(t testing.TB, xmin, xmax uint64, inProgress ...uint64) string 
 // TestSnapshotsInclude compares includes with what it means: every transaction of the one is in the other.
 func TestSnapshotsInclude(t *testing.T) {
 	const most = 14
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(3, 4))
 	some := func() (revision, map[uint64]bool) {
 		xmin := 1 + random.Uint64N(most-1)
 		xmax := xmin + random.Uint64N(most-xmin)

@@ -265,13 +265,13 @@ func unlink[K comparable](s *store, first map[K]rowID, key K, id rowID, of func(
 func (s *store) size() (relationships, bytes int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	const slack, head = 4, 3                                                                // a map takes 4/3 of its entries
-	entry := func(n, key, value uintptr) int { return int(n*(key+value+1)) * slack / head } //nolint:gosec // of what is in memory
+	const slack, head = 4, 3           // a map takes 4/3 of its entries
+	const id = unsafe.Sizeof(rowID(0)) // objectID is as large
+	entry := func(n int, key uintptr) int { return n * int(key+id+1) * slack / head }
 	bytes = len(s.rows.parts)*slabPart*int(unsafe.Sizeof(row{})) + len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
-	const id = unsafe.Sizeof(rowID(0))
-	bytes += entry(uintptr(len(s.byRelationship)), unsafe.Sizeof(relationshipKey{}), id)
-	bytes += entry(uintptr(len(s.byResource)), unsafe.Sizeof(resourceKey{}), id)
-	bytes += entry(uintptr(len(s.bySubject)), unsafe.Sizeof(subjectKey{}), id)
-	bytes += entry(uintptr(len(s.objects.byName)), unsafe.Sizeof(objectName{}), id)
+	bytes += entry(len(s.byRelationship), unsafe.Sizeof(relationshipKey{}))
+	bytes += entry(len(s.byResource), unsafe.Sizeof(resourceKey{}))
+	bytes += entry(len(s.bySubject), unsafe.Sizeof(subjectKey{}))
+	bytes += entry(len(s.objects.byName), unsafe.Sizeof(objectName{}))
 	return s.live, bytes
 }

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -40,13 +39,13 @@ func seen(t *testing.T, s *state) map[int]bool {
 		resource := query.Object{ObjectType: "document", ObjectID: r.GetResource().GetObjectId()}
 		for kind, ask := range []func() (query.PathSeq, error){
 			func() (query.PathSeq, error) {
-				return all.CheckRelationships(context.Background(), query.ObjectType{Type: "document"}, resource.ObjectID, "reader", subject, true, true)
+				return all.CheckRelationships(t.Context(), query.ObjectType{Type: "document"}, resource.ObjectID, "reader", subject, true, true)
 			},
 			func() (query.PathSeq, error) {
-				return all.QuerySubjects(context.Background(), resource, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{})
+				return all.QuerySubjects(t.Context(), resource, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{})
 			},
 			func() (query.PathSeq, error) {
-				return all.QueryResources(context.Background(), "document", "reader", subject, true, true, query.QueryPage{})
+				return all.QueryResources(t.Context(), "document", "reader", subject, true, true, query.QueryPage{})
 			},
 		} {
 			paths, err := ask()
@@ -72,7 +71,7 @@ func TestStates(t *testing.T) {
 	r := New(nil, nil, Options{})
 	s := &state{store: newStore(), version: 1}
 	r.publish(s)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(1, 2))
 	now := make(map[int]bool)
 	var reading sync.WaitGroup
 	for range 1500 {

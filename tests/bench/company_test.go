@@ -1,12 +1,16 @@
 package bench_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"testing"
+	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/grpcutil"
@@ -34,20 +38,46 @@ type server struct {
 	gateway string
 }
 
+// startServer starts a server in memory. It has no audit log, which would follow the loading while it is measured.
 func startServer(b *testing.B) server {
+	b.Helper()
+	s := startOn(b, app.StoreConfig{Datastore: "memory"})
+	write(b, s.Server, company())
+	s.settle(b, len(company()))
+	return s
+}
+
+func startOn(b *testing.B, store app.StoreConfig) server {
 	b.Helper()
 	gateway := freeAddress(b)
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", gateway
-	config.Store.Datastore = "memory"
+	config.Store, config.NoAudit = store, true
 	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
 	s, err := app.Start(b.Context(), config)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close(context.WithoutCancel(b.Context())) })
-	write(b, s, company())
 	return server{s, "http://" + gateway}
+}
+
+// settle returns when the replica answers and holds so many relationships.
+func (s server) settle(b *testing.B, relationships int) {
+	b.Helper()
+	holds := regexp.MustCompile(`(?m)^sluice_replica_relationships (\S+)$`)
+	for answers := false; !answers; time.Sleep(20 * time.Millisecond) {
+		metrics := s.send(b, http.MethodGet, "/metrics", "")
+		found := holds.FindSubmatch(metrics)
+		if found == nil {
+			b.Fatal("the server has no replica")
+		}
+		count, err := strconv.ParseFloat(string(found[1]), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		answers = count >= float64(relationships) && bytes.Contains(metrics, []byte("\nsluice_replica_answering 1\n"))
+	}
 }
 
 // company is accounts × members × importers, of which every member created one importer.
