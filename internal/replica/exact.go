@@ -13,6 +13,7 @@ import (
 //
 //   - rel.all(permission) takes "all" for each kind of subject of the relation apart, and overlooks resources behind sets of
 //     subjects;
+//   - self is nobody to a look-up of subjects of another type, where SpiceDB names a subject of that type with the id of the resource;
 //   - a set of subjects within a set of subjects is not followed, nor is one behind an arrow to a relation;
 //   - within a permission that leads to itself a wildcard matches nobody, an object that is met by another relation or as the left
 //     side of an arrow is taken for the next step, and an intersection, an exclusion or an all() is applied at the first step alone.
@@ -36,6 +37,8 @@ func (in inspection) exact(o query.Outline, left bool, siblings []query.Outline)
 	switch o.Type {
 	case query.DatastoreIteratorType:
 		return in.leaf(o.Args.Relation, left, siblings)
+	case query.SelfIteratorType:
+		return false
 	case query.RecursiveSentinelIteratorType:
 		return !in.selective
 	case query.RecursiveIteratorType:

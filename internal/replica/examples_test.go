@@ -82,6 +82,11 @@ var examples = []struct {
 		team:b#owner@folder:g team:b#cleared@user:v`,
 		"team:b#view@user:u", "denied",
 	}, {
+		"self of another type, subjects",
+		`use self definition user {} definition team { relation viewer: user permission view = viewer + self }`,
+		"team:a#viewer@user:u",
+		"team:a#view@user", `subjects ["user:a allowed without []" "user:u allowed without []"]`, // it is not of the type that was asked for
+	}, {
 		"an object for the set that it has",
 		`definition user {} definition team { relation viewer: team#viewer | user }`,
 		"team:b#viewer@team:a#viewer",
@@ -103,7 +108,7 @@ func TestExamples(t *testing.T) {
 			for _, typ := range []authz.Type{"group", "team", "folder"} {
 				_, _ = w.engine.DeleteAll(t.Context(), authz.Filter{Type: typ}, nil, nil) // the last schema has it or not
 			}
-			lines := strings.NewReplacer(" relation ", "\nrelation ", " permission ", "\npermission ", " }", "\n}", "} ", "}\n").Replace(example.schema)
+			lines := strings.NewReplacer(" relation ", "\nrelation ", " permission ", "\npermission ", " }", "\n}", "} ", "}\n", " definition ", "\ndefinition ").Replace(example.schema)
 			require.NoError(t, w.engine.ApplySchema(t.Context(), lines))
 			var write authz.Write
 			for _, one := range strings.Fields(example.stored) {
