@@ -6,15 +6,15 @@ import (
 
 // FuzzDifferential goes through a small random schema of the constructs that the bits of the second argument allow.
 func FuzzDifferential(f *testing.F) {
-	for bits := range uint8(7) {
-		f.Add(uint64(bits), uint8(1)<<bits)
+	for bits := range 8 {
+		f.Add(uint64(bits), uint8(1<<bits))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, bits uint8) {
 		may := func(n int) bool { return bits>>n&1 != 0 }
 		w := newWorld(t)
 		w.small = true
 		w.schema(t, seed, traits{
-			wildcards: may(0), usersets: may(1), expiration: may(2), caveats: may(3), recursion: may(4), subtraction: may(5), all: may(6),
+			wildcards: may(0), usersets: may(1), expiration: may(2), caveats: may(3), recursion: may(4), subtraction: may(5), all: may(6), self: may(7),
 		})
 	})
 }

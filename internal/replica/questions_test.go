@@ -28,6 +28,9 @@ func (m *model) questions(r *rand.Rand) questions {
 				for i := range objectsOfType + 1 {
 					q.checks = append(q.checks, authz.Check{Subject: subject, Permission: permission, Resource: objectOf(d.name, i), Context: someContext()})
 				}
+				if m.traits.self {
+					continue // SpiceDB v1.56.0 panics where it looks resources up by a permission such as self & viewer
+				}
 				q.resources = append(q.resources, authz.ResourceQuery{Subject: subject, Permission: permission, Type: d.name, Context: someContext()})
 			}
 			for _, sought := range m.definitions {

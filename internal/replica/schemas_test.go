@@ -12,7 +12,7 @@ import (
 // traits says which constructs a random schema may use. Schemas with few of them show what one construct does on its own, and
 // leave more to the replica.
 type traits struct {
-	wildcards, usersets, expiration, caveats, recursion, subtraction, all bool
+	wildcards, usersets, expiration, caveats, recursion, subtraction, all, self bool
 }
 
 func randomTraits(r *rand.Rand) traits {
@@ -20,7 +20,7 @@ func randomTraits(r *rand.Rand) traits {
 	third := func() bool { return r.IntN(3) == 0 }
 	return traits{
 		wildcards: third(), usersets: half(), expiration: half(), caveats: third(),
-		recursion: half(), subtraction: half(), all: third(),
+		recursion: half(), subtraction: half(), all: third(), self: r.IntN(8) == 0,
 	}
 }
 
@@ -189,6 +189,8 @@ func (m *model) leaf(r *rand.Rand, d *definition, permission int) string {
 	switch {
 	case r.IntN(20) == 0:
 		return "nil"
+	case m.traits.self && r.IntN(6) == 0:
+		return "self"
 	case permission > 0 && r.IntN(4) == 0:
 		return d.permissions[r.IntN(permission)].name
 	case r.IntN(2) == 0:
@@ -247,6 +249,9 @@ func (d *definition) names() []string {
 // String returns the schema in SpiceDB's language.
 func (m *model) String() string {
 	var b strings.Builder
+	if m.traits.self {
+		b.WriteString("use self\n")
+	}
 	if m.traits.expiration {
 		b.WriteString("use expiration\n")
 	}
