@@ -2,11 +2,13 @@ package replica_test
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/replica"
 )
 
 // nested are schemas in which a permission leads to itself along one relation at most, since with more SpiceDB takes exponential time
@@ -52,7 +54,8 @@ func nested() map[string]*model {
 	}
 }
 
-// TestCircles compares checks in circles, and beside them. Look-ups are left out: SpiceDB takes minutes for them there.
+// TestCircles compares checks in circles, and beside them. SpiceDB takes minutes for a look-up there, so that look-ups are compared with
+// its checks, where these come to an end.
 func TestCircles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -63,13 +66,60 @@ func TestCircles(t *testing.T) {
 			r := random(seed)
 			require.True(t, w.apply(t, m), name)
 			w.write(t, m.circles(r))
-			w.compareAll(t, seed, questions{checks: m.questions(r).checks})
+			q := m.questions(r)
+			w.compareAll(t, seed, questions{checks: q.checks})
+			w.compareLookUps(t, q)
 		}
 	}
-	t.Logf("%d comparisons, %d of the replica's own answers, outcomes %v", w.asked, w.own, w.outcomes)
+	t.Logf("%d comparisons, %d of the replica's own answers, outcomes %v; %d of look-ups", w.asked, w.own, w.outcomes, w.lookedUp)
 	require.Greater(t, w.outcomes["error"], w.asked/50, "there are too few circles")
 	require.Greater(t, w.outcomes["allowed"], w.asked/50)
 	require.Greater(t, w.own, w.asked/4)
+	require.Greater(t, w.lookedUp, w.asked/20)
+}
+
+// compareLookUps holds that the replica's look-ups, of those that it can answer itself, find what SpiceDB allows.
+func (w *world) compareLookUps(t *testing.T, q questions) {
+	t.Helper()
+	at := authz.AsFreshAs(w.token)
+	for _, query := range q.resources {
+		if query.Subject.Relation != "" || query.Subject.Type != plainTypes[0] || !w.answersItself(t, query.Subject, query.Permission, query.Type) {
+			continue
+		}
+		found, _ := resources(t.Context(), w.replica, query, at, 0)
+		for i := range objectsOfType {
+			resource := objectOf(query.Type, i)
+			w.compareFound(t, found, `"`+string(resource.ID)+" ", authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: resource})
+		}
+	}
+	for _, query := range q.subjects {
+		subject := authz.Subject{Object: objectOf(plainTypes[0], 0)}
+		if query.SubjectRelation != "" || query.Type != subject.Type || !w.answersItself(t, subject, query.Permission, query.Resource.Type) {
+			continue
+		}
+		found, _ := subjects(t.Context(), w.replica, query, at)
+		for i := range plainOfType {
+			subject := authz.Subject{Object: objectOf(plainTypes[0], i)}
+			w.compareFound(t, found, `"`+subject.String()+" ", authz.Check{Subject: subject, Permission: query.Permission, Resource: query.Resource})
+		}
+	}
+}
+
+// answersItself reports whether the replica decides such questions.
+func (w *world) answersItself(t *testing.T, subject authz.Subject, permission authz.Permission, typ authz.Type) bool {
+	t.Helper()
+	before := w.who.of(replica.FromReplica)
+	_, _, err := w.replica.Check(t.Context(), authz.Check{Subject: subject, Permission: permission, Resource: objectOf(typ, 0)}, authz.AsFreshAs(w.token))
+	return err == nil && w.who.of(replica.FromReplica) > before
+}
+
+func (w *world) compareFound(t *testing.T, found, entry string, check authz.Check) {
+	t.Helper()
+	decision, _, err := w.engine.Check(t.Context(), check, authz.AtSnapshot(w.token))
+	if want := outcome(decision, err); want != tooDeep {
+		w.lookedUp++
+		require.Equal(t, want == "allowed", strings.Contains(found, entry), "%s: a check says %s, a look-up finds %s\n%s", describe(check), want, found, w.model)
+	}
 }
 
 // circlesInCI is how many times each schema is filled.

@@ -78,7 +78,7 @@ const (
 	writers     = 3
 	readers     = 4
 	writesEach  = 50
-	answersEach = 1500 // at most
+	answersEach = 800 // at most
 )
 
 func (s *scene) play(t *testing.T) {

@@ -64,6 +64,7 @@ type world struct {
 	small    bool // a tenth of the questions, once
 	accepted int
 	refused  int
+	lookedUp int // answers of look-ups that were compared with checks
 
 	model *model
 	token authz.Token
