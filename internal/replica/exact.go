@@ -13,6 +13,7 @@ import (
 //
 //   - rel.all(permission) takes "all" for each kind of subject of the relation apart, and overlooks resources behind sets of
 //     subjects;
+//   - where a relation takes objects of a type that expire, and sets of that type, SpiceDB goes on counting those that have expired;
 //   - self is nobody to a look-up of subjects of another type, where SpiceDB names a subject of that type with the id of the resource;
 //   - a set of subjects within a set of subjects is not followed, nor is one behind an arrow to a relation;
 //   - within a permission that leads to itself a wildcard matches nobody, an object that is met by another relation or as the left
@@ -71,6 +72,9 @@ func (in inspection) exact(o query.Outline, left bool, siblings []query.Outline)
 }
 
 func (in inspection) leaf(r *schema.BaseRelation, left bool, siblings []query.Outline) bool {
+	if outlives(r) {
+		return false
+	}
 	if isSet(r) && !left && !slices.ContainsFunc(siblings, func(o query.Outline) bool { return o.Type == query.ArrowIteratorType && leads(o.SubOutlines[0], r) }) {
 		return false
 	}
@@ -85,6 +89,16 @@ func (in inspection) leaf(r *schema.BaseRelation, left bool, siblings []query.Ou
 // isSet reports whether the subjects of a relation are sets, such as team#member.
 func isSet(r *schema.BaseRelation) bool {
 	return r.Subrelation() != "" && r.Subrelation() != tuple.Ellipsis
+}
+
+// outlives reports whether SpiceDB overlooks expirations in the relation.
+func outlives(r *schema.BaseRelation) bool {
+	relation, ok := r.Parent().(*schema.Relation)
+	return !ok || slices.ContainsFunc(relation.BaseRelations(), func(one *schema.BaseRelation) bool {
+		return one.Expiration() && !isSet(one) && slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool {
+			return isSet(other) && other.Type() == one.Type()
+		})
+	})
 }
 
 // leads reports whether an outline is a look at the relation.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,6 +88,11 @@ var examples = []struct {
 		"team:a#viewer@user:u",
 		"team:a#view@user", `subjects ["user:a allowed without []" "user:u allowed without []"]`, // it is not of the type that was asked for
 	}, {
+		"an object that expires beside sets",
+		`use expiration definition user {} definition team { relation member: user } definition folder { relation viewer: team with expiration | team#member }`,
+		"folder:f#viewer@team:a[expired]",
+		"folder:f#viewer@team:a", "allowed", // it is not so any more
+	}, {
 		"an object for the set that it has",
 		`definition user {} definition team { relation viewer: team#viewer | user }`,
 		"team:b#viewer@team:a#viewer",
@@ -113,9 +119,12 @@ func TestExamples(t *testing.T) {
 			var write authz.Write
 			for _, one := range strings.Fields(example.stored) {
 				resource, relation, subject := split(one)
-				write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: authz.Relationship{
-					Resource: object(t, resource), Relation: authz.Relation(relation), Subject: subjectOf(t, subject),
-				}})
+				stored := authz.Relationship{Resource: object(t, resource), Relation: authz.Relation(relation)}
+				if rest, ok := strings.CutSuffix(subject, "[expired]"); ok {
+					subject, stored.ExpiresAt = rest, time.Now().Add(-time.Minute)
+				}
+				stored.Subject = subjectOf(t, subject)
+				write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: stored})
 			}
 			w.write(t, write)
 			reached(t, w.replica, w.token)
