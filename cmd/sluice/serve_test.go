@@ -146,7 +146,7 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Zero(t, s.stop(t), s.log)
 	_, stderr, code = sluice(t, "restore", file, "--data-dir", data)
 	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "there is one already")
+	require.Contains(t, stderr, "exists already")
 	stdout, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "what was there is kept in "+data)

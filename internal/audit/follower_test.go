@@ -132,7 +132,7 @@ func write(t *testing.T, engine authz.Engine, by string, action authz.Action, re
 // wait returns the entries of a query, the oldest first, when there are as many.
 func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	query.After, query.Limit = new(int64(0)), 1000
 	for {

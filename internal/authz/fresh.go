@@ -47,18 +47,26 @@ func (f *fresh) CheckBulk(ctx context.Context, checks []Check, at Consistency) (
 }
 
 func (f *fresh) LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error] {
-	at, _ = f.resolve(at)
-	return f.Engine.LookupResources(ctx, query, at, page)
+	at, epoch := f.resolve(at)
+	found := f.Engine.LookupResources(ctx, query, at, page)
+	if page.Cursor != "" { // which has a state of its own
+		return found
+	}
+	return observed(f, at, epoch, found, func(found FoundResource) Token { return found.Token })
 }
 
 func (f *fresh) LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error] {
-	at, _ = f.resolve(at)
-	return f.Engine.LookupSubjects(ctx, query, at)
+	at, epoch := f.resolve(at)
+	return observed(f, at, epoch, f.Engine.LookupSubjects(ctx, query, at), func(found FoundSubject) Token { return found.Token })
 }
 
 func (f *fresh) Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error] {
-	at, _ = f.resolve(at)
-	return f.Engine.Read(ctx, filter, at, page)
+	at, epoch := f.resolve(at)
+	items := f.Engine.Read(ctx, filter, at, page)
+	if page.Cursor != "" { // which has a state of its own
+		return items
+	}
+	return observed(f, at, epoch, items, func(item ReadItem) Token { return item.Token })
 }
 
 func (f *fresh) Write(ctx context.Context, write Write) (Token, error) {
@@ -126,6 +134,22 @@ func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
 		}
 	}
 	return at, f.epoch
+}
+
+// observed takes over the token of the first item of a sequence, as observe does.
+func observed[T any](f *fresh, at Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) Token) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		seen := false
+		for item, err := range items {
+			if !seen {
+				seen = true
+				f.observe(at, epoch, token(item), err)
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
 }
 
 // observe takes over the token of a fully consistent read that began when the last write had finished.

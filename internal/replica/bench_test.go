@@ -207,7 +207,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if decision, why := s.check(b.Context(), check); why != "" || !decision.Allowed() {
+		if decision, why := s.check(b.Context(), check, time.Now()); why != "" || !decision.Allowed() {
 			b.Fatal(why, decision)
 		}
 	}

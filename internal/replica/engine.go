@@ -25,9 +25,9 @@ func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consist
 	if s != nil {
 		defer s.unpin()
 		var decision authz.Decision
-		if decision, why = s.check(ctx, check); why == "" {
+		if decision, why = s.check(ctx, check, time.Now()); why == "" {
 			r.observe("Check", "")
-			r.verifyCheck(ctx, s, check, decision)
+			r.verifyCheck(s, check, decision)
 			return decision, s.token, nil
 		}
 	}
@@ -41,9 +41,9 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 	if s != nil {
 		defer s.unpin()
 		var results []authz.CheckResult
-		if results, why = s.checkAll(ctx, checks); why == "" {
+		if results, why = s.checkAll(ctx, checks, time.Now()); why == "" {
 			r.observe("CheckBulk", "")
-			r.verifyBulk(ctx, s, checks, results)
+			r.verifyBulk(s, checks, results)
 			return results, s.token, nil
 		}
 	}
@@ -51,14 +51,14 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 	return r.Engine.CheckBulk(ctx, checks, at)
 }
 
-func (s *state) checkAll(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, string) {
+func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Time) ([]authz.CheckResult, string) {
 	if len(checks) == 0 {
 		return nil, whyUnknown
 	}
 	results := make([]authz.CheckResult, len(checks))
 	for i, check := range checks {
 		var why string
-		if results[i].Decision, why = s.check(ctx, check); why != "" {
+		if results[i].Decision, why = s.check(ctx, check, now); why != "" {
 			return nil, why
 		}
 	}
@@ -66,7 +66,7 @@ func (s *state) checkAll(ctx context.Context, checks []authz.Check) ([]authz.Che
 }
 
 // check decides one question; why says for which reason it could not.
-func (s *state) check(ctx context.Context, check authz.Check) (_ authz.Decision, why string) {
+func (s *state) check(ctx context.Context, check authz.Check, now time.Time) (_ authz.Decision, why string) {
 	plan, why := s.plan(check.Subject, check.Resource.Type, check.Permission)
 	switch {
 	case why != "":
@@ -75,7 +75,7 @@ func (s *state) check(ctx context.Context, check authz.Check) (_ authz.Decision,
 		return authz.Decision{}, whyUnknown
 	}
 	resource := query.Object{ObjectType: string(check.Resource.Type), ObjectID: authz.EncodeID(check.Resource.ID)}
-	path, err := s.evaluation(ctx, checkRows, false).Check(plan.iterator, resource, subjectOf(check.Subject))
+	path, err := s.evaluation(ctx, checkRows, now, false).Check(plan.iterator, resource, subjectOf(check.Subject))
 	if err != nil {
 		return authz.Decision{}, whyOf(err)
 	}
@@ -110,11 +110,11 @@ func subjectOf(subject authz.Subject) query.ObjectAndRelation {
 }
 
 // evaluation is one run of a plan over the state. Where each subject has to be named, it ends with errWildcard if it meets everybody.
-func (s *state) evaluation(ctx context.Context, rows int, named bool) *query.Context {
+func (s *state) evaluation(ctx context.Context, rows int, now time.Time, named bool) *query.Context {
 	return &query.Context{
 		Context:           ctx,
 		Executor:          query.LocalExecutor{},
-		Reader:            &reader{store: s.store, at: s.version, now: time.Now().UnixNano(), left: rows, named: named},
+		Reader:            &reader{store: s.store, at: s.version, now: now.UnixNano(), left: rows, named: named},
 		MaxRecursionDepth: rows, // it ends where nothing new is found
 	}
 }
@@ -127,6 +127,8 @@ func whyOf(err error) string {
 		return whyTooMuch
 	case errors.Is(err, errWildcard):
 		return whyWildcard
+	case errors.Is(err, errEnded):
+		return whyEnded
 	default:
 		return whyPlanner
 	}
@@ -160,10 +162,10 @@ func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz
 		}
 		defer s.unpin()
 		var all []authz.FoundResource
-		if all, why = s.resources(ctx, q); why != "" {
+		if all, why = s.resources(ctx, q, time.Now()); why != "" {
 			return nil, errElsewhere
 		}
-		r.verifyResources(ctx, s, q, all)
+		r.verifyResources(s, q, all)
 		return all, nil
 	})
 	if err != nil && why == "" {
@@ -176,12 +178,12 @@ func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz
 var errElsewhere = errors.New("the engine behind has to answer")
 
 // resources returns everything that the query finds, sorted by id.
-func (s *state) resources(ctx context.Context, q authz.ResourceQuery) (all []authz.FoundResource, why string) {
+func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.Time) (all []authz.FoundResource, why string) {
 	plan, why := s.plan(q.Subject, q.Type, q.Permission)
 	if why != "" {
 		return nil, why
 	}
-	paths, err := s.evaluation(ctx, lookUpRows, false).IterResources(plan.iterator, subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)})
+	paths, err := s.evaluation(ctx, lookUpRows, now, false).IterResources(plan.iterator, subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)})
 	if err != nil {
 		return nil, whyOf(err)
 	}
@@ -189,8 +191,6 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery) (all []aut
 		switch {
 		case err != nil:
 			return nil, whyOf(err)
-		case ctx.Err() != nil:
-			return nil, whyPlanner // and the engine behind says that it is over
 		}
 		all = append(all, authz.FoundResource{
 			ID:       authz.DecodeID(path.Resource.ObjectID),
@@ -208,8 +208,8 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 		s, why := r.acquire(at)
 		var found []authz.FoundSubject
 		if s != nil {
-			if found, why = s.subjects(ctx, q); why == "" {
-				r.verifySubjects(ctx, s, q, found)
+			if found, why = s.subjects(ctx, q, time.Now()); why == "" {
+				r.verifySubjects(s, q, found)
 			}
 			s.unpin()
 		}
@@ -227,7 +227,7 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 }
 
 // subjects returns everybody whom the query finds, in no order.
-func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []authz.FoundSubject, why string) {
+func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Time) (found []authz.FoundSubject, why string) {
 	if q.SubjectRelation != "" {
 		return nil, whySubjectSet
 	}
@@ -242,22 +242,23 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery) (found []aut
 		return nil, whySubjectSet
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
-	evaluation := s.evaluation(ctx, lookUpRows, true)
+	evaluation := s.evaluation(ctx, lookUpRows, now, plan.excludes)
+	evaluation.MarkAsOperation(plan.iterator, query.OperationIterSubjects) // at the top it would keep silent about everybody
 	paths, err := evaluation.IterSubjects(plan.iterator, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
 	if err != nil {
 		return nil, whyOf(err)
 	}
-	seen := make(map[string]bool)
+	seen := make(map[authz.ID]bool)
 	for path, err := range paths {
 		switch {
 		case err != nil:
 			return nil, whyOf(err)
-		case ctx.Err() != nil:
-			return nil, whyPlanner
-		case seen[path.Subject.ObjectID]:
+		case path.Subject.ObjectID == tuple.PublicWildcard:
+			return nil, whyWildcard
+		case seen[authz.DecodeID(path.Subject.ObjectID)]:
 			continue
 		}
-		seen[path.Subject.ObjectID] = true
+		seen[authz.DecodeID(path.Subject.ObjectID)] = true
 		found = append(found, authz.FoundSubject{
 			Subject:  authz.Subject{Object: authz.Object{Type: q.Type, ID: authz.DecodeID(path.Subject.ObjectID)}},
 			Decision: authz.Decision{State: authz.Allowed},

@@ -27,10 +27,11 @@ var (
 
 // Run follows what is stored, until ctx ends. It returns when nothing of it is under way any more.
 func (r *Replica) Run(ctx context.Context) {
-	defer r.running.Wait()
-	defer r.withdraw(whyLost)
+	ctx, r.stop = context.WithCancel(ctx)
+	r.life = ctx
+	defer r.end()
 	wait, told := retryFirst, ""
-	for ctx.Err() == nil && !r.off.Load() {
+	for ctx.Err() == nil {
 		begun := clock()
 		err := r.loadAndFollow(ctx)
 		switch {
@@ -63,19 +64,30 @@ func (r *Replica) Run(ctx context.Context) {
 	}
 }
 
+// end takes back what Run began.
+func (r *Replica) end() {
+	r.stop()
+	r.withdraw(whyLost)
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.running.Wait()
+}
+
 // withdraw lets the engine behind answer everything, until the next state is published.
 func (r *Replica) withdraw(why string) {
 	if !r.off.Load() {
 		r.why.Store(why)
 	}
 	r.current.Store(nil)
+	r.retired = nil
 }
 
-// standDown lets the engine behind answer everything, for good.
+// standDown lets the engine behind answer everything, for good, and ends Run.
 func (r *Replica) standDown(why string) {
 	r.why.Store(why)
 	r.off.Store(true)
-	r.current.Store(nil)
+	r.stop()
 }
 
 // loadAndFollow holds what is stored and follows its changes, until that fails.
@@ -86,7 +98,7 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 		return err
 	}
 	relationships, _ := f.state.store.size()
-	r.options.Logger.InfoContext(ctx, "the replica answers", "relationships", relationships, "loaded_in", (clock() - begun).Round(time.Millisecond).String())
+	r.options.Logger.InfoContext(ctx, "the replica has loaded what is stored", "relationships", relationships, "took", (clock() - begun).Round(time.Millisecond).String())
 
 	probing, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -98,20 +110,23 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 		stop()
 		<-ended
 	}()
+	complaint := ""
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
 		told := f.state.token
-		r.watch(true)
 		err := r.source.WatchStored(ctx, told, f.take)
 		r.watch(false)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errSchema), errors.Is(err, errTooMany), errors.Is(err, authz.ErrHistoryLost):
 			return err
 		case f.state.token != told:
-			wait = retryFirst
+			wait, complaint = retryFirst, ""
 		}
 		// It goes on behind the last state: changes that were told and show in none are told again.
 		r.stats.lost.Add(1)
-		r.options.Logger.WarnContext(ctx, "the replica lost SpiceDB's Watch and takes it up again", "error", err.Error())
+		if err.Error() != complaint {
+			complaint = err.Error()
+			r.options.Logger.WarnContext(ctx, "the replica lost SpiceDB's Watch, and SpiceDB answers until it is back", "error", complaint)
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -134,7 +149,9 @@ func (r *Replica) watch(under bool) {
 // follower is a replica that follows changes, from a state that it loaded.
 type follower struct {
 	replica *Replica
-	state   *state // the last one that was published
+	state   *state   // the last one that was published
+	loaded  revision // what it began with
+	told    revision // that, and everything that Watch has told since
 }
 
 // load reads everything at one state, and publishes it.
@@ -167,45 +184,75 @@ func (r *Replica) load(ctx context.Context) (*follower, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	r.probes, r.watching = []probe{{at: begun, revision: revision}}, true // from that very state on
+	r.probes = []probe{{at: begun, revision: revision}}
 	r.mu.Unlock()
-	f := &follower{replica: r, state: s}
+	f := &follower{replica: r, state: s, loaded: revision, told: revision}
 	f.publish(s)
 	return f, nil
 }
 
-// take makes the changes that SpiceDB tells. They show when SpiceDB has said up to where they are all told, and so all at once.
+// take makes the changes that SpiceDB tells. They show when SpiceDB has said that everything up to some revision is told, and so
+// all at once.
+//
+// A transaction can be told again, and out of order: on PostgreSQL whenever transactions overlap, elsewhere after a Watch broke
+// off. What has been told is passed over.
 func (f *follower) take(message *v1.WatchResponse) error {
 	s := f.state
+	token := authz.Token(message.GetChangesThrough().GetToken())
+	if token == s.token && message.GetIsCheckpoint() { // where Watch begins
+		f.replica.watch(true)
+		return nil
+	}
+	revision, ok := parseRevision(token)
 	switch {
+	case !ok:
+		return fmt.Errorf("SpiceDB gave a token that does not tell its state: %q", token)
 	case message.GetSchemaUpdated():
+		if f.loaded.includes(revision) {
+			return nil
+		}
 		return errSchema
 	case len(message.GetUpdates()) > 0:
+		if f.told.includes(revision) {
+			return nil
+		}
+		f.told = f.told.join(revision)
 		s.store.apply(message.GetUpdates(), s.version+1)
 		if s.store.live > f.replica.options.MaxRelationships {
 			return errTooMany
 		}
 		f.replica.stats.changes.Add(uint64(len(message.GetUpdates())))
 	case message.GetIsCheckpoint():
-		token := authz.Token(message.GetChangesThrough().GetToken())
-		if token == s.token { // where Watch begins, perhaps again, with changes told before that will be told anew
-			return nil
-		}
-		revision, ok := parseRevision(token)
-		if !ok {
-			return fmt.Errorf("SpiceDB gave a token that does not tell its state: %q", token)
-		}
-		f.publish(&state{store: s.store, version: s.version + 1, plans: s.plans, token: token, revision: revision})
+		return f.complete(token, revision)
 	}
+	return nil
+}
+
+// complete publishes what has been told, when SpiceDB says that nothing up to a revision is left to tell. On PostgreSQL that
+// revision may be an older one, at which SpiceDB goes on: the state is then named by a token of its own.
+func (f *follower) complete(token authz.Token, revision revision) error {
+	if !revision.includes(f.told) {
+		if revision.snapshot == nil {
+			return nil // of a Watch that was taken up again, and is not there yet
+		}
+		revision = revision.join(f.told)
+		var err error
+		if token, err = revision.token(token); err != nil {
+			return err
+		}
+	}
+	f.told = revision
+	s := f.state
+	if s.revision.includes(revision) {
+		return nil // nothing new
+	}
+	f.publish(&state{store: s.store, version: s.version + 1, plans: s.plans, token: token, revision: revision})
 	return nil
 }
 
 func (f *follower) publish(s *state) {
 	f.state = s
 	r := f.replica
-	if r.off.Load() {
-		return
-	}
 	r.publish(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -258,6 +305,7 @@ func (r *Replica) settle() {
 	for i, p := range slices.Backward(r.probes) {
 		if s.revision.includes(p.revision) {
 			r.fresh.Store(int64(max(p.at, time.Duration(r.fresh.Load()))))
+			r.known.Store(int64(p.at))
 			r.probes = slices.Delete(r.probes, 0, i+1)
 			break
 		}

@@ -22,6 +22,7 @@ type planKey struct{ typ, permission string }
 type plan struct {
 	iterator  query.Iterator // nil if the planner does not decide it as SpiceDB does
 	recursive bool           // the permission leads to itself
+	excludes  bool           // it has an exclusion
 }
 
 func newPlans(text string) (*plans, error) {
@@ -98,6 +99,7 @@ func (p *plans) build(typ, permission string) *plan {
 	made := &plan{iterator: iterator}
 	err = query.WalkOutlinePreOrder(outline.Root, func(o query.Outline) error {
 		made.recursive = made.recursive || o.Type == query.RecursiveIteratorType
+		made.excludes = made.excludes || o.Type == query.ExclusionIteratorType
 		return nil
 	})
 	if err != nil {

@@ -14,6 +14,8 @@ var (
 	errCaveat  = errors.New("a relationship under a caveat is on the path")
 	errTooMuch = errors.New("more relationships would have to be looked at than one answer may")
 
+	errEnded = errors.New("the request is over")
+
 	// errWildcard ends a look-up that meets everybody.
 	errWildcard = errors.New("everybody is among the subjects")
 )
@@ -25,8 +27,8 @@ type reader struct {
 	now   int64 // what expires until then counts no more
 	left  int   // how many rows may still be looked at
 
-	// named is whether each subject has to be named: then everybody, wherever it is met, ends the evaluation. At the top the
-	// planner keeps silent about it, and what an exclusion leaves of it the planner tells otherwise than SpiceDB does.
+	// named is whether everybody, wherever it is met, ends the evaluation: what an exclusion leaves of everybody the planner tells
+	// otherwise than SpiceDB does.
 	named bool
 }
 
@@ -104,7 +106,7 @@ func stored(relation string) string {
 
 // QuerySubjects implements query.QueryDatastoreReader. The planner never asks without a resource, nor for pages.
 func (r *reader) QuerySubjects(
-	_ context.Context, resource query.Object, relation string, subjects query.ObjectType, _, _ bool, _ query.QueryPage,
+	ctx context.Context, resource query.Object, relation string, subjects query.ObjectType, _, _ bool, _ query.QueryPage,
 ) (query.PathSeq, error) {
 	s := r.store
 	s.mu.RLock()
@@ -123,7 +125,7 @@ func (r *reader) QuerySubjects(
 	matches := func(one *row) bool {
 		return one.subjectRelation == wanted && s.objects.get(one.subject).typ == typ && s.objects.get(one.subject).id != tuple.PublicWildcard
 	}
-	return r.list(first, ofResource, matches, func(one *row) query.Path {
+	return r.list(ctx, first, ofResource, matches, func(one *row) query.Path {
 		return query.Path{
 			Resource: resource,
 			Relation: relation,
@@ -134,7 +136,7 @@ func (r *reader) QuerySubjects(
 
 // QueryResources implements query.QueryDatastoreReader.
 func (r *reader) QueryResources(
-	_ context.Context, resourceType, relation string, subject query.ObjectAndRelation, _, _ bool, _ query.QueryPage,
+	ctx context.Context, resourceType, relation string, subject query.ObjectAndRelation, _, _ bool, _ query.QueryPage,
 ) (query.PathSeq, error) {
 	s := r.store
 	s.mu.RLock()
@@ -149,7 +151,7 @@ func (r *reader) QueryResources(
 	if first == 0 || unknown {
 		return query.EmptyPathSeq(), nil
 	}
-	return r.list(first, ofSubject, func(*row) bool { return true }, func(one *row) query.Path {
+	return r.list(ctx, first, ofSubject, func(*row) bool { return true }, func(one *row) query.Path {
 		return query.Path{
 			Resource: query.Object{ObjectType: resourceType, ObjectID: s.objects.get(one.resource).id},
 			Relation: relation,
@@ -170,12 +172,14 @@ func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 }
 
 // list yields what is made of the rows of a list that match. It begins at a row of the state, and lets go of the lock now and then.
-func (r *reader) list(first rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path) query.PathSeq {
+func (r *reader) list(
+	ctx context.Context, first rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path,
+) query.PathSeq {
 	return func(yield func(*query.Path, error) bool) {
 		var paths []query.Path
 		for id := first; id != 0; {
 			var err error
-			if id, paths, err = r.chunk(id, next, matches, path, paths[:0:0]); err != nil {
+			if id, paths, err = r.chunk(ctx, id, next, matches, path, paths[:0:0]); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -190,11 +194,14 @@ func (r *reader) list(first rowID, next func(*row) rowID, matches func(*row) boo
 
 // chunk looks at some rows from one on, and returns where to go on.
 func (r *reader) chunk(
-	id rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path, paths []query.Path,
+	ctx context.Context, id rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path, paths []query.Path,
 ) (rowID, []query.Path, error) {
 	s := r.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if ctx.Err() != nil {
+		return 0, nil, errEnded
+	}
 	for looked := 0; id != 0; looked++ {
 		one := s.row(id)
 		if r.left--; r.left < 0 {

@@ -68,6 +68,7 @@ const (
 	whyUnknown    = "unknown_name"     // the schema does not have it, SpiceDB says what is wrong
 	whyTooMuch    = "too_much"         // too many relationships would have to be looked at
 	whyPlanner    = "planner"          // the query planner does not decide it as SpiceDB does
+	whyEnded      = "ended"            // the request is over, as SpiceDB says
 	whyTooMany    = "too_many"         // more relationships are stored than the replica may hold
 	whyDiffers    = "differs"          // an answer differed from SpiceDB's
 )
@@ -85,7 +86,11 @@ type Replica struct {
 	current atomic.Pointer[state] // nil while the replica does not answer
 	why     atomic.Value          // a string: why it does not
 	fresh   atomic.Int64          // when the current state is known to have been the newest, by clock; or never
+	known   atomic.Int64          // the last of these times, also if Watch broke off since
 	off     atomic.Bool           // for good
+
+	life context.Context //nolint:containedctx // Run's, which verifications end with
+	stop context.CancelFunc
 
 	retired []*state // of the current store, which may be pinned, the oldest first; Run's own
 
@@ -93,6 +98,7 @@ type Replica struct {
 	watching bool          // Watch is under way
 	probes   []probe       // newer than what has arrived, the oldest first
 	arrived  chan struct{} // closed when something arrives
+	ended    bool          // Run has
 
 	verifying chan struct{}
 	running   sync.WaitGroup
@@ -112,7 +118,9 @@ func New(engine authz.Engine, source Source, options Options) *Replica {
 	r := &Replica{
 		Engine: engine, source: source, options: options, random: rand.Float64,
 		arrived: make(chan struct{}), verifying: make(chan struct{}, maxVerifying),
+		life: context.Background(), stop: func() {},
 	}
+	r.fresh.Store(never)
 	r.why.Store(whyLoading)
 	return r
 }
@@ -139,14 +147,18 @@ func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 		}
 	case authz.MinimizeLatency:
 	}
+	fresh := r.fresh.Load() // of this state or an earlier one
 	s := r.pin()
-	if s == nil {
+	if s == nil || r.off.Load() {
+		if s != nil {
+			s.unpin()
+		}
 		return nil, r.why.Load().(string) //nolint:errcheck,forcetypeassert // nothing else is stored
 	}
 	switch {
-	case r.fresh.Load() == never:
+	case fresh == never:
 		why = whyLost
-	case clock()-time.Duration(r.fresh.Load()) > Bound:
+	case clock()-time.Duration(fresh) > Bound:
 		why = whyStale
 	case at.Freshness == authz.MinimizeLatency:
 	case s.revision.store != wanted.store:

@@ -110,6 +110,58 @@ func (s *snapshot) includes(other *snapshot) bool {
 	return true
 }
 
+// join is a revision that includes exactly what one of the two does, of the same store.
+func (r revision) join(other revision) revision {
+	switch {
+	case r.includes(other):
+		return r
+	case other.includes(r) || r.snapshot == nil || other.snapshot == nil:
+		return other
+	}
+	joined := &snapshot{xmax: max(r.snapshot.xmax, other.snapshot.xmax)}
+	for _, x := range slices.Concat(r.snapshot.missing(joined.xmax), other.snapshot.missing(joined.xmax)) {
+		if !r.snapshot.has(x) && !other.snapshot.has(x) {
+			joined.inProgress = append(joined.inProgress, x)
+		}
+	}
+	slices.Sort(joined.inProgress)
+	joined.inProgress = slices.Compact(joined.inProgress)
+	r.snapshot = joined
+	return r
+}
+
+// missing are the transactions below a limit that the snapshot does not include.
+func (s *snapshot) missing(below uint64) []uint64 {
+	missing := slices.Clone(s.inProgress)
+	for x := s.xmax; x < below; x++ {
+		missing = append(missing, x)
+	}
+	return missing
+}
+
+// token names the revision. It is like another token of the same store, which names another revision.
+func (r revision) token(like authz.Token) (authz.Token, error) {
+	decoded, err := zedtoken.Decode(&v1.ZedToken{Token: string(like)})
+	if err != nil {
+		return "", err
+	}
+	xmin := r.snapshot.xmax
+	if len(r.snapshot.inProgress) > 0 {
+		xmin = r.snapshot.inProgress[0]
+	}
+	stored := implv1.PostgresRevision{Xmin: xmin, RelativeXmax: int64(r.snapshot.xmax - xmin)} //nolint:gosec // PostgreSQL has fewer transactions
+	for _, x := range r.snapshot.inProgress {
+		stored.RelativeXips = append(stored.RelativeXips, int64(x-xmin)) //nolint:gosec // the same
+	}
+	raw, err := stored.MarshalVT()
+	if err != nil {
+		return "", err
+	}
+	decoded.GetV1().Revision = base64.StdEncoding.EncodeToString(raw)
+	token, err := zedtoken.Encode(decoded)
+	return authz.Token(token.GetToken()), err
+}
+
 func (s *snapshot) has(x uint64) bool {
 	_, inProgress := slices.BinarySearch(s.inProgress, x)
 	return x < s.xmax && !inProgress

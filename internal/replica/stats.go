@@ -10,7 +10,7 @@ type Stats struct {
 	Answering     bool          // whether it answers what it can
 	Relationships int           // that it holds
 	Bytes         int           // that they take, roughly
-	Lag           time.Duration // since when the state that it shows is known to have been the newest; 0 if it shows none
+	Lag           time.Duration // since when what it holds is known to have been the newest; 0 if it holds nothing
 	Changes       uint64        // that it has followed
 	Lost          uint64        // how often Watch ended
 	Verified      uint64        // answers that were asked of SpiceDB as well
@@ -30,10 +30,8 @@ func (r *Replica) Stats() Stats {
 		return out
 	}
 	defer s.unpin()
-	if fresh := r.fresh.Load(); fresh != never {
-		out.Lag = clock() - time.Duration(fresh)
-		out.Answering = out.Lag <= Bound
-	}
+	out.Lag = clock() - time.Duration(r.known.Load())
+	out.Answering = !r.off.Load() && r.fresh.Load() != never && out.Lag <= Bound
 	out.Relationships, out.Bytes = s.store.size()
 	return out
 }

@@ -154,7 +154,7 @@ func TestLongList(t *testing.T) {
 	require.Len(t, found, length)
 
 	reader.left = length / 2
-	_, err = query.CollectAll(reader.list(s.byResource[resourceKey{resource: s.objects.find(s.names.types["document"], "d0"), relation: 1}],
+	_, err = query.CollectAll(reader.list(t.Context(), s.byResource[resourceKey{resource: s.objects.find(s.names.types["document"], "d0"), relation: 1}],
 		ofResource, func(*row) bool { return true }, func(*row) query.Path { return query.Path{} }))
 	require.ErrorIs(t, err, errTooMuch)
 }
