@@ -242,18 +242,22 @@ func TestSilentWatch(t *testing.T) {
 	require.Positive(t, told.of("stale"))
 }
 
-// slowed is a source whose Watch comes late.
+// slowed is a source whose Watch begins at once, and then comes late.
 type slowed struct {
 	replica.Source
 	delay time.Duration
 }
 
 func (s *slowed) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
+	begun := false
 	return s.Source.WatchStored(ctx, after, func(m *v1.WatchResponse) error {
-		select {
-		case <-time.After(s.delay):
-		case <-ctx.Done():
+		if begun {
+			select {
+			case <-time.After(s.delay):
+			case <-ctx.Done():
+			}
 		}
+		begun = true
 		return take(m)
 	})
 }

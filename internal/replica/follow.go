@@ -140,10 +140,12 @@ func (r *Replica) watch(under bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.watching = under
-	if !under {
-		r.probes = nil
-		r.fresh.Store(never)
+	if under {
+		r.settle()
+		return
 	}
+	r.probes = nil
+	r.fresh.Store(never)
 }
 
 // follower is a replica that follows changes, from a state that it loaded.
@@ -256,8 +258,6 @@ func (f *follower) publish(s *state) {
 	r.publish(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	close(r.arrived)
-	r.arrived = make(chan struct{})
 	r.settle()
 }
 
@@ -296,8 +296,12 @@ func (r *Replica) probe(ctx context.Context, schema string) {
 // maxProbes is how many probes wait for what they saw: older than the bound, they would be of no use.
 const maxProbes = int(2 * Bound / probeEvery)
 
-// settle takes over how new the current state is known to be. The caller holds r.mu.
+// settle takes over how new the current state is known to be, and says so to those who wait for it. The caller holds r.mu.
 func (r *Replica) settle() {
+	defer func() {
+		close(r.arrived)
+		r.arrived = make(chan struct{})
+	}()
 	s := r.current.Load()
 	if s == nil || !r.watching {
 		return

@@ -97,7 +97,7 @@ type Replica struct {
 	mu       sync.Mutex
 	watching bool          // Watch is under way
 	probes   []probe       // newer than what has arrived, the oldest first
-	arrived  chan struct{} // closed when something arrives
+	arrived  chan struct{} // closed when a state has arrived or is known to be new
 	ended    bool          // Run has
 
 	verifying chan struct{}
@@ -196,7 +196,7 @@ func (r *Replica) Reached(ctx context.Context, token authz.Token) error {
 		r.mu.Lock()
 		arrived := r.arrived
 		r.mu.Unlock()
-		if s := r.current.Load(); s != nil && s.revision.includes(wanted) {
+		if s := r.current.Load(); s != nil && s.revision.includes(wanted) && r.fresh.Load() != never {
 			return nil
 		}
 		select {
