@@ -26,7 +26,7 @@ func TestOverlapOnPostgres(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = other.Close(t.Context()) })
 	r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe, Verify: 1})
-	for trial := range 12 {
+	for trial := range 20 {
 		document := fmt.Sprint("d", trial)
 		long, err := other.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.Serializable})
 		require.NoError(t, err)
