@@ -28,6 +28,7 @@ func TestOutage(t *testing.T) {
 	way := newCut(t, spicedb.GRPCAddress)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: way.address, Token: spicedb.GRPCKey, Insecure: true}
+	config.Replica.Mode = app.Off // which would answer for a few seconds more
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
@@ -41,6 +42,7 @@ func TestOutageOfContainer(t *testing.T) {
 	spicedb := enginetest.Container(t)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: spicedb.Endpoint, Token: spicedb.Token, Insecure: true}
+	config.Replica.Mode = app.Off // which would answer for a few seconds more
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	engine := newDocker(t)
@@ -63,6 +65,7 @@ func TestOutageOfPostgres(t *testing.T) {
 	uri.Host = way.address
 	config := configuration()
 	config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: uri.String()}
+	config.Replica.Mode = app.Off // which would answer for a few seconds more
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
@@ -87,6 +90,7 @@ func TestStartBeforeSpiceDB(t *testing.T) {
 	way.cut()
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: way.address, Token: spicedb.GRPCKey, Insecure: true}
+	config.Replica.Mode = app.Off // which would answer for a few seconds more
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "early-"}
