@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,11 +28,16 @@ type SpiceDB struct {
 	Endpoint, Token string
 }
 
+// starting has one test at a time speak to testcontainers, which keeps what it finds out about the engine in variables of its own.
+var starting sync.Mutex
+
 // Container starts a SpiceDB with an empty memory datastore in a container that ends with the test. Without a container
 // engine, or without the image, the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) SpiceDB {
 	t.Helper()
 	NeedContainers(t)
+	starting.Lock()
+	defer starting.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	container, err := sdbtestcontainer.Run(ctx, Image(), options...)
@@ -45,6 +51,8 @@ func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) Spic
 // NeedContainers skips the test where there is no container engine, or fails it if SLUICE_REQUIRE_CONTAINERS is 1.
 func NeedContainers(t *testing.T) {
 	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
 	if reason := noContainers(t.Context()); reason != "" {
 		Missing(t, "no container engine: "+reason)
 	}
