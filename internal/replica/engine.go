@@ -27,7 +27,7 @@ func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consist
 		var decision authz.Decision
 		if decision, why = s.check(ctx, check, time.Now()); why == "" {
 			r.observe("Check", "")
-			r.verifyCheck(s, check, decision)
+			r.verifyCheck(s, check, decision) //nolint:contextcheck // it goes on beside the request
 			return decision, s.token, nil
 		}
 	}
@@ -43,7 +43,7 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 		var results []authz.CheckResult
 		if results, why = s.checkAll(ctx, checks, time.Now()); why == "" {
 			r.observe("CheckBulk", "")
-			r.verifyBulk(s, checks, results)
+			r.verifyBulk(s, checks, results) //nolint:contextcheck // it goes on beside the request
 			return results, s.token, nil
 		}
 	}
@@ -165,7 +165,7 @@ func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz
 		if all, why = s.resources(ctx, q, time.Now()); why != "" {
 			return nil, errElsewhere
 		}
-		r.verifyResources(s, q, all)
+		r.verifyResources(s, q, all) //nolint:contextcheck // it goes on beside the request
 		return all, nil
 	})
 	if err != nil && why == "" {
@@ -209,7 +209,7 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 		var found []authz.FoundSubject
 		if s != nil {
 			if found, why = s.subjects(ctx, q, time.Now()); why == "" {
-				r.verifySubjects(s, q, found)
+				r.verifySubjects(s, q, found) //nolint:contextcheck // it goes on beside the request
 			}
 			s.unpin()
 		}
