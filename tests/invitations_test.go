@@ -249,9 +249,9 @@ func declining(t *testing.T, on *backend) {
 func invitationEnds(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
-	late := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: 1}")
+	late := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: 4}")
 	s.with(late, "nora POST invitations/$ID/accept")
-	time.Sleep(time.Until(i.ExpiresAt))
+	time.Sleep(time.Until(late.ExpiresAt)) // which is after that of the other
 	s.with(i,
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"nina POST invitations/$ID/decline => 404 not_found",
