@@ -98,7 +98,7 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 		return err
 	}
 	relationships, _ := f.state.store.size()
-	r.options.Logger.InfoContext(ctx, "the replica has loaded what is stored", "relationships", relationships, "took", (clock() - begun).Round(time.Millisecond).String())
+	r.options.Logger.DebugContext(ctx, "the replica has loaded what is stored", "relationships", relationships, "took", (clock() - begun).Round(time.Millisecond).String())
 
 	probing, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
