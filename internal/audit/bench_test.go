@@ -46,7 +46,15 @@ func BenchmarkSnapshot(b *testing.B) {
 			defer close(ended)
 			follower.Run(ctx)
 		}()
-		require.NoError(b, follower.Begun(b.Context()))
+		for { // the snapshot is written as one
+			changed := log.Changed()
+			head, err := log.Head(b.Context())
+			require.NoError(b, err)
+			if head.Seq > 0 {
+				break
+			}
+			require.NoError(b, log.Wait(b.Context(), changed))
+		}
 		cancel()
 		<-ended
 		require.NoError(b, log.Close())

@@ -105,6 +105,9 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
 	}
 	defer func() { _ = tx.Rollback() }()
 	b := &batch{ctx: ctx, tx: tx, place: w.place, last: w.last, next: w.next}
+	if !w.log.shared {
+		b.prepared = make(map[string]*sql.Stmt)
+	}
 	if err := do(b); err != nil {
 		return err
 	}
@@ -136,10 +139,24 @@ type batch struct {
 	last  Entry
 	next  authz.Token
 	added map[Kind]int
+
+	prepared map[string]*sql.Stmt // by their text, until the transaction ends; nil if the driver keeps them itself
 }
 
 func (b *batch) exec(statement string, args ...any) error {
-	_, err := b.tx.ExecContext(b.ctx, statement, args...)
+	if b.prepared == nil {
+		_, err := b.tx.ExecContext(b.ctx, statement, args...)
+		return err
+	}
+	prepared, known := b.prepared[statement]
+	if !known {
+		var err error
+		if prepared, err = b.tx.PrepareContext(b.ctx, statement); err != nil { //nolint:sqlclosecheck // the transaction closes it
+			return err
+		}
+		b.prepared[statement] = prepared
+	}
+	_, err := prepared.ExecContext(b.ctx, args...)
 	return err
 }
 
