@@ -11,10 +11,10 @@ func TestCursor(t *testing.T) {
 	object := authz.Object{Type: "account", ID: "acme"}
 	context := map[string]any{"b": []any{1.5, nil, "x"}, "a": map[string]any{"y": true, "x": false}}
 	for _, position := range []string{"", "i1", "größe \x00 and\nmore"} {
-		cursor := authz.NewCursor(position, object, context)
+		cursor := authz.CursorsOf(object, context).New(position)
 		for range 20 { // maps have no order of their own
 			same := map[string]any{"a": map[string]any{"x": false, "y": true}, "b": []any{1.5, nil, "x"}}
-			if got, err := authz.ParseCursor(cursor, object, same); err != nil || got != position {
+			if got, err := authz.CursorsOf(object, same).Parse(cursor); err != nil || got != position {
 				t.Fatalf("%q came back as %q, %v", position, got, err)
 			}
 		}
@@ -22,17 +22,17 @@ func TestCursor(t *testing.T) {
 			"nothing": nil, "less": {object}, "more": {object, context, 1}, "another": {authz.Object{Type: "account", ID: "acm"}, context},
 			"another order": {context, object}, "other context": {object, map[string]any{"b": []any{1.5, nil, "x"}}},
 		} {
-			if _, err := authz.ParseCursor(cursor, other...); !errors.Is(err, authz.CodeInvalid) {
+			if _, err := authz.CursorsOf(other...).Parse(cursor); !errors.Is(err, authz.CodeInvalid) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		for _, broken := range []string{"", "x", cursor[:5], cursor + "=", "!" + cursor, " " + cursor, "A" + cursor} {
-			if _, err := authz.ParseCursor(broken, object, context); !errors.Is(err, authz.CodeInvalid) {
+			if _, err := authz.CursorsOf(object, context).Parse(broken); !errors.Is(err, authz.CodeInvalid) {
 				t.Errorf("%q: %v", broken, err)
 			}
 		}
 	}
-	if authz.NewCursor("a", "b", "c") == authz.NewCursor("a", "b\", \"c") {
+	if authz.CursorsOf("b", "c").New("a") == authz.CursorsOf("b\", \"c").New("a") {
 		t.Error("two questions have one cursor")
 	}
 }

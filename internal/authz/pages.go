@@ -34,9 +34,10 @@ func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all
 	if page.Limit < 0 {
 		return nil, Errorf(CodeInvalid, "a limit must not be negative")
 	}
+	cursors := CursorsOf(query)
 	after := FoundResource{}
 	if page.Cursor != "" {
-		position, err := ParseCursor(page.Cursor, query)
+		position, err := cursors.Parse(page.Cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +45,7 @@ func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all
 		after.Token, after.ID = Token(token), ID(id)
 		at = AtSnapshot(after.Token)
 	}
-	found, known := l.get(listKey(query, after.Token))
+	found, known := l.get(listKey(cursors, after.Token))
 	if !known {
 		var err error
 		if found, err = all(at); err != nil {
@@ -58,13 +59,13 @@ func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all
 	part := found[begin:]
 	if page.Limit > 0 && len(part) > page.Limit {
 		if !known {
-			l.put(listKey(query, found[0].Token), found)
+			l.put(listKey(cursors, found[0].Token), found)
 		}
 		part = part[:page.Limit]
 	}
 	part = slices.Clone(part)
 	for i, one := range part {
-		part[i].Cursor = NewCursor(string(one.Token)+" "+string(one.ID), query)
+		part[i].Cursor = cursors.New(string(one.Token) + " " + string(one.ID))
 	}
 	return part, nil
 }
@@ -73,11 +74,11 @@ func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all
 func CompareResources(a, b FoundResource) int { return strings.Compare(string(a.ID), string(b.ID)) }
 
 // listKey names a list by what it is about and the state that it shows.
-func listKey(query ResourceQuery, token Token) string {
+func listKey(cursors Cursors, token Token) string {
 	if token == "" {
 		return ""
 	}
-	return NewCursor(string(token), query)
+	return cursors.New(string(token))
 }
 
 func (l *ResourcePages) get(key string) ([]FoundResource, bool) {

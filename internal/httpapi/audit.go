@@ -52,7 +52,7 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 		}
 		question := []any{query, reader}
 		if cursor := optional(params.Cursor); cursor != "" {
-			position, err := authz.ParseCursor(cursor, question...)
+			position, err := authz.CursorsOf(question...).Parse(cursor)
 			if err != nil {
 				return nil, err
 			}
@@ -62,7 +62,7 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 		}
 		page, before, err := s.auditPage(ctx, query, reader, limit)
 		if err == nil && before > 0 {
-			page.NextCursor = authz.NewCursor(strconv.FormatInt(before, 10), question...)
+			page.NextCursor = authz.CursorsOf(question...).New(strconv.FormatInt(before, 10))
 		}
 		return page, err
 	})

@@ -55,7 +55,7 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 			return none, err
 		}
 		if len(page.Resources) == limit {
-			page.NextCursor = authz.NewCursor(string(token)+" "+position, query, at)
+			page.NextCursor = authz.CursorsOf(query, at).New(string(token) + " " + position)
 			break
 		}
 		resource, err := reference(authz.Subject{Object: authz.Object{Type: query.Type, ID: found.ID}})
@@ -77,7 +77,7 @@ func (s *server) continued(ctx context.Context, query authz.ResourceQuery, at au
 		token, err := s.state(ctx, authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: nothing(query.Type)}, at)
 		return token, "", err
 	}
-	held, err := authz.ParseCursor(cursor, query, at)
+	held, err := authz.CursorsOf(query, at).Parse(cursor)
 	if err != nil {
 		return "", "", err
 	}

@@ -77,7 +77,7 @@ func (p *plan) start(of Collection, page Page) (authz.Page, error) {
 	if page.Cursor == "" {
 		return authz.Page{}, nil
 	}
-	cursor, err := authz.ParseCursor(page.Cursor, of.Place, of.Type, p.by.Actor)
+	cursor, err := authz.CursorsOf(of.Place, of.Type, p.by.Actor).Parse(page.Cursor)
 	return authz.Page{Cursor: cursor}, err
 }
 
@@ -87,7 +87,7 @@ func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, l
 		Type: of.Type, Relation: kindOf(of.Type).place, SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
 	}
 	cursor := func(item authz.ReadItem) string {
-		return authz.NewCursor(item.Cursor, of.Place, of.Type, p.by.Actor)
+		return authz.CursorsOf(of.Place, of.Type, p.by.Actor).New(item.Cursor)
 	}
 	var batch, visible []authz.ReadItem
 	size, looked := limit+1, 0 // one more tells whether there is another page
