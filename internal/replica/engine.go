@@ -27,7 +27,9 @@ func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consist
 		var decision authz.Decision
 		if decision, why = s.check(ctx, check, time.Now()); why == "" {
 			r.observe("Check", "")
-			r.verifyCheck(s, check, decision) //nolint:contextcheck // it goes on beside the request
+			if r.sampled() {
+				r.verifyCheck(s, check, decision) //nolint:contextcheck // it goes on beside the request
+			}
 			return decision, s.token, nil
 		}
 	}
@@ -43,7 +45,9 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 		var results []authz.CheckResult
 		if results, why = s.checkAll(ctx, checks, time.Now()); why == "" {
 			r.observe("CheckBulk", "")
-			r.verifyBulk(s, checks, results) //nolint:contextcheck // it goes on beside the request
+			if r.sampled() {
+				r.verifyBulk(s, checks, results) //nolint:contextcheck // it goes on beside the request
+			}
 			return results, s.token, nil
 		}
 	}
@@ -75,7 +79,7 @@ func (s *state) check(ctx context.Context, check authz.Check, now time.Time) (_ 
 		return authz.Decision{}, whyUnknown
 	}
 	resource := query.Object{ObjectType: string(check.Resource.Type), ObjectID: authz.EncodeID(check.Resource.ID)}
-	path, err := s.evaluation(ctx, checkRows, now, false).Check(plan.iterator, resource, subjectOf(check.Subject))
+	path, err := s.evaluation(ctx, checkRows, now, false).Check(plan.check, resource, subjectOf(check.Subject))
 	if err != nil {
 		return authz.Decision{}, whyOf(err)
 	}
@@ -97,7 +101,7 @@ func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Per
 	switch {
 	case plan == nil:
 		return nil, whyUnknown
-	case plan.iterator == nil:
+	case !plan.exact:
 		return nil, whyPlanner
 	case !s.plans.answersFor(plan, string(subject.Type)):
 		return nil, whySubjectSet
@@ -165,7 +169,9 @@ func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz
 		if all, why = s.resources(ctx, q, time.Now()); why != "" {
 			return nil, errElsewhere
 		}
-		r.verifyResources(s, q, all) //nolint:contextcheck // it goes on beside the request
+		if r.sampled() {
+			r.verifyResources(s, q, all) //nolint:contextcheck // it goes on beside the request
+		}
 		return all, nil
 	})
 	if err != nil && why == "" {
@@ -183,23 +189,28 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.T
 	if why != "" {
 		return nil, why
 	}
-	paths, err := s.evaluation(ctx, lookUpRows, now, false).IterResources(plan.iterator, subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)})
-	if err != nil {
-		return nil, whyOf(err)
-	}
-	for path, err := range paths {
-		switch {
-		case err != nil:
+	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)}
+	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources) // at the top it would look for what comes twice, as is done below
+	var ids []authz.ID
+	for _, part := range plan.resources {
+		paths, err := evaluation.IterResources(part, subject, resources)
+		if err != nil {
 			return nil, whyOf(err)
 		}
-		all = append(all, authz.FoundResource{
-			ID:       authz.DecodeID(path.Resource.ObjectID),
-			Decision: authz.Decision{State: authz.Allowed},
-			Token:    s.token,
-		})
+		for path, err := range paths {
+			if err != nil {
+				return nil, whyOf(err)
+			}
+			ids = append(ids, authz.DecodeID(path.Resource.ObjectID))
+		}
 	}
-	slices.SortFunc(all, authz.CompareResources)
-	return slices.CompactFunc(all, func(a, b authz.FoundResource) bool { return a.ID == b.ID }), ""
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	all = make([]authz.FoundResource, len(ids))
+	for i, id := range ids {
+		all[i] = authz.FoundResource{ID: id, Decision: authz.Decision{State: authz.Allowed}, Token: s.token}
+	}
+	return all, ""
 }
 
 // LookupSubjects implements authz.Engine.
@@ -208,7 +219,7 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 		s, why := r.acquire(at)
 		var found []authz.FoundSubject
 		if s != nil {
-			if found, why = s.subjects(ctx, q, time.Now()); why == "" {
+			if found, why = s.subjects(ctx, q, time.Now()); why == "" && r.sampled() {
 				r.verifySubjects(s, q, found) //nolint:contextcheck // it goes on beside the request
 			}
 			s.unpin()
@@ -236,15 +247,15 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Tim
 		return nil, whyUnknown
 	}
 	switch {
-	case plan.iterator == nil:
+	case !plan.exact:
 		return nil, whyPlanner
 	case !s.plans.answersFor(plan, string(q.Type)):
 		return nil, whySubjectSet
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
 	evaluation := s.evaluation(ctx, lookUpRows, now, plan.excludes)
-	evaluation.MarkAsOperation(plan.iterator, query.OperationIterSubjects) // at the top it would keep silent about everybody
-	paths, err := evaluation.IterSubjects(plan.iterator, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
+	evaluation.MarkAsOperation(plan.subjects, query.OperationIterSubjects) // at the top it would keep silent about everybody
+	paths, err := evaluation.IterSubjects(plan.subjects, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
 	if err != nil {
 		return nil, whyOf(err)
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/authzed/spicedb/pkg/query"
@@ -18,11 +19,15 @@ type plans struct {
 
 type planKey struct{ typ, permission string }
 
-// plan evaluates a permission.
+// plan evaluates a permission for subjects that are no sets.
 type plan struct {
-	iterator  query.Iterator // nil if the planner does not decide it as SpiceDB does
-	recursive bool           // the permission leads to itself
-	excludes  bool           // it has an exclusion
+	exact     bool // the planner decides it as SpiceDB does; nothing else can be done with the plan otherwise
+	recursive bool // the permission leads to itself
+	excludes  bool // it has an exclusion
+
+	check     query.Iterator   // decides
+	subjects  query.Iterator   // finds subjects
+	resources []query.Iterator // find, all together, the resources
 }
 
 func newPlans(text string) (*plans, error) {
@@ -92,20 +97,80 @@ func (p *plans) build(typ, permission string) *plan {
 	if !exact(outline.Root) {
 		return &plan{}
 	}
-	iterator, err := outline.Compile()
-	if err != nil {
-		return nil
-	}
-	made := &plan{iterator: iterator}
+	made := &plan{exact: true}
 	err = query.WalkOutlinePreOrder(outline.Root, func(o query.Outline) error {
 		made.recursive = made.recursive || o.Type == query.RecursiveIteratorType
 		made.excludes = made.excludes || o.Type == query.ExclusionIteratorType
 		return nil
 	})
+	if err == nil {
+		err = made.compile(outline)
+	}
 	if err != nil {
 		return nil
 	}
 	return made
+}
+
+// compile makes the iterators of a plan, each of the outline as it is quickest for what it does.
+func (p *plan) compile(outline query.CanonicalOutline) error {
+	compiled := func(root query.Outline) (query.Iterator, error) {
+		return query.CanonicalOutline{Root: root, CanonicalKeys: outline.CanonicalKeys, Hints: outline.Hints}.Compile()
+	}
+	var err error
+	if p.subjects, err = compiled(outline.Root); err != nil {
+		return err
+	}
+	ordered := query.MutateOutline(outline.Root, []query.OutlineMutation{shortestFirst})
+	for _, part := range parts(ordered) {
+		iterator, err := compiled(part)
+		if err != nil {
+			return err
+		}
+		p.resources = append(p.resources, iterator)
+	}
+	p.check, err = compiled(query.MutateOutline(ordered, []query.OutlineMutation{unnamed}))
+	return err
+}
+
+// shortestFirst has the parts of a union or an intersection come in the order of their size, since one of them may be enough.
+func shortestFirst(o query.Outline) query.Outline {
+	if o.Type == query.UnionIteratorType || o.Type == query.IntersectionIteratorType {
+		slices.SortStableFunc(o.SubOutlines, func(a, b query.Outline) int { return size(a) - size(b) })
+	}
+	return o
+}
+
+func size(o query.Outline) int {
+	n := 1
+	for _, sub := range o.SubOutlines {
+		n += size(sub)
+	}
+	return n
+}
+
+// unnamed leaves out the names of permissions and relations. They are for subjects that are sets, and for what is found.
+func unnamed(o query.Outline) query.Outline {
+	if o.Type == query.AliasIteratorType {
+		return o.SubOutlines[0]
+	}
+	return o
+}
+
+// parts are what a permission is the union of.
+func parts(o query.Outline) []query.Outline {
+	switch o.Type {
+	case query.AliasIteratorType:
+		return parts(o.SubOutlines[0])
+	case query.UnionIteratorType:
+		var all []query.Outline
+		for _, sub := range o.SubOutlines {
+			all = append(all, parts(sub)...)
+		}
+		return all
+	default:
+		return []query.Outline{o}
+	}
 }
 
 // simplify leaves out what the reader sees to: it never shows a relationship under a caveat or one that has expired, so

@@ -23,12 +23,12 @@ type verification struct {
 	spicedb  func(context.Context, authz.Consistency) (any, error)
 }
 
-// verify asks SpiceDB, for a share of the answers and beside the request, what it answers at the very state that the replica
-// answered from. An answer that differs takes the replica out of service.
+// sampled reports whether an answer is one of the share that is verified.
+func (r *Replica) sampled() bool { return r.options.Verify > 0 && r.random() < r.options.Verify }
+
+// verify asks SpiceDB, beside the request, what it answers at the very state that the replica answered from. An answer that
+// differs takes the replica out of service.
 func (r *Replica) verify(s *state, answer any, v verification) {
-	if r.options.Verify == 0 || r.random() >= r.options.Verify {
-		return
-	}
 	select {
 	case r.verifying <- struct{}{}:
 	default:
