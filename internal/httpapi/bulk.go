@@ -14,8 +14,8 @@ import (
 // maxBulk is how many checks one request may hold.
 const maxBulk = 1000
 
-// bulkCheckRequest is a BulkCheckRequest whose checks are still to be read, each on its own.
-type bulkCheckRequest struct {
+// apartBulkRequest is a BulkCheckRequest whose checks are still to be read, each on its own.
+type apartBulkRequest struct {
 	Checks      []json.RawMessage `json:"checks"`
 	Consistency *Consistency      `json:"consistency,omitempty"`
 }
@@ -23,23 +23,23 @@ type bulkCheckRequest struct {
 // CheckBulk implements ServerInterface.
 func (s *server) CheckBulk(c *gin.Context) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[bulkCheckRequest](c)
+		data, err := readBody(c)
+		if err != nil {
+			return nil, err
+		}
+		questions, consistency, err := readBulk(data)
 		if err != nil {
 			return nil, err
 		}
 		var in reader
-		at := in.consistency("consistency", body.Consistency)
+		at := in.consistency("consistency", consistency)
 		switch {
 		case in.err != nil:
 			return nil, in.err
-		case len(body.Checks) == 0:
+		case len(questions) == 0:
 			return nil, authz.Errorf(authz.CodeInvalid, `the field "checks" is empty`)
-		case len(body.Checks) > maxBulk:
-			return nil, authz.Errorf(authz.CodeTooLarge, `the field "checks" has %d checks; one request holds at most %d`, len(body.Checks), maxBulk)
-		}
-		questions := make([]readCheck, len(body.Checks))
-		for i, raw := range body.Checks {
-			questions[i].check, questions[i].err = readBulkCheck(raw)
+		case len(questions) > maxBulk:
+			return nil, authz.Errorf(authz.CodeTooLarge, `the field "checks" has %d checks; one request holds at most %d`, len(questions), maxBulk)
 		}
 		results, token, err := s.decideAll(ctx, questions, at)
 		if err != nil {
@@ -110,11 +110,31 @@ func (s *server) decideEach(ctx context.Context, checks []authz.Check, at authz.
 	return results, nil
 }
 
-func readBulkCheck(raw json.RawMessage) (authz.Check, error) {
-	var body BulkCheck
-	if err := decodeStrict("the check", raw, &body); err != nil {
-		return authz.Check{}, err
+// readBulk reads the checks of a body. If the shape of one is wrong, each is read apart, so that the others are decided.
+func readBulk(data []byte) ([]readCheck, *Consistency, error) {
+	var whole BulkCheckRequest
+	if decodeStrict("the body", data, &whole) == nil {
+		questions := make([]readCheck, len(whole.Checks))
+		for i, check := range whole.Checks {
+			questions[i].check, questions[i].err = readBulkCheck(check)
+		}
+		return questions, whole.Consistency, nil
 	}
+	var apart apartBulkRequest
+	if err := decodeStrict("the body", data, &apart); err != nil {
+		return nil, nil, err
+	}
+	questions := make([]readCheck, len(apart.Checks))
+	for i, raw := range apart.Checks {
+		var check BulkCheck
+		if questions[i].err = decodeStrict("the check", raw, &check); questions[i].err == nil {
+			questions[i].check, questions[i].err = readBulkCheck(check)
+		}
+	}
+	return questions, apart.Consistency, nil
+}
+
+func readBulkCheck(body BulkCheck) (authz.Check, error) {
 	var in reader
 	check := authz.Check{
 		Subject:    in.subject("subject", body.Subject),

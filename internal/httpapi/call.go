@@ -44,10 +44,10 @@ type call struct {
 	err error
 }
 
-const callKey = "sluice"
+type callKey struct{}
 
 func callOf(c *gin.Context) *call {
-	k, _ := c.MustGet(callKey).(*call)
+	k, _ := c.Request.Context().Value(callKey{}).(*call)
 	return k
 }
 
@@ -74,16 +74,23 @@ func (k *call) outcome() string {
 	return string(codeOf(k.err))
 }
 
-// begin is the outermost middleware: it gives the request its id, and logs and counts it when it is answered.
+// The headers of every answer. Nobody changes them.
+var (
+	noSniffing = []string{"nosniff"}
+	noStore    = []string{"no-store"}
+)
+
+// begin is the outermost middleware: it gives the request its id and its time, and logs and counts it when it is answered.
 func (s *server) begin(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
 	k := &call{id: requestID(c.Request, route != nil && route.lenient), start: time.Now(), route: route}
 	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
-	c.Set(callKey, k)
+	ctx, cancel := s.limited(context.WithValue(c.Request.Context(), callKey{}, k), k)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
 	header := c.Writer.Header()
 	header.Set(requestIDHeader, k.id)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-store")
+	header["X-Content-Type-Options"], header["Cache-Control"] = noSniffing, noStore
 
 	c.Next()
 

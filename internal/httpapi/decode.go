@@ -42,7 +42,7 @@ func readBody(c *gin.Context) ([]byte, error) {
 	if contentType := c.GetHeader("Content-Type"); !isJSON(contentType) {
 		return nil, authz.Errorf(authz.CodeInvalid, "the header Content-Type must be application/json in UTF-8, not %q", contentType)
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	data, err := readAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody), c.Request.ContentLength)
 	var exceeded *http.MaxBytesError
 	switch {
 	case errors.As(err, &exceeded):
@@ -55,7 +55,21 @@ func readBody(c *gin.Context) ([]byte, error) {
 	return data, checkJSON("the body", data)
 }
 
+// readAll is io.ReadAll, with a buffer of the right size if it is said to be small.
+func readAll(body io.Reader, length int64) ([]byte, error) {
+	const small = 64 << 10
+	if length <= 0 || length > small {
+		return io.ReadAll(body)
+	}
+	data := make([]byte, length)
+	_, err := io.ReadFull(body, data)
+	return data, err
+}
+
 func isJSON(contentType string) bool {
+	if contentType == "application/json" { // as almost always
+		return true
+	}
 	media, parameters, err := mime.ParseMediaType(contentType)
 	charset, given := parameters["charset"]
 	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))

@@ -64,14 +64,9 @@ func (s *server) admit(c *gin.Context) error {
 	if !k.route.hasPath(c.Params) {
 		return errNoRoute
 	}
-	query, err := url.ParseQuery(c.Request.URL.RawQuery)
-	if err != nil {
-		return authz.Errorf(authz.CodeInvalid, "the query of the address is malformed")
-	}
-	if err := k.route.checkQuery(query); err != nil {
+	if err := k.readQuery(c.Request.URL.RawQuery); err != nil {
 		return err
 	}
-	k.query = query.Encode()
 	if err := k.readOnce(c, secret); err != nil {
 		return err
 	}
@@ -149,6 +144,22 @@ func (k *call) readActor(c *gin.Context) error {
 	}
 	k.actor, err = parseID("the header "+actorHeader, actor)
 	return err
+}
+
+// readQuery reads what the query of the address asks for.
+func (k *call) readQuery(raw string) error {
+	var query url.Values
+	if raw != "" {
+		var err error
+		if query, err = url.ParseQuery(raw); err != nil {
+			return authz.Errorf(authz.CodeInvalid, "the query of the address is malformed")
+		}
+	}
+	if err := k.route.checkQuery(query); err != nil {
+		return err
+	}
+	k.query = query.Encode()
+	return nil
 }
 
 // unescapeIDs unescapes the ids in the path, in place.

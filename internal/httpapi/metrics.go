@@ -18,7 +18,7 @@ type Metrics struct {
 	registry   *prometheus.Registry
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
-	decisions  *prometheus.CounterVec
+	decisions  map[string]prometheus.Counter // by answer
 	operations *prometheus.CounterVec
 	engine     *prometheus.HistogramVec
 }
@@ -34,9 +34,7 @@ func NewMetrics() *Metrics {
 			Name: "sluice_http_request_duration_seconds", Help: "How long requests took, by route and method.",
 			Buckets: durationBuckets,
 		}, []string{"route", "method"}),
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_decisions_total", Help: "Decisions by answer.",
-		}, []string{"answer"}),
+		decisions: make(map[string]prometheus.Counter),
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_operations_total", Help: "Product operations by outcome: ok, or the code of the problem.",
 		}, []string{"operation", "outcome"}),
@@ -45,10 +43,13 @@ func NewMetrics() *Metrics {
 			Buckets: durationBuckets,
 		}, []string{"method", "outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.durations, m.decisions, m.operations, m.engine,
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_decisions_total", Help: "Decisions by answer.",
+	}, []string{"answer"})
+	m.registry.MustRegister(m.requests, m.durations, decisions, m.operations, m.engine,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, answer := range []string{allowed, denied, conditional, failed} {
-		m.decisions.WithLabelValues(answer)
+		m.decisions[answer] = decisions.WithLabelValues(answer)
 	}
 	return m
 }
@@ -125,5 +126,5 @@ func (m *Metrics) decision(d authz.Decision, err error) {
 	case d.State == authz.Conditional:
 		answer = conditional
 	}
-	m.decisions.WithLabelValues(answer).Inc()
+	m.decisions[answer].Inc()
 }

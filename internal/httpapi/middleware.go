@@ -29,15 +29,17 @@ func (s *server) catch(c *gin.Context) {
 	c.Next()
 }
 
-// limitTime ends the request's context after the time that it may take, and a second later the wait for its body: not at
-// once, since net/http cancels the context when reading fails, and what ends a request should be its deadline. A stream
-// is bounded by its going on, see lines.
-func (s *server) limitTime(c *gin.Context) {
-	if !callOf(c).streams {
-		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
-		defer cancel()
-		c.Request = c.Request.WithContext(ctx)
+// limited ends a request's context after the time that it may take. A stream is bounded by its going on, see lines.
+func (s *server) limited(ctx context.Context, k *call) (context.Context, context.CancelFunc) {
+	if k.streams {
+		return ctx, func() {}
 	}
+	return context.WithTimeout(ctx, s.Timeout)
+}
+
+// limitBody ends the wait for a request's body a second after the time that the request may take: not at once, since net/http
+// cancels the context when reading fails, and what ends a request should be its deadline.
+func (s *server) limitBody(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		// A recorder in a test has no connection to set a deadline on.
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.Timeout + time.Second))

@@ -146,7 +146,7 @@ func (s *server) handler() http.Handler {
 	if s.Tracing != nil {
 		engine.Use(otelgin.Middleware("sluice", otelgin.WithTracerProvider(s.Tracing)), hidePath)
 	}
-	engine.Use(s.catch, s.limitTime, s.guard)
+	engine.Use(s.catch, s.limitBody, s.guard)
 	engine.NoRoute(s.noRoute)
 	engine.NoMethod(s.noMethod)
 	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.unbound})
