@@ -48,8 +48,10 @@ func TestLookupResourcesPages(t *testing.T) {
 			writes = append(writes, "importer:"+id+"#creator@user:"+s.id("ulla"))
 		}
 	}
-	s.write(writes...)
-	body := map[string]any{"subject": "user:" + s.id("ulla"), "permission": "view", "resource_type": "importer"}
+	body := map[string]any{
+		"subject": "user:" + s.id("ulla"), "permission": "view", "resource_type": "importer",
+		"consistency": map[string]any{"at_least_as_fresh": s.write(writes...)},
+	}
 	for _, limit := range []int{7, 100, 1000} {
 		var got []string
 		cursor, token := "", ""

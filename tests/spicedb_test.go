@@ -69,8 +69,9 @@ func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	}
 }
 
-// write stores relationships, given as zed writes them, through SpiceDB's own API.
-func (s scene) write(relationships ...string) {
+// write stores relationships, given as zed writes them, through SpiceDB's own API, of which the server hears in time. The token
+// is that of the last of them.
+func (s scene) write(relationships ...string) (token string) {
 	s.t.Helper()
 	for part := range slices.Chunk(relationships, 1000) {
 		request := new(v1.WriteRelationshipsRequest)
@@ -79,10 +80,13 @@ func (s scene) write(relationships ...string) {
 				Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: tuple.MustParseV1Rel(r),
 			})
 		}
-		if _, err := v1.NewPermissionsServiceClient(s.on.spicedb).WriteRelationships(s.t.Context(), request); err != nil {
+		written, err := v1.NewPermissionsServiceClient(s.on.spicedb).WriteRelationships(s.t.Context(), request)
+		if err != nil {
 			s.t.Fatal(err)
 		}
+		token = written.GetWrittenAt().GetToken()
 	}
+	return token
 }
 
 func text(r *v1.Relationship) string {

@@ -133,12 +133,14 @@ func TestManySubjects(t *testing.T) {
 	for i := range 9_998 {
 		writes = append(writes, fmt.Sprintf("account:%s#user@user:%s", s.id("a"), s.id(fmt.Sprint("m", i))))
 	}
-	s.write(writes...)
-	body := map[string]any{"resource": "account:" + s.id("a"), "permission": "list_members", "subject_type": "user"}
+	body := map[string]any{
+		"resource": "account:" + s.id("a"), "permission": "list_members", "subject_type": "user",
+		"consistency": map[string]any{"at_least_as_fresh": s.write(writes...)},
+	}
 	if found := s.subjects(body); len(found) != 10_000 { // with olga and ulla
 		t.Errorf("there are %d subjects", len(found))
 	}
-	s.write("account:" + s.id("a") + "#user@user:" + s.id("one-more"))
+	body["consistency"] = map[string]any{"at_least_as_fresh": s.write("account:" + s.id("a") + "#user@user:" + s.id("one-more"))}
 	a := s.lookUp("subjects", body)
 	if a.status != http.StatusRequestEntityTooLarge || a.problem().Code != "too_large" || !strings.Contains(a.problem().Detail, "application/x-ndjson") {
 		t.Errorf("%d %.300s", a.status, a.body)
