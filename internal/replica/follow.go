@@ -101,10 +101,10 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 	r.options.Logger.DebugContext(ctx, "the replica has loaded what is stored", "relationships", relationships, "took", (clock() - begun).Round(time.Millisecond).String())
 
 	probing, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
+	ended, schema := make(chan struct{}), f.state.plans.text
 	go func() {
 		defer close(ended)
-		r.probe(probing, f.state.plans.text)
+		r.probe(probing, schema)
 	}()
 	defer func() {
 		stop()

@@ -129,7 +129,7 @@ func (p *plan) compile(outline query.CanonicalOutline) error {
 		}
 		p.resources = append(p.resources, iterator)
 	}
-	p.check, err = compiled(query.MutateOutline(ordered, []query.OutlineMutation{unnamed}))
+	p.check, err = compile(query.MutateOutline(ordered, []query.OutlineMutation{unnamed}), outline.CanonicalKeys)
 	return err
 }
 

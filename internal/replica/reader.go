@@ -41,15 +41,9 @@ const readChunk = 256
 func (r *reader) CheckRelationships(
 	_ context.Context, resourceType query.ObjectType, resourceID, relation string, subject query.ObjectAndRelation, _, _ bool,
 ) (query.PathSeq, error) {
-	if r.left--; r.left < 0 {
-		return nil, errTooMuch
-	}
-	found, err := r.holds(resourceType.Type, resourceID, relation, subject)
-	switch {
-	case err != nil || !found:
+	found, err := r.check(resourceType.Type, resourceID, relation, subject)
+	if err != nil || !found {
 		return query.EmptyPathSeq(), err
-	case r.named && subject.ObjectID == tuple.PublicWildcard:
-		return nil, errWildcard
 	}
 	subject.Relation = stored(subject.Relation)
 	path := &query.Path{
@@ -58,6 +52,18 @@ func (r *reader) CheckRelationships(
 		Subject:  subject,
 	}
 	return func(yield func(*query.Path, error) bool) { yield(path, nil) }, nil
+}
+
+// check reports whether a relationship is there, which is one look of those that an evaluation may take.
+func (r *reader) check(resourceType, resourceID, relation string, subject query.ObjectAndRelation) (bool, error) {
+	if r.left--; r.left < 0 {
+		return false, errTooMuch
+	}
+	found, err := r.holds(resourceType, resourceID, relation, subject)
+	if found && r.named && subject.ObjectID == tuple.PublicWildcard {
+		return false, errWildcard
+	}
+	return found, err
 }
 
 // holds reports whether a relationship is there.
