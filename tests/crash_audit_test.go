@@ -45,7 +45,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 	}()
 	first.kill()
 	following := 0
-	for range 10 {
+	for range 6 {
 		v := newVictimIn(t, on, directory)
 		c := newCaller(t, v.url())
 		if entries, _ := c.page("limit=1"); len(entries) == 1 && entries[0].Kind == "change" {

@@ -82,20 +82,6 @@ func answersAsSpiceDB(t *testing.T, on *backend) {
 	}
 }
 
-// TestWithoutReplica runs the role tables and the races with SpiceDB answering everything.
-func TestWithoutReplica(t *testing.T) {
-	t.Parallel()
-	config := configuration()
-	config.Replica.Mode = app.Off
-	server := start(t, config)
-	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	on.few = true
-	run(t, on, slices.Concat([]suite{{"role tables", roleTables}}, races))
-}
-
 // TestSQLite runs what rests on the datastore before a SpiceDB in the server's own process that keeps everything on disk: what a
 // server does that is told nothing else.
 func TestSQLite(t *testing.T) {
@@ -111,11 +97,12 @@ func TestSQLite(t *testing.T) {
 	run(t, on, slices.Concat(durable, races))
 }
 
-// TestPostgres runs the races before a SpiceDB that stores in PostgreSQL.
+// TestPostgres runs the races before a SpiceDB that stores in PostgreSQL, and that answers everything.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	config := configuration()
 	config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: enginetest.Postgres(t)}
+	config.Replica.Mode = app.Off
 	server := start(t, config)
 	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
 	if err != nil {
