@@ -121,8 +121,17 @@ type ResourceQuery struct {
 type FoundResource struct {
 	ID       ID
 	Decision Decision
-	Cursor   string
 	Token    Token
+
+	cursors *Cursors // of the look-up that found it; nil if it is not on a page
+}
+
+// Cursor is where the page behind the resource begins. It is made when it is asked for: of most resources it never is.
+func (f FoundResource) Cursor() string {
+	if f.cursors == nil {
+		return ""
+	}
+	return f.cursors.New(string(f.Token) + " " + string(f.ID))
 }
 
 // SubjectQuery asks which subjects of a type have a permission on a resource.

@@ -64,8 +64,8 @@ func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all
 		part = part[:page.Limit]
 	}
 	part = slices.Clone(part)
-	for i, one := range part {
-		part[i].Cursor = cursors.New(string(one.Token) + " " + string(one.ID))
+	for i := range part {
+		part[i].cursors = &cursors
 	}
 	return part, nil
 }

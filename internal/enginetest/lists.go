@@ -39,7 +39,7 @@ func (s *suite) lookupResources(t *testing.T) {
 				break
 			}
 			// A cursor continues its list whatever consistency the next request asks for, and sees nothing newer.
-			page.Cursor = part[len(part)-1].Cursor
+			page.Cursor = part[len(part)-1].Cursor()
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
 		}
@@ -106,14 +106,14 @@ func (s *suite) lookupOnce(t *testing.T) {
 			if limit == 0 || len(part) < limit {
 				break
 			}
-			page.Cursor = part[len(part)-1].Cursor
+			page.Cursor = part[len(part)-1].Cursor()
 			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice)) // not seen
 		}
 		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })
 		require.Equal(t, want, got, "limit %d", limit)
 	}
 
-	cursor := collect(t, s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1}))[0].Cursor
+	cursor := collect(t, s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1}))[0].Cursor()
 	for name, other := range map[string]authz.ResourceQuery{
 		"subject":    {Subject: user(t, "bob"), Permission: "view", Type: "document"},
 		"permission": {Subject: alice, Permission: "edit", Type: "document"},

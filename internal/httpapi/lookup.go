@@ -50,12 +50,13 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 		return none, err
 	}
 	page := FoundResources{Resources: []FoundResource{}, Token: string(token)}
+	var last authz.FoundResource
 	for found, err := range s.Engine.LookupResources(ctx, query, authz.AtSnapshot(token), authz.Page{Limit: limit + 1, Cursor: position}) {
 		if err != nil {
 			return none, err
 		}
 		if len(page.Resources) == limit {
-			page.NextCursor = authz.CursorsOf(query, at).New(string(token) + " " + position)
+			page.NextCursor = authz.CursorsOf(query, at).New(string(token) + " " + last.Cursor())
 			break
 		}
 		resource, err := reference(authz.Subject{Object: authz.Object{Type: query.Type, ID: found.ID}})
@@ -66,7 +67,7 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 		page.Resources = append(page.Resources, FoundResource{
 			Resource: resource, Allowed: found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
 		})
-		position = found.Cursor
+		last = found
 	}
 	return page, nil
 }

@@ -52,19 +52,19 @@ func TestLookupResources(t *testing.T) {
 		}
 		return authz.Decision{}, "t7", nil
 	}
+	var pages authz.ResourcePages
 	w.engine.resources = func(query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
 		if at != authz.AtSnapshot("t7") || query.Subject != user("alice") || query.Context["x"] != 1.0 {
 			t.Errorf("asked %+v at %+v", query, at)
 		}
-		found := []authz.FoundResource{
-			{ID: "a#b", Decision: authz.Decision{State: authz.Allowed}, Cursor: "c1"},
-			{ID: "b", Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}, Cursor: "c2"},
-			{ID: "c", Decision: authz.Decision{State: authz.Allowed}, Cursor: "c3"},
-		}
-		if page.Cursor == "c2" {
-			found = found[2:]
-		}
-		return yields(nil, found[:min(len(found), page.Limit)]...)
+		found, err := pages.Page(query, at, page, func(authz.Consistency) ([]authz.FoundResource, error) {
+			return []authz.FoundResource{
+				{ID: "a#b", Decision: authz.Decision{State: authz.Allowed}, Token: "t7"},
+				{ID: "b", Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}, Token: "t7"},
+				{ID: "c", Decision: authz.Decision{State: authz.Allowed}, Token: "t7"},
+			}, nil
+		})
+		return yields(err, found...)
 	}
 	ask := func(more string) response {
 		body := strings.TrimSuffix(lookupResources, "}") + `,"context":{"x":1},"consistency":"fully_consistent"` + more + "}"

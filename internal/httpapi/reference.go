@@ -97,5 +97,15 @@ func reference(s authz.Subject) (Reference, error) {
 			Type: string(s.Type), ID: string(s.ID), Relation: unlessEmpty(s.Relation),
 		})
 	}
-	return r, r.FromReferenceString(s.String())
+	text := s.String()
+	if isPlain(text) { // as ids almost always are
+		r.union = json.RawMessage(`"` + text + `"`)
+		return r, nil
+	}
+	return r, r.FromReferenceString(text)
+}
+
+// isPlain reports whether a text stands in JSON as it is.
+func isPlain(text string) bool {
+	return strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) < 0
 }

@@ -233,7 +233,7 @@ func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQue
 				return outcome(authz.Decision{}, err), ""
 			}
 			n++
-			page.Cursor, token = one.Cursor, one.Token
+			page.Cursor, token = one.Cursor(), one.Token
 			found = append(found, string(one.ID)+" "+outcome(one.Decision, nil))
 		}
 		if limit == 0 || n < limit {

@@ -73,18 +73,15 @@ func BenchmarkLookup(b *testing.B) {
 				theirs += s.gatewayLookup(b)
 				start, found, cursor := time.Now(), 0, ""
 				for page := 0; page == 0 || cursor != ""; page++ {
-					var list struct {
-						Resources  []json.RawMessage
-						NextCursor string `json:"next_cursor"`
-					}
 					body := fmt.Sprintf(`{"subject":"user:lena","permission":"view","resource_type":"importer","limit":%d,"cursor":%q}`, limit, cursor)
-					if err := json.Unmarshal(s.send(b, http.MethodPost, "/v1/lookup/resources", body), &list); err != nil {
-						b.Fatal(err)
-					}
+					list := string(s.send(b, http.MethodPost, "/v1/lookup/resources", body))
 					if page == 0 {
 						first += time.Since(start)
 					}
-					found, cursor = found+len(list.Resources), list.NextCursor
+					// As for the gateway's answer: it is read, and no more is made of it than is counted.
+					_, cursor, _ = strings.Cut(list, `"next_cursor":"`)
+					cursor, _, _ = strings.Cut(cursor, `"`)
+					found += strings.Count(list, `"resource":`)
 				}
 				last += time.Since(start)
 				if found != visible {
