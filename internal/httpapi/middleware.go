@@ -34,7 +34,7 @@ func (s *server) limited(ctx context.Context, k *call) (context.Context, context
 	if k.streams {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, s.Timeout)
+	return withLimit(ctx, s.Timeout)
 }
 
 // limitBody ends the wait for a request's body a second after the time that the request may take: not at once, since net/http

@@ -52,7 +52,7 @@ func BenchmarkCheck(b *testing.B) {
 	var after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	fixed := fixedRoute(b)
+	fixed := s.fixedRoute(b)
 	sluice := s.check("sluice", func(i int) string { return checkBody(question(i)) })
 	for _, connections := range []int{1, 16} {
 		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {

@@ -153,17 +153,17 @@ func write(b *testing.B, s *app.Server, relationships []*v1.Relationship) {
 	}
 }
 
-// fixedRoute is a gin route that answers a fixed body: what a server costs that does not think.
-func fixedRoute(b *testing.B) target {
+// fixedRoute is a gin route that answers the same requests with a fixed body: what a server costs that does not think.
+func (s server) fixedRoute(b *testing.B) target {
 	b.Helper()
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.POST("/v1/check", func(c *gin.Context) {
 		c.Data(http.StatusOK, "application/json", []byte(`{"allowed":true,"token":"Gh8KEzE3OTUzMTg1NTEwNDUxOTYwMzASCDI4MzFkYTQx"}`))
 	})
-	s := httptest.NewServer(router)
-	b.Cleanup(s.Close)
-	return target{name: "fixed", url: s.URL + "/v1/check", body: func(i int) string { return checkBody(question(i)) }}
+	fixed := httptest.NewServer(router)
+	b.Cleanup(fixed.Close)
+	return target{name: "fixed", url: fixed.URL + "/v1/check", header: s.header(), body: func(i int) string { return checkBody(question(i)) }}
 }
 
 func freeAddress(b *testing.B) string {
