@@ -20,10 +20,20 @@ func (s *Server) openReplica(ctx context.Context, engine *spicedb.Client, metric
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_replica_answers_total", Help: "Answers by method, by who gave them and, where it was not the replica, why.",
 	}, []string{"method", "source", "reason"})
+	own := make(map[string]prometheus.Counter)
+	for _, method := range replica.Methods {
+		own[method] = answers.WithLabelValues(method, replica.FromReplica, "")
+	}
 	r := replica.New(engine, engine, replica.Options{
 		MaxRelationships: s.config.Replica.MaxRelationships,
 		Verify:           s.config.Replica.Verify,
-		Observe:          func(method, source, reason string) { answers.WithLabelValues(method, source, reason).Inc() },
+		Observe: func(method, source, reason string) {
+			if source == replica.FromReplica {
+				own[method].Inc()
+				return
+			}
+			answers.WithLabelValues(method, source, reason).Inc()
+		},
 		Logger:           s.log,
 	})
 	metrics.Register(answers)

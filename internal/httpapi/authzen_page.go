@@ -60,9 +60,6 @@ func parsePage(token string) (searchPage, error) {
 	var page searchPage
 	text, err := base64.RawURLEncoding.DecodeString(token)
 	if err == nil {
-		err = checkJSON("the token", text)
-	}
-	if err == nil {
 		err = decodeStrict("the token", text, &page)
 	}
 	if err == nil && (page.Limit < 0 || page.Limit > maxFound) {

@@ -37,7 +37,7 @@ func decode[T any](c *gin.Context) (T, error) {
 	return into, err
 }
 
-// readBody returns the body of a request, checked to be a single JSON value in valid UTF-8.
+// readBody returns the body of a request, which calls itself JSON.
 func readBody(c *gin.Context) ([]byte, error) {
 	if contentType := c.GetHeader("Content-Type"); !isJSON(contentType) {
 		return nil, authz.Errorf(authz.CodeInvalid, "the header Content-Type must be application/json in UTF-8, not %q", contentType)
@@ -52,7 +52,7 @@ func readBody(c *gin.Context) ([]byte, error) {
 	case err != nil:
 		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the body of the request could not be read", Cause: err}
 	}
-	return data, checkJSON("the body", data)
+	return data, nil
 }
 
 // readAll is io.ReadAll, with a buffer of the right size if it is said to be small.
@@ -75,52 +75,66 @@ func isJSON(contentType string) bool {
 	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// checkJSON checks that the data is a single JSON value in valid UTF-8. An error begins with what the data is.
-func checkJSON(what string, data []byte) error {
-	if len(data) == 0 {
-		return authz.Errorf(authz.CodeInvalid, "%s is empty; it must be a JSON object", what)
-	}
-	if !utf8.Valid(data) {
-		return authz.Errorf(authz.CodeInvalid, "%s is not valid UTF-8", what)
-	}
-	if !json.Valid(data) {
-		err := json.Unmarshal(data, new(json.RawMessage)) // says what is wrong
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax, syntax.Offset)
-		}
-		return &authz.Error{Code: authz.CodeInvalid, Message: what + " is not JSON", Cause: err}
-	}
-	if at := loneSurrogate(data); at >= 0 {
-		return authz.Errorf(authz.CodeInvalid, `%s has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, what, at)
-	}
-	return nil
-}
-
-// decodeStrict decodes valid JSON that has exactly the fields of the type. An error about no field in particular begins
-// with what the data is.
+// decodeStrict decodes JSON that is a single value in valid UTF-8 and has exactly the fields of the type. An error about no field
+// in particular begins with what the data is.
 func decodeStrict(what string, data []byte, into any) error {
-	return decodeShape(what, scanner{data: data}, into)
+	decoded, err := decodeJSON(what, data, into)
+	if err != nil {
+		return err
+	}
+	shape := scanner{data: data}
+	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
+		return fault.err(what)
+	}
+	return decoded
 }
 
 // decodeLenient is decodeStrict for data that may have other fields as well; they are ignored.
 func decodeLenient(what string, data []byte, into any) error {
-	return decodeShape(what, scanner{data: slices.Clone(data), lenient: true}, into)
-}
-
-func decodeShape(what string, shape scanner, into any) error {
+	if err := checkJSON(what, data); err != nil {
+		return err
+	}
+	shape := scanner{data: slices.Clone(data), lenient: true}
 	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
 		return fault.err(what)
 	}
-	data := shape.data
-	if err := json.Unmarshal(data, into); err != nil {
-		var mismatch *json.UnmarshalTypeError
-		if errors.As(err, &mismatch) {
-			return authz.Errorf(authz.CodeInvalid, "the field %q cannot be a %s", mismatch.Field, mismatch.Value)
-		}
-		return &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: err}
+	decoded, err := decodeJSON(what, shape.data, into)
+	if err != nil {
+		return err
 	}
-	return nil
+	return decoded
+}
+
+// checkJSON checks that the data is a single JSON value in valid UTF-8. An error begins with what the data is.
+func checkJSON(what string, data []byte) error {
+	_, err := decodeJSON(what, data, new(json.RawMessage))
+	return err
+}
+
+// decodeJSON decodes what checkJSON passes, whatever its fields. Where it cannot be the type, mismatch says so.
+func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
+	switch {
+	case len(data) == 0:
+		return nil, authz.Errorf(authz.CodeInvalid, "%s is empty; it must be a JSON object", what)
+	case !utf8.Valid(data):
+		return nil, authz.Errorf(authz.CodeInvalid, "%s is not valid UTF-8", what)
+	}
+	decoded := json.Unmarshal(data, into)
+	var syntax *json.SyntaxError
+	if errors.As(decoded, &syntax) {
+		return nil, authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax, syntax.Offset)
+	}
+	if at := loneSurrogate(data); at >= 0 {
+		return nil, authz.Errorf(authz.CodeInvalid, `%s has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, what, at)
+	}
+	var other *json.UnmarshalTypeError
+	switch {
+	case errors.As(decoded, &other):
+		mismatch = authz.Errorf(authz.CodeInvalid, "the field %q cannot be a %s", other.Field, other.Value)
+	case decoded != nil:
+		mismatch = &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: decoded}
+	}
+	return mismatch, nil
 }
 
 // fault is what is wrong with a field.

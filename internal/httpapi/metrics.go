@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,21 @@ type Metrics struct {
 	decisions  map[string]prometheus.Counter // by answer
 	operations *prometheus.CounterVec
 	engine     *prometheus.HistogramVec
+
+	mu     sync.RWMutex
+	served map[servedKey]served
+}
+
+// servedKey is what requests are counted by.
+type servedKey struct {
+	route, method string
+	status        int
+}
+
+// served counts requests. The vectors would give the same, only later.
+type served struct {
+	requests  prometheus.Counter
+	durations prometheus.Observer
 }
 
 // NewMetrics returns metrics that have counted nothing.
@@ -35,6 +51,7 @@ func NewMetrics() *Metrics {
 			Buckets: durationBuckets,
 		}, []string{"route", "method"}),
 		decisions: make(map[string]prometheus.Counter),
+		served:    make(map[servedKey]served),
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_operations_total", Help: "Product operations by outcome: ok, or the code of the problem.",
 		}, []string{"operation", "outcome"}),
@@ -110,8 +127,18 @@ func (m *Metrics) ObserveEngine(method string, d time.Duration, err error) {
 }
 
 func (m *Metrics) request(route, method string, status int, d time.Duration) {
-	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
-	m.durations.WithLabelValues(route, method).Observe(d.Seconds())
+	key := servedKey{route, method, status}
+	m.mu.RLock()
+	counted, known := m.served[key]
+	m.mu.RUnlock()
+	if !known {
+		counted = served{m.requests.WithLabelValues(route, method, strconv.Itoa(status)), m.durations.WithLabelValues(route, method)}
+		m.mu.Lock()
+		m.served[key] = counted
+		m.mu.Unlock()
+	}
+	counted.requests.Inc()
+	counted.durations.Observe(d.Seconds())
 }
 
 func (m *Metrics) operation(name, outcome string) { m.operations.WithLabelValues(name, outcome).Inc() }

@@ -46,6 +46,9 @@ type Options struct {
 	Logger *slog.Logger // discards if nil
 }
 
+// Methods are those of authz.Engine that the replica answers.
+var Methods = []string{"Check", "CheckBulk", "LookupResources", "LookupSubjects"}
+
 // Who answers.
 const (
 	FromReplica = "replica"
