@@ -34,7 +34,7 @@ func (s *Server) openReplica(ctx context.Context, engine *spicedb.Client, metric
 			}
 			answers.WithLabelValues(method, source, reason).Inc()
 		},
-		Logger:           s.log,
+		Logger: s.log,
 	})
 	metrics.Register(answers)
 	metrics.Register(replicaMetrics(r)...)
