@@ -168,7 +168,7 @@ func (s server) fixedRoute(b *testing.B) target {
 
 func freeAddress(b *testing.B) string {
 	b.Helper()
-	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.7:0") // where nothing else takes a port
 	if err != nil {
 		b.Fatal(err)
 	}
