@@ -7,8 +7,7 @@ SHELL := bash
 
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE        ?= sluice:dev
-# What takes longest comes first: packages are tested in this order, two at a time.
-TEST         ?= ./tests ./...
+TEST         ?= ./...
 TEST_FLAGS   ?=
 TEST_TIMEOUT ?= 45m
 FUZZTIME     ?= 10s

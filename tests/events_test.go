@@ -120,7 +120,7 @@ func events(t *testing.T, on *backend) {
 func TestEventsOutlastRequests(t *testing.T) {
 	t.Parallel()
 	config := configuration()
-	config.RequestTimeout = time.Second // the server reads and writes for 10 seconds longer
+	config.RequestTimeout = 5 * time.Second // the server reads and writes for 10 seconds longer
 	server, err := app.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -132,10 +132,10 @@ func TestEventsOutlastRequests(t *testing.T) {
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
 		t.Fatalf("the first event is %+v", e)
 	}
-	time.Sleep(12 * time.Second) // that it lasts is what the test is about
+	time.Sleep(16 * time.Second) // that it lasts is what the test is about
 	c.must(http.MethodPut, "connectors/after", map[string]any{"offers": []string{"views"}})
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
-		t.Fatalf("12 seconds later comes %+v", e)
+		t.Fatalf("16 seconds later comes %+v", e)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
 	defer cancel()
