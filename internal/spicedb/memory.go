@@ -11,13 +11,13 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// memory is SpiceDB's in-memory datastore, with two differences.
+// memory is SpiceDB's in-memory datastore, with three differences.
 //
 // Writes happen one at a time. By itself that datastore takes the revision of a write before it waits for other writes to
 // end, so that of two overlapping writes the later one can get the earlier revision, and a reader at that revision misses it.
 //
 // Relationships are found by an index. By itself that datastore walks through all relationships of a type and relation, so
-// that the size of one account is felt in every check.
+// that the size of one account is felt in every check. Definitions are decoded once.
 type memory struct {
 	datastore.Datastore
 	gcWindow time.Duration
@@ -30,8 +30,9 @@ type memory struct {
 // moment is the state at a revision.
 type moment struct {
 	datastore.RevisionWithSchemaHash
-	index *index
-	at    time.Time
+	index       *index
+	definitions *definitions
+	at          time.Time
 }
 
 func newMemory(ctx context.Context) (datastore.Datastore, error) {
@@ -52,7 +53,7 @@ func newMemoryWith(ctx context.Context, config *storecmd.Config) (datastore.Data
 		Datastore: store,
 		gcWindow:  config.GCWindow,
 		writing:   make(chan struct{}, 1),
-		history:   []moment{{RevisionWithSchemaHash: first, index: newIndex(), at: time.Now()}},
+		history:   []moment{{RevisionWithSchemaHash: first, index: newIndex(), definitions: &definitions{}, at: time.Now()}},
 	}, nil
 }
 
@@ -68,13 +69,14 @@ func (m *memory) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts 
 	}
 	defer func() { <-m.writing }()
 
-	var written *index
+	var written moment
 	revision, err := m.Datastore.ReadWriteTx(ctx, func(ctx context.Context, inner datastore.ReadWriteTransaction) error {
-		tx := &memoryTx{ReadWriteTransaction: inner, now: time.Now(), index: m.head().index.clone()}
+		head := m.head()
+		tx := &memoryTx{ReadWriteTransaction: inner, now: time.Now(), index: head.index.clone(), definitions: head.definitions}
 		if err := do(ctx, tx); err != nil {
 			return err
 		}
-		written = tx.index
+		written = moment{index: tx.index, definitions: tx.definitions}
 		return tx.err
 	}, opts...)
 	if err != nil {
@@ -84,16 +86,35 @@ func (m *memory) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts 
 	if err != nil {
 		return datastore.NoRevision, err
 	}
-	m.append(moment{RevisionWithSchemaHash: head, index: written, at: time.Now()})
+	written.RevisionWithSchemaHash, written.at = head, time.Now()
+	m.append(written)
 	return revision, nil
 }
 
-// HeadRevision is the revision of the last write that has ended.
+// HeadRevision is the revision of the last write that has ended, or that somebody who follows Watch can know of.
 func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
-	if _, err := m.Datastore.HeadRevision(ctx); err != nil { // it may be closed
+	head, err := m.Datastore.HeadRevision(ctx)
+	if err == nil {
+		err = m.settle(ctx, head.Revision)
+	}
+	if err != nil {
 		return datastore.RevisionWithSchemaHash{}, err
 	}
 	return m.head().RevisionWithSchemaHash, nil
+}
+
+// settle waits for the write under way to end if the revision is its.
+func (m *memory) settle(ctx context.Context, revision datastore.Revision) error {
+	if !revision.GreaterThan(m.head().Revision) {
+		return nil
+	}
+	select {
+	case m.writing <- struct{}{}:
+		<-m.writing
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // OptimizedRevision is the newest one: nothing is faster than memory, and every revision that is told is one that was
@@ -104,12 +125,12 @@ func (m *memory) OptimizedRevision(ctx context.Context) (datastore.RevisionWithS
 
 // SnapshotReader reads the state at a revision.
 func (m *memory) SnapshotReader(revision datastore.Revision) datastore.Reader {
-	return &memoryReader{
-		Reader: m.Datastore.SnapshotReader(revision),
-		index:  m.indexAt(revision),
-		now:    time.Now(),
-		err:    m.CheckRevision(context.Background(), revision),
+	then, err := m.momentAt(revision), m.CheckRevision(context.Background(), revision)
+	reader := m.Datastore.SnapshotReader(revision)
+	if err == nil {
+		reader = definedReader{reader, then.definitions}
 	}
+	return &memoryReader{Reader: reader, index: then.index, now: time.Now(), err: err}
 }
 
 func (m *memory) head() moment {
@@ -118,21 +139,17 @@ func (m *memory) head() moment {
 	return m.history[len(m.history)-1]
 }
 
-// indexAt returns the index of the last write up to a revision. Whoever follows Watch can know a revision before its
-// write has ended, and waits for that.
-func (m *memory) indexAt(revision datastore.Revision) *index {
-	if revision.GreaterThan(m.head().Revision) {
-		m.writing <- struct{}{}
-		<-m.writing
-	}
+// momentAt returns the state after the last write up to a revision.
+func (m *memory) momentAt(revision datastore.Revision) moment {
+	_ = m.settle(context.Background(), revision)
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, past := range slices.Backward(m.history) {
 		if !past.Revision.GreaterThan(revision) {
-			return past.index
+			return past
 		}
 	}
-	return m.history[0].index
+	return m.history[0]
 }
 
 // append adds a moment, and forgets those that nobody may read any more.

@@ -66,9 +66,10 @@ type memoryTx struct {
 	datastore.ReadWriteTransaction
 	now time.Time
 
-	mu    sync.Mutex
-	index *index
-	err   error // of a write that may have happened in part
+	mu          sync.Mutex
+	index       *index
+	definitions *definitions
+	err         error // of a write that may have happened in part
 }
 
 // view is the index as it is now; later writes of the transaction do not change it.
@@ -121,21 +122,6 @@ func (t *memoryTx) DeleteRelationships(ctx context.Context, filter *v1.Relations
 	}
 	count := uint64(len(deletes))
 	return count, limit != nil && count == *limit, t.WriteRelationships(ctx, deletes)
-}
-
-func (t *memoryTx) LegacyDeleteNamespaces(ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption) error {
-	if err := t.ReadWriteTransaction.LegacyDeleteNamespaces(ctx, names, datastore.DeleteNamespacesOnly); err != nil {
-		return err
-	}
-	if option != datastore.DeleteNamespacesAndRelationships {
-		return nil
-	}
-	for _, name := range names {
-		if _, _, err := t.DeleteRelationships(ctx, &v1.RelationshipFilter{ResourceType: name}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (t *memoryTx) BulkLoad(ctx context.Context, source datastore.BulkWriteRelationshipSource) (uint64, error) {

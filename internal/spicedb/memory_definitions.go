@@ -1,0 +1,165 @@
+package spicedb
+
+import (
+	"context"
+	"sync"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/spicedb/pkg/datastore"
+	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+)
+
+// definitions are those of one schema, decoded when they are asked for first. By itself SpiceDB's in-memory datastore decodes
+// all of them whenever it looks some up, which is most of the work of a small write.
+type definitions struct {
+	namespaces decoded[*core.NamespaceDefinition]
+	caveats    decoded[*core.CaveatDefinition]
+}
+
+// decoded are the definitions of one kind, which nobody changes.
+type decoded[D datastore.SchemaDefinition] struct {
+	mu     sync.Mutex
+	byName map[string]datastore.RevisionedDefinition[D] // nil until it is known
+}
+
+// all returns the definitions by name. list lists them.
+func (d *decoded[D]) all(ctx context.Context, list func(context.Context) ([]datastore.RevisionedDefinition[D], error)) (map[string]datastore.RevisionedDefinition[D], error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byName != nil {
+		return d.byName, nil
+	}
+	listed, err := list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.byName = make(map[string]datastore.RevisionedDefinition[D], len(listed))
+	for _, definition := range listed {
+		d.byName[definition.Definition.GetName()] = definition
+	}
+	return d.byName, nil
+}
+
+// named returns those of the definitions that have one of the names, in the order of the names.
+func named[D datastore.SchemaDefinition](all map[string]datastore.RevisionedDefinition[D], names []string) []datastore.RevisionedDefinition[D] {
+	var found []datastore.RevisionedDefinition[D]
+	for _, name := range names {
+		if definition, ok := all[name]; ok {
+			found = append(found, definition)
+		}
+	}
+	return found
+}
+
+// definedReader looks definitions up among those that are decoded.
+type definedReader struct {
+	datastore.Reader
+	definitions *definitions
+}
+
+func (r definedReader) LegacyReadNamespaceByName(ctx context.Context, name string) (*core.NamespaceDefinition, datastore.Revision, error) {
+	all, err := r.definitions.namespaces.all(ctx, r.LegacyListAllNamespaces)
+	if err != nil {
+		return nil, datastore.NoRevision, err
+	}
+	if found, ok := all[name]; ok {
+		return found.Definition, found.LastWrittenRevision, nil
+	}
+	return nil, datastore.NoRevision, datastore.NewNamespaceNotFoundErr(name)
+}
+
+func (r definedReader) LegacyLookupNamespacesWithNames(ctx context.Context, names []string) ([]datastore.RevisionedNamespace, error) {
+	all, err := r.definitions.namespaces.all(ctx, r.LegacyListAllNamespaces)
+	return named(all, names), err
+}
+
+func (r definedReader) LegacyReadCaveatByName(ctx context.Context, name string) (*core.CaveatDefinition, datastore.Revision, error) {
+	all, err := r.definitions.caveats.all(ctx, r.LegacyListAllCaveats)
+	if err != nil {
+		return nil, datastore.NoRevision, err
+	}
+	if found, ok := all[name]; ok {
+		return found.Definition, found.LastWrittenRevision, nil
+	}
+	return nil, datastore.NoRevision, datastore.NewCaveatNameNotFoundErr(name)
+}
+
+func (r definedReader) LegacyLookupCaveatsWithNames(ctx context.Context, names []string) ([]datastore.RevisionedCaveat, error) {
+	all, err := r.definitions.caveats.all(ctx, r.LegacyListAllCaveats)
+	return named(all, names), err
+}
+
+// defined has do look up what is defined, also by the transaction itself. No definition changes in the meantime, which would
+// become one of the schema before.
+func (t *memoryTx) defined(do func(definedReader) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return do(definedReader{t.ReadWriteTransaction, t.definitions})
+}
+
+// redefine makes a change of definitions, after which they are decoded anew.
+func (t *memoryTx) redefine(change func() error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.definitions = &definitions{}
+	return change()
+}
+
+func (t *memoryTx) LegacyReadNamespaceByName(ctx context.Context, name string) (found *core.NamespaceDefinition, written datastore.Revision, err error) {
+	err = t.defined(func(r definedReader) error {
+		found, written, err = r.LegacyReadNamespaceByName(ctx, name)
+		return err
+	})
+	return found, written, err
+}
+
+func (t *memoryTx) LegacyLookupNamespacesWithNames(ctx context.Context, names []string) (found []datastore.RevisionedNamespace, err error) {
+	err = t.defined(func(r definedReader) error {
+		found, err = r.LegacyLookupNamespacesWithNames(ctx, names)
+		return err
+	})
+	return found, err
+}
+
+func (t *memoryTx) LegacyReadCaveatByName(ctx context.Context, name string) (found *core.CaveatDefinition, written datastore.Revision, err error) {
+	err = t.defined(func(r definedReader) error {
+		found, written, err = r.LegacyReadCaveatByName(ctx, name)
+		return err
+	})
+	return found, written, err
+}
+
+func (t *memoryTx) LegacyLookupCaveatsWithNames(ctx context.Context, names []string) (found []datastore.RevisionedCaveat, err error) {
+	err = t.defined(func(r definedReader) error {
+		found, err = r.LegacyLookupCaveatsWithNames(ctx, names)
+		return err
+	})
+	return found, err
+}
+
+func (t *memoryTx) LegacyWriteNamespaces(ctx context.Context, written ...*core.NamespaceDefinition) error {
+	return t.redefine(func() error { return t.ReadWriteTransaction.LegacyWriteNamespaces(ctx, written...) })
+}
+
+func (t *memoryTx) LegacyWriteCaveats(ctx context.Context, written []*core.CaveatDefinition) error {
+	return t.redefine(func() error { return t.ReadWriteTransaction.LegacyWriteCaveats(ctx, written) })
+}
+
+func (t *memoryTx) LegacyDeleteCaveats(ctx context.Context, names []string) error {
+	return t.redefine(func() error { return t.ReadWriteTransaction.LegacyDeleteCaveats(ctx, names) })
+}
+
+func (t *memoryTx) LegacyDeleteNamespaces(ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption) error {
+	err := t.redefine(func() error {
+		return t.ReadWriteTransaction.LegacyDeleteNamespaces(ctx, names, datastore.DeleteNamespacesOnly)
+	})
+	if err != nil || option != datastore.DeleteNamespacesAndRelationships {
+		return err
+	}
+	for _, name := range names {
+		if _, _, err := t.DeleteRelationships(ctx, &v1.RelationshipFilter{ResourceType: name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
