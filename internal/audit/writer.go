@@ -104,9 +104,10 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	b := &batch{ctx: ctx, tx: tx, place: w.place, last: w.last, next: w.next}
+	b := &batch{ctx: ctx, tx: tx, place: w.place, last: w.last, next: w.next, atOnce: 250}
 	if !w.log.shared {
-		b.prepared = make(map[string]*sql.Stmt)
+		// The database is a call away: a statement that is there already costs less than one that says more.
+		b.atOnce, b.prepared = 1, make(map[string]*sql.Stmt)
 	}
 	if err := do(b); err != nil {
 		return err
@@ -140,6 +141,7 @@ type batch struct {
 	next  authz.Token
 	added map[Kind]int
 
+	atOnce   int                  // how many rows of values a statement takes
 	prepared map[string]*sql.Stmt // by their text, until the transaction ends; nil if the driver keeps them itself
 }
 
@@ -148,21 +150,45 @@ func (b *batch) exec(statement string, args ...any) error {
 		_, err := b.tx.ExecContext(b.ctx, statement, args...)
 		return err
 	}
-	prepared, known := b.prepared[statement]
-	if !known {
-		var err error
-		if prepared, err = b.tx.PrepareContext(b.ctx, statement); err != nil { //nolint:sqlclosecheck // the transaction closes it
-			return err
-		}
+	prepared, err := b.prepare(statement)
+	if err == nil {
+		_, err = prepared.ExecContext(b.ctx, args...)
+	}
+	return err
+}
+
+func (b *batch) query(query string, args ...any) (*sql.Rows, error) {
+	if b.prepared == nil {
+		return b.tx.QueryContext(b.ctx, query, args...)
+	}
+	prepared, err := b.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return prepared.QueryContext(b.ctx, args...)
+}
+
+func (b *batch) prepare(statement string) (*sql.Stmt, error) {
+	if prepared, known := b.prepared[statement]; known {
+		return prepared, nil
+	}
+	prepared, err := b.tx.PrepareContext(b.ctx, statement)
+	if err == nil {
 		b.prepared[statement] = prepared
 	}
-	_, err := prepared.ExecContext(b.ctx, args...)
-	return err
+	return prepared, err
 }
 
 // one reads the one row of a query.
 func (b *batch) one(query string, args []any, into ...any) error {
-	return b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...)
+	if b.prepared == nil {
+		return b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...)
+	}
+	prepared, err := b.prepare(query)
+	if err != nil {
+		return err
+	}
+	return prepared.QueryRowContext(b.ctx, args...).Scan(into...)
 }
 
 // knows reports whether a part of a transaction is in the log already.
@@ -220,7 +246,7 @@ func (b *batch) add(e Entry) error {
 
 // each runs a statement with many rows of values at a time, which stand in place of its %s.
 func (b *batch) each(rows [][]any, statement string) error {
-	for some := range slices.Chunk(rows, 250) {
+	for some := range slices.Chunk(rows, b.atOnce) {
 		values, args := tuples(some)
 		if err := b.exec(fmt.Sprintf(statement, values), args...); err != nil {
 			return err
@@ -275,26 +301,32 @@ func (b *batch) put(table string, updates []Update) error {
 
 // due are those of the relationships that had ended by a time, as the log knows them.
 func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
+	var some bool
+	err = b.one("SELECT EXISTS (SELECT 1 FROM sluice_audit_present WHERE expires_at > 0 AND expires_at <= $1)", []any{at.UnixMicro()}, &some)
+	if err != nil || !some {
+		return nil, err
+	}
 	rows := make([][]any, len(updates))
 	for i, u := range updates {
 		rows[i] = identity(u)
 	}
-	for some := range slices.Chunk(rows, 250) {
+	for some := range slices.Chunk(rows, b.atOnce) {
 		values, args := tuples(some)
 		found, err := b.rows(fmt.Sprintf(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
-			WHERE expires_at > 0 AND expires_at <= $%d AND (resource, relation, subject) IN (VALUES %s) ORDER BY expires_at`, len(args)+1, values),
+			WHERE expires_at > 0 AND expires_at <= $%d AND (resource, relation, subject) IN (VALUES %s)`, len(args)+1, values),
 			append(args, at.UnixMicro())...)
 		if err != nil {
 			return nil, err
 		}
 		ended = append(ended, found...)
 	}
+	slices.SortStableFunc(ended, func(a, b Update) int { return a.ExpiresAt.Compare(b.ExpiresAt.Time) })
 	return ended, nil
 }
 
 // rows reads relationships from the log's tables.
 func (b *batch) rows(query string, args ...any) (found []Update, err error) {
-	rows, err := b.tx.QueryContext(b.ctx, query, args...)
+	rows, err := b.query(query, args...)
 	if err != nil {
 		return nil, err
 	}
