@@ -80,10 +80,7 @@ func (i *inquiry) prove(ctx context.Context, all []authz.Relationship) (_ []auth
 				from += size
 				continue
 			}
-			if _, err := scratch.Write(ctx, authz.Write{Updates: updates}); err != nil {
-				return nil, false, err
-			}
-			scratch.undo = nil
+			scratch.keep()
 			needed = slices.Delete(needed, from, from+len(part))
 		}
 	}

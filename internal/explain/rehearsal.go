@@ -2,7 +2,7 @@ package explain
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +13,7 @@ import (
 type rehearsal struct {
 	authz.Engine
 	stored map[authz.Relationship]authz.Relationship // by what identifies it
-	undo   []authz.Update                            // of the writes since the last undoing, in their order
+	undo   map[authz.Relationship]authz.Update       // of what was written since the last restore, by what identifies it
 }
 
 func (i *inquiry) rehearse(ctx context.Context, relationships []authz.Relationship) (*rehearsal, error) {
@@ -21,7 +21,11 @@ func (i *inquiry) rehearse(ctx context.Context, relationships []authz.Relationsh
 	if err != nil {
 		return nil, err
 	}
-	r := &rehearsal{Engine: scratch, stored: make(map[authz.Relationship]authz.Relationship, len(relationships))}
+	r := &rehearsal{
+		Engine: scratch,
+		stored: make(map[authz.Relationship]authz.Relationship, len(relationships)),
+		undo:   make(map[authz.Relationship]authz.Update),
+	}
 	for _, relationship := range relationships {
 		r.stored[identity(relationship)] = relationship
 	}
@@ -42,10 +46,12 @@ func (r *rehearsal) Write(ctx context.Context, write authz.Write) (authz.Token, 
 	}
 	for _, update := range write.Updates {
 		id := identity(update.Relationship)
-		if before, there := r.stored[id]; there {
-			r.undo = append(r.undo, authz.Update{Action: authz.Touch, Relationship: before})
-		} else {
-			r.undo = append(r.undo, authz.Update{Action: authz.Delete, Relationship: id})
+		before, there := r.stored[id]
+		if _, changed := r.undo[id]; !changed {
+			r.undo[id] = authz.Update{Action: authz.Delete, Relationship: id}
+			if there {
+				r.undo[id] = authz.Update{Action: authz.Touch, Relationship: before}
+			}
 		}
 		if update.Action == authz.Delete {
 			delete(r.stored, id)
@@ -56,30 +62,39 @@ func (r *rehearsal) Write(ctx context.Context, write authz.Write) (authz.Token, 
 	return token, nil
 }
 
-// restore undoes every write since the last time.
+// restore undoes every write since the last time, or since what was written was kept.
 func (r *rehearsal) restore(ctx context.Context) error {
-	undo := r.undo
-	r.undo = nil
-	var updates []authz.Update
-	for _, update := range undo { // of several writes to one relationship, the first knows what was before
-		id := identity(update.Relationship)
-		if !slices.ContainsFunc(updates, func(u authz.Update) bool { return identity(u.Relationship) == id }) {
-			updates = append(updates, update)
-		}
-	}
-	if len(updates) == 0 {
+	if len(r.undo) == 0 {
 		return nil
 	}
-	_, err := r.Write(ctx, authz.Write{Updates: updates})
-	r.undo = nil
+	_, err := r.Write(ctx, authz.Write{Updates: slices.Collect(maps.Values(r.undo))})
+	r.keep()
 	return err
 }
 
-// attempt reports the answer to the check after the updates, which are undone.
+// keep leaves what was written as it is.
+func (r *rehearsal) keep() { clear(r.undo) }
+
+// attempt reports the answer to the check after the updates, in place of what was written since the last restore. Like that,
+// one attempt after the other is one write each.
 func (r *rehearsal) attempt(ctx context.Context, check authz.Check, updates []authz.Update) (authz.State, error) {
-	if _, err := r.Write(ctx, authz.Write{Updates: updates}); err != nil {
+	stale := maps.Clone(r.undo)
+	for _, update := range updates {
+		delete(stale, identity(update.Relationship))
+	}
+	if len(stale)+len(updates) > authz.MaxUpdates {
+		if err := r.restore(ctx); err != nil {
+			return authz.Denied, err
+		}
+		clear(stale)
+	}
+	write := authz.Write{Updates: slices.AppendSeq(slices.Clone(updates), maps.Values(stale))}
+	if _, err := r.Write(ctx, write); err != nil {
 		return authz.Denied, err
 	}
+	for id := range stale {
+		delete(r.undo, id)
+	}
 	decision, _, err := r.Check(ctx, check, authz.Fully())
-	return decision.State, errors.Join(err, r.restore(ctx))
+	return decision.State, err
 }

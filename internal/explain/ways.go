@@ -33,7 +33,7 @@ func (i *inquiry) ways(ctx context.Context) (_ []candidate, err error) {
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
 	found, err := i.search(ctx, scratch, changes)
-	if err != nil {
+	if err := errors.Join(err, scratch.restore(ctx)); err != nil {
 		return nil, err
 	}
 	ways, err := i.verify(ctx, scratch, found)
