@@ -54,7 +54,7 @@ type backend struct {
 	// embedded memory datastore orders writes as they end.
 	overlapping bool
 
-	// few is set if races are run a quarter as often. In full they are run before the memory datastore: the operations are the
+	// few is set if races are run an eighth as often. In full they are run before the memory datastore: the operations are the
 	// same, and each store has tests of its own for writes that overlap.
 	few bool
 
@@ -72,7 +72,7 @@ func (b *backend) parallel(t *testing.T) {
 // often is how often a race is run that is run n times in full.
 func (b *backend) often(n int) int {
 	if b.few {
-		return max(n/4, min(n, 4))
+		return max(n/8, min(n, 4))
 	}
 	return n
 }

@@ -3,7 +3,6 @@ package tests
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -16,11 +15,7 @@ import (
 // end everything is in it once, in its order, and nothing is wrong with the chain.
 func TestKilledWhileItFollows(t *testing.T) {
 	t.Parallel()
-	server := start(t, configuration())
-	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	on := newHost(t)
 	s := newScene(t, on)
 	directory := t.TempDir()
 	stop, stopped := make(chan struct{}), make(chan []string)
@@ -29,7 +24,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		s.write(one)
 		return " touch " + one
 	}
-	first := newVictimIn(t, on, directory)
+	first := newVictim(t, on, directory)
 	first.url()
 	go func() {
 		var written []string
@@ -46,7 +41,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 	first.kill()
 	following := 0
 	for range 6 {
-		v := newVictimIn(t, on, directory)
+		v := newVictim(t, on, directory)
 		c := newCaller(t, v.url())
 		if entries, _ := c.page("limit=1"); len(entries) == 1 && entries[0].Kind == "change" {
 			following++
@@ -56,13 +51,13 @@ func TestKilledWhileItFollows(t *testing.T) {
 	}
 	close(stop)
 	written := <-stopped
-	last := newVictimIn(t, on, directory)
+	last := newVictim(t, on, directory)
 	c := newCaller(t, last.url())
 	c.history("object=user:"+s.id(fmt.Sprint(len(written)-1)), atLeast(1))
 	last.kill()
 	t.Logf("%d writes, and %d of 10 servers that had told some of them before", len(written), following)
 
-	log, err := app.ReadAudit(t.Context(), filepath.Join(directory, "data"), "")
+	log, err := app.ReadAudit(t.Context(), directory, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,16 +137,12 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	t.Logf("SLUICE_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
-	server := start(t, configuration())
-	on, err := connect(server.URL, server.GRPCAddress, server.GRPCKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	on := newHost(t)
 	c := crash{t: t, on: on, random: random, takes: map[string]time.Duration{}, under: map[string]time.Duration{}}
 	began := time.Now()
-	c.victim = newVictim(t, on)
+	c.victim = newVictim(t, on, t.TempDir())
 	c.url = c.victim.url()
-	c.starts = time.Since(began)
+	c.finishes = 2 * time.Since(began)
 	for _, r := range removals { // how long each takes when nobody is killed
 		s, want := c.prepare(r)
 		asked := time.Now()
@@ -164,8 +160,8 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	for round := range crashes {
 		c.round(round, removals[round%len(removals)])
 	}
-	t.Logf("%d servers killed, %d of them in the middle of a removal, %d more while they finished one; undisturbed a removal takes %v, is under way %v, and a start takes %s",
-		c.killed, c.inside, c.resuming, c.takes, c.under, c.starts)
+	t.Logf("%d servers killed, %d of them in the middle of a removal, %d more while they finished one; a removal takes %v, is under way %v, and a start that finishes one takes %s",
+		c.killed, c.inside, c.resuming, c.takes, c.under, c.finishes)
 	if c.inside < crashes/5 || c.resuming == 0 {
 		t.Errorf("only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming)
 	}
@@ -176,10 +172,12 @@ type crash struct {
 	on     *backend
 	random *rand.Rand
 	victim *victim
-	url    string                   // of the victim
-	takes  map[string]time.Duration // how long a removal takes from the request to its answer
-	under  map[string]time.Duration // and how long of that it is under way
-	starts time.Duration            // how long a start takes that has nothing to finish
+	url    string // of the victim
+
+	// How long a removal takes from the request to its answer, how long of that it is under way, and how long a start takes
+	// that finishes one: as was seen so far.
+	takes, under map[string]time.Duration
+	finishes     time.Duration
 
 	killed, inside, resuming int
 }
@@ -216,17 +214,19 @@ func (c *crash) round(round int, r removal) {
 	} else { // much of the time it only reads
 		c.waitUntilUnderWay(s, ended)
 		c.kill(c.within(c.under[r.name]))
+		c.under[r.name] = c.sooner(c.under[r.name], !c.isUnderWay(s))
 	}
 	if c.isUnderWay(s) {
 		c.inside++
 	}
-	c.victim = newVictim(c.t, c.on)
+	c.victim = newVictim(c.t, c.on, c.t.TempDir())
 	if c.isUnderWay(s) { // the one that finishes it is killed, too
-		c.kill(c.starts/2 + c.within(c.starts/2+c.under[r.name]))
+		c.kill(c.finishes/2 + c.within(c.finishes/2))
+		c.finishes = c.sooner(c.finishes, !c.isUnderWay(s))
 		if c.isUnderWay(s) {
 			c.resuming++
 		}
-		c.victim = newVictim(c.t, c.on)
+		c.victim = newVictim(c.t, c.on, c.t.TempDir())
 	}
 	if c.random.IntN(2) == 0 { // another server, which is running already, gets the same call at the same time
 		s.url = c.on.url
@@ -258,6 +258,14 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
+// sooner is how long to wait at most the next time, after a kill that came too late, or in time.
+func (c *crash) sooner(d time.Duration, late bool) time.Duration {
+	if late {
+		return d * 3 / 4
+	}
+	return d * 9 / 8
+}
+
 // within is a random part of a time.
 func (c *crash) within(d time.Duration) time.Duration {
 	return time.Duration(c.random.Int64N(int64(d) + 1))
@@ -280,7 +288,7 @@ func (c *crash) waitUntilUnderWay(s scene, ended <-chan struct{}) {
 		select {
 		case <-ended:
 			return
-		default:
+		case <-time.After(time.Millisecond): // what is asked is what keeps the removal waiting
 		}
 	}
 }

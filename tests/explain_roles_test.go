@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for each
-// permission of objects that they see: the answers to which the decision is the same are the same.
+// TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for every
+// other permission of objects that they see: the answers to which the decision is the same are the same.
 func TestExplainKeepsRoles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -44,6 +44,7 @@ func TestExplainKeepsRoles(t *testing.T) {
 			permissions[described.Type] = append(permissions[described.Type], permission.Name)
 		}
 	}
+	objects := 0
 	for _, c := range []struct {
 		reader  string
 		members []string // what they are, the reader may not know
@@ -57,7 +58,11 @@ func TestExplainKeepsRoles(t *testing.T) {
 	} {
 		for _, object := range c.objects {
 			typ, _, _ := strings.Cut(object, ":")
-			for _, permission := range permissions[typ] {
+			objects++
+			for n, permission := range permissions[typ] {
+				if (n+objects)%2 == 0 {
+					continue
+				}
 				told := make(map[bool]string) // by the decision, which a check tells as well
 				for _, who := range append(c.members, "sven") {
 					a := s.by(c.reader).withKey(checkKey).must(http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)})

@@ -30,9 +30,6 @@ func atEnd(f func(context.Context) error) {
 }
 
 func TestMain(m *testing.M) {
-	if spicedb := os.Getenv(victimOf); spicedb != "" {
-		os.Exit(beVictim(spicedb))
-	}
 	debug.SetGCPercent(400) // many short-lived servers and requests; memory is not what the tests are short of
 	code := m.Run()
 	if err := closeAll(); err != nil {

@@ -29,7 +29,6 @@ var suites = []suite{
 var durable = []suite{
 	{"role tables", roleTables},
 	{"limited time", limitedTime},
-	{"exactly once", exactlyOnce},
 	{"history", history},
 }
 

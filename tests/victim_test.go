@@ -3,65 +3,81 @@ package tests
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// victimOf is the variable of the environment that makes the test binary a server of its own before the SpiceDB at the address
-// and key that it holds.
-const victimOf = "SLUICE_TEST_VICTIM"
-
-// beVictim serves until it is killed, or whoever started it is gone. It prints where.
-func beVictim(spicedb string) int {
-	address, key, _ := strings.Cut(spicedb, " ")
-	config := configuration()
-	config.Store = app.StoreConfig{Endpoint: address, Token: key, Insecure: true}
-	server, err := app.Start(context.Background(), config)
+// program compiles the program as `make build` does, once, and returns where it is.
+var program = sync.OnceValues(func() (string, error) {
+	directory, err := os.MkdirTemp("", "sluice-tests-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return "", err
 	}
-	fmt.Println(server.URL)
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	return 0
-}
+	atEnd(func(context.Context) error { return os.RemoveAll(directory) })
+	path := filepath.Join(directory, "sluice")
+	build := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", path, "../cmd/sluice")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compiling the program: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
-// victim is a process of a server that is there to be killed.
+// victim is a process of the program, which is there to be killed.
 type victim struct {
 	t       testing.TB
 	process *exec.Cmd
-	listens chan string // its address, once it is ready
+	ready   chan addresses // once it is ready
 	ended   chan struct{}
 }
 
-// newVictim starts a server in a process of its own, and does not wait for it.
-func newVictim(t testing.TB, on *backend) *victim {
-	t.Helper()
-	return newVictimIn(t, on, t.TempDir())
-}
+// addresses are those of the server, and of the SpiceDB in it if that is open.
+type addresses struct{ url, spicedb string }
 
-// newVictimIn starts one that keeps its audit log in ./data of a directory.
-func newVictimIn(t testing.TB, on *backend, directory string) *victim {
+// newHost starts a server with a SpiceDB in its memory, for others, and waits for it.
+func newHost(t testing.TB) *backend {
 	t.Helper()
-	self, err := os.Executable()
+	key := rand.Text()
+	found := newProcess(t, "--datastore", "memory", "--grpc-listen", "127.0.0.1:0", "--grpc-key", key).addresses()
+	on, err := connect(found.url, found.spicedb, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{t: t, process: exec.CommandContext(t.Context(), self), listens: make(chan string, 1), ended: make(chan struct{})}
-	v.process.Dir = directory
-	v.process.Env = append(os.Environ(), victimOf+"="+on.address+" "+on.key)
-	v.process.Stderr = os.Stderr
-	if _, err := v.process.StdinPipe(); err != nil { // it ends with this process
+	return on
+}
+
+// newVictim starts a server before the SpiceDB of another, and does not wait for it. It keeps its audit log in a directory.
+func newVictim(t testing.TB, on *backend, directory string) *victim {
+	t.Helper()
+	return newProcess(t, "--data-dir", directory, "--spicedb-endpoint", on.address, "--spicedb-token", on.key, "--spicedb-insecure")
+}
+
+func newProcess(t testing.TB, flags ...string) *victim {
+	t.Helper()
+	path, err := program()
+	if err != nil {
 		t.Fatal(err)
 	}
+	config := configuration()
+	flags = append(
+		[]string{
+			"serve", "--listen", config.Listen, "--log-level", "error",
+			"--request-timeout", config.RequestTimeout.String(), "--replica-verify", fmt.Sprint(config.Replica.Verify),
+		}, flags...)
+	for _, key := range apiKeys {
+		flags = append(flags, "--api-key", key)
+	}
+	v := &victim{t: t, process: exec.CommandContext(t.Context(), path, flags...), ready: make(chan addresses, 1), ended: make(chan struct{})}
+	v.process.Stderr = os.Stderr
 	out, err := v.process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -71,27 +87,47 @@ func newVictimIn(t testing.TB, on *backend, directory string) *victim {
 	}
 	go func() {
 		defer close(v.ended)
-		if line, err := bufio.NewReader(out).ReadString('\n'); err == nil {
-			v.listens <- strings.TrimSpace(line)
-		}
+		v.read(out)
 		_ = v.process.Wait() // it is killed
 	}()
 	t.Cleanup(v.kill)
 	return v
 }
 
-// url waits until the server is ready: what the one before it left undone is done then.
-func (v *victim) url() string {
+// read follows what the program prints: where it listens, and in the end that it is ready.
+func (v *victim) read(out io.Reader) {
+	var found addresses
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		line := lines.Text()
+		if url, ok := strings.CutPrefix(line, "Sluice listens on "); ok {
+			found.url = url
+		}
+		if address, ok := strings.CutPrefix(line, "SpiceDB's own API, for zed:"); ok {
+			found.spicedb = strings.TrimSpace(address)
+		}
+		if strings.HasPrefix(line, "Ready after ") {
+			v.ready <- found
+		}
+	}
+}
+
+// addresses waits until the server is ready: what the one before it left undone is done then.
+func (v *victim) addresses() addresses {
 	v.t.Helper()
 	select {
-	case url := <-v.listens:
-		return url
+	case found := <-v.ready:
+		return found
 	case <-v.ended:
 		v.t.Fatal("the server ended by itself")
 	case <-time.After(time.Minute):
 		v.t.Fatal("the server is not ready after a minute")
 	}
-	return ""
+	return addresses{}
+}
+
+func (v *victim) url() string {
+	v.t.Helper()
+	return v.addresses().url
 }
 
 // kill is kill -9.

@@ -69,7 +69,6 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	case config.HTTPListen != "" && config.GRPCListen == "":
 		return nil, errors.New("SpiceDB's HTTP gateway needs SpiceDB's own API")
 	}
-	logThroughSlog()
 
 	e := &EmbeddedEngine{}
 	defer func() {

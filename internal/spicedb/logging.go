@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 
 	"github.com/rs/zerolog"
 	zerologlog "github.com/rs/zerolog/log"
 )
 
-// logThroughSlog sends the warnings and errors of SpiceDB to slog's default logger, and drops the rest. SpiceDB's loggers
-// are global to the process, so this happens once, before the first server starts.
-var logThroughSlog = sync.OnceFunc(func() {
+// The warnings and errors of SpiceDB go to slog's default logger, and the rest nowhere. SpiceDB's loggers are global to the
+// process, and its compiler of schemas logs as well, so this happens before anything runs.
+func init() {
 	logger := zerolog.New(slogWriter{}).Level(zerolog.WarnLevel)
 	zerologlog.Logger = logger
 	if zerolog.DefaultContextLogger != nil {
@@ -21,7 +20,7 @@ var logThroughSlog = sync.OnceFunc(func() {
 	} else {
 		zerolog.DefaultContextLogger = &logger
 	}
-})
+}
 
 // expected are warnings about what is meant to be so.
 var expected = map[string]bool{

@@ -17,10 +17,10 @@ type index struct {
 const degree = 32
 
 func newIndex() *index {
-	tree := func(order func(*tuple.Relationship) keyspan.Key) *btree.BTreeG[*tuple.Relationship] {
-		return btree.NewG(degree, func(a, b *tuple.Relationship) bool { return order(a).Compare(order(b)) < 0 })
+	tree := func(compare func(a, b *tuple.Relationship) int) *btree.BTreeG[*tuple.Relationship] {
+		return btree.NewG(degree, func(a, b *tuple.Relationship) bool { return compare(a, b) < 0 })
 	}
-	return &index{resources: tree(keyspan.ByResource), subjects: tree(keyspan.BySubject)}
+	return &index{resources: tree(keyspan.CompareByResource), subjects: tree(keyspan.CompareBySubject)}
 }
 
 // clone must not run at the same time as a change of x.

@@ -3,6 +3,7 @@ package keyspan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/authzed/spicedb/pkg/tuple"
 )
@@ -21,6 +22,32 @@ func ByResource(r *tuple.Relationship) Key {
 
 // BySubject is the key of a relationship in the order of subjects.
 func BySubject(r *tuple.Relationship) Key { return ByResource(r).Swapped() }
+
+// CompareByResource orders relationships as ByResource orders their keys.
+func CompareByResource(a, b *tuple.Relationship) int {
+	if c := compare(&a.Resource, &b.Resource); c != 0 {
+		return c
+	}
+	return compare(&a.Subject, &b.Subject)
+}
+
+// CompareBySubject orders relationships as BySubject orders their keys.
+func CompareBySubject(a, b *tuple.Relationship) int {
+	if c := compare(&a.Subject, &b.Subject); c != 0 {
+		return c
+	}
+	return compare(&a.Resource, &b.Resource)
+}
+
+func compare(a, b *tuple.ObjectAndRelation) int {
+	if c := strings.Compare(a.ObjectType, b.ObjectType); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.ObjectID, b.ObjectID); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Relation, b.Relation)
+}
 
 // Swapped is the key of the same relationship in the other order.
 func (k Key) Swapped() Key { return Key{k[3], k[4], k[5], k[0], k[1], k[2]} }
