@@ -1,0 +1,142 @@
+package tests
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// invitationsOfWhoLeaves holds that the report tells the open invitations by a person and of them, and that erasing ends both.
+func invitationsOfWhoLeaves(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	sent := s.invited("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	received := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [owner]}")
+	other := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	report := "GET accounts/~a/members/~ulla/offboarding => 200 "
+	s.with(sent, "olga "+report+"{invitations: {sent: {count: 1, ids: [$HANDLE]}}}")
+	s.with(received, "olga "+report+"{invitations: {received: {count: 1, ids: [$HANDLE]}}}")
+	s.play("backend PUT platform/administrators/~ada", "ada "+report+"{invitations: {sent: {count: 1}}}", "backend DELETE platform/administrators/~ada")
+	s.play("backend DELETE users/~ulla => 200", "nothing left of user:~ulla")
+	for _, ended := range []invitation{sent, received} {
+		s.with(ended, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "ulla POST invitations/$ID/accept => 404 not_found")
+	}
+	s.with(other, "nina POST invitations/$ID/accept => 200", "backend DELETE users/~nina => 200", "nothing left of user:~nina")
+	s.play("olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga "+report+"{invitations: {sent: {count: 0, ids: []}, received: {count: 0, ids: []}}}")
+}
+
+func withdrawing(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	s.play("olga PUT accounts/~a/members/~uwe {roles: [user]}")
+	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	s.with(i,
+		"uwe DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
+		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
+		"sven DELETE accounts/~a/invitations/$HANDLE => 404 not_found",
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // where it is none
+		"stored invitation:$HANDLE#inviter@user:~ulla",
+		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
+		"ulla DELETE accounts/~a/invitations/$HANDLE => 200",
+		"nothing left of invitation:$HANDLE",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
+		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden invite_members",
+	)
+	i = s.invited("uwe POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i, "olga DELETE accounts/~a/invitations/$HANDLE => 200", "nina POST invitations/$ID/accept => 404 not_found")
+
+	i = s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
+	s.with(i,
+		"olga GET subscriptions/~s/invitations => 200 {next_cursor: ''}",
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // where it is none
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"olga GET subscriptions/~s/invitations => 200 {invitations: []}",
+	)
+	// One that was used cannot be taken back.
+	i = s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i, "nina POST invitations/$ID/accept", "olga DELETE accounts/~a/invitations/$HANDLE => 200", "nina may view account:~a", "nina POST invitations/$ID/accept => 200")
+}
+
+func declining(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(i,
+		"nina POST invitations/$ID/decline => 200",
+		"nina POST invitations/$ID/decline => 200",
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"nina may not view account:~a",
+		"olga GET accounts/~a/invitations => 200 {invitations: []}",
+	)
+}
+
+func invitationEnds(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
+	late := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: 4}")
+	s.with(late, "nora POST invitations/$ID/accept")
+	time.Sleep(time.Until(late.ExpiresAt)) // which is after that of the other
+	s.with(i,
+		"nina POST invitations/$ID/accept => 404 not_found",
+		"nina POST invitations/$ID/decline => 404 not_found",
+		"olga GET accounts/~a/invitations => 200 {invitations: []}",
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
+	)
+	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // which is remembered for longer
+	again := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	s.with(again, "nina POST invitations/$ID/accept => 200")
+	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h", "null"} {
+		s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: " + wrong + "} => 400 invalid expires_in")
+	}
+	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")
+}
+
+// deadInvitations holds that nobody can tell why an invitation is not open to them.
+func deadInvitations(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	invite := func(fields string) invitation {
+		return s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]" + fields + "}")
+	}
+	expired, withdrawn, declined, accepted := invite(", expires_in: 1"), invite(""), invite(""), invite("")
+	used := s.invited("olga POST accounts/~a/invitations {roles: [user]}")
+	s.with(withdrawn, "olga DELETE accounts/~a/invitations/$HANDLE")
+	s.with(declined, "nina POST invitations/$ID/decline")
+	s.with(used, "nora POST invitations/$ID/accept")
+	time.Sleep(time.Until(expired.ExpiresAt))
+	for _, verb := range []string{"accept", "decline"} {
+		var told []byte
+		for name, id := range map[string]string{
+			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID, "withdrawn": withdrawn.ID,
+			"declined": declined.ID, "used": used.ID, "for another": accepted.ID,
+		} {
+			a := s.by("sven").call(http.MethodPost, "invitations/"+id+"/"+verb, nil)
+			body := requestID.ReplaceAll(a.body, nil)
+			if told == nil {
+				told = body
+			}
+			if a.status != http.StatusNotFound || !bytes.Equal(body, told) {
+				t.Errorf("%s: %d %s, want %s", name, a.status, body, told)
+			}
+		}
+	}
+}
+
+func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
+	s := teamScene(t, on)
+	s.play("olga POST accounts {id: ~b, subscription: ~s, role_set: team}")
+	toAccount := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	toOther := s.invited("olga POST accounts/~b/invitations {roles: [user]}")
+	used := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
+	toSubscription := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
+	s.with(used, "nora POST invitations/$ID/accept")
+	s.play("olga DELETE accounts/~a", "nothing left of account:~a")
+	s.with(toAccount, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "not stored account:~a#user@user:~nina")
+	s.with(used, "nothing left of invitation:$HANDLE")
+	s.with(toOther, "stored invitation:$HANDLE#inviter@user:~olga")
+	// What takes the id is another account.
+	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
+	s.with(toAccount, "nina POST invitations/$ID/accept => 404 not_found")
+	s.play("olga DELETE subscriptions/~s", "nothing left of subscription:~s")
+	s.with(toOther, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found")
+	s.with(toSubscription, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found")
+}

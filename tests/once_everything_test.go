@@ -1,0 +1,141 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and $HANDLE
+// are those of the invitation before.
+var lifetime = []string{
+	"backend PUT platform/administrators/~pat",
+	"backend PUT connectors/~crm {offers: [views]}",
+	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+	"backend PUT subscriptions/~s/features {features: [user_permissions, dashboards]}",
+	"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+	"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+	"olga PUT subscriptions/~s/members/~otto {roles: [member]}",
+	"olga PUT accounts/~a/members/~ulla {roles: [user]}",
+	`olga PUT accounts/~a/members/~gert {roles: [guest], expires_at: "2099-01-31T17:00:00Z"}`,
+	"olga PATCH accounts/~a/members {members: {~gert: [], ~nora: [user]}}",
+	"olga PUT subscriptions/~s/members/~vera/accounts {accounts: {~n: [viewer], ~a: [guest]}}",
+	"olga POST accounts/~a/invitations {invitee: ~ines, roles: [user]}",
+	"ines POST invitations/$ID/accept",
+	"olga POST accounts/~a/invitations {invitee: ~ingo, roles: [user]}",
+	"ingo POST invitations/$ID/decline",
+	"olga POST accounts/~a/invitations {roles: [user], expires_in: 3600}",
+	"olga DELETE accounts/~a/invitations/$HANDLE",
+	"olga POST subscriptions/~s/invitations {invitee: ~ines, roles: [member]}",
+	"olga DELETE subscriptions/~s/invitations/$HANDLE",
+	"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
+	"ulla POST connections {id: ~c, account: ~a, connector: ~crm}",
+	"ulla PUT connections/~c/sharing {visibility: private, users: [~nora]}",
+	"ulla POST importers {id: ~i, account: ~a, source: ~c}",
+	"ulla PUT importers/~i/connections {destination: ~c}",
+	"olga POST importers/~i/copy {id: ~j}",
+	"ulla DELETE importers/~i",
+	"ulla DELETE connections/~c",
+	"olga POST workspaces {id: ~w, account: ~o, open: true}",
+	"olga PUT workspaces/~w/access {open: false, users: [~olga]}",
+	"olga POST flows {id: ~f, workspace: ~w}",
+	"olga POST schedules {id: ~h, workspace: ~w}",
+	"olga POST services {id: ~v, workspace: ~w}",
+	"olga DELETE flows/~f",
+	"olga DELETE schedules/~h",
+	"olga DELETE services/~v",
+	"olga POST integrations {id: ~g, account: ~o}",
+	"olga POST connectors {id: ~k, account: ~o}",
+	"olga POST exports {id: ~x, account: ~n}",
+	"olga POST reports {id: ~r, account: ~n}",
+	"olga DELETE integrations/~g",
+	"olga DELETE connectors/~k",
+	"olga DELETE exports/~x",
+	"olga DELETE reports/~r",
+	"olga DELETE workspaces/~w",
+	"olga DELETE accounts/~a/members/~vera?reassign_to=~olga",
+	"nora DELETE accounts/~a/members/~nora",
+	"olga DELETE subscriptions/~s/members/~otto",
+	"backend DELETE users/~ines",
+	"olga DELETE accounts/~n",
+	"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
+	"olga PUT subscriptions/~one/members/~ivan {roles: [it_admin]}",
+	"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
+	"olga POST connections {id: ~d, account: ~t, connector: ~crm}",
+	"ivan PUT connections/~d/group {group: ~group}",
+	"ivan DELETE connections/~d/group",
+	"olga POST subscriptions/~one/transfer {to: ~ivan}",
+	"olga DELETE subscriptions/~s",
+	"backend DELETE platform/administrators/~pat",
+}
+
+// everyOperationOnce repeats every operation at once, and all of them again when everything has changed.
+func everyOperationOnce(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))
+	key := func(i int) string { return s.id(fmt.Sprint("key", i)) }
+	var made invitation
+	for i := range requests {
+		requests[i] = made.in(requests[i])
+		request := requests[i]
+		if first[i] = s.under(key(i), request); first[i].status > 299 || first[i].isReplay() {
+			t.Fatalf("%s: %d %s", request, first[i].status, first[i].body)
+		}
+		if strings.Contains(request, "/invitations {") {
+			first[i].decode(t, &made)
+		}
+		s.writesNothing(request, func() {
+			again := s.under(key(i), request)
+			if again.status != first[i].status || !again.isReplay() {
+				t.Errorf("%s again: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
+			} else if told := again.told(t); !reflect.DeepEqual(told, first[i].told(t)) {
+				t.Errorf("%s again: %s, want %s", request, again.body, first[i].body)
+			}
+		})
+	}
+	s.writesNothing("all of it again", func() {
+		for i, request := range requests {
+			again := s.under(key(i), request)
+			if again.status != first[i].status || !again.isReplay() {
+				t.Errorf("%s at the end: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
+				continue
+			}
+			was := first[i].told(t)
+			for field, value := range again.told(t) { // what is gone is left out
+				if list, isList := value.([]any); !reflect.DeepEqual(value, was[field]) && (!isList || len(list) > 0) {
+					t.Errorf("%s at the end: %s is %v, want %v", request, field, value, was[field])
+				}
+			}
+		}
+	})
+}
+
+// TestLifetimeIsWhole holds that no operation of the contract takes no key, and that lifetime has them all.
+func TestLifetimeIsWhole(t *testing.T) {
+	t.Parallel()
+	for _, e := range endpoints(t) {
+		operation := e.method != http.MethodGet && (slices.Contains(e.scopes, "operate") || slices.Contains(e.scopes, "provision")) &&
+			e.path != "/v1/preview" // which performs nothing
+		if operation != e.has("Idempotency-Key") {
+			t.Errorf("%s takes an Idempotency-Key: %t, want %t", e, e.has("Idempotency-Key"), operation)
+		}
+		there := slices.ContainsFunc(lifetime, func(request string) bool {
+			words := strings.Fields(request)
+			return words[1] == e.method && e.matches("/v1/"+words[2])
+		})
+		if operation && !there {
+			t.Errorf("%s is not among what the tests repeat", e)
+		}
+	}
+}
+
+// matches reports whether a path is one of the endpoint.
+func (e endpoint) matches(path string) bool {
+	return slices.EqualFunc(strings.Split(e.path, "/"), strings.Split(path, "/"), func(template, segment string) bool {
+		return template == segment || strings.HasPrefix(template, "{")
+	})
+}
