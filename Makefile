@@ -7,7 +7,7 @@ SHELL := bash
 
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE        ?= sluice:dev
-TEST         ?= ./...
+TEST         ?= ./tests ./...
 TEST_FLAGS   ?=
 TEST_TIMEOUT ?= 45m
 FUZZTIME     ?= 10s

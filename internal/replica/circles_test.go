@@ -122,9 +122,6 @@ func (w *world) compareFound(t *testing.T, found, entry string, check authz.Chec
 	}
 }
 
-// circlesInCI is how many times each schema is filled.
-const circlesInCI = 3
-
 // circles makes relationships in which each object leads to one other object, or to itself, or to none.
 func (m *model) circles(r *rand.Rand) authz.Write {
 	var write authz.Write
