@@ -47,7 +47,7 @@ func TestHeadIsNotBehindWatch(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	close(slow.released)
 	require.NoError(t, <-ended)
-	told, err := slow.Datastore.HeadRevision(t.Context())
+	told, err := slow.HeadRevision(t.Context())
 	require.NoError(t, err)
 	head, err := store.HeadRevision(t.Context())
 	require.NoError(t, err)
