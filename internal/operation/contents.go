@@ -6,9 +6,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxLooked is how many objects one page looks at, where the actor sees few of them.
-const maxLooked = 10_000
-
 // Collection is everything of one type in a place, and the permissions that its list tells.
 type Collection struct {
 	Place       authz.Object
@@ -46,7 +43,7 @@ type Objects struct {
 // each. The place is CodeNotFound unless they may see it.
 //
 // A cursor continues what was there when the list began; what is told about it is newer, of one state for each page. A page
-// that has looked at maxLooked objects ends there, however few of them the actor may see.
+// that has looked at 10,000 objects ends there, however few of them the actor may see.
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -61,7 +58,7 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 		if !visible[0] {
 			return p.notFound(of.Place)
 		}
-		found, next, err := p.visibleIn(ctx, of, start, page.limit())
+		found, next, err := p.visibleIn(ctx, of, start, page.limit(), s.maxLooked)
 		if err != nil {
 			return err
 		}
@@ -82,7 +79,7 @@ func (p *plan) start(of Collection, page Page) (authz.Page, error) {
 }
 
 // visibleIn returns the ids that are on a page, and the cursor behind them.
-func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, limit int) (ids []authz.ID, next string, err error) {
+func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, limit, maxLooked int) (ids []authz.ID, next string, err error) {
 	filter := authz.Filter{
 		Type: of.Type, Relation: kindOf(of.Type).place, SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
 	}

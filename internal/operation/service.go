@@ -15,6 +15,9 @@ type Service struct {
 	engine authz.Engine
 	log    *slog.Logger
 	now    func() time.Time
+
+	// maxLooked is how many objects one page looks at, where the actor sees few of them.
+	maxLooked int
 }
 
 // Option changes what is optional about a Service.
@@ -32,9 +35,12 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
+// WithMaxLooked replaces how many objects one page of contents looks at, where the actor sees few of them.
+func WithMaxLooked(objects int) Option { return func(s *Service) { s.maxLooked = objects } }
+
 // New returns a Service on engine, which must hold the product's schema.
 func New(engine authz.Engine, options ...Option) *Service {
-	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now}
+	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now, maxLooked: 10_000}
 	for _, option := range options {
 		option(s)
 	}
