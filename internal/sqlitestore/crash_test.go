@@ -95,10 +95,7 @@ func writeForEver(directory string) error {
 // TestKill kills a process that writes, again and again, and looks at what is there then.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	times := 200
-	if testing.Short() {
-		times = 20
-	}
+	const times = 40
 	directory := t.TempDir()
 	acknowledged := make([]int, writers)
 	inFlight, total := 0, 0

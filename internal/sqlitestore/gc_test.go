@@ -44,7 +44,7 @@ func rowsOf(t *testing.T, s *Store, table string) (count int64) {
 // TestDaysOfRewriting rewrites the same relationships for days. After the first day, the file does not grow.
 func TestDaysOfRewriting(t *testing.T) {
 	t.Parallel()
-	const every, days = 4 * time.Minute, 4
+	const every, days, users = 8 * time.Minute, 3, 10
 	now := newClock()
 	directory := t.TempDir()
 	s := open(t, directory, Options{Now: now.Now, GCInterval: time.Hour})
@@ -61,8 +61,10 @@ func TestDaysOfRewriting(t *testing.T) {
 			now.pass(every)
 			_, err := s.ReadWriteTx(t.Context(), func(ctx context.Context, tx datastore.ReadWriteTransaction) error {
 				var updates []tuple.RelationshipUpdate
-				for user := range 20 {
-					updates = append(updates, tuple.Touch(tuple.MustParse(fmt.Sprintf(`account:acme#member@user:%d[day:{"is":"%d %d"}]`, user, day, i))))
+				r := tuple.MustParse(fmt.Sprintf(`account:acme#member@user:u[day:{"is":"%d %d"}]`, day, i))
+				for user := range users {
+					r.Subject.ObjectID = fmt.Sprint(user)
+					updates = append(updates, tuple.Touch(r))
 				}
 				return tx.WriteRelationships(ctx, updates)
 			})
@@ -75,12 +77,12 @@ func TestDaysOfRewriting(t *testing.T) {
 	}
 	t.Logf("at the end of each day: %d bytes", sizes)
 	require.Less(t, float64(sizes[days-1]), 1.1*float64(sizes[1]))
-	require.EqualValues(t, 20, rowsOf(t, s, "by_resource"))
-	require.InDelta(t, 20*24*time.Hour/every, rowsOf(t, s, "history"), 20*20)
+	require.EqualValues(t, users, rowsOf(t, s, "by_resource"))
+	require.InDelta(t, users*24*time.Hour/every, rowsOf(t, s, "history"), users*20)
 
 	now.pass(25 * time.Hour)
 	collectGarbage(t, s)
-	for table, rows := range map[string]int64{"history": 0, "change": 1, "by_resource": 20, "by_subject": 20} {
+	for table, rows := range map[string]int64{"history": 0, "change": 1, "by_resource": users, "by_subject": users} {
 		require.Equal(t, rows, rowsOf(t, s, table), table)
 	}
 }
@@ -182,12 +184,14 @@ func TestExpiredAreCollected(t *testing.T) {
 func TestWritersDuringCollection(t *testing.T) {
 	now := newClock()
 	s := open(t, t.TempDir(), Options{Now: now.Now, GCInterval: 24 * time.Hour})
-	const garbage = 30 * gcStep
+	const garbage = 15 * gcStep
 	for round := range 2 {
 		_, err := s.ReadWriteTx(t.Context(), func(ctx context.Context, tx datastore.ReadWriteTransaction) error {
 			var updates []tuple.RelationshipUpdate
+			r := tuple.MustParse(fmt.Sprintf(`document:d#viewer@user:tom[round:{"is":%d}]`, round))
 			for i := range garbage {
-				updates = append(updates, tuple.Touch(tuple.MustParse(fmt.Sprintf(`document:%d#viewer@user:tom[round:{"is":%d}]`, i, round))))
+				r.Resource.ObjectID = fmt.Sprint(i)
+				updates = append(updates, tuple.Touch(r))
 			}
 			return tx.WriteRelationships(ctx, updates)
 		})

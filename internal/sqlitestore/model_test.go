@@ -250,10 +250,10 @@ func TestAgainstModel(t *testing.T) {
 	s, err := Open(directory, Options{})
 	require.NoError(t, err)
 	h := &modelHistory{revisions: []revision{s.head.Load().revision}, states: []model{{}}}
-	for range 8 {
+	for range 4 {
 		for range 30 {
 			d.write(t, s, h)
-			for range 10 {
+			for range 5 {
 				d.read(t, s, h)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,8 @@ func content(t *testing.T, directory string) map[string]string {
 
 // TestRefuses: what cannot be used gives one clear error, and is left as it is.
 func TestRefuses(t *testing.T) {
+	whole, err := os.ReadFile(used(t, t.TempDir()))
+	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		damage func(file []byte) []byte
 		want   error
@@ -81,13 +84,10 @@ func TestRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			directory := t.TempDir()
-			file := used(t, directory)
-			bytes, err := os.ReadFile(file)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(file, c.damage(bytes), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(directory, storeFile), c.damage(slices.Clone(whole)), 0o600))
 			before := content(t, directory)
 			for range 2 { // the second time as well: the directory is free again
-				_, err = Open(directory, Options{})
+				_, err := Open(directory, Options{})
 				require.ErrorIs(t, err, c.want)
 				require.ErrorContains(t, err, c.says)
 			}
