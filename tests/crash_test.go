@@ -14,7 +14,7 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// crashes is how often a server is killed while somebody leaves.
+// crashes is how often a server is killed while somebody leaves, or while it finishes what the one before it left.
 const crashes = 50
 
 // removal is a way to leave that takes many writes, and what has to be stored afterwards.
@@ -157,12 +157,12 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 		c.compare(s, want, r.name+", undisturbed")
 		c.clear(s)
 	}
-	for round := range crashes {
+	for round := 0; c.killed < crashes; round++ {
 		c.round(round, removals[round%len(removals)])
 	}
 	t.Logf("%d servers killed, %d of them in the middle of a removal, %d more while they finished one; a removal takes %v, is under way %v, and a start that finishes one takes %s",
 		c.killed, c.inside, c.resuming, c.takes, c.under, c.finishes)
-	if c.inside < crashes/5 || c.resuming == 0 {
+	if c.inside < crashes/10 || c.resuming == 0 {
 		t.Errorf("only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming)
 	}
 }

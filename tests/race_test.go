@@ -41,7 +41,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 		"exports":      {"account": "~n-"},
 		"reports":      {"account": "~n-"},
 	} {
-		for round := range 3 {
+		for round := range on.often(3) {
 			id := s.id(fmt.Sprintf("%s%d", path, round))
 			creates := make([]func() answer, 8)
 			for i := range creates {
@@ -58,7 +58,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 			onlyOne(t, together(creates...))
 		}
 	}
-	for round := range 3 {
+	for round := range on.often(3) {
 		creates := make([]func() answer, 8)
 		for i := range creates {
 			body := map[string]any{"id": s.id(fmt.Sprintf("subscription%d", round)), "role_set": []string{"multi_owner", "single_owner"}[i%2], "owner": s.id(people[i%2])}
@@ -93,7 +93,7 @@ func raceWithDeletion(t *testing.T, on *backend) {
 		account, set := s.id(fmt.Sprintf("acc%d", round)), []string{"team", "operations"}[round%2]
 		s.by("olga").must(http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set})
 		members := map[string]any{}
-		for i := range 40 * (round / 2) { // later ones are larger
+		for i := range 40 * ((round + 1) / 2) { // later ones are larger
 			members[s.id(fmt.Sprintf("m%d", i))] = []string{map[string]string{"team": "user", "operations": "operator"}[set]}
 		}
 		if len(members) > 0 {
