@@ -51,6 +51,9 @@ lint: $(GOLANGCI_LINT) ## Lint, and see that go.mod is tidy and generated files 
 	scripts/generated
 	$(GOLANGCI_LINT) run
 
+.PHONY: tools
+tools: $(GOLANGCI_LINT) $(GOTESTSUM) ## Compile the tools that lint and test need
+
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the code
 	$(GOLANGCI_LINT) fmt
