@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,9 +21,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Main runs the tests of a package that share the PostgreSQL server which is started for the first that needs it.
+type Main struct{ *testing.M }
+
+// Run runs the tests.
+func (m Main) Run() int {
+	shared.on = true
+	defer shared.end()
+	return m.M.Run()
+}
+
+// shared is the server of tests that Main runs.
+var shared server
+
+type server struct {
+	on    bool
+	mu    sync.Mutex
+	uri   string
+	atEnd []func()
+}
+
+// start starts the server unless that has been done, and returns its URI.
+func (s *server) start(t testing.TB, programs string) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uri == "" {
+		s.uri = startPostgres(t, programs, nil, func(end func()) { s.atEnd = append(s.atEnd, end) })
+	}
+	return s.uri
+}
+
+func (s *server) end() {
+	for _, end := range slices.Backward(s.atEnd) {
+		end()
+	}
+}
+
 // Postgres returns the URI of an empty PostgreSQL database: on the server that SLUICE_TEST_POSTGRES_URI names, or on one
-// started for the test alone, which is fast rather than durable. Settings such as "fsync=on" are for that one. Without either
-// the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+// started for the test, or for all that Main runs, which is fast rather than durable. Settings such as "fsync=on" are for one
+// of the test alone. Without either the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	server := os.Getenv("SLUICE_TEST_POSTGRES_URI")
@@ -31,7 +69,11 @@ func Postgres(t testing.TB, settings ...string) string {
 		if programs == "" {
 			Missing(t, "no PostgreSQL: neither SLUICE_TEST_POSTGRES_URI nor a postgres program")
 		}
-		server = startPostgres(t, programs, settings)
+		if shared.on && len(settings) == 0 {
+			server = shared.start(t, programs)
+		} else {
+			server = startPostgres(t, programs, settings, t.Cleanup)
+		}
 	}
 	return createDatabase(t, server)
 }
@@ -55,13 +97,13 @@ func postgresPrograms() string {
 	return ""
 }
 
-// startPostgres runs a server in a folder of its own until the test ends, and returns its URI.
-func startPostgres(t testing.TB, programs string, settings []string) string {
+// startPostgres runs a server in a folder of its own, and returns its URI. atEnd is given what ends it.
+func startPostgres(t testing.TB, programs string, settings []string, atEnd func(func())) string {
 	t.Helper()
 	// Not t.TempDir: PostgreSQL runs as another user, who may not enter the folders above that.
 	folder, err := os.MkdirTemp("", "sluice-postgres") //nolint:usetesting // see above
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	atEnd(func() { _ = os.RemoveAll(folder) })
 	as := unprivileged(t, folder)
 	data := filepath.Join(folder, "data")
 	run(t, as, programs, "initdb", "--pgdata="+data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
@@ -79,7 +121,7 @@ func startPostgres(t testing.TB, programs string, settings []string) string {
 	server.Dir = folder
 	server.Stdout, server.Stderr = &log, &log
 	require.NoError(t, server.Start())
-	t.Cleanup(func() {
+	atEnd(func() {
 		_ = server.Process.Signal(syscall.SIGINT) // ends at once, with its connections
 		_ = server.Wait()
 	})

@@ -121,7 +121,7 @@ func (s *suite) limits(t *testing.T) {
 }
 
 func (s *suite) deleteAll(t *testing.T) {
-	const n = 2500 // more than one write may hold
+	const n = authz.MaxUpdates + 100 // more than one write may hold
 	doc, other := document(t, "doc"), document(t, "other")
 	alice := user(t, "alice")
 	s.touch(t, many(n, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...)
