@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// A library under SpiceDB begins it when it is loaded.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"))
+	goleak.VerifyTestMain(enginetest.Main{M: m}, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
 
 // engineSchema is a small product: accounts with folders in them.
