@@ -16,7 +16,7 @@ import (
 )
 
 // outageTimeout is the time limit of a request in these tests.
-const outageTimeout = 2 * time.Second
+const outageTimeout = 5 * time.Second
 
 // slack is how much longer a busy machine may take.
 const slack = 3 * time.Second
@@ -166,9 +166,9 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 // comesBack waits until the server is ready again.
 func (s scene) comesBack(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); s.call(http.MethodGet, "/readyz", nil).status != http.StatusOK; {
+	for end := time.Now().Add(time.Minute); s.call(http.MethodGet, "/readyz", nil).status != http.StatusOK; {
 		if time.Now().After(end) {
-			t.Fatal("the server is not ready again after 20 s")
+			t.Fatal("the server is not ready again after a minute")
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
@@ -181,7 +181,7 @@ func (s scene) comesBack(t *testing.T) {
 // writesAgain writes until it works: a pool of connections to a database finds out about each that it is dead.
 func (s scene) writesAgain(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		a := s.by("olga").call(http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id("nina"), roles("user"))
 		if a.status == http.StatusOK {
 			return
