@@ -13,11 +13,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// TestAudit verifies the log of a running server, and one that somebody changed.
-func TestAudit(t *testing.T) {
+// auditOn verifies the log of a server that runs on the SpiceDB of another, and one that somebody changed.
+func auditOn(t *testing.T, spicedb *serving) {
+	t.Helper()
 	directory := t.TempDir()
-	spicedb := start(t)
-	s := start(t, "--spicedb-endpoint", spicedb.grpc, "--spicedb-token", spicedb.grpcKey, "--spicedb-insecure", "--data-dir", directory)
+	s := start(t, append(spicedb.remote(), "--data-dir", directory)...)
 	t.Setenv("SLUICE_DATA_DIR", directory)
 
 	head, stderr, code := sluice(t, "audit", "head")
@@ -34,7 +34,6 @@ func TestAudit(t *testing.T) {
 	require.Zero(t, code, stdout+stderr)
 	require.Regexp(t, `^[0-9]+ entries, none changed, none missing\nentry [0-9]+ has the hash that was kept\n$`, stdout)
 	require.Zero(t, s.stop(t), s.log)
-	require.Zero(t, spicedb.stop(t), spicedb.log)
 
 	db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
 	require.NoError(t, err)

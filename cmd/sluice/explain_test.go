@@ -9,12 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestExplain asks a server with the demo company in it why.
-func TestExplain(t *testing.T) {
-	s := start(t, "--demo")
-	t.Setenv("SLUICE_URL", s.url)
-	t.Setenv("SLUICE_KEY", s.key)
-
+// explain asks the server with the demo company in it why.
+func explain(t *testing.T) {
+	t.Helper()
 	stdout, stderr, code := sluice(t, "explain", "user:uma", "run", "importer:crm-to-warehouse", "--trace")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, `allowed: uma has the permission run on importer crm-to-warehouse, since uma is user of account marketing
@@ -56,7 +53,6 @@ gus is owner of account marketing: ask an owner of account marketing: bob
 	var answer struct{ Allowed bool }
 	require.NoError(t, json.Unmarshal([]byte(stdout), &answer))
 	require.True(t, answer.Allowed)
-	require.Zero(t, s.stop(t), s.log)
 }
 
 // TestExplainConditions prints what came of caveats.

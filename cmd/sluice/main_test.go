@@ -61,10 +61,13 @@ func start(t *testing.T, args ...string) *serving {
 	return startIn(t, t.TempDir(), args...)
 }
 
+// grpcOpen has the server open SpiceDB's own API, for which it runs a second SpiceDB.
+var grpcOpen = []string{"--grpc-listen", "127.0.0.1:0"}
+
 // startIn runs the server in a directory.
 func startIn(t *testing.T, directory string, args ...string) *serving {
 	t.Helper()
-	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
+	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
 	s.Dir = directory
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
@@ -93,6 +96,11 @@ func startIn(t *testing.T, directory string, args ...string) *serving {
 		}
 	}()
 	return s
+}
+
+// remote are the flags by which a command uses the server's SpiceDB.
+func (s *serving) remote() []string {
+	return []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
 }
 
 // stop asks the server to stop and returns its exit code.

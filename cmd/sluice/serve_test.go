@@ -37,11 +37,13 @@ func get(t *testing.T, client *http.Client, url, key string) (status int, body s
 	return response.StatusCode, string(content)
 }
 
-// TestServeDemoCheck is what a newcomer does first.
-func TestServeDemoCheck(t *testing.T) {
-	s := start(t, "--demo")
+// TestDemo is what a newcomer does first.
+func TestDemo(t *testing.T) {
+	s := start(t, append(grpcOpen, "--demo")...)
 	t.Setenv("SLUICE_URL", s.url)
 	t.Setenv("SLUICE_KEY", s.key)
+	exportAndImport(t, s)
+	explain(t)
 
 	stdout, stderr, code := sluice(t, "health")
 	require.Zero(t, code, stderr)
@@ -69,18 +71,15 @@ func TestServeDemoCheck(t *testing.T) {
 	require.NotContains(t, s.log.String(), s.key)
 	require.Equal(t, 2, strings.Count(s.log.String(), `"route":"/v1/subscriptions",`), "those of sluice demo; what --demo wrote is not logged:\n%s", s.log)
 	require.NotContains(t, s.log.String(), s.grpcKey)
+	require.NoDirExists(t, filepath.Join(s.Dir, "data"), "the demo begins anew each time")
 	_, _, code = sluice(t, "health")
 	require.Equal(t, 2, code)
 }
 
-// TestServeKeeps: what a server was told is there when it starts again; the demo, which begins anew each time, writes nothing.
+// TestServeKeeps: what a server was told is there when it starts again, after it was killed.
 func TestServeKeeps(t *testing.T) {
 	directory := t.TempDir()
-	s := startIn(t, directory, "--demo")
-	require.Zero(t, s.stop(t), s.log)
-	require.NoDirExists(t, filepath.Join(directory, "data"))
-
-	s = startIn(t, directory)
+	s := startIn(t, directory)
 	_, stderr, code := sluice(t, "demo", "--url", s.url, "--key", s.key)
 	require.Zero(t, code, stderr)
 	_, stderr, code = sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
@@ -94,13 +93,11 @@ func TestServeKeeps(t *testing.T) {
 	stdout, stderr, code := sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
 	require.Zero(t, code, stderr)
 	require.Equal(t, "nothing would change\n", stdout)
-	for range 2 {
-		s = startIn(t, directory, "--demo", "--data-dir", "data") // on what is there already
-		stdout, _, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
-		require.Zero(t, code)
-		require.Equal(t, "allowed\n", stdout)
-		require.Zero(t, s.stop(t), s.log)
-	}
+	s = startIn(t, directory, "--demo", "--data-dir", "data") // on what is there already
+	stdout, _, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
+	require.Zero(t, code)
+	require.Equal(t, "allowed\n", stdout)
+	require.Zero(t, s.stop(t), s.log)
 }
 
 // TestBackupAndRestore takes a backup of a running server, and goes back to it.
@@ -186,36 +183,40 @@ func TestBackupAndRestore(t *testing.T) {
 	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 }
 
-// TestExportAndImport moves what a running server has into a directory, in which another server goes on.
-func TestExportAndImport(t *testing.T) {
+// exportAndImport moves what a running server has into a directory, in which another server goes on.
+func exportAndImport(t *testing.T, s *serving) {
+	t.Helper()
 	file, data := filepath.Join(t.TempDir(), "company.yaml"), filepath.Join(t.TempDir(), "data")
-	s := start(t, "--demo")
-	remote := []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
-	stdout, stderr, code := sluice(t, append([]string{"export", file}, remote...)...)
+	stdout, stderr, code := sluice(t, append([]string{"export", file}, s.remote()...)...)
 	require.Zero(t, code, stderr)
 	require.Regexp(t, `^exported \d+ relationships\n$`, stdout)
-	_, stderr, code = sluice(t, append([]string{"export", file}, remote...)...)
+	_, stderr, code = sluice(t, append([]string{"export", file}, s.remote()...)...)
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "there is a file "+file)
-	require.Zero(t, s.stop(t), s.log)
 
 	imported, stderr, code := sluice(t, "import", file, "--data-dir", data)
 	require.Zero(t, code, stderr)
 	require.Equal(t, strings.Replace(stdout, "exported", "imported", 1), imported)
-	s = start(t, "--data-dir", data)
-	stdout, stderr, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
+	other := start(t, "--data-dir", data)
+	stdout, stderr, code = sluice(t, "check", "--url", other.url, "--key", other.key, "user:uma", "run", "importer:crm-to-warehouse")
 	require.Zero(t, code, stderr)
 	require.Equal(t, "allowed\n", stdout)
+	require.Zero(t, other.stop(t), other.log)
+}
+
+// TestRemote uses the SpiceDB of a running server as the remote one.
+func TestRemote(t *testing.T) {
+	s := start(t, grpcOpen...)
+	t.Run("schema", func(t *testing.T) { schemaCommands(t, s) })
+	t.Run("audit", func(t *testing.T) { auditOn(t, s) })
 	require.Zero(t, s.stop(t), s.log)
 }
 
-// TestSchemaCommands uses the SpiceDB of a running server as the remote one.
-func TestSchemaCommands(t *testing.T) {
+func schemaCommands(t *testing.T, s *serving) {
+	t.Helper()
 	other := filepath.Join(t.TempDir(), "other.zed")
 	require.NoError(t, os.WriteFile(other, []byte("definition user {}\ndefinition document {\n  relation reader: user\n  permission read = reader\n}\n"), 0o600))
-	s := start(t)
-	remote := []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
-	with := func(args ...string) []string { return append(args, remote...) }
+	with := func(args ...string) []string { return append(args, s.remote()...) }
 
 	product, _, code := sluice(t, "schema", "print")
 	require.Zero(t, code)
@@ -240,7 +241,8 @@ func TestSchemaCommands(t *testing.T) {
 	_, stderr, code = sluice(t, with("serve", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir())...)
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "sluice schema diff")
-	require.Zero(t, s.stop(t))
+	_, stderr, code = sluice(t, with("schema", "apply", "--allow-breaking")...)
+	require.Zero(t, code, stderr)
 }
 
 func TestKeysAreReadAgain(t *testing.T) {
@@ -275,8 +277,10 @@ func TestKeysAreReadAgain(t *testing.T) {
 	require.Zero(t, s.stop(t))
 }
 
-// TestGracefulStop stops the server while it reads a request, and lets the request end.
+// TestGracefulStop stops the server while it reads a request, and lets the request end. Its span reaches the exporter that
+// the environment names, by the end of the server.
 func TestGracefulStop(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "console")
 	s := start(t)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
 	require.NoError(t, err)
@@ -307,16 +311,7 @@ func TestGracefulStop(t *testing.T) {
 	<-s.drained
 	_ = s.Wait()
 	require.Zero(t, s.ProcessState.ExitCode(), s.log)
-}
-
-// TestTraces holds that a request's span reaches the exporter that the environment names, by the end of the server.
-func TestTraces(t *testing.T) {
-	t.Setenv("OTEL_TRACES_EXPORTER", "console")
-	s := start(t)
-	status, _ := get(t, http.DefaultClient, s.url+"/v1/role-sets", s.key)
-	require.Equal(t, http.StatusOK, status)
-	require.Zero(t, s.stop(t), s.log)
-	require.Contains(t, s.printed.String(), "/v1/role-sets")
+	require.Contains(t, s.printed.String(), "/v1/check")
 	require.NotContains(t, s.printed.String(), s.key)
 }
 
