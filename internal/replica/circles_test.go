@@ -66,7 +66,7 @@ func TestCircles(t *testing.T) {
 			r := random(seed)
 			require.True(t, w.apply(t, m), name)
 			w.write(t, m.circles(r))
-			q := m.questions(r)
+			q := m.questions(r).some(r, 0.5)
 			w.compareAll(t, seed, questions{checks: q.checks})
 			w.compareLookUps(t, q)
 		}

@@ -77,8 +77,8 @@ func newScene(t *testing.T, config spicedb.EmbeddedConfig) *scene {
 const (
 	writers     = 3
 	readers     = 4
-	writesEach  = 50
-	answersEach = 800 // at most
+	writesEach  = 20
+	answersEach = 300 // at most
 )
 
 func (s *scene) play(t *testing.T) {
@@ -108,7 +108,7 @@ func (s *scene) play(t *testing.T) {
 
 func (s *scene) writer(t *testing.T, r *rand.Rand) {
 	for i := range writesEach {
-		if i%25 == 24 {
+		if i%10 == 9 {
 			if err := s.engine.ApplySchema(t.Context(), s.schemas[r.IntN(len(s.schemas))]); err != nil {
 				t.Error(err)
 				return

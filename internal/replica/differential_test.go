@@ -43,7 +43,7 @@ const ownShare = 0.4
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := setting(t, seedVariable, 1)
+	first := setting(t, seedVariable, 3) // SpiceDB takes longest for the first two
 	schemas := setting(t, schemasVariable, schemasInCI)
 	for seed := first; seed < first+schemas; seed++ {
 		w.schema(t, seed, randomTraits(random(seed)))
@@ -70,7 +70,7 @@ type world struct {
 	token authz.Token
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	who := &answers{}
@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	return &world{comparison: comparison{engine: r, truth: engine, who: who}, engine: engine, replica: r}
 }
 
-// schema takes a random schema and compares everything after each of some rounds of writes.
+// schema takes a random schema and compares some of everything after each of some rounds of writes.
 func (w *world) schema(t *testing.T, seed uint64, traits traits) {
 	t.Helper()
 	r := random(seed)
@@ -95,12 +95,12 @@ func (w *world) schema(t *testing.T, seed uint64, traits traits) {
 		w.compareAll(t, seed, w.model.questions(r).some(r, 0.1))
 		return
 	}
-	w.compareAll(t, seed, w.model.questions(r))
+	w.compareAll(t, seed, w.model.questions(r).some(r, 0.2))
 	for range 2 {
 		for range 1 + r.IntN(5) {
 			w.change(t, r)
 		}
-		w.compareAll(t, seed, w.model.questions(r).some(r, 0.3))
+		w.compareAll(t, seed, w.model.questions(r).some(r, 0.2))
 	}
 }
 

@@ -123,7 +123,7 @@ func TestWatchCut(t *testing.T) {
 		require.True(t, reads(t, front, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
 		last = write(t, front, authz.Delete, reader(document, "uma"))
 		require.False(t, reads(t, front, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 	}
 	require.Equal(t, before, told.of(replica.FromReplica), "nothing is answered while Watch is cut")
 	require.Positive(t, told.of("watch_lost"))
@@ -206,15 +206,16 @@ func TestTwoServers(t *testing.T) {
 	one := authz.Fresh(followed(t, engine.Client, engine.Client, replica.Options{}))
 	slow := &slowed{Source: engine.Client, delay: 300 * time.Millisecond}
 	other := authz.Fresh(followed(t, engine.Client, slow, replica.Options{}))
-	for i := range 50 {
+	for i := range 20 {
 		document := fmt.Sprintf("d%d", i)
 		written := time.Now()
 		token := write(t, one, authz.Touch, reader(document, "uma"))
 		require.True(t, reads(t, one, document, "uma", authz.Consistency{}), "its own writes")
 		require.True(t, reads(t, other, document, "uma", authz.AsFreshAs(token)), "with the token")
-		if i%10 == 0 {
+		if i%5 == 0 {
 			for !reads(t, other, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}) {
 				require.Less(t, time.Since(written), replica.Bound)
+				time.Sleep(10 * time.Millisecond)
 			}
 		}
 	}

@@ -84,7 +84,7 @@ func TestHarness(t *testing.T) {
 	require.True(t, w.apply(t, randomModel(r, traits{recursion: true, usersets: true})))
 	w.write(t, w.model.randomWrite(r, 200, nil))
 	reached(t, w.replica, w.token)
-	q := w.model.questions(r).some(r, 0.2)
+	q := w.model.questions(r).some(r, 0.12)
 	for method, told := range map[string]string{
 		"": "", "check": "check", "bulk": "check", "resources": "look up resources", "subjects": "look up subjects",
 	} {

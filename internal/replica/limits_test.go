@@ -45,7 +45,7 @@ func TestIdle(t *testing.T) {
 			r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe})
 			reached(t, r, write(t, r, authz.Touch, reader("a", "uma")))
 			before := told.of(replica.FromSpiceDB)
-			for begun := time.Now(); time.Since(begun) < replica.Bound+4*time.Second; time.Sleep(50 * time.Millisecond) {
+			for begun := time.Now(); time.Since(begun) < replica.Bound+4*time.Second; time.Sleep(200 * time.Millisecond) {
 				require.True(t, reads(t, r, "a", "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
 			}
 			require.Equal(t, before, told.of(replica.FromSpiceDB), "%v", told.counts)
@@ -70,6 +70,7 @@ func TestExpiration(t *testing.T) {
 		answered := time.Now()
 		if answered.Before(limited.ExpiresAt) {
 			require.True(t, allowed)
+			time.Sleep(10 * time.Millisecond)
 			continue
 		}
 		if asked.After(limited.ExpiresAt) {

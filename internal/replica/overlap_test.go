@@ -26,7 +26,7 @@ func TestOverlapOnPostgres(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = other.Close(t.Context()) })
 	r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe, Verify: 1})
-	for trial := range 20 {
+	for trial := range 10 {
 		document := fmt.Sprint("d", trial)
 		long, err := other.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.Serializable})
 		require.NoError(t, err)
@@ -35,12 +35,12 @@ func TestOverlapOnPostgres(t *testing.T) {
 		reached(t, r, write(t, engine, authz.Touch, reader(document, "uma")))
 		write(t, engine, authz.Delete, reader(document, "uma"))
 		require.NoError(t, long.Commit(t.Context()))
-		for i := range 6 {
+		for i := range 4 {
 			token := write(t, engine, authz.Touch, reader(fmt.Sprintf("%s-%d", document, i), "uma"))
 			reached(t, r, token)
 			require.False(t, reads(t, r, document, "uma", authz.AsFreshAs(token)), "trial %d", trial)
 			require.True(t, reads(t, r, fmt.Sprintf("%s-%d", document, i), "uma", authz.AsFreshAs(token)))
-			time.Sleep(time.Duration(trial) * time.Millisecond) // to meet Watch at different moments
+			time.Sleep(time.Duration(2*trial) * time.Millisecond) // to meet Watch at different moments
 		}
 	}
 	require.Positive(t, told.of(replica.FromReplica))

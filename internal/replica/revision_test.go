@@ -82,7 +82,7 @@ func TestSnapshotsInclude(t *testing.T) {
 		return r, visible
 	}
 	included := 0
-	for range 20_000 {
+	for range 4_000 {
 		a, inA := some()
 		b, inB := some()
 		want := true
@@ -94,7 +94,7 @@ func TestSnapshotsInclude(t *testing.T) {
 			included++
 		}
 	}
-	require.Greater(t, included, 1000)
+	require.Greater(t, included, 200)
 }
 
 func FuzzParseRevision(f *testing.F) {

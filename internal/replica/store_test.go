@@ -74,7 +74,7 @@ func TestStates(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	now := make(map[int]bool)
 	var reading sync.WaitGroup
-	for range 1500 {
+	for range 500 {
 		var updates []*v1.RelationshipUpdate
 		for range 1 + random.IntN(20) {
 			i, del := random.IntN(70), random.IntN(2) == 0
@@ -93,7 +93,7 @@ func TestStates(t *testing.T) {
 		pinned, want := r.pin(), maps.Clone(now)
 		reading.Go(func() {
 			defer pinned.unpin()
-			for range 3 {
+			for range 2 {
 				require.Equal(t, want, seen(t, pinned))
 			}
 		})
