@@ -1,6 +1,7 @@
 package spicedb_test
 
 import (
+	"os"
 	"testing"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -29,6 +30,8 @@ var backends = map[string]func(t *testing.T) *spicedb.Client{
 	},
 }
 
+func TestMain(m *testing.M) { os.Exit(enginetest.Main{M: m}.Run()) }
+
 func embedded(t *testing.T, config spicedb.EmbeddedConfig) *spicedb.EmbeddedEngine {
 	t.Helper()
 	engine, err := spicedb.Embedded(t.Context(), config)
@@ -50,7 +53,10 @@ func TestEngine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			engine := open(t)
 			var options []enginetest.Option
-			if name == "container" {
+			switch name {
+			case "sqlite", "postgres":
+				options = append(options, enginetest.AnotherStore())
+			case "container":
 				options = append(options, enginetest.OverlapUnseen("SpiceDB's own in-memory datastore loses sight of writes that overlap"))
 			}
 			enginetest.Run(t, func(*testing.T) authz.Engine { return engine }, options...)

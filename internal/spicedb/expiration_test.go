@@ -23,7 +23,7 @@ func TestExpirationBehindACache(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
 	require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
 
-	const people, apart = 8, 600 * time.Millisecond
+	const people, apart = 4, 1200 * time.Millisecond
 	doc := authz.Object{Type: "document", ID: "d"}
 	person := func(i int) authz.Subject {
 		return authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprint("u", i))}}
@@ -52,6 +52,6 @@ func TestExpirationBehindACache(t *testing.T) {
 				require.False(t, !decision.Allowed() && time.Now().Before(ends(i)), "denied %s before the end", time.Until(ends(i)))
 			}
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
 	}
 }

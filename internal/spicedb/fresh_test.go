@@ -18,7 +18,7 @@ func TestFresh(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			engine := authz.Fresh(backends[name](t))
 			require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
-			const writers, rounds = 4, 100
+			const writers, rounds = 4, 20
 			errs := make(chan error, writers)
 			for w := range writers {
 				go func() { errs <- writeAndSee(t.Context(), engine, w, rounds) }()

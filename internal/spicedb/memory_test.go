@@ -75,7 +75,7 @@ func TestIndexAgainstScan(t *testing.T) {
 	}
 
 	found, empty := 0, 0
-	for round := range 20_000 {
+	for round := range 4_000 {
 		q := query{now: now, expired: random.IntN(4) == 0, sort: options.SortOrder(random.IntN(4))}
 		f := &q.filter
 		if random.IntN(3) > 0 {
@@ -142,8 +142,8 @@ func TestIndexAgainstScan(t *testing.T) {
 			empty++
 		}
 	}
-	require.Greater(t, found, 5000)
-	require.Greater(t, empty, 1000)
+	require.Greater(t, found, 1000)
+	require.Greater(t, empty, 200)
 }
 
 // TestIndexDoesNotWalk counts what a question about one subject of a large object visits.
