@@ -95,7 +95,10 @@ func writeForEver(directory string) error {
 // TestKill kills a process that writes, again and again, and looks at what is there then.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	const times = 40
+	times := 200
+	if testing.Short() {
+		times = 20
+	}
 	directory := t.TempDir()
 	acknowledged := make([]int, writers)
 	inFlight, total := 0, 0
