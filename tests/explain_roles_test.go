@@ -7,7 +7,7 @@ import (
 )
 
 // TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for every
-// other permission of objects that they see: the answers to which the decision is the same are the same.
+// third permission of objects that they see: the answers to which the decision is the same are the same.
 func TestExplainKeepsRoles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -60,7 +60,7 @@ func TestExplainKeepsRoles(t *testing.T) {
 			typ, _, _ := strings.Cut(object, ":")
 			objects++
 			for n, permission := range permissions[typ] {
-				if (n+objects)%2 == 0 {
+				if (n+objects)%3 != 0 {
 					continue
 				}
 				told := make(map[bool]string) // by the decision, which a check tells as well

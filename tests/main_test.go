@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -30,7 +29,6 @@ func atEnd(f func(context.Context) error) {
 }
 
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400) // many short-lived servers and requests; memory is not what the tests are short of
 	code := m.Run()
 	if err := closeAll(); err != nil {
 		fmt.Fprintln(os.Stderr, "closing what the tests shared:", err)
