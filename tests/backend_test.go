@@ -54,8 +54,9 @@ type backend struct {
 	// embedded memory datastore orders writes as they end.
 	overlapping bool
 
-	// few is set if races are run an eighth as often. In full they are run before the memory datastore: the operations are the
-	// same, and each store has tests of its own for writes that overlap.
+	// few is set if races are run an eighth as often, and what is stored is not compared for each request that is refused. In
+	// full that is done before the memory datastore: the operations are the same, and each store has tests of its own for
+	// writes that overlap.
 	few bool
 
 	// remembers is set if the SpiceDB remembers parts of answers, and does not forget them when what they rest on expires.

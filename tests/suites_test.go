@@ -125,6 +125,7 @@ func TestContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	on.few = true
 	on.serial = true
 	on.remembers = true
 	run(t, on, suites)
