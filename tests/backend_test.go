@@ -73,7 +73,7 @@ func (b *backend) parallel(t *testing.T) {
 // often is how often a race is run that is run n times in full.
 func (b *backend) often(n int) int {
 	if b.few {
-		return max(n/8, min(n, 2))
+		return max(n/8, 1)
 	}
 	return n
 }

