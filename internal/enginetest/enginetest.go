@@ -53,14 +53,11 @@ definition document {
 	permission as_member = viewer
 }`
 
-// Option leaves out a part of the suite.
+// Option leaves out what an engine cannot do.
 type Option func(*suite)
 
 // OverlapUnseen leaves out that a writer sees what they wrote while others write. The reason is told.
 func OverlapUnseen(reason string) Option { return func(s *suite) { s.overlapUnseen = reason } }
-
-// AnotherStore leaves out what does not depend on the store, as the same engine has passed it before another one.
-func AnotherStore() Option { return func(s *suite) { s.anotherStore = true } }
 
 // Run runs the suite. open returns an engine on an empty store; it is called once, and whoever opens the engine closes it.
 func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) {
@@ -72,40 +69,36 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 	for _, test := range []struct {
 		name string
 		run  func(*suite, *testing.T)
-		once bool // the store does not matter
 	}{
-		{name: "schema", run: (*suite).schema}, // applies Schema, so it comes first
-		{name: "ids", run: (*suite).ids},
-		{name: "decisions", run: (*suite).decisions},
-		{name: "conditions", run: (*suite).conditions, once: true},
-		{name: "explanations", run: (*suite).explanations},
-		{name: "scratches", run: (*suite).scratches, once: true},
-		{name: "bulk", run: (*suite).bulk},
-		{name: "bulk of malformed checks", run: (*suite).bulkMalformed, once: true},
-		{name: "large bulk", run: (*suite).bulkLarge, once: true},
-		{name: "unknown names", run: (*suite).unknownNames, once: true},
-		{name: "look up resources", run: (*suite).lookupResources},
-		{name: "look up each resource once", run: (*suite).lookupOnce},
-		{name: "look up subjects", run: (*suite).lookupSubjects},
-		{name: "read filters", run: (*suite).readFilters},
-		{name: "read pages", run: (*suite).readPages},
-		{name: "bad cursors", run: (*suite).badCursors},
-		{name: "create, touch, delete", run: (*suite).actions},
-		{name: "preconditions", run: (*suite).preconditions},
-		{name: "refused writes", run: (*suite).refusedWrites},
-		{name: "limits", run: (*suite).limits},
-		{name: "delete all", run: (*suite).deleteAll},
-		{name: "expiration", run: (*suite).expiration},
-		{name: "snapshots", run: (*suite).snapshots},
-		{name: "bad tokens", run: (*suite).badTokens},
-		{name: "ended contexts", run: (*suite).endedContexts},
-		{name: "overlapping writers", run: (*suite).overlappingWriters},
-		{name: "racing creators", run: (*suite).racingCreators},
-		{name: "schema changes", run: (*suite).schemaChanges}, // applies other schemas, so it comes last
+		{"schema", (*suite).schema}, // applies Schema, so it comes first
+		{"ids", (*suite).ids},
+		{"decisions", (*suite).decisions},
+		{"conditions", (*suite).conditions},
+		{"explanations", (*suite).explanations},
+		{"scratches", (*suite).scratches},
+		{"bulk", (*suite).bulk},
+		{"bulk of malformed checks", (*suite).bulkMalformed},
+		{"large bulk", (*suite).bulkLarge},
+		{"unknown names", (*suite).unknownNames},
+		{"look up resources", (*suite).lookupResources},
+		{"look up each resource once", (*suite).lookupOnce},
+		{"look up subjects", (*suite).lookupSubjects},
+		{"read filters", (*suite).readFilters},
+		{"read pages", (*suite).readPages},
+		{"bad cursors", (*suite).badCursors},
+		{"create, touch, delete", (*suite).actions},
+		{"preconditions", (*suite).preconditions},
+		{"refused writes", (*suite).refusedWrites},
+		{"limits", (*suite).limits},
+		{"delete all", (*suite).deleteAll},
+		{"expiration", (*suite).expiration},
+		{"snapshots", (*suite).snapshots},
+		{"bad tokens", (*suite).badTokens},
+		{"ended contexts", (*suite).endedContexts},
+		{"overlapping writers", (*suite).overlappingWriters},
+		{"racing creators", (*suite).racingCreators},
+		{"schema changes", (*suite).schemaChanges}, // applies other schemas, so it comes last
 	} {
-		if test.once && s.anotherStore {
-			continue
-		}
 		t.Run(test.name, func(t *testing.T) { test.run(s, t) })
 	}
 }
@@ -113,7 +106,6 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 type suite struct {
 	engine        authz.Engine
 	overlapUnseen string
-	anotherStore  bool
 }
 
 // object names an object that belongs to the running test alone.

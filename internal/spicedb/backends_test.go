@@ -53,10 +53,7 @@ func TestEngine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			engine := open(t)
 			var options []enginetest.Option
-			switch name {
-			case "sqlite", "postgres":
-				options = append(options, enginetest.AnotherStore())
-			case "container":
+			if name == "container" {
 				options = append(options, enginetest.OverlapUnseen("SpiceDB's own in-memory datastore loses sight of writes that overlap"))
 			}
 			enginetest.Run(t, func(*testing.T) authz.Engine { return engine }, options...)
