@@ -7,7 +7,7 @@
 // An answer other than a clear yes is no: where there is an error, the boolean beside it is false. Errors carry the code
 // of the API: errors.Is(err, client.NotFound).
 //
-// Requests are repeated while the server is away or busy, a few times and within the context. Operations happen once all the
+// Requests are repeated while the server is away or busy, for ten seconds at most and within the context. Operations happen once all the
 // same: each is sent under an idempotency key.
 package client
 
@@ -38,25 +38,30 @@ type Option func(*transport)
 // WithHTTPClient sends the requests with another client, for TLS, tracing or limits of your own.
 func WithHTTPClient(c *http.Client) Option { return func(t *transport) { t.http = c } }
 
-// WithTries sets how often a request is sent at most; 1 means that nothing is repeated. Without this option it is 4.
+// WithTries sets how often a request is sent at most; 1 means that nothing is repeated. Without this option only the
+// patience and the context of the call bound it.
 func WithTries(n uint) Option { return func(t *transport) { t.tries = max(1, n) } }
 
-// WithPatience sets how long one call goes on trying; it is 10 seconds without this option. The context of the call ends
-// it earlier.
+// WithPatience sets how long one call goes on trying; it is 10 seconds without this option, so that a call outlives a
+// restart of the server. The context of the call ends it earlier.
 func WithPatience(d time.Duration) Option { return func(t *transport) { t.patience = d } }
 
 // attemptTimeout bounds one request where the context does not: somewhat more than a server gives it.
 const attemptTimeout = 40 * time.Second
 
 // New returns a client of the server at an address such as https://authz.example.com. It sends nothing yet. Decisions
-// need a key with the scope check, operations one with operate or provision.
+// need a key with the scope check, operations one with operate or provision. An address that is none, and an empty key,
+// are Invalid.
 func New(address, key string, options ...Option) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, &Error{Code: Invalid, Detail: fmt.Sprintf("%q is not an address such as https://authz.example.com", address)}
 	}
+	if key == "" {
+		return nil, &Error{Code: Invalid, Detail: "the API key is empty; every call needs one"}
+	}
 	t := &transport{
-		base: base.Path, key: key, tries: 4, patience: 10 * time.Second,
+		base: base.Path, key: key, patience: 10 * time.Second,
 		http: &http.Client{
 			Transport: connections(), Timeout: attemptTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

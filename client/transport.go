@@ -19,7 +19,7 @@ type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
 	key      string
-	tries    uint
+	tries    uint // without limit if zero
 	patience time.Duration
 }
 

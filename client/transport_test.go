@@ -111,7 +111,7 @@ func TestRepeating(t *testing.T) {
 		"a check while the server is away":          {check, []string{unavailable, unavailable, yes}, 3, ""},
 		"a check whose connection broke":            {check, []string{"drop", yes}, 2, ""},
 		"a check above the rate":                    {check, []string{limited, yes}, 2, ""},
-		"a check for ever away":                     {check, []string{unavailable}, 4, client.Unavailable},
+		"a check while the server restarts":         {check, []string{unavailable, unavailable, unavailable, unavailable, unavailable, yes}, 6, ""},
 		"a check that the server fails at":          {check, []string{internal, yes}, 1, client.Internal},
 		"a look while the server is away":           {show, []string{unavailable, created}, 2, ""},
 		"an operation above the rate":               {create, []string{limited, created}, 2, ""},
@@ -177,6 +177,16 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
+// TestTries holds that a call to a server that stays away ends.
+func TestTries(t *testing.T) {
+	t.Parallel()
+	server := answering(t, unavailable)
+	c, err := client.New(server.URL, "key", client.WithTries(3))
+	require.NoError(t, err)
+	require.ErrorIs(t, check(t.Context(), c), client.Unavailable)
+	require.Len(t, server.sent(), 3)
+}
+
 // TestPatience holds that no call waits longer than it may.
 func TestPatience(t *testing.T) {
 	t.Parallel()
@@ -210,6 +220,9 @@ func TestWrongAddress(t *testing.T) {
 		_, err := client.New(address, "key")
 		require.ErrorIs(t, err, client.Invalid, address)
 	}
+	_, err := client.New("https://authz.example.com", "")
+	require.ErrorIs(t, err, client.Invalid)
+	require.ErrorContains(t, err, "key is empty")
 }
 
 // TestBelowAPath speaks to a server that a proxy shows under a path.
