@@ -23,7 +23,7 @@ type RemoteConfig struct {
 	// Token is SpiceDB's preshared key.
 	Token string
 
-	// CAFile holds the certificate authorities to trust, as PEM; the system's if empty.
+	// CAFile holds the certificate authorities to trust, as PEM; the system's if empty. Each new connection reads the file.
 	CAFile string
 
 	// Insecure speaks without TLS.
@@ -96,11 +96,14 @@ func security(config RemoteConfig) ([]grpc.DialOption, error) {
 			grpcutil.WithInsecureBearerToken(config.Token),
 		}, nil
 	case config.CAFile != "":
-		tls, err := grpcutil.WithCustomCerts(grpcutil.VerifyCA, config.CAFile)
+		trusted, err := openAuthorities(config.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("SpiceDB's CA file: %w", err)
 		}
-		return []grpc.DialOption{tls, grpcutil.WithBearerToken(config.Token)}, nil
+		return []grpc.DialOption{
+			grpc.WithTransportCredentials(trusted.credentials()),
+			grpcutil.WithBearerToken(config.Token),
+		}, nil
 	default:
 		tls, err := grpcutil.WithSystemCerts(grpcutil.VerifyCA)
 		if err != nil {

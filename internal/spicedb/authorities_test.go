@@ -1,0 +1,71 @@
+package spicedb_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+// selfSigned returns a certificate for 127.0.0.1 that signs itself, and its PEM form.
+func selfSigned(t *testing.T) (pair tls.Certificate, certPEM []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate and then the CA file, as a rotation does.
+func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
+	first, firstPEM := selfSigned(t)
+	second, secondPEM := selfSigned(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(file, firstPEM, 0o600))
+	address := freeAddress(t)
+	serve := func(pair tls.Certificate) *grpc.Server {
+		listener, err := net.Listen("tcp", address) //nolint:noctx // at once
+		require.NoError(t, err)
+		server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&pair)))
+		v1.RegisterPermissionsServiceServer(server, &flaky{})
+		go func() { _ = server.Serve(listener) }()
+		t.Cleanup(server.Stop)
+		return server
+	}
+	engine := remote(t, spicedb.RemoteConfig{Endpoint: address, Token: "secret", CAFile: file})
+	check := func() error {
+		_, _, err := engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully())
+		return err
+	}
+
+	server := serve(first)
+	require.Eventually(t, func() bool { return check() == nil }, 10*time.Second, 20*time.Millisecond)
+	server.Stop()
+	serve(second)
+	require.ErrorIs(t, check(), authz.CodeUnavailable, "the new certificate is not of an authority in the file")
+	require.NoError(t, os.WriteFile(file, []byte("half written"), 0o600))
+	require.ErrorIs(t, check(), authz.CodeUnavailable)
+	require.NoError(t, os.WriteFile(file, secondPEM, 0o600))
+	require.Eventually(t, func() bool { return check() == nil }, 10*time.Second, 20*time.Millisecond)
+}
