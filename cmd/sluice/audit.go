@@ -33,8 +33,10 @@ Both commands read the log where it is stored, beside a running server or withou
   sluice audit head >> /mnt/elsewhere/heads
   sluice audit verify --head "$(tail -n 1 /mnt/elsewhere/heads)"
   sluice audit verify --audit-uri postgres://sluice@db:5432/sluice`,
-		Args: cobra.NoArgs,
+		Args: onlySubcommands,
 		RunE: showHelp,
+
+		SuggestionsMinimumDistance: suggestionDistance,
 	}
 	cmd.AddCommand(newAuditVerify(), newAuditHead())
 	return cmd

@@ -2,41 +2,129 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
+
+const variablePrefix = "SLUICE_"
 
 // fromEnvironment makes every flag of the command take its value from SLUICE_… where it is not given: --grpc-listen from
 // SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
-// SLUICE_API_KEYS. The usage text names the variable.
+// SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential,
+// which is an error: a deployment that lost its secret must not start without it.
 func fromEnvironment(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flag.Usage += " [" + variable(flag) + "]" })
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkEnvironment(cmd.Root()); err != nil {
+			return err
+		}
 		var failed error
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-			value, set := os.LookupEnv(variable(flag))
-			if flag.Changed || !set || value == "" || failed != nil {
-				return
-			}
-			values := []string{value}
-			if repeatable(flag) {
-				values = strings.Split(value, ",")
-			}
-			for _, v := range values {
-				if err := cmd.Flags().Set(flag.Name, strings.TrimSpace(v)); err != nil {
-					failed = fmt.Errorf("%s: the value is not one for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type())
-				}
+			if failed == nil {
+				failed = setFromEnvironment(cmd, flag)
 			}
 		})
 		return failed
 	}
 }
 
+func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
+	if flag.Changed {
+		if credentials[flag.Name] && flag.Value.String() == "" {
+			return fmt.Errorf("--%s: the value is empty; leave the flag out if there is none", flag.Name)
+		}
+		return nil
+	}
+	value, set := os.LookupEnv(variable(flag))
+	switch {
+	case !set:
+		return nil
+	case strings.TrimSpace(value) == "":
+		if credentials[flag.Name] {
+			return fmt.Errorf("%s: the value is empty; unset the variable if there is none", variable(flag))
+		}
+		return nil
+	}
+	values := []string{value}
+	if repeatable(flag) {
+		values = strings.Split(value, ",")
+	}
+	for _, v := range values {
+		if err := cmd.Flags().Set(flag.Name, strings.TrimSpace(v)); err != nil {
+			return fmt.Errorf("%s: the value is not one for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type())
+		}
+	}
+	return nil
+}
+
+// credentials are the flags whose value, or file, is a secret.
+var credentials = map[string]bool{"api-key": true, "api-keys-file": true, "grpc-key": true, "spicedb-token": true, "key": true}
+
+// otherVariables are those that Compose, the tests and the scripts of this repository read. The program accepts them,
+// because a shell that exports them may also start it.
+var otherVariables = []string{
+	"SLUICE_IMAGE", "SLUICE_SPICEDB_IMAGE", "SLUICE_POSTGRES_PASSWORD", "SLUICE_PORT_1", "SLUICE_PORT_2",
+	"SLUICE_REQUIRE_CONTAINERS",
+}
+
+// testVariable matches the variables of the tests and benchmarks.
+var testVariable = regexp.MustCompile(`^SLUICE_(TEST|DIFFERENTIAL|BENCH)_[A-Z]+(_[A-Z]+)*$`)
+
+// serviceVariable matches what Kubernetes and Docker links set for each service whose name begins with "sluice".
+var serviceVariable = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// checkEnvironment refuses a variable SLUICE_… that no command knows: it is probably misspelt, and its setting would
+// silently not hold.
+func checkEnvironment(root *cobra.Command) error {
+	known := variables(root)
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, variablePrefix) || known[name] || serviceVariable.MatchString(name) || testVariable.MatchString(name) {
+			continue
+		}
+		message := fmt.Sprintf("%.100s: the environment has this variable, which Sluice does not know", name)
+		if len(name) <= maxVariable {
+			if nearest := authz.Nearest(name, slices.Sorted(maps.Keys(known))); len(nearest) > 0 {
+				message += "; the nearest is " + nearest[0]
+			}
+		}
+		return fmt.Errorf("%s; unset it, or correct its name", message)
+	}
+	return nil
+}
+
+// maxVariable is the longest name, in bytes, that is compared with the known ones.
+const maxVariable = 64
+
+// variables returns the names of all variables that some command reads.
+func variables(root *cobra.Command) map[string]bool {
+	known := make(map[string]bool)
+	for _, name := range otherVariables {
+		known[name] = true
+	}
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if cmd.PreRunE != nil {
+			cmd.Flags().VisitAll(func(flag *pflag.Flag) { known[variable(flag)] = true })
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(root)
+	return known
+}
+
 func variable(flag *pflag.Flag) string {
-	name := "SLUICE_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+	name := variablePrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 	if repeatable(flag) {
 		return name + "S"
 	}

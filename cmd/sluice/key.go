@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
@@ -13,15 +15,17 @@ func newKey() *cobra.Command {
 		Use:     "key",
 		Short:   "Make API keys",
 		Example: `  sluice key new --name backend --scopes check+operate`,
-		Args:    cobra.NoArgs,
+		Args:    onlySubcommands,
 		RunE:    showHelp,
+
+		SuggestionsMinimumDistance: suggestionDistance,
 	}
 	cmd.AddCommand(newKeyNew())
 	return cmd
 }
 
 func newKeyNew() *cobra.Command {
-	var name, scopes, rate string
+	var name, scopes, rate, expiresIn string
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make an API key; prints the key once, and the line for the keys file",
@@ -29,6 +33,7 @@ func newKeyNew() *cobra.Command {
 the key alone. A running server takes the file over at SIGHUP.`,
 		Example: `  sluice key new --name backend --scopes check+operate
   sluice key new --name reports --scopes inspect --rate 5/s
+  sluice key new --name nightly --scopes check --expires-in 90d
   sluice key new --name backend --scopes check+operate | tee >(sed -n 2p >> keys.txt) | head -1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,6 +50,11 @@ the key alone. A running server takes the file over at SIGHUP.`,
 					return fmt.Errorf("--rate: %w", err)
 				}
 			}
+			if expiresIn != "" {
+				if key.ExpiresAt, err = expiry(time.Now(), expiresIn); err != nil {
+					return fmt.Errorf("--expires-in: %w", err)
+				}
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", secret, key.Line())
 			return err
 		},
@@ -52,8 +62,18 @@ the key alone. A running server takes the file over at SIGHUP.`,
 	cmd.Flags().StringVar(&name, "name", "", "what the key is called in logs and in the history")
 	cmd.Flags().StringVar(&scopes, "scopes", "check+operate", "what it is for: check, operate, provision, inspect, joined by +")
 	cmd.Flags().StringVar(&rate, "rate", "", "how many requests it may make, such as 50/s or 600/m; no limit if empty")
+	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "after how long it ends, such as 90d, 12h or 1y; never if empty")
 	if err := cmd.MarkFlagRequired("name"); err != nil {
 		panic(err)
 	}
 	return cmd
+}
+
+// expiry returns the time after a duration such as 90d, 12h or 1y, in whole seconds.
+func expiry(now time.Time, text string) (time.Time, error) {
+	duration, err := model.ParseDuration(text)
+	if err != nil || duration < model.Duration(time.Second) {
+		return time.Time{}, fmt.Errorf("%q is not a duration of a second or more such as 90d, 12h or 1y", text)
+	}
+	return now.Add(time.Duration(duration)).UTC().Truncate(time.Second), nil
 }

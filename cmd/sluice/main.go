@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,15 +56,34 @@ shared, as relationships in SpiceDB, and answers "may this person do this to tha
 		Version:       buildVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          showHelp,
+		Args:          onlySubcommands,
+
+		SuggestionsMinimumDistance: suggestionDistance,
+		RunE:                       showHelp,
 	}
-	root.AddCommand(newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth())
+	root.AddCommand(newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth(), newVersion())
 	return root
 }
 
-// showHelp runs a command that only groups others. With it, cobra refuses an unknown subcommand.
+// showHelp runs a command that only groups others.
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// onlySubcommands refuses the name of a subcommand that a group does not have, and suggests those that are spelled alike.
+func onlySubcommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	message := fmt.Sprintf("%q is not a command of %s", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		message += "; did you mean " + strings.Join(near, " or ") + "?"
+	} else {
+		message += fmt.Sprintf("; %s --help lists them", cmd.CommandPath())
+	}
+	return errors.New(message)
+}
+
+// suggestionDistance is how many letters a misspelt command may differ from the one that is suggested.
+const suggestionDistance = 2
 
 func buildVersion() string {
 	if version != "development" {

@@ -43,6 +43,7 @@ func sluice(t *testing.T, args ...string) (stdout, stderr string, code int) {
 type serving struct {
 	*exec.Cmd
 	url, key, grpc, grpcKey string
+	metrics                 string
 	log                     *bytes.Buffer
 	printed                 *bytes.Buffer // after the greeting; complete when the server has ended
 	drained                 chan struct{}
@@ -52,6 +53,7 @@ var (
 	urlLine     = regexp.MustCompile(`Sluice listens on (\S+)`)
 	keyLine     = regexp.MustCompile(`API key, made for this run:\s+(\S+)`)
 	grpcLine    = regexp.MustCompile(`SpiceDB's own API, for zed:\s+(\S+)`)
+	metricsLine = regexp.MustCompile(`Metrics, without a key:\s+(\S+)`)
 	grpcKeyLine = regexp.MustCompile(`its key, made for this run:\s+(\S+)`)
 )
 
@@ -67,7 +69,7 @@ var grpcOpen = []string{"--grpc-listen", "127.0.0.1:0"}
 // startIn runs the server in a directory.
 func startIn(t *testing.T, directory string, args ...string) *serving {
 	t.Helper()
-	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
+	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off", "--shutdown-delay", "0s"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
 	s.Dir = directory
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
@@ -88,6 +90,7 @@ func startIn(t *testing.T, directory string, args ...string) *serving {
 		return ""
 	}
 	s.url, s.key, s.grpc, s.grpcKey = first(urlLine), first(keyLine), first(grpcLine), first(grpcKeyLine)
+	s.metrics = first(metricsLine)
 	require.NotEmpty(t, s.url, "%s\n%s", greeting.String(), s.log)
 	go func() {
 		defer close(s.drained)
@@ -122,7 +125,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "audit", "backup", "restore", "export", "import", "key", "health"} {
+	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "audit", "backup", "restore", "export", "import", "key", "health", "version"} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")
@@ -181,7 +184,23 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"demo"}, says: "--key"},
 		{args: []string{"audit", "verify", "--data-dir", "nowhere"}, says: "there is no audit log"},
 		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
+		{args: []string{"serve", "--listen", "0.0.0.0:0"}, says: "--api-key or --api-keys-file: needed because other machines can reach"},
+		{args: []string{"serve", "--listen", ":0"}, says: "--api-key or --api-keys-file: needed"},
+		{args: []string{"serve", "--grpc-listen", "0.0.0.0:0"}, says: "--grpc-key: needed because other machines can reach"},
+		{args: []string{"serve", "--metrics-listen", "nowhere"}, says: "--metrics-listen"},
+		{args: []string{"serve", "--datastore", "memory", "--grpc-listen", "off", "--metrics-listen", taken.Addr().String()}, says: "--metrics-listen"},
+		{args: []string{"serve", "--shutdown-delay", "-1s"}, says: "--shutdown-delay"},
+		{args: []string{"serve", "--api-keys-file", ""}, says: "--api-keys-file: the value is empty"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", ""}, says: "SLUICE_API_KEYS: the value is empty"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS_FILE", " "}, says: "SLUICE_API_KEYS_FILE: the value is empty"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "app:check:a-secret-of-mine,"}, says: "--api-key"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_GRPC_KEY", ""}, says: "SLUICE_GRPC_KEY: the value is empty"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEY", "app:check:a-secret-of-mine"}, says: "SLUICE_API_KEY: the environment has this variable, which Sluice does not know; the nearest is SLUICE_API_KEYS; unset it"},
+		{args: []string{"check", "user:a", "view", "account:b"}, env: [2]string{"SLUICE_DATADIR", "x"}, says: "the nearest is SLUICE_DATA_DIR"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_" + strings.Repeat("X", 10000), "x"}, says: "SLUICE_XXX"},
 		{args: []string{"audit", "nope"}, says: "nope"},
+		{args: []string{"audit", "verfy"}, says: "did you mean verify?"},
+		{args: []string{"srve"}, says: "did you mean serve?"},
 		{args: []string{"schema", "diff"}, says: "there is no store in ./data"},
 		{args: []string{"schema", "diff", "--datastore", "memory"}, says: "--datastore"},
 		{args: []string{"backup"}, says: "accepts 1 arg"},
@@ -191,12 +210,14 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "--datastore: nothing is in a memory"},
 		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},
 		{args: []string{"import", "main_test.go", "--data-dir", "nowhere"}, says: "main_test.go: line 1"},
-		{args: []string{"nope"}, says: "nope"},
-		{args: []string{"schema", "aply"}, says: "aply"},
-		{args: []string{"key", "nwe"}, says: "nwe"},
+		{args: []string{"nope"}, says: "sluice --help lists them"},
+		{args: []string{"schema", "aply"}, says: "did you mean apply?"},
+		{args: []string{"key", "nwe"}, says: "did you mean new?"},
 		{args: []string{"key", "new"}, says: "name"},
 		{args: []string{"key", "new", "--name", "a", "--scopes", "all"}, says: "--scopes"},
 		{args: []string{"key", "new", "--name", "a", "--rate", "often"}, says: "--rate"},
+		{args: []string{"key", "new", "--name", "a", "--expires-in", "soon"}, says: "--expires-in"},
+		{args: []string{"key", "new", "--name", "a", "--expires-in", "0s"}, says: "--expires-in"},
 	} {
 		t.Run(strings.Join(c.args, " ")+c.env[0], func(t *testing.T) {
 			if c.env[0] != "" {
@@ -223,10 +244,37 @@ func TestKeyNew(t *testing.T) {
 	require.NotContains(t, lines[1], lines[0])
 }
 
+func TestKeyNewThatExpires(t *testing.T) {
+	before := time.Now()
+	stdout, _, code := sluice(t, "key", "new", "--name", "nightly", "--scopes", "check", "--expires-in", "90d")
+	require.Zero(t, code)
+	_, end, found := strings.Cut(strings.TrimSpace(stdout), " expires=")
+	require.True(t, found, stdout)
+	at, err := time.Parse(time.RFC3339, end)
+	require.NoError(t, err)
+	require.WithinDuration(t, before.Add(90*24*time.Hour), at, 10*time.Second)
+}
+
+// TestForeignVariables holds that variables of other programs do not stop the start: a Kubernetes service named sluice sets
+// some in every container beside it.
+func TestForeignVariables(t *testing.T) {
+	for _, name := range []string{
+		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP", "SLUICE_PORT", "SLUICE_PORT_8080_TCP",
+		"SLUICE_PORT_8080_TCP_ADDR", "SLUICE_CONSOLE_SERVICE_HOST", "SLUICE_POSTGRES_PASSWORD", "SLUICE_REQUIRE_CONTAINERS",
+	} {
+		t.Setenv(name, "x")
+	}
+	_, stderr, code := sluice(t, "schema", "print")
+	require.Zero(t, code, stderr)
+}
+
 func TestVersion(t *testing.T) {
 	stdout, _, code := sluice(t, "--version")
 	require.Zero(t, code)
 	require.Contains(t, stdout, "sluice version")
+	stdout, _, code = sluice(t, "version")
+	require.Zero(t, code)
+	require.Regexp(t, `^sluice \S+\nspicedb \S+\ngo1\S+ \S+/\S+\n$`, stdout)
 }
 
 // eventually calls until it is true; it is for what another process does when it gets a signal.

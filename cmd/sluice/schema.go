@@ -15,8 +15,10 @@ func newSchema() *cobra.Command {
 		Short: "Print, diff or apply the schema of a SpiceDB",
 		Example: `  sluice schema print > flattened.zed
   sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
-		Args: cobra.NoArgs,
+		Args: onlySubcommands,
 		RunE: showHelp,
+
+		SuggestionsMinimumDistance: suggestionDistance,
 	}
 	cmd.AddCommand(newSchemaPrint(), newSchemaDiff(), newSchemaApply())
 	return cmd

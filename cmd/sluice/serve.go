@@ -42,6 +42,9 @@ the environment variable named behind it.`,
 			}
 			slog.SetDefault(log)
 			config.Logger = log
+			if !cmd.Flags().Changed("shutdown-delay") && terminal(cmd.ErrOrStderr()) {
+				config.ShutdownDelay = 0 // somebody waits for the end, and no load balancer is involved
+			}
 			if !demo {
 				return serve(cmd.Context(), cmd.OutOrStdout(), config, nil)
 			}
@@ -57,8 +60,8 @@ the environment variable named behind it.`,
 	flags := cmd.Flags()
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the HTTP API")
 	flags.StringVar(&config.GRPCListen, "grpc-listen", config.GRPCListen, "address of SpiceDB's own API, for zed; embedded SpiceDB only; off closes it")
-	flags.StringVar(&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; made at start if empty")
-	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable")
+	flags.StringVar(&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; if empty, one is made for a loopback --grpc-listen")
+	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable; without keys, one is made for a loopback --listen")
 	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP")
 	storeFlags(flags, &config.Store)
 	auditURIFlag(flags, &config.AuditURI)
@@ -67,9 +70,11 @@ the environment variable named behind it.`,
 	flags.Float64Var(&config.Replica.Verify, "replica-verify", config.Replica.Verify, "share of the replica's answers that SpiceDB is asked as well; a difference switches the replica off")
 	flags.StringVar(&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema")
 	flags.StringVar(&config.PublicURL, "public-url", "", "address under which clients reach the server; the one that it listens on if empty")
-	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate")
+	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; read again when it changes, and at SIGHUP")
 	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
 	flags.DurationVar(&config.RequestTimeout, "request-timeout", config.RequestTimeout, "time limit of one request")
+	flags.StringVar(&config.MetricsListen, "metrics-listen", "", "address that serves /metrics alone, without a key; off if empty")
+	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 5*time.Second, "how long, after SIGTERM, /readyz answers 503 while requests are still served, before the server drains; 0 on a terminal")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way may take when the server is asked to stop")
 	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
@@ -116,6 +121,7 @@ func serve(ctx context.Context, out io.Writer, config app.Config, demo func(cont
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	again := make(chan os.Signal, 1) // a second request to stop cuts the delay short
 
 	server, err := app.Start(ctx, config)
 	if err != nil {
@@ -142,18 +148,37 @@ func serve(ctx context.Context, out io.Writer, config app.Config, demo func(cont
 	for {
 		select {
 		case <-ctx.Done():
-			config.Logger.Info("stopping", "drain_timeout", config.DrainTimeout.String())
-			return nil
+			signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+			defer signal.Stop(again)
+			config.Logger.Info("stopping", "shutdown_delay", config.ShutdownDelay.String(), "drain_timeout", config.DrainTimeout.String())
+			server.Drain()
+			return awaitDrain(config.ShutdownDelay, again, server.Failed())
 		case err := <-server.Failed():
 			return err
 		case <-reload:
 			if err := server.Reload(); err != nil {
-				config.Logger.Error("the keys stay as they were", "error", err.Error())
+				config.Logger.Error("a file that was read again is wrong; its earlier content stays in use", "error", err.Error())
 				continue
 			}
-			config.Logger.Info("the keys file was read again")
+			config.Logger.Info("read the keys file and the certificate again")
 		}
 	}
+}
+
+// awaitDrain returns after the delay, or earlier when a signal comes or the server fails, with its error.
+func awaitDrain(delay time.Duration, again <-chan os.Signal, failed <-chan error) error {
+	if delay == 0 {
+		return nil
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-again:
+	case err := <-failed:
+		return err
+	}
+	return nil
 }
 
 // greet prints what somebody needs to begin.
@@ -162,6 +187,9 @@ func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Co
 	fmt.Fprintf(out, "  its API, to read and try:    %s/docs\n", server.URL)
 	if server.APIKey != "" {
 		fmt.Fprintf(out, "  API key, made for this run:  %s\n", server.APIKey)
+	}
+	if server.MetricsAddress != "" {
+		fmt.Fprintf(out, "Metrics, without a key:        http://%s/metrics\n", server.MetricsAddress)
 	}
 	if server.GRPCAddress != "" {
 		fmt.Fprintf(out, "SpiceDB's own API, for zed:    %s\n", server.GRPCAddress)

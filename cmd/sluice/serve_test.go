@@ -315,6 +315,99 @@ func TestGracefulStop(t *testing.T) {
 	require.NotContains(t, s.printed.String(), s.key)
 }
 
+// TestShutdownDelay holds that a server which is asked to stop says so at /readyz, and serves until the delay ends. The second
+// signal ends the delay.
+func TestShutdownDelay(t *testing.T) {
+	s := start(t, "--shutdown-delay", "10m", "--metrics-listen", "127.0.0.1:0")
+	require.NotEmpty(t, s.metrics)
+	status, body := get(t, http.DefaultClient, s.metrics, "")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, "sluice_decisions_total")
+	for _, other := range []string{"/v1/role-sets", "/readyz", "/"} {
+		status, _ = get(t, http.DefaultClient, strings.TrimSuffix(s.metrics, "/metrics")+other, s.key)
+		require.Equal(t, http.StatusNotFound, status, other)
+	}
+
+	status, _ = get(t, http.DefaultClient, s.url+"/readyz", "")
+	require.Equal(t, http.StatusOK, status)
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	eventually(t, "the server is not ready", func() bool {
+		status, body = get(t, http.DefaultClient, s.url+"/readyz", "")
+		return status == http.StatusServiceUnavailable
+	})
+	require.Contains(t, body, "about to stop")
+	status, _ = get(t, http.DefaultClient, s.url+"/v1/role-sets", s.key)
+	require.Equal(t, http.StatusOK, status, "requests are still served")
+	require.Zero(t, s.stop(t), s.log)
+}
+
+// TestRenewedCertificate replaces the certificate's files under a running server, as a renewal does. With SIGHUP the server
+// reads them at once, and without within a second.
+func TestRenewedCertificate(t *testing.T) {
+	cert, key, first := certificate(t)
+	s := start(t, "--tls-cert", cert, "--tls-key", key)
+	reached := func(pool *x509.CertPool) bool {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/healthz", http.NoBody)
+		require.NoError(t, err)
+		response, err := (&http.Client{Transport: transport}).Do(request)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		return response.StatusCode == http.StatusOK
+	}
+	replace := func(with string, in string) {
+		content, err := os.ReadFile(with)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(in, content, 0o600))
+	}
+	require.True(t, reached(first))
+
+	secondCert, secondKey, second := certificate(t)
+	replace(secondCert, cert) // the key does not fit yet
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	require.True(t, reached(first), "half a renewal changes nothing")
+	replace(secondKey, key)
+	eventually(t, "the renewed certificate is used", func() bool { return reached(second) })
+	require.False(t, reached(first))
+
+	thirdCert, thirdKey, third := certificate(t)
+	replace(thirdCert, cert)
+	replace(thirdKey, key)
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	eventually(t, "the renewed certificate is used", func() bool { return reached(third) })
+	require.Zero(t, s.stop(t), s.log)
+	require.Contains(t, s.log.String(), "uses the renewed TLS certificate")
+}
+
+// TestExpiringKeys holds that a key which has expired opens nothing, and that the log and a metric tell of it before.
+func TestExpiringKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.txt")
+	secrets := map[string]string{}
+	var lines string
+	for name, end := range map[string]time.Duration{"ended": -time.Minute, "soon": 13 * 24 * time.Hour, "later": 15 * 24 * time.Hour} {
+		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect", "--rate", "1000/s")
+		require.Zero(t, code)
+		secret, line, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
+		secrets[name] = secret
+		lines += line + " expires=" + time.Now().Add(end).UTC().Format(time.RFC3339) + "\n"
+	}
+	require.NoError(t, os.WriteFile(file, []byte(lines), 0o600))
+	s := start(t, "--api-keys-file", file)
+	status, body := get(t, http.DefaultClient, s.url+"/v1/role-sets", secrets["ended"])
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Contains(t, body, "the key ended expired at ")
+	status, body = get(t, http.DefaultClient, s.url+"/metrics", secrets["soon"])
+	require.Equal(t, http.StatusOK, status)
+	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="soon"\} 1\.12\d*e\+06`, body)
+	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="ended"\} -6\d\.`, body)
+	require.Zero(t, s.stop(t), s.log)
+	require.Contains(t, s.log.String(), `"msg":"the API key expires soon; `+"`sluice key new`"+` makes another","key":"soon"`)
+	require.Contains(t, s.log.String(), `"msg":"the API key has expired; `+"`sluice key new`"+` makes another","key":"ended"`)
+	require.NotContains(t, s.log.String(), `"key":"later"`)
+}
+
 func TestTLS(t *testing.T) {
 	cert, key, pool := certificate(t)
 	s := start(t, "--tls-cert", cert, "--tls-key", key)

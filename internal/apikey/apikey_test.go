@@ -88,7 +88,15 @@ func TestParseFile(t *testing.T) {
 		{"app check " + sum + "00", nil, "line 1: the third field"},
 		{"app check " + sum[1:], nil, "line 1: the third field"},
 		{"app " + secret, nil, "line 1: a line is NAME SCOPE+SCOPE SHA256"},
-		{"app check " + sum + " 50/s x", nil, "line 1: a line is"},
+		{"app check " + sum + " 50/s x", nil, "line 1: a key has one rate and one end"},
+		{"app check " + sum + " 50/s expires=2027-01-31T00:00:00Z x", nil, "line 1: a line is"},
+		{"app check " + sum + " expires=2027-01-31T00:00:00Z", []apikey.Key{
+			{Name: "app", Scopes: apikey.Check, Hash: hash, ExpiresAt: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},
+		}, ""},
+		{"app check " + sum + " expires=2027-01-31", nil, "line 1: the end of a key"},
+		{"app check " + sum + " expires=", nil, "line 1: the end of a key"},
+		{"app check " + sum + " expires=0001-01-01T00:00:00Z", nil, "line 1: the end of a key"},
+		{"app check " + sum + " expires=2027-01-31T00:00:00Z expires=2028-01-31T00:00:00Z", nil, "line 1: a key has one"},
 		{secret + "! check " + sum, nil, "line 1: the name"},
 		{"app " + secret + " " + sum, nil, "line 1: the scopes"},
 		{"app check " + sum + " " + secret, nil, "line 1: a rate"},
@@ -115,6 +123,7 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 		t.Errorf("made %q with the line %q", made, key.Line())
 	}
 	key.Rate = apikey.Rate{Requests: 7, Per: time.Minute}
+	key.ExpiresAt = time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	read, err := apikey.ParseFile(strings.NewReader(key.Line() + "\n"))
 	if err != nil || len(read) != 1 || read[0] != key {
 		t.Fatalf("the line %q became %+v, %v", key.Line(), read, err)

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Prefix begins every key that Generate makes, so that a key in a wrong place can be told by its looks.
@@ -26,7 +27,13 @@ type Key struct {
 
 	// Rate is how often the key may be used; zero means without limit.
 	Rate Rate
+
+	// ExpiresAt is when the key ends; the zero time means never.
+	ExpiresAt time.Time
 }
+
+// HasExpired reports whether the key has ended at a time.
+func (k Key) HasExpired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
 // Line returns the key's line for a keys file.
 func (k Key) Line() string {
@@ -34,8 +41,14 @@ func (k Key) Line() string {
 	if k.Rate != (Rate{}) {
 		line += " " + k.Rate.String()
 	}
+	if !k.ExpiresAt.IsZero() {
+		line += " " + expiresPrefix + k.ExpiresAt.UTC().Format(time.RFC3339)
+	}
 	return line
 }
+
+// expiresPrefix begins the field of a keys file that says when a key ends.
+const expiresPrefix = "expires="
 
 // Generate makes a new key. The secret is what clients send; it is returned this once.
 func Generate(name string, scopes Scopes) (secret string, key Key, err error) {

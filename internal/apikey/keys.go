@@ -58,6 +58,16 @@ func (k *Keys) Replace(keys []Key) error {
 	return nil
 }
 
+// All returns the keys of the set.
+func (k *Keys) All() []Key {
+	entries := *k.current.Load()
+	keys := make([]Key, len(entries))
+	for i := range entries {
+		keys[i] = entries[i].Key
+	}
+	return keys
+}
+
 // Identity is a key that was found in the set.
 type Identity struct {
 	Key

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Parse reads a key as it stands in a flag, NAME:SCOPE+SCOPE:KEY. The error does not repeat the text.
@@ -49,8 +50,8 @@ func ParseList(text string) ([]Key, error) {
 // maxLine is how long a line of a keys file may be, in bytes.
 const maxLine = 4096
 
-// ParseFile reads a keys file: a key on each line as NAME SCOPE+SCOPE SHA256 and, if it has one, its rate, such as 50/s.
-// Empty lines and what follows a '#' do not count. The error names the line.
+// ParseFile reads a keys file: a key on each line as NAME SCOPE+SCOPE SHA256, then its rate, such as 50/s, and its end,
+// such as expires=2027-01-31T00:00:00Z, if it has them. Empty lines and what follows a '#' do not count. The error names the line.
 func ParseFile(r io.Reader) ([]Key, error) {
 	var keys []Key
 	lines := bufio.NewScanner(r)
@@ -82,8 +83,8 @@ func ParseFile(r io.Reader) ([]Key, error) {
 }
 
 func parseLine(fields []string) (Key, error) {
-	if len(fields) != 3 && len(fields) != 4 {
-		return Key{}, errors.New("a line is NAME SCOPE+SCOPE SHA256, and after it a rate such as 50/s if the key has one")
+	if len(fields) < 3 || len(fields) > 5 {
+		return Key{}, errors.New("a line is NAME SCOPE+SCOPE SHA256, then optionally a rate such as 50/s and an end such as expires=2027-01-31T00:00:00Z")
 	}
 	if err := checkName(fields[0]); err != nil {
 		return Key{}, err
@@ -98,9 +99,19 @@ func parseLine(fields []string) (Key, error) {
 		return Key{}, fmt.Errorf("the third field is the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself", 2*len(key.Hash))
 	}
 	copy(key.Hash[:], hash)
-	if len(fields) == 4 {
-		if key.Rate, err = ParseRate(fields[3]); err != nil {
-			return Key{}, err
+	for _, field := range fields[3:] {
+		end, isEnd := strings.CutPrefix(field, expiresPrefix)
+		switch {
+		case isEnd && key.ExpiresAt.IsZero():
+			if key.ExpiresAt, err = time.Parse(time.RFC3339, end); err != nil || key.ExpiresAt.IsZero() {
+				return Key{}, errors.New("the end of a key is written expires= and a time such as 2027-01-31T00:00:00Z")
+			}
+		case !isEnd && key.Rate == Rate{}:
+			if key.Rate, err = ParseRate(field); err != nil {
+				return Key{}, err
+			}
+		default:
+			return Key{}, errors.New("a key has one rate and one end at most")
 		}
 	}
 	return key, nil

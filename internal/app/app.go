@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
@@ -31,6 +33,8 @@ type Server struct {
 
 	APIKey string // the key with every scope that was made because none was given; else empty
 
+	MetricsAddress string // where --metrics-listen serves; empty if it is off
+
 	GRPCAddress string // where SpiceDB's own API is; empty if it is closed or elsewhere
 	GRPCKey     string // its key
 
@@ -38,11 +42,14 @@ type Server struct {
 	log    *slog.Logger
 	keys   *apikey.Keys
 	http   *http.Server
+	cert   *certificate // nil without TLS
 	source authz.Source
 	load   func(context.Context, schema.File) error
 	ready  func(context.Context) error
 	failed chan error
 	close  []func(context.Context) error
+
+	draining atomic.Bool // no new requests are wanted
 }
 
 // retryAfter is how long the work at the start waits before it asks SpiceDB again.
@@ -63,7 +70,8 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err := s.openKeys(); err != nil {
+	metrics := httpapi.NewMetrics()
+	if err := s.openKeys(ctx, metrics); err != nil {
 		return nil, err
 	}
 	served, err := loadSchema(ctx, config.Schema)
@@ -78,7 +86,6 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics := httpapi.NewMetrics()
 	engine, err := s.openEngine(ctx, metrics)
 	if err != nil {
 		return nil, err
@@ -100,7 +107,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		History:          &audit.History{Log: log, Engine: engine, Visible: operation.Visible, Listing: operation.Listing},
 		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
 		CaveatParameters: parameters,
-		Ready:            prepared.ready,
+		Ready:            s.Ready,
 		Keys:             s.keys,
 		PublicURL:        config.PublicURL,
 		Timeout:          config.RequestTimeout,
@@ -118,6 +125,9 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 			Engine: engine, Definitions: api.Definitions, Visible: operation.Visible, Listing: operation.Listing,
 		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
+	}
+	if err := s.serveMetrics(ctx, metrics); err != nil {
+		return nil, err
 	}
 	return s, s.serve(ctx, api)
 }
@@ -226,6 +236,9 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	scheme := "http"
 	if s.config.TLSCert != "" {
 		scheme = "https"
+		if s.cert, err = openCertificate(s.config.TLSCert, s.config.TLSKey, s.log); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
 	address, everywhere := reachable(listener.Addr())
 	s.URL = scheme + "://" + address
@@ -255,8 +268,9 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	s.onClose(s.http.Shutdown)
 	go func() {
 		serve := func() error { return s.http.Serve(listener) }
-		if s.config.TLSCert != "" {
-			serve = func() error { return s.http.ServeTLS(listener, s.config.TLSCert, s.config.TLSKey) }
+		if s.cert != nil {
+			s.http.TLSConfig = &tls.Config{GetCertificate: s.cert.get, MinVersion: tls.VersionTLS12}
+			serve = func() error { return s.http.ServeTLS(listener, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
@@ -265,8 +279,44 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	return nil
 }
 
-// Ready returns nil when SpiceDB answers and what the start had to do is done.
-func (s *Server) Ready(ctx context.Context) error { return s.ready(ctx) }
+// serveMetrics opens the listener of --metrics-listen, which serves /metrics alone, without a key.
+func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) error {
+	if s.config.MetricsListen == "" || s.config.MetricsListen == Off {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("--metrics-listen: %w", err)
+	}
+	s.MetricsAddress = listener.Addr().String()
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics.Handler())
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	s.onClose(server.Shutdown)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("serving metrics failed", "error", err.Error())
+		}
+	}()
+	return nil
+}
+
+// errStopping is the answer of Ready while the server drains.
+var errStopping = authz.Errorf(authz.CodeUnavailable, "the server is about to stop")
+
+// Drain makes Ready fail, so that load balancers send no new requests. The server goes on serving until Close.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Ready returns nil when SpiceDB answers, the work of the start is done, and the server is not about to stop.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errStopping
+	}
+	return s.ready(ctx)
+}
 
 // reachable is how this machine reaches what listens on an address, and whether others may under addresses of theirs.
 func reachable(address net.Addr) (hostPort string, everywhere bool) {

@@ -29,6 +29,8 @@ type Config struct {
 	GRPCListen string // --grpc-listen: address of SpiceDB's own API in embedded mode, or Off
 	GRPCKey    string // --grpc-key: its key; made at start if empty
 
+	MetricsListen string // --metrics-listen: address that serves /metrics without a key; none if empty or Off
+
 	// GatewayListen opens SpiceDB's own HTTP gateway in embedded mode. It has no flag: benchmarks compare with it.
 	GatewayListen string
 
@@ -52,6 +54,7 @@ type Config struct {
 
 	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
 	DrainTimeout   time.Duration // --drain-timeout: how long requests under way may take after a stop was asked for
+	ShutdownDelay  time.Duration // --shutdown-delay: how long the server is not ready but serves, before it drains
 
 	// Clock tells what time it is where something is to end after a time; time.Now if nil. It has no flag: tests move it.
 	Clock func() time.Time
@@ -132,6 +135,14 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
+	if c.MetricsListen != "" && c.MetricsListen != Off {
+		if err := address("--metrics-listen", c.MetricsListen); err != nil {
+			return err
+		}
+	}
+	if err := c.validateMadeKeys(); err != nil {
+		return err
+	}
 	if c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return errors.New("--public-url: not an address such as https://authz.example.com, with neither a password nor a query")
@@ -147,6 +158,9 @@ func (c Config) Validate() error {
 	}
 	if c.RequestTimeout <= 0 {
 		return fmt.Errorf("--request-timeout: %s is not more than zero", c.RequestTimeout)
+	}
+	if c.ShutdownDelay < 0 {
+		return fmt.Errorf("--shutdown-delay: %s is less than zero", c.ShutdownDelay)
 	}
 	if c.DrainTimeout < 0 {
 		return fmt.Errorf("--drain-timeout: %s is less than zero", c.DrainTimeout)
@@ -203,6 +217,28 @@ func (c StoreConfig) Validate() error {
 		return fmt.Errorf("--datastore: %q is none of %s, %s, %s, %s", c.Datastore, spicedb.SQLite, spicedb.Memory, spicedb.Postgres, spicedb.CockroachDB)
 	}
 	return nil
+}
+
+// validateMadeKeys refuses to make a key for an address that other machines can reach: it would be printed to the log of
+// a container, and have every scope.
+func (c Config) validateMadeKeys() error {
+	if len(c.APIKeys) == 0 && c.APIKeysFile == "" && !isLoopback(c.Listen) {
+		return fmt.Errorf("--api-key or --api-keys-file: needed because other machines can reach %s; a key is made only for a loopback --listen; `sluice key new` makes keys", c.Listen)
+	}
+	if c.GRPCListen != Off && !c.Store.Remote() && c.GRPCKey == "" && !isLoopback(c.GRPCListen) {
+		return fmt.Errorf("--grpc-key: needed because other machines can reach %s; a key is made only for a loopback --grpc-listen", c.GRPCListen)
+	}
+	return nil
+}
+
+// isLoopback reports whether only this machine reaches an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func address(flag, value string) error {

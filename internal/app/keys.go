@@ -1,19 +1,24 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
 // shortKey is below what a key has that was made at random, even one of letters and digits alone.
 const shortKey = 16
 
-// openKeys reads the keys that were configured. If there are none, it makes one with every scope.
-func (s *Server) openKeys() error {
+// openKeys reads the configured keys. If there are none, it makes one with every scope.
+func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	keys, err := s.config.readKeys()
 	if err != nil {
 		return err
@@ -30,20 +35,108 @@ func (s *Server) openKeys() error {
 			s.log.Warn("the API key is so short that it can be guessed; `sluice key new` makes a good one", "key", parts[0])
 		}
 	}
-	s.keys, err = apikey.New(keys...)
-	return err
+	if s.keys, err = apikey.New(keys...); err != nil {
+		return err
+	}
+	metrics.Register(keyExpiry{keys: s.keys, now: s.now})
+	s.warnOfExpiry()
+	s.repeatDaily(ctx, s.warnOfExpiry)
+	return nil
 }
 
-// Reload reads the keys file again. If it is wrong, the keys stay as they are, and the error says why.
-func (s *Server) Reload() error {
-	if s.config.APIKeysFile == "" {
-		return errors.New("there is no keys file to read again: --api-keys-file was not given")
+// expiryWarning is how long before its end the log warns of a key.
+const expiryWarning = 14 * 24 * time.Hour
+
+// warnOfExpiry logs each key that has expired or soon will.
+func (s *Server) warnOfExpiry() {
+	now := s.now()
+	for _, key := range s.keys.All() {
+		switch {
+		case key.ExpiresAt.IsZero() || key.ExpiresAt.Sub(now) > expiryWarning:
+		case key.HasExpired(now):
+			s.log.Warn("the API key has expired; `sluice key new` makes another", "key", key.Name, "expired_at", key.ExpiresAt)
+		default:
+			s.log.Warn("the API key expires soon; `sluice key new` makes another", "key", key.Name, "expires_at", key.ExpiresAt)
+		}
 	}
+}
+
+// repeatDaily calls do once a day until the server is closed.
+func (s *Server) repeatDaily(ctx context.Context, do func()) {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	s.onClose(func(context.Context) error {
+		stop()
+		<-ended
+		return nil
+	})
+	go func() {
+		defer close(ended)
+		daily := time.NewTicker(24 * time.Hour)
+		defer daily.Stop()
+		for {
+			select {
+			case <-running.Done():
+				return
+			case <-daily.C:
+				do()
+			}
+		}
+	}()
+}
+
+func (s *Server) now() time.Time {
+	if s.config.Clock != nil {
+		return s.config.Clock()
+	}
+	return time.Now()
+}
+
+// keyExpiry is a metric: the seconds until each key that expires does.
+type keyExpiry struct {
+	keys *apikey.Keys
+	now  func() time.Time
+}
+
+var keyExpiryDesc = prometheus.NewDesc("sluice_api_key_expires_in_seconds",
+	"Seconds until the API key expires; negative since it has. Keys without an end have no value.", []string{"key"}, nil)
+
+// Describe implements prometheus.Collector.
+func (keyExpiry) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- keyExpiryDesc }
+
+// Collect implements prometheus.Collector.
+func (e keyExpiry) Collect(values chan<- prometheus.Metric) {
+	now := e.now()
+	for _, key := range e.keys.All() {
+		if !key.ExpiresAt.IsZero() {
+			values <- prometheus.MustNewConstMetric(keyExpiryDesc, prometheus.GaugeValue, key.ExpiresAt.Sub(now).Seconds(), key.Name)
+		}
+	}
+}
+
+// Reload reads the keys file and the TLS certificate again. A file that is wrong changes nothing of its kind; the error
+// names each.
+func (s *Server) Reload() error {
+	var errs []error
+	if s.config.APIKeysFile != "" {
+		errs = append(errs, s.reloadKeys())
+	}
+	if s.cert != nil {
+		errs = append(errs, s.cert.reload())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) reloadKeys() error {
 	keys, err := s.config.readKeys()
 	if err != nil {
 		return err
 	}
-	return s.keys.Replace(keys)
+	if err := s.keys.Replace(keys); err != nil {
+		return err
+	}
+	s.warnOfExpiry()
+	return nil
 }
 
 func (c Config) readKeys() ([]apikey.Key, error) {

@@ -106,6 +106,10 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key is none of this server's")
 	}
+	if key.HasExpired(time.Now()) {
+		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
+		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key %s expired at %s", key.Name, key.ExpiresAt.UTC().Format(time.RFC3339))
+	}
 	if s.rehearses { // the request for it has been counted
 		return key, secret, nil
 	}
