@@ -16,6 +16,10 @@ func limitedTime(t *testing.T, on *backend) {
 		on.parallel(t)
 		endMoves(t, on)
 	})
+	t.Run("any date ends a role", func(t *testing.T) {
+		on.parallel(t)
+		anyDateEnds(t, on)
+	})
 }
 
 func roleEnds(t *testing.T, on *backend) {
@@ -75,6 +79,26 @@ func endMoves(t *testing.T, on *backend) {
 	}
 	time.Sleep(time.Until(shortened))
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}", "dora may not view account:~a")
+}
+
+// anyDateEnds holds that every date of RFC 3339 is either an end in the future or refused.
+func anyDateEnds(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	for _, date := range []string{"2262-04-11T23:47:17Z", "2300-01-01T00:00:00+23:59", "9999-12-31T23:59:59Z"} {
+		s.play(
+			"olga PUT accounts/~a/members/~dora {roles: [user], expires_at: '"+date+"'} => 200",
+			"dora may view account:~a",
+			"olga DELETE accounts/~a/members/~dora => 200",
+			"dora may not view account:~a",
+		)
+	}
+	for _, date := range []string{
+		"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-09-21T00:12:43Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z",
+		"9999-12-31T23:59:59-23:59", // in UTC the year 10000
+	} {
+		s.play("olga PUT accounts/~a/members/~elsa {roles: [user], expires_at: '"+date+"'} => 400 invalid", "elsa may not view account:~a")
+	}
 }
 
 // until gives somebody a role on the scene's account that ends in at least that time, and returns when.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
@@ -61,6 +62,43 @@ func TestPast(t *testing.T) {
 		got, err := past(t, log, other, "f", after[5].Time.Time)
 		require.NoError(t, err)
 		require.Empty(t, got)
+	})
+}
+
+// TestPastWithAnyDateOfExpiration holds that the log stores every expiration, that past access counts relationships whose
+// expiration was in the future, and that the others have their end in the log.
+func TestPastWithAnyDateOfExpiration(t *testing.T) {
+	t.Parallel()
+	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
+		engine := embedded(t)
+		log := openLog(t, open)
+		follow(t, log, engine.Client)
+		var rows []authz.Relationship
+		var readers, ended []string
+		for i, at := range enginetest.Dates() {
+			row := relationship(t, "folder:f", "reader", fmt.Sprint("user:u", i))
+			if row.ExpiresAt = at; at.After(time.Now()) {
+				readers = append(readers, string(row.Subject.ID))
+			} else {
+				ended = append(ended, "expiry  delete "+row.String())
+			}
+			rows = append(rows, row)
+		}
+		write(t, engine, "olga", authz.Touch, rows...)
+		all := wait(t, log, 2+len(ended), audit.Query{})
+		stored := make(map[authz.ID]time.Time)
+		for _, u := range all[1].Updates {
+			stored[u.Subject.ID] = u.Relationship().ExpiresAt
+		}
+		for _, row := range rows {
+			require.Equal(t, row.ExpiresAt, stored[row.Subject.ID])
+		}
+		require.ElementsMatch(t, ended, lines(all[2:]))
+		got, err := past(t, log, engine, "f", all[1].Time.Time)
+		require.NoError(t, err)
+		require.ElementsMatch(t, readers, got)
+		_, err = log.Verify(t.Context(), "")
+		require.NoError(t, err)
 	})
 }
 

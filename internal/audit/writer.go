@@ -350,9 +350,10 @@ func (b *batch) rows(query string, args ...any) (found []Update, err error) {
 	return found, rows.Err()
 }
 
+// microsOf is an expiration in microseconds since 1970, or 0 for none. An expiration of 1970 or earlier is the first microsecond.
 func microsOf(t *Time) int64 {
 	if t == nil {
 		return 0
 	}
-	return t.UnixMicro()
+	return max(t.UnixMicro(), 1)
 }

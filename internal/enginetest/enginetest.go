@@ -92,6 +92,7 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 		{"limits", (*suite).limits},
 		{"delete all", (*suite).deleteAll},
 		{"expiration", (*suite).expiration},
+		{"any date of expiration", (*suite).expirationDates},
 		{"snapshots", (*suite).snapshots},
 		{"bad tokens", (*suite).badTokens},
 		{"ended contexts", (*suite).endedContexts},

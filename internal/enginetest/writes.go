@@ -196,3 +196,58 @@ func (s *suite) expiration(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, s.read(t, authz.Exactly(soon)), 1)
 }
+
+// Dates are expirations at the limits of what clocks, databases and RFC 3339 express: before and after 1970, the years that
+// nanoseconds since 1970 reach (1677 to 2262), and the last second of the year 9999.
+func Dates() []time.Time {
+	return []time.Time{
+		time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
+		time.Date(1677, 9, 21, 0, 12, 43, 0, time.UTC),
+		time.Unix(-1, 0).UTC(), time.Unix(0, 0).UTC(), time.Unix(1, 0).UTC(),
+		time.Date(2262, 4, 11, 23, 47, 16, 0, time.UTC),
+		time.Date(2262, 4, 11, 23, 47, 17, 0, time.UTC),
+		time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(2847, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	}
+}
+
+// expirationDates holds that a relationship counts exactly if its expiration is in the future, in every kind of question.
+func (s *suite) expirationDates(t *testing.T) {
+	doc := document(t, "doc")
+	var rows []authz.Relationship
+	ends := make(map[authz.ID]time.Time)
+	for i, at := range Dates() {
+		row := authz.Relationship{Resource: doc, Relation: "owner", Subject: user(t, number("u", i)), ExpiresAt: at}
+		rows = append(rows, row)
+		if at.After(time.Now()) {
+			ends[row.Subject.ID] = at
+		}
+	}
+	at := authz.AsFreshAs(s.touch(t, rows...))
+	read := make(map[authz.ID]time.Time)
+	for _, item := range collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, at, authz.Page{})) {
+		read[item.Relationship.Subject.ID] = item.Relationship.ExpiresAt.UTC()
+	}
+	require.Equal(t, ends, read)
+	subjects := make(map[authz.ID]bool)
+	for _, found := range collect(t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: doc, Permission: "edit", Type: "user"}, at)) {
+		subjects[found.Subject.ID] = found.Decision.Allowed()
+	}
+	require.Len(t, subjects, len(ends))
+	checks := make([]authz.Check, len(rows))
+	for i, row := range rows {
+		_, counts := ends[row.Subject.ID]
+		checks[i] = authz.Check{Subject: row.Subject, Permission: "edit", Resource: doc}
+		require.Equal(t, counts, s.allowed(t, row.Subject, "edit", doc, at), "%s", row.ExpiresAt)
+		require.Equal(t, counts, subjects[row.Subject.ID], "%s", row.ExpiresAt)
+		query := authz.ResourceQuery{Subject: row.Subject, Permission: "edit", Type: "document"}
+		require.Equal(t, counts, len(collect(t, s.engine.LookupResources(t.Context(), query, at, authz.Page{}))) == 1, "%s", row.ExpiresAt)
+	}
+	results, _, err := s.engine.CheckBulk(t.Context(), checks, at)
+	require.NoError(t, err)
+	for i, result := range results {
+		require.NoError(t, result.Err)
+		require.Equal(t, subjects[rows[i].Subject.ID], result.Decision.Allowed(), "%s", rows[i].ExpiresAt)
+	}
+}

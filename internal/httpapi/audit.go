@@ -193,5 +193,8 @@ func queryTime(name string, value *string) (time.Time, error) {
 	if err != nil || at.Year() < 1 {
 		return time.Time{}, authz.Errorf(authz.CodeInvalid, "the parameter %q must be a time such as 2026-03-01T12:00:00Z; in an address, the + of an offset is written %%2B", name)
 	}
-	return at.UTC(), nil
+	if at = at.UTC(); at.IsZero() {
+		at = at.Add(time.Microsecond) // the zero time stands for none
+	}
+	return at, nil
 }

@@ -73,7 +73,7 @@ func (s *Service) inFuture(ends time.Time) error {
 		return nil
 	case !ends.After(s.now()):
 		return authz.Errorf(authz.CodeInvalid, "expires_at must be in the future, not %s; to remove a member, use DELETE", ends.Format(time.RFC3339))
-	case ends.Year() > 9999:
+	case ends.UTC().Year() > 9999:
 		return authz.Errorf(authz.CodeInvalid, "expires_at must be before the year 10000; leave it out for roles that do not end")
 	}
 	return nil

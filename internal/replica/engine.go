@@ -118,7 +118,7 @@ func (s *state) evaluation(ctx context.Context, rows int, now time.Time, named b
 	return &query.Context{
 		Context:           ctx,
 		Executor:          query.LocalExecutor{},
-		Reader:            &reader{store: s.store, at: s.version, now: now.UnixNano(), left: rows, named: named},
+		Reader:            &reader{store: s.store, at: s.version, now: momentOf(now), left: rows, named: named},
 		MaxRecursionDepth: rows, // it ends where nothing new is found
 	}
 }

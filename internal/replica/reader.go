@@ -24,8 +24,8 @@ var (
 type reader struct {
 	store *store
 	at    version
-	now   int64 // what expires until then counts no more
-	left  int   // how many rows may still be looked at
+	now   moment // a relationship that expires by then does not count
+	left  int    // how many rows may still be looked at
 
 	// named is whether everybody, wherever it is met, ends the evaluation: what an exclusion leaves of everybody the planner tells
 	// otherwise than SpiceDB does.
@@ -85,7 +85,7 @@ func (r *reader) holds(resourceType, resourceID, relation string, subject query.
 // counts reports whether a row of the state counts.
 func (r *reader) counts(one *row) (bool, error) {
 	switch {
-	case one.expires != 0 && one.expires <= r.now:
+	case one.expires <= r.now:
 		return false, nil
 	case one.caveated:
 		return false, errCaveat

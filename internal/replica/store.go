@@ -1,10 +1,13 @@
 package replica
 
 import (
+	"math"
 	"sync"
+	"time"
 	"unsafe"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // version numbers the states that a store has been in. A row is in those from its creation until before its deletion.
@@ -41,11 +44,28 @@ type row struct {
 
 	ofResource, ofSubject link
 	older                 rowID // of the same relationship
-	expires               int64 // nanoseconds since 1970; 0 for never
+	expires               moment
 	created, deleted      version
 }
 
 type link struct{ next, previous rowID }
+
+// moment is a time in microseconds since 1970, which holds every year that a timestamp can.
+type moment int64
+
+// noExpiry is the moment at which a relationship without an expiration expires.
+const noExpiry moment = math.MaxInt64
+
+// momentOf rounds down, as a clock does.
+func momentOf(t time.Time) moment { return moment(t.UnixMicro()) }
+
+// expiryOf rounds up: a relationship counts until its expiration.
+func expiryOf(t *timestamppb.Timestamp) moment {
+	if t == nil {
+		return noExpiry
+	}
+	return momentOf(t.AsTime().Add(time.Microsecond - time.Nanosecond))
+}
 
 type relationshipKey struct {
 	resourceKey
@@ -132,10 +152,7 @@ func (s *store) put(r *v1.Relationship, v version) {
 	if subject.GetOptionalRelation() != "" {
 		key.subjectRelation = s.names.relation(subject.GetObject().GetObjectType(), subject.GetOptionalRelation())
 	}
-	var expires int64
-	if at := r.GetOptionalExpiresAt(); at != nil {
-		expires = at.AsTime().UnixNano()
-	}
+	expires := expiryOf(r.GetOptionalExpiresAt())
 	caveated := r.GetOptionalCaveat() != nil
 	older := s.byRelationship[key]
 	if older != 0 && s.row(older).deleted == 0 {

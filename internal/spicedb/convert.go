@@ -91,11 +91,26 @@ func fromRelationship(r *v1.Relationship) authz.Relationship {
 	return relationship
 }
 
+// The first and the last expiration that this package returns. The zero time means that there is none, and RFC 3339 ends with
+// the year 9999, while SpiceDB stores any number of seconds.
+var (
+	firstExpiration = time.Time{}.Add(time.Microsecond)
+	lastExpiration  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+)
+
+// fromTime returns the zero time for no timestamp.
 func fromTime(t *timestamppb.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
-	return t.AsTime()
+	switch at := t.AsTime(); {
+	case at.Before(firstExpiration):
+		return firstExpiration
+	case at.After(lastExpiration):
+		return lastExpiration
+	default:
+		return at
+	}
 }
 
 // toConsistency returns what SpiceDB is asked for. This package does not know writes, so Default is fully consistent.

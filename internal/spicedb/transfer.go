@@ -10,6 +10,7 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -48,6 +49,9 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 		}
 		texts := make([]string, len(response.GetRelationships()))
 		for i, r := range response.GetRelationships() {
+			if r.OptionalExpiresAt != nil {
+				r.OptionalExpiresAt = timestamppb.New(fromTime(r.GetOptionalExpiresAt()))
+			}
 			if texts[i], err = tuple.V1StringRelationship(r); err != nil {
 				return err
 			}

@@ -41,7 +41,9 @@ func some(count int) []string {
 	all := []string{
 		`document:a=3A|b/c#reader@user:*`,
 		`document:caveated#reader@user:tom[on_day:{"allowed":"mon: day # \"x\""}]`,
+		`document:expiring#reader@user:last[expiration:9999-12-31T23:59:59Z]`,
 		`document:expiring#reader@user:tom[expiration:2901-02-03T04:05:06Z]`,
+		`document:expiring#reader@user:ulf[expiration:2262-04-11T23:47:17Z]`,
 		`document:set#reader@document:a=3A|b/c#reader`,
 	}
 	for i := range count {
