@@ -94,14 +94,37 @@ func events(t *testing.T, on *backend) {
 	}
 
 	// A person gets what they may see, for as long as they may.
-	his, leave := s.withKey(checkKey).by("peter").follow(account, one.id)
+	peter := s.withKey(checkKey).by("peter")
+	his, leave := peter.follow(account, "0")
 	defer leave()
-	if e, ok := his(); !ok || e.Operation != "put_account_member" || e.Hash != "" {
-		t.Fatalf("peter's stream begins with %+v", e)
+	e, ok := his()
+	for ok && len(e.Updates) == 1 && e.Updates[0].String() != s.in("touch account:~a#guest@user:~milton") {
+		e, ok = his()
 	}
+	if !ok || e.Operation != "put_account_member" || e.Hash != "" || e.Seq != 0 {
+		t.Fatalf("peter's stream has %+v", e)
+	}
+	his, leave = peter.follow(account, e.id)
+	defer leave()
 	if e, ok := his(); !ok || e.Operation != "remove_account_member" {
 		t.Fatalf("peter's stream goes on with %+v", e)
 	}
+	// The ids of his events are his, say nothing, and are worth nothing to others.
+	for _, test := range []struct {
+		by caller
+		id string
+	}{{peter, one.id}, {peter, "999999999999"}, {peter, "x"}, {s.withKey(checkKey).by("olga"), e.id}, {s.caller, e.id}} {
+		request := test.by.request(http.MethodGet, "events?"+account, nil)
+		request.Header.Set("Last-Event-ID", test.id)
+		answer := test.by.send(request)
+		if answer.status != http.StatusBadRequest || !strings.Contains(answer.problem().Detail, "Last-Event-ID") {
+			t.Errorf("%s with Last-Event-ID %s: %d %s", answer.request, test.id, answer.status, answer.body)
+		}
+		if test.by.actor != "" && strings.ContainsAny(strings.ReplaceAll(answer.problem().Detail, "or 0", ""), "0123456789") {
+			t.Errorf("the error has a number: %s", answer.problem().Detail)
+		}
+	}
+
 	s.play("olga DELETE accounts/~a/members/~peter")
 	if e, ok := his(); ok {
 		t.Fatalf("peter has left, and reads %+v", e)

@@ -592,8 +592,8 @@ type AtLeastAsFresh struct {
 
 // AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
 type AuditEntry struct {
-	// Seq The number of the entry, from 1.
-	Seq int64 `json:"seq"`
+	// Seq The number of the entry, from 1; left out where a person reads.
+	Seq int64 `json:"seq,omitempty,omitzero"`
 
 	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
 	Time time.Time `json:"time"`
@@ -604,7 +604,7 @@ type AuditEntry struct {
 	// Revision SpiceDB's name of the transaction.
 	Revision string `json:"revision,omitempty,omitzero"`
 
-	// Part A transaction of more than 1000 updates has several entries, numbered from 1.
+	// Part A transaction of more than 1000 updates has several entries, numbered from 1; left out where a person reads.
 	Part int `json:"part,omitempty,omitzero"`
 
 	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
@@ -2577,7 +2577,7 @@ type StreamAuditParams struct {
 	// SluiceActor The id of the person who is to read the answer, percent-encoded.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
-	// LastEventID The `id` of the last event that was received.
+	// LastEventID The `id` of the last event that was received, by the same actor of the same account; 0 begins at the first entry.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
@@ -3569,7 +3569,7 @@ type ClientInterface interface {
 
 	// AccessThen Who had a permission, at an earlier time?
 	//
-	// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+	// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. It answers for no person: with the header `Sluice-Actor` it is `invalid`. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
 	//
 	// Corresponds with GET /v1/access (the `AccessThen` operationId).
 	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3708,7 +3708,7 @@ type ClientInterface interface {
 	//
 	// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
 	//
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Entries of which they may see nothing are left out, updates that they may not see make an entry `withheld`, and there are no hashes.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `withheld`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3862,7 +3862,7 @@ type ClientInterface interface {
 
 	// StreamAudit Follow what changes, as it does
 	//
-	// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+	// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` (for a person, a text that stands for it) and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
 	//
 	// Who sees what is as in `/v1/audit`, and looked at anew for each event.
 	//
@@ -4778,7 +4778,7 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // AccessThen Who had a permission, at an earlier time?
 //
-// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. It answers for no person: with the header `Sluice-Actor` it is `invalid`. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
 //
 // Corresponds with GET /v1/access (the `AccessThen` operationId).
 func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5087,7 +5087,7 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 //
 // The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
 //
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Entries of which they may see nothing are left out, updates that they may not see make an entry `withheld`, and there are no hashes.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `withheld`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5421,7 +5421,7 @@ func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorPa
 
 // StreamAudit Follow what changes, as it does
 //
-// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` (for a person, a text that stands for it) and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
 //
 // Who sees what is as in `/v1/audit`, and looked at anew for each event.
 //

@@ -104,7 +104,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	api := httpapi.Config{
 		Engine:           engine,
-		History:          &audit.History{Log: log, Engine: engine, Visible: operation.Visible, Listing: operation.Listing},
+		History:          &audit.History{Log: log, Engine: engine, Place: operation.Place, Visible: operation.Visible, Listing: operation.Listing},
 		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
 		CaveatParameters: parameters,
 		Ready:            s.Ready,

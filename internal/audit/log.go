@@ -27,6 +27,7 @@ type Log struct {
 	db     *sql.DB
 	shared bool         // several servers can write to it, one at a time
 	lock   *flock.Flock // held as long as the log is open, if it is a file
+	secret string       // seals the numbers of entries
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when something was written
@@ -52,10 +53,12 @@ CREATE TABLE IF NOT EXISTS sluice_audit_state (
 	id BIGINT PRIMARY KEY, token TEXT NOT NULL, version BIGINT NOT NULL);
 `
 
-// The rows of sluice_audit_state: the token after which the log goes on, and the number of the entry that was written last.
+// The rows of sluice_audit_state: the token after which the log goes on, the number of the entry that was written last, and the
+// secret that seals the numbers of entries.
 const (
-	stateToken = 1
-	stateLast  = 2
+	stateToken  = 1
+	stateLast   = 2
+	stateSecret = 3
 )
 
 // version is that of the tables and of the form of entries.
@@ -160,7 +163,7 @@ func (l *Log) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for id, begin := range map[int]string{stateToken: "", stateLast: "0"} {
+	for id, begin := range map[int]string{stateToken: "", stateLast: "0", stateSecret: newSecret()} {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO sluice_audit_state (id, token, version) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, begin, version); err != nil {
 			return err
 		}
@@ -171,6 +174,9 @@ func (l *Log) prepare(ctx context.Context) (err error) {
 	}
 	if stored != version {
 		return fmt.Errorf("its form is %d, and this version of Sluice knows form %d", stored, version)
+	}
+	if err := tx.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateSecret).Scan(&l.secret); err != nil {
+		return err
 	}
 	return tx.Commit()
 }

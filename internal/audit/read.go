@@ -22,6 +22,7 @@ type Query struct {
 
 	resources []authz.Object // one of them is what an update is about
 	content   Kind           // Schema or Gap: that there is one in it
+	above     int64          // the entry behind which all are
 
 	Since, Until time.Time // from the one on, and before the other
 
@@ -76,6 +77,9 @@ func (q Query) sql() (string, []any) {
 	if q.After != nil {
 		where.WriteString(" AND e.seq > " + arg(*q.After))
 		order = "ASC"
+	}
+	if q.above > 0 {
+		where.WriteString(" AND e.seq > " + arg(q.above))
 	}
 	if q.Before > 0 {
 		where.WriteString(" AND e.seq < " + arg(q.Before))

@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -12,6 +14,12 @@ type History struct {
 	*Log
 
 	Engine authz.Engine
+
+	// Window is how many entries of an account a page for a person goes through at most; 10,000 if zero.
+	Window int
+
+	// Place tells what is in an account.
+	Place Place
 
 	// Visible is the permission without which an object of a type does not exist for a person, and Listing the one that lets them
 	// know who holds which role on it; empty if there is none.
@@ -79,9 +87,10 @@ func (h *History) allowed(ctx context.Context, reader authz.ID, grants []grant) 
 // isUnknown reports whether an error says that the schema has no such type or permission, any more.
 func isUnknown(err error) bool { return authz.CodeOf(err) == authz.CodeInvalid }
 
-// Show returns the entries as a person may see them: without the updates that are about what they may not view now, without
-// the entries of which nothing is left, and without hashes, which are about the whole.
-func (h *History) Show(ctx context.Context, reader authz.ID, entries []Stored) ([]Entry, error) {
+// Show returns the entries of a query as a person may see them: without the updates that are about what they may not view now,
+// without numbers and hashes, which are about the whole, and without the entries that the query does not select by what is left.
+// Seq is set for the caller alone: JSON leaves it out.
+func (h *History) Show(ctx context.Context, reader authz.ID, query Query, entries []Stored) ([]Entry, error) {
 	needed := make(map[grant]bool)
 	for _, e := range entries {
 		for _, u := range e.Updates {
@@ -90,33 +99,56 @@ func (h *History) Show(ctx context.Context, reader authz.ID, entries []Stored) (
 			}
 		}
 	}
-	grants := make([]grant, 0, len(needed))
-	for g := range needed {
-		grants = append(grants, g)
-	}
-	allowed, err := h.allowed(ctx, reader, grants)
+	allowed, err := h.allowed(ctx, reader, slices.Collect(maps.Keys(needed)))
 	if err != nil {
 		return nil, err
 	}
 	var shown []Entry
 	for _, e := range entries {
-		visible := e.Entry
-		visible.Prev, visible.Hash, visible.Schema, visible.Updates = "", "", "", nil
-		for _, u := range e.Updates {
-			all := true
-			for _, g := range h.needs(reader, u) {
-				all = all && allowed[g]
-			}
-			if all {
-				visible.Updates = append(visible.Updates, u)
-			}
-		}
-		visible.Withheld = len(visible.Updates) < len(e.Updates)
-		if len(visible.Updates) > 0 {
+		if visible := h.visible(reader, e.Entry, allowed); len(visible.Updates) > 0 {
 			shown = append(shown, visible)
 		}
 	}
-	return shown, nil
+	return h.selected(ctx, query, shown)
+}
+
+// visible is what a person may see of an entry.
+func (h *History) visible(reader authz.ID, e Entry, allowed map[grant]bool) Entry {
+	visible := e
+	visible.Part, visible.Prev, visible.Hash, visible.Schema, visible.Updates = 0, "", "", "", nil
+	for _, u := range e.Updates {
+		if !slices.ContainsFunc(h.needs(reader, u), func(g grant) bool { return !allowed[g] }) {
+			visible.Updates = append(visible.Updates, u)
+		}
+	}
+	if visible.Withheld = len(visible.Updates) < len(e.Updates); visible.Withheld {
+		visible.Overlapping = nil // one of them may have made the hidden updates alone
+	}
+	return visible
+}
+
+// selected are the entries that a query selects by what is shown of them.
+func (h *History) selected(ctx context.Context, query Query, shown []Entry) ([]Entry, error) {
+	var resources []authz.Object
+	for _, e := range shown {
+		for _, u := range e.Updates {
+			resources = append(resources, u.Resource.Object)
+		}
+	}
+	inside, err := h.inAccount(ctx, query.Account, resources)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(shown, func(e Entry) bool {
+		return query.Account != "" && !slices.ContainsFunc(e.Updates, func(u Update) bool { return inside[u.Resource.Object] }) ||
+			query.Object != (authz.Object{}) && !slices.ContainsFunc(e.Updates, func(u Update) bool { return u.names(query.Object) }) ||
+			query.Actor != "" && !slices.ContainsFunc(e.Origins(), func(o Origin) bool { return o.Actor == string(query.Actor) }) ||
+			query.Operation != "" && !slices.ContainsFunc(e.Origins(), func(o Origin) bool { return o.Operation == query.Operation })
+	}), nil
+}
+
+func (u Update) names(object authz.Object) bool {
+	return u.Resource.Object == object || !u.Subject.Wildcard && u.Subject.Object == object
 }
 
 // needs are the permissions that a person needs to know of an update: to see what it is about and what it leads to, and to list
@@ -132,5 +164,10 @@ func (h *History) needs(reader authz.ID, u Update) []grant {
 	return needs
 }
 
-// JSON is the entry as it is shown.
-func (e Entry) JSON() (json.RawMessage, error) { return marshal(e) }
+// JSON is the entry as a person is shown it: without its number, as the numbers of others' entries lie between those of theirs.
+func (e Entry) JSON() (json.RawMessage, error) {
+	return marshal(struct {
+		Seq *int64 `json:"seq,omitempty"` // in place of the entry's
+		Entry
+	}{Entry: e})
+}

@@ -588,8 +588,8 @@ type AtLeastAsFresh struct {
 
 // AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
 type AuditEntry struct {
-	// Seq The number of the entry, from 1.
-	Seq int64 `json:"seq"`
+	// Seq The number of the entry, from 1; left out where a person reads.
+	Seq *int64 `json:"seq,omitempty"`
 
 	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
 	Time time.Time `json:"time"`
@@ -600,7 +600,7 @@ type AuditEntry struct {
 	// Revision SpiceDB's name of the transaction.
 	Revision *string `json:"revision,omitempty"`
 
-	// Part A transaction of more than 1000 updates has several entries, numbered from 1.
+	// Part A transaction of more than 1000 updates has several entries, numbered from 1; left out where a person reads.
 	Part *int `json:"part,omitempty"`
 
 	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
@@ -2573,7 +2573,7 @@ type StreamAuditParams struct {
 	// SluiceActor The id of the person who is to read the answer, percent-encoded.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
-	// LastEventID The `id` of the last event that was received.
+	// LastEventID The `id` of the last event that was received, by the same actor of the same account; 0 begins at the first entry.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 

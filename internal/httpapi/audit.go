@@ -22,13 +22,14 @@ type History interface {
 	Wait(ctx context.Context, changed <-chan struct{}) error
 	May(ctx context.Context, reader, account authz.ID) error
 	Access(ctx context.Context, query authz.SubjectQuery, at time.Time) ([]authz.FoundSubject, error)
-	Show(ctx context.Context, reader authz.ID, entries []audit.Stored) ([]audit.Entry, error)
+	Page(ctx context.Context, reader authz.ID, query audit.Query, limit int) (entries []audit.Entry, before int64, err error)
+	Show(ctx context.Context, reader authz.ID, query audit.Query, entries []audit.Stored) ([]audit.Entry, error)
+	SealPosition(seq int64, reader, account authz.ID) string
+	OpenPosition(position string, reader, account authz.ID) (int64, error)
 }
 
-// How many entries one answer looks at for an actor, who may see few of them, how many updates it holds before it ends early, and
-// how many entries are read at a time.
+// How many updates an answer holds before it ends early, and how many entries are read at a time.
 const (
-	maxLookedAt    = 10_000
 	maxPageUpdates = 10_000
 	auditBatch     = 100
 )
@@ -56,13 +57,17 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 			if err != nil {
 				return nil, err
 			}
-			if query.Before, err = strconv.ParseInt(position, 10, 64); err != nil {
+			if query.Before, err = s.auditNumber(position, reader, query.Account); err != nil {
 				return nil, authz.Errorf(authz.CodeInvalid, "cursor is not one that an answer gave as next_cursor")
 			}
 		}
-		page, before, err := s.auditPage(ctx, query, reader, limit)
+		read := s.auditPage
+		if reader != "" {
+			read = s.shownPage
+		}
+		page, before, err := read(ctx, query, reader, limit)
 		if err == nil && before > 0 {
-			page.NextCursor = authz.CursorsOf(question...).New(strconv.FormatInt(before, 10))
+			page.NextCursor = authz.CursorsOf(question...).New(s.auditPosition(before, reader, query.Account))
 		}
 		return page, err
 	})
@@ -74,31 +79,22 @@ type entryPage struct {
 	NextCursor string            `json:"next_cursor"`
 }
 
-// auditPage returns a page, and the entry before which the next one begins; zero if there is none.
-func (s *server) auditPage(ctx context.Context, query audit.Query, reader authz.ID, limit int) (entryPage, int64, error) {
+// auditPage returns a page of all entries, and the entry before which the next one begins; zero if there is none.
+func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
-	updates := 0
-	for lookedAt := 0; len(page.Entries) < limit && updates < maxPageUpdates && lookedAt < maxLookedAt; {
+	for updates := 0; len(page.Entries) < limit && updates < maxPageUpdates; {
 		query.Limit = min(auditBatch, limit-len(page.Entries))
 		found, err := s.History.Find(ctx, query)
 		if err != nil || len(found) == 0 {
 			return page, 0, err
 		}
-		for i, entry := range found {
+		for _, entry := range found {
 			if updates >= maxPageUpdates {
-				found = found[:i]
 				break
 			}
 			updates += len(entry.Updates)
-		}
-		lookedAt += len(found)
-		query.Before = found[len(found)-1].Seq
-		shown, err := s.show(ctx, reader, found)
-		if err != nil {
-			return page, 0, err
-		}
-		for _, entry := range shown {
-			page.Entries = append(page.Entries, entry.text)
+			page.Entries = append(page.Entries, entry.JSON())
+			query.Before = entry.Seq
 		}
 	}
 	query.Limit = 1
@@ -109,14 +105,48 @@ func (s *server) auditPage(ctx context.Context, query audit.Query, reader authz.
 	return page, query.Before, nil
 }
 
+// shownPage is auditPage of the entries that a person may see.
+func (s *server) shownPage(ctx context.Context, query audit.Query, reader authz.ID, limit int) (entryPage, int64, error) {
+	page := entryPage{Entries: []json.RawMessage{}}
+	entries, before, err := s.History.Page(ctx, reader, query, limit)
+	if err != nil {
+		return page, 0, err
+	}
+	for _, entry := range entries {
+		text, err := entry.JSON()
+		if err != nil {
+			return page, 0, err
+		}
+		page.Entries = append(page.Entries, text)
+	}
+	return page, before, nil
+}
+
+// auditPosition is the number of an entry in cursors and ids of events. A person's is sealed: from the numbers they could tell how
+// much happens that they may not see.
+func (s *server) auditPosition(seq int64, reader, account authz.ID) string {
+	if reader == "" {
+		return strconv.FormatInt(seq, 10)
+	}
+	return s.History.SealPosition(seq, reader, account)
+}
+
+// auditNumber undoes auditPosition.
+func (s *server) auditNumber(position string, reader, account authz.ID) (int64, error) {
+	if reader == "" {
+		return strconv.ParseInt(position, 10, 64)
+	}
+	return s.History.OpenPosition(position, reader, account)
+}
+
 // shownEntry is the number of an entry and what is shown of it.
 type shownEntry struct {
 	seq  int64
 	text json.RawMessage
 }
 
-// show returns entries as the reader may see them; without a reader, as they are.
-func (s *server) show(ctx context.Context, reader authz.ID, found []audit.Stored) ([]shownEntry, error) {
+// show returns the entries of a query as the reader may see them; without a reader, as they are.
+func (s *server) show(ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored) ([]shownEntry, error) {
 	var shown []shownEntry
 	if reader == "" {
 		for _, entry := range found {
@@ -124,7 +154,7 @@ func (s *server) show(ctx context.Context, reader authz.ID, found []audit.Stored
 		}
 		return shown, nil
 	}
-	entries, err := s.History.Show(ctx, reader, found)
+	entries, err := s.History.Show(ctx, reader, query, found)
 	if err != nil {
 		return nil, err
 	}

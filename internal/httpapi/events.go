@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -62,9 +61,8 @@ func (s *server) beginEvents(ctx context.Context, c *gin.Context, params StreamA
 	}
 	after := last.Seq
 	if params.LastEventID != nil {
-		after, err = strconv.ParseInt(*params.LastEventID, 10, 64)
-		if err != nil || after < 0 || after > last.Seq {
-			return nil, authz.Errorf(authz.CodeInvalid, "the header Last-Event-ID must be the id of an event, a number from 0 to %d, which the last one has", last.Seq)
+		if after, err = e.position(*params.LastEventID, last.Seq); err != nil {
+			return nil, err
 		}
 	}
 	e.query.After, e.query.Limit = &after, auditBatch
@@ -74,17 +72,32 @@ func (s *server) beginEvents(ctx context.Context, c *gin.Context, params StreamA
 	return e, e.send(": the stream begins\n\n")
 }
 
+// position reads the id of an event, behind which the stream begins; 0 stands for the beginning.
+func (e *events) position(id string, last int64) (int64, error) {
+	if id == "0" {
+		return 0, nil
+	}
+	seq, err := e.server.auditNumber(id, e.reader, e.query.Account)
+	switch {
+	case err == nil && seq >= 0 && seq <= last:
+		return seq, nil
+	case e.reader == "":
+		return 0, authz.Errorf(authz.CodeInvalid, "the header Last-Event-ID must be the id of an event, a number from 0 to %d, which the last one has", last)
+	default:
+		return 0, authz.Errorf(authz.CodeInvalid, "the header Last-Event-ID must be the id of an event that this actor received of this account, or 0")
+	}
+}
+
 // run sends what there is and what comes, until ctx ends, the client takes no more, or the reader may no longer.
 func (e *events) run(ctx context.Context) error {
 	for spoke := time.Now(); ; {
 		changed := e.server.History.Changed()
-		n, err := e.next(ctx)
+		n, sent, err := e.next(ctx)
 		if err != nil {
 			return err
 		}
-		if n > 0 {
+		if sent { // entries that the reader may not see do not put off the next comment
 			spoke = time.Now()
-			continue
 		}
 		if time.Since(spoke) >= heartbeat {
 			if err := e.permitted(ctx); err != nil {
@@ -95,6 +108,9 @@ func (e *events) run(ctx context.Context) error {
 			}
 			spoke = time.Now()
 		}
+		if n > 0 {
+			continue
+		}
 		waiting, cancel := context.WithDeadline(ctx, spoke.Add(heartbeat))
 		err = e.server.History.Wait(waiting, changed)
 		cancel()
@@ -104,28 +120,28 @@ func (e *events) run(ctx context.Context) error {
 	}
 }
 
-// next sends the entries that come next, and returns how many there were, shown or not.
-func (e *events) next(ctx context.Context) (int, error) {
+// next sends the entries that come next. It returns how many there were, shown or not, and whether one was sent.
+func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 	found, err := e.server.History.Find(ctx, e.query)
 	if err != nil || len(found) == 0 {
-		return 0, err
+		return 0, false, err
 	}
 	if err := e.permitted(ctx); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	shown, err := e.server.show(ctx, e.reader, found)
+	shown, err := e.server.show(ctx, e.reader, e.query, found)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	var text strings.Builder
 	for _, entry := range shown {
-		fmt.Fprintf(&text, "id: %d\ndata: %s\n\n", entry.seq, entry.text)
+		fmt.Fprintf(&text, "id: %s\ndata: %s\n\n", e.server.auditPosition(entry.seq, e.reader, e.query.Account), entry.text)
 	}
 	*e.query.After = found[len(found)-1].Seq
 	if text.Len() == 0 {
-		return len(found), nil
+		return len(found), false, nil
 	}
-	return len(found), e.send(text.String())
+	return len(found), true, e.send(text.String())
 }
 
 // permitted returns an error if the key is no longer one of the server's with what it had, or the actor may no longer read.
