@@ -187,10 +187,11 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	upgrade := s.invited("olga POST accounts/~a/invitations {invitee: ~gert, roles: [user]}")
 	s.with(upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert", "not stored account:~a#guest@user:~gert")
-	// Nobody becomes less than an owner by a click.
+	// Accepting only adds: the stronger role stays.
 	open := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
-	s.with(open, "olga POST invitations/$ID/accept => 409 conflict owner", "stored account:~a#owner@user:~olga")
-	s.play("olga POST accounts/~a/invitations {invitee: ~olga, roles: [user]} => 409 conflict owner")
+	s.with(open, "olga POST invitations/$ID/accept => 200 {roles: [user]}", "stored account:~a#owner@user:~olga", "not stored account:~a#user@user:~olga")
+	weaker := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [guest]}")
+	s.with(weaker, "ulla POST invitations/$ID/accept => 200 {roles: [guest]}", "stored account:~a#user@user:~ulla", "not stored account:~a#guest@user:~ulla")
 
 	s.play(
 		"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
@@ -199,7 +200,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 	)
 	for _, c := range []struct{ who, offered, held string }{
 		{"opal", "flow_author", "operator, flow_author, connector_author"},
-		{"opal", "read_only, flow_author", "read_only, flow_author, connector_author"},
+		{"opal", "read_only, flow_author", "operator, flow_author, connector_author"},
 		{"opal", "administrator", "administrator, flow_author, connector_author"},
 	} {
 		i := s.invited("olga POST accounts/~o/invitations {invitee: ~" + c.who + ", roles: [" + c.offered + "]}")
@@ -260,7 +261,8 @@ func invitationRules(t *testing.T, on *backend) {
 	s.with(owner, "nina POST invitations/$ID/accept => 200", "stored subscription:~s#owner@user:~nina", "not stored subscription:~s#member@user:~nina",
 		"stored subscription:~s#owner@user:~olga")
 	member := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nora, roles: [member]}")
-	s.with(member, "olga PUT subscriptions/~s/members/~nora {roles: [owner]}", "nora POST invitations/$ID/accept => 409 conflict owner")
+	s.with(member, "olga PUT subscriptions/~s/members/~nora {roles: [owner]}", "nora POST invitations/$ID/accept => 200",
+		"stored subscription:~s#owner@user:~nora", "not stored subscription:~s#member@user:~nora")
 	s.play(
 		"olga POST accounts/~a/invitations {invitee: ~nina, roles: [editor, viewer]} => 400 invalid",
 		"olga POST accounts/~a/invitations {invitee: '', roles: [editor]} => 400 invalid invitee",

@@ -4029,7 +4029,7 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// The actor comes to the roles as if the inviter gave them now: if the inviter may not do so any more, that is `forbidden`, and what the rules of the role set forbid is what it ever is. They keep what they hold beside, where a person may hold both; an owner or administrator does not become less (`conflict`). An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5778,7 +5778,7 @@ func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteInt
 
 // AcceptInvitation Accept an invitation
 //
-// The actor comes to the roles as if the inviter gave them now: if the inviter may not do so any more, that is `forbidden`, and what the rules of the role set forbid is what it ever is. They keep what they hold beside, where a person may hold both; an owner or administrator does not become less (`conflict`). An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -66,7 +66,8 @@ type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles are all roles; the first is the one that whoever creates an account under multi_owner is given.
+	// Roles are all roles, where a person holds one of them the stronger first. The first is the one that the creator of an
+	// account under multi_owner is given.
 	Roles []RoleInfo
 
 	// Default is what an invited person becomes unless said otherwise, and what invite_members suffices to give.
@@ -189,6 +190,26 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 		return nil, Errorf(CodeInvalid, "a person holds one of %s under the role set %s, not %d", joinNames(base), s.Name, len(base))
 	}
 	return roles, nil
+}
+
+// Union returns the roles of a person who holds some and is given others, in the set's order: all of them, but only the
+// strongest base role where a person holds one.
+func (s RoleSet) Union(held, given []Role) []Role {
+	var roles []Role
+	hasBase := false
+	for _, info := range s.Roles {
+		if !slices.Contains(held, info.Name) && !slices.Contains(given, info.Name) {
+			continue
+		}
+		if !info.Additional {
+			if hasBase && !s.SeveralRoles {
+				continue
+			}
+			hasBase = true
+		}
+		roles = append(roles, info.Name)
+	}
+	return roles
 }
 
 // Names returns the names of the set's roles, in the set's order.

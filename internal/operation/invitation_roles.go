@@ -49,8 +49,8 @@ func (p *plan) roleSetOf(ctx context.Context, object authz.Object) (authz.RoleSe
 	return p.roleSet(object, marks)
 }
 
-// join plans that the actor gives somebody roles on an account or a subscription, beside those that they hold where a person
-// may hold both, and else instead of them.
+// join plans that the actor gives somebody roles on an account or a subscription, beside those that they hold. Where a person
+// holds one role, the stronger stays.
 func (p *plan) join(ctx context.Context, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	if to.Type == "account" {
 		return p.joinAccount(ctx, to, who, names)
@@ -76,10 +76,7 @@ func (p *plan) join(ctx context.Context, to authz.Object, who authz.ID, names []
 	if err != nil {
 		return nil, err
 	}
-	if change, err = change.joining(to, facts.set); err != nil {
-		return nil, err
-	}
-	return roles, p.giveOnSubscription(ctx, facts, change)
+	return roles, p.giveOnSubscription(ctx, facts, change.joining(facts.set))
 }
 
 func (p *plan) joinAccount(ctx context.Context, to authz.Object, who authz.ID, names []string) (Roles, error) {
@@ -99,33 +96,17 @@ func (p *plan) joinAccount(ctx context.Context, to authz.Object, who authz.ID, n
 	if err != nil {
 		return nil, err
 	}
-	if change, err = change.joining(to, account.set); err != nil {
-		return nil, err
-	}
-	return roles, p.giveOnAccount(ctx, g, account, change)
+	return roles, p.giveOnAccount(ctx, g, account, change.joining(account.set))
 }
 
-// joining is the change, but for what the person keeps of what they hold. Roles that they come to beside some that end, end
-// with them. The error is CodeConflict if they would lose the role that cannot die out.
-func (c roleChange) joining(object authz.Object, set authz.RoleSet) (roleChange, error) {
-	if c.takes(set.Guardian) && !set.SeveralRoles {
-		return c, authz.Errorf(authz.CodeConflict, "%s is %s of %s, which no invitation takes from them", c.who, set.Guardian, object)
-	}
-	offered := texts(c.wanted)
-	kept, additional := offered, offered
-	for _, role := range rolesOf(c.held) {
-		kept = append(slices.Clone(kept), string(role))
-		if info, _ := set.Role(role); info.Additional {
-			additional = append(slices.Clone(additional), string(role))
-		}
-	}
-	together, err := set.Parse(kept)
-	if err != nil {
-		c.wanted, err = set.Parse(additional)
-		return c, err
-	}
-	if c.wanted = together; !slices.Contains(together, set.Guardian) {
+// joining is the change to what the person holds with the offered roles beside it. It takes nothing but a weaker role where
+// a person holds one, and moves no end: offered roles end when the first of those that the person holds ends, unless one of
+// them is the role that never ends.
+func (c roleChange) joining(set authz.RoleSet) roleChange {
+	c.adds, c.asked = true, c.wanted
+	c.wanted = set.Union(rolesOf(c.held), c.asked)
+	if !slices.Contains(c.wanted, set.Guardian) {
 		c.until = firstEnd(c.held)
 	}
-	return c, nil
+	return c
 }

@@ -15,6 +15,10 @@ type roleChange struct {
 	held   []authz.Relationship
 	wanted []authz.Role
 	until  time.Time
+
+	// adds leaves each role that the person holds and keeps as it is, with its end. asked are then the roles that were offered.
+	adds  bool
+	asked []authz.Role
 }
 
 func (c roleChange) had(role authz.Role) bool { return slices.Contains(rolesOf(c.held), role) }
@@ -25,8 +29,8 @@ func (c roleChange) takes(role authz.Role) bool {
 
 // gives reports whether the person comes to hold a role, or holds it for longer than they would.
 func (c roleChange) gives(role authz.Role) bool {
-	if !c.had(role) {
-		return slices.Contains(c.wanted, role)
+	if c.adds || !c.had(role) {
+		return !c.had(role) && slices.Contains(c.wanted, role)
 	}
 	ends := endOf(c.held, role)
 	return slices.Contains(c.wanted, role) && !ends.IsZero() && (c.until.IsZero() || c.until.After(ends))
@@ -34,13 +38,19 @@ func (c roleChange) gives(role authz.Role) bool {
 
 // keeps reports whether a role that the person holds stays as it is.
 func (c roleChange) keeps(role authz.Role) bool {
-	return c.had(role) && slices.Contains(c.wanted, role) && endOf(c.held, role).Equal(c.until)
+	return c.had(role) && slices.Contains(c.wanted, role) && (c.adds || endOf(c.held, role).Equal(c.until))
 }
+
+// addsNothing reports whether the person holds all that they are offered, or something stronger.
+func (c roleChange) addsNothing() bool { return c.adds && slices.Equal(rolesOf(c.held), c.wanted) }
 
 // invites reports whether the change gives the default role to somebody who has none. Asking for it again, when it has
 // been given, is the same change.
 func (c roleChange) invites(standard authz.Role) bool {
 	asked := []authz.Role{standard}
+	if c.addsNothing() {
+		return slices.Equal(c.asked, asked)
+	}
 	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked) && c.keeps(standard))
 }
 

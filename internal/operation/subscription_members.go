@@ -130,7 +130,11 @@ func (p *plan) mayChange(ctx context.Context, facts subscriptionFacts, change ro
 		}
 	}
 	if len(needed) == 0 { // nothing changes, but who may change nothing is not told what there is
-		for _, role := range change.wanted {
+		named := change.wanted
+		if change.adds {
+			named = change.asked
+		}
+		for _, role := range named {
 			needed = append(needed, authz.Permission("invite_"+role))
 		}
 	}
