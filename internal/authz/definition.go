@@ -52,8 +52,12 @@ func (d Definition) Public() []Permission {
 	return names
 }
 
-// Nearest returns up to three of the candidates that are spelled most like name, the nearest first.
+// Nearest returns up to three of the candidates that are spelled most like name, the nearest first. It returns none for a
+// name that is longer than any can be, since the search takes time in proportion to its length.
 func Nearest(name string, candidates []string) []string {
+	if len(name) > maxTypeBytes {
+		return nil
+	}
 	type scored struct {
 		name     string
 		distance int
@@ -83,6 +87,9 @@ func Nearest(name string, candidates []string) []string {
 
 // Suggest returns what an error about an unknown name says behind it: the candidates that are nearest, or nothing.
 func Suggest(name string, candidates []string) string {
+	if len(name) > maxTypeBytes {
+		return ""
+	}
 	near := Nearest(strings.ToLower(name), candidates)
 	switch len(near) {
 	case 0:

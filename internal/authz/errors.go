@@ -3,6 +3,8 @@ package authz
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"unicode/utf8"
 )
 
 // Code classifies an error for whoever has to react to it. It is itself an error, so that
@@ -43,9 +45,52 @@ type Error struct {
 	Subscriptions []ID
 }
 
-// Errorf returns an Error with a formatted message and no cause.
+// Errorf returns an Error with a formatted message and no cause. Of a text that the format quotes with %q, the message
+// repeats at most MaxEcho bytes.
 func Errorf(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+	if false {
+		_ = fmt.Sprintf(format, args...) // lets go vet check the format of every call
+	}
+	bounded := make([]any, len(args))
+	for i, arg := range args {
+		if text := reflect.ValueOf(arg); text.Kind() == reflect.String && text.Len() > MaxEcho {
+			arg = long{arg, text.String()}
+		}
+		bounded[i] = arg
+	}
+	return &Error{Code: code, Message: fmt.Sprintf(format, bounded...)}
+}
+
+// MaxEcho is how much of a value that a caller sent an error repeats, in bytes.
+const MaxEcho = 100
+
+// Echo returns the value that an error repeats: cut behind MaxEcho bytes.
+func Echo(value string) string { return Cut(value, MaxEcho) }
+
+// Cut returns the text, or, if it has more bytes than the limit, the characters within the limit and "…".
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := limit
+	for end > max(0, limit-utf8.UTFMax) && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// long is an argument of Errorf whose text is longer than MaxEcho.
+type long struct {
+	arg  any
+	text string
+}
+
+// Format implements fmt.Formatter.
+func (l long) Format(state fmt.State, verb rune) {
+	if verb == 'q' {
+		l.arg = Echo(l.text)
+	}
+	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), l.arg) // an fmt.State reports no errors
 }
 
 // Error returns code, message and cause, for logs.

@@ -88,7 +88,7 @@ func NewObject(typ, id string) (Object, error) {
 
 // ParseType checks that s can be the name of a type. Errors have code CodeInvalid.
 func ParseType(s string) (Type, error) {
-	if !validName(s) {
+	if !validName(s, maxTypeBytes) {
 		return "", badName("type", s)
 	}
 	return Type(s), nil
@@ -121,7 +121,7 @@ func NewSubject(typ, id, relation string) (Subject, error) {
 
 // ParseRelation checks that s can be the name of a relation. Errors have code CodeInvalid.
 func ParseRelation(s string) (Relation, error) {
-	if !validName(s) {
+	if !validName(s, MaxNameBytes) {
 		return "", badName("relation", s)
 	}
 	return Relation(s), nil
@@ -129,7 +129,7 @@ func ParseRelation(s string) (Relation, error) {
 
 // ParsePermission checks that s can be the name of a permission. Errors have code CodeInvalid.
 func ParsePermission(s string) (Permission, error) {
-	if !validName(s) {
+	if !validName(s, MaxNameBytes) {
 		return "", badName("permission", s)
 	}
 	return Permission(s), nil
@@ -144,16 +144,28 @@ type BadName struct {
 // Error implements error.
 func (n *BadName) Error() string { return n.Kind + " " + n.Name }
 
+// MaxNameBytes is the longest name of a relation or permission, and of each part of a type's name, in bytes.
+const MaxNameBytes = 64
+
+// maxTypeBytes is the longest name of a type with its prefixes, as in SpiceDB.
+const maxTypeBytes = 128
+
 func badName(kind, name string) *Error {
+	if len(name) > maxTypeBytes {
+		return Errorf(CodeInvalid, "%q is not the name of a %s: it has %d bytes, and a name has at most %d", name, kind, len(name), MaxNameBytes)
+	}
 	err := Errorf(CodeInvalid, "%q is not the name of a %s: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", name, kind)
 	err.Cause = &BadName{Kind: kind, Name: name}
 	return err
 }
 
-// validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name).
-func validName(s string) bool {
+// validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name), within a limit in bytes.
+func validName(s string, limit int) bool {
+	if len(s) > limit {
+		return false
+	}
 	for part := range strings.SplitSeq(s, "/") {
-		if len(part) < 3 || len(part) > 64 || part[0] < 'a' || part[0] > 'z' || part[len(part)-1] == '_' {
+		if len(part) < 3 || len(part) > MaxNameBytes || part[0] < 'a' || part[0] > 'z' || part[len(part)-1] == '_' {
 			return false
 		}
 		for i := range len(part) {

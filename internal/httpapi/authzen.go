@@ -106,8 +106,15 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			return nil, err
 		}
 		questions := make([]readCheck, len(body.Evaluations))
+		size := 0
 		for i, raw := range body.Evaluations {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			questions[i].check, questions[i].err = v.readEvaluation(raw, defaults)
+			if size += weight(questions[i].check.Context, maxBatchContext); size > maxBatchContext {
+				return nil, authz.Errorf(authz.CodeTooLarge, "what the caveats are to see of the properties and contexts of all evaluations, defaults included, is larger than %d bytes", maxBatchContext)
+			}
 		}
 		results, err := s.decide(ctx, questions)
 		if err != nil {

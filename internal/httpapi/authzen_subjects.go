@@ -70,6 +70,8 @@ func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (
 		switch {
 		case err != nil:
 			return all, err
+		case len(found.Excluded) > maxSubjects:
+			return all, authz.Errorf(authz.CodeTooLarge, "there are more than %d exceptions from everybody", maxSubjects)
 		case !found.Decision.Allowed():
 		case found.Subject.Wildcard:
 			all.everybody, all.except = true, texts(found.Excluded)

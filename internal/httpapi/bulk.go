@@ -101,6 +101,9 @@ func isOfQuestion(err error) bool {
 func (s *server) decideEach(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, error) {
 	results := make([]authz.CheckResult, len(checks))
 	for i, check := range checks {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		decision, _, err := s.Engine.Check(ctx, check, at)
 		if err != nil && !isOfQuestion(err) {
 			return nil, err

@@ -150,7 +150,7 @@ func (f *fault) in(segment string) *fault {
 	if f.path != "" && f.path[0] != '[' {
 		segment += "."
 	}
-	f.path = segment + f.path
+	f.path = authz.Echo(segment + f.path)
 	return f
 }
 

@@ -45,7 +45,10 @@ var concealed = map[authz.Code]string{
 	authz.CodeCanceled: "the client went away",
 }
 
-// detailOf returns what callers read about an error: never its cause.
+// maxDetail is how long the detail of an error is at most, in bytes.
+const maxDetail = 2000
+
+// detailOf returns what callers read about an error: never its cause, and no more than maxDetail bytes.
 func (s *server) detailOf(ctx context.Context, err error) string {
 	code := codeOf(err)
 	var known *authz.Error
@@ -54,9 +57,9 @@ func (s *server) detailOf(ctx context.Context, err error) string {
 	}
 	var name *authz.BadName
 	if errors.As(err, &name) {
-		return known.Message + s.nearest(ctx, name)
+		return authz.Cut(known.Message+s.nearest(ctx, name), maxDetail)
 	}
-	return known.Message
+	return authz.Cut(known.Message, maxDetail)
 }
 
 // problem answers with an error.

@@ -161,7 +161,7 @@ var (
 )
 
 func (s *server) noMethod(c *gin.Context) {
-	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", c.Request.Method, c.Writer.Header().Get("Allow"))
+	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", authz.Echo(c.Request.Method), c.Writer.Header().Get("Allow"))
 	s.problemWithStatus(c, http.StatusMethodNotAllowed, err)
 }
 

@@ -44,6 +44,9 @@ func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
 
 // permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.
 func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
+	if len(action) > authz.MaxNameBytes {
+		return "", authz.Errorf(authz.CodeInvalid, "%q is not the name of a permission: it has %d bytes, and a name has at most %d", action, len(action), authz.MaxNameBytes)
+	}
 	definition, err := v.definition(typ)
 	if err != nil {
 		return "", err
@@ -96,6 +99,9 @@ func (v vocabulary) check(asked question) (authz.Check, error) {
 // counts once for each evaluation, must not fill the memory.
 const maxContext = 16 << 10
 
+// maxBatchContext is how much context the evaluations of a batch may have together, in bytes.
+const maxBatchContext = 4 << 20
+
 // weight is about how many bytes a value takes. It stops counting above the limit.
 func weight(value any, limit int) int {
 	sum := 8
@@ -135,20 +141,35 @@ const (
 // asks for is left out, since SpiceDB limits the size of the whole.
 func (v vocabulary) context(asked question) map[string]any {
 	all := make(map[string]any)
-	maps.Copy(all, asked.context)
-	for name, value := range map[string]map[string]any{
-		subjectProperties:  optional(asked.subject.Properties),
-		actionProperties:   optional(asked.action.Properties),
-		resourceProperties: optional(asked.resource.Properties),
-		wholeContext:       asked.context,
-	} {
-		if value == nil {
-			value = map[string]any{}
+	for _, name := range v.parameters {
+		if object, isObject := asked.object(name); isObject {
+			all[name] = object
+		} else if value, given := asked.context[name]; given {
+			all[name] = value
 		}
-		all[name] = value
 	}
-	maps.DeleteFunc(all, func(name string, _ any) bool { return !slices.Contains(v.parameters, name) })
 	return all
+}
+
+// object returns what caveats find under one of the names of whole objects.
+func (q question) object(name string) (_ map[string]any, isObject bool) {
+	var object map[string]any
+	switch name {
+	case subjectProperties:
+		object = optional(q.subject.Properties)
+	case actionProperties:
+		object = optional(q.action.Properties)
+	case resourceProperties:
+		object = optional(q.resource.Properties)
+	case wholeContext:
+		object = q.context
+	default:
+		return nil, false
+	}
+	if object == nil {
+		object = map[string]any{}
+	}
+	return object, true
 }
 
 // contextsOf are the contexts to try one after the other: that of the request, and, where that has empty objects, without
