@@ -13,27 +13,28 @@ import (
 	"github.com/authzed/spicedb/pkg/schemadsl/input"
 )
 
-// flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text.
-// name is what an error calls the text.
-func flatten(ctx context.Context, text, name string, files fs.FS) (string, error) {
+// flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text with
+// its warnings. name is what an error calls the text.
+func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) {
 	compiled, err := compile(text, name, compiler.SourceFS(files))
 	if err != nil {
-		return "", err
+		return File{}, err
 	}
 	if len(compiled.OrderedDefinitions) == 0 {
-		return "", fmt.Errorf("%s: it declares nothing", name)
+		return File{}, fmt.Errorf("%s: it declares nothing", name)
 	}
-	if err := validate(ctx, compiled, name); err != nil {
-		return "", err
+	warnings, err := validate(ctx, compiled, name)
+	if err != nil {
+		return File{}, err
 	}
 	flat, complete, err := generator.GenerateSchema(ctx, compiled.OrderedDefinitions)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, oneLine(err))
+		return File{}, fmt.Errorf("%s: %w", name, oneLine(err))
 	}
 	if !complete {
-		return "", fmt.Errorf("%s: it has a part that cannot be written as one text", name)
+		return File{}, fmt.Errorf("%s: it has a part that cannot be written as one text", name)
 	}
-	return flat + "\n", nil
+	return File{Text: flat + "\n", Warnings: warnings}, nil
 }
 
 // compile parses a schema's text. The error is one line that begins with name, line and column where they are known.
@@ -54,15 +55,20 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
 }
 
-// validate checks what compiling alone does not: that every name in an expression exists and fits where it stands.
-func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) error {
+// validate checks what compiling alone does not: that every name in an expression exists and fits where it stands, and that
+// one question never needs two types of one caveat parameter. It returns warnings about parts that grant nothing.
+func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) (warnings []string, err error) {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {
 		if _, err := types.GetValidatedDefinition(ctx, definition.GetName()); err != nil {
-			return fmt.Errorf("%s: definition %s: %w", name, definition.GetName(), oneLine(err))
+			return nil, fmt.Errorf("%s: definition %s: %w", name, definition.GetName(), oneLine(err))
 		}
 	}
-	return nil
+	graph := newGraph(compiled)
+	if err := graph.checkParameters(compiled.ObjectDefinitions); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return graph.warnings(compiled.ObjectDefinitions), nil
 }
 
 // foldedError shows an error in one line.

@@ -26,6 +26,10 @@ type File struct {
 	// Relationships are those of a validation YAML, with their caveats and expirations. Ids are in the form in which
 	// SpiceDB stores them.
 	Relationships []*v1.Relationship
+
+	// Warnings are lines about parts that are valid and probably a mistake, such as an arrow to a permission that does not
+	// exist.
+	Warnings []string
 }
 
 // Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. Imports are
@@ -43,8 +47,7 @@ func Load(ctx context.Context, name string) (File, error) {
 	case ".yaml", ".yml":
 		return parseYAML(ctx, content, name, folder)
 	}
-	text, err := flatten(ctx, string(content), name, folder("."))
-	return File{Text: text}, err
+	return flatten(ctx, string(content), name, folder("."))
 }
 
 // parseYAML reads a validation YAML. folder opens a folder named relative to that of the YAML.
@@ -53,11 +56,10 @@ func parseYAML(ctx context.Context, content []byte, name string, folder func(str
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", name, oneLine(err))
 	}
-	text, err := schemaOf(ctx, parsed, name, folder)
+	file, err := schemaOf(ctx, parsed, name, folder)
 	if err != nil {
 		return File{}, err
 	}
-	file := File{Text: text}
 	for _, relationship := range parsed.Relationships.Relationships {
 		file.Relationships = append(file.Relationships, tuple.ToV1Relationship(relationship))
 	}
@@ -65,17 +67,17 @@ func parseYAML(ctx context.Context, content []byte, name string, folder func(str
 }
 
 // schemaOf flattens the schema that a validation YAML holds or refers to.
-func schemaOf(ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (string, error) {
+func schemaOf(ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (File, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
 	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused, not ignored
-		return "", fmt.Errorf("%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name)
+		return File{}, fmt.Errorf("%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name)
 	case inline != "" && reference != "":
-		return "", fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
+		return File{}, fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
 	case inline != "":
 		return flatten(ctx, inline, name+" (schema)", folder("."))
 	case reference == "":
-		return "", fmt.Errorf("%s: it has neither schema nor schemaFile", name)
+		return File{}, fmt.Errorf("%s: it has neither schema nor schemaFile", name)
 	}
 	files := folder(path.Dir(reference))
 	if strings.HasPrefix(reference, ImportPrefix) {
@@ -83,7 +85,7 @@ func schemaOf(ctx context.Context, parsed *validationfile.ValidationFile, name s
 	}
 	text, err := fs.ReadFile(files, path.Base(reference))
 	if err != nil {
-		return "", fmt.Errorf("%s: schemaFile %q: %w", name, reference, oneLine(err))
+		return File{}, fmt.Errorf("%s: schemaFile %q: %w", name, reference, oneLine(err))
 	}
 	return flatten(ctx, string(text), reference, files)
 }
@@ -97,4 +99,18 @@ func (w withProduct) Open(name string) (fs.File, error) {
 		return source.Open(product)
 	}
 	return w.user.Open(name)
+}
+
+// Parse reads a schema without imports, as SpiceDB stores it, with the same checks as Load. The error is one line that
+// begins with name.
+func Parse(ctx context.Context, text, name string) (File, error) {
+	return flatten(ctx, text, name, withProduct{empty{}})
+}
+
+// empty is a folder without files.
+type empty struct{}
+
+// Open implements fs.FS.
+func (empty) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }

@@ -30,5 +30,6 @@ var flattened = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return flatten(context.Background(), string(text), rootFile, source)
+	file, err := flatten(context.Background(), string(text), rootFile, source)
+	return file.Text, err
 })

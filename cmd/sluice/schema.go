@@ -45,7 +45,7 @@ func newSchemaPrint() *cobra.Command {
   sluice schema print --schema company.zed
   sluice schema print --stored --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
-			text, err := app.Schema(cmd.Context(), file)
+			text, err := readSchema(cmd, file)
 			if stored && err == nil {
 				err = withStore(cmd, store, func(engine authz.Engine) error {
 					text, err = engine.Schema(cmd.Context())
@@ -67,7 +67,7 @@ func newSchemaDiff() *cobra.Command {
 		`  sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
   sluice schema diff --datastore postgres --datastore-uri postgres://localhost:5432/spicedb --schema company.zed`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
-			text, err := app.Schema(cmd.Context(), file)
+			text, err := readSchema(cmd, file)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func newSchemaApply() *cobra.Command {
 		`  sluice schema apply --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
   sluice schema apply --allow-breaking --schema company.zed --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN"`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
-			text, err := app.Schema(cmd.Context(), file)
+			text, err := readSchema(cmd, file)
 			if err != nil {
 				return err
 			}
@@ -108,6 +108,15 @@ func newSchemaApply() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(&breaking, "allow-breaking", false, "apply it even if something that is removed may be in use; SpiceDB still refuses to drop what relationships use")
 	return cmd
+}
+
+// readSchema reads the schema to apply and prints its warnings.
+func readSchema(cmd *cobra.Command, file string) (string, error) {
+	loaded, err := app.Schema(cmd.Context(), file)
+	for _, warning := range loaded.Warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
+	}
+	return loaded.Text, err
 }
 
 func printChanges(cmd *cobra.Command, changes []authz.SchemaChange) {

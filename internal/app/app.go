@@ -78,6 +78,9 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, warning := range served.Warnings {
+		s.log.WarnContext(ctx, "the schema has a part that is probably a mistake", "warning", warning)
+	}
 	definitions, err := schema.Describe(served.Text)
 	if err != nil {
 		return nil, err

@@ -92,8 +92,5 @@ func holdsProduct(served []authz.Definition) bool {
 	return true
 }
 
-// Schema returns the text of the schema to serve, flattened for SpiceDB: the product's, or the file's if there is one.
-func Schema(ctx context.Context, file string) (string, error) {
-	loaded, err := loadSchema(ctx, file)
-	return loaded.Text, err
-}
+// Schema returns the schema to serve, flattened for SpiceDB: the product's, or the file's if there is one.
+func Schema(ctx context.Context, file string) (schema.File, error) { return loadSchema(ctx, file) }

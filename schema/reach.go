@@ -1,0 +1,157 @@
+package schema
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
+	"github.com/authzed/spicedb/pkg/tuple"
+)
+
+// reach is a relation or permission of a type.
+type reach struct{ on, name string }
+
+// graph is which caveats and relations the answer of a relation or permission may depend on.
+type graph struct {
+	relations map[reach]*core.Relation
+	caveats   map[string]*core.CaveatDefinition
+}
+
+func newGraph(compiled *compiler.CompiledSchema) graph {
+	g := graph{relations: make(map[reach]*core.Relation), caveats: make(map[string]*core.CaveatDefinition)}
+	for _, definition := range compiled.ObjectDefinitions {
+		for _, relation := range definition.GetRelation() {
+			g.relations[reach{definition.GetName(), relation.GetName()}] = relation
+		}
+	}
+	for _, caveat := range compiled.CaveatDefinitions {
+		g.caveats[caveat.GetName()] = caveat
+	}
+	return g
+}
+
+// arrow is an expression relation->name.
+type arrow struct{ relation, name string }
+
+// expression calls visit with the names and arrows of a permission's expression.
+func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arrow)) {
+	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
+		for _, child := range operation.GetChild() {
+			if computed := child.GetComputedUserset(); computed != nil {
+				name(computed.GetRelation())
+			}
+			if plain := child.GetTupleToUserset(); plain != nil {
+				follow(arrow{plain.GetTupleset().GetRelation(), plain.GetComputedUserset().GetRelation()})
+			}
+			if function := child.GetFunctionedTupleToUserset(); function != nil {
+				follow(arrow{function.GetTupleset().GetRelation(), function.GetComputedUserset().GetRelation()})
+			}
+			if nested := child.GetUsersetRewrite(); nested != nil {
+				expression(nested, name, follow)
+			}
+		}
+	}
+}
+
+// reachable lists, sorted, the caveats that a question about a relation or permission may evaluate.
+func (g graph) reachable(from reach) []string {
+	seen, caveats := map[reach]bool{}, map[string]bool{}
+	var walk func(reach)
+	walk = func(at reach) {
+		relation, exists := g.relations[at]
+		if !exists || seen[at] {
+			return
+		}
+		seen[at] = true
+		for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
+			if caveat := allowed.GetRequiredCaveat().GetCaveatName(); caveat != "" {
+				caveats[caveat] = true
+			}
+			if subject := allowed.GetRelation(); subject != "" && subject != tuple.Ellipsis {
+				walk(reach{allowed.GetNamespace(), subject})
+			}
+		}
+		expression(relation.GetUsersetRewrite(),
+			func(name string) { walk(reach{at.on, name}) },
+			func(a arrow) {
+				walk(reach{at.on, a.relation}) // its relationships may have caveats, too
+				for _, on := range g.subjects(reach{at.on, a.relation}) {
+					walk(reach{on, a.name})
+				}
+			})
+	}
+	walk(from)
+	return slices.Sorted(maps.Keys(caveats))
+}
+
+// subjects lists the types of objects that a relation may hold.
+func (g graph) subjects(relation reach) (types []string) {
+	for _, allowed := range g.relations[relation].GetTypeInformation().GetAllowedDirectRelations() {
+		if allowed.GetPublicWildcard() == nil && !slices.Contains(types, allowed.GetNamespace()) {
+			types = append(types, allowed.GetNamespace())
+		}
+	}
+	return types
+}
+
+// checkParameters returns an error if one question may evaluate two caveats that give a parameter of one name different
+// types: a request has one context, so that its value fits at most one of them.
+func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
+	for _, definition := range definitions {
+		for _, relation := range definition.GetRelation() {
+			first := map[string]string{} // the caveat that declares a parameter first
+			for _, caveat := range g.reachable(reach{definition.GetName(), relation.GetName()}) {
+				parameters := g.caveats[caveat].GetParameterTypes()
+				for _, name := range slices.Sorted(maps.Keys(parameters)) {
+					other, known := first[name]
+					if !known {
+						first[name] = caveat
+						continue
+					}
+					one, two := typeName(g.caveats[other].GetParameterTypes()[name]), typeName(parameters[name])
+					if one != two {
+						return fmt.Errorf(
+							"definition %s: %s may depend on caveat %s, whose parameter %s is %s, and on caveat %s, whose %s is %s: rename one of the parameters",
+							definition.GetName(), relation.GetName(), other, name, one, caveat, name, two)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// typeName writes the type of a caveat's parameter as the schema does.
+func typeName(reference *core.CaveatTypeReference) string {
+	var inner []string
+	for _, child := range reference.GetChildTypes() {
+		inner = append(inner, typeName(child))
+	}
+	if len(inner) == 0 {
+		return reference.GetTypeName()
+	}
+	return reference.GetTypeName() + "<" + strings.Join(inner, ", ") + ">"
+}
+
+// warnings lists arrows that lead to a type without the named relation or permission. SpiceDB answers as if nobody had
+// it there.
+func (g graph) warnings(definitions []*core.NamespaceDefinition) (warnings []string) {
+	for _, definition := range definitions {
+		for _, relation := range definition.GetRelation() {
+			expression(relation.GetUsersetRewrite(), func(string) {}, func(a arrow) {
+				for _, on := range g.subjects(reach{definition.GetName(), a.relation}) {
+					if _, exists := g.relations[reach{on, a.name}]; !exists {
+						warnings = append(warnings, fmt.Sprintf(
+							"definition %s, permission %s: %s->%s grants nothing through %s, which has no permission or relation %s",
+							definition.GetName(), relation.GetName(), a.relation, a.name, on, a.name))
+					}
+				}
+			})
+		}
+	}
+	slices.Sort(warnings)
+	return slices.Compact(warnings)
+}
