@@ -27,8 +27,7 @@ GOVULNCHECK   := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 
 .PHONY: run
 run: ## Start a server with an embedded SpiceDB and the demo company in it
-	go build -o bin/dev/sluice ./cmd/sluice
-	exec bin/dev/sluice serve --demo # not by go run, which reports Ctrl-C as a failure
+	go run ./cmd/sluice serve --demo
 
 .PHONY: test
 test: $(GOTESTSUM) ## Run all tests with -race (TEST=./tests/... for some; SLUICE_REQUIRE_CONTAINERS=1 to insist on containers)

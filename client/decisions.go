@@ -15,8 +15,8 @@ type Reference struct {
 	Relation string
 }
 
-// User is the person with the application's own id.
-func User(id string) Reference { return Reference{Type: "user", ID: id} }
+// User is the person with the application's own id; "user:bob" is the same person as "bob".
+func User(id string) Reference { return Reference{Type: "user", ID: strings.TrimPrefix(id, "user:")} }
 
 // Object reads "type:id", split at the first colon; the id may hold anything.
 func Object(reference string) Reference {

@@ -134,3 +134,12 @@ func TestExpiration(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryTypeIsReservedInIDs holds the list of types that no id begins with to the schema.
+func TestEveryTypeIsReservedInIDs(t *testing.T) {
+	for _, definition := range definitions(t) {
+		if _, err := authz.ParseID(string(definition.Type) + ":x"); err == nil {
+			t.Errorf("the id %s:x is valid", definition.Type)
+		}
+	}
+}

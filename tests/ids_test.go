@@ -1,10 +1,13 @@
 package tests
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
 // TestIDs runs through the API with ids of every kind: what goes in comes out, in bodies, paths, headers and lists, and
@@ -15,7 +18,7 @@ func TestIDs(t *testing.T) {
 	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	for _, id := range []string{
 		"alice@example.com", "a b", "a/b/c", "/", "//", "..", ".", "a%2Fb", "100%", "%", "a#b", "#", "a:b", "*", "=", "==2A", "a=3Db", "ÄÖÜ ß", "日本語", "😀",
-		"a\"b\\c", "a\nb", "a\tb", "\x00", "\x7f", "?a=b&c", ";", "+", "a+b", "<script>", "'; --", "-", "_", "|", "null", strings.Repeat("x", 256), strings.Repeat("日", 85),
+		"a\"b\\c", "urn:a:b", "users:bob", "?a=b&c", ";", "+", "a+b", "<script>", "'; --", "-", "_", "|", "null", strings.Repeat("x", 256), strings.Repeat("日", 85),
 	} {
 		who, importer := id, s.prefix+id
 		if len(importer) > 256 {
@@ -61,5 +64,145 @@ func TestIDs(t *testing.T) {
 		}
 		s.as(who).must(http.MethodDelete, "importers/"+url.PathEscape(importer), nil)
 		s.by("olga").must(http.MethodDelete, member, nil)
+	}
+}
+
+// TestInvisibleCharactersAreInvalidInBodies tries them in ids of a body, where JSON may escape them.
+func TestInvisibleCharactersAreInvalidInBodies(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, c := range []string{`\u0000`, `\n`, `\u001f`, `\u007f`, `\u0085`, `\u009f`, `\u200b`, `\u202e`, `\ufeff`} {
+		for _, body := range []string{
+			`{"id": "%s", "role_set": "multi_owner", "owner": "olga"}`, `{"id": "x", "role_set": "multi_owner", "owner": "a%s"}`,
+			`{"id": "x", "role_set": "multi_owner", "owner": "user:%sa"}`,
+		} {
+			if got := s.call(http.MethodPost, "subscriptions", fmt.Appendf(nil, body, c)); got.problem().Code != "invalid" {
+				t.Errorf("%s in %s: %d %s", c, body, got.status, got.body)
+			}
+		}
+		check := fmt.Appendf(nil, `{"subject": {"type": "user", "id": "a%s"}, "permission": "view", "resource": "account:a%s"}`, c, c)
+		if got := s.call(http.MethodPost, "check", check); got.problem().Code != "invalid" {
+			t.Errorf("%s in a check: %d %s", c, got.status, got.body)
+		}
+	}
+}
+
+// TestPersonIsTheSameInBothForms names people as user:bob in every place that takes a person, and finds bob.
+func TestPersonIsTheSameInBothForms(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: 'user:~olga'}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"olga PUT accounts/~a/members/user:~bob {roles: [user]} => 200 {user: ~bob}",
+		"stored account:~a#user@user:~bob",
+		"olga PATCH accounts/~a/members {members: {'user:~carl': [user], 'user:~dora': [guest]}} => 200",
+		"stored account:~a#user@user:~carl",
+		"olga PATCH accounts/~a/members {members: {'user:~carl': [user], ~carl: [guest]}} => 400 invalid twice",
+		"backend PUT connectors/~mysql {offers: []}",
+		"bob POST connections {id: ~c, account: ~a, connector: ~mysql}",
+		"bob PUT connections/~c/sharing {visibility: private, users: ['user:~carl', ~carl]}",
+		"stored connection:~c#shared_with@user:~carl",
+		"bob POST importers {id: ~i, account: ~a}",
+		"olga POST accounts/~a/invitations {invitee: 'user:~nina', roles: [guest]} => 201 {invitee: ~nina}",
+		"olga PUT subscriptions/~s/members/user:~mia {roles: [member]}",
+		"stored subscription:~s#member@user:~mia",
+		"olga PUT subscriptions/~s/members/user:~mia/accounts {accounts: {~a: [guest]}}",
+		"stored account:~a#guest@user:~mia",
+		"olga GET accounts/~a/members/user:~bob/offboarding => 200",
+		"olga DELETE accounts/~a/members/user:~bob?reassign_to=user:~carl&private_connections=leave",
+		"not stored account:~a#user@user:~bob",
+		"stored importer:~i#creator@user:~carl",
+		"olga DELETE subscriptions/~s/members/user:~mia",
+		"not stored subscription:~s#member@user:~mia",
+		"backend POST subscriptions {id: ~t, role_set: single_owner, owner: ~olga}",
+		"olga POST subscriptions/~t/transfer {to: 'user:~carl'}",
+		"stored subscription:~t#owner@user:~carl",
+		"carl POST accounts {id: ~o, subscription: ~t, role_set: operations}",
+		"carl PUT accounts/~o/members/user:~carl {roles: [administrator]}",
+		"carl PUT accounts/~o/members/user:~dora {roles: [operator]}",
+		"carl POST workspaces {id: ~w, account: ~o, open: false}",
+		"carl PUT workspaces/~w/access {open: false, users: ['user:~dora']}",
+		"stored workspace:~w#entrant@user:~dora",
+		"backend PUT platform/administrators/user:~root",
+		"backend DELETE platform/administrators/~root",
+		"backend DELETE users/user:~dora",
+		"not stored account:~a#guest@user:~dora",
+	)
+	for _, path := range []string{"users/%s/accounts", "accounts/" + s.id("a") + "/connections?actor=%s"} {
+		plain := s.by("carl").must(http.MethodGet, fmt.Sprintf(path, s.id("carl")), nil)
+		typed := s.as("user:"+s.id("carl")).must(http.MethodGet, fmt.Sprintf(path, "user:"+s.id("carl")), nil)
+		var a, b map[string]any
+		plain.decode(t, &a)
+		typed.decode(t, &b)
+		delete(a, "token")
+		delete(b, "token")
+		if fmt.Sprint(a) != fmt.Sprint(b) || !strings.Contains(string(plain.body), s.prefix) {
+			t.Errorf("%s: %s is not %s", path, plain.body, typed.body)
+		}
+	}
+	preview := map[string]any{"method": "PUT", "path": "/v1/accounts/" + s.id("a") + "/members/user:" + s.id("new"), "body": roles("user")}
+	got := s.as("user:"+s.id("olga")).must(http.MethodPost, "preview", preview)
+	if !strings.Contains(string(got.body), `"user:`+s.id("new")+`"`) {
+		t.Errorf("a preview for user:… tells %s", got.body)
+	}
+}
+
+// TestNoIDBeginsWithATypeAndAColon holds for objects and people alike.
+func TestNoIDBeginsWithATypeAndAColon(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"backend POST subscriptions {id: 'subscription:x', role_set: multi_owner, owner: ~olga} => 400 invalid subscription:",
+		"backend POST subscriptions {id: ~x, role_set: multi_owner, owner: 'user:user:olga'} => 400 invalid user:",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"olga POST accounts {id: 'account:x', subscription: ~s, role_set: team} => 400 invalid account:",
+		"olga POST importers {id: 'importer:i9', account: ~a} => 400 invalid importer:",
+		"olga POST importers {id: ~i, account: 'account:~a'} => 400 invalid account:",
+		"olga PUT accounts/~a/members/account:x {roles: [user]} => 400 invalid account:",
+		"backend PUT connectors/connector:x {offers: []} => 400 invalid connector:",
+		"backend POST check {subject: 'user:user:x', permission: view, resource: 'account:~a'} => 400 invalid user:",
+		"backend POST check {subject: 'user:x', permission: view, resource: {type: account, id: 'account:a'}} => 400 invalid account:",
+	)
+}
+
+// TestForeignStoredIDIsActedOnAsShown removes members whom another tool stored under ids that Sluice never writes.
+func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
+	t.Parallel()
+	on := memory.get(t)
+	s := newScene(t, on)
+	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
+	for _, stored := range []string{s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", "user=3A" + s.prefix, "stored=3A" + s.prefix} {
+		row := &v1.Relationship{
+			Resource: &v1.ObjectReference{ObjectType: "account", ObjectId: s.id("a")}, Relation: "user",
+			Subject: &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: "user", ObjectId: stored}},
+		}
+		_, err := v1.NewPermissionsServiceClient(on.spicedb).WriteRelationships(t.Context(), &v1.WriteRelationshipsRequest{
+			Updates: []*v1.RelationshipUpdate{{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: row}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var members struct{ Members []struct{ User string } }
+		s.by("olga").must(http.MethodGet, "accounts/"+s.id("a")+"/members", nil).decode(t, &members)
+		shown := ""
+		for _, m := range members.Members {
+			if m.User != s.id("olga") {
+				shown = m.User
+			}
+		}
+		if shown != "stored:"+stored || len(members.Members) != 2 {
+			t.Fatalf("%q is shown as %q in %v", stored, shown, members)
+		}
+		may := func(who string) bool { return s.may(question{"user:" + who, "view", "account:" + s.id("a")}) }
+		if !may(shown) || may(s.prefix+"bad=zz") {
+			t.Errorf("user:%s may not view the account, or user:%sbad=zz may", shown, s.prefix)
+		}
+		s.as(shown).must(http.MethodGet, "accounts/"+s.id("a"), nil)
+		s.by("olga").must(http.MethodDelete, "accounts/"+s.id("a")+"/members/"+url.PathEscape(shown), nil)
+		if left := strings.Join(s.stored(), " "); strings.Contains(left, "@user:"+stored) {
+			t.Errorf("%q is still stored: %q", stored, left)
+		}
 	}
 }

@@ -120,7 +120,9 @@ func (s scene) malformed(e endpoint) []malformed {
 	if strings.Contains(e.path, "{") {
 		for what, segment := range map[string]string{
 			"invalid UTF-8": "%FF%FE", "257 bytes": strings.Repeat("x", 257),
-			"86 characters of three bytes": strings.Repeat("%E2%82%AC", 86), "an overlong escape": "%C0%AF", "4000 bytes": strings.Repeat("y", 4000),
+			"86 characters of three bytes": strings.Repeat("%E2%82%AC", 86), "an overlong escape": "%C0%AF",
+			"a NUL": "a%00b", "a line break": "%0A", "DEL": "a%7F", "a C1 control character": "%C2%85b", "a zero-width space": "a%E2%80%8B",
+			"a type and a colon": "importer:i9", "a stored form of a valid id": "stored:alice", "4000 bytes": strings.Repeat("y", 4000),
 		} {
 			request := valid()
 			request.URL = &url.URL{Scheme: "http", Host: request.URL.Host, Opaque: "//" + request.URL.Host + e.at(segment)}
@@ -133,6 +135,8 @@ func (s scene) malformed(e endpoint) []malformed {
 	if e.has("Sluice-Actor") {
 		for what, actor := range map[string]string{
 			"empty": "", "with a malformed escape": "%zz", "with half an escape": "a%2", "of invalid UTF-8": "%FF", "of 257 bytes": strings.Repeat("x", 257),
+			"with an escaped letter": "alic%65", "with an escaped hyphen": "a%2Db", "with lower-case digits": "a%c3%bc", "in raw UTF-8": "ü", "with a raw space": "a b",
+			"with a NUL": "a%00", "with a C1 control character": "a%C2%85", "with a zero-width space": "a%E2%80%8B", "of another type": "account:acme",
 		} {
 			request := valid()
 			request.Header["Sluice-Actor"] = []string{actor}

@@ -42,7 +42,7 @@ read whole and checked before it gets its name.`,
 
 func newRestore() *cobra.Command {
 	var directory string
-	var options sqlitestore.RestoreOptions
+	var replace bool
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Check a backup, and make it the store of a data directory",
@@ -54,12 +54,10 @@ into it that the store went back.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
-			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, options)
+			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, replace)
 			switch {
 			case errors.Is(err, sqlitestore.ErrExists):
 				return fmt.Errorf("%w; --replace puts it aside", err)
-			case errors.Is(err, sqlitestore.ErrUnsealed):
-				return fmt.Errorf("%w; --allow-unsealed restores it without that proof", err)
 			case err != nil:
 				return err
 			}
@@ -73,8 +71,7 @@ into it that the store went back.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&options.Replace, "replace", false, "where there is a store already, put it aside")
-	cmd.Flags().BoolVar(&options.AllowUnsealed, "allow-unsealed", false, "restore a file without the hash that a backup ends with, such as the file of a stopped server")
+	cmd.Flags().BoolVar(&replace, "replace", false, "where there is a store already, put it aside")
 	dataDirFlag(cmd.Flags(), &directory)
 	fromEnvironment(cmd)
 	return cmd

@@ -27,7 +27,6 @@ func TestEncodeID(t *testing.T) {
 		"=40":               "=3D40",
 		"ü":                 "=C3=BC",
 		"a b":               "a=20b",
-		"\x00":              "=00",
 		"":                  "",
 	} {
 		require.Equal(t, stored, authz.EncodeID(id))
@@ -35,27 +34,75 @@ func TestEncodeID(t *testing.T) {
 	}
 }
 
-// TestDecodeForeignID holds that what another tool stored comes out as it is.
-func TestDecodeForeignID(t *testing.T) {
+// TestForeignStoredIDsRoundTrip holds that an id that another tool stored is shown in a form that a caller can send back, that
+// names the very same stored id, and that is no other one's.
+func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	for _, stored := range []string{
-		"=", "a=", "a=4", "=4", "=zz", "=4x", "=2a", "=c3=bc", // no escape
+		"=", "a=", "a=4", "=4", "=zz", "bad=zz", "=4x", "=2a", "=c3=bc", // no escape
 		"=41", "=2F", "=7C", // escapes of what needs none
 		"=FF", "=C3", "=ED=A0=80", // no UTF-8
 		"dGVzdA==", "=3D=", "a=40=",
+		"=00", "a=0Ab", "=C2=85", "=E2=80=8B", "=7F", // characters that no id may contain
+		"user=3Abob", "importer=3Ai9", "stored=3Abad=3Dzz", // ids that no caller may choose
+		strings.Repeat("=", 1024),
 	} {
-		require.Equal(t, authz.ID(stored), authz.DecodeID(stored), "%q", stored)
+		id := authz.DecodeID(stored)
+		require.Equal(t, authz.ID("stored:"+stored), id)
+		parsed, err := authz.ParseID(string(id))
+		require.NoError(t, err, stored)
+		require.Equal(t, stored, authz.EncodeID(parsed))
+	}
+	require.NotEqual(t, authz.EncodeID("bad=zz"), authz.EncodeID("stored:bad=zz"))
+	for _, twice := range []string{"stored:", "stored:alice", "stored:a=40b", "stored:*", "stored:bad zz", "stored:a:b", "stored:" + strings.Repeat("=", 1025)} {
+		_, err := authz.ParseID(twice)
+		require.ErrorIs(t, err, authz.CodeInvalid, twice)
+		require.NotEqual(t, "*", authz.EncodeID(authz.ID(twice)))
+	}
+}
+
+func TestPersonHasTwoForms(t *testing.T) {
+	for s, want := range map[string]authz.ID{"bob": "bob", "user:bob": "bob", "user:a@b.c": "a@b.c", "a:b": "a:b", "stored:bad=zz": "stored:bad=zz", "user:stored:bad=zz": "stored:bad=zz"} {
+		got, err := authz.ParsePerson(s)
+		require.NoError(t, err, s)
+		require.Equal(t, want, got)
+	}
+	for _, s := range []string{"", "user:", "user:user:bob", "account:acme", "user:account:acme", "user:\x00"} {
+		_, err := authz.ParsePerson(s)
+		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
+	}
+}
+
+// TestInvisibleCharactersAreInvalid tries every control character, and others that nobody sees.
+func TestInvisibleCharactersAreInvalid(t *testing.T) {
+	invisible := []rune{0x00AD, 0x200B, 0x200D, 0x200E, 0x2028, 0x2029, 0x202E, 0x2060, 0x2066, 0xFEFF, 0xE0041}
+	for c := rune(0); c < 0x20; c++ {
+		invisible = append(invisible, c)
+	}
+	for c := rune(0x7F); c < 0xA0; c++ {
+		invisible = append(invisible, c)
+	}
+	for _, c := range invisible {
+		for _, s := range []string{string(c), "a" + string(c), string(c) + "a", "a" + string(c) + "b"} {
+			_, err := authz.ParseID(s)
+			require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
+			_, err = authz.ParsePerson("user:" + s)
+			require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
+		}
 	}
 }
 
 func TestIDRoundTrip(t *testing.T) {
 	property := func(s string) bool {
-		if s = strings.ToValidUTF8(s, "?"); s == "" {
+		if _, err := authz.ParseID(s); err != nil {
 			return true
 		}
 		return checkID(t, s)
 	}
 	require.NoError(t, quick.Check(property, &quick.Config{MaxCount: 5000}))
 	for r := range utf8.RuneSelf * 2 { // every ASCII character and what follows
+		if _, invisible := authz.Invisible(string(rune(r))); invisible {
+			continue
+		}
 		require.True(t, checkID(t, string(rune(r))))
 		require.True(t, checkID(t, "a"+string(rune(r))+"b"))
 	}
@@ -86,28 +133,32 @@ func FuzzEncodeID(f *testing.F) {
 	})
 }
 
-// FuzzDecodeID holds that the stored form is canonical: either it is the one form of the id that it comes out as, or it
-// comes out as it is.
+// FuzzDecodeID holds that whatever is stored is shown in a form that names it.
 func FuzzDecodeID(f *testing.F) {
-	for _, s := range []string{"alice=40example=2Ecom", "=41", "=C3=BC", "=C3", "dGVzdA==", "=3D", "a=4"} {
+	for _, s := range []string{"alice=40example=2Ecom", "=41", "=C3=BC", "=C3", "dGVzdA==", "=3D", "a=4", "user=3Abob", "stored=3Aa"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, stored string) {
+		if !storable.MatchString(stored) || len(stored) > maxStored {
+			return
+		}
 		id := authz.DecodeID(stored)
-		if string(id) != stored {
-			require.Equal(t, stored, authz.EncodeID(id))
-			require.True(t, utf8.ValidString(string(id)))
+		require.Equal(t, stored, authz.EncodeID(id))
+		require.True(t, utf8.ValidString(string(id)))
+		if len(id) <= authz.MaxIDBytes {
+			_, err := authz.ParseID(string(id))
+			require.NoError(t, err)
 		}
 	})
 }
 
 func TestParseID(t *testing.T) {
-	for _, s := range []string{"a", "*", " ", "ü", strings.Repeat("x", authz.MaxIDBytes)} {
+	for _, s := range []string{"a", "*", " ", "ü", "a:b", "urn:user:bob", "user", "users:bob", ":user:", strings.Repeat("x", authz.MaxIDBytes)} {
 		id, err := authz.ParseID(s)
 		require.NoError(t, err)
 		require.Equal(t, authz.ID(s), id)
 	}
-	for _, s := range []string{"", "\xff", "a\xc3", strings.Repeat("x", authz.MaxIDBytes+1), strings.Repeat("ü", authz.MaxIDBytes/2+1)} {
+	for _, s := range []string{"", "\xff", "a\xc3", "user:bob", "importer:i9", "connection_group:", strings.Repeat("x", authz.MaxIDBytes+1), strings.Repeat("ü", authz.MaxIDBytes/2+1)} {
 		_, err := authz.ParseID(s)
 		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
 	}

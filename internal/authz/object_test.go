@@ -26,6 +26,7 @@ func TestParseObject(t *testing.T) {
 	for _, s := range []string{
 		"", "user", ":", "user:", ":x", "User:x", "us:x", "1user:x", "user_:x", "us-er:x", "user :x", "user:\xff",
 		"user:" + strings.Repeat("x", authz.MaxIDBytes+1), strings.Repeat("u", 65) + ":x", "/user:x", "user/:x", "a\x00b:x",
+		"user:user:x", "importer:account:a", "user:a\nb", "user:stored:x",
 	} {
 		_, err := authz.ParseObject(s)
 		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)

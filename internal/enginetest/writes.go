@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,9 @@ func (s *suite) refusedWrites(t *testing.T) {
 		"empty id":            updates(authz.Touch, relationship(authz.Object{Type: "document"}, "viewer", alice)),
 		"empty precondition":  {Updates: updates(authz.Touch, r).Updates, Preconditions: []authz.Precondition{{}}},
 		"metadata not JSON":   {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"x": make(chan int)}},
+		"NUL in metadata":     {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"actor": "a\x00"}},
+		"NUL in nested":       {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"x": map[string]any{"y": []any{"a\u0085"}}}},
+		"NUL in field name":   {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"a\x00": 1}},
 		"unknown subject rel": updates(authz.Touch, relationship(doc, "viewer", authz.Subject{Object: object(t, "team", "t"), Relation: "nothing"})),
 	} {
 		_, err := s.engine.Write(t.Context(), write)
@@ -115,7 +119,7 @@ func (s *suite) limits(t *testing.T) {
 	requireCode(t, authz.CodeTooLarge, err)
 
 	write.Preconditions = nil
-	write.Metadata = map[string]any{"large": string(make([]byte, 100_000))}
+	write.Metadata = map[string]any{"large": strings.Repeat("x", 100_000)}
 	_, err = s.engine.Write(t.Context(), write)
 	requireCode(t, authz.CodeTooLarge, err)
 }

@@ -448,17 +448,17 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -510,12 +510,12 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
@@ -763,7 +763,7 @@ type BulkToken = string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -828,24 +828,24 @@ type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8.
+	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Connector  *ID         `json:"connector,omitempty"`
 	Visibility *Visibility `json:"visibility,omitempty"`
 	Users      Users       `json:"users"`
 
-	// Group An id of the application's own, of up to 256 bytes of UTF-8.
+	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
@@ -859,7 +859,7 @@ type Connection struct {
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -895,22 +895,22 @@ type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
@@ -930,7 +930,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1244,7 +1244,7 @@ type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id of the application's own, of up to 256 bytes of UTF-8.
+	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1258,29 +1258,29 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id of the application's own, of up to 256 bytes of UTF-8.
+// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
@@ -1309,22 +1309,22 @@ type Invitation struct {
 	// Handle Its public name.
 	Handle *string `json:"handle,omitempty"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id of the application's own, of up to 256 bytes of UTF-8.
+	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Invitee *ID `json:"invitee,omitempty"`
@@ -1355,12 +1355,12 @@ type InvitationPage struct {
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
@@ -1380,7 +1380,7 @@ type ListedInvitation struct {
 	// Handle Its public name.
 	Handle string `json:"handle"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8.
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
@@ -1397,7 +1397,7 @@ type ListedInvitation struct {
 
 // Member defines model for Member.
 type Member struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1494,7 +1494,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1502,7 +1502,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1510,17 +1510,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8.
+	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID         ID          `json:"id"`
@@ -1529,22 +1529,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
@@ -1564,12 +1564,12 @@ type NewInvitation struct {
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1577,12 +1577,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8.
+	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1593,12 +1593,12 @@ type NewSubscription struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features *FeatureNames `json:"features,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Owner An id of the application's own, of up to 256 bytes of UTF-8.
+	// Owner An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Owner ID `json:"owner"`
@@ -1609,12 +1609,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1638,7 +1638,7 @@ type ObjectPage struct {
 
 // Offboarding What hangs on a person in an account.
 type Offboarding struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1700,12 +1700,12 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
@@ -1719,12 +1719,12 @@ type PartOfAccount struct {
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8.
+	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1882,7 +1882,7 @@ type Reference struct {
 
 // ReferenceObject The form for ids that hold a `#`.
 type ReferenceObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID       ID      `json:"id"`
@@ -2112,7 +2112,7 @@ type SubjectSearchResults struct {
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID      ID      `json:"id"`
@@ -2168,7 +2168,7 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// To An id of the application's own, of up to 256 bytes of UTF-8.
+	// To An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	To ID `json:"to"`
@@ -2187,7 +2187,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2198,12 +2198,12 @@ type VisibleObject struct {
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 	//
 	// Example: alice@example.com
 	Account *ID   `json:"account,omitempty"`
@@ -2250,7 +2250,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id of the application's own, of up to 256 bytes of UTF-8.
+// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2258,7 +2258,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id of the application's own, of up to 256 bytes of UTF-8.
+// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2287,7 +2287,7 @@ type RelationFilter = string
 // Resource defines model for Resource.
 type Resource = string
 
-// User An id of the application's own, of up to 256 bytes of UTF-8.
+// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
 //
 // Example: alice@example.com
 type User = ID
@@ -2339,7 +2339,7 @@ type AccessThenParams struct {
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2348,7 +2348,7 @@ type CreateAccountParams struct {
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2357,7 +2357,7 @@ type DeleteAccountParams struct {
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2369,13 +2369,13 @@ type ListAccountInvitationsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToAccountParams defines parameters for InviteToAccount.
 type InviteToAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2384,7 +2384,7 @@ type InviteToAccountParams struct {
 
 // WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
 type WithdrawAccountInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2399,13 +2399,13 @@ type ListAccountMembersParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PatchAccountMembersParams defines parameters for PatchAccountMembers.
 type PatchAccountMembersParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2420,7 +2420,7 @@ type RemoveAccountMemberParams struct {
 	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2429,7 +2429,7 @@ type RemoveAccountMemberParams struct {
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2438,7 +2438,7 @@ type PutAccountMemberParams struct {
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2483,13 +2483,13 @@ type ListAuditParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	// SluiceActor The id of the person who is to read the answer, in canonical percent-encoding.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2498,7 +2498,7 @@ type CreateConnectionParams struct {
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2507,7 +2507,7 @@ type DeleteConnectionParams struct {
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2516,7 +2516,7 @@ type UngroupConnectionParams struct {
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2525,7 +2525,7 @@ type GroupConnectionParams struct {
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2534,7 +2534,7 @@ type ShareConnectionParams struct {
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2543,7 +2543,7 @@ type CreateConnectorParams struct {
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2570,7 +2570,7 @@ type StreamAuditParams struct {
 	// Operation Only this operation, as entries name it.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	// SluiceActor The id of the person who is to read the answer, in canonical percent-encoding.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
 	// LastEventID The `id` of the last event that was received, by the same actor of the same account; 0 begins at the first entry.
@@ -2579,13 +2579,13 @@ type StreamAuditParams struct {
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who is to read the answer, percent-encoded.
+	// SluiceActor The id of the person who is to read the answer, in canonical percent-encoding.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
 type CreateExportParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2594,7 +2594,7 @@ type CreateExportParams struct {
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2603,7 +2603,7 @@ type DeleteExportParams struct {
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2612,7 +2612,7 @@ type CreateFlowParams struct {
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2621,7 +2621,7 @@ type DeleteFlowParams struct {
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2630,7 +2630,7 @@ type CreateImporterParams struct {
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2639,7 +2639,7 @@ type DeleteImporterParams struct {
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2648,7 +2648,7 @@ type SetImporterConnectionsParams struct {
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2657,7 +2657,7 @@ type CopyImporterParams struct {
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2666,7 +2666,7 @@ type CreateIntegrationParams struct {
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2675,7 +2675,7 @@ type DeleteIntegrationParams struct {
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
 type AcceptInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2684,7 +2684,7 @@ type AcceptInvitationParams struct {
 
 // DeclineInvitationParams defines parameters for DeclineInvitation.
 type DeclineInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2726,7 +2726,7 @@ type ListRelationshipsParams struct {
 
 // CreateReportParams defines parameters for CreateReport.
 type CreateReportParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2735,7 +2735,7 @@ type CreateReportParams struct {
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2744,7 +2744,7 @@ type DeleteReportParams struct {
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2753,7 +2753,7 @@ type CreateScheduleParams struct {
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2762,7 +2762,7 @@ type DeleteScheduleParams struct {
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2771,7 +2771,7 @@ type CreateServiceParams struct {
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2786,7 +2786,7 @@ type CreateSubscriptionParams struct {
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2795,7 +2795,7 @@ type DeleteSubscriptionParams struct {
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2807,7 +2807,7 @@ type ListSubscriptionAccountsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2825,13 +2825,13 @@ type ListSubscriptionInvitationsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToSubscriptionParams defines parameters for InviteToSubscription.
 type InviteToSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2840,7 +2840,7 @@ type InviteToSubscriptionParams struct {
 
 // WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
 type WithdrawSubscriptionInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2858,7 +2858,7 @@ type ListSubscriptionMembersParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2870,7 +2870,7 @@ type RemoveSubscriptionMemberParams struct {
 	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2879,7 +2879,7 @@ type RemoveSubscriptionMemberParams struct {
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2888,7 +2888,7 @@ type PutSubscriptionMemberParams struct {
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2897,7 +2897,7 @@ type PutMemberAccountsParams struct {
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2918,13 +2918,13 @@ type ListUserAccountsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who asks, percent-encoded. A key with the scope `inspect` does without.
+	// SluiceActor The id of the person who asks, in canonical percent-encoding. A key with the scope `inspect` does without.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2933,7 +2933,7 @@ type CreateWorkspaceParams struct {
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2942,7 +2942,7 @@ type DeleteWorkspaceParams struct {
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
-	// SluiceActor The id of the person who performs the operation, percent-encoded.
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.

@@ -206,7 +206,7 @@ func auditFilter(object, account, actor, operation *string) (query audit.Query, 
 		}
 	}
 	if actor != nil {
-		if query.Actor, err = parseID(`the parameter "actor"`, *actor); err != nil {
+		if query.Actor, err = parsePerson(`the parameter "actor"`, *actor); err != nil {
 			return query, err
 		}
 	}

@@ -139,13 +139,26 @@ func TestActor(t *testing.T) {
 	get("/v1/accounts/acme", operateKey, "").wantProblem(t, 400, "invalid", "Sluice-Actor", "empty")
 	get("/v1/accounts/acme", operateKey, "50%").wantProblem(t, 400, "invalid", "Sluice-Actor", "percent-escape")
 	get("/v1/accounts/acme", operateKey, "%FF").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
-	get("/v1/accounts/acme", operateKey, "\xff").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
+	get("/v1/accounts/acme", operateKey, "\xff").wantProblem(t, 400, "invalid", "Sluice-Actor", "percent-encoded")
 	get("/v1/accounts/acme", operateKey, strings.Repeat("a", 257)).wantProblem(t, 400, "invalid", "Sluice-Actor", "256")
+	get("/v1/accounts/acme", operateKey, "olg%61").wantProblem(t, 400, "invalid", "Sluice-Actor", "%61", "write a")
+	get("/v1/accounts/acme", operateKey, "%c3%bc").wantProblem(t, 400, "invalid", "Sluice-Actor", "upper case")
+	get("/v1/accounts/acme", operateKey, "a%00").wantProblem(t, 400, "invalid", "Sluice-Actor", "U+0000")
+	get("/v1/accounts/acme", operateKey, "a%C2%85").wantProblem(t, 400, "invalid", "Sluice-Actor", "U+0085")
+	get("/v1/accounts/acme", operateKey, "account:acme").wantProblem(t, 400, "invalid", "Sluice-Actor", "account:")
 	get("/v1/users/bob/accounts", operateKey).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
 	if w.operations.name != "" {
 		t.Fatalf("%s was performed", w.operations.name)
 	}
 
+	for _, actor := range []string{"bob", "user:bob", "user%3Abob"} {
+		if get("/v1/accounts/acme", operateKey, actor); w.operations.caller.Actor != "bob" {
+			t.Errorf("%s is %q, want bob", actor, w.operations.caller.Actor)
+		}
+	}
+	if get("/v1/users/user:bob/accounts", operateKey, "bob"); w.operations.args[0] != authz.ID("bob") {
+		t.Errorf("user:bob in the path is %v, want bob", w.operations.args[0])
+	}
 	if get("/v1/users/bob/accounts", inspectKey); w.operations.args[1] != true || w.operations.caller.Actor != "" {
 		t.Errorf("called with %v by %v, want it to be an inspection by nobody", w.operations.args, w.operations.caller)
 	}
@@ -157,14 +170,14 @@ func TestActor(t *testing.T) {
 // awkward are ids that would not survive a careless path, header or query.
 var awkward = []string{
 	"a", "alice@example.com", "a/b", "/", "a b", "100%", "%41", "%2541", "a+b", "a=b&c", "a#b", "a?b", "*", ".", "..", "a/../b", "ключ", "名前", "😀",
-	"a,b;c", `"quoted"`, "a\\b", ":", ":id", "members", "a\x00b", "\n", "e\u0301", strings.Repeat("x", 256),
+	"a,b;c", `"quoted"`, "a\\b", ":", ":id", "members", "urn:a:b", "e\u0301", strings.Repeat("x", 256),
 }
 
 func TestIDsArriveAsTheyAre(t *testing.T) {
 	w := serve(t)
 	for _, id := range awkward {
 		for _, escape := range []func(string) string{url.PathEscape, escapeEverything} {
-			res := w.do(t, request{method: "DELETE", path: "/v1/accounts/" + escape(id) + "/members/" + escape(id), key: operateKey, actor: escape(id)})
+			res := w.do(t, request{method: "DELETE", path: "/v1/accounts/" + escape(id) + "/members/" + escape(id), key: operateKey, actor: url.PathEscape(id)})
 			if res.status != http.StatusOK {
 				t.Errorf("%q answered %d %s", id, res.status, res.body)
 				continue

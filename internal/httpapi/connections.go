@@ -47,7 +47,7 @@ func (s *server) ShareConnection(c *gin.Context, id ID, _ ShareConnectionParams)
 			return nil, err
 		}
 		var in reader
-		sharing := operation.Sharing{Visibility: in.visibility("visibility", body.Visibility), Users: in.ids("users", body.Users)}
+		sharing := operation.Sharing{Visibility: in.visibility("visibility", body.Visibility), Users: in.people("users", body.Users)}
 		if in.err != nil {
 			return nil, in.err
 		}

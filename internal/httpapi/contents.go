@@ -32,7 +32,7 @@ func (s *server) listContents(c *gin.Context, place authz.Object, collection, ac
 		}
 		by := callOf(c).caller()
 		var err error
-		if by.Actor, err = parseID(`the parameter "actor"`, actor); err != nil {
+		if by.Actor, err = parsePerson(`the parameter "actor"`, actor); err != nil {
 			return nil, err
 		}
 		of := operation.Collection{Place: place, Type: operation.Collections(place.Type)[collection]}

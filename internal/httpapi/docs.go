@@ -1,14 +1,11 @@
 package httpapi
 
 import (
-	"bytes"
 	"compress/gzip"
 	_ "embed"
 	"io"
-	"io/fs"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 	swaggerui "github.com/swaggest/swgui/v5/static"
@@ -40,55 +37,29 @@ func (s *server) GetDocsStart(c *gin.Context) {
 
 // GetDocsScript implements ServerInterface.
 func (s *server) GetDocsScript(c *gin.Context) {
-	s.swaggerUI(c, "text/javascript; charset=utf-8", swaggerScript)
+	s.swaggerUI(c, "text/javascript; charset=utf-8", "swagger-ui-bundle.js.gz")
 }
 
 // GetDocsStyle implements ServerInterface.
 func (s *server) GetDocsStyle(c *gin.Context) {
-	s.swaggerUI(c, "text/css; charset=utf-8", swaggerStyle)
+	s.swaggerUI(c, "text/css; charset=utf-8", "swagger-ui.css.gz")
 }
 
-// asset is a file of Swagger UI, as it is and compressed.
-type asset struct{ plain, packed []byte }
-
-// assets are the files of Swagger UI by their names. They are decompressed once for every server in the process.
-var assets = sync.OnceValues(func() (map[string]asset, error) {
-	all := make(map[string]asset)
-	for _, name := range []string{swaggerScript, swaggerStyle} {
-		packed, err := fs.ReadFile(swaggerui.FS, name+".gz")
-		if err != nil {
-			return nil, err
-		}
-		reader, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			return nil, err
-		}
-		plain, err := io.ReadAll(reader)
-		if err != nil {
-			return nil, err
-		}
-		all[name] = asset{plain, packed}
-	}
-	return all, nil
-})
-
-const (
-	swaggerScript = "swagger-ui-bundle.js"
-	swaggerStyle  = "swagger-ui.css"
-)
-
-// swaggerUI answers with a file of Swagger UI, compressed if the client accepts that.
+// swaggerUI answers with a file of Swagger UI, compressed if the client takes that.
 func (s *server) swaggerUI(c *gin.Context, contentType, name string) {
-	all, err := assets()
+	file, err := swaggerui.FS.Open(name)
 	if err != nil {
 		s.problem(c, err)
 		return
 	}
+	defer func() { _ = file.Close() }()
 	c.Header("Vary", "Accept-Encoding")
-	content := all[name].plain
+	var content io.Reader = file
 	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
 		c.Header("Content-Encoding", "gzip")
-		content = all[name].packed
+	} else if content, err = gzip.NewReader(file); err != nil {
+		s.problem(c, err)
+		return
 	}
-	c.Data(http.StatusOK, contentType, content)
+	c.DataFromReader(http.StatusOK, -1, contentType, content, nil)
 }

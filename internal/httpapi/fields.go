@@ -15,6 +15,12 @@ func parseID(place, value string) (authz.ID, error) {
 	return id, at(place, err)
 }
 
+// parsePerson reads the id of a person that stands at a named place of the request, as "bob" or as "user:bob".
+func parsePerson(place, value string) (authz.ID, error) {
+	id, err := authz.ParsePerson(value)
+	return id, at(place, err)
+}
+
 // at puts the place of the request into the message of an error about a value.
 func at(place string, err error) error {
 	var known *authz.Error
@@ -47,18 +53,46 @@ func (r *reader) optionalID(field string, value *string) authz.ID {
 	return r.id(field, *value)
 }
 
-func (r *reader) ids(field string, values *[]string) []authz.ID {
+// person reads the id of a person, as "bob" or as "user:bob".
+func (r *reader) person(field, value string) authz.ID {
+	id, err := authz.ParsePerson(value)
+	r.keep(field, err)
+	return id
+}
+
+// optionalPerson reads the id of a person that may be left out.
+func (r *reader) optionalPerson(field string, value *string) authz.ID {
+	if value == nil {
+		return ""
+	}
+	return r.person(field, *value)
+}
+
+func (r *reader) people(field string, values *[]string) []authz.ID {
 	if values == nil {
 		return nil
 	}
-	ids := make([]authz.ID, len(*values))
+	people := make([]authz.ID, len(*values))
 	for i, value := range *values {
-		ids[i] = r.id(fmt.Sprintf("%s[%d]", field, i), value)
+		people[i] = r.person(fmt.Sprintf("%s[%d]", field, i), value)
 	}
-	return ids
+	return people
 }
 
-func (r *reader) roles(field string, values RolesByID) map[authz.ID][]string {
+// rolesOfPeople reads roles by person. A person who stands there in both forms is an error.
+func (r *reader) rolesOfPeople(field string, values RolesByID) map[authz.ID][]string {
+	roles := make(map[authz.ID][]string, len(values))
+	for key, names := range values {
+		id := r.person(field, key)
+		if _, found := roles[id]; found {
+			r.keep(field, authz.Errorf(authz.CodeInvalid, `names %q twice, also as "user:%s"`, id, id))
+		}
+		roles[id] = names
+	}
+	return roles
+}
+
+func (r *reader) rolesByAccount(field string, values RolesByID) map[authz.ID][]string {
 	roles := make(map[authz.ID][]string, len(values))
 	for key, names := range values {
 		roles[r.id(field, key)] = names

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/hex"
 	"io"
 	"math"
 	"net/url"
@@ -142,12 +143,45 @@ func (k *call) readActor(c *gin.Context) error {
 	case len(values) > 1:
 		return authz.Errorf(authz.CodeInvalid, "the header %s stands there %d times", actorHeader, len(values))
 	}
-	actor, err := url.PathUnescape(values[0])
+	actor, err := unescapeHeader(actorHeader, values[0])
 	if err != nil {
-		return authz.Errorf(authz.CodeInvalid, "the header %s has a malformed percent-escape", actorHeader)
+		return err
 	}
-	k.actor, err = parseID("the header "+actorHeader, actor)
+	k.actor, err = parsePerson("the header "+actorHeader, actor)
 	return err
+}
+
+// unescapeHeader decodes the percent-encoding of a header's value. It must be canonical (RFC 3986, section 6.2.2), so that
+// a proxy that compares headers does not miss a name in disguise: visible ASCII or escapes with upper-case digits, and
+// no escape for a letter, a digit, '-', '.', '_' or '~'. Errors have code CodeInvalid.
+func unescapeHeader(name, value string) (string, error) {
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c <= ' ' || c > '~' {
+			return "", authz.Errorf(authz.CodeInvalid,
+				"the header %s has a character at byte %d that must be percent-encoded", name, i)
+		}
+		if value[i] != '%' {
+			continue
+		}
+		decoded, err := hex.DecodeString(value[i+1 : min(i+3, len(value))])
+		switch {
+		case err != nil || len(decoded) != 1:
+			return "", authz.Errorf(authz.CodeInvalid, "the header %s has a malformed percent-escape", name)
+		case strings.ContainsAny(value[i+1:i+3], "abcdef"):
+			return "", authz.Errorf(authz.CodeInvalid,
+				"the header %s has the percent-escape %s; its digits must be in upper case", name, value[i:i+3])
+		case isUnreserved(decoded[0]):
+			return "", authz.Errorf(authz.CodeInvalid,
+				"the header %s has the percent-escape %s; write %c", name, value[i:i+3], decoded[0])
+		}
+		i += 2
+	}
+	return url.PathUnescape(value)
+}
+
+// isUnreserved reports whether RFC 3986 says of a character that it must not be percent-encoded.
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }
 
 // readQuery reads what the query of the address asks for.
@@ -166,6 +200,9 @@ func (k *call) readQuery(raw string) error {
 	return nil
 }
 
+// userSegment is the contract's name of a segment of the path that is the id of a person.
+const userSegment = "user"
+
 // unescapeIDs unescapes the ids in the path, in place.
 func unescapeIDs(params gin.Params) error {
 	for i, param := range params {
@@ -173,10 +210,15 @@ func unescapeIDs(params gin.Params) error {
 		if err != nil {
 			return authz.Errorf(authz.CodeInvalid, "the %s in the path has a malformed percent-escape", param.Key)
 		}
-		if _, err := parseID("the "+param.Key+" in the path", value); err != nil {
+		parse := parseID
+		if param.Key == userSegment {
+			parse = parsePerson
+		}
+		id, err := parse("the "+param.Key+" in the path", value)
+		if err != nil {
 			return err
 		}
-		params[i].Value = value
+		params[i].Value = string(id)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *server) invite(c *gin.Context, to authz.Object) {
 		}
 		var in reader
 		asked := operation.NewInvitation{
-			To: to, Invitee: in.optionalID("invitee", body.Invitee), Roles: body.Roles, ExpiresIn: seconds(body.ExpiresIn),
+			To: to, Invitee: in.optionalPerson("invitee", body.Invitee), Roles: body.Roles, ExpiresIn: seconds(body.ExpiresIn),
 		}
 		if in.err != nil {
 			return nil, in.err

@@ -48,7 +48,7 @@ func handover(to *ReassignTo, private *PrivateConnections) (*operation.Handover,
 	if to == nil {
 		return nil, nil //nolint:nilnil // nobody gets anything
 	}
-	id, err := parseID(`the parameter "reassign_to"`, *to)
+	id, err := parsePerson(`the parameter "reassign_to"`, *to)
 	if err == nil && private != nil && !private.Valid() {
 		err = authz.Errorf(authz.CodeInvalid, `the parameter "private_connections" must be %s or %s, not %q`, Disconnect, Leave, *private)
 	}

@@ -73,7 +73,7 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 			return nil, err
 		}
 		var in reader
-		wanted := in.roles("members", body.Members)
+		wanted := in.rolesOfPeople("members", body.Members)
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -127,7 +127,7 @@ func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMember
 			return nil, err
 		}
 		var in reader
-		wanted := in.roles("accounts", body.Accounts)
+		wanted := in.rolesByAccount("accounts", body.Accounts)
 		if in.err != nil {
 			return nil, in.err
 		}

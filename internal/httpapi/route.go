@@ -23,7 +23,7 @@ import (
 const scopesExtension = "x-scopes"
 
 // unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the contract
-// does not name are ignored.
+// does not name are ignored, and any request id is taken.
 const unknownFieldsExtension = "x-unknown-fields"
 
 const actorHeader = "Sluice-Actor"

@@ -27,7 +27,7 @@ func (s *server) CreateSubscription(c *gin.Context, _ CreateSubscriptionParams) 
 		}
 		var in reader
 		asked := operation.NewSubscription{
-			ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.id("owner", body.Owner), Features: optional(body.Features),
+			ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.person("owner", body.Owner), Features: optional(body.Features),
 		}
 		if in.err != nil {
 			return nil, in.err
@@ -78,7 +78,7 @@ func (s *server) TransferSubscription(c *gin.Context, id ID, _ TransferSubscript
 			return nil, err
 		}
 		var in reader
-		to := in.id("to", body.To)
+		to := in.person("to", body.To)
 		if in.err != nil {
 			return nil, in.err
 		}

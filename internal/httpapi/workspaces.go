@@ -42,7 +42,7 @@ func (s *server) SetWorkspaceAccess(c *gin.Context, id ID, _ SetWorkspaceAccessP
 			return nil, err
 		}
 		var in reader
-		access := operation.Access{Open: body.Open, Users: in.ids("users", body.Users)}
+		access := operation.Access{Open: body.Open, Users: in.people("users", body.Users)}
 		if in.err != nil {
 			return nil, in.err
 		}

@@ -189,6 +189,40 @@ func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	return converted, nil
 }
 
+// toMetadata converts the metadata of a write. Texts with invisible characters are invalid in it, as not everything that
+// receives metadata can store them.
+func toMetadata(values map[string]any) (*structpb.Struct, error) {
+	converted, err := toStruct("metadata", values)
+	if err != nil {
+		return nil, err
+	}
+	if c, found := invisibleIn(structpb.NewStructValue(converted)); found {
+		return nil, authz.Errorf(authz.CodeInvalid, "the metadata contains the control or invisible character %U", c)
+	}
+	return converted, nil
+}
+
+// invisibleIn returns the first invisible character of the texts in a value, names of fields included.
+func invisibleIn(value *structpb.Value) (rune, bool) {
+	if c, found := authz.Invisible(value.GetStringValue()); found {
+		return c, true
+	}
+	for _, item := range value.GetListValue().GetValues() {
+		if c, found := invisibleIn(item); found {
+			return c, true
+		}
+	}
+	for name, field := range value.GetStructValue().GetFields() {
+		if c, found := authz.Invisible(name); found {
+			return c, true
+		}
+		if c, found := invisibleIn(field); found {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
 func fromToken(t *v1.ZedToken) authz.Token { return authz.Token(t.GetToken()) }
 
 func toToken(t authz.Token) *v1.ZedToken { return &v1.ZedToken{Token: string(t)} }

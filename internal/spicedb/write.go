@@ -32,7 +32,7 @@ func (c *Client) Write(ctx context.Context, write authz.Write) (_ authz.Token, e
 	if err != nil {
 		return "", err
 	}
-	metadata, err := toStruct("metadata", write.Metadata)
+	metadata, err := toMetadata(write.Metadata)
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +61,7 @@ func (c *Client) DeleteAll(ctx context.Context, filter authz.Filter, preconditio
 	if err != nil {
 		return "", err
 	}
-	told, err := toStruct("metadata", metadata)
+	told, err := toMetadata(metadata)
 	if err != nil {
 		return "", err
 	}
