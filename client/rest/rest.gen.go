@@ -772,8 +772,8 @@ type ChangedMember struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles of the object's role set.
-	Roles RoleNames `json:"roles"`
+	// Roles The roles on the account or subscription of the path. Where the call changes roles on accounts, these are the roles on their subscription; they are left out if the actor may not list the subscription's members (`list_users`) and names somebody else.
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt When the roles end, in UTC; left out where they do not.
 	//

@@ -162,9 +162,11 @@ func showMemberPage(members operation.Members, token authz.Token) MemberPage {
 }
 
 func showChangedMember(m operation.Member, token authz.Token) ChangedMember {
-	return ChangedMember{
-		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Accounts: showRoles(m.Accounts), Token: string(token),
+	changed := ChangedMember{User: string(m.User), ExpiresAt: showTime(m.ExpiresAt), Accounts: showRoles(m.Accounts), Token: string(token)}
+	if m.Roles != nil {
+		changed.Roles = new(texts(m.Roles))
 	}
+	return changed
 }
 
 // showRoles is nil where the roles on accounts were not asked for.

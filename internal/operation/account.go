@@ -43,7 +43,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 		}
 		return nil
 	})
-	return created, token, err
+	return answered(created, token, err)
 }
 
 // GetAccount returns an account that the actor may view.
@@ -61,7 +61,7 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 		account = Account{ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held)}
 		return err
 	})
-	return account, token, err
+	return answered(account, token, err)
 }
 
 // AccountMembers returns a page of the people who hold a role on an account.
@@ -82,7 +82,7 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 		members, err = pageOfMembers(people, page)
 		return err
 	})
-	return members, token, err
+	return answered(members, token, err)
 }
 
 // PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
@@ -113,7 +113,7 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		member.Roles, member.ExpiresAt = wanted, until
 		return p.giveOnAccount(ctx, g, account, change)
 	})
-	return member, token, err
+	return answered(member, token, err)
 }
 
 // giveOnAccount plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
@@ -236,7 +236,7 @@ func (s *Service) PatchAccountMembers(
 		}
 		return lastGuardian(orphaned)
 	})
-	return changed, token, err
+	return answered(changed, token, err)
 }
 
 // PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time if
@@ -291,7 +291,7 @@ func (s *Service) PutMemberAccounts(
 		member.Roles, err = p.rolesAfter(ctx, id, who)
 		return err
 	})
-	return member, token, err
+	return answered(member, token, err)
 }
 
 func list[S ~string](names []S) string {

@@ -37,7 +37,7 @@ func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnect
 		}
 		return nil
 	})
-	return created, token, err
+	return answered(created, token, err)
 }
 
 // visibility reads who is to see a connection of the account; nothing means the account's default.
@@ -107,7 +107,7 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 		}
 		return p.name(ctx, object, "shared_with", account, in.Users, authz.RoleGuest)
 	})
-	return connection, token, err
+	return answered(connection, token, err)
 }
 
 // name plans that the object names exactly these people in the relation. Each must hold a role on the account other
@@ -208,7 +208,7 @@ func (s *Service) regroup(ctx context.Context, by Caller, operation string, perm
 		p.touch(object, "member_of", only(grouped))
 		return nil
 	})
-	return connection, token, err
+	return answered(connection, token, err)
 }
 
 // ensureGroup plans that the group exists in the account. The error is CodeInvalid if it exists in another.

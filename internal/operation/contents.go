@@ -66,7 +66,7 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 		objects.Objects, err = p.withPermissions(ctx, of, found)
 		return err
 	})
-	return objects, token, err
+	return answered(objects, token, err)
 }
 
 // start returns where the engine begins to read for a page.

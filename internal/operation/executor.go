@@ -18,7 +18,8 @@ const (
 // run performs one operation: it lets build plan, writes the plan as one change, and begins anew if something that
 // the plan rested on is no longer so. The token names a state that includes the operation. build must not keep results
 // of an attempt that was not written, and is not run again once an attempt was. It is also run for an operation that was done
-// before, see Once, for its results alone: what it plans is not written then, and its refusals count for nothing.
+// before, see Once, for its results alone: what it plans is not written then, and its refusals count for nothing. So build
+// keeps a stored fact as a result only after the check that lets the actor know it.
 func (s *Service) run(ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error) (authz.Token, error) {
 	for attempt := range maxAttempts {
 		if err := pause(ctx, attempt); err != nil {
@@ -43,6 +44,16 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 		}
 	}
 	return "", authz.Errorf(authz.CodeConflict, "others kept changing what this operation rests on; try again")
+}
+
+// answered is the answer of an operation. No value comes together with an error: the value may hold facts that were read before
+// a later check refused the operation.
+func answered[T any](value T, token authz.Token, err error) (T, authz.Token, error) {
+	if err != nil {
+		var none T
+		return none, "", err
+	}
+	return value, token, nil
 }
 
 // read performs an operation that changes nothing.

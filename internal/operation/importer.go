@@ -19,7 +19,7 @@ func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter)
 		}
 		return p.createImporter(ctx, account, in)
 	})
-	return Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, token, err
+	return answered(Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, token, err)
 }
 
 func (p *plan) createImporter(ctx context.Context, account accountFacts, in NewImporter) error {
@@ -76,14 +76,17 @@ func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, i
 		if err != nil {
 			return err
 		}
-		importer.Account = account.object.ID
-		if importer.Source, err = p.setEnd(ctx, object, "source", in.Source, account); err != nil {
+		changed := Importer{ID: id, Account: account.object.ID}
+		if changed.Source, err = p.setEnd(ctx, object, "source", in.Source, account); err != nil {
 			return err
 		}
-		importer.Destination, err = p.setEnd(ctx, object, "destination", in.Destination, account)
-		return err
+		if changed.Destination, err = p.setEnd(ctx, object, "destination", in.Destination, account); err != nil {
+			return err
+		}
+		importer = changed
+		return nil
 	})
-	return importer, token, err
+	return answered(importer, token, err)
 }
 
 // setEnd plans one end of an importer and returns the connection that it has afterwards.
@@ -112,7 +115,10 @@ func (p *plan) setEnd(ctx context.Context, importer authz.Object, end authz.Rela
 	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // an end that the actor did not name is not named to them
 		err = lacks("use", "%s lacks the permission use on the %s of %s, which stays as it is", p.by.Actor, end, importer)
 	}
-	return result, err
+	if err != nil {
+		return "", err
+	}
+	return result, nil
 }
 
 // CopyImporter creates a copy of an importer in the same account, of which the actor is the creator. The copy takes
@@ -128,29 +134,43 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 		if err != nil {
 			return err
 		}
-		in := NewImporter{ID: copied, Account: account.object.ID}
-		leftOut := []string{}
-		for _, end := range []struct {
-			relation authz.Relation
-			taken    *authz.ID
-		}{{"source", &in.Source}, {"destination", &in.Destination}} {
-			held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: end.relation})
-			if err != nil {
+		ends, leftOut, err := p.usableEnds(ctx, object)
+		if err != nil {
+			return err
+		}
+		if by.replayed() { // the ends are those of the copy, whatever the original has got since
+			if _, err := p.permissions(ctx, importerObject(copied)); err != nil {
 				return err
 			}
-			for _, r := range held {
-				switch err := p.allow(ctx, r.Subject.Object, "use"); {
-				case err == nil:
-					*end.taken = r.Subject.ID
-				case refused(err):
-					leftOut = append(leftOut, string(end.relation))
-				default:
-					return err
-				}
+			if ends, _, err = p.usableEnds(ctx, importerObject(copied)); err != nil {
+				return err
 			}
 		}
+		in := NewImporter{ID: copied, Account: account.object.ID, Source: ends["source"], Destination: ends["destination"]}
 		importer = Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination, LeftOut: leftOut}
 		return p.createImporter(ctx, account, in)
 	})
-	return importer, token, err
+	return answered(importer, token, err)
+}
+
+// usableEnds reads the connections of an importer that the actor may use, by end, and names the ends that they may not use.
+func (p *plan) usableEnds(ctx context.Context, importer authz.Object) (usable map[authz.Relation]authz.ID, others []string, err error) {
+	usable, others = make(map[authz.Relation]authz.ID), []string{}
+	for _, end := range []authz.Relation{"source", "destination"} {
+		held, err := p.find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range held {
+			switch err := p.allow(ctx, r.Subject.Object, "use"); {
+			case err == nil:
+				usable[end] = r.Subject.ID
+			case refused(err):
+				others = append(others, string(end))
+			default:
+				return nil, nil, err
+			}
+		}
+	}
+	return usable, others, nil
 }

@@ -77,7 +77,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		}
 		return nil
 	})
-	return invitation, token, err
+	return answered(invitation, token, err)
 }
 
 // secret is the id of an invitation: nobody else can guess it, and to whoever repeats their request it is the same.
@@ -118,12 +118,12 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (I
 		if err != nil {
 			return err
 		}
+		if stored.accepted != by.Actor && !stored.openTo(by.Actor) {
+			return errNoInvitation
+		}
 		accepted = stored.Invitation
 		if stored.accepted == by.Actor {
 			return nil
-		}
-		if !stored.openTo(by.Actor) {
-			return errNoInvitation
 		}
 		err = p.as(stored.Inviter, func() error {
 			_, err := p.join(ctx, stored.To, by.Actor, texts(stored.Roles))
@@ -138,7 +138,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (I
 		p.closeInvitation(stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(remembered)))
 		return nil
 	})
-	return accepted, token, err
+	return answered(accepted, token, err)
 }
 
 // as plans in the name of another person.
@@ -208,5 +208,5 @@ func (s *Service) Invitations(ctx context.Context, by Caller, to authz.Object, p
 		invitations.NextCursor = next
 		return err
 	})
-	return invitations, token, err
+	return answered(invitations, token, err)
 }

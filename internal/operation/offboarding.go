@@ -58,7 +58,7 @@ func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who auth
 		}
 		return p.reportInvitations(ctx, account, &report)
 	})
-	return report, token, err
+	return answered(report, token, err)
 }
 
 func (p *plan) reportCreated(ctx context.Context, account accountFacts, report *Offboarding) error {

@@ -24,5 +24,5 @@ func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, a
 		p.create(object, kind.place, only(part.Parent))
 		return nil
 	})
-	return part, token, err
+	return answered(part, token, err)
 }

@@ -72,5 +72,5 @@ func (s *Service) PutConnector(ctx context.Context, by Caller, id authz.ID, offe
 		}
 		return nil
 	})
-	return connector, token, err
+	return answered(connector, token, err)
 }

@@ -31,7 +31,7 @@ func (s *Service) CreateSubscription(ctx context.Context, by Caller, in NewSubsc
 		p.setFeatures(object, nil, features)
 		return nil
 	})
-	return Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, token, err
+	return answered(Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, token, err)
 }
 
 // PutFeatures gives a subscription exactly these features. The backend itself performs it. Turning one off takes
@@ -55,7 +55,7 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 		subscription.RoleSet = facts.set.Name
 		return nil
 	})
-	return subscription, token, err
+	return answered(subscription, token, err)
 }
 
 func parseFeatures(names []string) ([]authz.Feature, error) {
@@ -106,7 +106,7 @@ func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (
 		subscription = Subscription{ID: id, RoleSet: facts.set.Name, Features: facts.features}
 		return err
 	})
-	return subscription, token, err
+	return answered(subscription, token, err)
 }
 
 // SubscriptionAccounts returns a page of the subscription's accounts that the actor may view, with their roles
@@ -128,7 +128,7 @@ func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.
 		}
 		return err
 	})
-	return accounts, token, err
+	return answered(accounts, token, err)
 }
 
 // UserAccounts returns a page of all accounts that a person may view, with their roles there. It is for that person
@@ -155,7 +155,7 @@ func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, ins
 		accounts, err = p.visibleAccounts(ctx, ids, who, page)
 		return err
 	})
-	return accounts, token, err
+	return answered(accounts, token, err)
 }
 
 // accountsOf reads the ids of a subscription's accounts, sorted.

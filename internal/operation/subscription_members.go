@@ -32,11 +32,28 @@ func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.I
 		members, err = pageOfMembers(people, page)
 		return err
 	})
-	return members, token, err
+	return answered(members, token, err)
 }
 
-// addAccounts adds to people what they hold on the accounts of the subscription. It reads each account once, several at a
-// time.
+// mayList reports on which of the accounts the actor may know who holds which role.
+func (p *plan) mayList(ctx context.Context, accounts []authz.ID) ([]bool, error) {
+	var listed []bool
+	for chunk := range slices.Chunk(accounts, MaxLimit) {
+		checks := make([]authz.Check, len(chunk))
+		for i, id := range chunk {
+			checks[i] = p.asks(Listing("account"), accountObject(id))
+		}
+		allowed, err := p.decide(ctx, checks)
+		if err != nil {
+			return nil, err
+		}
+		listed = append(listed, allowed...)
+	}
+	return listed, nil
+}
+
+// addAccounts adds to people what they hold on those accounts of the subscription whose members the actor may list. It reads
+// each account once, several at a time.
 func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID]Member) error {
 	accounts, err := p.accountsOf(ctx, id)
 	if err != nil {
@@ -53,7 +70,14 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 	if err := p.findAll(ctx, rows); err != nil {
 		return err
 	}
+	listed, err := p.mayList(ctx, accounts)
+	if err != nil {
+		return err
+	}
 	for i, accountID := range accounts {
+		if !listed[i] {
+			continue
+		}
 		found := p.reads[rows[i]]
 		set, err := p.roleSet(accountObject(accountID), marksIn(found))
 		if err != nil {
@@ -99,7 +123,7 @@ func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who 
 		member.Roles = wanted
 		return p.giveOnSubscription(ctx, facts, change)
 	})
-	return member, token, err
+	return answered(member, token, err)
 }
 
 // giveOnSubscription plans a change of one person's roles on a subscription.
@@ -249,11 +273,18 @@ func (p *plan) removeFromAccounts(ctx context.Context, id, who authz.ID) error {
 	return lastGuardian(orphaned)
 }
 
-// rolesAfter returns the roles that a person holds on a subscription when the plan is written.
+// rolesAfter returns the roles that a person holds on a subscription when the plan is written, and nil if the actor may not know
+// them: those of others need the permission to list them there.
 func (p *plan) rolesAfter(ctx context.Context, id, who authz.ID) (Roles, error) {
 	facts, err := p.subscription(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if who != p.by.Actor {
+		listed, err := p.decide(ctx, []authz.Check{p.asks(Listing("subscription"), facts.object)})
+		if err != nil || !listed[0] {
+			return nil, err
+		}
 	}
 	held, err := p.roles(ctx, facts.object, facts.set, who)
 	if err != nil {

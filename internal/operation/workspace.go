@@ -24,7 +24,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspac
 		p.create(object, "account", only(account.object))
 		return p.setAccess(ctx, object, account, in.Access)
 	})
-	return Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, token, err
+	return answered(Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, token, err)
 }
 
 // SetWorkspaceAccess decides who enters a workspace: the whole account, or exactly those named and the administrators.
@@ -46,7 +46,7 @@ func (s *Service) SetWorkspaceAccess(ctx context.Context, by Caller, id authz.ID
 		workspace.Account = account.object.ID
 		return p.setAccess(ctx, object, account, access)
 	})
-	return workspace, token, err
+	return answered(workspace, token, err)
 }
 
 func (p *plan) setAccess(ctx context.Context, object authz.Object, account accountFacts, access Access) error {

@@ -1,0 +1,140 @@
+package tests
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+)
+
+// TestBulkAnswerHidesRolesElsewhere changes and lists roles by people who may not list the members of every place that the
+// answer is about.
+func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga PUT subscriptions/~s/members/~iris {roles: [member]}",
+		"olga PUT subscriptions/~s/members/~mona {roles: [member]}",
+		"mona POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"iris PUT subscriptions/~s/members/~iris {roles: [member]} => 403", // no list_users, and no invite_member
+	)
+	const request = "PUT subscriptions/~s/members/~iris/accounts {accounts: {~a: [user]}}"
+	for _, test := range []struct {
+		actor string
+		shown bool
+	}{{"mona", false}, {"olga", true}} {
+		for range 2 { // performed, then replayed
+			a := s.under(s.id(test.actor), test.actor+" "+request)
+			if a.status != http.StatusOK {
+				t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+			}
+			if _, shown := a.told(t)["roles"]; shown != test.shown {
+				t.Errorf("%s: %s, want roles: %t", a.request, a.body, test.shown)
+			}
+		}
+	}
+	// Of themselves, everybody may know.
+	if _, shown := s.under(s.id("own"), "mona PUT subscriptions/~s/members/~mona/accounts {accounts: {~a: [owner]}}").told(t)["roles"]; !shown {
+		t.Error("mona's own roles are not shown")
+	}
+
+	// A business administrator lists the members of a subscription, but not those of an analytics account.
+	s.play(
+		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga, features: [user_permissions]}",
+		"olga PUT subscriptions/~one/members/~bea {roles: [business_admin]}",
+		"olga PUT subscriptions/~one/members/~iris {roles: [it_admin]}",
+		"olga POST accounts {id: ~n, subscription: ~one, role_set: analytics}",
+		"olga PUT accounts/~n/members/~iris {roles: [editor]}",
+		"olga GET subscriptions/~one/members?by_account=true => 200 {members: "+
+			"[{user: ~bea, roles: [business_admin], accounts: {}}, {user: ~iris, roles: [it_admin], accounts: {~n: [editor]}}, "+
+			"{user: ~olga, roles: [owner], accounts: {}}]}",
+	)
+	may := s.by("bea").call(http.MethodGet, s.in("accounts/~n/members"), nil).status == http.StatusOK
+	listed := s.by("bea").must(http.MethodGet, s.in("subscriptions/~one/members?by_account=true"), nil)
+	if told := bytes.Contains(listed.body, []byte(`"`+s.id("n")+`"`)); told != may {
+		t.Errorf("bea may list the members of the account: %t, but is told of them: %s", may, listed.body)
+	}
+}
+
+// TestReplayHidesWhatIsHiddenMeanwhile repeats requests after something in their answer was hidden from the actor. The answer
+// has what the request says, and nothing that the actor may not know.
+func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before  []string
+		request string
+		between []string
+		hidden  string
+	}{
+		"a private source, after the destination was changed": {
+			[]string{"ulla POST importers {id: ~i, account: ~a}"},
+			"ulla PUT importers/~i/connections {destination: ~shared}",
+			[]string{"peter PUT importers/~i/connections {source: ~secret}"},
+			"secret",
+		},
+		"a private destination, after the source was removed": {
+			[]string{"ulla POST importers {id: ~i, account: ~a}"},
+			"ulla PUT importers/~i/connections {source: null}",
+			[]string{"peter PUT importers/~i/connections {destination: ~secret, source: ~shared}"},
+			"secret",
+		},
+		"a private source of a copied importer": {
+			[]string{"olga POST importers {id: ~i, account: ~a}"},
+			"olga POST importers/~i/copy {id: ~j}",
+			[]string{"peter PUT importers/~i/connections {source: ~secret}"},
+			"secret",
+		},
+		"a private source of the copy": {
+			[]string{"olga POST importers {id: ~i, account: ~a}"},
+			"olga POST importers/~i/copy {id: ~j}",
+			[]string{"peter PUT importers/~j/connections {source: ~secret}"},
+			"secret",
+		},
+		"the account of an importer, after a removal": {
+			[]string{"ulla POST importers {id: ~i, account: ~a}"},
+			"ulla PUT importers/~i/connections {destination: ~shared}",
+			[]string{"olga DELETE accounts/~a/members/~ulla"},
+			"a",
+		},
+		"the connector of a connection, after a removal": {
+			[]string{"ulla POST connections {id: ~own, account: ~a, connector: ~crm}"},
+			"ulla PUT connections/~own/sharing {visibility: shared}",
+			[]string{"olga DELETE accounts/~a/members/~ulla"},
+			"crm",
+		},
+		"roles on a subscription": {
+			[]string{"olga PUT subscriptions/~s/members/~otto {roles: [owner]}"},
+			"otto PUT subscriptions/~s/members/~nina/accounts {accounts: {~a: [user]}}",
+			[]string{
+				"otto PUT accounts/~a/members/~otto {roles: [owner]}", "otto PUT subscriptions/~s/members/~otto {roles: [member]}",
+				"olga PUT subscriptions/~s/members/~nina {roles: [member]}",
+			},
+			"member",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, memory.get(t))
+			for _, text := range append([]string{
+				"include team",
+				"olga PUT accounts/~a/members/~peter {roles: [user]}",
+				"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
+				"peter POST connections {id: ~shared, account: ~a, connector: ~crm, visibility: shared}",
+			}, test.before...) {
+				line{name, text}.play(s, "", "")
+			}
+			first := s.under(s.id("key"), test.request)
+			s.play(test.between...)
+			s.writesNothing(test.request, func() {
+				again := s.under(s.id("key"), test.request)
+				if first.status > 299 || again.status != first.status || !again.isReplay() {
+					t.Fatalf("%d %s, again %d %s", first.status, first.body, again.status, again.body)
+				}
+				for _, quoted := range []string{`"` + s.id(test.hidden) + `"`, `["` + test.hidden + `"]`} {
+					if bytes.Contains(again.body, []byte(quoted)) {
+						t.Errorf("the replay tells %s: %s", test.hidden, again.body)
+					}
+				}
+			})
+		})
+	}
+}
