@@ -180,7 +180,7 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 
 func (p *plan) removeFromAccount(ctx context.Context, account accountFacts, who authz.ID) error {
 	change, err := p.change(ctx, account.object, account.set, who, nil)
-	if err != nil || len(change.held) == 0 {
+	if err != nil {
 		return err
 	}
 	var orphaned []authz.ID

@@ -49,8 +49,10 @@ func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d d
 // carryOn plans the next write of a departure, and reports whether it is the last.
 func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation string, d departure) (ends bool, err error) {
 	var orphaned places
-	if err := p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned); err != nil {
-		return false, err
+	if !d.keepsRoles {
+		if err := p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned); err != nil {
+			return false, err
+		}
 	}
 	if err := orphaned.err(); err != nil { // somebody else gave up the last role beside theirs, or they got a new one
 		return false, errors.Join(err, s.callOff(ctx, by, d))
@@ -84,6 +86,9 @@ func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation str
 func (p *plan) nothingLeft(ctx context.Context, d departure) error {
 	if d.erases() {
 		p.forbid(authz.Filter{SubjectType: user, SubjectID: d.who})
+		return nil
+	}
+	if !d.reassigns() {
 		return nil
 	}
 	for _, typ := range createdTypes() {

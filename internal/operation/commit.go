@@ -13,7 +13,7 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 	}
 	p.forbidDepartures()
 	if len(p.updates) > authz.MaxUpdates {
-		return "", authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", len(p.updates), authz.MaxUpdates)
+		return "", tooManyUpdates(len(p.updates))
 	}
 	if len(p.preconditions) > authz.MaxUpdates {
 		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %d relationships, more than the %d that fit one write; split it", len(p.preconditions), authz.MaxUpdates)
@@ -29,6 +29,30 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 		err = &authz.Error{Code: authz.CodeConflict, Message: "others got ahead of the write", Cause: authz.ErrPrecondition}
 	}
 	return token, err
+}
+
+// splitDeletes reports whether the plan is too large for one write and may delete first. The plan is then a part of what it
+// deletes, and the operation is planned again after it.
+func (p *plan) splitDeletes() (more bool, err error) {
+	const most = authz.MaxUpdates - 1 // one is for what remembers the call
+	if !p.deletesFirst || len(p.updates) <= most {
+		return false, nil
+	}
+	var deletes []authz.Update
+	for _, u := range p.updates {
+		if u.Action == authz.Delete {
+			deletes = append(deletes, u)
+		}
+	}
+	if others := len(p.updates) - len(deletes); others > most {
+		return false, tooManyUpdates(others)
+	}
+	p.updates = deletes[:min(len(deletes), most)]
+	return true, nil
+}
+
+func tooManyUpdates(n int) error {
+	return authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", n, authz.MaxUpdates)
 }
 
 // head returns the token of what the plan read; where nothing gave one yet, that of the newest state.

@@ -110,7 +110,8 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 	return answered(connection, token, err)
 }
 
-// name plans that the object names exactly these people in the relation. Each must hold a role on the account other
+// name plans that the object names exactly these people in the relation, and that others stop being named first if one write
+// does not hold it all. Each must hold a role on the account other
 // than the excluded one; the error is CodeInvalid and lists those who do not.
 func (p *plan) name(ctx context.Context, object authz.Object, relation authz.Relation, account accountFacts, people []authz.ID, excluded authz.Role) error {
 	named, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: relation})
@@ -120,6 +121,7 @@ func (p *plan) name(ctx context.Context, object authz.Object, relation authz.Rel
 	for _, r := range named {
 		if !slices.Contains(people, r.Subject.ID) {
 			p.delete(r)
+			p.deletesFirst = true
 		}
 	}
 	var strangers []authz.ID

@@ -158,6 +158,9 @@ func (p *plan) leave(ctx context.Context, object authz.Object, now time.Time) (n
 		p.update(authz.Touch, authz.Relationship{Resource: leavingOf(object), Relation: deletionDone, Subject: p.actor(), ExpiresAt: now.Add(remembered)})
 		return false, nil
 	}
+	if err := p.finishRemoval(ctx, p.by.Actor); err != nil {
+		return false, err
+	}
 	if _, done, err := p.deletion(ctx, leavingOf(object)); done || err != nil {
 		return done, err
 	}

@@ -14,6 +14,7 @@ const (
 	departureFrom       authz.Relation = "from"
 	departureBy         authz.Relation = "begun_by"
 	departureHeir       authz.Relation = "heir"
+	keepsRoles          authz.Relation = "keeps_roles"
 	movesPrivate        authz.Relation = "moves_private"
 	disconnectsPrivate  authz.Relation = "disconnects_private"
 	creator             authz.Relation = "creator"
@@ -28,7 +29,10 @@ type departure struct {
 	who  authz.ID
 	from authz.Object  // an account, a subscription with its accounts, or the platform, which erases the person
 	by   authz.Subject // a person, or the platform for the backend itself
-	heir authz.ID      // becomes the creator of what the person created; empty when erasing
+	heir authz.ID      // becomes the creator of what the person created; empty when erasing, or where it stays theirs
+
+	// keepsRoles is set if only shares end, in the accounts where the person holds no role.
+	keepsRoles bool
 
 	// private is what happens to private connections: they move, are disconnected, or stay as they are if it is empty.
 	private authz.Relation
@@ -37,6 +41,9 @@ type departure struct {
 func departureOf(who authz.ID) authz.Object { return authz.Object{Type: departureType, ID: who} }
 
 func (d departure) erases() bool { return d.from == platform }
+
+// reassigns reports whether the person stops being the creator of what they created.
+func (d departure) reassigns() bool { return d.erases() || d.heir != "" }
 
 // marks are the relationships that say that the departure is under way.
 func (d departure) marks() []authz.Relationship {
@@ -47,6 +54,9 @@ func (d departure) marks() []authz.Relationship {
 	}
 	if d.heir != "" {
 		marks = append(marks, authz.Relationship{Resource: object, Relation: departureHeir, Subject: person(d.heir)})
+	}
+	if d.keepsRoles {
+		marks = append(marks, authz.Relationship{Resource: object, Relation: keepsRoles, Subject: everybody})
 	}
 	if d.private != "" {
 		marks = append(marks, authz.Relationship{Resource: object, Relation: d.private, Subject: everybody})
@@ -66,6 +76,8 @@ func (p *plan) departure(ctx context.Context, who authz.ID) (d departure, under 
 			d.by = r.Subject
 		case departureHeir:
 			d.heir = r.Subject.ID
+		case keepsRoles:
+			d.keepsRoles = true
 		case movesPrivate, disconnectsPrivate:
 			d.private = r.Relation
 		}
@@ -73,8 +85,8 @@ func (p *plan) departure(ctx context.Context, who authz.ID) (d departure, under 
 	return d, d.from.ID != "" && d.by.ID != "", err
 }
 
-// arrives restates, for somebody who is given a first role on something, that no departure of theirs is under way. The error
-// is CodeConflict if one is.
+// arrives adds the precondition, for somebody who is given a first role on something, that no departure of theirs is under way.
+// The error is CodeConflict if one is that reassigns what they created; any other is finished first.
 func (p *plan) arrives(ctx context.Context, who authz.ID, first bool) error {
 	if !first {
 		return nil
@@ -83,11 +95,29 @@ func (p *plan) arrives(ctx context.Context, who authz.ID, first bool) error {
 	if !p.repeated {
 		return nil
 	}
-	found, err := p.find(ctx, authz.Filter{Type: departureType, ID: who, Relation: departureFrom})
-	if err == nil && len(found) > 0 {
-		err = authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
+	d, under, err := p.departure(ctx, who)
+	if err != nil || !under {
+		return err
 	}
-	return err
+	if d.reassigns() {
+		return authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
+	}
+	return p.waitFor(d)
+}
+
+// waitFor ends a plan that has to wait for a departure, which run finishes.
+func (p *plan) waitFor(d departure) error {
+	p.unfinished = append(p.unfinished, d)
+	return errUnderWay
+}
+
+// finishRemoval has an interrupted removal of somebody who holds no role finished, unless it reassigns what they created.
+func (p *plan) finishRemoval(ctx context.Context, who authz.ID) error {
+	d, under, err := p.departure(ctx, who)
+	if err != nil || !under || d.reassigns() {
+		return err
+	}
+	return p.waitFor(d)
 }
 
 // forbidDepartures restates that nobody who arrives is departing. Where so many arrive that one write does not hold it of each,
@@ -128,53 +158,59 @@ func (p *plan) underWay(ctx context.Context, who authz.ID) ([]departure, error) 
 	return under, nil
 }
 
-// begin performs the first write of a departure, and carries it out. What was done before under the same key is only finished. What may returns says who may, and whether the person
-// has left already; build plans the write, and says whether anything is left to be done at all.
+// begin performs the first write of a departure, and carries it out. An interrupted one of the same person is finished before.
+// may checks the actor's permission and reports whether the person has left already; build plans the write, and returns nil if
+// nothing is left to do.
 func (s *Service) begin(
 	ctx context.Context, by Caller, operation string, who authz.ID,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*departure, error),
 ) (authz.Token, error) {
-	for {
-		var before []departure
-		var begun *departure
-		token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
-			begun = nil
-			gone, err := may(ctx, p)
-			if err != nil {
-				return err
-			}
-			if before, err = p.underWay(ctx, who); err == nil && len(before) > 0 {
-				err = errUnderWay
-			}
-			if err != nil || gone {
-				return err
-			}
-			if begun, err = build(ctx, p); err != nil || begun == nil {
-				return err
-			}
-			for _, mark := range begun.marks() {
-				p.update(authz.Create, mark)
-			}
-			if p.repeated { // the end of the roles alone, which others get ahead of less often
-				return nil
-			}
-			p.patience = patience
-			return p.part(ctx, *begun)
-		})
-		switch {
-		case errors.Is(err, errUnderWay):
-			for _, d := range before {
-				if _, err := s.carryOut(ctx, by, "finish_departure", d); err != nil {
-					return "", err
-				}
-			}
-		case err == nil && begun != nil && !by.replayed():
-			return s.carryOut(ctx, by, operation, *begun)
-		default:
-			return token, err
+	return s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+		gone, err := may(ctx, p)
+		if err != nil {
+			return err
 		}
-	}
+		if p.unfinished, err = p.underWay(ctx, who); err == nil && len(p.unfinished) > 0 {
+			err = errUnderWay
+		}
+		if err != nil || gone {
+			return err
+		}
+		begun, err := build(ctx, p)
+		if err != nil || begun == nil {
+			return err
+		}
+		p.depart(*begun)
+		if p.repeated { // the end of the roles alone, which others get ahead of less often
+			return nil
+		}
+		p.patience = patience
+		return p.part(ctx, *begun)
+	})
 }
 
-// errUnderWay ends the plan of a departure that has to wait for others.
-var errUnderWay = errors.New("another departure is under way")
+// depart plans that a departure is under way after the write; run carries it out then.
+func (p *plan) depart(d departure) {
+	for _, mark := range d.marks() {
+		p.update(authz.Create, mark)
+	}
+	p.departing = append(p.departing, d)
+}
+
+// finish carries out interrupted departures that an operation has to wait for.
+func (s *Service) finish(ctx context.Context, by Caller, unfinished []departure) error {
+	_, err := s.carryOutAll(ctx, by, "finish_departure", unfinished)
+	return err
+}
+
+func (s *Service) carryOutAll(ctx context.Context, by Caller, operation string, departures []departure) (token authz.Token, err error) {
+	for _, d := range departures {
+		if token, err = s.carryOut(ctx, by, operation, d); err != nil {
+			return "", err
+		}
+	}
+	return token, nil
+}
+
+// errUnderWay ends a plan that has to wait for a departure.
+var errUnderWay = errors.New("a departure is under way")

@@ -21,18 +21,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 		if err != nil || len(named) == 0 {
 			return nil, err
 		}
-		// All of the roles are looked at before any is taken, though they may take more than one write.
-		var orphaned places
-		all := newPlan(s.engine, by)
-		all.snapshot = p.snapshot
-		if err := all.takeRoles(ctx, d, func() bool { return true }, &orphaned); err != nil {
-			return nil, err
-		}
-		if err := orphaned.err(); err != nil {
-			return nil, err
-		}
-		err = p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned)
-		return &d, err
+		return &d, p.endRoles(ctx, d)
 	})
 }
 

@@ -21,7 +21,7 @@ const (
 // before, see Once, for its results alone: what it plans is not written then, and its refusals count for nothing. So build
 // keeps a stored fact as a result only after the check that lets the actor know it.
 func (s *Service) run(ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error) (authz.Token, error) {
-	for attempt := range maxAttempts {
+	for attempt := 0; attempt < maxAttempts; {
 		if err := pause(ctx, attempt); err != nil {
 			return "", err
 		}
@@ -31,16 +31,39 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 			return "", err
 		}
 		err := build(ctx, p)
-		if by.replayed() {
-			return p.replay(ctx, err)
+		if err == nil && !by.replayed() {
+			err = p.endShares(ctx)
 		}
+		switch {
+		case errors.Is(err, errUnderWay):
+			if err := s.finish(ctx, by, p.unfinished); err != nil {
+				return "", err
+			}
+			continue
+		case by.replayed():
+			return p.replay(ctx, err)
+		case err != nil:
+			return "", err
+		}
+		more, err := p.splitDeletes()
 		if err != nil {
 			return "", err
 		}
-		p.remember(s.now().Add(remembered))
+		if !more {
+			p.remember(s.now().Add(remembered))
+		}
 		token, err := p.commit(ctx, operation)
-		if !errors.Is(err, authz.ErrPrecondition) {
-			return token, err
+		switch {
+		case errors.Is(err, authz.ErrPrecondition):
+			attempt++
+		case err != nil:
+			return "", err
+		case more:
+			attempt = 0
+		case len(p.departing) > 0:
+			return s.carryOutAll(ctx, by, operation, p.departing)
+		default:
+			return token, nil
 		}
 	}
 	return "", authz.Errorf(authz.CodeConflict, "others kept changing what this operation rests on; try again")

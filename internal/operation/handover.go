@@ -93,11 +93,7 @@ func (s *Service) HandOverSubscriptionMember(ctx context.Context, by Caller, id,
 // handOver plans the first write of a departure to an heir: the end of all roles. It is nothing if the person holds none and
 // created nothing.
 func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*departure, error) {
-	var orphaned places
-	if err := p.takeRoles(ctx, d, func() bool { return true }, &orphaned); err != nil {
-		return nil, err
-	}
-	if err := orphaned.err(); err != nil {
+	if err := p.endRoles(ctx, d); err != nil {
 		return nil, err
 	}
 	in, err := p.accountsFrom(ctx, d.from)
@@ -126,17 +122,19 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 	if d.from.Type == "account" { // the heir is a member even where there is nothing to get
 		moving[d.from.ID] = append([]authz.Type{}, moving[d.from.ID]...)
 	}
+	observer := p.observer()
 	for _, account := range sortedKeys(moving) {
-		if err := p.allow(ctx, accountObject(account), "assign_roles"); err != nil {
+		if err := observer.allow(ctx, accountObject(account), "assign_roles"); err != nil {
 			return nil, err
 		}
 		if len(moving[account]) == 0 && d.from.Type != "account" {
 			continue
 		}
-		if err := p.inherits(ctx, d.heir, account, moving[account]); err != nil {
+		if err := observer.inherits(ctx, d.heir, account, moving[account]); err != nil {
 			return nil, err
 		}
 	}
+	p.requireSome(observer.preconditions)
 	if private > 0 && asked.Private == "" && d.private == "" {
 		return nil, authz.Errorf(authz.CodeConflict,
 			"%s created %d private connections, which become nobody else's: say with private_connections whether to disconnect or to leave them", d.who, private)

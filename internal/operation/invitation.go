@@ -69,7 +69,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		if err != nil {
 			return err
 		}
-		p.updates = nil // what acceptance will write; what it would rest on, the invitation rests on now
+		p.updates, p.ending = nil, nil // what acceptance will write; what it would rest on, the invitation rests on now
 		invitation.Roles = roles
 		p.forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
 		for _, row := range invitation.rows() {

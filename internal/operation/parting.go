@@ -47,6 +47,16 @@ func (p *plan) accountsFrom(ctx context.Context, place authz.Object) (func(authz
 	return func(authz.ID) bool { return true }, nil
 }
 
+// withoutRole returns which of the accounts the person holds no role on.
+func (p *plan) withoutRole(ctx context.Context, who authz.ID, in func(authz.ID) bool) (func(authz.ID) bool, error) {
+	rows, err := p.find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
+	held := make(map[authz.ID]bool, len(rows))
+	for _, r := range rows {
+		held[r.Resource.ID] = true
+	}
+	return func(id authz.ID) bool { return in(id) && !held[id] }, err
+}
+
 // lookChunk is how many objects are looked at together.
 const lookChunk = 256
 
@@ -138,6 +148,11 @@ func (p *plan) part(ctx context.Context, d departure) error {
 	if err != nil {
 		return err
 	}
+	if d.keepsRoles {
+		if in, err = p.withoutRole(ctx, d.who, in); err != nil {
+			return err
+		}
+	}
 	err = p.namedIn(ctx, d.who, in, func(r authz.Relationship) bool {
 		if !p.fits(1) {
 			return false
@@ -147,6 +162,9 @@ func (p *plan) part(ctx context.Context, d departure) error {
 	})
 	if err != nil {
 		return err
+	}
+	if !d.reassigns() {
+		return nil
 	}
 	return p.createdBy(ctx, d.who, in, func(c created) (bool, error) { return p.passOn(d, c), nil })
 }

@@ -30,7 +30,11 @@ type plan struct {
 
 	updates       []authz.Update
 	preconditions []authz.Precondition
-	arriving      []authz.ID // who is given a first role on something
+	arriving      []authz.ID  // who is given a first role on something
+	ending        []endShares // shares to end, see endShares
+	departing     []departure // carried out after the write
+	unfinished    []departure // carried out before the operation is planned again, see errUnderWay
+	deletesFirst  bool        // what does not fit one write is deleted in writes before it, see splitDeletes
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool
@@ -227,6 +231,16 @@ func (p *plan) precondition(c authz.Precondition) {
 	if !p.restated[c] {
 		p.restated[c] = true
 		p.preconditions = append(p.preconditions, c)
+	}
+}
+
+// requireSome adds as many of the preconditions as one write holds beside a departure. Beyond that, decisions about very many
+// accounts hold for the state that they were read from.
+func (p *plan) requireSome(preconditions []authz.Precondition) {
+	for _, c := range preconditions {
+		if len(p.preconditions) < authz.MaxUpdates-mostOfRoles {
+			p.precondition(c)
+		}
 	}
 }
 

@@ -175,11 +175,16 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 				}
 			}
 		}
+		if len(c.held) == 0 && len(c.wanted) == 0 {
+			if err := p.finishRemoval(ctx, c.who); err != nil {
+				return err
+			}
+		}
 		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
 			if err := p.arrives(ctx, c.who, arrives); err != nil {
 				return err
 			}
-			if err := p.dropNamed(ctx, c.who, []authz.ID{account.object.ID}); err != nil {
+			if err := p.dropNamed(ctx, c.who, account, arrives); err != nil {
 				return err
 			}
 		}
@@ -236,16 +241,6 @@ func (p *plan) makeMember(ctx context.Context, subscription subscriptionFacts, w
 	}
 	p.write(subscription.object, subscription.set, []roleChange{membership})
 	return nil
-}
-
-// dropNamed plans the end of everything in the accounts that names the person: shares of connections and entries to
-// workspaces. It runs when somebody leaves, and again when somebody arrives, for what was written while they left.
-func (p *plan) dropNamed(ctx context.Context, who authz.ID, accounts []authz.ID) error {
-	in := func(account authz.ID) bool { return slices.Contains(accounts, account) }
-	return p.namedIn(ctx, who, in, func(r authz.Relationship) bool {
-		p.delete(r)
-		return true
-	})
 }
 
 // asRoles takes roles as they were asked for.

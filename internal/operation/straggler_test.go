@@ -48,6 +48,9 @@ func parse(t *testing.T, text string) authz.Relationship {
 	require.NoError(t, err)
 	parsed, err := authz.ParseSubject(subject)
 	require.NoError(t, err)
+	if subject == "user:*" {
+		parsed = authz.Everybody("user")
+	}
 	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: parsed}
 }
 

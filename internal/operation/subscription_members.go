@@ -234,6 +234,16 @@ func (p *plan) removeFromSubscription(ctx context.Context, id, who authz.ID) err
 	if !guarded {
 		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, facts.object)
 	}
+	held, err := p.holdings(ctx, facts.object, who)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(held) == 0:
+		return p.finishRemoval(ctx, who)
+	case len(held) > manyRoles:
+		return p.departFrom(ctx, facts.object, who)
+	}
 	if len(change.held) > 0 {
 		p.write(facts.object, facts.set, []roleChange{change})
 	}

@@ -73,8 +73,47 @@ func (p *plan) holdings(ctx context.Context, place authz.Object, who authz.ID) (
 // mostOfRoles is how many updates, and how many preconditions, the roles on one object take, and the marks of a departure.
 const mostOfRoles = 30
 
+// manyRoles is on how many objects the roles of a person may be that one write ends as any other change of roles.
+const manyRoles = 64
+
+// departFrom plans that all roles on the place and what is in it end by a departure: as many as fit in this write.
+func (p *plan) departFrom(ctx context.Context, place authz.Object, who authz.ID) error {
+	if p.repeated {
+		if err := p.waitForDeparture(ctx, who); err != nil {
+			return err
+		}
+	}
+	p.forbid(authz.Filter{Type: departureType, ID: who})
+	d := departure{who: who, from: place, by: p.requester()}
+	if err := p.endRoles(ctx, d); err != nil {
+		return err
+	}
+	p.depart(d)
+	return nil
+}
+
+// endRoles plans the end of the roles, as many as fit, once it is known that all of them can end.
+func (p *plan) endRoles(ctx context.Context, d departure) error {
+	var orphaned places
+	if err := p.observer().takeRoles(ctx, d, func() bool { return true }, &orphaned); err != nil {
+		return err
+	}
+	if err := orphaned.err(); err != nil {
+		return err
+	}
+	return p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned)
+}
+
+// observer is a plan that reads the same state, for decisions that the write does not depend on.
+func (p *plan) observer() *plan {
+	observer := newPlan(p.engine, p.by)
+	observer.snapshot, observer.reads = p.snapshot, p.reads
+	return observer
+}
+
 // takeRoles plans that the person holds nothing on the place and what is in it any more, as long as there is room; what
-// would be left without its last owner or administrator is added to orphaned.
+// would be left without its last owner or administrator is added to orphaned. The write depends only on others holding those
+// roles: a departure reads again what is left until nothing is.
 func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orphaned *places) error {
 	held, err := p.holdings(ctx, d.from, d.who)
 	if err != nil {
@@ -87,11 +126,12 @@ func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orp
 		}
 		p.deleteIf(true, administers)
 	}
+	observer := p.observer()
 	for _, h := range held {
 		if !room() {
 			return nil
 		}
-		set, guarded, err := p.guarded(ctx, h.object)
+		set, guarded, err := observer.guarded(ctx, h.object)
 		if errors.Is(err, authz.CodeNotFound) { // it is being deleted
 			p.deleteIf(d.erases(), h.rows)
 			continue
@@ -113,9 +153,7 @@ func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orp
 				orphaned.subscriptions = append(orphaned.subscriptions, h.object.ID)
 			}
 		}
-		if len(change.held) > 0 {
-			p.write(h.object, set, []roleChange{change})
-		}
+		p.deleteIf(true, change.held)
 		p.deleteIf(d.erases(), h.rows) // roles of another set, which other tools wrote
 	}
 	return nil
