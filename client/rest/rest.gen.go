@@ -25,6 +25,7 @@ const (
 	Gap      AuditEntryKind = "gap"
 	Schema   AuditEntryKind = "schema"
 	Snapshot AuditEntryKind = "snapshot"
+	Unstored AuditEntryKind = "unstored"
 )
 
 // Valid indicates whether the value is a known member of the AuditEntryKind enum.
@@ -40,29 +41,7 @@ func (e AuditEntryKind) Valid() bool {
 		return true
 	case Snapshot:
 		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for AuditEntryReason.
-const (
-	CutOff     AuditEntryReason = "cut_off"
-	NotKept    AuditEntryReason = "not_kept"
-	OtherStore AuditEntryReason = "other_store"
-	WentBack   AuditEntryReason = "went_back"
-)
-
-// Valid indicates whether the value is a known member of the AuditEntryReason enum.
-func (e AuditEntryReason) Valid() bool {
-	switch e {
-	case CutOff:
-		return true
-	case NotKept:
-		return true
-	case OtherStore:
-		return true
-	case WentBack:
+	case Unstored:
 		return true
 	default:
 		return false
@@ -598,7 +577,7 @@ type AuditEntry struct {
 	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
 	Time time.Time `json:"time"`
 
-	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known.
+	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known; `unstored`: a placeholder for an entry that could not be stored.
 	Kind AuditEntryKind `json:"kind"`
 
 	// Revision SpiceDB's name of the transaction.
@@ -623,14 +602,17 @@ type AuditEntry struct {
 	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
 	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
 
+	// Objects Of a placeholder, the objects whose relationships changed; left out if they are not known, or are more than 1000.
+	Objects []Reference `json:"objects,omitempty,omitzero"`
+
 	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
 	Schema string `json:"schema,omitempty,omitzero"`
 
 	// Since When a gap begins.
 	Since time.Time `json:"since,omitempty,omitzero"`
 
-	// Reason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
-	Reason AuditEntryReason `json:"reason,omitempty,omitzero"`
+	// Reason Of a placeholder, the error for which the entry could not be stored; else why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
+	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Withheld Whether there are updates that the actor may not see.
 	Withheld bool `json:"withheld,omitempty,omitzero"`
@@ -642,11 +624,8 @@ type AuditEntry struct {
 	Hash string `json:"hash,omitempty,omitzero"`
 }
 
-// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known.
+// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known; `unstored`: a placeholder for an entry that could not be stored.
 type AuditEntryKind string
-
-// AuditEntryReason Why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
-type AuditEntryReason string
 
 // AuditOrigin defines model for AuditOrigin.
 type AuditOrigin struct {

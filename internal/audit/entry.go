@@ -23,6 +23,7 @@ const (
 	Expiry   Kind = "expiry"   // a relationship that ended by itself
 	Schema   Kind = "schema"   // another schema was applied
 	Gap      Kind = "gap"      // what happened in a span is not known
+	Unstored Kind = "unstored" // a placeholder for an entry that could not be stored
 )
 
 // Reason says why there is a gap.
@@ -44,14 +45,15 @@ type Entry struct {
 	Revision string `json:"revision,omitempty"` // of SpiceDB, for changes and schemas
 	Part     int    `json:"part,omitempty"`     // from 1, of a transaction that has several entries
 	Origin
-	Overlapping []Origin `json:"overlapping,omitempty"` // of transactions that the store made one revision of
-	Updates     []Update `json:"updates,omitempty"`
-	Schema      string   `json:"schema,omitempty"` // the text, of a schema and of the first snapshot
-	Since       *Time    `json:"since,omitempty"`  // of a gap, which ends with the entry
-	Reason      Reason   `json:"reason,omitempty"` // of a gap
-	Withheld    bool     `json:"withheld,omitempty"`
-	Prev        string   `json:"prev,omitempty"` // the hash of the entry before, 64 zeros if there is none
-	Hash        string   `json:"hash,omitempty"`
+	Overlapping []Origin    `json:"overlapping,omitempty"` // of transactions that the store made one revision of
+	Updates     []Update    `json:"updates,omitempty"`
+	Objects     []Reference `json:"objects,omitempty"` // that the entry behind a placeholder changes; none if they are not known
+	Schema      string      `json:"schema,omitempty"`  // the text, of a schema and of the first snapshot
+	Since       *Time       `json:"since,omitempty"`   // of a gap, which ends with the entry
+	Reason      Reason      `json:"reason,omitempty"`  // of a gap, and of a placeholder
+	Withheld    bool        `json:"withheld,omitempty"`
+	Prev        string      `json:"prev,omitempty"` // the hash of the entry before, 64 zeros if there is none
+	Hash        string      `json:"hash,omitempty"`
 }
 
 // Origin is who made a change through Sluice, and how. What was written past Sluice has none.

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -73,6 +74,9 @@ func (x *expiries) write(ctx context.Context) error {
 	}
 	for _, u := range due {
 		there, err := f.there(ctx, u.Relationship(), authz.Fully())
+		if errors.Is(err, authz.CodeInvalid) { // the schema no longer knows it, so SpiceDB has it no longer
+			there, err = false, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -113,5 +117,5 @@ func (f *Follower) there(ctx context.Context, r authz.Relationship, at authz.Con
 // expired appends the end of a relationship that is there.
 func (b *batch) expired(u Update) error {
 	u.Action = gone
-	return b.add(Entry{Time: *u.ExpiresAt, Kind: Expiry, Updates: []Update{u}})
+	return b.store(Entry{Time: *u.ExpiresAt, Kind: Expiry, Updates: []Update{u}})
 }

@@ -114,6 +114,11 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close(ctx)) }()
+	w.unstored = func(e Entry, cause error) {
+		f.stats.unstored.Add(1)
+		f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored: a placeholder stands for it",
+			"entry", e.Seq, "revision", e.Revision, "part", e.Part, "reason", string(e.Reason), "error", cause)
+	}
 	switch {
 	case w.wrote > w.last.Seq:
 		err = errCutOff
@@ -284,7 +289,7 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 		if err != nil || known {
 			return err
 		}
-		return b.add(e)
+		return b.store(e)
 	}
 	if len(change.Updates) == 0 {
 		return nil
@@ -301,7 +306,11 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 			}
 			e.Updates = append(e.Updates, newUpdate(action, u.Relationship))
 		}
-		ended, err := b.due(e.Updates, at)
+		var ended []Update
+		err := b.leaveOut(func() (err error) {
+			ended, err = b.due(e.Updates, at)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -310,7 +319,7 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 				return err
 			}
 		}
-		if err := b.add(e); err != nil {
+		if err := b.store(e); err != nil {
 			return err
 		}
 	}

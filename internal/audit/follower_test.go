@@ -88,7 +88,14 @@ func embedded(t *testing.T) *spicedb.EmbeddedEngine {
 // follow follows until stop is called or the test ends.
 func follow(t *testing.T, log *audit.Log, engine *spicedb.Client) (stop func()) {
 	t.Helper()
-	follower := audit.NewFollower(audit.Config{Log: log, Source: engine, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	_, stop = followFrom(t, log, engine, engine)
+	return stop
+}
+
+// followFrom follows a source, and returns what the follower counts.
+func followFrom(t *testing.T, log *audit.Log, source authz.Source, engine authz.Engine) (stats *audit.Stats, stop func()) {
+	t.Helper()
+	follower := audit.NewFollower(audit.Config{Log: log, Source: source, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -101,7 +108,7 @@ func follow(t *testing.T, log *audit.Log, engine *spicedb.Client) (stop func()) 
 	}
 	t.Cleanup(stop)
 	require.NoError(t, follower.Begun(t.Context()))
-	return stop
+	return follower.Stats(), stop
 }
 
 func relationship(t *testing.T, resource, relation, subject string) authz.Relationship {

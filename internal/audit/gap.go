@@ -108,7 +108,7 @@ func (b *batch) rebuild(l *Log) error {
 			return err
 		}
 		for _, e := range found {
-			if err := b.apply(e.Updates); err != nil {
+			if err := b.applyEntry(e.Entry); err != nil {
 				return err
 			}
 			after = e.Seq

@@ -27,6 +27,9 @@ type Log struct {
 	lock   *flock.Flock // held as long as the log is open, if it is a file
 	secret string       // seals the numbers of entries
 
+	careful bool    // the last write failed; of the writer alone, as is failing
+	failing failing // the entry that fails
+
 	mu      sync.Mutex
 	changed chan struct{} // closed when something was written
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -16,8 +17,19 @@ const (
 	byAccount   = "account"   // the accounts that the resources of the updates are in
 	byActor     = "actor"     // who did it
 	byOperation = "operation" // what they did
-	byContent   = "content"   // that there is a schema in it, or a gap
+	byContent   = "content"   // that there is a schema in it, or a gap, or a placeholder that names no object
 )
+
+// maxWord is how long a word is in the log's tables: PostgreSQL's indexes take no more than some 2,700 bytes.
+const maxWord = 1024
+
+// word is a word in the log's tables, where one that is too long or that PostgreSQL takes for no text is a digest.
+func word(value string) string {
+	if len(value) <= maxWord && utf8.ValidString(value) && !strings.Contains(value, "\x00") {
+		return value
+	}
+	return "sha256 " + hashOf([]byte(value))
+}
 
 // Place says in which relation objects of a type hold what they are in; empty if they are in nothing.
 type Place func(authz.Type) authz.Relation
@@ -54,10 +66,10 @@ func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
 	marks := make(map[mark]bool)
 	for _, origin := range e.Origins() {
 		if origin.Actor != "" {
-			marks[mark{byActor, origin.Actor}] = true
+			marks[mark{byActor, word(origin.Actor)}] = true
 		}
 		if origin.Operation != "" {
-			marks[mark{byOperation, origin.Operation}] = true
+			marks[mark{byOperation, word(origin.Operation)}] = true
 		}
 	}
 	if e.Schema != "" {
@@ -65,6 +77,9 @@ func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
 	}
 	if e.Kind == Gap {
 		marks[mark{byContent, string(Gap)}] = true
+	}
+	if e.Kind == Unstored && len(e.Objects) == 0 {
+		marks[mark{byContent, string(Unstored)}] = true
 	}
 	places := make(map[authz.Object][]authz.Object) // that the entry itself gives or takes
 	resources := make(map[authz.Object]bool)
@@ -78,13 +93,17 @@ func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
 			places[u.Resource.Object] = append(places[u.Resource.Object], u.Subject.Object)
 		}
 	}
+	for _, object := range e.Objects {
+		marks[mark{byResource, keyOfObject(object.Object)}] = true
+		resources[object.Object] = true
+	}
 	for resource := range resources {
 		accounts, err := b.accountsOf(resource, places, 0)
 		if err != nil {
 			return nil, err
 		}
 		for _, id := range accounts {
-			marks[mark{byAccount, string(id)}] = true
+			marks[mark{byAccount, word(string(id))}] = true
 		}
 	}
 	return marks, nil

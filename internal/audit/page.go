@@ -97,7 +97,7 @@ func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, er
 		since = query.Since.UnixMicro()
 	}
 	return l.number(ctx, `SELECT seq FROM sluice_audit_entries WHERE at >= $1 AND seq = (SELECT seq FROM sluice_audit_marks
-		WHERE kind = $2 AND value = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1 OFFSET $5)`, since, byAccount, string(query.Account), before, window)
+		WHERE kind = $2 AND value = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1 OFFSET $5)`, since, byAccount, word(string(query.Account)), before, window)
 }
 
 // number reads the number of an entry; zero if there is none.

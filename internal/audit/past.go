@@ -30,10 +30,11 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 	until := at.Add(time.Microsecond) // what happened at the time had happened
 	var past Past
 	var err error
-	if past.Schema, err = l.schemaOf(ctx, at, until); err != nil {
+	var gap int64
+	if past.Schema, gap, err = l.schemaOf(ctx, at, until); err != nil {
 		return past, err
 	}
-	replay := replay{log: l, until: until, present: make(map[authz.Object]map[string]authz.Relationship)}
+	replay := replay{log: l, until: until, gap: gap, present: make(map[authz.Object]map[string]authz.Relationship)}
 	seen := map[authz.Object]bool{resource: true}
 	for around := []authz.Object{resource}; len(around) > 0; {
 		if err := replay.run(ctx, around); err != nil {
@@ -67,6 +68,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 type replay struct {
 	log     *Log
 	until   time.Time
+	gap     int64 // the last gap before: the snapshot behind it repairs what could not be stored
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }
@@ -90,6 +92,9 @@ func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 				return authz.Errorf(authz.CodeTooLarge, "more than %d entries of the log are about this, too many to go through", maxPastEntries)
 			}
 			for _, e := range found {
+				if e.Kind == Unstored && e.Seq > r.gap {
+					return unknownSince(e.Entry)
+				}
 				replayed(present, e.Updates)
 				after = e.Seq
 			}
@@ -116,25 +121,43 @@ func replayed(present map[authz.Object]map[string]authz.Relationship, updates []
 	}
 }
 
-// schemaOf returns the schema of a time that the log knows.
-func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (string, error) {
+// unknownSince is that what was there after a placeholder is not known.
+func unknownSince(e Entry) error {
+	return authz.Errorf(authz.CodeNotFound, "what was there is not known: entry %d of the audit log, of %s, could not be stored", e.Seq, e.Time.Format(time.RFC3339Nano))
+}
+
+// schemaOf returns the schema of a time that the log knows, and the number of the last gap before it; zero if there is none.
+func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (schema string, gap int64, err error) {
 	schemas, err := l.Find(ctx, Query{content: Schema, Until: until, Limit: 1})
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if len(schemas) == 0 {
-		return "", authz.Errorf(authz.CodeNotFound, "the audit log begins later than %s", at.Format(time.RFC3339Nano))
+		return "", 0, authz.Errorf(authz.CodeNotFound, "the audit log begins later than %s", at.Format(time.RFC3339Nano))
 	}
 	after := int64(0)
 	gaps, err := l.Find(ctx, Query{content: Gap, Since: until, After: &after, Limit: 1})
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if len(gaps) > 0 && !gaps[0].Since.After(at) {
-		return "", authz.Errorf(authz.CodeNotFound, "what was there at %s is not known: the audit log has a gap from %s to %s",
+		return "", 0, authz.Errorf(authz.CodeNotFound, "what was there at %s is not known: the audit log has a gap from %s to %s",
 			at.Format(time.RFC3339Nano), gaps[0].Since.Format(time.RFC3339Nano), gaps[0].Time.Format(time.RFC3339Nano))
 	}
-	return schemas[0].Schema, nil
+	if gaps, err = l.Find(ctx, Query{content: Gap, Until: until, Limit: 1}); err != nil {
+		return "", 0, err
+	}
+	if len(gaps) > 0 {
+		gap = gaps[0].Seq
+	}
+	unstored, err := l.Find(ctx, Query{content: Unstored, Until: until, Limit: 1})
+	if err != nil {
+		return "", 0, err
+	}
+	if len(unstored) > 0 && unstored[0].Seq > gap {
+		return "", 0, unknownSince(unstored[0].Entry)
+	}
+	return schemas[0].Schema, gap, nil
 }
 
 // Access tells who of a type had a permission on an object at a time, on a scratch with what the log knows of it.

@@ -102,7 +102,7 @@ func (q Query) marks() []wanted {
 		}
 		marks = append(marks, resources)
 	}
-	for _, m := range []mark{{byAccount, string(q.Account)}, {byActor, string(q.Actor)}, {byOperation, q.Operation}, {byContent, string(q.content)}} {
+	for _, m := range []mark{{byAccount, word(string(q.Account))}, {byActor, word(string(q.Actor))}, {byOperation, word(q.Operation)}, {byContent, string(q.content)}} {
 		if m.value != "" {
 			marks = append(marks, wanted{[]string{m.kind}, []string{m.value}})
 		}

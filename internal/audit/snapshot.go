@@ -65,14 +65,14 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry, at authz.
 					return err
 				}
 			}
-			if err := b.add(gap); err != nil {
+			if err := b.store(gap); err != nil {
 				return err
 			}
 		}
-		if err := b.found(f.source.Export(ctx, at)); err != nil {
+		if err := b.find(f.source.Export(ctx, at)); err != nil {
 			return err
 		}
-		if err := b.add(Entry{Time: now, Kind: Snapshot, Schema: schema}); err != nil {
+		if err := b.store(Entry{Time: now, Kind: Snapshot, Schema: schema}); err != nil {
 			return err
 		}
 		if err := b.differences(now); err != nil {
@@ -89,21 +89,21 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry, at authz.
 	return nil
 }
 
-// found keeps relationships beside those that the log knows.
-func (b *batch) found(all func(func(authz.Relationship, error) bool)) error {
+// find keeps relationships beside those that the log knows.
+func (b *batch) find(all func(func(authz.Relationship, error) bool)) error {
 	var some []Update
 	for r, err := range all {
 		if err != nil {
 			return err
 		}
 		if some = append(some, newUpdate(touch, r)); len(some) == maxUpdates {
-			if err := b.put("sluice_audit_found", some); err != nil {
+			if err := b.put(foundTable, some); err != nil {
 				return err
 			}
 			some = some[:0]
 		}
 	}
-	return b.put("sluice_audit_found", some)
+	return b.put(foundTable, some)
 }
 
 const (
@@ -139,7 +139,7 @@ func (b *batch) differences(now Time) error {
 				for j := range e.Updates {
 					e.Updates[j].Action = difference.action
 				}
-				if err := b.add(e); err != nil {
+				if err := b.store(e); err != nil {
 					return err
 				}
 				start = i

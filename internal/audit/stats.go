@@ -8,7 +8,8 @@ import (
 
 // Stats are counted since the process began. They can be read at any time.
 type Stats struct {
-	gaps atomic.Int64
+	gaps     atomic.Int64
+	unstored atomic.Int64
 
 	mu        sync.Mutex
 	entries   map[Kind]int64
@@ -17,7 +18,7 @@ type Stats struct {
 }
 
 // Kinds are all kinds of entries.
-var Kinds = []Kind{Snapshot, Changed, Expiry, Schema, Gap}
+var Kinds = []Kind{Snapshot, Changed, Expiry, Schema, Gap, Unstored}
 
 // Entries is how many entries of a kind this server wrote.
 func (s *Stats) Entries(kind Kind) int64 {
@@ -28,6 +29,9 @@ func (s *Stats) Entries(kind Kind) int64 {
 
 // Gaps is how often SpiceDB no longer had the changes where the log stopped.
 func (s *Stats) Gaps() int64 { return s.gaps.Load() }
+
+// Unstored is how many entries could not be stored, and have a placeholder.
+func (s *Stats) Unstored() int64 { return s.unstored.Load() }
 
 // Following reports whether this server writes the log.
 func (s *Stats) Following() bool {

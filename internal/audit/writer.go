@@ -22,6 +22,8 @@ type Writer struct {
 	last  Entry     // the last entry; the zero value in an empty log
 	wrote int64     // the number of the entry that was written last; after that of last if entries are gone
 	next  authz.Token
+
+	unstored func(Entry, error) // called for each placeholder that was written
 }
 
 // Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait here, and are
@@ -97,14 +99,28 @@ func (w *Writer) connection() connection {
 	return w.log.db
 }
 
-// write does everything that do adds as one, or nothing.
-func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
+// write does everything that do adds as one, or nothing. If the log refuses something, do runs again with a placeholder for
+// each entry that the log does not take.
+func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
+	if !w.log.careful {
+		err := w.attempt(ctx, false, do)
+		if refused := (*refusal)(nil); err == nil || ctx.Err() != nil || !errors.As(err, &refused) {
+			return err
+		}
+		w.log.careful = true // also for the next writer, if this one's connection is lost
+	}
+	err := w.attempt(ctx, true, do)
+	w.log.careful = err != nil
+	return err
+}
+
+func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) error) (err error) {
 	tx, err := w.connection().BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	b := &batch{ctx: ctx, tx: tx, place: w.place, last: w.last, next: w.next, atOnce: 250}
+	b := &batch{ctx: ctx, tx: tx, log: w.log, place: w.place, last: w.last, next: w.next, careful: careful, atOnce: 250}
 	if !w.log.shared {
 		// The database is a call away: a statement that is there already costs less than one that says more.
 		b.atOnce, b.prepared = 1, make(map[string]*sql.Stmt)
@@ -129,6 +145,11 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
 		w.log.announce()
 	}
 	w.last, w.next, w.wrote = b.last, b.next, b.last.Seq
+	for _, p := range b.placeholders {
+		if w.unstored != nil {
+			w.unstored(p.entry, p.cause)
+		}
+	}
 	return nil
 }
 
@@ -136,10 +157,14 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) (err error) {
 type batch struct {
 	ctx   context.Context //nolint:containedctx // that of the transaction
 	tx    *sql.Tx
+	log   *Log
 	place Place
 	last  Entry
 	next  authz.Token
 	added map[Kind]int
+
+	careful      bool // each entry is undone alone if the log refuses it, and has a placeholder
+	placeholders []placeholder
 
 	atOnce   int                  // how many rows of values a statement takes
 	prepared map[string]*sql.Stmt // by their text, until the transaction ends; nil if the driver keeps them itself
@@ -148,24 +173,26 @@ type batch struct {
 func (b *batch) exec(statement string, args ...any) error {
 	if b.prepared == nil {
 		_, err := b.tx.ExecContext(b.ctx, statement, args...)
-		return err
+		return refuse(err)
 	}
 	prepared, err := b.prepare(statement)
 	if err == nil {
 		_, err = prepared.ExecContext(b.ctx, args...)
 	}
-	return err
+	return refuse(err)
 }
 
 func (b *batch) query(query string, args ...any) (*sql.Rows, error) {
 	if b.prepared == nil {
-		return b.tx.QueryContext(b.ctx, query, args...)
+		rows, err := b.tx.QueryContext(b.ctx, query, args...)
+		return rows, refuse(err)
 	}
 	prepared, err := b.prepare(query)
 	if err != nil {
-		return nil, err
+		return nil, refuse(err)
 	}
-	return prepared.QueryContext(b.ctx, args...)
+	rows, err := prepared.QueryContext(b.ctx, args...)
+	return rows, refuse(err)
 }
 
 func (b *batch) prepare(statement string) (*sql.Stmt, error) {
@@ -182,13 +209,13 @@ func (b *batch) prepare(statement string) (*sql.Stmt, error) {
 // one reads the one row of a query.
 func (b *batch) one(query string, args []any, into ...any) error {
 	if b.prepared == nil {
-		return b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...)
+		return refuse(b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...))
 	}
 	prepared, err := b.prepare(query)
 	if err != nil {
-		return err
+		return refuse(err)
 	}
-	return prepared.QueryRowContext(b.ctx, args...).Scan(into...)
+	return refuse(prepared.QueryRowContext(b.ctx, args...).Scan(into...))
 }
 
 // knows reports whether a part of a transaction is in the log already.
@@ -210,7 +237,7 @@ func (b *batch) add(e Entry) error {
 	}
 	body, hash, err := seal(e)
 	if err != nil {
-		return err
+		return refuse(err)
 	}
 	e.Hash = hash
 	var revision, part any // none are not the same as others' none
@@ -232,7 +259,7 @@ func (b *batch) add(e Entry) error {
 	if err := b.each(rows, "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES %s"); err != nil {
 		return err
 	}
-	if err := b.apply(e.Updates); err != nil {
+	if err := b.applyEntry(e); err != nil {
 		return err
 	}
 	if b.added == nil {
@@ -240,7 +267,7 @@ func (b *batch) add(e Entry) error {
 	}
 	b.added[e.Kind]++
 	b.last = e
-	b.last.Updates, b.last.Schema = nil, ""
+	b.last.Updates, b.last.Objects, b.last.Schema = nil, nil, ""
 	return nil
 }
 
@@ -270,6 +297,20 @@ func tuples(rows [][]any) (string, []any) {
 	return text.String(), args
 }
 
+// applyEntry brings the relationships that are there up to date. The end of a relationship that could not be stored ends those of
+// the object that were due.
+func (b *batch) applyEntry(e Entry) error {
+	if e.Kind == Unstored && e.Revision == "" {
+		for _, object := range e.Objects {
+			if err := b.exec("DELETE FROM sluice_audit_present WHERE resource = $1 AND expires_at > 0 AND expires_at <= $2",
+				keyOf(object), e.Time.UnixMicro()); err != nil {
+				return err
+			}
+		}
+	}
+	return b.apply(e.Updates)
+}
+
 // apply brings the relationships that are there up to date.
 func (b *batch) apply(updates []Update) error {
 	var came []Update
@@ -290,13 +331,22 @@ func (b *batch) apply(updates []Update) error {
 // identity is what tells a relationship from others.
 func identity(u Update) []any { return []any{keyOf(u.Resource), u.Relation, keyOf(u.Subject)} }
 
+// foundTable is the table of what a snapshot finds.
+const foundTable = "sluice_audit_found"
+
+// putInto adds relationships to a table, or changes them there.
+const putInto = `INSERT INTO %s (resource, relation, subject, expires_at, caveat, context) VALUES %%s
+	ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`
+
 func (b *batch) put(table string, updates []Update) error {
 	rows := make([][]any, len(updates))
 	for i, u := range updates {
 		rows[i] = append(identity(u), microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext))
 	}
-	return b.each(rows, "INSERT INTO "+table+` (resource, relation, subject, expires_at, caveat, context) VALUES %s
-		ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`)
+	if table == foundTable && b.careful {
+		return b.putEach(updates, rows)
+	}
+	return b.each(rows, fmt.Sprintf(putInto, table))
 }
 
 // due are those of the relationships that had ended by a time, as the log knows them.

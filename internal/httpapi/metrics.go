@@ -92,6 +92,9 @@ func (m *Metrics) Audit(stats *audit.Stats) {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "sluice_audit_gaps_total", Help: "How often what happened since the audit log had stopped could not be known.",
 		}, func() float64 { return float64(stats.Gaps()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sluice_audit_unstored_total", Help: "Entries of the audit log that could not be stored, and have a placeholder.",
+		}, func() float64 { return float64(stats.Unstored()) }),
 	)
 	for _, kind := range audit.Kinds {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

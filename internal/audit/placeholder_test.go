@@ -1,0 +1,162 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+)
+
+// broken delivers changes of which some are no JSON.
+type broken struct{ authz.Source }
+
+func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
+	return func(yield func(authz.Change, error) bool) {
+		for change, err := range b.Source.Watch(ctx, after) {
+			for i, u := range change.Updates {
+				if u.Relationship.Resource.ID == "json" {
+					change.Updates[i].Relationship.Caveat, change.Updates[i].Relationship.CaveatContext = "c", "{"
+				}
+			}
+			if !yield(change, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestNoEntryStopsTheLog is that an entry which the log refuses, for whatever reason, has a placeholder, and the next one follows.
+func TestNoEntryStopsTheLog(t *testing.T) {
+	t.Parallel()
+	places := map[string]func(t *testing.T) (open func() (*audit.Log, error), driver, source string, refuse func(table, column, like string) []string){
+		"file": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
+			directory := t.TempDir()
+			return func() (*audit.Log, error) { return audit.OpenFile(t.Context(), directory) }, "sqlite",
+				"file:" + filepath.Join(directory, audit.FileName) + "?_pragma=busy_timeout(10000)", func(table, column, like string) []string {
+					return []string{fmt.Sprintf(`CREATE TRIGGER refuse_%s BEFORE INSERT ON sluice_audit_%s WHEN new.%s LIKE '%s'
+						BEGIN SELECT RAISE(ABORT, 'refused'); END`, table, table, column, like)}
+				}
+		},
+		"postgres": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
+			uri := enginetest.Postgres(t)
+			return func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }, "pgx", uri, func(table, column, like string) []string {
+				return []string{fmt.Sprintf("ALTER TABLE sluice_audit_%s ADD CHECK (%s NOT LIKE '%s')", table, column, like)}
+			}
+		},
+	}
+	for name, at := range places {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open, driver, source, refuse := at(t)
+			log := openLog(t, open)
+			db, err := sql.Open(driver, source)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.Close()) }()
+			for _, statement := range slices.Concat(
+				refuse("entries", "body", "%body-refused%"), refuse("marks", "value", "%mark-refused%"),
+				refuse("present", "resource", "%present-refused%"), refuse("found", "resource", "%found-refused%"),
+			) {
+				_, err := db.ExecContext(t.Context(), statement)
+				require.NoError(t, err)
+			}
+
+			engine := embedded(t)
+			reader := func(folder, user string) authz.Relationship {
+				return relationship(t, "folder:"+folder, "reader", "user:"+user)
+			}
+			for _, folder := range []string{"body-refused", "found-refused", "present-refused", "fine"} {
+				write(t, engine, "olga", authz.Touch, reader(folder, "before"))
+			}
+			stats, _ := followFrom(t, log, broken{engine}, engine)
+			begun := []string{"snapshot", "snapshot  touch folder:fine#reader@user:before", "unstored", "unstored", "unstored"}
+			require.ElementsMatch(t, begun, lines(wait(t, log, len(begun), audit.Query{})))
+
+			for i, w := range []struct {
+				by      string
+				updates []authz.Relationship
+			}{
+				{"olga", []authz.Relationship{reader("body-refused", "one")}},
+				{"olga", []authz.Relationship{reader("mark-refused", "one"), reader("fine", "lost")}},
+				{"olga", []authz.Relationship{reader("present-refused", "one")}},
+				{"olga", []authz.Relationship{reader("json", "one")}},
+				{"mark-refused", []authz.Relationship{reader("by-refused", "one")}},
+			} {
+				write(t, engine, w.by, authz.Touch, w.updates...)
+				write(t, engine, "olga", authz.Touch, reader("good", fmt.Sprint("u", i)))
+			}
+			for _, by := range []string{"nul\x00nul", strings.Repeat("long", 2000)} { // these it takes
+				write(t, engine, by, authz.Touch, reader("good", "of"+by[:3]))
+			}
+			all := wait(t, log, len(begun)+12, audit.Query{})
+			for i, e := range all[len(begun):] {
+				if i < 10 && i%2 == 0 {
+					require.Equal(t, audit.Unstored, e.Kind, "%d %s", i, e.Body)
+					require.NotEmpty(t, e.Reason)
+					require.NotEmpty(t, e.Revision)
+				} else {
+					require.Equal(t, audit.Changed, e.Kind, "%d %s", i, e.Body)
+				}
+			}
+			require.EqualValues(t, 8, stats.Unstored())
+			wait(t, log, 1, audit.Query{Actor: "nul\x00nul"})
+			wait(t, log, 1, audit.Query{Object: authz.Object{Type: "folder", ID: "json"}})
+
+			// The end of a relationship is one entry too, and the log goes on behind it.
+			expiring := reader("fine", "short")
+			expiring.ExpiresAt = time.Now().Add(time.Second)
+			write(t, engine, "olga", authz.Touch, expiring)
+			_, err = db.ExecContext(t.Context(), refuseExpiry[driver])
+			require.NoError(t, err)
+			all = wait(t, log, len(all)+2, audit.Query{})
+			require.Equal(t, audit.Unstored, all[len(all)-1].Kind, lines(all))
+			write(t, engine, "olga", authz.Touch, reader("good", "last"))
+			all = wait(t, log, len(all)+1, audit.Query{})
+
+			report, err := log.Verify(t.Context(), "")
+			require.NoError(t, err)
+			require.Empty(t, report.Faults)
+			_, err = past(t, log, engine, "good", all[len(all)-1].Time.Time)
+			require.ErrorIs(t, err, authz.CodeNotFound, "a placeholder names no object, so nothing is known")
+			require.ErrorContains(t, err, "could not be stored")
+		})
+	}
+}
+
+// refuseExpiry has a log refuse the ends of relationships.
+var refuseExpiry = map[string]string{
+	"sqlite": `CREATE TRIGGER refuse_expiry BEFORE INSERT ON sluice_audit_entries WHEN new.body LIKE '%"kind":"expiry"%'
+		BEGIN SELECT RAISE(ABORT, 'refused'); END`,
+	"pgx": `ALTER TABLE sluice_audit_entries ADD CHECK (body NOT LIKE '%"kind":"expiry"%')`,
+}
+
+// TestPlaceholderHidesThePastOfItsObjects is that past access does not answer about what a placeholder is about, and does about others.
+func TestPlaceholderHidesThePastOfItsObjects(t *testing.T) {
+	t.Parallel()
+	engine := embedded(t)
+	log := openLog(t, logs["memory"](t))
+	followFrom(t, log, broken{engine}, engine)
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:json", "reader", "user:mia"))
+	write(t, engine, "olga", authz.Touch, relationship(t, "folder:good", "reader", "user:mia"))
+	all := wait(t, log, 3, audit.Query{})
+	require.Equal(t, audit.Unstored, all[1].Kind)
+	_, err := past(t, log, engine, "json", all[2].Time.Time)
+	require.ErrorIs(t, err, authz.CodeNotFound)
+	require.ErrorContains(t, err, "could not be stored")
+	_, err = past(t, log, engine, "json", all[0].Time.Time)
+	require.NoError(t, err)
+	who, err := past(t, log, engine, "good", all[2].Time.Time)
+	require.NoError(t, err)
+	require.Equal(t, []string{"mia"}, who)
+}
