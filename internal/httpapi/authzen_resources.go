@@ -51,6 +51,9 @@ func (s *server) findResources(ctx context.Context, v vocabulary, asked question
 	if unknown != nil {
 		return nil, nil
 	}
+	if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
+		return nil, err
+	}
 	for _, query.Context = range contextsOf(v.context(asked)) {
 		if ids, err = s.lookUpResources(ctx, query); !errors.Is(err, authz.CodeInvalid) {
 			break

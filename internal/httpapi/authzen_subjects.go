@@ -56,6 +56,9 @@ func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question)
 	if unknown != nil {
 		return found, nil
 	}
+	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
+		return found, err
+	}
 	for _, query.Context = range contextsOf(v.context(asked)) {
 		if found, err = s.lookUpSubjects(ctx, query); !errors.Is(err, authz.CodeInvalid) {
 			break

@@ -69,6 +69,7 @@ func (s *server) decideAll(ctx context.Context, questions []readCheck, at authz.
 	results := make([]authz.CheckResult, len(questions))
 	var checks []authz.Check
 	var places []int
+	s.requireChecks(ctx, questions)
 	for i, question := range questions {
 		if question.err != nil {
 			results[i].Err = question.err

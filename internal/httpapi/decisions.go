@@ -21,6 +21,9 @@ func (s *server) Check(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
+		if err := s.requireCheck(ctx, check); err != nil {
+			return nil, err
+		}
 		decision, token, err := s.Engine.Check(ctx, check, at)
 		s.Metrics.decision(decision, err)
 		return Decision{Allowed: decision.Allowed(), MissingContext: missingContext(decision), Token: string(token)}, err
@@ -61,6 +64,9 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		at := in.consistency("consistency", body.Consistency)
 		if in.err != nil {
 			return nil, in.err
+		}
+		if err := s.requireCheck(ctx, check); err != nil {
+			return nil, err
 		}
 		permissions, err := s.permissionsOf(ctx, check.Resource.Type)
 		if err != nil {

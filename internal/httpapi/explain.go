@@ -28,6 +28,9 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 		if in.err != nil {
 			return nil, in.err
 		}
+		if err := s.requireCheck(ctx, question.Check); err != nil {
+			return nil, err
+		}
 		explanation, err := s.Explainer.Explain(ctx, question)
 		s.Metrics.decision(explanation.Decision, err)
 		if err != nil {

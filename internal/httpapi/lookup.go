@@ -33,6 +33,9 @@ func (s *server) LookupResources(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
+		if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
+			return nil, err
+		}
 		found, err := s.lookupResources(ctx, query, at, limit, optional(body.Cursor))
 		if err != nil {
 			s.Metrics.decision(authz.Decision{}, err)
@@ -135,6 +138,9 @@ func (s *server) subjectQuery(ctx context.Context, c *gin.Context) (query authz.
 	at := in.consistency("consistency", body.Consistency)
 	if in.err != nil {
 		return query, "", in.err
+	}
+	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
+		return query, "", err
 	}
 	subject := authz.Subject{Object: nothing(query.Type), Relation: query.SubjectRelation}
 	token, err = s.state(ctx, authz.Check{Subject: subject, Permission: query.Permission, Resource: nothing(query.Resource.Type)}, at)

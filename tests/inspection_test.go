@@ -1,0 +1,99 @@
+package tests
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// TestRelationsNeedInspect asks for every relation and every step of permissions of the schema in every call that takes a
+// permission, with a key that only checks. A key with every scope is answered.
+func TestRelationsNeedInspect(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	text, err := schema.Flatten()
+	if err != nil {
+		t.Fatal(err)
+	}
+	definitions, err := schema.Describe(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, definition := range definitions {
+		names := make([]string, 0, len(definition.Relations))
+		for _, relation := range definition.Relations {
+			names = append(names, string(relation))
+		}
+		for _, permission := range definition.Permissions {
+			if permission.Internal {
+				names = append(names, string(permission.Name))
+			}
+		}
+		for _, name := range names {
+			asked++
+			for path, body := range questionsOf(string(definition.Type), name) {
+				got := s.withKey(checkKey).call(http.MethodPost, path, body)
+				switch bulk := path == "check/bulk" || path == "/access/v1/evaluations"; {
+				case !bulk && (got.status != http.StatusForbidden || !strings.Contains(got.problem().Detail, "inspect")):
+					t.Errorf("%s of %s in %s: %d %s", name, definition.Type, path, got.status, got.body)
+				case bulk && !strings.Contains(string(got.body), "scope inspect"):
+					t.Errorf("%s of %s in %s: %d %s", name, definition.Type, path, got.status, got.body)
+				}
+			}
+		}
+	}
+	if asked < 50 {
+		t.Errorf("asked for %d names only", asked)
+	}
+	for path, body := range questionsOf("connection", "creator") {
+		if got := s.call(http.MethodPost, path, body); got.status != http.StatusOK || strings.Contains(string(got.body), "scope inspect") {
+			t.Errorf("with every scope, %s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+// questionsOf are all calls that take a permission, about one of a type.
+func questionsOf(typ, permission string) map[string]any {
+	type object = map[string]any
+	check := object{"subject": "user:olga", "permission": permission, "resource": typ + ":x"}
+	evaluation := object{"subject": object{"type": "user", "id": "olga"}, "action": object{"name": permission}, "resource": object{"type": typ, "id": "x"}}
+	return map[string]any{
+		"check":                  check,
+		"check/bulk":             object{"checks": []any{check}},
+		"explain":                check,
+		"lookup/resources":       object{"subject": "user:olga", "permission": permission, "resource_type": typ},
+		"lookup/subjects":        object{"resource": typ + ":x", "permission": permission, "subject_type": "user"},
+		"/access/v1/evaluation":  evaluation,
+		"/access/v1/evaluations": object{"evaluations": []any{evaluation}},
+		"/access/v1/search/subject": object{
+			"subject": object{"type": "user"}, "action": object{"name": permission}, "resource": object{"type": typ, "id": "x"},
+		},
+		"/access/v1/search/resource": object{
+			"subject": object{"type": "user", "id": "olga"}, "action": object{"name": permission}, "resource": object{"type": typ},
+		},
+	}
+}
+
+// TestInternalTypesNeedInspect asks about the product's own records as resource and as subject.
+func TestInternalTypesNeedInspect(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, typ := range []string{"deletion", "departure", "idempotency_key", "invitation", "request", "role"} {
+		for path, body := range map[string]any{
+			"check":            map[string]any{"subject": typ + ":x", "permission": "view", "resource": "account:x"},
+			"permissions":      map[string]any{"subject": "user:olga", "resource": typ + ":x"},
+			"lookup/subjects":  map[string]any{"resource": "account:x", "permission": "view", "subject_type": typ},
+			"lookup/resources": map[string]any{"subject": typ + ":x", "permission": "view", "resource_type": "account"},
+		} {
+			if got := s.withKey(checkKey).call(http.MethodPost, path, body); got.status != http.StatusForbidden {
+				t.Errorf("%s in %s: %d %s", typ, path, got.status, got.body)
+			}
+		}
+	}
+	if got := s.withKey(checkKey).call(http.MethodGet, "access?resource=account:x&permission=owner&at=2026-01-01T00:00:00Z", nil); got.status != http.StatusForbidden {
+		t.Errorf("access history: %d %s", got.status, got.body)
+	}
+}
