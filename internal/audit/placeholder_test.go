@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// broken delivers changes of which some are no JSON.
+// broken delivers changes of which some are no JSON, or of an actor with a NUL, as other tools may write them.
 type broken struct{ authz.Source }
 
 func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
@@ -28,6 +28,11 @@ func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Ch
 			for i, u := range change.Updates {
 				if u.Relationship.Resource.ID == "json" {
 					change.Updates[i].Relationship.Caveat, change.Updates[i].Relationship.CaveatContext = "c", "{"
+				}
+			}
+			for _, metadata := range change.Metadata {
+				if metadata["actor"] == "nul" {
+					metadata["actor"] = "nul\x00nul"
 				}
 			}
 			if !yield(change, err) {
@@ -96,7 +101,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 				write(t, engine, w.by, authz.Touch, w.updates...)
 				write(t, engine, "olga", authz.Touch, reader("good", fmt.Sprint("u", i)))
 			}
-			for _, by := range []string{"nul\x00nul", strings.Repeat("long", 2000)} { // these it takes
+			for _, by := range []string{"nul", strings.Repeat("long", 2000)} { // these it takes
 				write(t, engine, by, authz.Touch, reader("good", "of"+by[:3]))
 			}
 			all := wait(t, log, len(begun)+12, audit.Query{})
@@ -154,8 +159,6 @@ func TestPlaceholderHidesThePastOfItsObjects(t *testing.T) {
 	_, err := past(t, log, engine, "json", all[2].Time.Time)
 	require.ErrorIs(t, err, authz.CodeNotFound)
 	require.ErrorContains(t, err, "could not be stored")
-	_, err = past(t, log, engine, "json", all[0].Time.Time)
-	require.NoError(t, err)
 	who, err := past(t, log, engine, "good", all[2].Time.Time)
 	require.NoError(t, err)
 	require.Equal(t, []string{"mia"}, who)
