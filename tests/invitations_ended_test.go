@@ -12,7 +12,7 @@ func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	sent := s.invited("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	received := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [owner]}")
-	other := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	other := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
 	report := "GET accounts/~a/members/~ulla/offboarding => 200 "
 	s.with(sent, "olga "+report+"{invitations: {sent: {count: 1, ids: [$HANDLE]}}}")
 	s.with(received, "olga "+report+"{invitations: {received: {count: 1, ids: [$HANDLE]}}}")
@@ -21,7 +21,7 @@ func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	for _, ended := range []invitation{sent, received} {
 		s.with(ended, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "ulla POST invitations/$ID/accept => 404 not_found")
 	}
-	s.with(other, "nina POST invitations/$ID/accept => 200", "backend DELETE users/~nina => 200", "nothing left of user:~nina")
+	s.with(other, "nora POST invitations/$ID/accept => 200", "backend DELETE users/~nora => 200", "nothing left of user:~nora")
 	s.play("olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga "+report+"{invitations: {sent: {count: 0, ids: []}, received: {count: 0, ids: []}}}")
 }
 
@@ -94,20 +94,21 @@ func invitationEnds(t *testing.T, on *backend) {
 // deadInvitations holds that nobody can tell why an invitation is not open to them.
 func deadInvitations(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	invite := func(fields string) invitation {
-		return s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]" + fields + "}")
+	invite := func(who, fields string) invitation {
+		return s.invited("olga POST accounts/~a/invitations {invitee: ~" + who + ", roles: [user]" + fields + "}")
 	}
-	expired, withdrawn, declined, accepted := invite(", expires_in: 1"), invite(""), invite(""), invite("")
+	expired, withdrawn, declined := invite("nils", ", expires_in: 1"), invite("nick", ""), invite("nina", "")
+	replaced, accepted := invite("nora", ""), invite("nora", "")
 	used := s.invited("olga POST accounts/~a/invitations {roles: [user]}")
 	s.with(withdrawn, "olga DELETE accounts/~a/invitations/$HANDLE")
 	s.with(declined, "nina POST invitations/$ID/decline")
-	s.with(used, "nora POST invitations/$ID/accept")
+	s.with(used, "noah POST invitations/$ID/accept")
 	time.Sleep(time.Until(expired.ExpiresAt))
 	for _, verb := range []string{"accept", "decline"} {
 		var told []byte
 		for name, id := range map[string]string{
 			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID, "withdrawn": withdrawn.ID,
-			"declined": declined.ID, "used": used.ID, "for another": accepted.ID,
+			"declined": declined.ID, "replaced": replaced.ID, "used": used.ID, "for another": accepted.ID,
 		} {
 			a := s.by("sven").call(http.MethodPost, "invitations/"+id+"/"+verb, nil)
 			body := requestID.ReplaceAll(a.body, nil)

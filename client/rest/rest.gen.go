@@ -3594,7 +3594,7 @@ type ClientInterface interface {
 
 	// InviteToAccountWithBody Invite to an account
 	//
-	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3603,7 +3603,7 @@ type ClientInterface interface {
 
 	// InviteToAccount Invite to an account
 	//
-	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4272,7 +4272,7 @@ type ClientInterface interface {
 
 	// InviteToSubscriptionWithBody Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4281,7 +4281,7 @@ type ClientInterface interface {
 
 	// InviteToSubscription Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4863,7 +4863,7 @@ func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *List
 
 // InviteToAccountWithBody Invite to an account
 //
-// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4882,7 +4882,7 @@ func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *Inv
 
 // InviteToAccount Invite to an account
 //
-// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only.
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6341,7 +6341,7 @@ func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params 
 
 // InviteToSubscriptionWithBody Invite to a subscription
 //
-// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6360,7 +6360,7 @@ func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params
 
 // InviteToSubscription Invite to a subscription
 //
-// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -141,8 +141,9 @@ func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	return set.Parse(names)
 }
 
-// RemoveAccountMember takes all roles on an account from a person, and whatever names them there. Removing an owner
-// or administrator needs assign_roles, anybody else remove_members; anybody may leave by themselves.
+// RemoveAccountMember takes all roles on an account from a person, and whatever names them there, with the open invitations to
+// and by them. Removing an owner or administrator needs assign_roles, anybody else remove_members; anybody may leave by
+// themselves.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {
@@ -173,6 +174,12 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 		}
 		if err := g.need(needed); err != nil {
 			return err
+		}
+		if len(held) == 0 && g.allowed[kindOf("account").withdraw] { // they may be invited, and are to stay out
+			here := func(to authz.Object) bool { return to == account.object }
+			if err := p.withdrawInvitations(ctx, []authz.ID{who}, here); err != nil {
+				return err
+			}
 		}
 		return p.removeFromAccount(ctx, account, who)
 	})

@@ -60,6 +60,13 @@ func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation s
 	}
 	for handle := range invitations {
 		rest[authz.Filter{Type: invitationType, ID: handle}] = true
+		rest[authz.Filter{Type: inviteeType, Relation: inviteeLatest, SubjectType: invitationType, SubjectID: handle}] = true
+	}
+	invitee := authz.Filter{Type: inviteeType, ID: d.who}
+	if latest, err := p.findSome(ctx, invitee, 1); err != nil {
+		return false, err
+	} else if len(latest) > 0 {
+		rest[invitee] = true
 	}
 	for filter := range rest {
 		if _, err := s.engine.DeleteAll(ctx, filter, p.preconditions, by.metadata(operation)); err != nil {

@@ -47,7 +47,7 @@ type Invitations struct {
 }
 
 // Invite invites to an account or a subscription. It needs what giving the roles needs, which is looked at again when the
-// invitation is accepted.
+// invitation is accepted. It replaces an older invitation of the same person to the same place.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, authz.Token, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {
@@ -75,7 +75,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		for _, row := range invitation.rows() {
 			p.update(authz.Touch, row)
 		}
-		return nil
+		return p.replaceInvitations(ctx, invitation, s.now())
 	})
 	return answered(invitation, token, err)
 }

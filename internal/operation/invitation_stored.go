@@ -19,6 +19,10 @@ const (
 	invitationDeclined authz.Relation = "declined"
 
 	roleType authz.Type = "role"
+
+	// A person who is invited by name holds their newest invitation, see replaceInvitations.
+	inviteeType   authz.Type     = "invitee"
+	inviteeLatest authz.Relation = "latest"
 )
 
 // rows are the relationships that an open invitation consists of.
@@ -94,6 +98,9 @@ func (p *plan) closeInvitation(stored storedInvitation, mark authz.Relation, unt
 		} else {
 			p.delete(r)
 		}
+	}
+	if stored.Invitee != "" {
+		p.delete(latestInvitation(stored.Invitation))
 	}
 	if mark != "" {
 		object := authz.Object{Type: invitationType, ID: stored.Handle}

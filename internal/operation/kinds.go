@@ -46,6 +46,7 @@ var kinds = map[authz.Type]kind{
 		invitations: "invite_members", withdraw: "assign_roles",
 	},
 	"invitation": {place: invitedTo},
+	inviteeType:  {},
 
 	"importer":         {visible: "view", place: "account", remove: "delete", creates: "create_importer"},
 	"connection":       {visible: "view", place: "account", remove: "disconnect", creates: "create_connection"},

@@ -157,6 +157,7 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 // changeAccountRoles plans changes of roles on one account with all rules of its role set. The accounts whose last
 // guardian would go are added to orphaned, and the caller refuses if there are any.
 func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
+	var removed []authz.ID
 	for _, c := range changes {
 		if c.who == p.by.Actor && c.putsOff() {
 			return authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
@@ -180,6 +181,9 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 				return err
 			}
 		}
+		if len(c.held) > 0 && len(c.wanted) == 0 {
+			removed = append(removed, c.who)
+		}
 		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
 			if err := p.arrives(ctx, c.who, arrives); err != nil {
 				return err
@@ -188,6 +192,10 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 				return err
 			}
 		}
+	}
+	here := func(to authz.Object) bool { return to == account.object }
+	if err := p.withdrawInvitations(ctx, removed, here); err != nil {
+		return err
 	}
 	if account.needsGuardian() {
 		guarded, err := p.guard(ctx, account.object, account.set.Guardian, changes)

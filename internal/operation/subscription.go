@@ -190,6 +190,16 @@ func (p *plan) transfer(ctx context.Context, object authz.Object, to authz.ID) e
 	owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
 	p.require(owner)
 	p.delete(owner)
+	held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
+	if err != nil {
+		return err
+	}
+	if len(held) == 1 { // they leave the subscription
+		here := func(place authz.Object) bool { return place == object }
+		if err := p.withdrawInvitations(ctx, []authz.ID{p.by.Actor}, here); err != nil {
+			return err
+		}
+	}
 	p.touch(object, owner.Relation, person(to))
 	return p.arrives(ctx, to, true)
 }

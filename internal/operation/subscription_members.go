@@ -189,7 +189,7 @@ func ownerMovesByTransfer(facts subscriptionFacts) error {
 }
 
 // RemoveSubscriptionMember takes from a person all roles on a subscription and on all of its accounts, and whatever
-// names them there. It needs remove_users; anybody may leave by themselves.
+// names them there, with the open invitations to and by them. It needs remove_users; anybody may leave by themselves.
 func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
 	for {
 		removed := false
@@ -246,6 +246,13 @@ func (p *plan) removeFromSubscription(ctx context.Context, id, who authz.ID) err
 	}
 	if len(change.held) > 0 {
 		p.write(facts.object, facts.set, []roleChange{change})
+	}
+	places, err := p.placesFrom(ctx, facts.object)
+	if err != nil {
+		return err
+	}
+	if err := p.withdrawInvitations(ctx, []authz.ID{who}, places); err != nil {
+		return err
 	}
 	return p.removeFromAccounts(ctx, id, who)
 }

@@ -125,6 +125,14 @@ func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orp
 			return err
 		}
 		p.deleteIf(true, administers)
+	} else { // erasing deletes invitations as a whole, and nobody accepts one meanwhile
+		places, err := p.placesFrom(ctx, d.from)
+		if err != nil {
+			return err
+		}
+		if err := p.withdrawInvitations(ctx, []authz.ID{d.who}, places); err != nil {
+			return err
+		}
 	}
 	observer := p.observer()
 	for _, h := range held {
