@@ -34,7 +34,11 @@ func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) 
 	if !complete {
 		return File{}, fmt.Errorf("%s: it has a part that cannot be written as one text", name)
 	}
-	return File{Text: flat + "\n", Warnings: warnings}, nil
+	plain, _, _ := SplitStamp(flat + "\n") // of the store that the text was exported from
+	if strings.TrimSpace(plain) == "" {
+		return File{}, fmt.Errorf("%s: it declares nothing", name)
+	}
+	return File{Text: plain, Warnings: warnings}, nil
 }
 
 // compile parses a schema's text. The error is one line that begins with name, line and column where they are known.

@@ -16,7 +16,7 @@ import (
 // internalPrefix begins the names of permissions that are steps of other permissions.
 const internalPrefix = "as_"
 
-// Describe lists the definitions of a schema without imports in the order in which it declares them. Errors have
+// Describe lists the definitions of a schema without imports in the order in which it declares them, without StampType. Errors have
 // code authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
 	compiled, err := compile(text, "schema")
@@ -25,6 +25,9 @@ func Describe(text string) ([]authz.Definition, error) {
 	}
 	definitions := make([]authz.Definition, 0, len(compiled.ObjectDefinitions))
 	for _, object := range compiled.ObjectDefinitions {
+		if object.GetName() == StampType {
+			continue
+		}
 		definition := authz.Definition{Type: authz.Type(object.GetName()), Doc: sentence(object.GetMetadata()), Accepts: make(map[authz.Relation][]authz.SubjectType)}
 		for _, relation := range object.GetRelation() {
 			if namespace.GetRelationKind(relation) != implv1.RelationMetadata_PERMISSION {

@@ -25,6 +25,20 @@ func TestFlattenedSchema(t *testing.T) {
 	}
 }
 
+// TestVersionIsCurrent: a changed schema has a version of its own, so that an older server can tell that it is newer.
+func TestVersionIsCurrent(t *testing.T) {
+	text, err := schema.Flatten()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if schema.NextVersions(text) != readFile(t, "versions.txt") {
+		t.Errorf("versions.txt does not have the schema's text in its last line: %s", regenerate)
+	}
+	if schema.Version() < 1 {
+		t.Errorf("the schema has version %d", schema.Version())
+	}
+}
+
 func TestValidationFilesAreCurrent(t *testing.T) {
 	files, err := roletables.Validations(os.DirFS("testdata"), definitions(t))
 	if err != nil {

@@ -72,7 +72,7 @@ func newSchemaDiff() *cobra.Command {
 				return err
 			}
 			return withStore(cmd, store, func(engine authz.Engine) error {
-				changes, err := engine.DiffSchema(cmd.Context(), text)
+				changes, err := app.DiffSchema(cmd.Context(), engine, text)
 				if err != nil {
 					return err
 				}
@@ -97,7 +97,7 @@ func newSchemaApply() *cobra.Command {
 				return err
 			}
 			return withStore(cmd, store, func(engine authz.Engine) error {
-				changes, err := app.ApplySchema(cmd.Context(), engine, text, breaking)
+				changes, err := app.ApplySchema(cmd.Context(), engine, text, file, breaking)
 				if err != nil {
 					return err
 				}

@@ -99,7 +99,10 @@ Interrupted and run again, it goes on where it ended.`,
 
 func runImport(cmd *cobra.Command, engine app.Store, store app.StoreConfig, file string, in io.Reader, progress transfer.Progress) error {
 	apply := func(ctx context.Context, schema string) error {
-		_, err := app.ApplySchema(ctx, engine, schema, false)
+		applied, err := app.ImportSchema(ctx, engine, schema)
+		if err == nil && !applied {
+			fmt.Fprintln(cmd.ErrOrStderr(), "the store keeps its schema, which is newer than the file's")
+		}
 		return err
 	}
 	if file == pipe {

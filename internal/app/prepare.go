@@ -17,6 +17,7 @@ import (
 type preparation struct {
 	engine     authz.Engine
 	schema     schema.File
+	file       string // --schema
 	product    bool
 	load       func(context.Context, schema.File) error
 	follow     func(context.Context) error // begins the audit log
@@ -31,12 +32,9 @@ func (p *preparation) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changes, err := ApplySchema(ctx, p.engine, p.schema.Text, false)
-	if err != nil {
+	own := server{text: p.schema.Text, file: p.file, version: schema.Version()}
+	if err := own.applySchema(ctx, p.engine, p.log); err != nil {
 		return err
-	}
-	if len(changes) > 0 {
-		p.log.InfoContext(ctx, "applied the schema", "changes", len(changes))
 	}
 	if stored == "" && len(p.schema.Relationships) > 0 {
 		if err := p.load(ctx, p.schema); err != nil {

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -22,25 +24,171 @@ func loadSchema(ctx context.Context, file string) (schema.File, error) {
 	return loaded, nil
 }
 
-// ApplySchema applies the schema and returns what it changed. Unless breaking changes are allowed, one that may break what
-// rests on the stored schema is refused, and nothing is applied.
-func ApplySchema(ctx context.Context, engine authz.Engine, text string, allowBreaking bool) ([]authz.SchemaChange, error) {
-	stored, err := engine.Schema(ctx)
+// stored is the schema in a store.
+type stored struct {
+	empty   bool
+	stamp   schema.Stamp
+	stamped bool // there is a readable stamp
+}
+
+func readStored(ctx context.Context, engine authz.Engine) (stored, error) {
+	text, err := engine.Schema(ctx)
+	if err != nil {
+		return stored{}, err
+	}
+	_, stamp, found := schema.SplitStamp(text)
+	return stored{empty: text == "", stamp: stamp, stamped: found}, nil
+}
+
+// diff lists what another text would change, apart from the stamp.
+func (s stored) diff(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
+	if s.stamped {
+		var err error
+		if text, err = schema.WithStamp(text, s.stamp); err != nil {
+			return nil, err
+		}
+	}
+	return engine.DiffSchema(ctx, text)
+}
+
+// DiffSchema lists what applying a schema would change.
+func DiffSchema(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
+	s, err := readStored(ctx, engine)
 	if err != nil {
 		return nil, err
 	}
-	if stored == "" {
-		return nil, engine.ApplySchema(ctx, text)
-	}
-	changes, err := engine.DiffSchema(ctx, text)
-	if err != nil || len(changes) == 0 {
+	return s.diff(ctx, engine, text)
+}
+
+// ApplySchema applies a schema, also an older one, and returns what it changed. file is its name, or empty for the product's.
+// Unless breaking changes are allowed, one that may break what rests on the stored schema is refused, and nothing is applied.
+func ApplySchema(ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool) ([]authz.SchemaChange, error) {
+	s, err := readStored(ctx, engine)
+	if err != nil {
 		return nil, err
 	}
-	if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
-		return nil, fmt.Errorf("the stored schema differs in a way that can break what rests on it (%s): look at `sluice schema diff`, and run `sluice schema apply --allow-breaking` if that is what you want",
-			strings.Join(breaking, "; "))
+	return s.apply(ctx, engine, text, s.stamp.Next(schema.Version(), baseName(file), text), allowBreaking)
+}
+
+func baseName(file string) string {
+	if file == "" {
+		return ""
 	}
-	return changes, engine.ApplySchema(ctx, text)
+	return filepath.Base(file)
+}
+
+// apply writes a schema with its stamp, unless both are stored already.
+func (s stored) apply(
+	ctx context.Context, engine authz.Engine, text string, stamp schema.Stamp, allowBreaking bool,
+) (changes []authz.SchemaChange, err error) {
+	if !s.empty {
+		if changes, err = s.diff(ctx, engine, text); err != nil {
+			return nil, err
+		}
+		if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
+			return nil, fmt.Errorf("the stored schema differs in a way that can break what rests on it (%s): look at `sluice schema diff`, and run `sluice schema apply --allow-breaking` if that is what you want",
+				strings.Join(breaking, "; "))
+		}
+		if len(changes) == 0 && s.stamped && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File && s.stamp.Hash == stamp.Hash {
+			return nil, nil
+		}
+	}
+	stamped, err := schema.WithStamp(text, stamp)
+	if err != nil {
+		return nil, err
+	}
+	return changes, engine.ApplySchema(ctx, stamped)
+}
+
+// server is a server's schema: its text, its --schema, and the product's version.
+type server struct {
+	text    string
+	file    string
+	version int
+}
+
+// applySchema applies a server's schema at its start, if it is newer than the stored one. Otherwise the server serves
+// beside the stored schema, which stays as it is. It is an error if the store was given a --schema and the server was not,
+// or if the server's schema may break what rests on the stored one.
+func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
+	s, err := readStored(ctx, engine)
+	if err != nil {
+		return err
+	}
+	if s.empty {
+		_, err := s.apply(ctx, engine, own.text, s.stamp.Next(own.version, baseName(own.file), own.text), false)
+		return err
+	}
+	changes, err := s.diff(ctx, engine, own.text)
+	if err != nil {
+		return err
+	}
+	hash, differs := schema.Hash(own.text), len(changes) > 0
+	if differs && s.stamped && s.stamp.File != "" && own.file == "" {
+		return fmt.Errorf("the store was given --schema %s, and this start has no --schema: add it; or look at `sluice schema diff` without it, and run `sluice schema apply` to do without it",
+			s.stamp.File)
+	}
+	beside := ""
+	switch {
+	case !s.stamped || own.version > s.stamp.Version:
+	case own.version < s.stamp.Version:
+		beside = "the stored schema is of a newer version"
+	case s.stamp.HasReplaced(hash):
+		beside = "the stored schema has replaced this server's"
+	case differs && s.stamp.Hash == hash:
+		beside = "another program has changed the stored schema"
+	}
+	if beside != "" {
+		if differs {
+			log.WarnContext(ctx, beside+": serving beside it; `sluice schema apply` would replace it",
+				"version", own.version, "stored_version", s.stamp.Version, "differences", texts(changes))
+		}
+		return nil
+	}
+	changes, err = s.apply(ctx, engine, own.text, s.stamp.Next(own.version, baseName(own.file), own.text), false)
+	if err == nil && len(changes) > 0 {
+		log.InfoContext(ctx, "applied the schema", "version", own.version, "changes", texts(changes))
+	}
+	return err
+}
+
+// ImportSchema applies the schema of an imported file with the stamp that it had in the store that it was exported from.
+// It returns false, and leaves the stored schema as it is, if that is newer.
+func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applied bool, err error) {
+	plain, from, found := schema.SplitStamp(text)
+	loaded, err := schema.Parse(ctx, plain, "schema")
+	if err != nil {
+		return false, err
+	}
+	s, err := readStored(ctx, engine)
+	if err != nil {
+		return false, err
+	}
+	next := from
+	if !found { // nobody knows which version it is: that of the store
+		next = s.stamp.Next(s.stamp.Version, s.stamp.File, loaded.Text)
+	}
+	older := found && s.stamped && from.Version < s.stamp.Version
+	if s.stamped && from.Version <= s.stamp.Version && s.stamp.HasReplaced(next.Hash) {
+		older = true
+	}
+	if older {
+		return false, nil
+	}
+	if s.stamped && found {
+		next = s.stamp.Next(from.Version, from.File, loaded.Text)
+		next.Hash = from.Hash
+	}
+	_, err = s.apply(ctx, engine, loaded.Text, next, false)
+	return err == nil, err
+}
+
+func texts(changes []authz.SchemaChange) []string {
+	out := make([]string, 0, len(changes))
+	for _, change := range changes {
+		out = append(out, change.Text)
+	}
+	return out
 }
 
 func breakingOf(changes []authz.SchemaChange) []string {

@@ -62,7 +62,7 @@ func (s *suite) schemaChanges(t *testing.T) {
 	}{
 		{"add permission", edit("permission edit = owner", "permission edit = owner\n\tpermission remove = owner"), "document#remove", false},
 		{"remove permission", edit("permission as_member = viewer", ""), "document#as_member", true},
-		{"change expression", edit("permission comment = view - banned", "permission comment = view"), "document#comment", false},
+		{"change expression", edit("permission comment = view - banned", "permission comment = view"), `document#comment from "view - banned" to "view"`, false},
 		{"add relation", edit("relation banned: user", "relation banned: user\n\trelation editor: user"), "document#editor", false},
 		{"add subject type", edit("relation banned: user", "relation banned: user | team"), "team", false},
 		{"remove subject type", edit("| team | team#member |", "| team#member |"), "team", true},
@@ -71,7 +71,7 @@ func (s *suite) schemaChanges(t *testing.T) {
 		{"add definition", Schema + "\ndefinition extra {}", "extra", false},
 		{"remove definition", strings.Replace(edit("relation parent: folder", ""), " + parent->view", "", 1), "", false},
 		{"remove caveat", strings.Replace(edit(" | user with on_day", ""), "caveat on_day(today string, allowed string) {\n\ttoday == allowed\n}", "", 1), "on_day", true},
-		{"change caveat", edit("today == allowed", "today != allowed"), "on_day", false},
+		{"change caveat", edit("today == allowed", "today != allowed"), `on_day from "today == allowed" to "today != allowed"`, false},
 	} {
 		changes, err := s.engine.DiffSchema(t.Context(), c.schema)
 		require.NoError(t, err, c.name)

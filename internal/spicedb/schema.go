@@ -9,6 +9,7 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/schema"
 )
 
 // Schema implements authz.Engine.
@@ -42,14 +43,14 @@ func (c *Client) ApplySchema(ctx context.Context, schema string) (err error) {
 
 // DiffSchema implements authz.Engine. Removing anything that stored relationships or callers may name is breaking, and so
 // is a caveat parameter that changes; a permission or caveat whose expression changes is not.
-func (c *Client) DiffSchema(ctx context.Context, schema string) (_ []authz.SchemaChange, err error) {
+func (c *Client) DiffSchema(ctx context.Context, text string) (_ []authz.SchemaChange, err error) {
 	defer c.observe("DiffSchema", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
 
 	response, err := c.schema.DiffSchema(ctx, &v1.DiffSchemaRequest{
 		Consistency:      &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}},
-		ComparisonSchema: schema,
+		ComparisonSchema: text,
 	})
 	if err != nil {
 		err = c.failure(ctx, err)
@@ -58,14 +59,41 @@ func (c *Client) DiffSchema(ctx context.Context, schema string) (_ []authz.Schem
 		}
 		return nil, err
 	}
+	if len(response.GetDiffs()) == 0 {
+		return nil, nil
+	}
+	stored, err := c.schema.ReadSchema(ctx, &v1.ReadSchemaRequest{})
+	if err != nil {
+		if err = c.failure(ctx, err); !errors.Is(err, authz.CodeNotFound) { // without a schema, everything is new
+			return nil, err
+		}
+	}
+	changed, err := changedExpressions(stored.GetSchemaText(), text)
+	if err != nil {
+		return nil, err
+	}
 	changes := make([]authz.SchemaChange, 0, len(response.GetDiffs()))
 	for _, d := range response.GetDiffs() {
-		changes = append(changes, toChange(d))
+		changes = append(changes, toChange(d, changed))
 	}
 	return changes, nil
 }
 
-func toChange(d *v1.ReflectionSchemaDiff) authz.SchemaChange {
+// changedExpressions returns a function that says how the expression of a permission or caveat differs in two schemas.
+func changedExpressions(before, after string) (func(name string) string, error) {
+	from, err := schema.Expressions(before)
+	if err != nil {
+		return nil, err
+	}
+	to, err := schema.Expressions(after)
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) string { return fmt.Sprintf("from %q to %q", from[name], to[name]) }, nil
+}
+
+// toChange describes a difference. changed says how an expression differs.
+func toChange(d *v1.ReflectionSchemaDiff, changed func(name string) string) authz.SchemaChange {
 	same := func(format string, args ...any) authz.SchemaChange {
 		return authz.SchemaChange{Text: fmt.Sprintf(format, args...)}
 	}
@@ -98,7 +126,8 @@ func toChange(d *v1.ReflectionSchemaDiff) authz.SchemaChange {
 	case *v1.ReflectionSchemaDiff_PermissionDocCommentChanged:
 		return same("changes the comment of permission %s", permissionName(d.PermissionDocCommentChanged))
 	case *v1.ReflectionSchemaDiff_PermissionExprChanged:
-		return same("changes the expression of permission %s", permissionName(d.PermissionExprChanged))
+		name := permissionName(d.PermissionExprChanged)
+		return same("changes the expression of permission %s %s", name, changed(name))
 	case *v1.ReflectionSchemaDiff_CaveatAdded:
 		return same("adds caveat %s", d.CaveatAdded.GetName())
 	case *v1.ReflectionSchemaDiff_CaveatRemoved:
@@ -106,7 +135,8 @@ func toChange(d *v1.ReflectionSchemaDiff) authz.SchemaChange {
 	case *v1.ReflectionSchemaDiff_CaveatDocCommentChanged:
 		return same("changes the comment of caveat %s", d.CaveatDocCommentChanged.GetName())
 	case *v1.ReflectionSchemaDiff_CaveatExprChanged:
-		return same("changes the expression of caveat %s", d.CaveatExprChanged.GetName())
+		name := d.CaveatExprChanged.GetName()
+		return same("changes the expression of caveat %s %s", name, changed(name))
 	case *v1.ReflectionSchemaDiff_CaveatParameterAdded:
 		return breaking("adds parameter %s", parameterName(d.CaveatParameterAdded))
 	case *v1.ReflectionSchemaDiff_CaveatParameterRemoved:

@@ -1,5 +1,5 @@
-// Command gen writes what is generated from the schema and the role tables: the flattened schema, the validation
-// files, and the tables in the documentation. It runs in the folder schema/.
+// Command gen writes what is generated from the schema and the role tables: the flattened schema, its version, the
+// validation files, and the tables in the documentation. It runs in the folder schema/.
 package main
 
 import (
@@ -21,6 +21,9 @@ func main() {
 func run() error {
 	text, err := schema.Flatten()
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile("versions.txt", []byte(schema.NextVersions(text)), 0o600); err != nil {
 		return err
 	}
 	definitions, err := schema.Describe(text)
