@@ -27,11 +27,21 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 		if limit == 0 {
 			limit = operation.DefaultLimit
 		}
-		items, more, err := s.read(ctx, filter, limit, optional(params.Cursor))
+		cursors, position := authz.CursorsOf("relationships", filter), ""
+		if cursor := optional(params.Cursor); cursor != "" {
+			if position, err = cursors.Parse(cursor); err != nil {
+				return nil, err
+			}
+		}
+		items, more, err := s.read(ctx, filter, limit, position)
 		if err != nil {
 			return nil, err
 		}
-		return relationshipPage(items, more)
+		page, err := relationshipPage(items, more)
+		if page.NextCursor != "" {
+			page.NextCursor = cursors.New(page.NextCursor)
+		}
+		return page, err
 	})
 }
 

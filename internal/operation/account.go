@@ -79,7 +79,7 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 		if err != nil {
 			return err
 		}
-		members, err = pageOfMembers(people, page)
+		members, err = pageOfMembers(people, page.of("account members", id))
 		return err
 	})
 	return answered(members, token, err)

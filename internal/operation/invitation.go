@@ -201,7 +201,7 @@ func (s *Service) Invitations(ctx context.Context, by Caller, to authz.Object, p
 		if err != nil {
 			return err
 		}
-		handles, next, err := page.cut(sortedKeys(open))
+		handles, next, err := page.of(string(to.Type)+" invitations", to.ID).cut(sortedKeys(open))
 		for _, handle := range handles {
 			invitations.Invitations = append(invitations.Invitations, open[handle])
 		}

@@ -2,7 +2,6 @@ package operation
 
 import (
 	"context"
-	"encoding/base64"
 	"maps"
 	"slices"
 
@@ -60,11 +59,17 @@ func pageOfMembers(people map[authz.ID]Member, page Page) (Members, error) {
 
 // after returns the id that the page begins behind.
 func (g Page) after() (authz.ID, error) {
-	id, err := base64.RawURLEncoding.DecodeString(g.Cursor)
-	if err != nil {
-		return "", authz.Errorf(authz.CodeInvalid, "cursor is not one that an answer gave as next_cursor")
+	if g.Cursor == "" {
+		return "", nil
 	}
-	return authz.ID(id), nil
+	id, err := g.cursors.Parse(g.Cursor)
+	return authz.ID(id), err
+}
+
+// of returns the page of one list: a name for the kind of list, and the id of the object that has it.
+func (g Page) of(list string, id authz.ID) Page {
+	g.cursors = authz.CursorsOf(list, id)
+	return g
 }
 
 func (g Page) limit() int {
@@ -74,8 +79,8 @@ func (g Page) limit() int {
 	return min(g.Limit, MaxLimit)
 }
 
-// cursorAfter is the cursor that continues behind an id.
-func cursorAfter(id authz.ID) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+// cursorAfter is the cursor that continues the list after an id.
+func (g Page) cursorAfter(id authz.ID) string { return g.cursors.New(string(id)) }
 
 // cut returns the part of the sorted ids that the page asks for, and the cursor that continues behind it. As the
 // cursor holds an id and no position, a list that changes in between is continued at the right place.
@@ -93,7 +98,7 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 		return sorted, "", nil
 	}
 	part = sorted[:g.limit()]
-	return part, cursorAfter(part[len(part)-1]), nil
+	return part, g.cursorAfter(part[len(part)-1]), nil
 }
 
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
@@ -118,7 +123,7 @@ func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz
 		}
 		for _, id := range visible {
 			if len(accounts.Accounts) == page.limit() {
-				accounts.NextCursor = cursorAfter(last)
+				accounts.NextCursor = page.cursorAfter(last)
 				return accounts, nil
 			}
 			facts, err := p.account(ctx, id)

@@ -195,10 +195,13 @@ type NewWorkspace struct {
 	Access      Access
 }
 
-// Page asks for a part of a list that is sorted by id: at most Limit entries (0: DefaultLimit) after Cursor.
+// Page asks for a part of a list that is sorted by id: at most Limit entries (0: DefaultLimit) after Cursor, which is one
+// that a page of the same list gave. The cursor of another list is an error with CodeInvalid.
 type Page struct {
 	Limit  int
 	Cursor string
+
+	cursors authz.Cursors // of the list, see Page.of
 }
 
 // How long a page is, if nothing else is said, and at most.

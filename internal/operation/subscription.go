@@ -122,7 +122,7 @@ func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.
 		if err != nil {
 			return err
 		}
-		accounts, err = p.visibleAccounts(ctx, ids, by.Actor, page)
+		accounts, err = p.visibleAccounts(ctx, ids, by.Actor, page.of("subscription accounts", id))
 		if err == nil && len(accounts.Accounts) == 0 && page.Cursor == "" {
 			return hidden
 		}
@@ -152,7 +152,7 @@ func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, ins
 		}
 		slices.Sort(ids)
 		var err error
-		accounts, err = p.visibleAccounts(ctx, ids, who, page)
+		accounts, err = p.visibleAccounts(ctx, ids, who, page.of("user accounts", who))
 		return err
 	})
 	return answered(accounts, token, err)

@@ -29,7 +29,11 @@ func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.I
 				return err
 			}
 		}
-		members, err = pageOfMembers(people, page)
+		list := "subscription members"
+		if byAccount {
+			list += " by account"
+		}
+		members, err = pageOfMembers(people, page.of(list, id))
 		return err
 	})
 	return answered(members, token, err)
