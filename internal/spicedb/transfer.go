@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -62,6 +63,35 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 	}
 }
 
+// CheckRelationship returns an error with code authz.CodeInvalid unless a text is a relationship that Import can parse.
+func (c *Client) CheckRelationship(text string) error {
+	if _, err := tuple.ParseV1Rel(text); err != nil {
+		return notRelationship(text, err)
+	}
+	return nil
+}
+
+var (
+	relationshipParts = regexp.MustCompile(`^([a-z0-9_/]+):(.*?)#([a-z0-9_]+)@([a-z0-9_/]+):(.*?)(#[a-z0-9_]+)?(\[.*\])?$`)
+	storedID          = regexp.MustCompile(`^([a-zA-Z0-9/_|\-=+]+|\*)$`)
+)
+
+// notRelationship is the error for a text that is no relationship. It shows the ids in the form in which SpiceDB stores them,
+// if that is what is wrong.
+func notRelationship(text string, cause error) error {
+	parts := relationshipParts.FindStringSubmatch(text)
+	if parts == nil || storedID.MatchString(parts[2]) && storedID.MatchString(parts[5]) {
+		return authz.Errorf(authz.CodeInvalid, "%q is no relationship: %v", text, cause)
+	}
+	for _, i := range []int{2, 5} {
+		if !storedID.MatchString(parts[i]) {
+			parts[i] = authz.EncodeID(authz.ID(parts[i]))
+		}
+	}
+	escaped := parts[1] + ":" + parts[2] + "#" + parts[3] + "@" + parts[4] + ":" + parts[5] + parts[6] + parts[7]
+	return authz.Errorf(authz.CodeInvalid, "%q is no relationship: an id is not escaped; escaped it is %q", text, escaped)
+}
+
 // Import writes relationships that are given as text, all in one write if none of them is there, else in several that change
 // those that differ.
 func (c *Client) Import(ctx context.Context, relationships []string) error {
@@ -69,7 +99,7 @@ func (c *Client) Import(ctx context.Context, relationships []string) error {
 	for i, text := range relationships {
 		var err error
 		if parsed[i], err = tuple.ParseV1Rel(text); err != nil {
-			return authz.Errorf(authz.CodeInvalid, "%q is no relationship: %v", text, err)
+			return notRelationship(text, err)
 		}
 	}
 	err := c.create(ctx, parsed)

@@ -61,6 +61,11 @@ func Import(ctx context.Context, target Target, name string, apply Apply, file s
 		done = file // it is another one by now
 	}
 	resumed = done.Relationships
+	if resumed == 0 {
+		if err := checkAll(ctx, target, in); err != nil {
+			return 0, 0, err
+		}
+	}
 	written, err = importAfter(ctx, target, apply, newReader(in), resumed, progress, func(relationships int64) error {
 		done.Relationships = relationships
 		return writeNote(path, done)
@@ -69,6 +74,44 @@ func Import(ctx context.Context, target Target, name string, apply Apply, file s
 		err = os.Remove(path)
 	}
 	return written, resumed, err
+}
+
+// checker is a target that can check a relationship before it is written.
+type checker interface {
+	CheckRelationship(text string) error
+}
+
+// checkAll checks every relationship of a file before anything is written, and names the line of the first wrong one.
+func checkAll(ctx context.Context, target Target, file *os.File) error {
+	check, ok := target.(checker)
+	if !ok {
+		return nil
+	}
+	from := newReader(file)
+	if _, err := from.schema(); err != nil {
+		return err
+	}
+	switch name, err := from.key(); {
+	case errors.Is(err, io.EOF) || err == nil && name != relationshipsKey:
+	case err != nil:
+		return err
+	default:
+		for batch := []string{""}; len(batch) > 0; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if batch, err = from.batch(1); err != nil {
+				return err
+			}
+			for _, text := range batch {
+				if err := check.CheckRelationship(text); err != nil {
+					return fmt.Errorf("line %d: %w", from.number, err)
+				}
+			}
+		}
+	}
+	_, err := file.Seek(0, io.SeekStart)
+	return err
 }
 
 // imported is how far an import has come.

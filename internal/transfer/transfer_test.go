@@ -299,3 +299,24 @@ func TestImportRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestImportChecksBeforeItWrites: one wrong line of a file keeps all of it out, is named, and shows escaped ids.
+func TestImportChecksBeforeItWrites(t *testing.T) {
+	target := store(t, "memory")
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	for line, says := range map[string]string{
+		"document:a#reader":             "line 6: ",
+		"document:a#reader@user:tom@x":  `escaped it is "document:a#reader@user:tom=40x"`,
+		"document:a b#reader@user:tom":  `escaped it is "document:a=20b#reader@user:tom"`,
+		"document:a#reader@user:\u00fc": `escaped it is "document:a#reader@user:=C3=BC"`,
+	} {
+		text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n\n  " + line + "\n"
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		applied := false
+		apply := func(context.Context, string) error { applied = true; return nil }
+		_, _, err := transfer.Import(t.Context(), target, "target", apply, file, quiet)
+		require.ErrorContains(t, err, "line 6: ")
+		require.ErrorContains(t, err, says)
+		require.False(t, applied)
+	}
+}
