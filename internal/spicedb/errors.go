@@ -81,6 +81,7 @@ var rules = []rule{
 	{code: codes.Unknown, text: "import resolution", is: authz.CodeInvalid, message: "a schema that is applied is one text, without imports"},
 	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
 	{code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge, message: "the context is too large"},
+	{text: boundMessage, is: authz.CodeTooLarge, message: boundMessage},
 	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},
 
 	{code: codes.Unavailable, text: sqlitestore.ErrFull.Error(), is: authz.CodeUnavailable, message: "the disk of the store is full; nothing was written"},

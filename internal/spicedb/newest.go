@@ -26,16 +26,16 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 	return head.Revision, datalayer.NoSchemaHashInLegacyMode, nil
 }
 
-// withNewest puts newest before the part of SpiceDB that chooses the revision of a request.
+// withNewest puts newest, and the bound of what a request reads, before the part of SpiceDB that chooses the revision of a request.
 func withNewest(store datastore.Datastore) server.ConfigOption {
-	in := func(ctx context.Context) context.Context {
-		return datalayer.ContextWithDataLayer(ctx, newest{datalayer.MustFromContext(ctx), store})
+	in := func(ctx context.Context, method string) context.Context {
+		return datalayer.ContextWithDataLayer(ctx, newBounded(newest{datalayer.MustFromContext(ctx), store}, method))
 	}
-	unary := func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		return handler(in(ctx), request)
+	unary := func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return handler(in(ctx, info.FullMethod), request)
 	}
-	stream := func(service any, s grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		return handler(service, streamWith{ServerStream: s, ctx: in(s.Context())})
+	stream := func(service any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return handler(service, streamWith{ServerStream: s, ctx: in(s.Context(), info.FullMethod)})
 	}
 	return func(c *server.Config) {
 		server.WithUnaryMiddlewareModification(before[grpc.UnaryServerInterceptor](unary))(c)
