@@ -1,36 +1,56 @@
 package authz
 
 import (
+	"container/list"
+	"context"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// How many resources the lists hold together that are kept for their next pages, and how long a list is kept.
+// How many resources the lists hold together that are kept for their next pages, how many a list counts for beside its own, and
+// how long a list is kept.
 const (
-	maxListed = 250_000
-	listTime  = time.Minute
+	maxListed    = 250_000
+	listOverhead = 4
+	listTime     = time.Minute
 )
 
 // ResourcePages makes pages of whole look-ups of resources. A cursor holds an id and the state that the list began with, which is
 // enough for every server to continue it; the one that gave it has the list at hand for a while, so that the next page need not
 // look it up anew. Nothing rests on a list being here: at one state the same query finds the same. The zero value is empty.
+//
+// Keeping a list takes the same time however many are kept. Every caller, as WithCaller names it, has an equal share of the
+// room: lists of the caller who holds most make room for others.
 type ResourcePages struct {
-	mu   sync.Mutex
-	kept []keptList // the oldest first
-	size int
+	mu     sync.Mutex
+	kept   map[string]*keptList // by key
+	order  list.List            // of *keptList, the oldest first
+	shares map[string]*share    // by caller; none is empty
+	size   int
 }
 
+// keptList is a list that is kept. Nobody changes its resources.
 type keptList struct {
 	key       string
+	caller    string
 	resources []FoundResource
 	until     time.Time
+	all, own  *list.Element // in the order of all, and of its caller's
+}
+
+func (k *keptList) size() int { return len(k.resources) + listOverhead }
+
+// share is what is kept for one caller.
+type share struct {
+	lists list.List // of *keptList, the oldest first
+	size  int
 }
 
 // Page returns the resources on a page, with their cursors. all looks up every resource that the query finds, sorted as
 // CompareResources does. The error has CodeInvalid for a page that cannot be, and is that of all otherwise.
-func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all func(Consistency) ([]FoundResource, error)) ([]FoundResource, error) {
+func (l *ResourcePages) Page(ctx context.Context, query ResourceQuery, at Consistency, page Page, all func(Consistency) ([]FoundResource, error)) ([]FoundResource, error) {
 	if page.Limit < 0 {
 		return nil, Errorf(CodeInvalid, "a limit must not be negative")
 	}
@@ -59,7 +79,7 @@ func (l *ResourcePages) Page(query ResourceQuery, at Consistency, page Page, all
 	part := found[begin:]
 	if page.Limit > 0 && len(part) > page.Limit {
 		if !known {
-			l.put(listKey(cursors, found[0].Token), found)
+			l.put(CallerOf(ctx), listKey(cursors, found[0].Token), found)
 		}
 		part = part[:page.Limit]
 	}
@@ -87,33 +107,73 @@ func (l *ResourcePages) get(key string) ([]FoundResource, bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drop(0)
-	if i := slices.IndexFunc(l.kept, func(k keptList) bool { return k.key == key }); i >= 0 {
-		return l.kept[i].resources, true
+	l.expire()
+	if kept := l.kept[key]; kept != nil {
+		return kept.resources, true
 	}
 	return nil, false
 }
 
 // put keeps a list, which nobody changes any more, in place of older ones if there is no room.
-func (l *ResourcePages) put(key string, resources []FoundResource) {
-	if len(resources) > maxListed {
+func (l *ResourcePages) put(caller, key string, resources []FoundResource) {
+	k := &keptList{key: key, caller: caller, resources: resources, until: time.Now().Add(listTime)}
+	if k.size() > maxListed {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if slices.ContainsFunc(l.kept, func(k keptList) bool { return k.key == key }) {
+	if l.kept[key] != nil {
 		return
 	}
-	l.drop(len(resources))
-	l.kept = append(l.kept, keptList{key: key, resources: resources, until: time.Now().Add(listTime)})
-	l.size += len(resources)
+	l.expire()
+	if l.kept == nil {
+		l.kept, l.shares = make(map[string]*keptList), make(map[string]*share)
+	}
+	own := l.shares[caller]
+	if own == nil {
+		own = new(share)
+		l.shares[caller] = own
+	}
+	l.kept[key] = k
+	k.all, k.own = l.order.PushBack(k), own.lists.PushBack(k)
+	own.size += k.size()
+	for l.size += k.size(); l.size > maxListed; {
+		l.drop(l.oldestOfLargest())
+	}
 }
 
-// drop forgets lists whose time is over, and as many others as make room.
-func (l *ResourcePages) drop(room int) {
-	now := time.Now()
-	for len(l.kept) > 0 && (l.size+room > maxListed || now.After(l.kept[0].until)) {
-		l.size -= len(l.kept[0].resources)
-		l.kept = slices.Delete(l.kept, 0, 1)
+// oldestOfLargest is the oldest list of the caller who holds most. There are as many callers as API keys.
+func (l *ResourcePages) oldestOfLargest() *keptList {
+	var largest *share
+	for _, s := range l.shares {
+		if largest == nil || s.size > largest.size {
+			largest = s
+		}
 	}
+	return kept(largest.lists.Front())
+}
+
+// expire drops the lists whose time is over.
+func (l *ResourcePages) expire() {
+	now := time.Now()
+	for first := l.order.Front(); first != nil && now.After(kept(first).until); first = l.order.Front() {
+		l.drop(kept(first))
+	}
+}
+
+func (l *ResourcePages) drop(k *keptList) {
+	own := l.shares[k.caller]
+	own.lists.Remove(k.own)
+	l.order.Remove(k.all)
+	delete(l.kept, k.key)
+	own.size -= k.size()
+	l.size -= k.size()
+	if own.size == 0 {
+		delete(l.shares, k.caller)
+	}
+}
+
+func kept(e *list.Element) *keptList {
+	k, _ := e.Value.(*keptList)
+	return k
 }

@@ -57,7 +57,7 @@ func TestLookupResources(t *testing.T) {
 		if at != authz.AtSnapshot("t7") || query.Subject != user("alice") || query.Context["x"] != 1.0 {
 			t.Errorf("asked %+v at %+v", query, at)
 		}
-		found, err := pages.Page(query, at, page, func(authz.Consistency) ([]authz.FoundResource, error) {
+		found, err := pages.Page(t.Context(), query, at, page, func(authz.Consistency) ([]authz.FoundResource, error) {
 			return []authz.FoundResource{
 				{ID: "a#b", Decision: authz.Decision{State: authz.Allowed}, Token: "t7"},
 				{ID: "b", Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}, Token: "t7"},

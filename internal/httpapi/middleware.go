@@ -55,7 +55,7 @@ func hidePath(c *gin.Context) {
 
 // answer runs a handler and writes what it returns, or the problem.
 func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
-	body, err := handle(c.Request.Context())
+	body, err := handle(authz.WithCaller(c.Request.Context(), callOf(c).key))
 	if err == nil {
 		if k := callOf(c); k.once != nil && k.once.Replayed {
 			body = replayed(body)

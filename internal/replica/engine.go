@@ -159,7 +159,7 @@ func (r *Replica) LookupResources(
 
 // resources returns a page of what the query finds.
 func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz.Consistency, page authz.Page) (found []authz.FoundResource, why string) {
-	found, err := r.pages.Page(q, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
+	found, err := r.pages.Page(ctx, q, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
 		var s *state
 		if s, why = r.acquire(at); s == nil {
 			return nil, errElsewhere

@@ -17,7 +17,7 @@ import (
 // whole stream is looked through, without SpiceDB's cursors, and sorted by id.
 func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
 	return sequence(c, "LookupResources", func(yield func(authz.FoundResource) bool) error {
-		part, err := c.pages.Page(query, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
+		part, err := c.pages.Page(ctx, query, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
 			return c.allResources(ctx, query, at)
 		})
 		for _, found := range part {

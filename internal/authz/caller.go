@@ -1,0 +1,17 @@
+package authz
+
+import "context"
+
+type callerKey struct{}
+
+// WithCaller returns a context that names the caller: the API key for which the engine works. What the engine keeps for later
+// calls is shared fairly among callers.
+func WithCaller(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, callerKey{}, name)
+}
+
+// CallerOf returns the name of the caller; empty if the context names none.
+func CallerOf(ctx context.Context) string {
+	name, _ := ctx.Value(callerKey{}).(string)
+	return name
+}
