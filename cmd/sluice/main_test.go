@@ -166,6 +166,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--log-level", "loud"}, says: "--log-level"},
 		{args: []string{"serve", "--log-format", "xml"}, says: "--log-format"},
 		{args: []string{"serve", "--request-timeout", "0s"}, says: "--request-timeout"},
+		{args: []string{"serve", "--expensive-requests", "0"}, says: "--expensive-requests"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_REQUEST_TIMEOUT", "soon"}, says: "SLUICE_REQUEST_TIMEOUT"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
 		{args: []string{"serve", "--datastore", "memory", "--grpc-listen", taken.Addr().String(), "--listen", "127.0.0.1:0"}, says: "--grpc-listen"},

@@ -73,6 +73,7 @@ the environment variable named behind it.`,
 	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; read again when it changes, and at SIGHUP")
 	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
 	flags.DurationVar(&config.RequestTimeout, "request-timeout", config.RequestTimeout, "time limit of one request")
+	flags.IntVar(&config.Expensive, "expensive-requests", config.Expensive, "how many explanations, previews and questions about past access are answered at a time; one a processor by default")
 	flags.StringVar(&config.MetricsListen, "metrics-listen", "", "address that serves /metrics alone, without a key; off if empty")
 	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 5*time.Second, "how long, after SIGTERM, /readyz answers 503 while requests are still served, before the server drains; 0 on a terminal")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way may take when the server is asked to stop")

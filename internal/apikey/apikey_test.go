@@ -220,7 +220,7 @@ func TestUseKeepsToTheRate(t *testing.T) {
 		if !ok {
 			t.Fatal("no key")
 		}
-		return k.Use(now)
+		return k.Use(now, 1)
 	}
 	for range 100 {
 		if use("2") != 0 {
@@ -289,4 +289,28 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q became %+v", text, key)
 		}
 	})
+}
+
+// TestExpensiveUsesCountManyTimes uses keys of different rates for what costs ten requests.
+func TestExpensiveUsesCountManyTimes(t *testing.T) {
+	fast, slow := key("fast", "1"), key("slow", "2")
+	fast.Rate, slow.Rate = apikey.Rate{Requests: 15, Per: time.Second}, apikey.Rate{Requests: 2, Per: time.Second}
+	keys, err := apikey.New(fast, slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	use := func(secret string, cost int) time.Duration {
+		k, ok := keys.Identify(secret)
+		if !ok {
+			t.Fatal("no key")
+		}
+		return k.Use(now, cost)
+	}
+	if use("1", 10) != 0 || use("1", 10) == 0 || use("1", 5) != 0 || use("1", 1) == 0 {
+		t.Error("a use that costs ten does not count as ten")
+	}
+	if use("2", 10) != 0 || use("2", 1) == 0 {
+		t.Error("a use that costs more than the rate allows at once does not count as all of it")
+	}
 }

@@ -89,13 +89,13 @@ func (k *Keys) Identify(secret string) (Identity, bool) {
 	return Identity(entries[found]), true
 }
 
-// Use counts one use of the key against its rate at a time. Above the rate, it counts nothing and returns after how
-// long the key may be used again.
-func (i Identity) Use(now time.Time) (wait time.Duration) {
+// Use counts a use of the key against its rate at a time, as so many requests as the use costs, or as all of a rate that
+// allows fewer. Above the rate, it counts nothing and returns after how long the key may be used so again.
+func (i Identity) Use(now time.Time, cost int) (wait time.Duration) {
 	if i.limiter == nil {
 		return 0
 	}
-	reservation := i.limiter.ReserveN(now, 1)
+	reservation := i.limiter.ReserveN(now, min(cost, i.Rate.Requests))
 	if wait = reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
 	}

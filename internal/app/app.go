@@ -114,6 +114,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		Keys:             s.keys,
 		PublicURL:        config.PublicURL,
 		Timeout:          config.RequestTimeout,
+		Expensive:        config.Expensive,
 		Logger:           s.log,
 		Metrics:          metrics,
 	}

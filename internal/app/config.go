@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -53,6 +54,7 @@ type Config struct {
 	TLSKey  string // --tls-key: PEM file
 
 	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
+	Expensive      int           // --expensive-requests: explanations, previews and questions about past access at a time
 	DrainTimeout   time.Duration // --drain-timeout: how long requests under way may take after a stop was asked for
 	ShutdownDelay  time.Duration // --shutdown-delay: how long the server is not ready but serves, before it drains
 
@@ -121,6 +123,7 @@ func DefaultConfig() Config {
 		Store:          StoreConfig{Datastore: spicedb.SQLite},
 		Replica:        ReplicaConfig{Mode: ReplicaAuto, MaxRelationships: replica.DefaultMaxRelationships, Verify: 0.001},
 		RequestTimeout: 30 * time.Second,
+		Expensive:      runtime.GOMAXPROCS(0),
 		DrainTimeout:   20 * time.Second,
 	}
 }
@@ -158,6 +161,9 @@ func (c Config) Validate() error {
 	}
 	if c.RequestTimeout <= 0 {
 		return fmt.Errorf("--request-timeout: %s is not more than zero", c.RequestTimeout)
+	}
+	if c.Expensive <= 0 {
+		return fmt.Errorf("--expensive-requests: %d is not more than zero", c.Expensive)
 	}
 	if c.ShutdownDelay < 0 {
 		return fmt.Errorf("--shutdown-delay: %s is less than zero", c.ShutdownDelay)

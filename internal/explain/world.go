@@ -13,6 +13,9 @@ import (
 const (
 	maxObjects = 200
 	maxLinks   = 100
+
+	// maxAround is how many relationships are looked at, of all objects together.
+	maxAround = 5_000
 )
 
 // neighbourhood is a subject and a resource.
@@ -29,6 +32,7 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 		return known, nil
 	}
 	var all []authz.Relationship
+	known := make(map[authz.Relationship]bool)
 	reached := map[authz.Object]bool{resource: true}
 	for frontier := []authz.Object{resource}; len(frontier) > 0; {
 		var filters []authz.Filter
@@ -45,7 +49,12 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 		frontier = nil
 		for _, r := range found {
 			next := r.Subject.Object
-			if !slices.Contains(all, r) {
+			if len(all) == maxAround {
+				i.incomplete = true
+				break
+			}
+			if !known[r] {
+				known[r] = true
 				all = append(all, r)
 			}
 			if r.Subject.Wildcard || reached[next] || !i.hasRelations(next.Type) {

@@ -23,20 +23,21 @@ func (s *server) AccessThen(c *gin.Context, params AccessThenParams) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.History.Access(ctx, query, at)
-		if err != nil {
-			return nil, err
-		}
-		answer := AccessThen{At: at, Subjects: []FoundSubject{}}
-		for _, subject := range found {
-			shown, err := showSubject(subject)
-			if err != nil {
-				return nil, err
-			}
-			answer.Subjects = append(answer.Subjects, shown)
-		}
-		return answer, nil
+		return s.expensive(ctx, func() (any, error) { return s.accessThen(ctx, query, at) })
 	})
+}
+
+func (s *server) accessThen(ctx context.Context, query authz.SubjectQuery, at time.Time) (AccessThen, error) {
+	answer := AccessThen{At: at, Subjects: []FoundSubject{}}
+	found, err := s.History.Access(ctx, query, at)
+	for _, subject := range found {
+		shown, err := showSubject(subject)
+		if err != nil {
+			return answer, err
+		}
+		answer.Subjects = append(answer.Subjects, shown)
+	}
+	return answer, err
 }
 
 func pastQuery(params AccessThenParams) (query authz.SubjectQuery, then time.Time, err error) {

@@ -59,6 +59,14 @@ func (k *call) caller() operation.Caller {
 	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Once: k.once}
 }
 
+// cost is as how many requests the call counts against the rate of its key.
+func (k *call) cost() int {
+	if k.route == nil {
+		return 1
+	}
+	return k.route.cost
+}
+
 // template is the path in logs and metrics, which hold no ids.
 func (k *call) template() string {
 	if k.route == nil {

@@ -31,12 +31,14 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 		if err := s.requireCheck(ctx, question.Check); err != nil {
 			return nil, err
 		}
-		explanation, err := s.Explainer.Explain(ctx, question)
-		s.Metrics.decision(explanation.Decision, err)
-		if err != nil {
-			return nil, err
-		}
-		return showExplanation(explanation)
+		return s.expensive(ctx, func() (any, error) {
+			explanation, err := s.Explainer.Explain(ctx, question)
+			s.Metrics.decision(explanation.Decision, err)
+			if err != nil {
+				return nil, err
+			}
+			return showExplanation(explanation)
+		})
 	})
 }
 

@@ -114,7 +114,7 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 	if s.rehearses { // the request for it has been counted
 		return key, secret, nil
 	}
-	if wait := key.Use(time.Now()); wait > 0 {
+	if wait := key.Use(time.Now(), callOf(c).cost()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 		return key, "", authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
 	}

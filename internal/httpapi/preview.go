@@ -22,36 +22,45 @@ type Previewer interface {
 // Preview implements ServerInterface. The operation goes through the same calls as if it were performed, on an overlay that
 // notes what it writes.
 func (s *server) Preview(c *gin.Context, _ PreviewParams) {
-	ctx := c.Request.Context()
-	body, err := decode[PreviewRequest](c)
-	if err != nil {
-		s.problem(c, err)
-		return
-	}
-	overlay := preview.NewOverlay(s.Engine)
-	request, err := rehearsed(c.Request, body)
-	if err != nil {
-		s.problem(c, err)
-		return
-	}
-	request.Header.Set(requestIDHeader, callOf(c).id)
-	answer := &heldAnswer{header: make(http.Header)}
-	s.rehearsal(overlay).ServeHTTP(answer, request)
-	if answer.status >= http.StatusMultipleChoices {
-		if after := answer.header.Get("Retry-After"); after != "" {
-			c.Header("Retry-After", after)
-		}
-		s.problemWithStatus(c, answer.status, answer.refusal())
-		return
-	}
-	s.answer(c, http.StatusOK, func(context.Context) (any, error) {
-		effects, err := s.Previewer.Effects(ctx, callOf(c).actor, overlay)
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		body, err := decode[PreviewRequest](c)
 		if err != nil {
 			return nil, err
 		}
-		return showEffects(effects)
+		request, err := rehearsed(c.Request, body)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set(requestIDHeader, callOf(c).id)
+		return s.expensive(ctx, func() (any, error) { return s.preview(ctx, callOf(c).actor, request) })
 	})
 }
+
+// preview performs the request on an overlay, and tells what that changed.
+func (s *server) preview(ctx context.Context, actor authz.ID, request *http.Request) (any, error) {
+	overlay := preview.NewOverlay(s.Engine)
+	answer := &heldAnswer{header: make(http.Header)}
+	s.rehearsal(overlay).ServeHTTP(answer, request)
+	if answer.status >= http.StatusMultipleChoices {
+		return nil, &refused{error: answer.refusal(), status: answer.status, retryAfter: answer.header.Get("Retry-After")}
+	}
+	effects, err := s.Previewer.Effects(ctx, actor, overlay)
+	if err != nil {
+		return nil, err
+	}
+	return showEffects(effects)
+}
+
+// refused is what the operation would be refused for.
+type refused struct {
+	error
+
+	status     int
+	retryAfter string
+}
+
+// Unwrap returns the error that the operation would be answered with.
+func (r *refused) Unwrap() error { return r.error }
 
 // rehearsal serves the calls of operations on an overlay. It neither counts nor logs them: nothing is performed.
 func (s *server) rehearsal(overlay *preview.Overlay) http.Handler {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -64,7 +66,15 @@ func (s *server) detailOf(ctx context.Context, err error) string {
 
 // problem answers with an error.
 func (s *server) problem(c *gin.Context, err error) {
-	s.problemWithStatus(c, kinds[codeOf(err)].status, err)
+	var of *refused
+	if !errors.As(err, &of) {
+		s.problemWithStatus(c, kinds[codeOf(err)].status, err)
+		return
+	}
+	if of.retryAfter != "" {
+		c.Header("Retry-After", of.retryAfter)
+	}
+	s.problemWithStatus(c, of.status, of.error)
 }
 
 func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
@@ -74,6 +84,9 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	s.logFailure(c.Request.Context(), k, err)
 	if c.Writer.Written() {
 		return
+	}
+	if errors.Is(err, errBusy) {
+		c.Header("Retry-After", strconv.Itoa(int(maxWait/time.Second)))
 	}
 	body := s.problemOf(c.Request.Context(), k, err)
 	body.Status = status

@@ -26,6 +26,10 @@ const scopesExtension = "x-scopes"
 // does not name are ignored, and any request id is taken.
 const unknownFieldsExtension = "x-unknown-fields"
 
+// costExtension says as how many requests a call counts against the rate of its key; 1 if it is left out. A call that counts
+// as more is one of those of which few are answered at a time.
+const costExtension = "x-cost"
+
 const actorHeader = "Sluice-Actor"
 
 // route is what the contract says about one call.
@@ -35,6 +39,7 @@ type route struct {
 	open      bool // without a key
 	scopes    apikey.Scopes
 	actor     bool // names an actor, though a key with inspect may do without
+	cost      int  // as how many requests it counts against the rate of its key
 	once      bool // may be repeated under an Idempotency-Key
 	body      bool
 	lenient   bool // ignores unknown fields of the body
@@ -75,6 +80,10 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 		open:    operation.Security != nil && len(*operation.Security) == 0,
 		body:    operation.RequestBody != nil,
 		lenient: operation.Extensions[unknownFieldsExtension] == "ignore",
+	}
+	r.cost = 1
+	if cost, given := operation.Extensions[costExtension].(float64); given {
+		r.cost = int(cost)
 	}
 	names, declared := operation.Extensions[scopesExtension].([]any)
 	if declared == r.open {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -62,6 +63,10 @@ type Config struct {
 	// PublicURL is where clients reach the server; the contract that it serves names it.
 	PublicURL string
 
+	// Expensive is how many explanations, previews and questions about past access are answered at a time; zero means one
+	// a processor.
+	Expensive int
+
 	// Timeout is how long a request may take; zero means DefaultTimeout.
 	Timeout time.Duration
 
@@ -95,6 +100,7 @@ type server struct {
 	Config
 	routes   map[string]*route // by method and gin's path, "GET /v1/accounts/:id"
 	contract []byte
+	places   chan struct{} // one for each expensive call under way
 
 	rehearses bool     // what is asked for is not performed
 	uncounted *Metrics // of what is not performed
@@ -110,6 +116,9 @@ func New(config Config) (http.Handler, error) {
 	}
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
+	}
+	if config.Expensive == 0 {
+		config.Expensive = runtime.GOMAXPROCS(0)
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -128,7 +137,7 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&server{Config: config, routes: routes, contract: contract, uncounted: NewMetrics()}).handler(), nil
+	return (&server{Config: config, routes: routes, contract: contract, places: make(chan struct{}, config.Expensive), uncounted: NewMetrics()}).handler(), nil
 }
 
 func (s *server) handler() http.Handler {

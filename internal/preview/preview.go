@@ -47,7 +47,7 @@ type question struct {
 type answers map[question]map[authz.Subject]bool
 
 // Effects tells what the updates of an overlay would change, as the actor may know it; without an actor, all of it. The error is
-// CodeTooLarge above MaxObjects or MaxRelationships.
+// CodeTooLarge above MaxObjects, MaxRelationships or MaxPairs.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{engine: p.Engine, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool)}
 	updates := after.Updates()
@@ -56,6 +56,9 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 		return Effects{}, err
 	}
 	if err := w.load(ctx, objects, updates); err != nil {
+		return Effects{}, err
+	}
+	if err := w.checkPairs(objects, updates); err != nil {
 		return Effects{}, err
 	}
 	scratch, err := p.Engine.Scratch(ctx, "", w.relationships)
@@ -113,8 +116,8 @@ func (p *Previewer) questions(ctx context.Context, objects []authz.Object) ([]qu
 	return questions, nil
 }
 
-// parallel is how many questions are asked at a time.
-const parallel = 8
+// parallel is how many questions are asked at a time: one, since a preview is to keep one processor busy and no more.
+const parallel = 1
 
 // who asks who has each permission.
 func who(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {

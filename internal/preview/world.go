@@ -12,10 +12,34 @@ import (
 const (
 	MaxObjects       = 500
 	MaxRelationships = 10_000
+
+	// MaxPairs is how many pairs of an object and a person are compared, whose permissions may be many.
+	MaxPairs = 100_000
 )
 
 func tooLarge() error {
 	return authz.Errorf(authz.CodeTooLarge, "what the operation changes is too large for a preview: at most %d objects are compared, with at most %d relationships on them and around them", MaxObjects, MaxRelationships)
+}
+
+// checkPairs returns an error if the people in the relationships and updates and the objects make more than MaxPairs.
+func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error {
+	people := make(map[authz.Subject]bool)
+	for _, r := range w.relationships {
+		people[r.Subject] = r.Subject.Type == person
+	}
+	for _, update := range updates {
+		people[update.Relationship.Subject] = update.Relationship.Subject.Type == person
+	}
+	n := 0
+	for _, isPerson := range people {
+		if isPerson {
+			n++
+		}
+	}
+	if pairs := n * len(objects); pairs > MaxPairs {
+		return authz.Errorf(authz.CodeTooLarge, "the operation is about %d objects and %d people, which are %d pairs, too many for a preview: at most %d are compared", len(objects), n, pairs, MaxPairs)
+	}
+	return nil
 }
 
 // world is what is looked at of the store.
