@@ -3653,7 +3653,7 @@ type ClientInterface interface {
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3662,7 +3662,7 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4992,7 +4992,7 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5011,7 +5011,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -25,8 +25,8 @@ const personPrefix = "user:"
 var reservedTypes = map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "departure": true,
 	"export": true, "flow": true, "idempotency_key": true, "importer": true, "integration": true, "invitation": true,
-	"invitee": true,
-	"platform": true, "report": true, "request": true, "role": true, "schedule": true, "service": true,
+	"invitee":  true,
+	"platform": true, "report": true, "removed_user": true, "request": true, "role": true, "schedule": true, "service": true,
 	"subscription": true, "user": true, "workspace": true,
 }
 

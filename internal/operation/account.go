@@ -110,7 +110,10 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err != nil {
 			return err
 		}
-		member.Roles, member.ExpiresAt = wanted, until
+		if change, err = p.limit(ctx, account, change); err != nil {
+			return err
+		}
+		member.Roles, member.ExpiresAt = wanted, change.until
 		return p.giveOnAccount(ctx, g, account, change)
 	})
 	return answered(member, token, err)
@@ -125,6 +128,11 @@ func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts
 	}
 	if err := g.need(needed); err != nil {
 		return err
+	}
+	if needed == "invite_members" && len(change.held) == 0 {
+		if err := p.requireNotRemoved(ctx, account.object, change.who); err != nil {
+			return err
+		}
 	}
 	var orphaned []authz.ID
 	if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
@@ -154,6 +162,7 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 			if err != nil {
 				return err
 			}
+			p.noteRemoval(account.object, who)
 			return p.removeFromAccount(ctx, account, who)
 		}
 		g, err := p.permissions(ctx, accountObject(id), "remove_members", "assign_roles")
@@ -180,6 +189,9 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 			if err := p.withdrawInvitations(ctx, []authz.ID{who}, here); err != nil {
 				return err
 			}
+		}
+		if len(held) > 0 && needed == "remove_members" {
+			p.noteRemoval(account.object, who)
 		}
 		return p.removeFromAccount(ctx, account, who)
 	})
@@ -234,8 +246,14 @@ func (s *Service) PatchAccountMembers(
 			if err != nil {
 				return err
 			}
+			if change, err = p.limit(ctx, account, change); err != nil {
+				return err
+			}
 			changes = append(changes, change)
 			changed[i].Roles = wanted
+			if len(wanted) > 0 {
+				changed[i].ExpiresAt = change.until
+			}
 		}
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
@@ -285,6 +303,9 @@ func (s *Service) PutMemberAccounts(
 			}
 			change, err := p.changeUntil(ctx, account, who, wanted, until)
 			if err != nil {
+				return err
+			}
+			if change, err = p.limit(ctx, account, change); err != nil {
 				return err
 			}
 			if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {

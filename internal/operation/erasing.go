@@ -62,11 +62,15 @@ func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation s
 		rest[authz.Filter{Type: invitationType, ID: handle}] = true
 		rest[authz.Filter{Type: inviteeType, Relation: inviteeLatest, SubjectType: invitationType, SubjectID: handle}] = true
 	}
-	invitee := authz.Filter{Type: inviteeType, ID: d.who}
-	if latest, err := p.findSome(ctx, invitee, 1); err != nil {
-		return false, err
-	} else if len(latest) > 0 {
-		rest[invitee] = true
+	for _, typ := range []authz.Type{inviteeType, removedType} { // whose id is that of the person
+		filter := authz.Filter{Type: typ, ID: d.who}
+		found, err := p.findSome(ctx, filter, 1)
+		if err != nil {
+			return false, err
+		}
+		if len(found) > 0 {
+			rest[filter] = true
+		}
 	}
 	for filter := range rest {
 		if _, err := s.engine.DeleteAll(ctx, filter, p.preconditions, by.metadata(operation)); err != nil {

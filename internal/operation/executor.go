@@ -26,6 +26,7 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 			return "", err
 		}
 		p := newPlan(s.engine, by)
+		p.now = s.now()
 		p.repeated = attempt > 0
 		if err := p.recall(ctx); err != nil {
 			return "", err

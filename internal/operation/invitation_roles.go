@@ -96,7 +96,10 @@ func (p *plan) joinAccount(ctx context.Context, to authz.Object, who authz.ID, n
 	if err != nil {
 		return nil, err
 	}
-	return roles, p.giveOnAccount(ctx, g, account, change.joining(account.set))
+	if change, err = p.limit(ctx, account, change.joining(account.set)); err != nil {
+		return nil, err
+	}
+	return roles, p.giveOnAccount(ctx, g, account, change)
 }
 
 // joining is the change to what the person holds with the offered roles beside it. It takes nothing but a weaker role where

@@ -47,6 +47,7 @@ var kinds = map[authz.Type]kind{
 	},
 	"invitation": {place: invitedTo},
 	inviteeType:  {},
+	removedType:  {},
 
 	"importer":         {visible: "view", place: "account", remove: "delete", creates: "create_importer"},
 	"connection":       {visible: "view", place: "account", remove: "disconnect", creates: "create_connection"},

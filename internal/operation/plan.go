@@ -21,6 +21,7 @@ const user authz.Type = "user"
 type plan struct {
 	engine   authz.Engine
 	by       Caller
+	now      time.Time // the attempt began
 	snapshot authz.Token
 	repeated bool // an attempt before this one failed at a precondition
 	halved   int  // how often the room of a departure's write was halved, see room
@@ -42,7 +43,7 @@ type plan struct {
 
 func newPlan(engine authz.Engine, by Caller) *plan {
 	return &plan{
-		engine: engine, by: by,
+		engine: engine, by: by, now: time.Now(),
 		restated:  make(map[authz.Precondition]bool),
 		reads:     make(map[authz.Filter][]authz.Relationship),
 		witnessed: make(map[authz.Object]bool),

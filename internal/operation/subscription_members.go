@@ -287,6 +287,9 @@ func (p *plan) removeFromAccounts(ctx context.Context, id, who authz.ID) error {
 		if err != nil {
 			return err
 		}
+		if len(change.held) > 0 {
+			p.noteRemoval(account.object, who)
+		}
 		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
 			return err
 		}

@@ -161,6 +161,9 @@ func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orp
 				orphaned.subscriptions = append(orphaned.subscriptions, h.object.ID)
 			}
 		}
+		if h.object.Type == "account" && d.from.Type == "subscription" && len(change.held) > 0 {
+			p.noteRemoval(h.object, d.who)
+		}
 		p.deleteIf(true, change.held)
 		p.deleteIf(d.erases(), h.rows) // roles of another set, which other tools wrote
 	}

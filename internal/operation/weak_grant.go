@@ -1,0 +1,68 @@
+package operation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// A person who was removed from an account, or left it, is remembered for a day: to add them again needs assign_roles, since
+// the two together change their role.
+const (
+	removedType authz.Type     = "removed_user"
+	removedFrom authz.Relation = "from"
+)
+
+// noteRemoval plans that the removal of a person from an account is remembered.
+func (p *plan) noteRemoval(account authz.Object, who authz.ID) {
+	p.update(authz.Touch, authz.Relationship{
+		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account), ExpiresAt: p.now.Add(remembered),
+	})
+}
+
+// requireNotRemoved adds the precondition that a person was not removed from an account within a day. The error is
+// CodeForbidden if they were.
+func (p *plan) requireNotRemoved(ctx context.Context, account authz.Object, who authz.ID) error {
+	filter := authz.Exactly(authz.Relationship{Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account)})
+	p.forbid(filter)
+	found, err := p.find(ctx, filter)
+	if err == nil && len(found) > 0 {
+		err = lacks("assign_roles", "%s was removed from %s within the last day; adding them again needs the permission assign_roles, which %s lacks",
+			who, account, p.by.Actor)
+	}
+	return err
+}
+
+// limit returns the change with the end that the actor's own roles on the account set to it: who grants by a role that ends
+// grants for no longer. Without an end of its own the change ends with the actor's role, and a person who holds all of it for
+// longer keeps their end. The error is CodeForbidden if the change would outlast the actor's role.
+func (p *plan) limit(ctx context.Context, account accountFacts, change roleChange) (roleChange, error) {
+	if change.who == p.by.Actor { // nobody puts off their own end, see changeAccountRoles
+		return change, nil
+	}
+	own, err := p.roles(ctx, account.object, account.set, p.by.Actor)
+	end := firstEnd(own)
+	if err != nil || end.IsZero() || !slices.ContainsFunc(change.wanted, change.gives) {
+		return change, err
+	}
+	if !change.until.IsZero() && !change.until.After(end) {
+		return change, nil
+	}
+	g, err := p.permissions(ctx, account.object, "as_subscription_owner", "as_platform_administrator")
+	if err != nil || g.allowed["as_subscription_owner"] || g.allowed["as_platform_administrator"] {
+		return change, err
+	}
+	joinsOthers := change.adds && len(change.held) > 0 // an invitation shortens nothing that the person holds
+	if !change.until.IsZero() || change.gives(account.set.Guardian) || joinsOthers {
+		return change, authz.Errorf(authz.CodeForbidden, "the roles of %s on %s end at %s; they grant no role for longer",
+			p.by.Actor, account.object, end.Format(time.RFC3339))
+	}
+	change.until = end
+	holdsAll := !slices.ContainsFunc(change.wanted, func(role authz.Role) bool { return !change.had(role) })
+	if held := firstEnd(change.held); holdsAll && held.After(end) {
+		change.until = held
+	}
+	return change, nil
+}
