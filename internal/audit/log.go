@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver for SQLite
+
+	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
 // FileName is the name of the log in a data directory.
@@ -90,6 +92,11 @@ func OpenFile(ctx context.Context, directory string) (*Log, error) {
 		return nil, fmt.Errorf("the data directory: %w", err)
 	}
 	path := filepath.Join(directory, FileName)
+	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", FileName + "-journal", "audit.lock"} {
+		if err := ownfile.RefuseLink(filepath.Join(directory, name)); err != nil {
+			return nil, fmt.Errorf("the data directory: %w", err)
+		}
+	}
 	lock := flock.New(filepath.Join(directory, "audit.lock"), flock.SetPermissions(0o600)) // it ends with the process, however that ends
 	locked, err := lock.TryLock()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
 // script is a source that tells what a test wants told, in place of SpiceDB's Watch.
@@ -227,4 +228,16 @@ func TestNoLog(t *testing.T) {
 	_, err = audit.OpenPostgres(t.Context(), "postgres://user:secret@host:port/x")
 	require.ErrorContains(t, err, "the audit log's address is none")
 	require.NotContains(t, err.Error(), "secret")
+}
+
+// TestLogRefusesLinks: the log's files in a data directory are not links.
+func TestLogRefusesLinks(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	require.NoError(t, os.WriteFile(victim, nil, 0o600))
+	for _, name := range []string{audit.FileName, audit.FileName + "-wal", "audit.lock"} {
+		directory := t.TempDir()
+		require.NoError(t, os.Symlink(victim, filepath.Join(directory, name)))
+		_, err := audit.OpenFile(t.Context(), directory)
+		require.ErrorIs(t, err, ownfile.ErrForeign, name)
+	}
 }

@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
 // Source is what is exported from.
@@ -45,8 +47,9 @@ type export struct {
 	standing standing
 }
 
-// standing is where an export stands: what is in the file, and where it goes on.
+// standing is where an export stands: which file it writes, what is in it, and where it goes on.
 type standing struct {
+	Part          string      `json:"part"` // the name of the file, without its folder
 	At            authz.Token `json:"at"`
 	After         string      `json:"after"`
 	Bytes         int64       `json:"bytes"`
@@ -73,20 +76,21 @@ func (e *export) add(relationships []string) error {
 	return nil
 }
 
-// Export writes everything into a file, which has its name when it is whole. What an export of the same file has written that
-// was interrupted is taken over, with the state that it began with, as long as the source keeps that; resumed tells how many
-// relationships that were.
+// Export writes everything into a file, which has its name when it is complete. An interrupted export of the same file is
+// resumed with the state that it began with, as long as the source keeps that state; resumed is the number of relationships
+// that it had written. Until then the file has a random name. The error is ownfile.ErrForeign if somebody else may have
+// prepared what the export would resume.
 func Export(ctx context.Context, source Source, file string, progress Progress) (written, resumed int64, err error) {
 	if _, err := os.Lstat(file); err == nil {
 		return 0, 0, fmt.Errorf("there is a file %s already", file)
 	}
-	half, note := file+".part", file+".state"
+	note := file + ".state"
 	e := &export{progress: progress}
 	found, err := readNote(note, &e.standing)
 	if err != nil {
 		return 0, 0, err
 	}
-	out, err := os.OpenFile(half, os.O_CREATE|os.O_WRONLY, 0o600)
+	out, resuming, err := e.open(file, found)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -94,25 +98,22 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 	defer func() {
 		err = errors.Join(err, out.Close())
 		if err != nil && !found && e.standing.Relationships == 0 { // there is nothing to go on with
-			err = errors.Join(err, remove(half), remove(note))
+			err = errors.Join(err, remove(out.Name()), remove(note))
 		}
 	}()
-	switch {
-	case found && e.standing.longerThan(out): // it is not the file of the note
-		e.standing = standing{}
-	case found:
+	if resuming {
 		resumed = e.standing.Relationships
 		if err := e.resume(ctx, source, out, note); !errors.Is(err, authz.CodeInvalid) {
 			return e.standing.Relationships, resumed, e.finish(err, out, file)
 		}
-		// The state that it began with is gone: from the beginning.
+		// The source no longer keeps the state that the export began with: start again in the same file.
 		e.standing, resumed = standing{}, 0
 	}
 	schema, at, err := source.Head(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	e.standing.At = at
+	e.standing.At, e.standing.Part = at, filepath.Base(out.Name())
 	if err := cut(out, 0); err != nil {
 		return 0, 0, err
 	}
@@ -121,6 +122,31 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 	}
 	err = e.from(ctx, source, out, note)
 	return e.standing.Relationships, resumed, e.finish(err, out, file)
+}
+
+// partSuffix ends the names of files that an export is writing.
+const partSuffix = ".part"
+
+// open opens the file of an interrupted export, or creates one if there is none or less is in it than the note says.
+func (e *export) open(file string, found bool) (out *os.File, resuming bool, err error) {
+	part := filepath.Join(filepath.Dir(file), e.standing.Part)
+	if found && ownfile.IsCreated(e.standing.Part, file, partSuffix) {
+		switch out, err := ownfile.Open(part, os.O_WRONLY); {
+		case err == nil && !e.standing.longerThan(out):
+			return out, true, nil
+		case err == nil:
+			if err := errors.Join(out.Close(), os.Remove(part)); err != nil {
+				return nil, false, err
+			}
+		case errors.Is(err, ownfile.ErrForeign):
+			return nil, false, fmt.Errorf("%w; remove it and %s.state to start the export again", err, file)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, false, err
+		}
+	}
+	e.standing = standing{}
+	out, err = ownfile.Create(file, partSuffix)
+	return out, false, err
 }
 
 func (e *export) resume(ctx context.Context, source Source, out *os.File, note string) error {
@@ -144,7 +170,7 @@ func (e *export) from(ctx context.Context, source Source, out *os.File, note str
 	})
 }
 
-// finish gives a whole file its name.
+// finish gives a complete file its name.
 func (e *export) finish(err error, out *os.File, file string) error {
 	if err != nil {
 		return err
@@ -152,7 +178,7 @@ func (e *export) finish(err error, out *os.File, file string) error {
 	if err := out.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(out.Name(), file); err != nil {
+	if err := ownfile.Publish(out, file); err != nil {
 		return err
 	}
 	return os.Remove(file + ".state")
@@ -175,29 +201,35 @@ func cut(out *os.File, bytes int64) error {
 	return err
 }
 
-// readNote reports whether there is a note.
+// maxNote is more than any note holds, in bytes.
+const maxNote = 64 << 10
+
+// readNote reports whether there is a note. The error is ownfile.ErrForeign if somebody else may have written it.
 func readNote(path string, into any) (found bool, err error) {
-	content, err := os.ReadFile(path)
+	file, err := ownfile.Open(path, os.O_RDONLY)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
+	case errors.Is(err, ownfile.ErrForeign):
+		return false, fmt.Errorf("%w; remove it to start again", err)
 	case err != nil:
 		return false, err
 	}
+	content, err := io.ReadAll(io.LimitReader(file, maxNote))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return false, err
+	}
 	if err := json.Unmarshal(content, into); err != nil {
-		return false, fmt.Errorf("%s: %w; remove it to begin anew", path, err)
+		return false, fmt.Errorf("%s: %w; remove it to start again", path, err)
 	}
 	return true, nil
 }
 
-// writeNote replaces a note as a whole.
+// writeNote replaces a note in one step.
 func writeNote(path string, note any) error {
 	content, err := json.Marshal(note)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return ownfile.Replace(path, content)
 }

@@ -1,0 +1,20 @@
+//go:build unix
+
+package ownfile
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+const (
+	noFollow  = syscall.O_NOFOLLOW
+	othersMay = 0o077
+)
+
+// ownership reports whether this user owns the file, and whether it has one name only.
+func ownership(info fs.FileInfo) (owned, single bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int64(stat.Uid) == int64(os.Geteuid()), ok && stat.Nlink == 1
+}

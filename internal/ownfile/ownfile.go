@@ -1,0 +1,146 @@
+// Package ownfile creates and opens files that nobody else has prepared: a new file has a random name and is created
+// exclusively, and an existing one is used only if this user owns it, nobody else may write or read it, and no link leads
+// to it.
+package ownfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ErrForeign is the error for a file that somebody else may have prepared.
+var ErrForeign = errors.New("not a file of this user alone")
+
+// ErrExists is the error for a name that is already taken.
+var ErrExists = errors.New("exists already")
+
+// Create creates a file beside path for this user alone. Its name is that of path, a random part and the suffix. The
+// caller renames it with Publish, or removes it.
+func Create(path, suffix string) (*os.File, error) {
+	// CreateTemp opens with O_EXCL, which neither reuses a file nor follows a link.
+	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)
+}
+
+// IsCreated reports whether name, without a folder, is one that Create gives to a file beside path.
+func IsCreated(name, path, suffix string) bool {
+	rest, ok := strings.CutPrefix(name, filepath.Base(path)+".")
+	random, ends := strings.CutSuffix(rest, suffix)
+	return ok && ends && random != "" && strings.Trim(random, "0123456789") == ""
+}
+
+// RemoveLeftovers removes the files that Create created beside path for processes that were killed. Nobody else may be
+// creating such files at the same time.
+func RemoveLeftovers(path, suffix string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if IsCreated(entry.Name(), path, suffix) {
+			if err := os.Remove(filepath.Join(filepath.Dir(path), entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Open opens an existing file, without following a link. It returns ErrForeign unless the file is a regular one with a
+// single name that this user owns and no other user may read or write.
+func Open(path string, flag int) (*os.File, error) {
+	before, err := os.Lstat(path) // opening a pipe would wait for its other end
+	if err != nil {
+		return nil, err
+	}
+	if err := check(path, before); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, flag&^os.O_CREATE|noFollow, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = check(path, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// check returns ErrForeign unless the file belongs to this user alone.
+func check(path string, info fs.FileInfo) error {
+	switch owned, single := ownership(info); {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is %w: it is a link or no regular file", path, ErrForeign)
+	case !owned:
+		return fmt.Errorf("%s is %w: another user owns it", path, ErrForeign)
+	case !single:
+		return fmt.Errorf("%s is %w: it has a second name", path, ErrForeign)
+	case info.Mode().Perm()&othersMay != 0:
+		return fmt.Errorf("%s is %w: its mode %#o lets others read or write it", path, ErrForeign, info.Mode().Perm())
+	}
+	return nil
+}
+
+// RefuseLink returns ErrForeign if path is a link or no regular file. A path that does not exist is accepted.
+func RefuseLink(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is %w: it is a link or no regular file", path, ErrForeign)
+	}
+	return nil
+}
+
+// Replace writes content under path in one step, for this user alone. What path was before, a link included, is replaced.
+func Replace(path string, content []byte) error {
+	file, err := Create(path, ".new")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+// Publish gives a complete file its final name, which must not exist: ErrExists. It returns ErrForeign if from is no
+// longer the file that was written. The caller has synced the file.
+func Publish(file *os.File, to string) error {
+	written, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Lstat(file.Name())
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(written, named) {
+		return fmt.Errorf("%s is %w: somebody replaced it", file.Name(), ErrForeign)
+	}
+	switch err := os.Link(file.Name(), to); { // unlike a rename, it does not replace
+	case err == nil:
+		return os.Remove(file.Name())
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("the file %s %w", to, ErrExists)
+	}
+	// The file system has no hard links.
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("the file %s %w", to, ErrExists)
+	}
+	return os.Rename(file.Name(), to)
+}
