@@ -42,7 +42,7 @@ read whole and checked before it gets its name.`,
 
 func newRestore() *cobra.Command {
 	var directory string
-	var replace bool
+	var options sqlitestore.RestoreOptions
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Check a backup, and make it the store of a data directory",
@@ -54,10 +54,12 @@ into it that the store went back.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
-			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, replace)
+			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, options)
 			switch {
 			case errors.Is(err, sqlitestore.ErrExists):
 				return fmt.Errorf("%w; --replace puts it aside", err)
+			case errors.Is(err, sqlitestore.ErrUnsealed):
+				return fmt.Errorf("%w; --allow-unsealed restores it without that proof", err)
 			case err != nil:
 				return err
 			}
@@ -71,7 +73,8 @@ into it that the store went back.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&replace, "replace", false, "where there is a store already, put it aside")
+	cmd.Flags().BoolVar(&options.Replace, "replace", false, "where there is a store already, put it aside")
+	cmd.Flags().BoolVar(&options.AllowUnsealed, "allow-unsealed", false, "restore a file without the hash that a backup ends with, such as the file of a stopped server")
 	dataDirFlag(cmd.Flags(), &directory)
 	fromEnvironment(cmd)
 	return cmd

@@ -140,7 +140,7 @@ func TestRestore(t *testing.T) {
 
 func restore(t *testing.T, file, directory string) {
 	t.Helper()
-	_, _, err := sqlitestore.Restore(t.Context(), file, directory, true)
+	_, _, err := sqlitestore.Restore(t.Context(), file, directory, sqlitestore.RestoreOptions{Replace: true})
 	require.NoError(t, err)
 }
 

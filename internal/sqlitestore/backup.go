@@ -11,10 +11,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
 // ErrExists is that there is something where a backup or a restored store would go.
-var ErrExists = errors.New("exists already")
+var ErrExists = ownfile.ErrExists
+
+// ErrUnsealed: the file lacks the line with its hash that Backup writes, so that nobody can tell what changed in it since.
+var ErrUnsealed = errors.New("the backup has no seal")
 
 // Contents is what a backup holds.
 type Contents struct {
@@ -37,32 +42,35 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 	if _, err := os.Lstat(file); err == nil {
 		return Contents{}, fmt.Errorf("the file %s %w", file, ErrExists)
 	}
-	half := file + ".part"
-	if err := os.WriteFile(half, nil, 0o600); err != nil {
+	half, err := ownfile.Create(file, ".part")
+	if err != nil {
 		return Contents{}, err
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, removeStore(half))
+		if err = errors.Join(err, half.Close()); err != nil {
+			err = errors.Join(err, removeStore(half.Name()))
 		}
 	}()
-	c, err := connect(source, "ro")
+	c, err := connectStore(source, "ro")
 	if err != nil {
 		return Contents{}, err
 	}
-	_, err = c.execUntil(ctx, "VACUUM INTO ?", half)
+	_, err = c.execUntil(ctx, "VACUUM INTO ?", half.Name())
 	if err := errors.Join(err, c.Close()); err != nil {
 		return Contents{}, err
 	}
-	contents, err := Verify(ctx, half)
+	contents, err := Verify(ctx, half.Name())
 	if err != nil {
 		return Contents{}, fmt.Errorf("the copy of %s: %w", source, err)
 	}
-	if err := seal(ctx, half); err != nil {
+	if err := errors.Join(seal(ctx, half), half.Sync()); err != nil {
 		return Contents{}, failure(err)
 	}
 	contents.Bytes += sealLength
-	return contents, replace(half, file)
+	if err := ownfile.Publish(half, file); err != nil {
+		return Contents{}, err
+	}
+	return contents, syncDirectory(file)
 }
 
 // Verify reads the whole of a file that Backup made, or of one whose store is closed, and changes nothing.
@@ -74,7 +82,7 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	if err != nil {
 		return contents, err
 	}
-	c, err := connect(file, "ro", "query_only(1)")
+	c, err := connectStore(file, "ro", "query_only(1)")
 	if err != nil {
 		return contents, err
 	}
@@ -105,28 +113,46 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	return Contents{Committed: time.Unix(0, at), Relationships: forward, Bytes: info.Size()}, nil
 }
 
-// Restore checks a file that Backup made, and makes a copy of it the store of a directory that no server has open. With
-// replaceStore, a store that is there is kept in the directory whose name it returns; without, ErrExists is returned. The
+// RestoreOptions say what Restore may do. The zero value permits the least.
+type RestoreOptions struct {
+	// Replace keeps a store that exists in a directory beside it. Without it, such a store makes Restore return ErrExists.
+	Replace bool
+
+	// AllowUnsealed accepts a file without a seal, such as that of a store that was closed. Without it, Restore returns
+	// ErrUnsealed.
+	AllowUnsealed bool
+}
+
+// Restore checks a file that Backup made, and makes a copy of it the store of a directory that no server has open. It opens
+// the file once: the bytes that it has checked are those that it copies. kept is the directory of a replaced store. The
 // restored store is another one for those who hold tokens: what was written after the backup is not in it.
-func Restore(ctx context.Context, file, path string, replaceStore bool) (contents Contents, kept string, err error) {
-	var pages int64
-	if contents, err = Verify(ctx, file); err == nil {
-		pages, err = checkSeal(ctx, file)
+func Restore(ctx context.Context, file, path string, options RestoreOptions) (contents Contents, kept string, err error) {
+	source, err := os.Open(file)
+	if err != nil {
+		return contents, "", err
 	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	line, length, err := checkBackup(ctx, source, options.AllowUnsealed)
 	if err != nil {
 		return contents, "", fmt.Errorf("%s: %w", file, err)
 	}
+	_, missing := os.Lstat(path)
 	d, err := openDirectory(path)
 	if err != nil {
 		return contents, "", err
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
+	defer func() {
+		err = errors.Join(err, d.close())
+		if err != nil && errors.Is(missing, fs.ErrNotExist) { // it was made for a store that there is not
+			err = errors.Join(err, os.Remove(d.lock.Path()), os.Remove(path))
+		}
+	}()
 	exists := find(path) == nil
-	if exists && !replaceStore {
+	if exists && !options.Replace {
 		return contents, "", fmt.Errorf("the store %s %w", d.file(), ErrExists)
 	}
-	half := d.file() + ".new"
-	if err := removeStore(half); err != nil {
+	half, err := d.copyOf(ctx, source, line, length)
+	if err != nil {
 		return contents, "", err
 	}
 	defer func() {
@@ -134,10 +160,11 @@ func Restore(ctx context.Context, file, path string, replaceStore bool) (content
 			err = errors.Join(err, removeStore(half))
 		}
 	}()
-	if err := copyFile(file, half, pages); err != nil {
-		return contents, "", err
+	if contents, err = Verify(ctx, half); err != nil {
+		return contents, "", fmt.Errorf("%s: %w", file, err)
 	}
-	c, err := connect(half, "rw", "journal_mode(off)", "synchronous(full)")
+	contents.Bytes += int64(len(line))
+	c, err := connectStore(half, "rw", "journal_mode(off)", "synchronous(full)")
 	if err != nil {
 		return contents, "", err
 	}
@@ -151,6 +178,41 @@ func Restore(ctx context.Context, file, path string, replaceStore bool) (content
 		}
 	}
 	return contents, kept, replace(half, d.file())
+}
+
+// checkBackup checks what can be checked before anything is copied: the header and the seal, which it returns, and the
+// length of the file without it.
+func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line string, length int64, err error) {
+	if err := checkHeaderOf(file, file.Name()); err != nil {
+		return "", 0, err
+	}
+	if line, length, err = readSeal(file); err != nil {
+		return "", 0, err
+	}
+	if line == "" {
+		log, err := os.Stat(file.Name() + "-wal")
+		switch {
+		case !allowUnsealed:
+			return "", 0, fmt.Errorf("%w, the line with its hash at its end: anybody may have changed it", ErrUnsealed)
+		case err == nil && log.Size() > 0:
+			return "", 0, fmt.Errorf("%w: a part of it is still in %s-wal; start and stop a server on it first", ErrUnsealed, file.Name())
+		}
+	}
+	return line, length, checkSeal(ctx, line, io.NewSectionReader(file, 0, length))
+}
+
+// copyOf copies the first bytes of a file into a new file of the directory, while it compares them with the seal: the file
+// may have changed since it was checked.
+func (d *directory) copyOf(ctx context.Context, source *os.File, line string, length int64) (path string, err error) {
+	target, err := d.newFile()
+	if err != nil {
+		return "", err
+	}
+	err = checkSeal(ctx, line, io.TeeReader(io.NewSectionReader(source, 0, length), target))
+	if err := errors.Join(err, target.Close()); err != nil {
+		return "", errors.Join(failure(err), removeStore(target.Name()))
+	}
+	return target.Name(), nil
 }
 
 // keep puts the store aside, as a whole, under a name that tells the time. It stays in its place until another takes it.
@@ -175,19 +237,4 @@ func (d *directory) keep() (kept string, err error) {
 		}
 	}
 	return kept, nil
-}
-
-// copyFile copies the first bytes of a file into a new one.
-func copyFile(from, to string, bytes int64) (err error) {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.CopyN(target, source, bytes)
-	return failure(errors.Join(err, target.Close()))
 }

@@ -31,7 +31,7 @@ func TestBackupOfARunningStore(t *testing.T) {
 		_, err = Backup(t.Context(), directory, file)
 		require.ErrorIs(t, err, ErrExists)
 
-		restored, kept, err := Restore(t.Context(), file, elsewhere, true)
+		restored, kept, err := Restore(t.Context(), file, elsewhere, RestoreOptions{Replace: true})
 		require.NoError(t, err)
 		require.Equal(t, contents, restored)
 		s, err := Open(elsewhere, Options{})
@@ -70,16 +70,16 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, writeBatch(t.Context(), s, 0, 3))
 	before := s.id
 
-	_, _, err = Restore(t.Context(), file, directory, true)
+	_, _, err = Restore(t.Context(), file, directory, RestoreOptions{Replace: true})
 	require.ErrorIs(t, err, ErrInUse)
 	require.NoError(t, s.Close())
-	_, _, err = Restore(t.Context(), file, directory, false)
+	_, _, err = Restore(t.Context(), file, directory, RestoreOptions{})
 	require.ErrorIs(t, err, ErrExists)
 	unchanged := open(t, directory, Options{})
 	requireBatches(t, unchanged, []int{3, 0, 0, 0})
 	require.NoError(t, unchanged.Close())
 
-	_, kept, err := Restore(t.Context(), file, directory, true)
+	_, kept, err := Restore(t.Context(), file, directory, RestoreOptions{Replace: true})
 	require.NoError(t, err)
 	restored := open(t, directory, Options{})
 	requireBatches(t, restored, []int{2, 0, 0, 0})
@@ -90,7 +90,7 @@ func TestRestore(t *testing.T) {
 	requireBatches(t, replaced, []int{3, 0, 0, 0})
 
 	fresh := filepath.Join(t.TempDir(), "new", "directory")
-	_, kept, err = Restore(t.Context(), file, fresh, false)
+	_, kept, err = Restore(t.Context(), file, fresh, RestoreOptions{})
 	require.NoError(t, err)
 	require.Empty(t, kept)
 	requireBatches(t, open(t, fresh, Options{}), []int{2, 0, 0, 0})
@@ -126,7 +126,7 @@ func TestRestoreRefuses(t *testing.T) {
 		damaged := filepath.Join(t.TempDir(), "damaged.db")
 		require.NoError(t, os.WriteFile(damaged, c.damage(append([]byte{}, whole...)), 0o600))
 		for _, to := range []string{directory, filepath.Join(t.TempDir(), "new")} {
-			_, _, err := Restore(t.Context(), damaged, to, true)
+			_, _, err := Restore(t.Context(), damaged, to, RestoreOptions{Replace: true})
 			require.ErrorIs(t, err, c.want, name)
 			if to != directory {
 				require.NoDirExists(t, to)
@@ -134,7 +134,7 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 	require.Equal(t, before, content(t, directory))
-	_, _, err = Restore(t.Context(), filepath.Join(t.TempDir(), "nothing"), directory, true)
+	_, _, err = Restore(t.Context(), filepath.Join(t.TempDir(), "nothing"), directory, RestoreOptions{Replace: true})
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Backup(t.Context(), t.TempDir(), filepath.Join(t.TempDir(), "backup.db"))
 	require.ErrorIs(t, err, ErrNone)

@@ -20,14 +20,42 @@ type conn struct {
 	statements map[string]driver.Stmt
 }
 
-// connect opens a connection. mode is SQLite's: ro, rw or rwc.
+// connect opens a connection. mode is SQLite's: ro, rw, rwc or memory. Triggers and views that a file may hold do not run.
 func connect(path, mode string, pragmas ...string) (*conn, error) {
-	query := url.Values{"mode": {mode}, "_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
-	opened, err := new(sqlite.Driver).Open((&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String())
+	query := url.Values{"mode": {mode}, "_pragma": append([]string{"busy_timeout(10000)", "trusted_schema(0)"}, pragmas...)}
+	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String()
+	opened, err := new(sqlite.Driver).Open(name)
 	if err != nil {
 		return nil, failure(err)
 	}
-	return &conn{Conn: opened, statements: map[string]driver.Stmt{}}, nil
+	c := &conn{Conn: opened, statements: map[string]driver.Stmt{}}
+	authorizer, ok := opened.(sqlite.AuthorizerRegisterer)
+	if !ok {
+		return nil, errors.Join(errors.New("the SQLite driver has no authorizer"), c.Close())
+	}
+	if err := authorizer.RegisterAuthorizer(refuseTriggers); err != nil {
+		return nil, errors.Join(failure(err), c.Close())
+	}
+	return c, nil
+}
+
+// connectStore opens a connection to the file of a store. It changes nothing in a file whose SQLite schema is not the
+// expected one, and returns ErrForeign.
+func connectStore(path, mode string, pragmas ...string) (*conn, error) {
+	c, err := connect(path, mode)
+	if err != nil {
+		return nil, err
+	}
+	err = checkTables(c)
+	for _, pragma := range pragmas {
+		if err == nil {
+			err = c.query("PRAGMA "+pragma, nil, func([]driver.Value) bool { return true })
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 func (c *conn) prepare(query string) (driver.Stmt, error) {

@@ -144,7 +144,7 @@ func restoreToFull(directory string) error {
 	if _, err := Backup(background, elsewhere, filepath.Join(directory, "backup.db")); !errors.Is(err, ErrFull) {
 		return fmt.Errorf("a backup: %w", err)
 	}
-	if _, _, err := Restore(background, backup, directory, false); !errors.Is(err, ErrFull) {
+	if _, _, err := Restore(background, backup, directory, RestoreOptions{}); !errors.Is(err, ErrFull) {
 		return fmt.Errorf("restoring: %w", err)
 	}
 	left, err := filepath.Glob(filepath.Join(directory, "*"))

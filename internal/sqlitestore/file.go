@@ -1,11 +1,9 @@
 package sqlitestore
 
 import (
-	_ "embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +12,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/google/uuid"
+
+	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
 // The files of a data directory. SQLite keeps two more beside the store while it is open.
@@ -28,9 +28,6 @@ const (
 	fileVersion   = 1
 )
 
-//go:embed schema.sql
-var tables string
-
 // directory is a data directory that this process has for itself.
 type directory struct {
 	path string
@@ -42,7 +39,13 @@ func openDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: cannot make the data directory: %w", ErrNotWritable, err)
 	}
-	d := &directory{path: path, lock: flock.New(filepath.Join(path, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))}
+	for _, name := range []string{lockFile, storeFile, storeFile + "-wal", storeFile + "-shm", storeFile + "-journal"} {
+		if err := ownfile.RefuseLink(filepath.Join(path, name)); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrForeign, err)
+		}
+	}
+	lock := flock.New(filepath.Join(path, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	d := &directory{path: path, lock: lock}
 	locked, err := d.lock.TryLock()
 	switch {
 	case err != nil:
@@ -90,19 +93,35 @@ func (d *directory) prepare(now revision) error {
 	}
 }
 
+// newSuffix ends the name of a file that is to become the store.
+const newSuffix = ".new"
+
+// newFile creates an empty file in the directory under a random name, which is to become the store. It removes what
+// processes that were killed have left of such files.
+func (d *directory) newFile() (*os.File, error) {
+	if err := ownfile.RemoveLeftovers(d.file(), newSuffix); err != nil {
+		return nil, err
+	}
+	file, err := ownfile.Create(d.file(), newSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotWritable, err)
+	}
+	return file, nil
+}
+
 // create makes the file under another name first, so that a store is either whole or not there.
 func (d *directory) create(now revision) error {
-	half := d.file() + ".new"
-	if err := removeStore(half); err != nil {
+	file, err := d.newFile()
+	if err != nil {
 		return err
 	}
-	// SQLite gives the files beside it the same permissions.
-	if err := os.WriteFile(half, nil, 0o600); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+	half := file.Name()
+	if err := file.Close(); err != nil { // before SQLite opens it, whose locks would end with a later Close
+		return errors.Join(err, removeStore(half))
 	}
 	c, err := connect(half, "rw", "journal_mode(off)", "synchronous(full)")
 	if err != nil {
-		return err
+		return errors.Join(err, removeStore(half))
 	}
 	setUp := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN; %s COMMIT", applicationID, fileVersion, tables)
 	_, err = c.exec(setUp)
@@ -128,8 +147,13 @@ func checkHeader(path string) error {
 		return err
 	}
 	defer file.Close()
+	return checkHeaderOf(file, path)
+}
+
+// checkHeaderOf is checkHeader for an open file.
+func checkHeaderOf(file *os.File, path string) error {
 	var header [100]byte
-	if _, err := io.ReadFull(file, header[:]); err != nil {
+	if _, err := file.ReadAt(header[:], 0); err != nil {
 		return fmt.Errorf("%w: %s is no SQLite file", ErrForeign, path)
 	}
 	number := func(offset int) int64 { return int64(binary.BigEndian.Uint32(header[offset:])) }
@@ -168,7 +192,12 @@ func replace(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	directory, err := os.Open(filepath.Dir(to))
+	return syncDirectory(to)
+}
+
+// syncDirectory returns when the name of a file has reached the disk.
+func syncDirectory(path string) error {
+	directory, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

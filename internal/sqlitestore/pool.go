@@ -77,7 +77,7 @@ func (p *pool) take() (*worker, error) {
 		return w, nil
 	}
 	p.mu.Unlock()
-	c, err := connect(p.path, "rw", p.pragmas...)
+	c, err := connectStore(p.path, "rw", p.pragmas...)
 	if err != nil {
 		return nil, err
 	}

@@ -22,50 +22,51 @@ const (
 const pageUnit = 512
 
 // seal adds the line to a file.
-func seal(ctx context.Context, path string) (err error) {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+func seal(ctx context.Context, file *os.File) error {
+	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	hash, err := hashOfFile(ctx, file)
+	hash, err := hashOfFile(ctx, io.NewSectionReader(file, 0, info.Size()))
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(file, sealFormat, hash)
+	_, err = file.WriteAt(fmt.Appendf(nil, sealFormat, hash), info.Size())
 	return err
 }
 
-// checkSeal holds that a file is as it was sealed, if it was, and returns how long it was then.
-func checkSeal(ctx context.Context, path string) (length int64, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
+// readSeal returns the line at the end of a file and how long the file is without it. The line is empty if there is none.
+func readSeal(file *os.File) (line string, length int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	length = max(0, info.Size()-sealLength)
-	line := make([]byte, info.Size()-length)
-	if _, err := file.ReadAt(line, length); err != nil {
-		return 0, err
+	end := make([]byte, info.Size()-length)
+	if _, err := file.ReadAt(end, length); err != nil {
+		return "", 0, err
 	}
-	if !strings.HasPrefix(string(line), sealBegin) { // the file of a store that was closed
-		if info.Size()%pageUnit != 0 {
-			return 0, fmt.Errorf("%w: it has been cut", ErrCorrupt)
-		}
-		return info.Size(), nil
+	switch line = string(end); {
+	case strings.HasPrefix(line, sealBegin):
+		return line, length, nil
+	case info.Size()%pageUnit != 0:
+		return "", 0, fmt.Errorf("%w: it has been cut", ErrCorrupt)
+	default:
+		return "", info.Size(), nil
 	}
-	hash, err := hashOfFile(ctx, io.NewSectionReader(file, 0, length))
+}
+
+// checkSeal returns ErrCorrupt unless the bytes that a reader returns are those that were sealed. It accepts anything if
+// there is no seal.
+func checkSeal(ctx context.Context, line string, sealed io.Reader) error {
+	hash, err := hashOfFile(ctx, sealed)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if fmt.Sprintf(sealFormat, hash) != string(line) {
-		return 0, fmt.Errorf("%w: it is not as it was when the backup was made", ErrCorrupt)
+	if line != "" && fmt.Sprintf(sealFormat, hash) != line {
+		return fmt.Errorf("%w: it is not as it was when the backup was made", ErrCorrupt)
 	}
-	return length, nil
+	return nil
 }
 
 func hashOfFile(ctx context.Context, file io.Reader) ([]byte, error) {

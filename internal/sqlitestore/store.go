@@ -134,7 +134,9 @@ func Open(path string, options Options) (_ *Store, err error) {
 
 // connectWriter opens the connection that writes.
 func (s *Store) connectWriter() (err error) {
-	s.writer, err = connect(s.directory.file(), "rw", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)", "cache_size(-65536)")
+	s.writer, err = connectStore(
+		s.directory.file(), "rw", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)", "cache_size(-65536)",
+	)
 	return err
 }
 

@@ -1,0 +1,103 @@
+package sqlitestore
+
+import (
+	"database/sql/driver"
+	_ "embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+//go:embed schema.sql
+var tables string
+
+// refuseTriggers is an authorizer that lets no statement run a trigger or read a view: a store has neither.
+func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string) sqlite.AuthorizerReturnCode {
+	if triggerOrView != "" {
+		return sqlite.AuthorizerDeny
+	}
+	return sqlite.AuthorizerOK
+}
+
+// checkTables returns ErrForeign unless the tables and indexes of the file are those of schema.sql, and nothing else is in
+// its SQLite schema: no trigger, view, constraint or default that would act when the store is used.
+func checkTables(c *conn) error {
+	want, err := expectedTables()
+	if err != nil {
+		return err
+	}
+	got, err := readTables(c)
+	if err != nil {
+		return err
+	}
+	for _, one := range got {
+		if !slices.Contains(want, one) {
+			return fmt.Errorf("%w: its SQLite schema has %s, which is not one of Sluice's", ErrForeign, one.named())
+		}
+	}
+	for _, one := range want {
+		if !slices.Contains(got, one) {
+			return fmt.Errorf("%w: its SQLite schema lacks %s", ErrForeign, one.named())
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%w: its SQLite schema declares something twice", ErrForeign)
+	}
+	return nil
+}
+
+// declaration is a row of SQLite's own table of tables, indexes, triggers and views.
+type declaration struct{ kind, name, table, sql string }
+
+// named names the declaration, and shows the beginning of an unexpected one.
+func (d declaration) named() string {
+	const shown = 200
+	sql := d.sql
+	if len(sql) > shown {
+		sql = sql[:shown] + "…"
+	}
+	return fmt.Sprintf("the %s %q on %q (%q)", d.kind, d.name, d.table, sql)
+}
+
+var comments = regexp.MustCompile(`--[^\n]*`)
+
+// readTables lists the declarations of a file. Comments and spaces do not matter in them: no declaration of Sluice's has a
+// quoted text or a quoted name, within which they would.
+func readTables(c *conn) (found []declaration, err error) {
+	const query = "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema"
+	wrong := false
+	err = c.query(query, nil, func(row []driver.Value) bool {
+		var text [4]string
+		for i := range text {
+			if assign(&text[i], row[i]) != nil {
+				wrong = true
+			}
+		}
+		text[3] = strings.Join(strings.Fields(comments.ReplaceAllString(text[3], "")), " ")
+		found = append(found, declaration{text[0], text[1], text[2], text[3]})
+		return true
+	})
+	if err == nil && wrong {
+		err = fmt.Errorf("%w: its SQLite schema cannot be read", ErrCorrupt)
+	}
+	return found, err
+}
+
+// expectedTables lists the declarations that schema.sql makes.
+var expectedTables = sync.OnceValues(func() (want []declaration, err error) {
+	c, err := connect(":memory:", "memory")
+	if err != nil {
+		return nil, err
+	}
+	if _, err = c.exec(tables); err == nil {
+		want, err = readTables(c)
+	}
+	if closing := c.Close(); err == nil {
+		err = closing
+	}
+	return want, err
+})
