@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/operation"
 )
 
 // TestKilledWhileItFollows kills a server at random moments while others write, again and again with the same audit log: in the
@@ -62,7 +63,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	report, err := log.Verify(t.Context(), "")
+	report, err := log.Verify(t.Context(), "", operation.Place)
 	if err != nil || len(report.Faults) > 0 {
 		t.Fatalf("%v %v", err, report.Faults)
 	}

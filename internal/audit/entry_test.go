@@ -3,19 +3,18 @@ package audit
 import (
 	"encoding/json"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // FuzzReference writes references in JSON and in the log's tables, and reads them again.
 func FuzzReference(f *testing.F) {
-	for _, id := range []string{"a", "*", "a#b", "a:b", "=2A", "", "\x00", "\u2028<>&\"\\", "ä"} {
+	for _, id := range []string{"a", "*", "a#b", "a:b", "=2A", "", "<>&\"\\", "stored:=00", "ä"} {
 		f.Add(id, "member", false)
 		f.Add(id, "", true)
 	}
 	f.Fuzz(func(t *testing.T, id, relation string, wildcard bool) {
-		if id == "" || !utf8.ValidString(id) {
+		if _, err := authz.ParseID(id); err != nil {
 			return
 		}
 		if _, err := authz.ParseRelation(relation); err != nil {

@@ -129,7 +129,7 @@ func TestEntries(t *testing.T) {
 		wait(t, log, 1, audit.Query{Object: want.Subject.Object})
 		wait(t, log, 1, audit.Query{Object: want.Resource})
 
-		report, err := log.Verify(t.Context(), all[1].Hash)
+		report, err := log.Verify(t.Context(), all[1].Hash, place)
 		require.NoError(t, err)
 		require.Equal(t, audit.Report{Entries: 3, Head: all[2].Hash, Kept: 2}, report)
 	})
@@ -184,7 +184,7 @@ func TestVerify(t *testing.T) {
 			log, err := audit.ReadFile(directory)
 			require.NoError(t, err)
 			defer func() { require.NoError(t, log.Close()) }()
-			report, err := log.Verify(t.Context(), all[2].Hash)
+			report, err := log.Verify(t.Context(), all[2].Hash, place)
 			require.NoError(t, err)
 			require.Contains(t, strings.Join(report.Faults, "\n"), test.fault)
 		})
@@ -210,7 +210,7 @@ func TestOneProcessAFile(t *testing.T) {
 	}
 	reader, err := audit.ReadFile(directory) // which may be done beside it
 	require.NoError(t, err)
-	report, err := reader.Verify(t.Context(), "")
+	report, err := reader.Verify(t.Context(), "", place)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, report.Entries)
 	require.NoError(t, reader.Close())

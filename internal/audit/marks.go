@@ -63,6 +63,31 @@ func referenceOf(key string) Reference {
 
 // marksOf are the marks of an entry whose updates have not been applied yet.
 func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
+	return marker{b.place, b.placesOf}.marksOf(e)
+}
+
+// marker derives marks from entries.
+type marker struct {
+	place    Place
+	placesOf func(authz.Object, authz.Relation) ([]authz.Object, error) // what an object is in, before the entry
+}
+
+// placesOf are the places of an object by the relationships that are there, and by those that a snapshot has just found.
+func (b *batch) placesOf(object authz.Object, relation authz.Relation) (places []authz.Object, err error) {
+	for _, table := range []string{"sluice_audit_present", foundTable} {
+		found, err := b.rows("SELECT resource, relation, subject, expires_at, caveat, context FROM "+table+" WHERE resource = $1 AND relation = $2",
+			keyOfObject(object), string(relation))
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range found {
+			places = append(places, u.Subject.Object)
+		}
+	}
+	return places, nil
+}
+
+func (b marker) marksOf(e Entry) (map[mark]bool, error) {
 	marks := make(map[mark]bool)
 	for _, origin := range e.Origins() {
 		if origin.Actor != "" {
@@ -111,7 +136,7 @@ func (b *batch) marksOf(e Entry) (map[mark]bool, error) {
 
 // accountsOf are the accounts that an object is in, or is: by the relationships that are there, by those that a snapshot has
 // just found, and by those that an entry brings or takes.
-func (b *batch) accountsOf(object authz.Object, entry map[authz.Object][]authz.Object, depth int) (ids []authz.ID, err error) {
+func (b marker) accountsOf(object authz.Object, entry map[authz.Object][]authz.Object, depth int) (ids []authz.ID, err error) {
 	if object.Type == account {
 		return []authz.ID{object.ID}, nil
 	}
@@ -119,17 +144,11 @@ func (b *batch) accountsOf(object authz.Object, entry map[authz.Object][]authz.O
 	if relation == "" || depth > maxDepth {
 		return nil, nil
 	}
-	places := append([]authz.Object(nil), entry[object]...)
-	for _, table := range []string{"sluice_audit_present", "sluice_audit_found"} {
-		found, err := b.rows("SELECT resource, relation, subject, expires_at, caveat, context FROM "+table+" WHERE resource = $1 AND relation = $2",
-			keyOfObject(object), string(relation))
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range found {
-			places = append(places, u.Subject.Object)
-		}
+	places, err := b.placesOf(object, relation)
+	if err != nil {
+		return nil, err
 	}
+	places = append(places, entry[object]...)
 	for _, place := range places {
 		in, err := b.accountsOf(place, entry, depth+1)
 		if err != nil {

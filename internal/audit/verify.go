@@ -20,33 +20,57 @@ type Report struct {
 }
 
 const (
-	maxFaults  = 20
+	maxFaults  = 1000
 	verifyPage = 500
 )
 
 // Verify goes through the whole chain: every entry must have the next number, the hash of its text, and the hash of the entry
 // before it. With kept, a hash that was printed earlier, some entry must have that: else the log was cut off before it, or was
 // written anew.
-func (l *Log) Verify(ctx context.Context, kept string) (Report, error) {
+//
+// What is derived from the texts is derived again and compared: the columns beside a text, the words by which entries are found, and the
+// relationships after the last entry; and so is the schema of the database.
+func (l *Log) Verify(ctx context.Context, kept string, place Place) (Report, error) {
 	v := verification{kept: kept, prev: firstPrev}
+	var options *sql.TxOptions
+	if l.shared {
+		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	tx, err := l.db.BeginTx(ctx, options) // all of it at one moment, while a server may write
+	if err != nil {
+		return v.Report, failure(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	d := newDerived(ctx, tx, place, &v)
 	for after, more := int64(0), true; more; {
-		rows, err := l.db.QueryContext(ctx, "SELECT seq, body, hash FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after, verifyPage)
+		rows, err := tx.QueryContext(ctx, "SELECT seq, body, hash, at, COALESCE(revision, ''), COALESCE(part, 0) FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after, verifyPage)
 		if err != nil {
 			return v.Report, failure(err)
 		}
 		before := after
-		if after, err = v.rows(rows, after); err != nil {
+		var entries []Entry
+		if after, entries, err = v.rows(rows, after); err != nil {
 			return v.Report, failure(err)
+		}
+		for _, e := range entries {
+			if err := d.entry(e); err != nil {
+				return v.Report, failure(err)
+			}
 		}
 		more = after > before
 	}
 	var wrote int64 // not in a log that another version of Sluice made
-	err := l.db.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateLast).Scan(&wrote)
+	err = tx.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateLast).Scan(&wrote)
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return v.Report, failure(err)
 	case wrote > v.last:
 		v.fault("the log ends with entry %d, and entry %d was written last: the end was cut off", v.last, wrote)
+	case err == nil && wrote < v.last:
+		v.fault("the log ends with entry %d, and entry %d is noted as the last one", v.last, wrote)
+	}
+	if err := errors.Join(d.compare(), l.compareSchema(ctx, tx, &v)); err != nil {
+		return v.Report, failure(err)
 	}
 	if kept != "" && v.Kept == 0 {
 		v.fault("no entry has the hash %s that was kept: the log was cut off before it, or written anew", kept)
@@ -60,19 +84,30 @@ type verification struct {
 	last       int64 // the number of the entry that was looked at last
 }
 
-func (v *verification) rows(rows *sql.Rows, last int64) (_ int64, err error) {
+func (v *verification) rows(rows *sql.Rows, last int64) (_ int64, entries []Entry, err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var seq int64
 		var body []byte
 		var hash string
-		if err := rows.Scan(&seq, &body, &hash); err != nil {
-			return last, err
+		var at int64
+		var revision string
+		var part int
+		if err := rows.Scan(&seq, &body, &hash, &at, &revision, &part); err != nil {
+			return last, nil, err
 		}
 		v.entry(last+1, seq, body, hash)
 		last = seq
+		if e, err := parse(body); err == nil {
+			if at != e.Time.UnixMicro() || revision != e.Revision || revision != "" && part != e.Part {
+				v.fault("entry %d: its columns say time %d, revision %q and part %d, and its text %d, %q and %d",
+					seq, at, revision, part, e.Time.UnixMicro(), e.Revision, e.Part)
+			}
+			e.Seq = seq
+			entries = append(entries, e)
+		}
 	}
-	return last, rows.Err()
+	return last, entries, rows.Err()
 }
 
 func (v *verification) entry(expected, seq int64, body []byte, hash string) {
