@@ -223,12 +223,17 @@ func unescapeIDs(params gin.Params) error {
 	return nil
 }
 
+// maxEmptyBody is how long a body may be that says nothing, in bytes.
+const maxEmptyBody = 16
+
+// expectNoBody returns an error unless the body is empty or an empty object, which some clients always send.
 func expectNoBody(body io.Reader) error {
 	if body == nil {
 		return nil
 	}
-	var first [1]byte
-	if n, _ := io.ReadFull(body, first[:]); n > 0 {
+	var begin [maxEmptyBody + 1]byte
+	n, _ := io.ReadFull(body, begin[:])
+	if text := strings.TrimSpace(string(begin[:n])); n > maxEmptyBody || text != "" && text != "{}" {
 		return authz.Errorf(authz.CodeInvalid, "this call takes no body")
 	}
 	return nil
