@@ -27,7 +27,8 @@ GOVULNCHECK   := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 
 .PHONY: run
 run: ## Start a server with an embedded SpiceDB and the demo company in it
-	go run ./cmd/sluice serve --demo
+	go build -o bin/dev/sluice ./cmd/sluice
+	exec bin/dev/sluice serve --demo # not by go run, which reports Ctrl-C as a failure
 
 .PHONY: test
 test: $(GOTESTSUM) ## Run all tests with -race (TEST=./tests/... for some; SLUICE_REQUIRE_CONTAINERS=1 to insist on containers)
