@@ -87,10 +87,10 @@ func TestAuthZENNeedsAKey(t *testing.T) {
 	})
 	for _, path := range []string{"evaluation", "evaluations", "search/subject", "search/resource", "search/action"} {
 		for authorization, status := range map[string]int{"": 401, "Bearer x": 401, "Basic " + key: 401, "Bearer a-key-that-does-not-check": 403} {
-			got := p.send(t, path, `{}`, "Authorization", authorization, "X-Request-ID", "r 1")
+			got := p.send(t, path, `{}`, "Authorization", authorization, "X-Request-ID", "r-1")
 			require.Equal(t, status, got.status, got.body)
 			require.Equal(t, status == 401, strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer"))
-			require.Equal(t, "r 1", got.header.Get("X-Request-ID"))
+			require.Equal(t, "r-1", got.header.Get("X-Request-ID"))
 		}
 	}
 }

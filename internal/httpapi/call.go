@@ -91,7 +91,7 @@ var (
 // begin is the outermost middleware: it gives the request its id and its time, and logs and counts it when it is answered.
 func (s *server) begin(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
-	k := &call{id: requestID(c.Request, route != nil && route.lenient), start: time.Now(), route: route}
+	k := &call{id: requestID(c.Request), start: time.Now(), route: route}
 	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
 	ctx, cancel := s.limited(context.WithValue(c.Request.Context(), callKey{}, k), k)
 	defer cancel()
@@ -132,17 +132,26 @@ func (k *call) level(status int) slog.Level {
 	}
 }
 
-// requestID returns the id that the request came with, if anything will do or it can stand in a line, or a new one.
-func requestID(r *http.Request, anything bool) string {
+// maxRequestID is how long a request id may be, in bytes.
+const maxRequestID = 128
+
+// requestID returns the id that the request came with, or a new one in place of an id that is too long or holds another
+// character than those of isSafe.
+func requestID(r *http.Request) string {
 	id := r.Header.Get(requestIDHeader)
-	if id != "" && anything {
-		return id
-	}
-	unfit := func(c rune) bool { return c <= ' ' || c > '~' }
-	if id != "" && len(id) <= 128 && strings.IndexFunc(id, unfit) < 0 {
+	if id != "" && len(id) <= maxRequestID && strings.IndexFunc(id, func(c rune) bool { return !isSafe(c) }) < 0 {
 		return id
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	return hex.EncodeToString(random[:])
+}
+
+// isSafe reports whether a character can stand in a header, a line of a log and a document without being escaped.
+func isSafe(c rune) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return strings.ContainsRune("-._~:;,/+=@", c)
 }

@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"compress/gzip"
 	_ "embed"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 	swaggerui "github.com/swaggest/swgui/v5/static"
@@ -37,29 +40,55 @@ func (s *server) GetDocsStart(c *gin.Context) {
 
 // GetDocsScript implements ServerInterface.
 func (s *server) GetDocsScript(c *gin.Context) {
-	s.swaggerUI(c, "text/javascript; charset=utf-8", "swagger-ui-bundle.js.gz")
+	s.swaggerUI(c, "text/javascript; charset=utf-8", swaggerScript)
 }
 
 // GetDocsStyle implements ServerInterface.
 func (s *server) GetDocsStyle(c *gin.Context) {
-	s.swaggerUI(c, "text/css; charset=utf-8", "swagger-ui.css.gz")
+	s.swaggerUI(c, "text/css; charset=utf-8", swaggerStyle)
 }
 
-// swaggerUI answers with a file of Swagger UI, compressed if the client takes that.
+// asset is a file of Swagger UI, as it is and compressed.
+type asset struct{ plain, packed []byte }
+
+// assets are the files of Swagger UI by their names. They are decompressed once for every server in the process.
+var assets = sync.OnceValues(func() (map[string]asset, error) {
+	all := make(map[string]asset)
+	for _, name := range []string{swaggerScript, swaggerStyle} {
+		packed, err := fs.ReadFile(swaggerui.FS, name+".gz")
+		if err != nil {
+			return nil, err
+		}
+		reader, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return nil, err
+		}
+		plain, err := io.ReadAll(reader)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = asset{plain, packed}
+	}
+	return all, nil
+})
+
+const (
+	swaggerScript = "swagger-ui-bundle.js"
+	swaggerStyle  = "swagger-ui.css"
+)
+
+// swaggerUI answers with a file of Swagger UI, compressed if the client accepts that.
 func (s *server) swaggerUI(c *gin.Context, contentType, name string) {
-	file, err := swaggerui.FS.Open(name)
+	all, err := assets()
 	if err != nil {
 		s.problem(c, err)
 		return
 	}
-	defer func() { _ = file.Close() }()
 	c.Header("Vary", "Accept-Encoding")
-	var content io.Reader = file
+	content := all[name].plain
 	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
 		c.Header("Content-Encoding", "gzip")
-	} else if content, err = gzip.NewReader(file); err != nil {
-		s.problem(c, err)
-		return
+		content = all[name].packed
 	}
-	c.DataFromReader(http.StatusOK, -1, contentType, content, nil)
+	c.Data(http.StatusOK, contentType, content)
 }

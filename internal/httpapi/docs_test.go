@@ -4,8 +4,10 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -82,4 +84,42 @@ func TestDocsCompressed(t *testing.T) {
 	for _, path := range []string{"/docs/", "/docs/index.html", "/docs/../v1/role-sets", "/docs/swagger-ui.js/"} {
 		require.Equal(t, http.StatusUnauthorized, w.do(t, request{method: http.MethodGet, path: path}).status, path)
 	}
+}
+
+// TestStaticFilesArePreparedOnce holds a request for each open file to the memory that its answer takes in any case.
+func TestStaticFilesArePreparedOnce(t *testing.T) {
+	w := open(t)
+	for _, path := range []string{"/docs", "/docs/start.js", "/docs/swagger-ui.js", "/docs/swagger-ui.css", "/openapi.yaml"} {
+		ask := func() {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			response := &discarded{header: make(http.Header)}
+			w.handler.ServeHTTP(response, request)
+			require.Equal(t, http.StatusOK, response.status, path)
+		}
+		ask()
+		require.Less(t, allocated(func() {
+			for range 10 {
+				ask()
+			}
+		}), uint64(10*64<<10), path)
+	}
+}
+
+// discarded is an answer that nobody reads.
+type discarded struct {
+	header http.Header
+	status int
+}
+
+func (d *discarded) Header() http.Header            { return d.header }
+func (d *discarded) WriteHeader(status int)         { d.status = status }
+func (d *discarded) Write(data []byte) (int, error) { return len(data), nil }
+
+// allocated returns how many bytes are allocated while do runs.
+func allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

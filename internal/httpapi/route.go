@@ -23,7 +23,7 @@ import (
 const scopesExtension = "x-scopes"
 
 // unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the contract
-// does not name are ignored, and any request id is taken.
+// does not name are ignored.
 const unknownFieldsExtension = "x-unknown-fields"
 
 // costExtension says as how many requests a call counts against the rate of its key; 1 if it is left out. A call that counts
