@@ -41,7 +41,9 @@ var removals = []removal{
 	{"put to nothing on two accounts", func(ctx context.Context, s *operation.Service) error {
 		_, _, err := s.PutMemberAccounts(ctx, by("ada"), "acme", "sam", map[authz.ID][]string{"team": {}, "operations": {}}, time.Time{})
 		return err
-	}, func(r string) bool { return r == "subscription:acme#member@user:sam" || r == "account:other#user@user:sam" }},
+	}, func(r string) bool {
+		return r == "subscription:acme#member@user:sam" || r == "account:other#user@user:sam"
+	}},
 	{"removed from the subscription", func(ctx context.Context, s *operation.Service) error {
 		_, err := s.RemoveSubscriptionMember(ctx, by("ada"), "acme", "sam")
 		return err
