@@ -156,10 +156,10 @@ func TestBackupAndRestore(t *testing.T) {
 	require.False(t, isMember(s, "late"))
 
 	// The log keeps what was, says that the store went back, and goes on with what is there.
-	_, body := get(t, http.DefaultClient, s.url+"/v1/audit?limit=3", s.key)
+	_, body := get(t, http.DefaultClient, s.url+"/v1/audit?limit=4", s.key)
 	require.Contains(t, body, `"kind":"snapshot","updates":[{"action":"delete","resource":"account:marketing","relation":"user","subject":"user:late"}]`)
 	require.Contains(t, body, `"kind":"snapshot","updates":[{"action":"touch","resource":"account:marketing","relation":"user","subject":"user:early"}]`)
-	_, body = get(t, http.DefaultClient, s.url+"/v1/audit?limit=4", s.key)
+	_, body = get(t, http.DefaultClient, s.url+"/v1/audit?limit=5", s.key)
 	require.Contains(t, body, `"reason":"other_store"`)
 	status, body := access(s, between)
 	require.Equal(t, http.StatusOK, status, body)

@@ -33,6 +33,7 @@ func TestPast(t *testing.T) {
 		engine := embedded(t)
 		log := openLog(t, open)
 		stop := follow(t, log, engine.Client)
+		wait(t, log, 1, audit.Query{})
 		f, account := relationship(t, "folder:f", "account", "account:a"), relationship(t, "account:a", "owner", "user:olga")
 		write(t, engine, "olga", authz.Touch, f, account, relationship(t, "folder:f", "reader", "user:peter")) // all in one entry
 		write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:peter"))

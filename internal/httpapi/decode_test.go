@@ -132,7 +132,7 @@ func TestContentTypeAndPresence(t *testing.T) {
 	w.do(t, empty).wantProblem(t, 400, "invalid", "the body is empty")
 	w.do(t, request{method: "DELETE", path: "/v1/accounts/acme", body: `{"force":true}`, key: operateKey, actor: "alice"}).
 		wantProblem(t, 400, "invalid", "takes no body")
-	w.do(t, request{method: "PUT", path: "/v1/platform/administrators/root", body: `{}`, key: provisionKey}).
+	w.do(t, request{method: "PUT", path: "/v1/platform/administrators/root", body: `[]`, key: provisionKey}).
 		wantProblem(t, 400, "invalid", "takes no body")
 }
 

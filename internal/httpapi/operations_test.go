@@ -273,7 +273,7 @@ func TestOperations(t *testing.T) {
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a2":[]}}`, false, "PutMemberAccounts",
 			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}, time.Time{}),
-			200, `{"user":"bob","roles":[],"accounts":{"a1":["editor"],"a2":[]},"token":"t1"}`,
+			200, `{"user":"bob","accounts":{"a1":["editor"],"a2":[]},"token":"t1"}`,
 		},
 		{"GET", "/v1/users/alice/accounts", "", false, "UserAccounts", args(authz.ID("alice"), false, firstPage), 200, `{"accounts":[],"next_cursor":"","token":"t1"}`},
 		{

@@ -227,8 +227,8 @@ func TestExportBeginsAnew(t *testing.T) {
 	written, resumed, err := transfer.Export(t.Context(), filled(t, "memory", some(10)), file, quiet)
 	require.NoError(t, err)
 	require.Zero(t, resumed)
-	require.EqualValues(t, 14, written)
-	require.Equal(t, 14, strings.Count(read(t, file), "#reader@"))
+	require.EqualValues(t, 16, written)
+	require.Equal(t, 16, strings.Count(read(t, file), "#reader@"))
 }
 
 // TestExportWithoutItsPart: where the file is gone that its note tells of, the export begins anew; where nothing has come of it,
@@ -243,8 +243,8 @@ func TestExportWithoutItsPart(t *testing.T) {
 	written, resumed, err := transfer.Export(t.Context(), source, file, quiet)
 	require.NoError(t, err)
 	require.Zero(t, resumed)
-	require.EqualValues(t, 3004, written)
-	require.Equal(t, 3004, strings.Count(read(t, file), "#reader@"))
+	require.EqualValues(t, 3006, written)
+	require.Equal(t, 3006, strings.Count(read(t, file), "#reader@"))
 	require.NotContains(t, read(t, file), "\x00")
 
 	ctx, cancel := context.WithCancel(t.Context())
