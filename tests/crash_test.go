@@ -45,7 +45,7 @@ var removals = []removal{
 			}
 			return leaves(r)
 		},
-		func(scene) []string { return nil },
+		func(s scene) []string { return []string{s.in("removed_user:~ulla#from@account:~a")} },
 	},
 	{
 		"an account by herself, with private connections", "ulla", "accounts/~a/members/~ulla?reassign_to=~bob",

@@ -98,7 +98,7 @@ func events(t *testing.T, on *backend) {
 	his, leave := peter.follow(account, "0")
 	defer leave()
 	e, ok := his()
-	for ok && len(e.Updates) == 1 && e.Updates[0].String() != s.in("touch account:~a#guest@user:~milton") {
+	for ok && (len(e.Updates) != 1 || e.Updates[0].String() != s.in("touch account:~a#guest@user:~milton")) {
 		e, ok = his()
 	}
 	if !ok || e.Operation != "put_account_member" || e.Hash != "" || e.Seq != 0 {
