@@ -23,10 +23,14 @@ func TestVerifyComparesWhatIsDerived(t *testing.T) {
 		driver, source string
 		foreign        string
 	}{
-		"file": {func() (*audit.Log, error) { return audit.OpenFile(t.Context(), directory) }, "sqlite", "file:" + filepath.Join(directory, audit.FileName) + "?_pragma=busy_timeout(10000)",
-			"CREATE TRIGGER foreign_one AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks WHERE value = new.value; END"},
-		"postgres": {func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }, "pgx", uri,
-			"CREATE RULE foreign_one AS ON INSERT TO sluice_audit_marks WHERE new.value = 'eve' DO INSTEAD NOTHING"},
+		"file": {
+			func() (*audit.Log, error) { return audit.OpenFile(t.Context(), directory) }, "sqlite", "file:" + filepath.Join(directory, audit.FileName) + "?_pragma=busy_timeout(10000)",
+			"CREATE TRIGGER foreign_one AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks WHERE value = new.value; END",
+		},
+		"postgres": {
+			func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }, "pgx", uri,
+			"CREATE RULE foreign_one AS ON INSERT TO sluice_audit_marks WHERE new.value = 'eve' DO INSTEAD NOTHING",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := openLog(t, at.open)

@@ -135,8 +135,10 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 		invitee authz.ID
 		role    string
 	}{
-		{team, "nora", "guest"}, {team, "", "user"},
-		{authz.Object{Type: "account", ID: "analytics"}, "nina", "editor"}, {authz.Object{Type: "subscription", ID: "acme"}, "nina", "member"},
+		{team, "nora", "guest"},
+		{team, "", "user"},
+		{authz.Object{Type: "account", ID: "analytics"}, "nina", "editor"},
+		{authz.Object{Type: "subscription", ID: "acme"}, "nina", "member"},
 	} {
 		_, err := invite(other.to, other.invitee, other.role)
 		require.NoError(t, err)

@@ -63,7 +63,7 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 // clock of its database, or not at all, if it remembered a part of the answer.
 func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	now := time.Now()
-	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), time.Time{}} {
+	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), {}} {
 		if answer, why := v.replica(ctx, at); why != "" || reflect.DeepEqual(answer, expected) {
 			return true
 		}

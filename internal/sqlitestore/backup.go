@@ -18,7 +18,7 @@ import (
 // ErrExists is that there is something where a backup or a restored store would go.
 var ErrExists = ownfile.ErrExists
 
-// ErrUnsealed: the file lacks the line with its hash that Backup writes, so that nobody can tell what changed in it since.
+// ErrUnsealed is the error for a file without the line with its hash that Backup writes: nobody can tell what changed in it since.
 var ErrUnsealed = errors.New("the backup has no seal")
 
 // Contents is what a backup holds.
