@@ -1,0 +1,5 @@
+//go:build !race
+
+package spicedb_test
+
+const raceDetector = false
