@@ -66,6 +66,6 @@ func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error 
 
 // PatchAccountMembers sets the roles of many people on one account, all or nothing.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
-	changed, err := answer[rest.ChangedMembers](a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rolesByID(members)}))
+	changed, err := answer[rest.ChangedMembers](a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}))
 	return changed.Members, err
 }

@@ -459,8 +459,8 @@ type AcceptedInvitation struct {
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
-	Open  bool  `json:"open"`
-	Users Users `json:"users,omitempty,omitzero"`
+	Open  bool   `json:"open"`
+	Users People `json:"users,omitempty,omitzero"`
 }
 
 // AccessAction defines model for AccessAction.
@@ -518,8 +518,8 @@ type AccountMembers struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 
-	// Members Roles by the id of an account or a person.
-	Members RolesByID `json:"members"`
+	// Members Roles by the id of a person; `user:bob` is the same person as `bob`.
+	Members RolesByPerson `json:"members"`
 }
 
 // AccountPage defines model for AccountPage.
@@ -759,7 +759,7 @@ type ChangedMember struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Accounts Roles by the id of an account or a person.
+	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
@@ -1393,7 +1393,7 @@ type Member struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Accounts Roles by the id of an account or a person.
+	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
 	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
@@ -1402,7 +1402,7 @@ type Member struct {
 
 // MemberAccounts defines model for MemberAccounts.
 type MemberAccounts struct {
-	// Accounts Roles by the id of an account or a person.
+	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts"`
 
 	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
@@ -1539,7 +1539,7 @@ type NewInvitation struct {
 	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
 
 	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
-	Invitee ID `json:"invitee,omitempty,omitzero"`
+	Invitee Person `json:"invitee,omitempty,omitzero"`
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
@@ -1581,10 +1581,10 @@ type NewSubscription struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Owner An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Owner The id of a person; `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
-	Owner ID `json:"owner"`
+	Owner Person `json:"owner"`
 
 	// RoleSet `single_owner` or `multi_owner`.
 	RoleSet string `json:"role_set"`
@@ -1736,6 +1736,9 @@ type PartialEntity struct {
 	Type       string     `json:"type,omitempty,omitzero"`
 }
 
+// People defines model for People.
+type People = []Person
+
 // Performers defines model for Performers.
 type Performers struct {
 	Relation string `json:"relation"`
@@ -1797,6 +1800,11 @@ type PermissionsRequest struct {
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 }
+
+// Person The id of a person; `user:bob` is the same person as `bob`.
+//
+// Example: alice@example.com
+type Person = string
 
 // Preview defines model for Preview.
 type Preview struct {
@@ -2004,8 +2012,11 @@ type Roles struct {
 	Roles RoleNames `json:"roles"`
 }
 
-// RolesByID Roles by the id of an account or a person.
+// RolesByID Roles by the id of an account.
 type RolesByID map[string]RoleNames
+
+// RolesByPerson Roles by the id of a person; `user:bob` is the same person as `bob`.
+type RolesByPerson map[string]RoleNames
 
 // SearchPage defines model for SearchPage.
 type SearchPage struct {
@@ -2027,7 +2038,7 @@ type SearchedEntity struct {
 
 // Sharing defines model for Sharing.
 type Sharing struct {
-	Users      Users      `json:"users,omitempty,omitzero"`
+	Users      People     `json:"users,omitempty,omitzero"`
 	Visibility Visibility `json:"visibility"`
 }
 
@@ -2151,10 +2162,10 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// To An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// To The id of a person; `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
-	To ID `json:"to"`
+	To Person `json:"to"`
 }
 
 // TypeName The name of a type of the schema.
@@ -2270,10 +2281,10 @@ type RelationFilter = string
 // Resource defines model for Resource.
 type Resource = string
 
-// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// User The id of a person; `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
-type User = ID
+type User = Person
 
 // WorkspaceCollection defines model for WorkspaceCollection.
 type WorkspaceCollection string

@@ -86,7 +86,11 @@ func isStoredID(s string) bool {
 
 // ParsePerson reads the id of a person where nothing else can stand: "bob" and "user:bob" are the same person. The
 // error has code CodeInvalid.
-func ParsePerson(s string) (ID, error) { return ParseID(strings.TrimPrefix(s, personPrefix)) }
+func ParsePerson(s string) (ID, error) { return ParseID(TrimPerson(s)) }
+
+// TrimPerson returns the form of a person's id without its type: "bob" for "bob" and for "user:bob". It does not check the
+// id, see ParsePerson.
+func TrimPerson(s string) string { return strings.TrimPrefix(s, personPrefix) }
 
 // Invisible returns the first character of s that must not stand in an id nor in metadata, if there is one: control
 // characters (U+0000 to U+001F, U+007F to U+009F), format characters such as zero-width spaces, joiners, byte-order

@@ -455,8 +455,8 @@ type AcceptedInvitation struct {
 // Access defines model for Access.
 type Access struct {
 	// Open Whether the whole account may enter.
-	Open  bool   `json:"open"`
-	Users *Users `json:"users,omitempty"`
+	Open  bool    `json:"open"`
+	Users *People `json:"users,omitempty"`
 }
 
 // AccessAction defines model for AccessAction.
@@ -514,8 +514,8 @@ type AccountMembers struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 
-	// Members Roles by the id of an account or a person.
-	Members RolesByID `json:"members"`
+	// Members Roles by the id of a person; `user:bob` is the same person as `bob`.
+	Members RolesByPerson `json:"members"`
 }
 
 // AccountPage defines model for AccountPage.
@@ -755,7 +755,7 @@ type ChangedMember struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Accounts Roles by the id of an account or a person.
+	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
@@ -1389,7 +1389,7 @@ type Member struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Accounts Roles by the id of an account or a person.
+	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
 	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
@@ -1398,7 +1398,7 @@ type Member struct {
 
 // MemberAccounts defines model for MemberAccounts.
 type MemberAccounts struct {
-	// Accounts Roles by the id of an account or a person.
+	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts"`
 
 	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
@@ -1535,7 +1535,7 @@ type NewInvitation struct {
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
 	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
-	Invitee *ID `json:"invitee,omitempty"`
+	Invitee *Person `json:"invitee,omitempty"`
 
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
@@ -1577,10 +1577,10 @@ type NewSubscription struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Owner An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Owner The id of a person; `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
-	Owner ID `json:"owner"`
+	Owner Person `json:"owner"`
 
 	// RoleSet `single_owner` or `multi_owner`.
 	RoleSet string `json:"role_set"`
@@ -1732,6 +1732,9 @@ type PartialEntity struct {
 	Type       *string     `json:"type,omitempty"`
 }
 
+// People defines model for People.
+type People = []Person
+
 // Performers defines model for Performers.
 type Performers struct {
 	Relation string `json:"relation"`
@@ -1793,6 +1796,11 @@ type PermissionsRequest struct {
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 }
+
+// Person The id of a person; `user:bob` is the same person as `bob`.
+//
+// Example: alice@example.com
+type Person = string
 
 // Preview defines model for Preview.
 type Preview struct {
@@ -2000,8 +2008,11 @@ type Roles struct {
 	Roles RoleNames `json:"roles"`
 }
 
-// RolesByID Roles by the id of an account or a person.
+// RolesByID Roles by the id of an account.
 type RolesByID map[string]RoleNames
+
+// RolesByPerson Roles by the id of a person; `user:bob` is the same person as `bob`.
+type RolesByPerson map[string]RoleNames
 
 // SearchPage defines model for SearchPage.
 type SearchPage struct {
@@ -2023,7 +2034,7 @@ type SearchedEntity struct {
 
 // Sharing defines model for Sharing.
 type Sharing struct {
-	Users      *Users     `json:"users,omitempty"`
+	Users      *People    `json:"users,omitempty"`
 	Visibility Visibility `json:"visibility"`
 }
 
@@ -2147,10 +2158,10 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// To An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// To The id of a person; `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
-	To ID `json:"to"`
+	To Person `json:"to"`
 }
 
 // TypeName The name of a type of the schema.
@@ -2266,10 +2277,10 @@ type RelationFilter = string
 // Resource defines model for Resource.
 type Resource = string
 
-// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// User The id of a person; `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
-type User = ID
+type User = Person
 
 // WorkspaceCollection defines model for WorkspaceCollection.
 type WorkspaceCollection string

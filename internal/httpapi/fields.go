@@ -80,7 +80,7 @@ func (r *reader) people(field string, values *[]string) []authz.ID {
 }
 
 // rolesOfPeople reads roles by person. A person who stands there in both forms is an error.
-func (r *reader) rolesOfPeople(field string, values RolesByID) map[authz.ID][]string {
+func (r *reader) rolesOfPeople(field string, values RolesByPerson) map[authz.ID][]string {
 	roles := make(map[authz.ID][]string, len(values))
 	for key, names := range values {
 		id := r.person(field, key)

@@ -71,7 +71,7 @@ func (s *server) admit(c *gin.Context) error {
 	if err := k.readOnce(c, secret); err != nil {
 		return err
 	}
-	if !k.route.body {
+	if k.route.body == nil {
 		return expectNoBody(c.Request.Body)
 	}
 	return nil
@@ -195,6 +195,11 @@ func (k *call) readQuery(raw string) error {
 	}
 	if err := k.route.checkQuery(query); err != nil {
 		return err
+	}
+	for _, parameter := range k.route.query {
+		if values := query[parameter.Name]; len(values) > 0 && parameter.Schema.Value.Extensions[personExtension] == true {
+			values[0] = authz.TrimPerson(values[0])
+		}
 	}
 	k.query = query.Encode()
 	return nil

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -43,25 +44,65 @@ func (k *call) readOnce(c *gin.Context, secret string) error {
 	return nil
 }
 
-// digest is one of all that a request asks for. Bodies that mean the same have the same.
+// digest returns a digest of everything that a request asks for. Requests that mean the same have the same digest: the
+// order of fields does not count, nor does whether a person is written "bob" or "user:bob".
 func (k *call) digest() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query, canonical(k.body)))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query, canonical(k.body, k.route.body)))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// canonical writes JSON with the fields of each object in order, and nothing between them.
-func canonical(body []byte) []byte {
+// canonical writes JSON of a schema with the fields of each object in order, nothing between them, and people without
+// their type.
+func canonical(body []byte, schema *openapi3.SchemaRef) []byte {
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
 		return body
 	}
-	written, err := json.Marshal(value)
+	written, err := json.Marshal(trimPeople(value, schema))
 	if err != nil {
 		return body
 	}
 	return written
+}
+
+// trimPeople returns a value of a schema in which "user:bob" is "bob" wherever the schema has people.
+func trimPeople(value any, schema *openapi3.SchemaRef) any {
+	if schema == nil {
+		return value
+	}
+	for _, part := range schema.Value.AllOf {
+		value = trimPeople(value, part)
+	}
+	switch v := value.(type) {
+	case string:
+		if schema.Value.Extensions[personExtension] == true {
+			return authz.TrimPerson(v)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = trimPeople(item, schema.Value.Items)
+		}
+	case map[string]any:
+		return trimPeopleOfObject(v, schema.Value)
+	}
+	return value
+}
+
+func trimPeopleOfObject(object map[string]any, schema *openapi3.Schema) map[string]any {
+	trimmed := make(map[string]any, len(object))
+	for key, value := range object {
+		if schema.Extensions[personKeysExtension] == true {
+			key = authz.TrimPerson(key)
+		}
+		field := schema.Properties[key]
+		if field == nil {
+			field = schema.AdditionalProperties.Schema
+		}
+		trimmed[key] = trimPeople(value, field)
+	}
+	return trimmed
 }
 
 // replayed sets, in an answer, the field that says that nothing was changed.

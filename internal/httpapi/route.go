@@ -30,6 +30,13 @@ const unknownFieldsExtension = "x-unknown-fields"
 // as more is one of those of which few are answered at a time.
 const costExtension = "x-cost"
 
+// personExtension and personKeysExtension are true on a schema of the contract whose value, or whose keys, are ids of
+// people: "user:bob" and "bob" mean the same there.
+const (
+	personExtension     = "x-person"
+	personKeysExtension = "x-person-keys"
+)
+
 const actorHeader = "Sluice-Actor"
 
 // route is what the contract says about one call.
@@ -38,11 +45,11 @@ type route struct {
 	operation string
 	open      bool // without a key
 	scopes    apikey.Scopes
-	actor     bool // names an actor, though a key with inspect may do without
-	cost      int  // as how many requests it counts against the rate of its key
-	once      bool // may be repeated under an Idempotency-Key
-	body      bool
-	lenient   bool // ignores unknown fields of the body
+	actor     bool                // names an actor, though a key with inspect may do without
+	cost      int                 // as how many requests it counts against the rate of its key
+	once      bool                // may be repeated under an Idempotency-Key
+	body      *openapi3.SchemaRef // of the request; nil if it has none
+	lenient   bool                // ignores unknown fields of the body
 	query     []*openapi3.Parameter
 	segments  []*openapi3.Parameter // parameters in the path
 	streams   bool                  // answers line by line to whoever accepts that
@@ -78,8 +85,14 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	r := &route{
 		path: path, operation: operation.OperationID,
 		open:    operation.Security != nil && len(*operation.Security) == 0,
-		body:    operation.RequestBody != nil,
 		lenient: operation.Extensions[unknownFieldsExtension] == "ignore",
+	}
+	if operation.RequestBody != nil {
+		content := operation.RequestBody.Value.Content.Get(gin.MIMEJSON)
+		if content == nil {
+			return nil, fmt.Errorf("the body of a request is %s", gin.MIMEJSON)
+		}
+		r.body = content.Schema
 	}
 	r.cost = 1
 	if cost, given := operation.Extensions[costExtension].(float64); given {
