@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -91,6 +92,56 @@ func TestAccount(t *testing.T) {
 	require.Equal(t, mine, all(t, shared.Client.UserAccounts(ctx, t.Name()+"-olga")))
 	require.NoError(t, olga.DeleteAccount(ctx, a))
 	require.Empty(t, all(t, olga.Accounts(ctx)))
+}
+
+// TestPersonIsTheSameInBothForms names people as user:bob wherever the client takes a person, and finds bob.
+func TestPersonIsTheSameInBothForms(t *testing.T) {
+	ctx := t.Context()
+	s, a, olga := company(t, "multi_owner", "team")
+	typed := shared.Client.As("user:" + t.Name() + "-olga")
+	bob, eve, pat := t.Name()+"-bob", t.Name()+"-eve", t.Name()+"-pat"
+	require.Equal(t, bob, ok[client.ChangedMember](t)(typed.PutSubscriptionMember(ctx, s, "user:"+bob, "member")).User)
+	require.Equal(t, bob, ok[client.ChangedMember](t)(typed.PutMemberAccounts(ctx, s, "user:"+bob, client.RolesByID{a: {"guest"}})).User)
+	require.Equal(t, bob, ok[client.ChangedMember](t)(typed.PutAccountMember(ctx, a, "user:"+bob, "user")).User)
+	until := time.Now().Add(time.Hour)
+	require.Equal(t, eve, ok[client.ChangedMember](t)(typed.PutAccountMemberUntil(ctx, a, "user:"+eve, until, "user")).User)
+	changed := ok[[]client.Member](t)(typed.PatchAccountMembers(ctx, a, client.RolesByID{"user:" + eve: {"user"}}))
+	require.Equal(t, eve, changed[0].User)
+	invited := ok[client.Invitation](t)(typed.InviteToAccount(ctx, a, client.NewInvitation{Invitee: "user:" + pat, Roles: []string{"user"}}))
+	require.Equal(t, pat, invited.Invitee)
+
+	_, err := shared.Client.PutConnector(ctx, "mysql")
+	require.NoError(t, err)
+	connection := "connection:" + t.Name()
+	ok[client.Connection](t)(shared.Client.As("user:"+bob).CreateConnection(ctx, client.NewConnection{ID: t.Name(), Account: a, Connector: "mysql"}))
+	sharing := client.Sharing{Visibility: client.Private, Users: []string{"user:" + eve}}
+	require.Equal(t, []string{eve}, ok[client.Connection](t)(shared.Client.As(bob).ShareConnection(ctx, t.Name(), sharing)).Users)
+	for _, who := range []string{eve, "user:" + eve} {
+		require.True(t, ok[bool](t)(shared.Client.Can(ctx, who, "view", connection)))
+		require.Equal(t, map[string]bool{connection: true}, ok[map[string]bool](t)(shared.Client.CanEach(ctx, who, "view", connection)))
+		require.True(t, ok[bool](t)(shared.Client.CanAll(ctx, who, "view", connection)))
+		require.True(t, ok[map[string]bool](t)(shared.Client.Permissions(ctx, who, connection))["view"])
+		require.Equal(t, []string{t.Name()}, all(t, shared.Client.Resources(ctx, who, "view", "connection")))
+		require.Len(t, all(t, shared.Client.UserAccounts(ctx, who)), 1)
+		require.Len(t, all(t, shared.Client.As(who).Accounts(ctx)), 1)
+	}
+
+	require.Equal(t, 1, ok[client.Offboarding](t)(typed.Offboarding(ctx, a, "user:"+bob)).PrivateConnections.Count)
+	require.NoError(t, typed.HandOverAccountMember(ctx, a, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
+	require.NoError(t, typed.HandOverSubscriptionMember(ctx, s, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
+	require.NoError(t, typed.RemoveAccountMember(ctx, a, "user:"+eve))
+	require.NoError(t, typed.RemoveSubscriptionMember(ctx, s, "user:"+eve))
+	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 1)
+	require.Len(t, all(t, olga.SubscriptionMembers(ctx, s, false)), 1)
+	require.NoError(t, shared.Client.AddPlatformAdministrator(ctx, "user:"+pat))
+	require.NoError(t, shared.Client.RemovePlatformAdministrator(ctx, "user:"+pat))
+	require.NoError(t, shared.Client.EraseUser(ctx, "user:"+bob))
+
+	single := t.Name() + "-single"
+	_, err = shared.Client.CreateSubscription(ctx, client.NewSubscription{ID: single, RoleSet: "single_owner", Owner: "user:" + bob})
+	require.NoError(t, err)
+	require.NoError(t, shared.Client.As(bob).TransferSubscription(ctx, single, "user:"+eve))
+	ok[client.Subscription](t)(shared.Client.As(eve).GetSubscription(ctx, single))
 }
 
 func TestLeaving(t *testing.T) {

@@ -141,6 +141,17 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 			t.Errorf("%s: %s is not %s", path, plain.body, typed.body)
 		}
 	}
+	account := "account=" + s.id("a")
+	plain := changes(s.history(account+"&actor="+s.id("bob"), atLeast(3)))
+	typed := changes(s.history(account+"&actor=user:"+s.id("bob"), atLeast(3)))
+	if fmt.Sprint(plain) != fmt.Sprint(typed) {
+		t.Errorf("the history of bob is\n%s\nthat of user:bob is\n%s", strings.Join(plain, "\n"), strings.Join(typed, "\n"))
+	}
+	next, leave := s.follow(account+"&actor=user:"+s.id("bob"), "0")
+	defer leave()
+	if first, ok := next(); !ok || first.Actor != s.id("bob") {
+		t.Errorf("the first event of user:bob is %+v", first)
+	}
 	preview := map[string]any{"method": "PUT", "path": "/v1/accounts/" + s.id("a") + "/members/user:" + s.id("new"), "body": roles("user")}
 	got := s.as("user:"+s.id("olga")).must(http.MethodPost, "preview", preview)
 	if !strings.Contains(string(got.body), `"user:`+s.id("new")+`"`) {

@@ -41,6 +41,8 @@ gus is owner of account marketing: ask an owner of account marketing: bob
 	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "uma")
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "(parts are withheld, which are about what the reader may not see)\n")
+	typed, _, _ := sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "user:uma")
+	require.Equal(t, stdout, typed)
 	stdout, _, _ = sluice(t, "explain", "user:gus", "delete", "importer:nope")
 	require.Equal(t, "denied: gus lacks the permission delete on importer nope; importer nope is not stored: no relationship has it as its resource\n", stdout)
 
