@@ -1854,7 +1854,7 @@ type Problem struct {
 	// Permission The permission that a forbidden operation needs.
 	Permission string `json:"permission,omitempty,omitzero"`
 
-	// Accounts The accounts that a conflict is about.
+	// Accounts The accounts that a conflict is about; the first ten.
 	Accounts []ID `json:"accounts,omitempty,omitzero"`
 
 	// Subscriptions The subscriptions that a conflict is about.

@@ -1850,7 +1850,7 @@ type Problem struct {
 	// Permission The permission that a forbidden operation needs.
 	Permission *string `json:"permission,omitempty"`
 
-	// Accounts The accounts that a conflict is about.
+	// Accounts The accounts that a conflict is about; the first ten.
 	Accounts *[]ID `json:"accounts,omitempty"`
 
 	// Subscriptions The subscriptions that a conflict is about.

@@ -95,11 +95,8 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			return nil, err
 		}
 		defaults := EvaluationItem{Subject: body.Subject, Action: body.Action, Resource: body.Resource, Context: body.Context}
-		switch n := len(body.Evaluations); {
-		case n == 0:
+		if len(body.Evaluations) == 0 {
 			return s.evaluate(ctx, defaults)
-		case n > maxBulk:
-			return nil, authz.Errorf(authz.CodeTooLarge, `the field "evaluations" has %d evaluations; one request holds at most %d`, n, maxBulk)
 		}
 		v, err := s.vocabulary(ctx)
 		if err != nil {

@@ -11,9 +11,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxBulk is how many checks one request may hold.
-const maxBulk = 1000
-
 // apartBulkRequest is a BulkCheckRequest whose checks are still to be read, each on its own.
 type apartBulkRequest struct {
 	Checks      []json.RawMessage `json:"checks"`
@@ -38,8 +35,6 @@ func (s *server) CheckBulk(c *gin.Context) {
 			return nil, in.err
 		case len(questions) == 0:
 			return nil, authz.Errorf(authz.CodeInvalid, `the field "checks" is empty`)
-		case len(questions) > maxBulk:
-			return nil, authz.Errorf(authz.CodeTooLarge, `the field "checks" has %d checks; one request holds at most %d`, len(questions), maxBulk)
 		}
 		results, token, err := s.decideAll(ctx, questions, at)
 		if err != nil {

@@ -141,6 +141,7 @@ func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 type fault struct {
 	path    string // such as checks[3].subject; empty for the body as a whole
 	problem string
+	code    authz.Code // CodeInvalid if it is empty
 }
 
 func faultf(format string, args ...any) *fault { return &fault{problem: fmt.Sprintf(format, args...)} }
@@ -155,8 +156,12 @@ func (f *fault) in(segment string) *fault {
 }
 
 func (f *fault) err(what string) *authz.Error {
-	if f.path == "" {
-		return authz.Errorf(authz.CodeInvalid, "%s %s", what, f.problem)
+	code := f.code
+	if code == "" {
+		code = authz.CodeInvalid
 	}
-	return authz.Errorf(authz.CodeInvalid, "the field %q %s", f.path, f.problem)
+	if f.path == "" {
+		return authz.Errorf(code, "%s %s", what, f.problem)
+	}
+	return authz.Errorf(code, "the field %q %s", f.path, f.problem)
 }

@@ -47,7 +47,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		{"half a surrogate pair", importer, `{"id":"\ud83d","account":"acme"}`, []string{"surrogate", "byte 7"}},
 		{"two high surrogates", importer, `{"id":"\ud83d\ud83d","account":"acme"}`, []string{"surrogate"}},
 		{"surrogate in a key", importer, `{"\udc00":"x"}`, []string{"surrogate"}},
-		{"empty map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"":["editor"]}}`, []string{`the field "accounts"`, "empty"}},
+		{"empty map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"":["editor"]}}`, []string{`the field "accounts."`, "empty"}},
 		{"repeated map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a1":[]}}`, []string{`the field "accounts.a1" stands there twice`}},
 		{"null roles", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":null}}`, []string{`the field "accounts.a1" must be a list, not null`}},
 		{"wrong visibility", "/v1/connections", `{"id":"c","account":"a","connector":"k","visibility":"public"}`, []string{`the field "visibility"`, "private", "shared"}},

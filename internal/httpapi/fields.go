@@ -83,7 +83,7 @@ func (r *reader) people(field string, values *[]string) []authz.ID {
 func (r *reader) rolesOfPeople(field string, values RolesByPerson) map[authz.ID][]string {
 	roles := make(map[authz.ID][]string, len(values))
 	for key, names := range values {
-		id := r.person(field, key)
+		id := r.person(authz.Echo(field+"."+key), key)
 		if _, found := roles[id]; found {
 			r.keep(field, authz.Errorf(authz.CodeInvalid, `names %q twice, also as "user:%s"`, id, id))
 		}
@@ -95,7 +95,12 @@ func (r *reader) rolesOfPeople(field string, values RolesByPerson) map[authz.ID]
 func (r *reader) rolesByAccount(field string, values RolesByID) map[authz.ID][]string {
 	roles := make(map[authz.ID][]string, len(values))
 	for key, names := range values {
-		roles[r.id(field, key)] = names
+		id, err := authz.ParseID(key)
+		if err != nil {
+			r.keep(authz.Echo(field+"."+key), err)
+			continue
+		}
+		roles[id] = names
 	}
 	return roles
 }

@@ -7,10 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // maxNesting is how deep the values of a body may be nested.
 const maxNesting = 64
+
+// maxEntries is how many entries a list in a body may have, and an object with any keys whose values have a type.
+const maxEntries = 1000
 
 // scanner walks over valid JSON and checks that it has the shape of a Go type: for a struct exactly the fields that it
 // names, all those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes
@@ -134,16 +139,31 @@ func blank(name []byte) {
 	}
 }
 
-// dictionary walks over an object with any keys.
+// dictionary walks over an object with any keys. One whose values have a type holds at most maxEntries.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
-	return s.entries(func(key string, _ []byte) *fault {
+	var full *fault
+	fault := s.entries(func(key string, _ []byte) *fault {
+		if value != anything && len(seen) == maxEntries {
+			full = tooMany()
+			return full
+		}
 		if seen[key] {
 			return faultf("stands there twice")
 		}
 		seen[key] = true
 		return s.value(value, depth+1)
 	})
+	if full != nil { // which is about the whole, and not about the entry that is one too many
+		full.path = ""
+		return full
+	}
+	return fault
+}
+
+// tooMany is the fault of a list that is too long. It is found before anything is read for its entries.
+func tooMany() *fault {
+	return &fault{code: authz.CodeTooLarge, problem: fmt.Sprintf("has more than %d entries; one request holds at most %d", maxEntries, maxEntries)}
 }
 
 // entries walks over an object; each is called before the value of a key, with the key as it means and as it stands there,
@@ -171,6 +191,9 @@ func (s *scanner) entries(each func(key string, raw []byte) *fault) *fault {
 func (s *scanner) list(item reflect.Type, depth int) *fault {
 	s.at++ // [
 	for i := 0; s.peek() != ']'; i++ {
+		if i == maxEntries && item != anything {
+			return tooMany()
+		}
 		if fault := s.value(item, depth+1); fault != nil {
 			return fault.in("[" + strconv.Itoa(i) + "]")
 		}

@@ -2,6 +2,8 @@ package operation
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -240,14 +242,14 @@ func (s *Service) PatchAccountMembers(
 		for i, who := range people {
 			wanted, err := account.set.Parse(members[who])
 			if err != nil {
-				return err
+				return atEntry("members", who, err)
 			}
 			change, err := p.changeUntil(ctx, account, who, wanted, until)
 			if err != nil {
-				return err
+				return atEntry("members", who, err)
 			}
 			if change, err = p.limit(ctx, account, change); err != nil {
-				return err
+				return atEntry("members", who, err)
 			}
 			changes = append(changes, change)
 			changed[i].Roles = wanted
@@ -284,32 +286,9 @@ func (s *Service) PutMemberAccounts(
 		var orphaned []authz.ID
 		var err error
 		for _, accountID := range sortedKeys(accounts) {
-			if err := p.allow(ctx, accountObject(accountID), "assign_roles"); err != nil {
-				return err
-			}
-			account, err := p.account(ctx, accountID)
+			wanted, err := p.putOnAccount(ctx, id, accountID, who, accounts[accountID], until, &orphaned)
 			if err != nil {
-				return err
-			}
-			if account.subscription.object.ID != id {
-				if _, err := p.permissions(ctx, subscriptionObject(id)); err != nil {
-					return err
-				}
-				return authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(id))
-			}
-			wanted, err := account.set.Parse(accounts[accountID])
-			if err != nil {
-				return err
-			}
-			change, err := p.changeUntil(ctx, account, who, wanted, until)
-			if err != nil {
-				return err
-			}
-			if change, err = p.limit(ctx, account, change); err != nil {
-				return err
-			}
-			if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
-				return err
+				return atEntry("accounts", accountID, err)
 			}
 			member.Accounts[accountID] = wanted
 		}
@@ -322,10 +301,56 @@ func (s *Service) PutMemberAccounts(
 	return answered(member, token, err)
 }
 
+// putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns them.
+func (p *plan) putOnAccount(
+	ctx context.Context, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
+) ([]authz.Role, error) {
+	if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
+		return nil, err
+	}
+	account, err := p.account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if account.subscription.object.ID != subscription {
+		if _, err := p.permissions(ctx, subscriptionObject(subscription)); err != nil {
+			return nil, err
+		}
+		return nil, authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription))
+	}
+	wanted, err := account.set.Parse(roles)
+	if err != nil {
+		return nil, err
+	}
+	change, err := p.changeUntil(ctx, account, who, wanted, until)
+	if err != nil {
+		return nil, err
+	}
+	if change, err = p.limit(ctx, account, change); err != nil {
+		return nil, err
+	}
+	return wanted, p.changeAccountRoles(ctx, account, []roleChange{change}, orphaned)
+}
+
+// maxNamed is how many names an error holds.
+const maxNamed = 10
+
+// list writes names into an error: the first maxNamed, and how many there are besides.
 func list[S ~string](names []S) string {
-	parts := make([]string, len(names))
-	for i, name := range names {
-		parts[i] = string(name)
+	parts := texts(names[:min(len(names), maxNamed)])
+	if more := len(names) - len(parts); more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(parts, ", "), more)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// atEntry puts the entry at fault of a bulk operation into the message of an error.
+func atEntry(field string, id authz.ID, err error) error {
+	var known *authz.Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	named := *known
+	named.Message = fmt.Sprintf("the field %q: %s", authz.Echo(field+"."+string(id)), known.Message)
+	return &named
 }

@@ -64,3 +64,18 @@ func (p *plan) head(ctx context.Context) (authz.Token, error) {
 	p.snapshot = token
 	return token, err
 }
+
+// fitsWrite returns an error with CodeTooLarge if the plan writes more than one write holds; what it deletes may be split. A loop
+// that plans updates asks it before it reads for more.
+func (p *plan) fitsWrite() error {
+	written := 0
+	for _, u := range p.updates {
+		if u.Action != authz.Delete {
+			written++
+		}
+	}
+	if written > authz.MaxUpdates {
+		return tooManyUpdates(written)
+	}
+	return nil
+}

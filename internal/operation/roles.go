@@ -159,6 +159,9 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
 	var removed []authz.ID
 	for _, c := range changes {
+		if err := p.fitsWrite(); err != nil {
+			return err
+		}
 		if c.who == p.by.Actor && c.putsOff() {
 			return authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
 				c.who, account.object, firstEnd(c.held).Format(time.RFC3339))
@@ -168,6 +171,9 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 				continue
 			}
 			if err := p.feature(account.subscription, info); err != nil {
+				if len(changes) > 1 {
+					err = atEntry("members", c.who, err)
+				}
 				return err
 			}
 			if info.MakesMember && c.until.IsZero() {
@@ -216,7 +222,7 @@ func lastGuardian(orphaned []authz.ID) error {
 		return nil
 	}
 	err := authz.Errorf(authz.CodeConflict, "the last owner or administrator would go; make somebody else one first, on %s", list(orphaned))
-	err.Accounts = orphaned
+	err.Accounts = orphaned[:min(len(orphaned), maxNamed)]
 	return err
 }
 

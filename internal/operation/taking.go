@@ -22,7 +22,7 @@ func (o places) err() error {
 		what += " and account " + list(o.accounts)
 	}
 	err := authz.Errorf(authz.CodeConflict, "the last owner or administrator would go; make somebody else one first, on %s", what)
-	err.Subscriptions, err.Accounts = o.subscriptions, o.accounts
+	err.Subscriptions, err.Accounts = o.subscriptions[:min(len(o.subscriptions), maxNamed)], o.accounts[:min(len(o.accounts), maxNamed)]
 	return err
 }
 
