@@ -85,7 +85,11 @@ func (a attempts) attempt(t *testing.T, on *backend, column int) {
 	if role == "owner" {
 		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"
 	}
-	fill := strings.NewReplacer("$become", become, "$owner", owner, "$role", role)
+	grant := "olga PUT accounts/~a/members/~eve {roles: [" + role + "]}"
+	if additional, alone := strings.CutSuffix(role, " alone"); alone { // which no operation gives
+		grant = "given account:~a#" + additional + "@user:~eve"
+	}
+	fill := strings.NewReplacer("$grant", grant, "$become", become, "$owner", owner, "$role", role)
 	set := func() scene {
 		s := newScene(t, on)
 		for _, l := range a.setting {

@@ -34,7 +34,8 @@ var existing = []string{
 	"sven PUT accounts/~xo/members/~sven {roles: [administrator, flow_author]}",
 
 	// An additional role alone gives nothing, and so it shows nothing; one in a neighbouring account neither.
-	"olga PUT accounts/~o/members/~finn {roles: [flow_author, connector_author]}",
+	"given account:~o#flow_author@user:~finn",
+	"given account:~o#connector_author@user:~finn",
 	"olga POST accounts {id: ~neighbour, subscription: ~s, role_set: team}",
 	"olga PUT accounts/~neighbour/members/~nora {roles: [owner]}",
 }

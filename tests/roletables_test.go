@@ -104,7 +104,11 @@ func (w *world) build() {
 	w.perform(stages[w.home.subscription]...)
 	w.perform(stages[w.home.account]...)
 	if w.master() != "subject" {
-		w.perform(arrivals[w.table.RoleSet.On])
+		if strings.HasSuffix(w.column.Name, " alone") { // which no operation gives
+			w.perform("given account:~account#$roles@user:~subject")
+		} else {
+			w.perform(arrivals[w.table.RoleSet.On])
+		}
 	}
 }
 

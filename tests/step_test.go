@@ -38,6 +38,8 @@ func parseStep(line string) (step, error) {
 	switch {
 	case actor == "stored":
 		return storedStep{relationship: verb, there: true}, nil
+	case actor == "given":
+		return givenStep{relationship: verb}, nil
 	case actor == "not" && verb == "stored":
 		return storedStep{relationship: rest}, nil
 	case actor == "nothing" && verb == "left":
@@ -240,4 +242,12 @@ func (s scene) play(lines ...string) {
 		}
 		next.run(s)
 	}
+}
+
+// givenStep is a relationship that another tool has written.
+type givenStep struct{ relationship string }
+
+func (g givenStep) run(s scene) {
+	s.t.Helper()
+	s.write(g.relationship)
 }

@@ -168,9 +168,28 @@ func (s RoleSet) Role(name Role) (RoleInfo, bool) {
 	return s.Roles[i], true
 }
 
-// Parse checks that one person may hold the named roles together and returns them in the set's order, each once.
-// An empty list is allowed: it stands for no role. Errors have code CodeInvalid and list the roles that there are.
+// Parse checks that one person may hold exactly the named roles and returns them in the set's order, each once. An empty list is
+// allowed: it stands for no role. Errors have code CodeInvalid and list the roles that there are.
 func (s RoleSet) Parse(names []string) ([]Role, error) {
+	roles, err := s.ParseAdded(names)
+	if err != nil || len(roles) == 0 {
+		return roles, err
+	}
+	var base []Role
+	for _, info := range s.Roles {
+		if info.Additional {
+			continue
+		}
+		if slices.Contains(roles, info.Name) {
+			return roles, nil
+		}
+		base = append(base, info.Name)
+	}
+	return nil, Errorf(CodeInvalid, "%s gives nothing alone under the role set %s: name one of %s as well", joinNames(roles), s.Name, joinNames(base))
+}
+
+// ParseAdded is Parse for roles that are added to those that a person holds: they may be additional ones alone.
+func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {
 			return nil, Errorf(CodeInvalid, "%q is no role of the role set %s: its roles are %s", name, s.Name, joinNames(s.Names()))

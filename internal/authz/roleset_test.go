@@ -27,7 +27,6 @@ func TestRoleSetParse(t *testing.T) {
 		{authz.Team, "editor", ""},
 		{authz.Operations, "operator", "operator"},
 		{authz.Operations, "flow_author,operator,connector_author", "operator,flow_author,connector_author"},
-		{authz.Operations, "flow_author", "flow_author"}, // gives nothing by itself, but may be stored
 		{authz.Operations, "administrator,read_only", ""},
 		{authz.Analytics, "report_user", "report_user"},
 		{authz.Analytics, "editor,viewer", ""},

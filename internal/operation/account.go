@@ -131,6 +131,9 @@ func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts
 	if err := g.need(needed); err != nil {
 		return err
 	}
+	if err := change.isComplete(account.set); err != nil {
+		return err
+	}
 	if needed == "invite_members" && len(change.held) == 0 {
 		if err := p.requireNotRemoved(ctx, account.object, change.who); err != nil {
 			return err
@@ -145,10 +148,26 @@ func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts
 
 // parseRoles reads the roles that a person is to hold, of which there must be one at least.
 func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
-	if len(names) == 0 {
-		return nil, authz.Errorf(authz.CodeInvalid, "roles must name at least one of %s; to remove a member, use DELETE", list(set.Names()))
+	if err := someRole(set, names); err != nil {
+		return nil, err
 	}
 	return set.Parse(names)
+}
+
+// parseOffer reads the roles that an invitation offers, which are added to those that the invitee holds.
+func parseOffer(set authz.RoleSet, names []string) ([]authz.Role, error) {
+	if err := someRole(set, names); err != nil {
+		return nil, err
+	}
+	return set.ParseAdded(names)
+}
+
+// someRole returns an error with CodeInvalid if no role is named.
+func someRole(set authz.RoleSet, names []string) error {
+	if len(names) == 0 {
+		return authz.Errorf(authz.CodeInvalid, "roles must name at least one of %s; to remove a member, use DELETE", list(set.Names()))
+	}
+	return nil
 }
 
 // RemoveAccountMember takes all roles on an account from a person, and whatever names them there, with the open invitations to

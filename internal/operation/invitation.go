@@ -129,10 +129,13 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (I
 			_, err := p.join(ctx, stored.To, by.Actor, texts(stored.Roles))
 			return err
 		})
-		if errors.Is(err, authz.CodeNotFound) {
+		var refused *authz.Error
+		switch {
+		case errors.Is(err, authz.CodeNotFound):
 			return errNoInvitation
-		}
-		if err != nil {
+		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid: // the offer was valid; the actor's roles are others now
+			return authz.Errorf(authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor, stored.To, refused.Message)
+		case err != nil:
 			return err
 		}
 		p.closeInvitation(stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(remembered)))

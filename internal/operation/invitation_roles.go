@@ -19,7 +19,7 @@ func (p *plan) offer(ctx context.Context, in NewInvitation) (Roles, error) {
 	if err != nil {
 		return nil, err
 	}
-	roles, err := parseRoles(set, in.Roles)
+	roles, err := parseOffer(set, in.Roles)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (p *plan) join(ctx context.Context, to authz.Object, who authz.ID, names []
 	if err != nil {
 		return nil, err
 	}
-	roles, err := parseRoles(facts.set, names)
+	roles, err := parseOffer(facts.set, names)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (p *plan) joinAccount(ctx context.Context, to authz.Object, who authz.ID, n
 	if err != nil {
 		return nil, err
 	}
-	roles, err := parseRoles(account.set, names)
+	roles, err := parseOffer(account.set, names)
 	if err != nil {
 		return nil, err
 	}

@@ -47,8 +47,14 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 					people++
 					who := authz.ID(fmt.Sprintf("person-%d", people))
 					what := fmt.Sprintf("%s of %s until %s accepts %s", held, set.Name, until, offered)
+					heldInfo, _ := set.Role(held)
+					offeredInfo, _ := set.Role(offered)
+					roles := []string{string(held)}
+					if heldInfo.Additional { // which nobody holds alone
+						roles = append(roles, "read_only")
+					}
 					if place.Type == "account" {
-						_, _, err = s.PutAccountMember(ctx, by("ada"), place.ID, who, []string{string(held)}, until)
+						_, _, err = s.PutAccountMember(ctx, by("ada"), place.ID, who, roles, until)
 					} else {
 						_, _, err = s.PutSubscriptionMember(ctx, by("ada"), place.ID, who, []string{string(held)})
 					}
@@ -61,8 +67,6 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 
 					want := map[authz.Role]time.Time{}
 					stronger := slices.Index(set.Names(), offered) < slices.Index(set.Names(), held)
-					heldInfo, _ := set.Role(held)
-					offeredInfo, _ := set.Role(offered)
 					together := set.SeveralRoles || heldInfo.Additional || offeredInfo.Additional
 					if together || !stronger {
 						want[held] = until
@@ -72,6 +76,9 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 						if offered == set.Guardian {
 							want[offered] = time.Time{} // it never ends
 						}
+					}
+					if heldInfo.Additional && (offeredInfo.Additional || offered == "read_only") {
+						want["read_only"] = until // every other base role is stronger
 					}
 					require.Equal(t, want, after, what)
 				}

@@ -41,6 +41,13 @@ func (c roleChange) keeps(role authz.Role) bool {
 	return c.had(role) && slices.Contains(c.wanted, role) && (c.adds || endOf(c.held, role).Equal(c.until))
 }
 
+// isComplete returns an error with CodeInvalid if the person would hold additional roles alone. It depends on the roles that the
+// person holds, so it is asked after the check that the actor may change them.
+func (c roleChange) isComplete(set authz.RoleSet) error {
+	_, err := set.Parse(texts(c.wanted))
+	return err
+}
+
 // addsNothing reports whether the person holds all that they are offered, or something stronger.
 func (c roleChange) addsNothing() bool { return c.adds && slices.Equal(rolesOf(c.held), c.wanted) }
 

@@ -135,6 +135,9 @@ func (p *plan) giveOnSubscription(ctx context.Context, facts subscriptionFacts, 
 	if err := p.mayChange(ctx, facts, change); err != nil {
 		return err
 	}
+	if err := change.isComplete(facts.set); err != nil {
+		return err
+	}
 	guarded, err := p.guard(ctx, facts.object, facts.set.Guardian, []roleChange{change})
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func Parse(roleSet string, from io.Reader) (Table, error) {
 	}
 	table := Table{RoleSet: set}
 	for _, name := range lines[0][fixedColumns:] {
-		roles, err := set.Parse(strings.Split(strings.TrimSuffix(name, alone), "+"))
+		roles, err := set.ParseAdded(strings.Split(strings.TrimSuffix(name, alone), "+"))
 		if err != nil {
 			return Table{}, fmt.Errorf("column %q: %w", name, err)
 		}
