@@ -46,7 +46,10 @@ type Check struct {
 	Subject    Reference
 	Permission string
 	Resource   Reference
-	Context    map[string]any // what the conditions of the schema may look at
+
+	// Context is what the conditions of the schema may look at. The server refuses numbers that a float64 does not hold exactly: send
+	// large integers as strings.
+	Context map[string]any
 }
 
 func (c Check) wire() (out rest.BulkCheck, err error) {

@@ -60,6 +60,14 @@ func parseYAML(ctx context.Context, content []byte, name string, folder func(str
 	if err != nil {
 		return File{}, err
 	}
+	for line := range strings.SplitSeq(parsed.Relationships.RelationshipsString, "\n") {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "//") {
+			continue
+		}
+		if err := CheckContext(line); err != nil {
+			return File{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	for _, relationship := range parsed.Relationships.Relationships {
 		file.Relationships = append(file.Relationships, tuple.ToV1Relationship(relationship))
 	}

@@ -101,6 +101,56 @@ func (s *suite) conditions(t *testing.T) {
 	requireCode(t, authz.CodeTooLarge, err)
 }
 
+// inexactNumbers holds that a number that a double does not hold exactly is refused in the context of every question and in the
+// context of a relationship, of which nothing is written, and that large numbers that a double holds stay as they are.
+func (s *suite) inexactNumbers(t *testing.T) {
+	doc, alice := document(t, "doc"), user(t, "alice")
+	given := map[string]any{"amount": []any{int64(1)<<53 + 1}}
+	check := authz.Check{Subject: alice, Permission: "view", Resource: doc, Context: given}
+	refused := func(err error) {
+		t.Helper()
+		shown := message(t, authz.CodeInvalid, err)
+		require.Contains(t, shown, "9007199254740993")
+		require.Contains(t, shown, "send it as a string")
+	}
+	_, _, err := s.engine.Check(t.Context(), check, authz.Fully())
+	refused(err)
+	require.ErrorContains(t, err, `"context.amount[0]"`)
+	_, _, _, err = s.engine.Explain(t.Context(), check, authz.Fully())
+	refused(err)
+	results, _, err := s.engine.CheckBulk(t.Context(), []authz.Check{check, {Subject: alice, Permission: "view", Resource: doc}}, authz.Fully())
+	require.NoError(t, err)
+	refused(results[0].Err)
+	require.NoError(t, results[1].Err)
+	refused(failure(s.engine.LookupResources(t.Context(),
+		authz.ResourceQuery{Subject: alice, Permission: "view", Type: "document", Context: given}, authz.Fully(), authz.Page{})))
+	refused(failure(s.engine.LookupSubjects(t.Context(),
+		authz.SubjectQuery{Resource: doc, Permission: "view", Type: "user", Context: given}, authz.Fully())))
+
+	stored := relationship(doc, "viewer", alice)
+	stored.Caveat, stored.CaveatContext = "below", `{"most":9007199254740993}`
+	_, err = s.engine.Write(t.Context(), updates(authz.Touch, relationship(doc, "owner", alice), stored))
+	refused(err)
+	require.ErrorContains(t, err, `"caveat_context.most"`)
+	require.Empty(t, s.read(t, authz.Filter{Type: "document", ID: doc.ID}))
+	stored.CaveatContext = "most"
+	_, err = s.engine.Write(t.Context(), updates(authz.Touch, stored))
+	requireCode(t, authz.CodeInvalid, err)
+
+	stored.CaveatContext = `{"most":9223372036854775808}`
+	s.touch(t, stored)
+	for _, item := range collect(t, s.engine.Read(t.Context(), authz.Exactly(stored), authz.Fully(), authz.Page{})) {
+		require.Equal(t, stored, item.Relationship)
+		s.touch(t, item.Relationship)
+	}
+	for amount, allowed := range map[float64]bool{9223372036854774784: true, 9223372036854775808: false} {
+		check.Context = map[string]any{"amount": amount}
+		decision, _, err := s.engine.Check(t.Context(), check, authz.Fully())
+		require.NoError(t, err)
+		require.Equal(t, allowed, decision.Allowed(), "%f", amount)
+	}
+}
+
 func (s *suite) bulk(t *testing.T) {
 	doc := document(t, "doc")
 	token := s.touch(t, relationship(doc, "viewer", user(t, "viewer")), relationship(doc, "owner", user(t, "owner")))

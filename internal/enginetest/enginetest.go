@@ -22,6 +22,10 @@ caveat on_day(today string, allowed string) {
 	today == allowed
 }
 
+caveat below(amount double, most double) {
+	amount < most
+}
+
 definition user {}
 
 definition team {
@@ -38,7 +42,7 @@ definition folder {
 definition document {
 	relation parent: folder
 	relation owner: user | user with expiration
-	relation viewer: user | user:* | team | team#member | user with on_day
+	relation viewer: user | user:* | team | team#member | user with on_day | user with below
 	relation banned: user
 
 	/** May change the document. */
@@ -74,6 +78,7 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 		{"ids", (*suite).ids},
 		{"decisions", (*suite).decisions},
 		{"conditions", (*suite).conditions},
+		{"inexact numbers", (*suite).inexactNumbers},
 		{"explanations", (*suite).explanations},
 		{"scratches", (*suite).scratches},
 		{"bulk", (*suite).bulk},

@@ -463,7 +463,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
@@ -471,7 +471,7 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 	Properties *Properties `json:"properties,omitempty"`
 
 	// Type A type of the schema.
@@ -542,7 +542,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -684,7 +684,7 @@ type BrokenOff struct {
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
 type BulkCheck struct {
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -783,7 +783,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -869,7 +869,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context What the conditions of the schema may look at.
+// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -986,7 +986,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource, of which another one may give what it lacks.
@@ -1000,7 +1000,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1030,7 +1030,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
@@ -1719,7 +1719,7 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name *string `json:"name,omitempty"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
@@ -1727,7 +1727,7 @@ type PartialAction struct {
 type PartialEntity struct {
 	ID *string `json:"id,omitempty"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 	Properties *Properties `json:"properties,omitempty"`
 	Type       *string     `json:"type,omitempty"`
 }
@@ -1783,7 +1783,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource An object, or everybody in a relation of an object.
@@ -1857,7 +1857,7 @@ type Problem struct {
 	Subscriptions *[]ID `json:"subscriptions,omitempty"`
 }
 
-// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 type Properties map[string]interface{}
 
 // Reference An object, or everybody in a relation of an object.
@@ -1915,7 +1915,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
@@ -1944,7 +1944,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2025,7 +2025,7 @@ type SearchPage struct {
 
 // SearchedEntity What is searched for. An id is ignored.
 type SearchedEntity struct {
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 	Properties *Properties `json:"properties,omitempty"`
 
 	// Type A type of the schema.
@@ -2050,7 +2050,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -2076,7 +2076,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 

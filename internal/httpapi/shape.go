@@ -207,7 +207,8 @@ func (s *scanner) list(item reflect.Type, depth int) *fault {
 
 var anything = reflect.TypeFor[any]()
 
-// free walks over a value of any shape, looking inside for repeated keys and deep nesting.
+// free walks over a value of any shape, looking inside for repeated keys, deep nesting, and numbers that a double does not hold
+// exactly: encoding/json reads them as another number.
 func (s *scanner) free(depth int) *fault {
 	switch s.peek() {
 	case '{':
@@ -217,7 +218,11 @@ func (s *scanner) free(depth int) *fault {
 	case '"':
 		s.string()
 	default:
+		first, start := s.data[s.at], s.at
 		s.literal()
+		if number := string(s.data[start:s.at]); jsonKind(first) == "a number" && !authz.IsExact(number) {
+			return faultf("%s", authz.Inexact(number))
+		}
 	}
 	return nil
 }

@@ -2,11 +2,12 @@ package spicedb
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -52,7 +53,8 @@ func subjectID(id authz.ID, everybody bool) string {
 	return authz.EncodeID(id)
 }
 
-func toRelationship(r authz.Relationship) *v1.Relationship {
+// toRelationship returns an error with CodeInvalid for a caveat context that SpiceDB cannot store as it is.
+func toRelationship(r authz.Relationship) (*v1.Relationship, error) {
 	relationship := &v1.Relationship{
 		Resource: toObject(r.Resource),
 		Relation: string(r.Relation),
@@ -62,33 +64,67 @@ func toRelationship(r authz.Relationship) *v1.Relationship {
 		relationship.OptionalExpiresAt = timestamppb.New(r.ExpiresAt)
 	}
 	if r.Caveat != "" {
-		relationship.OptionalCaveat = &v1.ContextualizedCaveat{CaveatName: r.Caveat, Context: toCaveatContext(r.CaveatContext)}
+		context, err := toCaveatContext(r.CaveatContext)
+		if err != nil {
+			return nil, err
+		}
+		relationship.OptionalCaveat = &v1.ContextualizedCaveat{CaveatName: r.Caveat, Context: context}
 	}
-	return relationship
+	return relationship, nil
 }
 
-// toCaveatContext reads what fromRelationship wrote; anything else is no context.
-func toCaveatContext(text string) *structpb.Struct {
-	var context structpb.Struct
-	if text == "" || protojson.Unmarshal([]byte(text), &context) != nil {
-		return nil
+// toCaveatContext reads the context of a relationship, a JSON object. An empty text is no context.
+func toCaveatContext(text string) (*structpb.Struct, error) {
+	if text == "" {
+		return nil, nil
 	}
-	return &context
+	values, err := authz.ParseContext("caveat_context", text)
+	if err != nil {
+		return nil, err
+	}
+	return toStruct("caveat_context", values)
+}
+
+// fromCaveatContext writes a context as toCaveatContext reads it, and an empty text for no context. A large whole number, which
+// another tool may have stored, is written with all its digits, so that it is read as the same number.
+func fromCaveatContext(context *structpb.Struct) string {
+	if len(context.GetFields()) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(exactly(context.AsMap())) // what came as JSON can be written as JSON
+	return string(text)
+}
+
+// maxShort is the largest number of which encoding/json writes all digits for certain.
+const maxShort = 1 << 53
+
+func exactly(value any) any {
+	switch v := value.(type) {
+	case float64:
+		if math.Abs(v) > maxShort && v == math.Trunc(v) {
+			return json.Number(strconv.FormatFloat(v, 'f', 0, 64))
+		}
+	case []any:
+		for i := range v {
+			v[i] = exactly(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = exactly(v[key])
+		}
+	}
+	return value
 }
 
 func fromRelationship(r *v1.Relationship) authz.Relationship {
-	relationship := authz.Relationship{
-		Resource:  fromObject(r.GetResource()),
-		Relation:  authz.Relation(r.GetRelation()),
-		Subject:   fromSubject(r.GetSubject()),
-		ExpiresAt: fromTime(r.GetOptionalExpiresAt()),
-		Caveat:    r.GetOptionalCaveat().GetCaveatName(),
+	return authz.Relationship{
+		Resource:      fromObject(r.GetResource()),
+		Relation:      authz.Relation(r.GetRelation()),
+		Subject:       fromSubject(r.GetSubject()),
+		ExpiresAt:     fromTime(r.GetOptionalExpiresAt()),
+		Caveat:        r.GetOptionalCaveat().GetCaveatName(),
+		CaveatContext: fromCaveatContext(r.GetOptionalCaveat().GetContext()),
 	}
-	if context := r.GetOptionalCaveat().GetContext(); len(context.GetFields()) > 0 {
-		text, _ := json.Marshal(context.AsMap()) // what came as JSON can be written as JSON
-		relationship.CaveatContext = string(text)
-	}
-	return relationship
 }
 
 // The first and the last expiration that this package returns. The zero time means that there is none, and RFC 3339 ends with
@@ -177,10 +213,14 @@ func toPreconditions(preconditions []authz.Precondition) ([]*v1.Precondition, er
 	return out, nil
 }
 
-// toStruct converts caveat context and metadata. An empty map is no struct at all.
+// toStruct converts caveat context and metadata. An empty map is no struct at all. A number that a double does not hold exactly is
+// an error with CodeInvalid that names the field, which begins with what.
 func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	if len(values) == 0 {
 		return nil, nil
+	}
+	if err := authz.CheckNumbers(what, values); err != nil {
+		return nil, err
 	}
 	converted, err := structpb.NewStruct(values)
 	if err != nil {

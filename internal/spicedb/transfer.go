@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/schema"
 )
 
 // exportBatch is how many relationships SpiceDB returns at once.
@@ -53,7 +54,7 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 			if r.OptionalExpiresAt != nil {
 				r.OptionalExpiresAt = timestamppb.New(fromTime(r.GetOptionalExpiresAt()))
 			}
-			if texts[i], err = tuple.V1StringRelationship(r); err != nil {
+			if texts[i], err = relationshipText(r); err != nil {
 				return err
 			}
 		}
@@ -63,12 +64,34 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 	}
 }
 
+// relationshipText writes a relationship as parseRelationship reads it, with all digits of the numbers in its context.
+func relationshipText(r *v1.Relationship) (string, error) {
+	text := tuple.V1StringRelationshipWithoutCaveatOrExpiration(r)
+	if name := r.GetOptionalCaveat().GetCaveatName(); name != "" {
+		text += "[" + name
+		if context := fromCaveatContext(r.GetOptionalCaveat().GetContext()); context != "" {
+			text += ":" + context
+		}
+		text += "]"
+	}
+	expiration, err := tuple.V1StringExpiration(r.GetOptionalExpiresAt())
+	return text + expiration, err
+}
+
+// parseRelationship reads a relationship. Errors have code authz.CodeInvalid, also for a number in the context of the caveat that a
+// double does not hold exactly.
+func parseRelationship(text string) (*v1.Relationship, error) {
+	parsed, err := tuple.ParseV1Rel(text)
+	if err != nil {
+		return nil, notRelationship(text, err)
+	}
+	return parsed, schema.CheckContext(text)
+}
+
 // CheckRelationship returns an error with code authz.CodeInvalid unless a text is a relationship that Import can parse.
 func (c *Client) CheckRelationship(text string) error {
-	if _, err := tuple.ParseV1Rel(text); err != nil {
-		return notRelationship(text, err)
-	}
-	return nil
+	_, err := parseRelationship(text)
+	return err
 }
 
 var (
@@ -98,8 +121,8 @@ func (c *Client) Import(ctx context.Context, relationships []string) error {
 	parsed := make([]*v1.Relationship, len(relationships))
 	for i, text := range relationships {
 		var err error
-		if parsed[i], err = tuple.ParseV1Rel(text); err != nil {
-			return notRelationship(text, err)
+		if parsed[i], err = parseRelationship(text); err != nil {
+			return err
 		}
 	}
 	err := c.create(ctx, parsed)

@@ -26,7 +26,11 @@ func (c *Client) Write(ctx context.Context, write authz.Write) (_ authz.Token, e
 	}
 	updates := make([]*v1.RelationshipUpdate, 0, len(write.Updates))
 	for _, u := range write.Updates {
-		updates = append(updates, &v1.RelationshipUpdate{Operation: operations[u.Action], Relationship: toRelationship(u.Relationship)})
+		relationship, err := toRelationship(u.Relationship)
+		if err != nil {
+			return "", err
+		}
+		updates = append(updates, &v1.RelationshipUpdate{Operation: operations[u.Action], Relationship: relationship})
 	}
 	preconditions, err := toPreconditions(write.Preconditions)
 	if err != nil {

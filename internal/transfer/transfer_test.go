@@ -11,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/enginetest"
@@ -122,6 +125,55 @@ func TestBetweenStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNumbersOfContexts holds that a number that a double does not hold exactly stops an import before it writes, with its line;
+// and that a large number which another tool has stored is exported as the number that is imported again.
+func TestNumbersOfContexts(t *testing.T) {
+	const numbers = `
+  caveat among(amount double, some list<double>) {
+    amount in some
+  }
+  definition user {}
+  definition document {
+    relation reader: user with among
+  }`
+	engine := store(t, "memory")
+	require.NoError(t, engine.ApplySchema(t.Context(), numbers))
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	text := "schema: |-" + numbers + "\nrelationships: |-\n  document:b#reader@user:u[among]\n" + `  document:b#reader@user:v[among:{"some":[9007199254740993]}]` + "\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	for _, importing := range []func() error{
+		func() error {
+			_, _, err := transfer.Import(t.Context(), engine, "numbers", engine.ApplySchema, file, quiet)
+			return err
+		},
+		func() error {
+			_, err := transfer.ImportFrom(t.Context(), engine, engine.ApplySchema, strings.NewReader(text), quiet)
+			return err
+		},
+	} {
+		err := importing()
+		require.ErrorIs(t, err, authz.CodeInvalid)
+		require.ErrorContains(t, err, "line 11: ")
+		require.ErrorContains(t, err, `document:b#reader@user:v[among:`)
+		require.ErrorContains(t, err, `"caveat_context.some[0]" holds the number 9007199254740993`)
+		relationships, _ := contentOf(t, engine)
+		require.Empty(t, relationships)
+	}
+	some, err := structpb.NewStruct(map[string]any{"some": []any{float64(1 << 63), 1e300, -0.5, 7.0}})
+	require.NoError(t, err)
+	foreign, err := tuple.ParseV1Rel("document:a#reader@user:u[among]")
+	require.NoError(t, err)
+	foreign.OptionalCaveat.Context = some
+	require.NoError(t, engine.Load(t.Context(), []*v1.Relationship{foreign}))
+	before, _ := contentOf(t, engine)
+	require.Len(t, before, 1)
+	require.Contains(t, before[0], "[9223372036854775808,100000000000000005250476025520442024870446858110815915491585411551180245798890819578637137508044786404")
+	require.Contains(t, before[0], ",-0.5,7]")
+	require.NoError(t, engine.Import(t.Context(), before))
+	after, _ := contentOf(t, engine)
+	require.Equal(t, before, after)
 }
 
 // interrupting ends the context after some progress.

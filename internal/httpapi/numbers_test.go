@@ -1,0 +1,108 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/api"
+)
+
+// TestRequestsRefuseInexactNumbers holds, of every field of the contract that takes any value, that it refuses a number that a
+// double does not hold exactly, names the field and says to send a string; and that it takes one that a double holds.
+func TestRequestsRefuseInexactNumbers(t *testing.T) {
+	const (
+		check  = `{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"n":[%]}}`
+		entity = `"subject":{"type":"user","id":"a"},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}`
+		eval   = "/access/v1/evaluation"
+	)
+	requests := map[string]map[string]string{ // operation → field → body, in which % is the number
+		"/v1/check":            {"context.n[0]": check},
+		"/v1/check/bulk":       {"context.n[0]": `{"checks":[` + check + `]}`},
+		"/v1/explain":          {"context.n[0]": check},
+		"/v1/permissions":      {"context.n": `{"subject":"user:a","resource":"importer:i1","context":{"n":%}}`},
+		"/v1/lookup/resources": {"context.n": `{"subject":"user:a","permission":"view","resource_type":"importer","context":{"n":%}}`},
+		"/v1/lookup/subjects":  {"context.n": `{"resource":"importer:i1","permission":"view","subject_type":"user","context":{"n":%}}`},
+		"/v1/preview":          {"body.n": `{"method":"POST","path":"/v1/importers","body":{"n":%}}`},
+		eval:                   searches(entity),
+		eval + "s": {
+			"context.n":            `{` + entity + `,"context":{"n":%}}`,
+			"subject.properties.n": `{"evaluations":[{"subject":{"type":"user","id":"a","properties":{"n":%}},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}}]}`,
+		},
+		"/access/v1/search/subject":  searches(entity),
+		"/access/v1/search/resource": searches(entity),
+		"/access/v1/search/action":   searches(entity),
+	}
+	delete(requests["/access/v1/search/action"], "action.properties.n") // which is not read
+	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
+	require.NoError(t, err)
+	for path, item := range contract.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if operation.RequestBody != nil && takesAnything(operation.RequestBody.Value.Content.Get("application/json").Schema.Value, nil) {
+				require.Contains(t, requests, path, "%s %s", method, path)
+			}
+		}
+	}
+	w := serve(t)
+	for path, fields := range requests {
+		for field, body := range fields {
+			send := func(number string) response {
+				r := request{method: http.MethodPost, path: path, key: checkKey, body: strings.ReplaceAll(body, "%", number)}
+				if path == "/v1/preview" {
+					r.key, r.actor = operateKey, "alice"
+				}
+				return w.do(t, r)
+			}
+			for _, number := range []string{"9007199254740993", "-9.007199254740993e15", "0.12345678901234567"} {
+				got := send(number)
+				require.Contains(t, got.body, field+`\" holds the number `+number, path)
+				require.Contains(t, got.body, "send it as a string", path)
+				if path == "/v1/check/bulk" || strings.Contains(body, `"evaluations"`) {
+					require.Equal(t, http.StatusOK, got.status, "the error is in the place of the item")
+				} else {
+					got.wantProblem(t, http.StatusBadRequest, "invalid")
+				}
+			}
+			for _, number := range []string{"9007199254740992", "0.1", `"9007199254740993"`} {
+				require.NotContains(t, send(number).body, "holds the number", "%s %s", path, field)
+			}
+		}
+	}
+}
+
+// searches are bodies of AuthZEN with a number in each place that takes one.
+func searches(entity string) map[string]string {
+	bodies := map[string]string{"context.n": `{` + entity + `,"context":{"n":%}}`}
+	for field, begin := range map[string]string{
+		"subject": `"subject":{"type":"user","id":"a"`, "resource": `"resource":{"type":"importer","id":"i1"`, "action": `"action":{"name":"view"`,
+	} {
+		bodies[field+".properties.n"] = `{` + strings.Replace(entity, begin, begin+`,"properties":{"n":%}`, 1) + `}`
+	}
+	return bodies
+}
+
+// takesAnything reports whether a schema has an object of any fields somewhere.
+func takesAnything(schema *openapi3.Schema, within []*openapi3.Schema) bool {
+	for _, outer := range within {
+		if outer == schema {
+			return false
+		}
+	}
+	within = append(within, schema)
+	if schema.AdditionalProperties.Has != nil && *schema.AdditionalProperties.Has {
+		return true
+	}
+	refs := append(append(append(openapi3.SchemaRefs{schema.Items, schema.AdditionalProperties.Schema}, schema.AllOf...), schema.AnyOf...), schema.OneOf...)
+	for _, property := range schema.Properties {
+		refs = append(refs, property)
+	}
+	for _, ref := range refs {
+		if ref != nil && takesAnything(ref.Value, within) {
+			return true
+		}
+	}
+	return false
+}
