@@ -206,8 +206,7 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 			return err
 		}
 		if len(held) == 0 && g.allowed[kindOf("account").withdraw] { // they may be invited, and are to stay out
-			here := func(to authz.Object) bool { return to == account.object }
-			if err := p.withdrawInvitations(ctx, []authz.ID{who}, here); err != nil {
+			if err := p.withdrawInvitations(ctx, []authz.ID{who}, account.object, account.subscription.object); err != nil {
 				return err
 			}
 		}

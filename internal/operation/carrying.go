@@ -58,6 +58,11 @@ func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation str
 		return false, errors.Join(err, s.callOff(ctx, by, d))
 	}
 	if len(p.updates) == 0 {
+		if err := p.endInvitations(ctx, d.who); err != nil {
+			return false, err
+		}
+	}
+	if len(p.updates) == 0 {
 		if err := p.part(ctx, d); err != nil {
 			return false, err
 		}
@@ -76,10 +81,16 @@ func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation str
 	if err := p.nothingLeft(ctx, d); err != nil {
 		return false, err
 	}
-	for _, mark := range d.marks() {
+	return true, p.takeBack(ctx, d)
+}
+
+// takeBack plans that a departure is not under way any more.
+func (p *plan) takeBack(ctx context.Context, d departure) error {
+	closed, err := p.withdrawnFrom(ctx, d.who)
+	for _, mark := range append(d.marks(), closed...) {
 		p.delete(mark)
 	}
-	return true, nil
+	return err
 }
 
 // nothingLeft makes the last write depend on nothing being there that this departure would have to deal with.
@@ -87,6 +98,12 @@ func (p *plan) nothingLeft(ctx context.Context, d departure) error {
 	if d.erases() {
 		p.forbid(authz.Filter{SubjectType: user, SubjectID: d.who})
 		return nil
+	}
+	if closed, err := p.withdrawnFrom(ctx, d.who); err != nil || len(closed) > 0 {
+		err = errors.Join(err, p.requireNoneInvited(ctx, d.who))
+		if err != nil {
+			return err
+		}
 	}
 	if !d.reassigns() {
 		return nil
@@ -103,17 +120,30 @@ func (p *plan) nothingLeft(ctx context.Context, d departure) error {
 	return nil
 }
 
-// callOff takes back that a departure is under way; what it did until then stays done.
+// callOff takes back that a departure is under way; what it did until then stays done. The invitations that it closed do not open
+// again: they are deleted before.
 func (s *Service) callOff(ctx context.Context, by Caller, d departure) error {
-	p := newPlan(s.engine, by)
-	for _, mark := range d.marks() {
-		p.delete(mark)
+	for {
+		p := newPlan(s.engine, by)
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		if err := p.endInvitations(ctx, d.who); err != nil {
+			return err
+		}
+		ends := len(p.updates) == 0
+		if ends {
+			if err := p.takeBack(ctx, d); err != nil {
+				return err
+			}
+			if by.Once != nil {
+				p.delete(by.done())
+			}
+		}
+		if _, err := p.commit(ctx, "call_off_departure"); err != nil || ends {
+			return err
+		}
 	}
-	if by.Once != nil {
-		p.delete(by.done())
-	}
-	_, err := p.commit(ctx, "call_off_departure")
-	return err
 }
 
 // sweepDisconnected finishes the deletions of the connections that a departure cut.

@@ -35,6 +35,23 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 // deletes, and the operation is planned again after it.
 func (p *plan) splitDeletes() (more bool, err error) {
 	const most = authz.MaxUpdates - 1 // one is for what remembers the call
+	var first []authz.Update
+	full := 0 // how much of first one write holds
+	for _, group := range p.first {
+		for _, r := range group {
+			if p.planned(r) < 0 {
+				first = append(first, authz.Update{Action: authz.Delete, Relationship: r})
+			}
+		}
+		if len(first) <= most {
+			full = len(first)
+		}
+	}
+	if len(first) > 0 && len(p.updates)+len(first) > most {
+		p.updates = first[:full]
+		return true, nil
+	}
+	p.updates = append(p.updates, first...)
 	if !p.deletesFirst || len(p.updates) <= most {
 		return false, nil
 	}

@@ -17,6 +17,7 @@ const (
 	keepsRoles          authz.Relation = "keeps_roles"
 	movesPrivate        authz.Relation = "moves_private"
 	disconnectsPrivate  authz.Relation = "disconnects_private"
+	departureWithdraws  authz.Relation = "withdraws"
 	creator             authz.Relation = "creator"
 	sharedWithTheWhole  authz.Relation = "shared"
 	sharedWithSomeNamed authz.Relation = "shared_with"
@@ -180,7 +181,7 @@ func (s *Service) begin(
 		if err != nil || begun == nil {
 			return err
 		}
-		p.depart(*begun)
+		p.depart(*begun, begun.from)
 		if p.repeated { // the end of the roles alone, which others get ahead of less often
 			return nil
 		}
@@ -189,10 +190,14 @@ func (s *Service) begin(
 	})
 }
 
-// depart plans that a departure is under way after the write; run carries it out then.
-func (p *plan) depart(d departure) {
+// depart plans that a departure is under way after the write; run carries it out then. From the write on, the invitations to and
+// by the person are closed that are to the places or to what is in them.
+func (p *plan) depart(d departure, closes ...authz.Object) {
 	for _, mark := range d.marks() {
 		p.update(authz.Create, mark)
+	}
+	for _, place := range closes {
+		p.update(authz.Create, withdraws(d.who, place))
 	}
 	p.departing = append(p.departing, d)
 }

@@ -33,7 +33,7 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 		}
 		err := build(ctx, p)
 		if err == nil && !by.replayed() {
-			err = p.endShares(ctx)
+			err = p.endRest(ctx)
 		}
 		switch {
 		case errors.Is(err, errUnderWay):

@@ -139,7 +139,7 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 		return nil, authz.Errorf(authz.CodeConflict,
 			"%s created %d private connections, which become nobody else's: say with private_connections whether to disconnect or to leave them", d.who, private)
 	}
-	if len(p.updates) == 0 && private == 0 && nothing(moving) {
+	if len(p.updates) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {
 		return nil, nil
 	}
 	return &d, nil

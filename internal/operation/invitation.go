@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -69,7 +70,10 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		if err != nil {
 			return err
 		}
-		p.updates, p.ending = nil, nil // what acceptance will write; what it would rest on, the invitation rests on now
+		p.updates, p.ending, p.first = nil, nil, nil // what acceptance will write; what it would rest on, the invitation rests on now
+		if err := p.waitToInvite(ctx, in.To, by.Actor, in.Invitee); err != nil {
+			return err
+		}
 		invitation.Roles = roles
 		p.forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
 		for _, row := range invitation.rows() {
@@ -97,7 +101,11 @@ func (c Caller) secret() string {
 // secret, it has no name.
 func (p *plan) recognize(ctx context.Context, invitation *Invitation) error {
 	stored, err := p.invitation(ctx, invitation.Handle)
-	if !stored.open() {
+	if err != nil {
+		return err
+	}
+	closed, err := p.isClosed(ctx, stored)
+	if err != nil || closed || !stored.open() {
 		invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 		return err
 	}
@@ -124,6 +132,9 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (I
 		accepted = stored.Invitation
 		if stored.accepted == by.Actor {
 			return nil
+		}
+		if closed, err := p.isClosed(ctx, stored); err != nil || closed {
+			return cmp.Or(err, error(errNoInvitation))
 		}
 		err = p.as(stored.Inviter, func() error {
 			_, err := p.join(ctx, stored.To, by.Actor, texts(stored.Roles))
@@ -161,6 +172,9 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 		}
 		if !stored.openTo(by.Actor) {
 			return errNoInvitation
+		}
+		if closed, err := p.isClosed(ctx, stored); err != nil || closed {
+			return cmp.Or(err, error(errNoInvitation))
 		}
 		p.closeInvitation(stored, invitationDeclined, s.now().Add(remembered))
 		return nil

@@ -121,13 +121,18 @@ func (p *plan) openInvitations(ctx context.Context, to authz.Object) (map[authz.
 	if err := p.findAll(ctx, filters); err != nil {
 		return nil, err
 	}
+	closing, err := p.closingPlaces(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	removed, err := p.closing(ctx, closing)
 	open := make(map[authz.ID]Invitation)
 	for _, filter := range filters {
-		if stored := invitationOf(filter.ID, p.reads[filter]); stored.open() {
+		if stored := invitationOf(filter.ID, p.reads[filter]); stored.open() && !removed[stored.Inviter] && !removed[stored.Invitee] {
 			open[filter.ID] = stored.Invitation
 		}
 	}
-	return open, nil
+	return open, err
 }
 
 // later returns the later of two times.

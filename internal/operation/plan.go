@@ -32,10 +32,12 @@ type plan struct {
 	updates       []authz.Update
 	preconditions []authz.Precondition
 	arriving      []authz.ID  // who is given a first role on something
-	ending        []endShares // shares to end, see endShares
-	departing     []departure // carried out after the write
-	unfinished    []departure // carried out before the operation is planned again, see errUnderWay
-	deletesFirst  bool        // what does not fit one write is deleted in writes before it, see splitDeletes
+	ending        []endShares // shares to end, see endRest
+	withdrawing   []withdrawal
+	first         [][]authz.Relationship // to be deleted, each group in one write but not in the same, see splitDeletes
+	departing     []departure            // carried out after the write
+	unfinished    []departure            // carried out before the operation is planned again, see errUnderWay
+	deletesFirst  bool                   // what does not fit one write is deleted in writes before it, see splitDeletes
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool
@@ -260,14 +262,18 @@ func (p *plan) delete(r authz.Relationship) {
 
 // update adds an update; SpiceDB refuses a write that holds two for one relationship, so a repeated one is dropped.
 func (p *plan) update(action authz.Action, r authz.Relationship) {
-	same := func(u authz.Update) bool {
-		return u.Relationship.Resource == r.Resource && u.Relationship.Relation == r.Relation && u.Relationship.Subject == r.Subject
-	}
-	if i := slices.IndexFunc(p.updates, same); i >= 0 {
+	if i := p.planned(r); i >= 0 {
 		p.updates[i] = authz.Update{Action: action, Relationship: r}
 		return
 	}
 	p.updates = append(p.updates, authz.Update{Action: action, Relationship: r})
+}
+
+// planned returns the index of the update of a relationship, and -1 if the plan has none.
+func (p *plan) planned(r authz.Relationship) int {
+	return slices.IndexFunc(p.updates, func(u authz.Update) bool {
+		return u.Relationship.Resource == r.Resource && u.Relationship.Relation == r.Relation && u.Relationship.Subject == r.Subject
+	})
 }
 
 // claim makes the write depend on an object's id being free: nothing is stored about it, and no deletion of an

@@ -206,8 +206,7 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			}
 		}
 	}
-	here := func(to authz.Object) bool { return to == account.object }
-	if err := p.withdrawInvitations(ctx, removed, here); err != nil {
+	if err := p.withdrawInvitations(ctx, removed, account.object, account.subscription.object); err != nil {
 		return err
 	}
 	if account.needsGuardian() {

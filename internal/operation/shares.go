@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -31,17 +32,29 @@ func (p *plan) dropNamed(ctx context.Context, who authz.ID, account accountFacts
 	return err
 }
 
-// endShares adds the end of shares to the plan. If they do not fit one write, the write ends the roles and says that a departure
-// is under way, which ends the shares: they give nothing without a role, and the person gets none before they are gone.
-func (p *plan) endShares(ctx context.Context) error {
+// endRest adds the end of shares and of invitations to the plan. If they do not fit one write, the write ends the roles and says
+// that a departure is under way, which deletes them: shares give nothing without a role, invitations are closed by what the write
+// says, and the person gets neither before the departure has ended.
+func (p *plan) endRest(ctx context.Context) error {
+	if len(p.departing) > 0 { // it deletes them
+		return nil
+	}
 	left := len(p.updates)
 	for _, ends := range p.ending {
 		left += len(ends.rows)
+	}
+	for _, w := range p.withdrawing {
+		left += w.size()
 	}
 	if left < authz.MaxUpdates { // one is for what remembers the call
 		for _, ends := range p.ending {
 			for _, r := range ends.rows {
 				p.delete(r)
+			}
+		}
+		for _, w := range p.withdrawing {
+			for _, stored := range w.open {
+				p.deleteInvitation(stored)
 			}
 		}
 		return nil
@@ -51,31 +64,44 @@ func (p *plan) endShares(ctx context.Context) error {
 		return err
 	}
 	for _, d := range departures {
+		if p.repeated {
+			if err := p.waitForDeparture(ctx, d.who); err != nil {
+				return err
+			}
+		}
 		p.forbid(authz.Filter{Type: departureType, ID: d.who})
-		p.depart(d)
+		var closes []authz.Object
+		for _, w := range p.withdrawing {
+			if w.who == d.who {
+				closes = append(closes, w.from)
+			}
+		}
+		p.depart(d, closes...)
 	}
 	return nil
 }
 
-// endingDepartures returns the departures that end the shares, one a person. Somebody who arrives has to wait for theirs.
+// endingDepartures returns the departures that end the shares and invitations, one a person. Somebody who arrives has to wait for
+// theirs.
 func (p *plan) endingDepartures(ctx context.Context) ([]departure, error) {
 	var departures []departure
-	at := make(map[authz.ID]int)
+	add := func(who authz.ID, from, subscription authz.Object) {
+		i := slices.IndexFunc(departures, func(d departure) bool { return d.who == who })
+		switch {
+		case i < 0:
+			departures = append(departures, departure{who: who, from: from, by: p.requester()})
+		case departures[i].from != from: // from several accounts of one subscription
+			departures[i].from, departures[i].keepsRoles = subscription, true
+		}
+	}
 	for _, ends := range p.ending {
 		if ends.arrives {
 			return nil, p.clearShares(ctx, ends)
 		}
-		if i, known := at[ends.who]; known { // from several accounts of one subscription
-			departures[i].from, departures[i].keepsRoles = ends.account.subscription.object, true
-			continue
-		}
-		if p.repeated {
-			if err := p.waitForDeparture(ctx, ends.who); err != nil {
-				return nil, err
-			}
-		}
-		at[ends.who] = len(departures)
-		departures = append(departures, departure{who: ends.who, from: ends.account.object, by: p.requester()})
+		add(ends.who, ends.account.object, ends.account.subscription.object)
+	}
+	for _, w := range p.withdrawing {
+		add(w.who, w.from, w.subscription)
 	}
 	return departures, nil
 }

@@ -195,8 +195,7 @@ func (p *plan) transfer(ctx context.Context, object authz.Object, to authz.ID) e
 		return err
 	}
 	if len(held) == 1 { // they leave the subscription
-		here := func(place authz.Object) bool { return place == object }
-		if err := p.withdrawInvitations(ctx, []authz.ID{p.by.Actor}, here); err != nil {
+		if err := p.withdrawFirst(ctx, p.by.Actor, object); err != nil {
 			return err
 		}
 	}

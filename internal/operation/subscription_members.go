@@ -254,11 +254,7 @@ func (p *plan) removeFromSubscription(ctx context.Context, id, who authz.ID) err
 	if len(change.held) > 0 {
 		p.write(facts.object, facts.set, []roleChange{change})
 	}
-	places, err := p.placesFrom(ctx, facts.object)
-	if err != nil {
-		return err
-	}
-	if err := p.withdrawInvitations(ctx, []authz.ID{who}, places); err != nil {
+	if err := p.withdrawInvitations(ctx, []authz.ID{who}, facts.object, facts.object); err != nil {
 		return err
 	}
 	return p.removeFromAccounts(ctx, id, who)

@@ -88,7 +88,7 @@ func (p *plan) departFrom(ctx context.Context, place authz.Object, who authz.ID)
 	if err := p.endRoles(ctx, d); err != nil {
 		return err
 	}
-	p.depart(d)
+	p.depart(d, d.from)
 	return nil
 }
 
@@ -100,6 +100,11 @@ func (p *plan) endRoles(ctx context.Context, d departure) error {
 	}
 	if err := orphaned.err(); err != nil {
 		return err
+	}
+	if !d.erases() { // erasing deletes all of them
+		if err := p.withdrawInvitations(ctx, []authz.ID{d.who}, d.from, d.from); err != nil {
+			return err
+		}
 	}
 	return p.takeRoles(ctx, d, func() bool { return p.fits(mostOfRoles) }, &orphaned)
 }
@@ -125,14 +130,6 @@ func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orp
 			return err
 		}
 		p.deleteIf(true, administers)
-	} else { // erasing deletes invitations as a whole, and nobody accepts one meanwhile
-		places, err := p.placesFrom(ctx, d.from)
-		if err != nil {
-			return err
-		}
-		if err := p.withdrawInvitations(ctx, []authz.ID{d.who}, places); err != nil {
-			return err
-		}
 	}
 	observer := p.observer()
 	for _, h := range held {

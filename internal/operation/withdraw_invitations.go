@@ -46,38 +46,142 @@ func (p *plan) replaceInvitations(ctx context.Context, invitation Invitation, no
 	newest := latestInvitation(invitation)
 	newest.ExpiresAt = now.Add(remembered)
 	p.update(authz.Touch, newest)
-	older, err := p.invitationsNaming(ctx, []authz.ID{invitation.Invitee})
+	invited := authz.Filter{Type: invitationType, Relation: invitationFor, SubjectType: user, SubjectID: invitation.Invitee}
+	rows, err := p.find(ctx, invited)
+	if err != nil {
+		return err
+	}
+	older, err := p.openOf(ctx, handlesIn(rows))
 	if err != nil {
 		return err
 	}
 	for _, stored := range older {
-		if stored.To == invitation.To && stored.Invitee == invitation.Invitee {
+		if stored.To == invitation.To {
 			p.closeInvitation(stored, "", time.Time{})
 		}
 	}
 	return nil
 }
 
-// invitationsNaming reads the open invitations to and by people, sorted by handle.
-func (p *plan) invitationsNaming(ctx context.Context, people []authz.ID) ([]storedInvitation, error) {
-	byPerson := make([]authz.Filter, len(people))
-	for i, who := range people {
-		byPerson[i] = authz.Filter{Type: invitationType, SubjectType: user, SubjectID: who}
+// withdrawal is the end of the open invitations to and by a person to a place and, if it is a subscription, to its accounts.
+type withdrawal struct {
+	who          authz.ID
+	from         authz.Object
+	subscription authz.Object // from, or what from is in
+	open         []storedInvitation
+	many         bool // they are not read before the write, see mostReadFirst
+}
+
+// size is how many updates deleting the invitations takes.
+func (w withdrawal) size() int {
+	if w.many {
+		return authz.MaxUpdates
 	}
-	if err := p.findAll(ctx, byPerson); err != nil {
-		return nil, err
+	size := 0
+	for _, stored := range w.open {
+		size += len(stored.found) + 1
 	}
-	handles := make(map[authz.ID]bool)
-	for _, filter := range byPerson {
-		for _, r := range p.reads[filter] {
-			if r.Relation == invitedBy || r.Relation == invitationFor {
-				handles[r.Resource.ID] = true
+	return size
+}
+
+const (
+	// mostGuarded is of how many people, who are removed at once, the write requires that nobody invites them in the meantime.
+	// Of more it would take too many preconditions.
+	mostGuarded = 20
+
+	// mostReadFirst is how many invitations to and by a person are read before they are removed. More would not fit the write,
+	// and are read after it.
+	mostReadFirst = 200
+)
+
+// withdrawInvitations plans that every open invitation to or by people ends who are removed from a place, see endRest. It
+// withdraws those that others made, too, whatever the actor may withdraw otherwise.
+func (p *plan) withdrawInvitations(ctx context.Context, people []authz.ID, from, subscription authz.Object) error {
+	if len(people) == 0 {
+		return nil
+	}
+	in, err := p.placesFrom(ctx, from)
+	if err != nil {
+		return err
+	}
+	if len(people) <= mostGuarded {
+		for _, who := range people {
+			if err := p.requireNoneInvited(ctx, who); err != nil {
+				return err
 			}
 		}
 	}
-	var filters []authz.Filter
-	for _, handle := range sortedKeys(handles) {
-		filters = append(filters, authz.Filter{Type: invitationType, ID: handle})
+	handles, err := p.invitationsNaming(ctx, people)
+	if err != nil {
+		return err
+	}
+	for i, who := range people {
+		w := withdrawal{who: who, from: from, subscription: subscription, many: len(handles[i]) > mostReadFirst}
+		if !w.many {
+			open, err := p.openOf(ctx, handles[i])
+			if err != nil {
+				return err
+			}
+			w.open = slices.DeleteFunc(open, func(stored storedInvitation) bool { return !in(stored.To) })
+		}
+		if w.many || len(w.open) > 0 {
+			p.withdrawing = append(p.withdrawing, w)
+		}
+	}
+	return nil
+}
+
+// withdrawFirst plans the end of the open invitations to and by somebody who gives up a place themselves: in writes before, if
+// they do not fit the one that does it.
+func (p *plan) withdrawFirst(ctx context.Context, who authz.ID, from authz.Object) error {
+	if err := p.requireNoneInvited(ctx, who); err != nil {
+		return err
+	}
+	handles, err := p.invitationsNaming(ctx, []authz.ID{who})
+	if err != nil {
+		return err
+	}
+	open, err := p.openOf(ctx, handles[0])
+	for _, stored := range open {
+		if stored.To == from {
+			p.first = append(p.first, deletedWith(stored))
+		}
+	}
+	return err
+}
+
+// invitationsNaming returns the handles of the invitations to and by each of the people, open or being made, sorted.
+func (p *plan) invitationsNaming(ctx context.Context, people []authz.ID) ([][]authz.ID, error) {
+	filters := make([]authz.Filter, len(people))
+	for i, who := range people {
+		filters[i] = authz.Filter{Type: invitationType, SubjectType: user, SubjectID: who}
+	}
+	if err := p.findAll(ctx, filters); err != nil {
+		return nil, err
+	}
+	handles := make([][]authz.ID, len(people))
+	for i, filter := range filters {
+		handles[i] = handlesIn(p.reads[filter])
+	}
+	return handles, nil
+}
+
+// handlesIn returns the handles of the invitations that name an inviter or invitee in the relationships, sorted.
+func handlesIn(rows []authz.Relationship) []authz.ID {
+	handles := make(map[authz.ID]bool)
+	for _, r := range rows {
+		if r.Relation == invitedBy || r.Relation == invitationFor {
+			handles[r.Resource.ID] = true
+		}
+	}
+	return sortedKeys(handles)
+}
+
+// openOf returns those of the invitations that are open.
+func (p *plan) openOf(ctx context.Context, handles []authz.ID) ([]storedInvitation, error) {
+	filters := make([]authz.Filter, len(handles))
+	for i, handle := range handles {
+		filters[i] = authz.Filter{Type: invitationType, ID: handle}
 	}
 	if err := p.findAll(ctx, filters); err != nil {
 		return nil, err
@@ -91,43 +195,22 @@ func (p *plan) invitationsNaming(ctx context.Context, people []authz.ID) ([]stor
 	return open, nil
 }
 
-// Of as many people who are removed at once, the write requires that nobody invites them in the meantime; of more it would
-// take too many preconditions. Up to as many invitations are removed with all that they hold; of more, each ends and the rest
-// of it expires.
-const (
-	mostGuarded   = 20
-	mostCleanedUp = 50
-)
+// deletedWith returns the relationships of an invitation, without their ends, that go when it is withdrawn.
+func deletedWith(stored storedInvitation) []authz.Relationship {
+	rows := slices.Clone(stored.found)
+	if stored.Invitee != "" {
+		rows = append(rows, latestInvitation(stored.Invitation))
+	}
+	for i := range rows {
+		rows[i].ExpiresAt = time.Time{}
+	}
+	return rows
+}
 
-// withdrawInvitations plans that every open invitation to or by people ends who are removed from places. It withdraws those
-// that others made, too, whatever the actor may withdraw otherwise.
-func (p *plan) withdrawInvitations(ctx context.Context, people []authz.ID, from func(authz.Object) bool) error {
-	if len(people) == 0 {
-		return nil
+func (p *plan) deleteInvitation(stored storedInvitation) {
+	for _, r := range deletedWith(stored) {
+		p.delete(r)
 	}
-	open, err := p.invitationsNaming(ctx, people)
-	if err != nil {
-		return err
-	}
-	if len(people) <= mostGuarded {
-		for _, who := range people {
-			if err := p.requireNoneInvited(ctx, who); err != nil {
-				return err
-			}
-		}
-	}
-	open = slices.DeleteFunc(open, func(stored storedInvitation) bool { return !from(stored.To) })
-	for _, stored := range open {
-		for _, r := range stored.found {
-			if r.Relation == invitedBy || len(open) <= mostCleanedUp {
-				p.delete(r)
-			}
-		}
-		if stored.Invitee != "" {
-			p.delete(latestInvitation(stored.Invitation))
-		}
-	}
-	return nil
 }
 
 // requireNoneInvited adds the preconditions that nobody invites the person in the meantime, and that they invite nobody if
@@ -147,6 +230,9 @@ func (p *plan) requireNoneInvited(ctx context.Context, who authz.ID) error {
 
 // placesFrom returns which places people lose their invitations of who are removed from an account or a subscription.
 func (p *plan) placesFrom(ctx context.Context, place authz.Object) (func(authz.Object) bool, error) {
+	if place == platform {
+		return func(authz.Object) bool { return true }, nil
+	}
 	in, err := p.accountsFrom(ctx, place)
 	return func(to authz.Object) bool { return to == place || to.Type == "account" && in(to.ID) }, err
 }
