@@ -3420,6 +3420,11 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetRoot The way to the documentation
+	//
+	// Corresponds with GET / (the `GetRoot` operationId).
+	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetAuthZENConfiguration Where the calls of the standard are
 	//
 	// Corresponds with GET /.well-known/authzen-configuration (the `GetAuthZENConfiguration` operationId).
@@ -4437,6 +4442,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
 	ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetRoot The way to the documentation
+//
+// Corresponds with GET / (the `GetRoot` operationId).
+func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRootRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // GetAuthZENConfiguration Where the calls of the standard are
@@ -6695,6 +6715,33 @@ func (c *Client) ListWorkspaceContents(ctx context.Context, id ID, collection Li
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetRootRequest constructs an http.Request for the GetRoot method
+func NewGetRootRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewGetAuthZENConfigurationRequest constructs an http.Request for the GetAuthZENConfiguration method

@@ -3344,6 +3344,9 @@ func (t *SubjectLine) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetRoot The way to the documentation
+	// (GET /)
+	GetRoot(c *gin.Context)
 	// GetAuthZENConfiguration Where the calls of the standard are
 	// (GET /.well-known/authzen-configuration)
 	GetAuthZENConfiguration(c *gin.Context)
@@ -3612,6 +3615,19 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetRoot operation middleware
+func (siw *ServerInterfaceWrapper) GetRoot(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetRoot(c)
+}
 
 // GetAuthZENConfiguration operation middleware
 func (siw *ServerInterfaceWrapper) GetAuthZENConfiguration(c *gin.Context) {
@@ -8334,6 +8350,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReady)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
+	router.GET(options.BaseURL+"/", wrapper.GetRoot)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
 	router.GET(options.BaseURL+"/docs/start.js", wrapper.GetDocsStart)
 	router.GET(options.BaseURL+"/docs/swagger-ui.js", wrapper.GetDocsScript)

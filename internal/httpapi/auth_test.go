@@ -216,12 +216,12 @@ func TestIDsInPathsAreChecked(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	w := serve(t)
-	for _, path := range []string{"/", "/v1", "/v1/", "/v2/check", "/v1/check/", "/v1/accounts/", "/v1/accounts/acme/", "/V1/check", "/v1/%63heck", "//v1/check", "/v1/accounts/a/members/b/c"} {
+	for _, path := range []string{"/v1", "/v1/", "/v2/check", "/v1/check/", "/v1/accounts/", "/v1/accounts/acme/", "/V1/check", "/v1/%63heck", "//v1/check", "/v1/accounts/a/members/b/c"} {
 		w.do(t, request{method: "GET", path: path, key: checkKey}).wantProblem(t, 404, "not_found", "/openapi.yaml")
 	}
 	for _, tt := range []struct{ method, path, allow string }{
 		{"GET", "/v1/check", "POST"},
-		{"POST", "/v1/accounts/acme", "DELETE, GET"},
+		{"POST", "/v1/accounts/acme", "DELETE, GET, HEAD"},
 		{"OPTIONS", "/v1/check", "POST"},
 		{"BREW", "/v1/check", "POST"},
 	} {

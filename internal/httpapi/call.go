@@ -19,11 +19,12 @@ const requestIDHeader = "X-Request-ID"
 
 // call is what is known about a request besides the request itself.
 type call struct {
-	id    string
-	start time.Time
-	route *route // nil if the path or method is none of the contract's
-	key   string // the name of the key
-	actor authz.ID
+	id     string
+	start  time.Time
+	method string // as it was sent: HEAD for a call that is handled as GET
+	route  *route // nil if the path or method is none of the contract's
+	key    string // the name of the key
+	actor  authz.ID
 
 	// inspects is set if the key may read everything, and so does without an actor.
 	inspects bool
@@ -91,7 +92,7 @@ var (
 // begin is the outermost middleware: it gives the request its id and its time, and logs and counts it when it is answered.
 func (s *server) begin(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
-	k := &call{id: requestID(c.Request), start: time.Now(), route: route}
+	k := &call{id: requestID(c.Request), start: time.Now(), method: sentMethod(c.Request), route: route}
 	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
 	ctx, cancel := s.limited(context.WithValue(c.Request.Context(), callKey{}, k), k)
 	defer cancel()
@@ -103,7 +104,7 @@ func (s *server) begin(c *gin.Context) {
 	c.Next()
 
 	duration := time.Since(k.start)
-	method, status := knownMethod(c.Request.Method), c.Writer.Status()
+	method, status := knownMethod(k.method), c.Writer.Status()
 	s.Metrics.request(k.template(), method, status, duration)
 	if k.route != nil && k.route.product() {
 		s.Metrics.operation(k.route.operation, k.outcome())

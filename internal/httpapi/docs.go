@@ -26,16 +26,21 @@ var (
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// GetRoot implements ServerInterface.
+func (s *server) GetRoot(c *gin.Context) {
+	c.Redirect(http.StatusFound, "/docs")
+}
+
 // GetDocs implements ServerInterface.
 func (s *server) GetDocs(c *gin.Context) {
 	c.Header("Content-Security-Policy", docsPolicy)
 	c.Header("Referrer-Policy", "no-referrer")
-	c.Data(http.StatusOK, "text/html; charset=utf-8", docsPage)
+	sendWhole(c, http.StatusOK, "text/html; charset=utf-8", docsPage)
 }
 
 // GetDocsStart implements ServerInterface.
 func (s *server) GetDocsStart(c *gin.Context) {
-	c.Data(http.StatusOK, "text/javascript; charset=utf-8", docsStart)
+	sendWhole(c, http.StatusOK, "text/javascript; charset=utf-8", docsStart)
 }
 
 // GetDocsScript implements ServerInterface.
@@ -90,5 +95,5 @@ func (s *server) swaggerUI(c *gin.Context, contentType, name string) {
 		c.Header("Content-Encoding", "gzip")
 		content = all[name].packed
 	}
-	c.Data(http.StatusOK, contentType, content)
+	sendWhole(c, http.StatusOK, contentType, content)
 }

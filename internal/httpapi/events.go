@@ -32,6 +32,9 @@ func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
 		s.problem(c, err)
 		return
 	}
+	if callOf(c).method == http.MethodHead {
+		return
+	}
 	if err := e.run(ctx); ctx.Err() == nil {
 		s.problem(c, err) // which is only logged: the answer has begun
 	}

@@ -47,9 +47,12 @@ func (s *server) limitBody(c *gin.Context) {
 	c.Next()
 }
 
-// hidePath replaces the path in the request's span, which holds ids, by the route's template.
+// hidePath replaces the path in the request's span, which holds ids, by the route's template, and the method by the one
+// that was sent.
 func hidePath(c *gin.Context) {
-	trace.SpanFromContext(c.Request.Context()).SetAttributes(attribute.String("url.path", callOf(c).template()))
+	k := callOf(c)
+	trace.SpanFromContext(c.Request.Context()).SetAttributes(
+		attribute.String("url.path", k.template()), attribute.String("http.request.method", k.method))
 	c.Next()
 }
 

@@ -134,6 +134,12 @@ func writeJSON(c *gin.Context, status int, contentType string, body any) error {
 	if err := encoder.Encode(body); err != nil {
 		return err
 	}
-	c.Data(status, contentType, buffer.Bytes())
+	sendWhole(c, status, contentType, buffer.Bytes())
 	return nil
+}
+
+// sendWhole answers with a body of known length, which an answer to HEAD then has as well.
+func sendWhole(c *gin.Context, status int, contentType string, body []byte) {
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Data(status, contentType, body)
 }

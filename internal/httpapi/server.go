@@ -159,7 +159,7 @@ func (s *server) handler() http.Handler {
 	engine.NoRoute(s.noRoute)
 	engine.NoMethod(s.noMethod)
 	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.unbound})
-	return engine
+	return headAsGet(engine)
 }
 
 func (s *server) noRoute(c *gin.Context) { s.problem(c, errNoRoute) }
@@ -170,7 +170,9 @@ var (
 )
 
 func (s *server) noMethod(c *gin.Context) {
-	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", authz.Echo(c.Request.Method), c.Writer.Header().Get("Allow"))
+	allow := allowHead(c.Writer.Header().Get("Allow"))
+	c.Header("Allow", allow)
+	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", authz.Echo(callOf(c).method), allow)
 	s.problemWithStatus(c, http.StatusMethodNotAllowed, err)
 }
 

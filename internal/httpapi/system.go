@@ -37,7 +37,7 @@ func notReady(err error) error {
 
 // GetContract implements ServerInterface.
 func (s *server) GetContract(c *gin.Context) {
-	c.Data(http.StatusOK, "application/yaml", s.contract)
+	sendWhole(c, http.StatusOK, "application/yaml", s.contract)
 }
 
 // GetMetrics implements ServerInterface.
