@@ -23,6 +23,7 @@ const (
 	Conflict        Code = "conflict"
 	FeatureRequired Code = "feature_required"
 	TooLarge        Code = "too_large"
+	Unsupported     Code = "unsupported"
 	Limited         Code = "limited"
 	Canceled        Code = "canceled"
 	Internal        Code = "internal"

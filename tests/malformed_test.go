@@ -216,6 +216,9 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 	}
 	for name, property := range schema.Properties {
 		for what, value := range wrong(property.Value) {
+			if value == nil && !slices.Contains(schema.Required, name) {
+				continue // is the same as to leave it out
+			}
 			bodies["the field "+name+" as "+what] = edited(example, func(o map[string]any) { o[name] = value })
 		}
 		// Invalid UTF-8 goes nowhere, whatever is there.

@@ -3,12 +3,15 @@ package apitest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,7 +152,11 @@ func check(ctx context.Context, contract *openapi3.T, req *http.Request, sent []
 		return checkProblem(ctx, contract, res, body)
 	}
 	copied := req.Clone(ctx)
-	copied.Body = io.NopCloser(bytes.NewReader(sent))
+	if copied.Header.Get("Content-Encoding") != "" && res.StatusCode < http.StatusBadRequest {
+		copied.Header.Del("Content-Encoding")
+		sent = unpack(sent)
+	}
+	copied.Body, copied.GetBody = io.NopCloser(bytes.NewReader(strict(sent, route.Operation))), nil
 	input.RequestValidationInput = &openapi3filter.RequestValidationInput{
 		Request: copied, PathParams: params, Route: route, Options: input.Options,
 	}
@@ -159,6 +166,71 @@ func check(ctx context.Context, contract *openapi3.T, req *http.Request, sent []
 		}
 	}
 	return openapi3filter.ValidateResponse(ctx, input)
+}
+
+// unpack returns a body without its compression, or as it is if it has none.
+func unpack(body []byte) []byte {
+	reader, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return body
+	}
+	unpacked, err := io.ReadAll(reader)
+	if err != nil {
+		return body
+	}
+	return unpacked
+}
+
+// strict returns a body as the schema has it in the narrow sense: without the optional fields that are null, and with times in upper
+// case, both of which the contract allows in its introduction.
+func strict(body []byte, operation *openapi3.Operation) []byte {
+	if operation.RequestBody == nil {
+		return body
+	}
+	media := operation.RequestBody.Value.Content.Get("application/json")
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var value any
+	if media == nil || decoder.Decode(&value) != nil {
+		return body
+	}
+	written, err := json.Marshal(strictValue(value, media.Schema))
+	if err != nil {
+		return body
+	}
+	return written
+}
+
+func strictValue(value any, schema *openapi3.SchemaRef) any {
+	if schema == nil {
+		return value
+	}
+	for _, part := range slices.Concat(schema.Value.AllOf, schema.Value.OneOf) {
+		value = strictValue(value, part)
+	}
+	switch v := value.(type) {
+	case string:
+		if schema.Value.Format == "date-time" {
+			return strings.ToUpper(v)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = strictValue(item, schema.Value.Items)
+		}
+	case map[string]any:
+		for name, field := range v {
+			property := schema.Value.Properties[name]
+			if property == nil {
+				continue
+			}
+			if field == nil && !property.Value.Nullable && !slices.Contains(schema.Value.Required, name) {
+				delete(v, name)
+				continue
+			}
+			v[name] = strictValue(field, property)
+		}
+	}
+	return value
 }
 
 // isHead reports whether the answer is one without a body, to HEAD.

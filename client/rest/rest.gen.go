@@ -80,6 +80,7 @@ const (
 	CodeTooLarge        Code = "too_large"
 	CodeUnauthenticated Code = "unauthenticated"
 	CodeUnavailable     Code = "unavailable"
+	CodeUnsupported     Code = "unsupported"
 )
 
 // Valid indicates whether the value is a known member of the Code enum.
@@ -108,6 +109,8 @@ func (e Code) Valid() bool {
 	case CodeUnauthenticated:
 		return true
 	case CodeUnavailable:
+		return true
+	case CodeUnsupported:
 		return true
 	default:
 		return false

@@ -20,6 +20,7 @@ const (
 	CodeConflict        Code = "conflict"
 	CodeFeatureRequired Code = "feature_required"
 	CodeTooLarge        Code = "too_large"
+	CodeUnsupported     Code = "unsupported"
 	CodeLimited         Code = "limited"
 	CodeCanceled        Code = "canceled"
 	CodeInternal        Code = "internal"

@@ -40,7 +40,7 @@ func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
 	w := serve(t)
 	open := map[string]bool{
 		"/healthz": true, "/readyz": true, "/openapi.yaml": true, "/.well-known/authzen-configuration": true,
-		"/docs": true, "/docs/start.js": true, "/docs/swagger-ui.js": true, "/docs/swagger-ui.css": true,
+		"/": true, "/docs": true, "/docs/start.js": true, "/docs/swagger-ui.js": true, "/docs/swagger-ui.css": true,
 	}
 	for _, call := range every(t) {
 		for _, key := range []string{"", "wrong", "check-key", "Secret-of-check"} {
@@ -57,7 +57,7 @@ func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []request{{method: "GET", path: "/nowhere"}, {method: "DELETE", path: "/v1/check"}, {method: "GET", path: "/"}} {
+	for _, r := range []request{{method: "GET", path: "/nowhere"}, {method: "DELETE", path: "/v1/check"}} {
 		w.do(t, r).wantProblem(t, 401, "unauthenticated")
 	}
 	if w.operations.name != "" {

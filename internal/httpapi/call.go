@@ -35,7 +35,8 @@ type call struct {
 	// streams is set if the answer is to come line by line, for as long as it goes on.
 	streams bool
 
-	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for.
+	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for. The body is
+	// written as this server understands it.
 	once   *operation.Once
 	params gin.Params
 	query  string

@@ -26,13 +26,16 @@ const maxBody = 1 << 20
 func decode[T any](c *gin.Context) (T, error) {
 	var into T
 	data, err := readBody(c)
-	callOf(c).body = data
+	k := callOf(c)
 	switch {
 	case err != nil:
-	case callOf(c).route.lenient:
+	case k.route.lenient:
 		err = decodeLenient("the body", data, &into)
 	default:
 		err = decodeStrict("the body", data, &into)
+	}
+	if err == nil && k.once != nil {
+		k.body, err = json.Marshal(into)
 	}
 	return into, err
 }
@@ -47,6 +50,8 @@ func readBody(c *gin.Context) ([]byte, error) {
 	switch {
 	case errors.As(err, &exceeded):
 		return nil, authz.Errorf(authz.CodeTooLarge, "the body is larger than %d bytes", maxBody)
+	case errors.Is(err, errNotGzip):
+		return nil, errNotGzip
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &authz.Error{Code: authz.CodeDeadline, Message: "the body of the request did not arrive in time", Cause: err}
 	case err != nil:
@@ -85,6 +90,19 @@ func decodeStrict(what string, data []byte, into any) error {
 	shape := scanner{data: data}
 	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
 		return fault.err(what)
+	}
+	return shape.again(what, decoded, into)
+}
+
+// again returns the error of decoding, or that of decoding once more if the scanner has changed the data since.
+func (s *scanner) again(what string, decoded error, into any) error {
+	if !s.changed {
+		return decoded
+	}
+	reflect.ValueOf(into).Elem().SetZero()
+	decoded, err := decodeJSON(what, s.data, into)
+	if err != nil {
+		return err
 	}
 	return decoded
 }

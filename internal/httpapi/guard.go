@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/hex"
+	"errors"
 	"io"
 	"math"
 	"net/url"
@@ -69,6 +70,9 @@ func (s *server) admit(c *gin.Context) error {
 		return err
 	}
 	if err := k.readOnce(c, secret); err != nil {
+		return err
+	}
+	if err := decompress(c); err != nil {
 		return err
 	}
 	if k.route.body == nil {
@@ -237,7 +241,10 @@ func expectNoBody(body io.Reader) error {
 		return nil
 	}
 	var begin [maxEmptyBody + 1]byte
-	n, _ := io.ReadFull(body, begin[:])
+	n, err := io.ReadFull(body, begin[:])
+	if errors.Is(err, errNotGzip) {
+		return errNotGzip
+	}
 	if text := strings.TrimSpace(string(begin[:n])); n > maxEmptyBody || text != "" && text != "{}" {
 		return authz.Errorf(authz.CodeInvalid, "this call takes no body")
 	}

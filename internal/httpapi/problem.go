@@ -33,6 +33,7 @@ var kinds = map[authz.Code]kind{
 	authz.CodeConflict:        {http.StatusConflict, "Conflict"},
 	authz.CodeFeatureRequired: {http.StatusConflict, "Feature required"},
 	authz.CodeTooLarge:        {http.StatusRequestEntityTooLarge, "Too large"},
+	authz.CodeUnsupported:     {http.StatusUnsupportedMediaType, "Unsupported"},
 	authz.CodeLimited:         {http.StatusTooManyRequests, "Too many requests"},
 	authz.CodeCanceled:        {StatusClientClosedRequest, "Canceled"},
 	authz.CodeInternal:        {http.StatusInternalServerError, "Internal error"},

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -19,8 +20,12 @@ const maxEntries = 1000
 
 // scanner walks over valid JSON and checks that it has the shape of a Go type: for a struct exactly the fields that it
 // names, all those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes
-// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null; a union may be
-// anything but null, an interface anything, both without repeated keys; a json.RawMessage may be anything.
+// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null, and so may a field with omitempty,
+// for which that is the same as to be absent; a union may be anything but null, an interface anything, both without repeated
+// keys; a json.RawMessage may be anything.
+//
+// The T and the Z of a time may be in lower case. The scanner writes them in upper case into the data, since encoding/json wants
+// them so, and sets changed.
 //
 // A lenient scanner passes over the fields that a struct does not name, whatever they hold. It blanks their names out in the
 // data, lest encoding/json take one for a field in another case.
@@ -28,6 +33,7 @@ type scanner struct {
 	data    []byte
 	at      int
 	lenient bool
+	changed bool
 }
 
 var (
@@ -117,7 +123,12 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 			return faultf("stands there twice")
 		}
 		seen |= 1 << i
-		return s.value(fields.types[i], depth+1)
+		t := fields.types[i]
+		if fields.required&(1<<i) == 0 && s.peek() == 'n' && !isNullable(t) {
+			s.literal()
+			return nil
+		}
+		return s.value(t, depth+1)
 	})
 	if fault != nil {
 		return fault
@@ -285,8 +296,17 @@ func (s *scanner) string() string {
 
 // time walks over a time.
 func (s *scanner) time(first byte) *fault {
-	if first == '"' && new(time.Time).UnmarshalText([]byte(s.string())) == nil {
-		return nil
+	if first == '"' {
+		start := s.at
+		text := []byte(s.string())
+		upper := bytes.ToUpper(text)
+		if new(time.Time).UnmarshalText(upper) == nil {
+			if raw := s.data[start+1 : s.at-1]; !bytes.Equal(text, upper) && bytes.Equal(raw, text) {
+				copy(raw, upper)
+				s.changed = true
+			}
+			return nil
+		}
 	}
 	return faultf(`must be a time of RFC 3339, such as "2030-01-31T17:00:00Z"`)
 }
