@@ -60,6 +60,9 @@ func TestSubscription(t *testing.T) {
 	members := all(t, olga.SubscriptionMembers(ctx, s, true))
 	require.Len(t, members, 2)
 	require.Equal(t, []string{"user"}, members[1].Accounts[a], "%v", members)
+	ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "carl", "guest"))
+	require.Len(t, all(t, olga.SubscriptionMembers(ctx, s, true)), 2)
+	require.Len(t, all(t, olga.SubscriptionPeople(ctx, s)), 3)
 	require.NoError(t, olga.RemoveSubscriptionMember(ctx, s, "bob"))
 	require.Len(t, all(t, olga.SubscriptionMembers(ctx, s, false)), 1)
 

@@ -40,12 +40,21 @@ func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[L
 	})
 }
 
-// SubscriptionMembers are the members of a subscription; byAccount adds their roles on its accounts.
+// SubscriptionMembers are the people who hold a role on a subscription; byAccount adds their roles on its accounts.
 func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bool) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.MemberPage](a.rest.ListSubscriptionMembers(ctx, id,
 			&rest.ListSubscriptionMembersParams{ByAccount: byAccount, Limit: &pageSize, Cursor: cursor}))
 		return page.Members, page.NextCursor, err
+	})
+}
+
+// SubscriptionPeople are the members of a subscription, and the people who hold a role on an account of it alone, with their
+// roles on its accounts.
+func (a *Actor) SubscriptionPeople(ctx context.Context, id string) iter.Seq2[Member, error] {
+	return pages(func(cursor string) ([]Member, string, error) {
+		page, err := answer[rest.PeoplePage](a.rest.ListSubscriptionPeople(ctx, id, &rest.ListSubscriptionPeopleParams{Limit: &pageSize, Cursor: cursor}))
+		return page.People, page.NextCursor, err
 	})
 }
 

@@ -32,7 +32,7 @@ func TestForeignCursorsAreInvalid(t *testing.T) {
 	olga := s.by("olga")
 	lists := make(map[string]caller)
 	for path, from := range map[string]caller{
-		"accounts/~a/members": olga, "accounts/~b/members": olga, "subscriptions/~s/members": olga, "subscriptions/~s/members?by_account=true": olga,
+		"accounts/~a/members": olga, "accounts/~b/members": olga, "subscriptions/~s/members": olga, "subscriptions/~s/members?by_account=true": olga, "subscriptions/~s/people": olga,
 		"subscriptions/~s/accounts": olga, "users/~olga/accounts": olga, "users/~peter/accounts": s.by("peter"),
 		"accounts/~a/invitations": olga, "accounts/~b/invitations": olga, "subscriptions/~s/invitations": olga,
 		"accounts/~a/importers?actor=~olga": olga, "accounts/~a/importers?actor=~peter": olga, "accounts/~b/importers?actor=~olga": olga, "accounts/~a/connections?actor=~olga": olga,

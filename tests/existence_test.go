@@ -45,6 +45,7 @@ var probes = []struct{ object, request string }{
 	{"s", "GET subscriptions/$ID"},
 	{"s", "DELETE subscriptions/$ID"},
 	{"s", "GET subscriptions/$ID/members"},
+	{"s", "GET subscriptions/$ID/people"},
 	{"s", "PUT subscriptions/$ID/members/~nina {roles: [member]}"},
 	{"s", "PUT subscriptions/$ID/members/~nina {roles: [nonsense]}"},
 	{"s", "DELETE subscriptions/$ID/members/~olga"},

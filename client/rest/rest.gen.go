@@ -1742,6 +1742,16 @@ type PartialEntity struct {
 // People defines model for People.
 type People = []Person
 
+// PeoplePage defines model for PeoplePage.
+type PeoplePage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+	People     []Member   `json:"people"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Performers defines model for Performers.
 type Performers struct {
 	Relation string `json:"relation"`
@@ -2890,6 +2900,18 @@ type PutMemberAccountsParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
+type ListSubscriptionPeopleParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
@@ -4316,7 +4338,7 @@ type ClientInterface interface {
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
-	// Needs `list_users`. With `by_account=true` each member comes with their roles on the accounts of the subscription.
+	// Members are the people who hold a role on the subscription itself. With `by_account=true` the same people come with their roles on the accounts of the subscription, those whose members the actor may list. `GET /v1/subscriptions/{id}/people` lists also the people who hold a role on an account alone. Needs `list_users`.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 	ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4363,6 +4385,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/members/{user}/accounts (the `PutMemberAccounts` operationId).
 	PutMemberAccounts(ctx context.Context, id ID, user User, params *PutMemberAccountsParams, body PutMemberAccountsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSubscriptionPeople List the people of a subscription and its accounts
+	//
+	// The members of the subscription, and the people who hold a role on an account of it whose members the actor may list, who have no `roles` on the subscription. Each comes with their roles on these accounts. Needs `list_users`.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
+	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TransferSubscriptionWithBody Hand a subscription over to another owner
 	//
@@ -6430,7 +6459,7 @@ func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, hand
 
 // ListSubscriptionMembers List the members of a subscription
 //
-// Needs `list_users`. With `by_account=true` each member comes with their roles on the accounts of the subscription.
+// Members are the people who hold a role on the subscription itself. With `by_account=true` the same people come with their roles on the accounts of the subscription, those whose members the actor may list. `GET /v1/subscriptions/{id}/people` lists also the people who hold a role on an account alone. Needs `list_users`.
 //
 // Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6528,6 +6557,23 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 // Corresponds with PUT /v1/subscriptions/{id}/members/{user}/accounts (the `PutMemberAccounts` operationId).
 func (c *Client) PutMemberAccounts(ctx context.Context, id ID, user User, params *PutMemberAccountsParams, body PutMemberAccountsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutMemberAccountsRequest(c.Server, id, user, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSubscriptionPeople List the people of a subscription and its accounts
+//
+// The members of the subscription, and the people who hold a role on an account of it whose members the actor may list, who have no `roles` on the subscription. Each comes with their roles on these accounts. Needs `list_users`.
+//
+// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
+func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionPeopleRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11335,6 +11381,88 @@ func NewPutMemberAccountsRequestWithBody(server string, id ID, user User, params
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionPeopleRequest constructs an http.Request for the ListSubscriptionPeople method
+func NewListSubscriptionPeopleRequest(server string, id ID, params *ListSubscriptionPeopleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/people", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
 

@@ -1738,6 +1738,16 @@ type PartialEntity struct {
 // People defines model for People.
 type People = []Person
 
+// PeoplePage defines model for PeoplePage.
+type PeoplePage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor NextCursor `json:"next_cursor"`
+	People     []Member   `json:"people"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Performers defines model for Performers.
 type Performers struct {
 	Relation string `json:"relation"`
@@ -2888,6 +2898,18 @@ type PutMemberAccountsParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
+type ListSubscriptionPeopleParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
@@ -3587,6 +3609,9 @@ type ServerInterface interface {
 	// PutMemberAccounts Set the roles of one person on many accounts
 	// (PUT /v1/subscriptions/{id}/members/{user}/accounts)
 	PutMemberAccounts(c *gin.Context, id ID, user User, params PutMemberAccountsParams)
+	// ListSubscriptionPeople List the people of a subscription and its accounts
+	// (GET /v1/subscriptions/{id}/people)
+	ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams)
 	// TransferSubscription Hand a subscription over to another owner
 	// (POST /v1/subscriptions/{id}/transfer)
 	TransferSubscription(c *gin.Context, id ID, params TransferSubscriptionParams)
@@ -7795,6 +7820,74 @@ func (siw *ServerInterfaceWrapper) PutMemberAccounts(c *gin.Context) {
 	siw.Handler.PutMemberAccounts(c, id, user, params)
 }
 
+// ListSubscriptionPeople operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionPeople(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionPeopleParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionPeople(c, id, params)
+}
+
 // TransferSubscription operation middleware
 func (siw *ServerInterfaceWrapper) TransferSubscription(c *gin.Context) {
 
@@ -8298,6 +8391,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/subscriptions/:id", wrapper.GetSubscription)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/accounts", wrapper.ListSubscriptionAccounts)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/people", wrapper.ListSubscriptionPeople)
 	router.DELETE(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.RemoveSubscriptionMember)
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.PutSubscriptionMember)
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user/accounts", wrapper.PutMemberAccounts)

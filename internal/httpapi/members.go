@@ -21,6 +21,7 @@ type accountMemberOperations interface {
 
 type subscriptionMemberOperations interface {
 	SubscriptionMembers(ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page) (operation.Members, authz.Token, error)
+	SubscriptionPeople(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
 	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
 	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
 	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
@@ -87,6 +88,14 @@ func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubsc
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		members, token, err := s.Operations.SubscriptionMembers(ctx, callOf(c).caller(), authz.ID(id), optional(params.ByAccount), page(params.Limit, params.Cursor))
 		return showMemberPage(members, token), err
+	})
+}
+
+// ListSubscriptionPeople implements ServerInterface.
+func (s *server) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		people, token, err := s.Operations.SubscriptionPeople(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
+		return PeoplePage{People: showMembers(people.Members), NextCursor: people.NextCursor, Token: string(token)}, err
 	})
 }
 

@@ -87,6 +87,11 @@ func (o *operations) SubscriptionMembers(ctx context.Context, by operation.Calle
 	}}}, token, o.record(ctx, "SubscriptionMembers", by, id, byAccount, page)
 }
 
+func (o *operations) SubscriptionPeople(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error) {
+	return operation.Members{Members: []operation.Member{{User: "bob", Accounts: map[authz.ID]operation.Roles{"acme": {"editor"}}}}, NextCursor: "next"},
+		token, o.record(ctx, "SubscriptionPeople", by, id, page)
+}
+
 func (o *operations) PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error) {
 	return operation.Member{User: user, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "PutSubscriptionMember", by, id, user, roles)
 }
@@ -263,6 +268,10 @@ func TestOperations(t *testing.T) {
 		{
 			"GET", "/v1/subscriptions/s1/members", "", false, "SubscriptionMembers", args(authz.ID("s1"), false, firstPage),
 			200, `{"members":[{"user":"bob","roles":["member"],"accounts":{"acme":["editor"]}}],"next_cursor":"","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/people?limit=7&cursor=abc", "", false, "SubscriptionPeople", args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}),
+			200, `{"people":[{"user":"bob","roles":[],"accounts":{"acme":["editor"]}}],"next_cursor":"next","token":"t1"}`,
 		},
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob", `{"roles":["it_admin"]}`, false, "PutSubscriptionMember",

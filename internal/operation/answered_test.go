@@ -76,6 +76,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"ShareConnection":       {by("uma"), authz.ID("crm"), operation.Sharing{Visibility: "shared"}},
 		"SubscriptionAccounts":  {by("ada"), authz.ID("acme"), page},
 		"SubscriptionMembers":   {by("ada"), authz.ID("acme"), true, page},
+		"SubscriptionPeople":    {by("ada"), authz.ID("acme"), page},
 		"UngroupConnection":     {by("ada"), authz.ID("warehouse")},
 		"UserAccounts":          {by("ada"), authz.ID("ada"), false, page},
 		"AcceptInvitation":      {by("nina"), "unknown"},

@@ -224,8 +224,8 @@ func TestContentsPages(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeNotFound)
 }
 
-// TestMembersByAccount reads the members of a subscription of 40 accounts of 30 members each, page by page.
-func TestMembersByAccount(t *testing.T) {
+// TestSubscriptionPeople reads the people of a subscription of 40 accounts of 30 members each, page by page.
+func TestSubscriptionPeople(t *testing.T) {
 	engine := newCounting(t)
 	s := operation.New(engine)
 	company(t, s)
@@ -251,7 +251,7 @@ func TestMembersByAccount(t *testing.T) {
 	page := operation.Page{Limit: 100}
 	for n := 0; n == 0 || page.Cursor != ""; n++ {
 		engine.reset()
-		part, token, err := s.SubscriptionMembers(t.Context(), by("ada"), "acme", true, page)
+		part, token, err := s.SubscriptionPeople(t.Context(), by("ada"), "acme", page)
 		require.NoError(t, err)
 		require.NotEmpty(t, token)
 		require.LessOrEqual(t, engine.reset(), accounts+15)

@@ -2,15 +2,45 @@ package operation
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// SubscriptionMembers returns a page of the people who hold a role on a subscription; with byAccount, also of those who
-// hold one on an account of it, and their roles there.
+// SubscriptionMembers returns a page of the members of a subscription: the people who hold a role on it. With byAccount each
+// comes with their roles on those accounts of it whose members the actor may list.
 func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page) (Members, authz.Token, error) {
+	list := "subscription members"
+	if byAccount {
+		list += " by account"
+	}
+	return s.subscriptionPeople(ctx, by, id, page.of(list, id), func(ctx context.Context, p *plan, members map[authz.ID]Member) error {
+		if !byAccount {
+			return nil
+		}
+		people := maps.Clone(members)
+		err := p.addAccounts(ctx, id, people)
+		for who := range members {
+			members[who] = people[who]
+		}
+		return err
+	})
+}
+
+// SubscriptionPeople returns a page of the people of a subscription: its members, and the people who hold a role on an account of
+// it whose members the actor may list, each with their roles there.
+func (s *Service) SubscriptionPeople(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
+	return s.subscriptionPeople(ctx, by, id, page.of("subscription people", id), func(ctx context.Context, p *plan, people map[authz.ID]Member) error {
+		return p.addAccounts(ctx, id, people)
+	})
+}
+
+// subscriptionPeople returns a page of the members of a subscription after add has changed them.
+func (s *Service) subscriptionPeople(
+	ctx context.Context, by Caller, id authz.ID, page Page, add func(context.Context, *plan, map[authz.ID]Member) error,
+) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 		if err := p.allow(ctx, subscriptionObject(id), Listing("subscription")); err != nil {
@@ -24,16 +54,10 @@ func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.I
 		if err != nil {
 			return err
 		}
-		if byAccount {
-			if err := p.addAccounts(ctx, id, people); err != nil {
-				return err
-			}
+		if err := add(ctx, p, people); err != nil {
+			return err
 		}
-		list := "subscription members"
-		if byAccount {
-			list += " by account"
-		}
-		members, err = pageOfMembers(people, page.of(list, id))
+		members, err = pageOfMembers(people, page)
 		return err
 	})
 	return answered(members, token, err)

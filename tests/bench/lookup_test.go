@@ -133,12 +133,12 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// BenchmarkMembersByAccount is a page of the people of 100 accounts of 100 members each, with their roles.
-func BenchmarkMembersByAccount(b *testing.B) {
+// BenchmarkSubscriptionPeople is a page of the people of 100 accounts of 100 members each, with their roles.
+func BenchmarkSubscriptionPeople(b *testing.B) {
 	s := startServer(b)
 	actor := s.header()
 	actor["Sluice-Actor"] = "ada"
-	page := target{name: "page", method: http.MethodGet, url: s.URL + "/v1/subscriptions/acme/members?by_account=true&limit=100", header: actor, body: func(int) string { return "" }}
+	page := target{name: "page", method: http.MethodGet, url: s.URL + "/v1/subscriptions/acme/people?limit=100", header: actor, body: func(int) string { return "" }}
 	for b.Loop() {
 		if err := ask(b, http.DefaultClient, page, 0); err != nil {
 			b.Fatal(err)
