@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -32,7 +33,7 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// victim is a process of the program, which is there to be killed.
+// victim is a process of the program, which is there to be killed or stopped.
 type victim struct {
 	t       testing.TB
 	process *exec.Cmd
@@ -70,7 +71,7 @@ func newProcess(t testing.TB, flags ...string) *victim {
 	config := configuration()
 	flags = append(
 		[]string{
-			"serve", "--listen", config.Listen, "--log-level", "error",
+			"serve", "--listen", config.Listen, "--log-level", "error", "--shutdown-delay", "0s",
 			"--request-timeout", config.RequestTimeout.String(), "--replica-verify", fmt.Sprint(config.Replica.Verify),
 		}, flags...)
 	for _, key := range apiKeys {
@@ -136,4 +137,17 @@ func (v *victim) kill() {
 		v.t.Error(err)
 	}
 	<-v.ended
+}
+
+// stop is what an operator does: SIGTERM, and a wait until the server has ended by itself.
+func (v *victim) stop() {
+	v.t.Helper()
+	if err := v.process.Process.Signal(syscall.SIGTERM); err != nil {
+		v.t.Fatal(err)
+	}
+	select {
+	case <-v.ended:
+	case <-time.After(2 * time.Minute):
+		v.t.Fatal("the server has not ended two minutes after SIGTERM")
+	}
 }

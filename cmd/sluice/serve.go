@@ -76,7 +76,7 @@ the environment variable named behind it.`,
 	flags.IntVar(&config.Expensive, "expensive-requests", config.Expensive, "how many explanations, previews and questions about past access are answered at a time; one a processor by default")
 	flags.StringVar(&config.MetricsListen, "metrics-listen", "", "address that serves /metrics alone, without a key; off if empty")
 	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 5*time.Second, "how long, after SIGTERM, /readyz answers 503 while requests are still served, before the server drains; 0 on a terminal")
-	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way may take when the server is asked to stop")
+	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way, and the audit log, may take when the server is asked to stop")
 	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; without keys of your own")

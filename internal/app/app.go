@@ -50,6 +50,9 @@ type Server struct {
 	close  []func(context.Context) error
 
 	draining atomic.Bool // no new requests are wanted
+
+	acknowledged  spicedb.Acknowledged // writes that the audit log is not known to have
+	stopListening func() error         // closes SpiceDB's own API, through which others write
 }
 
 // retryAfter is how long the work at the start waits before it asks SpiceDB again.
@@ -61,7 +64,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, log: config.Logger, failed: make(chan error, 1)}
+	s := &Server{config: config, log: config.Logger, failed: make(chan error, 1), stopListening: func() error { return nil }}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -138,6 +141,9 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 
 func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (authz.Engine, error) {
 	options := spicedb.Options{Timeout: s.config.RequestTimeout, Observe: metrics.ObserveEngine}
+	if !s.config.NoAudit {
+		options.Acknowledged = &s.acknowledged
+	}
 	store := s.config.Store
 	if store.Remote() {
 		engine, err := spicedb.Remote(ctx, store.remote(options))
@@ -161,6 +167,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		return nil, blame(err, store)
 	}
 	s.GRPCAddress = engine.GRPCAddress
+	s.stopListening = engine.StopListening
 	s.onClose(func(context.Context) error { return engine.Close() })
 	s.source = engine
 	s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
@@ -333,7 +340,8 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 // Failed tells when serving ended by an error.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// Close lets requests under way end, until ctx does, and closes everything in the reverse order of its opening.
+// Close lets requests under way end, waits until the audit log has every change that the server acknowledged, both until ctx
+// ends, and closes everything in the reverse order of its opening. It logs changes that the audit log does not have.
 func (s *Server) Close(ctx context.Context) error {
 	var errs []error
 	for _, f := range slices.Backward(s.close) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -70,19 +71,27 @@ func (s *Server) openAudit(ctx context.Context, engine authz.Engine, metrics *ht
 	if s.config.NoAudit {
 		return log, func(context.Context) error { return nil }, nil
 	}
-	follower := audit.NewFollower(audit.Config{Log: log, Source: s.source, Engine: engine, Place: operation.Place, Logger: s.log})
+	follower := audit.NewFollower(audit.Config{
+		Log: log, Source: s.source, Engine: engine, Place: operation.Place, Logger: s.log, Stored: s.acknowledged.Delivered,
+	})
 	metrics.Audit(follower.Stats())
 
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	s.onClose(func(context.Context) error {
+	var began atomic.Bool
+	s.onClose(func(ctx context.Context) error {
+		err := s.stopListening()
+		if began.Load() {
+			s.awaitLog(ctx, log)
+		}
 		stop()
 		running.Wait()
-		return nil
+		return err
 	})
-	var once sync.Once
 	return log, func(ctx context.Context) error {
-		once.Do(func() { running.Go(func() { follower.Run(following) }) })
+		if began.CompareAndSwap(false, true) {
+			running.Go(func() { follower.Run(following) })
+		}
 		return follower.Begun(ctx)
 	}, nil
 }

@@ -18,6 +18,7 @@ type Follower struct {
 	place  Place
 	logger *slog.Logger
 	now    func() time.Time
+	stored func(authz.Token)
 	stats  Stats
 
 	settle  sync.Once
@@ -33,13 +34,16 @@ type Config struct {
 
 	Logger *slog.Logger     // discards if nil
 	Now    func() time.Time // the server's clock; time.Now if nil
+
+	// Stored, if set, is called whenever the log has everything that Watch delivered up to a token. It must return soon.
+	Stored func(authz.Token)
 }
 
 // NewFollower returns a Follower that does nothing yet.
 func NewFollower(config Config) *Follower {
 	f := &Follower{
 		log: config.Log, source: config.Source, engine: config.Engine, place: config.Place,
-		logger: config.Logger, now: config.Now, settled: make(chan struct{}),
+		logger: config.Logger, now: config.Now, stored: config.Stored, settled: make(chan struct{}),
 	}
 	if f.logger == nil {
 		f.logger = slog.New(slog.DiscardHandler)
@@ -64,9 +68,7 @@ func (f *Follower) Run(ctx context.Context) {
 	wait := firstRetry
 	for ctx.Err() == nil {
 		began := f.now()
-		err := f.lead(ctx)
-		f.stats.setFollowing(false)
-		f.settles()
+		err := f.FollowOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -81,6 +83,14 @@ func (f *Follower) Run(ctx context.Context) {
 		}
 		wait = min(2*wait, lastRetry)
 	}
+}
+
+// FollowOnce follows until ctx ends or something fails, and returns what failed.
+func (f *Follower) FollowOnce(ctx context.Context) error {
+	err := f.lead(ctx)
+	f.stats.setFollowing(false)
+	f.settles()
+	return err
 }
 
 // settles has Begun return.
@@ -114,6 +124,7 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close(ctx)) }()
+	w.stored = f.stored
 	w.unstored = func(e Entry, cause error) {
 		f.stats.unstored.Add(1)
 		f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored: a placeholder stands for it",

@@ -156,6 +156,18 @@ func (l *Log) end(ctx context.Context, from querier) (Entry, error) {
 // Head returns the last entry; the zero value if there is none.
 func (l *Log) Head(ctx context.Context) (Entry, error) { return l.end(ctx, l.db) }
 
+// Through returns the token of the state through which the log has every change that Watch delivers, and the last entry. The
+// token is empty, and the entry the zero value, as long as the log has no entry.
+func (l *Log) Through(ctx context.Context) (authz.Token, Entry, error) {
+	last, err := l.end(ctx, l.db) // before the token, which is never behind it
+	if err != nil || last.Seq == 0 {
+		return "", Entry{}, err
+	}
+	var through authz.Token
+	err = l.db.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateToken).Scan(&through)
+	return through, last, err
+}
+
 // failure says that the log cannot be read, unless the time for it was over.
 func failure(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

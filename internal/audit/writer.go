@@ -24,6 +24,7 @@ type Writer struct {
 	next  authz.Token
 
 	unstored func(Entry, error) // called for each placeholder that was written
+	stored   func(authz.Token)  // called after each write with where the log goes on, once it has an entry; may be nil
 }
 
 // Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait here, and are
@@ -145,6 +146,9 @@ func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) erro
 		w.log.announce()
 	}
 	w.last, w.next, w.wrote = b.last, b.next, b.last.Seq
+	if w.stored != nil && w.last.Seq > 0 {
+		w.stored(w.next)
+	}
 	for _, p := range b.placeholders {
 		if w.unstored != nil {
 			w.unstored(p.entry, p.cause)

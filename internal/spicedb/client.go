@@ -22,6 +22,9 @@ type Options struct {
 	// Observe is told how long each call took, under the name of the Engine's method, and its error. A sequence is
 	// observed when it ends.
 	Observe func(method string, d time.Duration, err error)
+
+	// Acknowledged, if set, collects the writes.
+	Acknowledged *Acknowledged
 }
 
 // Client is the authz.Engine over a connection to SpiceDB's gRPC API.

@@ -58,7 +58,8 @@ type EmbeddedEngine struct {
 	// GRPCAddress is where SpiceDB's own API listens, with the port that it has got; empty if it is closed.
 	GRPCAddress string
 
-	close []func() error
+	close         []func() error
+	stopListening func() error // nil if SpiceDB's own API is closed
 }
 
 // Embedded starts a SpiceDB in this process and connects to it. ctx bounds the start alone; Close ends the server.
@@ -81,6 +82,13 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 		return nil, err
 	}
 	e.close = append(e.close, store.Close)
+	if config.Acknowledged != nil {
+		if err := addStored(ctx, store, config); err != nil {
+			return nil, err
+		}
+		store = recording{store, config.Acknowledged}
+		config.Acknowledged = nil // the connection must not add the same writes
+	}
 
 	// The key of the connection within the process is never needed by anybody else.
 	inProcess := serverConfig{store: store, key: rand.Text(), cache: config.DispatchCache}
@@ -112,8 +120,17 @@ func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, 
 		return fmt.Errorf("cannot open SpiceDB's API on %s: %w", config.GRPCListen, err)
 	}
 	e.close = append(e.close, stop)
+	e.stopListening = stop
 	e.GRPCAddress = address
 	return conn.Close()
+}
+
+// StopListening closes SpiceDB's own API on TCP. The engine itself goes on. It waits for calls under way, for a short time.
+func (e *EmbeddedEngine) StopListening() error {
+	if e.stopListening == nil {
+		return nil
+	}
+	return e.stopListening()
 }
 
 // Close ends the connection and the server, and closes the store. It waits for calls under way, for a short time.

@@ -48,7 +48,9 @@ func (c *Client) Write(ctx context.Context, write authz.Write) (_ authz.Token, e
 	if err != nil {
 		return "", c.failure(ctx, err)
 	}
-	return fromToken(response.GetWrittenAt()), nil
+	token := fromToken(response.GetWrittenAt())
+	c.options.Acknowledged.addToken(token, write.Metadata)
+	return token, nil
 }
 
 // DeleteAll implements authz.Engine.
@@ -77,5 +79,7 @@ func (c *Client) DeleteAll(ctx context.Context, filter authz.Filter, preconditio
 	if err != nil {
 		return "", c.failure(ctx, err)
 	}
-	return fromToken(response.GetDeletedAt()), nil
+	token := fromToken(response.GetDeletedAt())
+	c.options.Acknowledged.addToken(token, metadata)
+	return token, nil
 }

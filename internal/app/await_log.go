@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+const (
+	// logPoll is how often a stopping server reads how far the audit log is, which another server may write.
+	logPoll = 20 * time.Millisecond
+
+	// lastLook is how long the last of these reads may take beyond the drain time-out.
+	lastLook = time.Second
+
+	// maxNamed is how many requests are named whose changes are missing.
+	maxNamed = 10
+)
+
+// awaitLog waits until the audit log has every change that this server acknowledged, until ctx ends and for the drain time-out
+// at most. It logs the changes that are missing then.
+func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
+	waiting, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
+	defer cancel()
+	for {
+		if writes, _ := s.acknowledged.Outstanding(); len(writes) == 0 {
+			return
+		}
+		if through, _, err := log.Through(waiting); err == nil && through != "" {
+			s.acknowledged.Delivered(through)
+			if writes, _ := s.acknowledged.Outstanding(); len(writes) == 0 {
+				return
+			}
+		}
+		select {
+		case <-time.After(logPoll):
+		case <-waiting.Done():
+			s.reportMissing(context.WithoutCancel(ctx), log)
+			return
+		}
+	}
+}
+
+// reportMissing logs which acknowledged changes the audit log does not have.
+func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
+	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	defer cancel()
+	through, last, err := log.Through(ctx)
+	if err == nil && through != "" {
+		s.acknowledged.Delivered(through)
+	}
+	writes, count := s.acknowledged.Outstanding()
+	if len(writes) == 0 {
+		return
+	}
+	fields := []any{
+		"missing", count, "oldest", writes[0].At.UTC().Format(time.RFC3339Nano), "newest", writes[len(writes)-1].At.UTC().Format(time.RFC3339Nano),
+		"requests", requestIDs(writes),
+	}
+	if err != nil {
+		fields = append(fields, "error", err.Error())
+	} else {
+		fields = append(fields, "last_entry", last.Seq)
+	}
+	if !s.config.Store.forgets() {
+		fields = append(fields, "remedy", "start a server on the same store within SpiceDB's history of 24 hours, and before you restore or replace the store")
+	}
+	s.log.ErrorContext(ctx, "the server stops before the audit log has every change that it acknowledged", fields...)
+}
+
+// requestIDs returns the ids of the requests that made the first of the writes. What was written past Sluice has none.
+func requestIDs(writes []spicedb.AcknowledgedWrite) []string {
+	var ids []string
+	for _, write := range writes {
+		id, ok := write.Metadata["request_id"].(string)
+		if ok && !slices.Contains(ids, id) {
+			if ids = append(ids, id); len(ids) == maxNamed {
+				break
+			}
+		}
+	}
+	return ids
+}
