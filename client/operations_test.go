@@ -80,6 +80,27 @@ func TestTransfer(t *testing.T) {
 	ok[client.Subscription](t)(shared.Client.As("bob").GetSubscription(t.Context(), s))
 }
 
+func TestReplacingLostOwners(t *testing.T) {
+	ctx := t.Context()
+	one, team, _ := company(t, "single_owner", "team")
+	require.NoError(t, shared.Client.ReplaceSubscriptionOwner(ctx, one, "bob", "the owner left"))
+	ok[client.Subscription](t)(shared.Client.As("bob").GetSubscription(ctx, one))
+	require.ErrorIs(t, shared.Client.ReplaceSubscriptionOwner(ctx, one, "eve", ""), client.Invalid)
+	require.Equal(t, []string{"owner"}, ok[client.ChangedMember](t)(shared.Client.AddAccountOwner(ctx, team, "eve", "the owner left")).Roles)
+	_, err := shared.Client.AddSubscriptionOwner(ctx, one, "eve", "the owner left")
+	require.ErrorIs(t, err, client.Conflict)
+	_, err = shared.Client.AddAccountAdministrator(ctx, team, "gus", "the owner left")
+	require.ErrorIs(t, err, client.Invalid)
+}
+
+func TestAddingOwners(t *testing.T) {
+	ctx := t.Context()
+	many, operations, _ := company(t, "multi_owner", "operations")
+	require.Equal(t, []string{"owner"}, ok[client.ChangedMember](t)(shared.Client.AddSubscriptionOwner(ctx, many, "bob", "the owner left")).Roles)
+	require.Equal(t, []string{"administrator"},
+		ok[client.ChangedMember](t)(shared.Client.AddAccountAdministrator(ctx, operations, "eve", "the administrator left")).Roles)
+}
+
 func TestAccount(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "multi_owner", "team")

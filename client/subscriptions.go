@@ -32,6 +32,18 @@ func (a *Actor) TransferSubscription(ctx context.Context, id, to string) error {
 	return done(a.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to}))
 }
 
+// ReplaceSubscriptionOwner makes a person the one owner of a single_owner subscription, whoever was it before, without an
+// actor. The audit log keeps the reason. It needs a key with the scope provision.
+func (c *Client) ReplaceSubscriptionOwner(ctx context.Context, id, to, reason string) error {
+	return done(c.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to, Reason: reason}))
+}
+
+// AddSubscriptionOwner makes a person an owner of a multi_owner subscription beside the others, without an actor. The audit
+// log keeps the reason. It needs a key with the scope provision.
+func (c *Client) AddSubscriptionOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
+	return answer[ChangedMember](c.rest.PutSubscriptionMember(ctx, id, user, nil, rest.Roles{Roles: list([]string{"owner"}), Reason: reason}))
+}
+
 // SubscriptionAccounts are the accounts of a subscription that the actor may view, with the actor's roles.
 func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[ListedAccount, error] {
 	return pages(func(cursor string) ([]ListedAccount, string, error) {

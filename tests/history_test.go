@@ -22,6 +22,7 @@ type entry struct {
 	Time                                          time.Time
 	Kind, Reason, Actor, Key, Operation, Revision string
 	RequestID                                     string `json:"request_id"`
+	StatedReason                                  string `json:"stated_reason"`
 	Updates                                       []update
 	Prev, Hash                                    string
 	Withheld                                      bool

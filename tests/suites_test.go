@@ -42,6 +42,7 @@ var races = []suite{
 	{"roles", raceOfRoles},
 	{"the last owner", raceOnTheLastOwner},
 	{"transfers", raceOfTransfers},
+	{"replacements of an owner", raceOfReplacements},
 	{"leaving", raceOfLeaving},
 	{"erasing", raceOfErasing},
 	{"repetitions", raceOfRepetitions},

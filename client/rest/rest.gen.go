@@ -543,6 +543,11 @@ type AccountRoles struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 
+	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	//
+	// Example: The only owner left the company; ticket 4711
+	Reason BackendReason `json:"reason,omitempty,omitzero"`
+
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
@@ -601,7 +606,10 @@ type AuditEntry struct {
 	// RequestID The id of the request.
 	RequestID string `json:"request_id,omitempty,omitzero"`
 
-	// Overlapping In place of the four fields before, where the datastore made one of transactions that overlapped.
+	// StatedReason Why the backend did it without an actor, as the request said.
+	StatedReason string `json:"stated_reason,omitempty,omitzero"`
+
+	// Overlapping In place of the five fields before, where the datastore made one of transactions that overlapped.
 	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
 	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
 
@@ -632,10 +640,11 @@ type AuditEntryKind string
 
 // AuditOrigin defines model for AuditOrigin.
 type AuditOrigin struct {
-	Actor     string `json:"actor,omitempty,omitzero"`
-	Key       string `json:"key,omitempty,omitzero"`
-	Operation string `json:"operation,omitempty,omitzero"`
-	RequestID string `json:"request_id,omitempty,omitzero"`
+	Actor        string `json:"actor,omitempty,omitzero"`
+	Key          string `json:"key,omitempty,omitzero"`
+	Operation    string `json:"operation,omitempty,omitzero"`
+	RequestID    string `json:"request_id,omitempty,omitzero"`
+	StatedReason string `json:"stated_reason,omitempty,omitzero"`
 }
 
 // AuditPage defines model for AuditPage.
@@ -682,6 +691,11 @@ type AuthZENConfiguration struct {
 	SearchResourceEndpoint    string `json:"search_resource_endpoint"`
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
+
+// BackendReason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+//
+// Example: The only owner left the company; ticket 4711
+type BackendReason = string
 
 // BrokenOff The last line of a stream that is not whole.
 type BrokenOff struct {
@@ -2021,6 +2035,11 @@ type RoleSets struct {
 
 // Roles defines model for Roles.
 type Roles struct {
+	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	//
+	// Example: The only owner left the company; ticket 4711
+	Reason BackendReason `json:"reason,omitempty,omitzero"`
+
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
@@ -2175,6 +2194,11 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
+	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	//
+	// Example: The only owner left the company; ticket 4711
+	Reason BackendReason `json:"reason,omitempty,omitzero"`
+
 	// To The id of a person; `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
@@ -2229,6 +2253,9 @@ type AccountCollection string
 
 // Actor defines model for Actor.
 type Actor = string
+
+// ActorOrBackend defines model for ActorOrBackend.
+type ActorOrBackend = string
 
 // ActorQuery defines model for ActorQuery.
 type ActorQuery = string
@@ -2436,8 +2463,8 @@ type RemoveAccountMemberParams struct {
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
-	SluiceActor Actor `json:"Sluice-Actor"`
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
@@ -2886,8 +2913,8 @@ type RemoveSubscriptionMemberParams struct {
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
-	SluiceActor Actor `json:"Sluice-Actor"`
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
@@ -2916,8 +2943,8 @@ type ListSubscriptionPeopleParams struct {
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
-	SluiceActor Actor `json:"Sluice-Actor"`
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
@@ -3696,6 +3723,8 @@ type ClientInterface interface {
 	//
 	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
@@ -3704,6 +3733,8 @@ type ClientInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	//
 	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4354,6 +4385,8 @@ type ClientInterface interface {
 	//
 	// Needs the `invite_…` permission of each role added and of each role taken away.
 	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/members/{user} (the `PutSubscriptionMember` operationId).
@@ -4362,6 +4395,8 @@ type ClientInterface interface {
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	//
 	// Needs the `invite_…` permission of each role added and of each role taken away.
+	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4397,6 +4432,8 @@ type ClientInterface interface {
 	//
 	// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
 	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/subscriptions/{id}/transfer (the `TransferSubscription` operationId).
@@ -4405,6 +4442,8 @@ type ClientInterface interface {
 	// TransferSubscription Hand a subscription over to another owner
 	//
 	// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
+	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5057,6 +5096,8 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 //
 // An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
 //
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
@@ -5075,6 +5116,8 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 // PutAccountMember Set the roles of a person on an account
 //
 // An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+//
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6495,6 +6538,8 @@ func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User,
 //
 // Needs the `invite_…` permission of each role added and of each role taken away.
 //
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/subscriptions/{id}/members/{user} (the `PutSubscriptionMember` operationId).
@@ -6513,6 +6558,8 @@ func (c *Client) PutSubscriptionMemberWithBody(ctx context.Context, id ID, user 
 // PutSubscriptionMember Set the roles of a person on a subscription
 //
 // Needs the `invite_…` permission of each role added and of each role taken away.
+//
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6588,6 +6635,8 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 //
 // Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
 //
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/subscriptions/{id}/transfer (the `TransferSubscription` operationId).
@@ -6606,6 +6655,8 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 // TransferSubscription Hand a subscription over to another owner
 //
 // Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
+//
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7999,14 +8050,16 @@ func NewPutAccountMemberRequestWithBody(server string, id ID, user User, params 
 
 	if params != nil {
 
-		var headerParam0 string
+		if params.SluiceActor != nil {
+			var headerParam0 string
 
-		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
 		}
-
-		req.Header.Set("Sluice-Actor", headerParam0)
 
 		var headerParam1 string
 
@@ -11288,14 +11341,16 @@ func NewPutSubscriptionMemberRequestWithBody(server string, id ID, user User, pa
 
 	if params != nil {
 
-		var headerParam0 string
+		if params.SluiceActor != nil {
+			var headerParam0 string
 
-		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
 		}
-
-		req.Header.Set("Sluice-Actor", headerParam0)
 
 		var headerParam1 string
 
@@ -11515,14 +11570,16 @@ func NewTransferSubscriptionRequestWithBody(server string, id ID, params *Transf
 
 	if params != nil {
 
-		var headerParam0 string
+		if params.SluiceActor != nil {
+			var headerParam0 string
 
-		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
 		}
-
-		req.Header.Set("Sluice-Actor", headerParam0)
 
 		var headerParam1 string
 

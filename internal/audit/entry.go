@@ -62,9 +62,12 @@ type Origin struct {
 	Key       string `json:"key,omitempty"`
 	Operation string `json:"operation,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
+
+	// StatedReason says why the backend did it without an actor; few operations have one.
+	StatedReason string `json:"stated_reason,omitempty"`
 }
 
-// originOf reads the metadata of a transaction; only Sluice's own has all of these fields.
+// originOf reads the metadata of a transaction; only Sluice's own has all of these fields but the reason.
 func originOf(metadata map[string]any) (origin Origin, ok bool) {
 	for name, field := range map[string]*string{
 		"actor": &origin.Actor, "key": &origin.Key, "operation": &origin.Operation, "request_id": &origin.RequestID,
@@ -73,6 +76,7 @@ func originOf(metadata map[string]any) (origin Origin, ok bool) {
 			return Origin{}, false
 		}
 	}
+	origin.StatedReason, _ = metadata["reason"].(string)
 	return origin, true
 }
 

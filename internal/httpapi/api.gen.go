@@ -539,6 +539,11 @@ type AccountRoles struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 
+	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	//
+	// Example: The only owner left the company; ticket 4711
+	Reason *BackendReason `json:"reason,omitempty"`
+
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
@@ -597,7 +602,10 @@ type AuditEntry struct {
 	// RequestID The id of the request.
 	RequestID *string `json:"request_id,omitempty"`
 
-	// Overlapping In place of the four fields before, where the datastore made one of transactions that overlapped.
+	// StatedReason Why the backend did it without an actor, as the request said.
+	StatedReason *string `json:"stated_reason,omitempty"`
+
+	// Overlapping In place of the five fields before, where the datastore made one of transactions that overlapped.
 	Overlapping *[]AuditOrigin `json:"overlapping,omitempty"`
 	Updates     *[]AuditUpdate `json:"updates,omitempty"`
 
@@ -628,10 +636,11 @@ type AuditEntryKind string
 
 // AuditOrigin defines model for AuditOrigin.
 type AuditOrigin struct {
-	Actor     *string `json:"actor,omitempty"`
-	Key       *string `json:"key,omitempty"`
-	Operation *string `json:"operation,omitempty"`
-	RequestID *string `json:"request_id,omitempty"`
+	Actor        *string `json:"actor,omitempty"`
+	Key          *string `json:"key,omitempty"`
+	Operation    *string `json:"operation,omitempty"`
+	RequestID    *string `json:"request_id,omitempty"`
+	StatedReason *string `json:"stated_reason,omitempty"`
 }
 
 // AuditPage defines model for AuditPage.
@@ -678,6 +687,11 @@ type AuthZENConfiguration struct {
 	SearchResourceEndpoint    string `json:"search_resource_endpoint"`
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
+
+// BackendReason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+//
+// Example: The only owner left the company; ticket 4711
+type BackendReason = string
 
 // BrokenOff The last line of a stream that is not whole.
 type BrokenOff struct {
@@ -2017,6 +2031,11 @@ type RoleSets struct {
 
 // Roles defines model for Roles.
 type Roles struct {
+	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	//
+	// Example: The only owner left the company; ticket 4711
+	Reason *BackendReason `json:"reason,omitempty"`
+
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
@@ -2171,6 +2190,11 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
+	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	//
+	// Example: The only owner left the company; ticket 4711
+	Reason *BackendReason `json:"reason,omitempty"`
+
 	// To The id of a person; `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
@@ -2225,6 +2249,9 @@ type AccountCollection string
 
 // Actor defines model for Actor.
 type Actor = string
+
+// ActorOrBackend defines model for ActorOrBackend.
+type ActorOrBackend = string
 
 // ActorQuery defines model for ActorQuery.
 type ActorQuery = string
@@ -2432,8 +2459,8 @@ type RemoveAccountMemberParams struct {
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
-	SluiceActor Actor `json:"Sluice-Actor"`
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
@@ -2882,8 +2909,8 @@ type RemoveSubscriptionMemberParams struct {
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
-	SluiceActor Actor `json:"Sluice-Actor"`
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
@@ -2912,8 +2939,8 @@ type ListSubscriptionPeopleParams struct {
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
-	SluiceActor Actor `json:"Sluice-Actor"`
+	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
@@ -4558,26 +4585,23 @@ func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
 
 	headers := c.Request.Header
 
-	// ------------- Required header parameter "Sluice-Actor" -------------
+	// ------------- Optional header parameter "Sluice-Actor" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
+		var SluiceActor ActorOrBackend
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
 			return
 		}
 
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
 		if err != nil {
 			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
 			return
 		}
 
-		params.SluiceActor = SluiceActor
+		params.SluiceActor = &SluiceActor
 
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
 	}
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -7689,26 +7713,23 @@ func (siw *ServerInterfaceWrapper) PutSubscriptionMember(c *gin.Context) {
 
 	headers := c.Request.Header
 
-	// ------------- Required header parameter "Sluice-Actor" -------------
+	// ------------- Optional header parameter "Sluice-Actor" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
+		var SluiceActor ActorOrBackend
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
 			return
 		}
 
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
 		if err != nil {
 			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
 			return
 		}
 
-		params.SluiceActor = SluiceActor
+		params.SluiceActor = &SluiceActor
 
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
 	}
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -7908,26 +7929,23 @@ func (siw *ServerInterfaceWrapper) TransferSubscription(c *gin.Context) {
 
 	headers := c.Request.Header
 
-	// ------------- Required header parameter "Sluice-Actor" -------------
+	// ------------- Optional header parameter "Sluice-Actor" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
+		var SluiceActor ActorOrBackend
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
 			return
 		}
 
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
 		if err != nil {
 			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
 			return
 		}
 
-		params.SluiceActor = SluiceActor
+		params.SluiceActor = &SluiceActor
 
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
 	}
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------

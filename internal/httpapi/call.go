@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
 )
@@ -25,6 +26,9 @@ type call struct {
 	route  *route // nil if the path or method is none of the contract's
 	key    string // the name of the key
 	actor  authz.ID
+
+	// scopes are those of the key.
+	scopes apikey.Scopes
 
 	// inspects is set if the key may read everything, and so does without an actor.
 	inspects bool
@@ -59,6 +63,23 @@ func (k *call) caller() operation.Caller {
 		k.once.Request = k.digest()
 	}
 	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Once: k.once}
+}
+
+// callerWith is the caller of an operation that the backend itself may perform in place of a person. reason is the field of
+// the body: the backend gives one, a person does not, so that a header that was lost on the way changes nothing.
+func (k *call) callerWith(reason *string) (operation.Caller, error) {
+	by := k.caller()
+	switch {
+	case by.Actor != "" && reason != nil:
+		return by, authz.Errorf(authz.CodeInvalid, `the field "reason" must be left out with the header %s: it is for what the backend itself does`, actorHeader)
+	case by.Actor == "" && reason == nil:
+		return by, authz.Errorf(authz.CodeInvalid,
+			`the field "reason" is missing: without the header %s the backend itself performs the operation, and says why`, actorHeader)
+	case by.Actor != "":
+		return by, nil
+	}
+	by.Reason = *reason
+	return by, checkReason(by.Reason)
 }
 
 // cost is as how many requests the call counts against the rate of its key.

@@ -14,7 +14,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		name, path, body string
 		words            []string
 	}{
-		{"unknown field", roles, `{"rols":["guest"]}`, []string{`the field "rols" does not exist`, "the fields here are expires_at, roles"}},
+		{"unknown field", roles, `{"rols":["guest"]}`, []string{`the field "rols" does not exist`, "the fields here are expires_at, reason, roles"}},
 		{"another case", roles, `{"Roles":["guest"]}`, []string{`the field "Roles" does not exist`}},
 		{"no time", roles, `{"roles":["guest"],"expires_at":"2030-01-01"}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
 		{"number for a time", roles, `{"roles":["guest"],"expires_at":1893456000}`, []string{`the field "expires_at" must be a time of RFC 3339`}},

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -28,6 +30,23 @@ func at(place string, err error) error {
 		return err
 	}
 	return &authz.Error{Code: known.Code, Message: place + ": " + known.Message, Cause: known.Cause}
+}
+
+// maxReason is how long the reason of a call may be, in characters.
+const maxReason = 500
+
+// checkReason returns an error with CodeInvalid unless a text can be the reason of a call.
+func checkReason(reason string) error {
+	invisible, found := authz.Invisible(reason)
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return authz.Errorf(authz.CodeInvalid, `the field "reason" must not be empty`)
+	case utf8.RuneCountInString(reason) > maxReason:
+		return authz.Errorf(authz.CodeInvalid, `the field "reason" must have at most %d characters, this one has %d`, maxReason, utf8.RuneCountInString(reason))
+	case found:
+		return authz.Errorf(authz.CodeInvalid, `the field "reason" must not contain control or other invisible characters; this one contains %U`, invisible)
+	}
+	return nil
 }
 
 // reader parses the fields of a body, and keeps the first error.

@@ -83,6 +83,7 @@ func (s *server) admit(c *gin.Context) error {
 
 // admitted notes what the key may see.
 func (k *call) admitted(key apikey.Identity) {
+	k.scopes = key.Scopes
 	k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
 	k.seesAll = key.Scopes.Any(apikey.Inspect)
 }
@@ -142,6 +143,11 @@ func (k *call) readActor(c *gin.Context) error {
 	switch {
 	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation): // whoever only reads an answer may stay unnamed
 		return nil
+	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):
+		return nil
+	case len(values) > 0 && k.route.actorOrBackend() && !k.scopes.Any(apikey.Operate):
+		return authz.Errorf(authz.CodeForbidden, "with the header %s this call needs a key with the scope operate; the key has %s",
+			actorHeader, strings.Join(k.scopes.Names(), ", "))
 	case len(values) == 0:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader)
 	case len(values) > 1:

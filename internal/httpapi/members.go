@@ -43,8 +43,12 @@ func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccount
 		if err != nil {
 			return nil, err
 		}
+		by, err := callOf(c).callerWith(body.Reason)
+		if err != nil {
+			return nil, err
+		}
 		member, token, err := s.Operations.PutAccountMember(
-			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles, endOf(body.ExpiresAt))
+			ctx, by, authz.ID(id), authz.ID(user), body.Roles, endOf(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
 }
@@ -106,7 +110,11 @@ func (s *server) PutSubscriptionMember(c *gin.Context, id ID, user User, _ PutSu
 		if err != nil {
 			return nil, err
 		}
-		member, token, err := s.Operations.PutSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), body.Roles)
+		by, err := callOf(c).callerWith(body.Reason)
+		if err != nil {
+			return nil, err
+		}
+		member, token, err := s.Operations.PutSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user), body.Roles)
 		return showChangedMember(member, token), err
 	})
 }

@@ -93,7 +93,9 @@ func rehearsed(outer *http.Request, body PreviewRequest) (*http.Request, error) 
 		return nil, &authz.Error{Code: authz.CodeInvalid, Message: `the field "path" is no path`, Cause: err}
 	}
 	for _, name := range []string{"Authorization", actorHeader} {
-		request.Header[name] = outer.Header.Values(name)
+		if values := outer.Header.Values(name); len(values) > 0 {
+			request.Header[name] = values
+		}
 	}
 	if len(content) > 0 {
 		request.Header.Set("Content-Type", "application/json")

@@ -59,6 +59,12 @@ type route struct {
 // product reports whether the call is an operation of the product, which other schemas do not have.
 func (r *route) product() bool { return r.scopes.Any(apikey.Operate | apikey.Provision) }
 
+// actorOrBackend reports whether a person performs the operation with the scope operate, or the backend itself, without an
+// actor, with the scope provision.
+func (r *route) actorOrBackend() bool {
+	return r.actor && r.operation != previewOperation && r.scopes.Any(apikey.Operate) && r.scopes.Any(apikey.Provision)
+}
+
 // contractRoutes are the calls of the contract; they are read once, as they are the same for every server in the process.
 var contractRoutes = sync.OnceValues(func() (map[string]*route, error) { return readRoutes(api.Contract) })
 

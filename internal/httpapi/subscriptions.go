@@ -82,7 +82,11 @@ func (s *server) TransferSubscription(c *gin.Context, id ID, _ TransferSubscript
 		if in.err != nil {
 			return nil, in.err
 		}
-		token, err := s.Operations.TransferSubscription(ctx, callOf(c).caller(), authz.ID(id), to)
+		by, err := callOf(c).callerWith(body.Reason)
+		if err != nil {
+			return nil, err
+		}
+		token, err := s.Operations.TransferSubscription(ctx, by, authz.ID(id), to)
 		return done(token), err
 	})
 }

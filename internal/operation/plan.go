@@ -305,5 +305,9 @@ func (p *plan) claim(ctx context.Context, object authz.Object) error {
 
 // metadata is what SpiceDB keeps with the transaction.
 func (c Caller) metadata(operation string) map[string]any {
-	return map[string]any{"actor": string(c.Actor), "key": c.Key, "operation": operation, "request_id": c.RequestID}
+	metadata := map[string]any{"actor": string(c.Actor), "key": c.Key, "operation": operation, "request_id": c.RequestID}
+	if c.Reason != "" {
+		metadata["reason"] = c.Reason
+	}
+	return metadata
 }

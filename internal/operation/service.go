@@ -56,6 +56,10 @@ type Caller struct {
 	Key       string
 	RequestID string
 
+	// Reason says why the backend performs an operation that else a person performs; it goes into the metadata, too. It is empty
+	// with an actor, and for operations that are the backend's own.
+	Reason string
+
 	// Once is how the caller recognizes an operation that they ask for again; nil if they do not.
 	Once *Once
 }

@@ -173,8 +173,11 @@ func (p *plan) accountsOf(ctx context.Context, id authz.ID) ([]authz.ID, error) 
 }
 
 // TransferSubscription makes another person the one owner of a single_owner subscription. The old owner keeps
-// their other roles.
+// their other roles. Without an actor the backend replaces the owner, which needs a reason.
 func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
+	if by.Actor == "" {
+		return s.replaceOwner(ctx, by, id, to)
+	}
 	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
 		return p.transfer(ctx, subscriptionObject(id), to)
 	})
@@ -188,17 +191,21 @@ func (p *plan) transfer(ctx context.Context, object authz.Object, to authz.ID) e
 		return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
 	}
 	owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
-	p.require(owner)
-	p.delete(owner)
-	held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
-	if err != nil {
+	if err := p.endOwnership(ctx, owner); err != nil {
 		return err
-	}
-	if len(held) == 1 { // they leave the subscription
-		if err := p.withdrawFirst(ctx, p.by.Actor, object); err != nil {
-			return err
-		}
 	}
 	p.touch(object, owner.Relation, person(to))
 	return p.arrives(ctx, to, true)
+}
+
+// endOwnership plans that somebody stops being the owner of a subscription. Without another role they leave it.
+func (p *plan) endOwnership(ctx context.Context, owner authz.Relationship) error {
+	object, who := owner.Resource, owner.Subject.ID
+	p.require(owner)
+	p.delete(owner)
+	held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
+	if err != nil || len(held) > 1 {
+		return err
+	}
+	return p.withdrawFirst(ctx, who, object)
 }

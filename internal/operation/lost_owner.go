@@ -1,0 +1,145 @@
+package operation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// The backend itself, without an actor, replaces an owner or administrator whom nobody can reach any more. That needs a
+// reason, and nothing else can be done this way: nobody gets another role, and nobody but the one owner of a single_owner
+// subscription loses one.
+
+// requireReason returns an error with CodeInvalid unless the backend says why it performs an operation without an actor.
+func (c Caller) requireReason() error {
+	if c.Reason == "" {
+		return authz.Errorf(authz.CodeInvalid, "an operation that the backend performs in place of a person needs a reason")
+	}
+	return nil
+}
+
+// replaceOwner makes a person the one owner of a single_owner subscription, whoever was it before. The error is CodeInvalid
+// for another role set, and if the person is the owner already.
+func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
+	if err := by.requireReason(); err != nil {
+		return "", err
+	}
+	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		facts, err := p.subscription(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !facts.set.Transferred {
+			return authz.Errorf(authz.CodeInvalid,
+				"%s has the role set %s, which may have several owners; PUT /v1/subscriptions/%s/members/%s adds one", facts.object, facts.set.Name, id, to)
+		}
+		owned := authz.Filter{Type: facts.object.Type, ID: id, Relation: authz.Relation(facts.set.Guardian), SubjectType: user}
+		owners, err := p.find(ctx, owned)
+		if err != nil {
+			return err
+		}
+		if len(owners) == 0 {
+			p.forbid(owned)
+		}
+		if len(owners) == 1 && owners[0].Subject == person(to) {
+			return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, facts.object)
+		}
+		for _, owner := range owners {
+			if err := p.endOwnership(ctx, owner); err != nil {
+				return err
+			}
+		}
+		p.touch(facts.object, owned.Relation, person(to))
+		return p.arrives(ctx, to, true)
+	})
+}
+
+// addOwner makes a person an owner of a subscription beside the others.
+func (s *Service) addOwner(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
+	if err := by.requireReason(); err != nil {
+		return Member{}, "", err
+	}
+	member := Member{User: who, Roles: asRoles(roles)}
+	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		facts, err := p.subscription(ctx, id)
+		if err != nil {
+			return err
+		}
+		wanted, err := onlyGuardian(facts.object, facts.set, roles)
+		if err != nil {
+			return err
+		}
+		if facts.set.Transferred {
+			return ownerMovesByTransfer(facts)
+		}
+		change, err := p.change(ctx, facts.object, facts.set, who, wanted)
+		if err != nil {
+			return err
+		}
+		change = change.joining(facts.set)
+		member.Roles = change.wanted
+		if err := p.arrives(ctx, who, len(change.held) == 0); err != nil {
+			return err
+		}
+		p.write(facts.object, facts.set, []roleChange{change})
+		return nil
+	})
+	return answered(member, token, err)
+}
+
+// addGuardian makes a person an owner or administrator of an account beside the others. They keep their additional roles.
+func (s *Service) addGuardian(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
+	if err := by.requireReason(); err != nil {
+		return Member{}, "", err
+	}
+	member := Member{User: who, Roles: asRoles(roles)}
+	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		account, err := p.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		wanted, err := onlyGuardian(account.object, account.set, roles)
+		if err != nil {
+			return err
+		}
+		change, err := p.changeUntil(ctx, account, who, wanted, until)
+		if err != nil {
+			return err
+		}
+		change = change.joining(account.set)
+		kept := slices.DeleteFunc(slices.Clone(change.held), func(r authz.Relationship) bool { return !change.keeps(authz.Role(r.Relation)) })
+		member.Roles, member.ExpiresAt = change.wanted, firstEnd(kept)
+		var orphaned []authz.ID
+		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+			return err
+		}
+		return lastGuardian(orphaned)
+	})
+	return answered(member, token, err)
+}
+
+// onlyGuardian reads the roles that the backend gives without an actor. The error is CodeInvalid unless they are the one role
+// of the set that must always have a holder.
+func onlyGuardian(object authz.Object, set authz.RoleSet, names []string) ([]authz.Role, error) {
+	if set.Guardian == "" {
+		return nil, authz.Errorf(authz.CodeInvalid,
+			"%s has the role set %s, in which no role must have a holder: without an actor nothing can be given on it; its subscription has an owner", object, set.Name)
+	}
+	wanted := []authz.Role{set.Guardian}
+	roles, err := parseRoles(set, names)
+	if err == nil && !slices.Equal(roles, wanted) {
+		err = authz.Errorf(authz.CodeInvalid, "without an actor the role %s, and no other, can be given on %s: not %s", set.Guardian, object, list(roles))
+	}
+	return wanted, err
+}
