@@ -1,0 +1,30 @@
+package httpapi
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// TestInternalTypesAreThoseOfTheSchema holds that every definition of the product on which nobody has a permission is internal,
+// except people, and groups of connections, which are in no operation but as the name of a group.
+func TestInternalTypesAreThoseOfTheSchema(t *testing.T) {
+	text, err := schema.Flatten()
+	require.NoError(t, err)
+	definitions, err := schema.Describe(text)
+	require.NoError(t, err)
+	var internal []authz.Type
+	for _, definition := range definitions {
+		if len(definition.Permissions) == 0 && definition.Type != "user" && definition.Type != "connection_group" {
+			internal = append(internal, definition.Type)
+		}
+	}
+	slices.Sort(internal)
+	listed := slices.Clone(internalTypes)
+	slices.Sort(listed)
+	require.Equal(t, internal, listed)
+}
