@@ -56,18 +56,6 @@ func checkError(t *testing.T, text string, err error, want string) {
 	}
 }
 
-func TestParseList(t *testing.T) {
-	for text, want := range map[string]int{"": 0, "  ": 0, "a:check:x": 1, "a:check:x, b:operate:y": 2} {
-		if got, err := apikey.ParseList(text); err != nil || len(got) != want {
-			t.Errorf("%q: got %v, %v, want %d keys", text, got, err, want)
-		}
-	}
-	_, err := apikey.ParseList("a:check:x,b:" + secret)
-	checkError(t, "list", err, "key 2 of the list")
-	_, err = apikey.ParseList("a:check:x,")
-	checkError(t, "list", err, "key 2 of the list")
-}
-
 func TestParseFile(t *testing.T) {
 	hash := apikey.HashOf(secret)
 	sum := hex.EncodeToString(hash[:])

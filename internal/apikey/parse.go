@@ -30,23 +30,6 @@ func Parse(text string) (Key, error) {
 	return Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
 }
 
-// ParseList reads keys as they stand in an environment variable: like Parse, separated by commas. An empty text holds
-// no keys.
-func ParseList(text string) ([]Key, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, nil
-	}
-	var keys []Key
-	for item := range strings.SplitSeq(text, ",") {
-		key, err := Parse(strings.TrimSpace(item))
-		if err != nil {
-			return nil, fmt.Errorf("key %d of the list: %w", len(keys)+1, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-}
-
 // maxLine is how long a line of a keys file may be, in bytes.
 const maxLine = 4096
 
