@@ -1,13 +1,7 @@
 package spicedb_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,27 +14,14 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/certificatetest"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// selfSigned returns a certificate for 127.0.0.1 that signs itself, and its PEM form.
-func selfSigned(t *testing.T) (pair tls.Certificate, certPEM []byte) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
 // TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate and then the CA file, as a rotation does.
 func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
-	first, firstPEM := selfSigned(t)
-	second, secondPEM := selfSigned(t)
+	first, firstPEM, _ := certificatetest.SelfSigned(t)
+	second, secondPEM, _ := certificatetest.SelfSigned(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, firstPEM, 0o600))
 	address := freeAddress(t)
