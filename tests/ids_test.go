@@ -184,7 +184,10 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	on := memory.get(t)
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
-	for _, stored := range []string{s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", "user=3A" + s.prefix, "stored=3A" + s.prefix} {
+	for _, stored := range []string{
+		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // whose form is the longest that the contract allows
+		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", "user=3A" + s.prefix, "stored=3A" + s.prefix,
+	} {
 		row := &v1.Relationship{
 			Resource: &v1.ObjectReference{ObjectType: "account", ObjectId: s.id("a")}, Relation: "user",
 			Subject: &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: "user", ObjectId: stored}},

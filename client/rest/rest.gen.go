@@ -434,17 +434,17 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -496,12 +496,12 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
@@ -763,7 +763,7 @@ type BulkToken = string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -828,24 +828,24 @@ type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Connector  ID         `json:"connector,omitempty,omitzero"`
 	Visibility Visibility `json:"visibility,omitempty,omitzero"`
 	Users      Users      `json:"users"`
 
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
@@ -859,7 +859,7 @@ type Connection struct {
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -895,22 +895,22 @@ type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
@@ -930,7 +930,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1244,7 +1244,7 @@ type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1258,29 +1258,29 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
@@ -1309,22 +1309,22 @@ type Invitation struct {
 	// Handle Its public name.
 	Handle string `json:"handle,omitempty,omitzero"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Invitee ID `json:"invitee,omitempty,omitzero"`
@@ -1355,12 +1355,12 @@ type InvitationPage struct {
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
@@ -1380,7 +1380,7 @@ type ListedInvitation struct {
 	// Handle Its public name.
 	Handle string `json:"handle"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
@@ -1397,7 +1397,7 @@ type ListedInvitation struct {
 
 // Member defines model for Member.
 type Member struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1494,7 +1494,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1502,7 +1502,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1510,17 +1510,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID         ID         `json:"id"`
@@ -1529,22 +1529,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
@@ -1564,12 +1564,12 @@ type NewInvitation struct {
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1577,12 +1577,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1593,7 +1593,7 @@ type NewSubscription struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features,omitempty,omitzero"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1609,12 +1609,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1638,7 +1638,7 @@ type ObjectPage struct {
 
 // Offboarding What hangs on a person in an account.
 type Offboarding struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1700,12 +1700,12 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
@@ -1719,12 +1719,12 @@ type PartOfAccount struct {
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1900,7 +1900,7 @@ type Reference struct {
 
 // ReferenceObject The form for ids that hold a `#`.
 type ReferenceObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID       ID     `json:"id"`
@@ -2138,7 +2138,7 @@ type SubjectSearchResults struct {
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
@@ -2218,7 +2218,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2229,12 +2229,12 @@ type VisibleObject struct {
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID    `json:"account,omitempty,omitzero"`
@@ -2284,7 +2284,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2292,7 +2292,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 //
 // Example: alice@example.com
 type InvitationID = ID

@@ -430,17 +430,17 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -492,12 +492,12 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
@@ -759,7 +759,7 @@ type BulkToken = string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -824,24 +824,24 @@ type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Connector  *ID         `json:"connector,omitempty"`
 	Visibility *Visibility `json:"visibility,omitempty"`
 	Users      Users       `json:"users"`
 
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
@@ -855,7 +855,7 @@ type Connection struct {
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -891,22 +891,22 @@ type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
@@ -926,7 +926,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1240,7 +1240,7 @@ type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1254,29 +1254,29 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
@@ -1305,22 +1305,22 @@ type Invitation struct {
 	// Handle Its public name.
 	Handle *string `json:"handle,omitempty"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Invitee *ID `json:"invitee,omitempty"`
@@ -1351,12 +1351,12 @@ type InvitationPage struct {
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
@@ -1376,7 +1376,7 @@ type ListedInvitation struct {
 	// Handle Its public name.
 	Handle string `json:"handle"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
@@ -1393,7 +1393,7 @@ type ListedInvitation struct {
 
 // Member defines model for Member.
 type Member struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1490,7 +1490,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1498,7 +1498,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1506,17 +1506,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID         ID          `json:"id"`
@@ -1525,22 +1525,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
@@ -1560,12 +1560,12 @@ type NewInvitation struct {
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1573,12 +1573,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1589,7 +1589,7 @@ type NewSubscription struct {
 	// Features Names of features, `user_permissions` and `dashboards`.
 	Features *FeatureNames `json:"features,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1605,12 +1605,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1634,7 +1634,7 @@ type ObjectPage struct {
 
 // Offboarding What hangs on a person in an account.
 type Offboarding struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1696,12 +1696,12 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
@@ -1715,12 +1715,12 @@ type PartOfAccount struct {
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1896,7 +1896,7 @@ type Reference struct {
 
 // ReferenceObject The form for ids that hold a `#`.
 type ReferenceObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID       ID      `json:"id"`
@@ -2134,7 +2134,7 @@ type SubjectSearchResults struct {
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID      ID      `json:"id"`
@@ -2214,7 +2214,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2225,12 +2225,12 @@ type VisibleObject struct {
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 	//
 	// Example: alice@example.com
 	Account *ID   `json:"account,omitempty"`
@@ -2280,7 +2280,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2288,7 +2288,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters.
+// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
 //
 // Example: alice@example.com
 type InvitationID = ID
