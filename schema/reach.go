@@ -58,7 +58,20 @@ func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arr
 
 // reachable lists, sorted, the caveats that a question about a relation or permission may evaluate.
 func (g graph) reachable(from reach) []string {
-	seen, caveats := map[reach]bool{}, map[string]bool{}
+	caveats := make(map[string]bool)
+	for at := range g.closure(from) {
+		for _, allowed := range g.relations[at].GetTypeInformation().GetAllowedDirectRelations() {
+			if caveat := allowed.GetRequiredCaveat().GetCaveatName(); caveat != "" {
+				caveats[caveat] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(caveats))
+}
+
+// closure is every relation and permission that a question about one may evaluate, itself included.
+func (g graph) closure(from reach) map[reach]bool {
+	seen := make(map[reach]bool)
 	var walk func(reach)
 	walk = func(at reach) {
 		relation, exists := g.relations[at]
@@ -67,9 +80,6 @@ func (g graph) reachable(from reach) []string {
 		}
 		seen[at] = true
 		for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
-			if caveat := allowed.GetRequiredCaveat().GetCaveatName(); caveat != "" {
-				caveats[caveat] = true
-			}
 			if subject := allowed.GetRelation(); subject != "" && subject != tuple.Ellipsis {
 				walk(reach{allowed.GetNamespace(), subject})
 			}
@@ -84,7 +94,7 @@ func (g graph) reachable(from reach) []string {
 			})
 	}
 	walk(from)
-	return slices.Sorted(maps.Keys(caveats))
+	return seen
 }
 
 // subjects lists the types of objects that a relation may hold.

@@ -3784,7 +3784,7 @@ type ClientInterface interface {
 
 	// CheckBulkWithBody Decide up to 1000 questions at one state
 	//
-	// The results stand in the order of the checks. A check that is malformed or unknown to the schema has an `error` in its place; it does not fail the others.
+	// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3793,7 +3793,7 @@ type ClientInterface interface {
 
 	// CheckBulk Decide up to 1000 questions at one state
 	//
-	// The results stand in the order of the checks. A check that is malformed or unknown to the schema has an `error` in its place; it does not fail the others.
+	// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5227,7 +5227,7 @@ func (c *Client) Check(ctx context.Context, body CheckJSONRequestBody, reqEditor
 
 // CheckBulkWithBody Decide up to 1000 questions at one state
 //
-// The results stand in the order of the checks. A check that is malformed or unknown to the schema has an `error` in its place; it does not fail the others.
+// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5246,7 +5246,7 @@ func (c *Client) CheckBulkWithBody(ctx context.Context, contentType string, body
 
 // CheckBulk Decide up to 1000 questions at one state
 //
-// The results stand in the order of the checks. A check that is malformed or unknown to the schema has an `error` in its place; it does not fail the others.
+// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -39,6 +39,21 @@ definition folder {
 	permission view = owner
 }
 
+definition box {
+	relation inside: box
+	relation owner: user | user with on_day
+
+	permission view = owner + inside->view
+}
+
+definition shelf {
+	relation holds: box | box with on_day
+	relation owner: user
+
+	permission view = holds.all(view)
+	permission seize = owner - holds.all(view)
+}
+
 definition document {
 	relation parent: folder
 	relation owner: user | user with expiration
@@ -84,6 +99,7 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 		{"bulk", (*suite).bulk},
 		{"bulk of malformed checks", (*suite).bulkMalformed},
 		{"large bulk", (*suite).bulkLarge},
+		{"bulk as single checks", (*suite).bulkAsChecks},
 		{"unknown names", (*suite).unknownNames},
 		{"look up resources", (*suite).lookupResources},
 		{"look up each resource once", (*suite).lookupOnce},

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -37,16 +38,19 @@ func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consist
 	return r.Engine.Check(ctx, check, at)
 }
 
-// CheckBulk implements authz.Engine.
+// CheckBulk implements authz.Engine. The engine behind answers the checks that the replica cannot answer, at the same state.
 func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 	s, why := r.acquire(at)
 	if s != nil {
 		defer s.unpin()
 		var results []authz.CheckResult
-		if results, why = s.checkAll(ctx, checks, time.Now()); why == "" {
-			r.observe("CheckBulk", "")
+		var rest []int
+		results, rest, why = s.checkAll(ctx, checks, time.Now())
+		if len(rest) < len(checks) && r.complete(ctx, s, checks, results, rest) {
+			r.observe("CheckBulk", why)
 			if r.sampled() {
-				r.verifyBulk(s, checks, results) //nolint:contextcheck // it goes on beside the request
+				own := func(i int) bool { _, asked := slices.BinarySearch(rest, i); return !asked }
+				r.verifyBulk(s, pick(checks, own), pick(results, own)) //nolint:contextcheck // it goes on beside the request
 			}
 			return results, s.token, nil
 		}
@@ -55,18 +59,52 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 	return r.Engine.CheckBulk(ctx, checks, at)
 }
 
-func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Time) ([]authz.CheckResult, string) {
-	if len(checks) == 0 {
-		return nil, whyUnknown
-	}
-	results := make([]authz.CheckResult, len(checks))
+// checkAll decides checks. rest are the positions of those that it could not decide, and why says for which reason the first of
+// them.
+func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Time) (results []authz.CheckResult, rest []int, why string) {
+	results = make([]authz.CheckResult, len(checks))
 	for i, check := range checks {
-		var why string
-		if results[i].Decision, why = s.check(ctx, check, now); why != "" {
-			return nil, why
+		decision, reason := s.check(ctx, check, now)
+		results[i].Decision = decision
+		if reason != "" {
+			rest = append(rest, i)
+			why = cmp.Or(why, reason)
 		}
 	}
-	return results, ""
+	if len(checks) == 0 {
+		why = whyUnknown
+	}
+	return results, rest, why
+}
+
+// complete fills in the results that are missing, and reports whether the engine behind had them at the state.
+func (r *Replica) complete(ctx context.Context, s *state, checks []authz.Check, results []authz.CheckResult, rest []int) bool {
+	if len(rest) == 0 {
+		return true
+	}
+	asked := make([]authz.Check, len(rest))
+	for i, at := range rest {
+		asked[i] = checks[at]
+	}
+	answers, _, err := r.Engine.CheckBulk(ctx, asked, authz.AtSnapshot(s.token))
+	if err != nil || len(answers) != len(rest) {
+		return false
+	}
+	for i, at := range rest {
+		results[at] = answers[i]
+	}
+	return true
+}
+
+// pick returns the items whose positions are wanted.
+func pick[T any](items []T, wanted func(int) bool) []T {
+	var out []T
+	for i, item := range items {
+		if wanted(i) {
+			out = append(out, item)
+		}
+	}
+	return out
 }
 
 // check decides one question; why says for which reason it could not.

@@ -9,12 +9,20 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/schema"
 )
 
-// maxBulk is how many checks SpiceDB takes in one call.
-const maxBulk = 10_000
+const (
+	// maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may take.
+	maxBulk = 1000
 
-// CheckBulk implements authz.Engine. It takes any number of checks.
+	// maxTooLarge is how many checks of a bulk may exceed the steps of a check, each asked alone. Those that have no answer then have
+	// none: a bulk must not cost as much as a thousand expensive checks.
+	maxTooLarge = 5
+)
+
+// CheckBulk implements authz.Engine. It takes any number of checks. SpiceDB decides checks that differ in the resource alone
+// together, so that one that fails fails others; each of them is asked again, alone.
 func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) (_ []authz.CheckResult, _ authz.Token, err error) {
 	defer c.observe("CheckBulk", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
@@ -23,7 +31,7 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 	if len(checks) == 0 {
 		return nil, "", authz.Errorf(authz.CodeInvalid, "there is nothing to check")
 	}
-	run := bulk{client: c, at: at, results: make([]authz.CheckResult, len(checks))}
+	run := bulk{client: c, at: at, results: make([]authz.CheckResult, len(checks)), spoilt: c.conditionalAll(ctx)}
 	for start := 0; start < len(checks); start += maxBulk {
 		end := min(start+maxBulk, len(checks))
 		if err := run.check(ctx, checks[start:end], run.results[start:end]); err != nil {
@@ -39,10 +47,12 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 
 // bulk answers checks in several calls, all at the state of the first one.
 type bulk struct {
-	client  *Client
-	at      authz.Consistency
-	token   authz.Token
-	results []authz.CheckResult
+	client   *Client
+	at       authz.Consistency
+	token    authz.Token
+	results  []authz.CheckResult
+	spoilt   map[schema.Name]bool // what SpiceDB decides wrongly of several resources
+	tooLarge int                  // how many checks exceeded the steps of a check alone
 }
 
 // check fills in results. SpiceDB refuses a call as a whole for one malformed check, or when it is too large: then each
@@ -51,18 +61,87 @@ func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.
 	err := b.call(ctx, checks, results)
 	switch {
 	case err == nil:
-		return nil
-	case !errors.Is(err, authz.CodeInvalid) && !errors.Is(err, authz.CodeTooLarge):
+		return b.askAgain(ctx, checks, results)
+	case !isOfQuestion(err):
 		return err
 	case len(checks) == 1:
 		results[0].Err = err
 		return nil
+	case exceedsSteps(err):
+		for i := range results {
+			results[i] = authz.CheckResult{Err: err}
+		}
+		return b.askAgain(ctx, checks, results)
 	}
 	half := len(checks) / 2
 	if err := b.check(ctx, checks[:half], results[:half]); err != nil {
 		return err
 	}
 	return b.check(ctx, checks[half:], results[half:])
+}
+
+// askAgain asks each check alone, one after the other, whose answer may come from others in the call: of those that SpiceDB runs at
+// the same time, it shares parts.
+func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
+	if len(checks) == 1 {
+		return nil
+	}
+	for i, check := range checks {
+		failed := isOfQuestion(results[i].Err) && !isUnknownName(results[i].Err)
+		if !failed && !b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}] {
+			continue
+		}
+		if exceedsSteps(results[i].Err) && b.tooLarge >= maxTooLarge {
+			continue
+		}
+		response, err := b.client.check(ctx, check, b.at, false)
+		switch {
+		case err == nil:
+			results[i] = authz.CheckResult{Decision: fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())}
+			b.rests(fromToken(response.GetCheckedAt()))
+		case !isOfQuestion(err):
+			return err
+		default:
+			results[i] = authz.CheckResult{Err: err}
+			if exceedsSteps(err) {
+				b.tooLarge++
+			}
+		}
+	}
+	return nil
+}
+
+// rests notes the state that an answer rests on, which is that of all that follow.
+func (b *bulk) rests(token authz.Token) { b.token, b.at = token, authz.AtSnapshot(token) }
+
+// isOfQuestion reports whether an error is about what was asked, and not about SpiceDB.
+func isOfQuestion(err error) bool {
+	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
+}
+
+// exceedsSteps reports whether an embedded SpiceDB has ended a call for its steps.
+func exceedsSteps(err error) bool {
+	var known *authz.Error
+	return errors.As(err, &known) && known.Message == boundMessage
+}
+
+// isUnknownName reports whether an error is about a type, relation or permission that the schema does not have.
+func isUnknownName(err error) bool {
+	switch reasonOfCause(err) {
+	case v1.ErrorReason_ERROR_REASON_UNKNOWN_DEFINITION, v1.ErrorReason_ERROR_REASON_UNKNOWN_RELATION_OR_PERMISSION:
+		return true
+	default:
+		return false
+	}
+}
+
+// reasonOfCause is the reason that SpiceDB gives for an error that failure has translated; none if it gives none.
+func reasonOfCause(err error) v1.ErrorReason {
+	var known *authz.Error
+	if !errors.As(err, &known) || known.Cause == nil {
+		return anyReason
+	}
+	return v1.ErrorReason(v1.ErrorReason_value[reasonOf(status.Convert(known.Cause)).GetReason()])
 }
 
 func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
@@ -97,7 +176,6 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 		}
 		results[i].Decision = fromPermissionship(pair.GetItem().GetPermissionship(), pair.GetItem().GetPartialCaveatInfo())
 	}
-	b.token = fromToken(response.GetCheckedAt())
-	b.at = authz.AtSnapshot(b.token)
+	b.rests(fromToken(response.GetCheckedAt()))
 	return nil
 }

@@ -36,6 +36,7 @@ type Client struct {
 	options     Options
 	scratches   scratches
 	pages       authz.ResourcePages
+	alls        conditionalAlls
 }
 
 var _ authz.Engine = (*Client)(nil)

@@ -38,6 +38,7 @@ func (c *Client) ApplySchema(ctx context.Context, schema string) (err error) {
 	if _, err := c.schema.WriteSchema(ctx, &v1.WriteSchemaRequest{Schema: schema}); err != nil {
 		return c.failure(ctx, err)
 	}
+	c.alls.forget()
 	return nil
 }
 

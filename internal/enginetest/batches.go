@@ -1,0 +1,112 @@
+package enginetest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// chainLength is more than SpiceDB follows from one object to the next.
+const chainLength = 60
+
+// chain is boxes of which each but the first is inside the one before, where the owner owns the first one.
+func (s *suite) chain(t *testing.T, owner authz.Subject) []authz.Object {
+	t.Helper()
+	boxes := make([]authz.Object, chainLength)
+	var rows []authz.Relationship
+	for i := range boxes {
+		boxes[i] = object(t, "box", fmt.Sprint(i))
+		if i == 0 {
+			rows = append(rows, relationship(boxes[0], "owner", owner))
+			continue
+		}
+		rows = append(rows, relationship(boxes[i], "inside", authz.Subject{Object: boxes[i-1]}))
+	}
+	s.touch(t, rows...)
+	return boxes
+}
+
+// onDay puts a relationship under a caveat.
+func onDay(r authz.Relationship, allowed string) authz.Relationship {
+	r.Caveat, r.CaveatContext = "on_day", fmt.Sprintf(`{"allowed":%q}`, allowed)
+	return r
+}
+
+// bulkAsChecks holds that each check of a bulk has the answer that it has alone, whatever is wrong with the others.
+func (s *suite) bulkAsChecks(t *testing.T) {
+	alice, bob := user(t, "alice"), user(t, "bob")
+	boxes := s.chain(t, alice)
+	daily, weekly, shared := object(t, "box", "daily"), object(t, "box", "weekly"), object(t, "box", "shared")
+	full, some := object(t, "shelf", "full"), object(t, "shelf", "some")
+	s.touch(
+		t,
+		onDay(relationship(daily, "owner", bob), "monday"),
+		relationship(weekly, "owner", bob),
+		relationship(shared, "owner", bob),
+		relationship(full, "holds", authz.Subject{Object: shared}),
+		relationship(full, "owner", bob),
+		onDay(relationship(some, "holds", authz.Subject{Object: shared}), "sunday"),
+		relationship(some, "owner", bob),
+	)
+	var checks []authz.Check
+	for i, box := range boxes {
+		checks = append(checks, authz.Check{Subject: alice, Permission: "view", Resource: box})
+		if i%20 == 0 {
+			checks = append(checks, authz.Check{Subject: alice, Permission: "veiw", Resource: box})
+		}
+	}
+	for _, context := range []map[string]any{nil, {"today": "monday"}, {"today": 5.0}, {"today": struct{}{}}} {
+		for _, subject := range []authz.Subject{alice, bob} {
+			for _, resource := range []authz.Object{daily, weekly, shared, boxes[1], boxes[chainLength-1], full, some} {
+				checks = append(checks, authz.Check{Subject: subject, Permission: "view", Resource: resource, Context: context})
+			}
+			checks = append(checks,
+				authz.Check{Subject: subject, Permission: "seize", Resource: full, Context: context},
+				authz.Check{Subject: subject, Permission: "seize", Resource: some, Context: context})
+		}
+	}
+	outcomes := make(map[string]int)
+	results, token, err := s.engine.CheckBulk(t.Context(), checks, authz.Fully())
+	require.NoError(t, err)
+	require.NotEmpty(t, token)
+	require.Len(t, results, len(checks))
+	for i, check := range checks {
+		alone, _, err := s.engine.Check(t.Context(), check, authz.Fully())
+		want, got := outcome(alone, err), outcome(results[i].Decision, results[i].Err)
+		require.Equal(t, want, got, "%+v", check)
+		outcomes[want]++
+	}
+	for _, kind := range []string{
+		"allowed", "denied", "conditional [today]", outcome(authz.Decision{}, authz.CodeInvalid), outcome(authz.Decision{}, authz.CodeTooLarge),
+	} {
+		require.Positive(t, outcomes[kind], "%s: %v", kind, outcomes)
+	}
+}
+
+// outcome is an answer as it is compared: of an error the code alone.
+func outcome(decision authz.Decision, err error) string {
+	var code authz.Code
+	switch {
+	case errorAs(err, &code):
+		return "error " + string(code)
+	case decision.State == authz.Conditional:
+		return fmt.Sprintf("conditional %v", decision.MissingContext)
+	case decision.Allowed():
+		return "allowed"
+	default:
+		return "denied"
+	}
+}
+
+// errorAs finds the code of an error.
+func errorAs(err error, code *authz.Code) bool {
+	if direct, ok := err.(authz.Code); ok { //nolint:errorlint // the code itself
+		*code = direct
+	} else if err != nil {
+		*code = authz.CodeOf(err)
+	}
+	return err != nil
+}
