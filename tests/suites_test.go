@@ -47,6 +47,7 @@ var races = []suite{
 	{"erasing", raceOfErasing},
 	{"repetitions", raceOfRepetitions},
 	{"acceptances", raceOfAcceptances},
+	{"weak grants", raceOfWeakGrants},
 }
 
 type suite struct {

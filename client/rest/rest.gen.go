@@ -779,6 +779,9 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
+	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
+
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
@@ -4405,7 +4408,7 @@ type ClientInterface interface {
 
 	// PutMemberAccountsWithBody Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
+	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4414,7 +4417,7 @@ type ClientInterface interface {
 
 	// PutMemberAccounts Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
+	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6578,7 +6581,7 @@ func (c *Client) PutSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutMemberAccountsWithBody Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
+// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6597,7 +6600,7 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 
 // PutMemberAccounts Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named.
+// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -775,6 +775,9 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
+	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
+
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed *Replayed `json:"replayed,omitempty"`
 

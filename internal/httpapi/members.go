@@ -155,15 +155,22 @@ func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMember
 }
 
 func showMember(m operation.Member) Member {
-	shown := Member{User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Accounts: showRoles(m.Accounts)}
-	if len(m.AccountsExpireAt) > 0 {
-		ends := make(map[string]time.Time, len(m.AccountsExpireAt))
-		for id, at := range m.AccountsExpireAt {
-			ends[string(id)] = at.UTC()
-		}
-		shown.AccountsExpireAt = &ends
+	return Member{
+		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt),
+		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt),
 	}
-	return shown
+}
+
+// showEnds is nil where no role ends.
+func showEnds(accounts map[authz.ID]time.Time) *map[string]time.Time {
+	if len(accounts) == 0 {
+		return nil
+	}
+	ends := make(map[string]time.Time, len(accounts))
+	for id, at := range accounts {
+		ends[string(id)] = at.UTC()
+	}
+	return &ends
 }
 
 func showMembers(members []operation.Member) []Member {
@@ -179,7 +186,10 @@ func showMemberPage(members operation.Members, token authz.Token) MemberPage {
 }
 
 func showChangedMember(m operation.Member, token authz.Token) ChangedMember {
-	changed := ChangedMember{User: string(m.User), ExpiresAt: showTime(m.ExpiresAt), Accounts: showRoles(m.Accounts), Token: string(token)}
+	changed := ChangedMember{
+		User: string(m.User), ExpiresAt: showTime(m.ExpiresAt),
+		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt), Token: string(token),
+	}
 	if m.Roles != nil {
 		changed.Roles = new(texts(m.Roles))
 	}

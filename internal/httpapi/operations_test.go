@@ -102,6 +102,7 @@ func (o *operations) RemoveSubscriptionMember(ctx context.Context, by operation.
 
 func (o *operations) PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error) {
 	member := operation.Member{User: user, Accounts: map[authz.ID]operation.Roles{"a1": {"editor"}, "a2": nil}}
+	member.AccountsExpireAt = map[authz.ID]time.Time{"a1": time.Unix(1893456000, 0)}
 	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts, until)
 }
 
@@ -282,7 +283,7 @@ func TestOperations(t *testing.T) {
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a2":[]}}`, false, "PutMemberAccounts",
 			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}, time.Time{}),
-			200, `{"user":"bob","accounts":{"a1":["editor"],"a2":[]},"token":"t1"}`,
+			200, `{"user":"bob","accounts":{"a1":["editor"],"a2":[]},"accounts_expire_at":{"a1":"2030-01-01T00:00:00Z"},"token":"t1"}`,
 		},
 		{"GET", "/v1/users/alice/accounts", "", false, "UserAccounts", args(authz.ID("alice"), false, firstPage), 200, `{"accounts":[],"next_cursor":"","token":"t1"}`},
 		{

@@ -119,7 +119,7 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if change, err = p.limit(ctx, account, change); err != nil {
 			return err
 		}
-		member.Roles, member.ExpiresAt = wanted, change.until
+		member.Roles, member.ExpiresAt = wanted, p.endAfter(change)
 		return p.giveOnAccount(ctx, g, account, change)
 	})
 	return answered(member, token, err)
@@ -276,7 +276,7 @@ func (s *Service) PatchAccountMembers(
 			changes = append(changes, change)
 			changed[i].Roles = wanted
 			if len(wanted) > 0 {
-				changed[i].ExpiresAt = change.until
+				changed[i].ExpiresAt = p.endAfter(change)
 			}
 		}
 		var orphaned []authz.ID
@@ -297,9 +297,12 @@ func (s *Service) PutMemberAccounts(
 		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
 	}
 	until = fullSecond(until)
-	member := Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts))}
+	member := Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts)), AccountsExpireAt: make(map[authz.ID]time.Time)}
 	for id, roles := range accounts {
 		member.Accounts[id] = asRoles(roles)
+		if len(roles) > 0 && !until.IsZero() {
+			member.AccountsExpireAt[id] = until
+		}
 	}
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
 		if err := s.inFuture(until); err != nil {
@@ -308,11 +311,15 @@ func (s *Service) PutMemberAccounts(
 		var orphaned []authz.ID
 		var err error
 		for _, accountID := range sortedKeys(accounts) {
-			wanted, err := p.putOnAccount(ctx, id, accountID, who, accounts[accountID], until, &orphaned)
+			change, err := p.putOnAccount(ctx, id, accountID, who, accounts[accountID], until, &orphaned)
 			if err != nil {
 				return atEntry("accounts", accountID, err)
 			}
-			member.Accounts[accountID] = wanted
+			member.Accounts[accountID] = change.wanted
+			delete(member.AccountsExpireAt, accountID)
+			if end := p.endAfter(change); len(change.wanted) > 0 && !end.IsZero() {
+				member.AccountsExpireAt[accountID] = end
+			}
 		}
 		if err := lastGuardian(orphaned); err != nil {
 			return err
@@ -323,35 +330,35 @@ func (s *Service) PutMemberAccounts(
 	return answered(member, token, err)
 }
 
-// putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns them.
+// putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns the change.
 func (p *plan) putOnAccount(
 	ctx context.Context, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
-) ([]authz.Role, error) {
+) (roleChange, error) {
 	if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
-		return nil, err
+		return roleChange{}, err
 	}
 	account, err := p.account(ctx, id)
 	if err != nil {
-		return nil, err
+		return roleChange{}, err
 	}
 	if account.subscription.object.ID != subscription {
 		if _, err := p.permissions(ctx, subscriptionObject(subscription)); err != nil {
-			return nil, err
+			return roleChange{}, err
 		}
-		return nil, authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription))
+		return roleChange{}, authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription))
 	}
 	wanted, err := account.set.Parse(roles)
 	if err != nil {
-		return nil, err
+		return roleChange{}, err
 	}
 	change, err := p.changeUntil(ctx, account, who, wanted, until)
 	if err != nil {
-		return nil, err
+		return roleChange{}, err
 	}
 	if change, err = p.limit(ctx, account, change); err != nil {
-		return nil, err
+		return roleChange{}, err
 	}
-	return wanted, p.changeAccountRoles(ctx, account, []roleChange{change}, orphaned)
+	return change, p.changeAccountRoles(ctx, account, []roleChange{change}, orphaned)
 }
 
 // maxNamed is how many names an error holds.

@@ -35,6 +35,15 @@ func (p *plan) requireNotRemoved(ctx context.Context, account authz.Object, who 
 	return err
 }
 
+// endAfter returns when the roles end after a change. A change that is replayed was written before: the roles end when they are
+// stored to end, whatever limits the actor now.
+func (p *plan) endAfter(change roleChange) time.Time {
+	if p.by.replayed() && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
+		return firstEnd(change.held)
+	}
+	return change.until
+}
+
 // limit returns the change with the end that the actor's own roles on the account set to it: who grants by a role that ends
 // grants for no longer. Without an end of its own the change ends with the actor's role, and a person who holds all of it for
 // longer keeps their end. The error is CodeForbidden if the change would outlast the actor's role.

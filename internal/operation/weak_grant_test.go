@@ -1,6 +1,7 @@
 package operation_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -104,9 +105,28 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	changed, _, err := s.PatchAccountMembers(ctx, by("carl"), "analytics", map[authz.ID][]string{"patched": {"editor"}}, time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, ends, changed[0].ExpiresAt)
-	_, _, err = s.PutMemberAccounts(ctx, by("carl"), "acme", "bulk", map[authz.ID][]string{"analytics": {"editor"}}, time.Time{})
+	_, _, err = s.PutAccountMember(ctx, by("ada"), "operations", "carl", []string{"administrator"}, time.Time{})
 	require.NoError(t, err)
+	inBulk := func(caller operation.Caller) operation.Member {
+		wanted := map[authz.ID][]string{"analytics": {"editor"}, "operations": {"operator"}, "team": {}}
+		if caller.Actor == "carl" {
+			delete(wanted, "team") // where he is a user
+		}
+		member, _, err := s.PutMemberAccounts(ctx, caller, "acme", "bulk", wanted, time.Time{})
+		require.NoError(t, err)
+		return member
+	}
+	once := operation.Caller{Actor: "carl", Key: "test", Once: &operation.Once{Key: "bulk", Request: "r"}}
+	require.Equal(t, map[authz.ID]time.Time{"analytics": ends}, inBulk(once).AccountsExpireAt, "an answer shows the end that the actor's role sets")
 	require.Equal(t, map[authz.Role]time.Time{"editor": ends}, rolesOn(t, engine, analytics, "bulk"))
+
+	// A replayed answer shows the stored ends, although the actor's role does not end any more.
+	_, _, err = s.PutAccountMember(ctx, by("ada"), "analytics", "carl", []string{"editor"}, time.Time{})
+	require.NoError(t, err)
+	once.Once = &operation.Once{Key: "bulk", Request: "r"}
+	require.Equal(t, map[authz.ID]time.Time{"analytics": ends}, inBulk(once).AccountsExpireAt)
+	require.True(t, once.Once.Replayed)
+	require.Empty(t, inBulk(by("ada")).AccountsExpireAt)
 
 	// A right from elsewhere does not end.
 	_, _, err = s.PutSubscriptionMember(ctx, by("ada"), "acme", "carl", []string{"owner"})
@@ -114,4 +134,55 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	_, _, err = s.PutAccountMember(ctx, by("carl"), "team", "permanent", []string{"user"}, time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, map[authz.Role]time.Time{"user": {}}, rolesOn(t, engine, team, "permanent"))
+}
+
+// interposing is an engine before whose first write something else happens.
+type interposing struct {
+	authz.Engine
+	before func()
+}
+
+func (i *interposing) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+	if before := i.before; before != nil {
+		i.before = nil
+		before()
+	}
+	return i.Engine.Write(ctx, write)
+}
+
+// TestRemovalDuringGrantNeedsAssignRoles adds a stranger in each way that needs no assign_roles, while they are made a guest and are
+// removed between the decision and the write: they get no role.
+func TestRemovalDuringGrantNeedsAssignRoles(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	ctx := t.Context()
+	team := authz.Object{Type: "account", ID: "team"}
+	open, _, err := s.Invite(ctx, by("uma"), operation.NewInvitation{To: team, Roles: []string{"user"}})
+	require.NoError(t, err)
+	for who, grant := range map[authz.ID]func(s *operation.Service, who authz.ID) error{
+		"added": func(s *operation.Service, who authz.ID) error {
+			_, _, err := s.PutAccountMember(ctx, by("uma"), "team", who, []string{"user"}, time.Time{})
+			return err
+		},
+		"invited": func(s *operation.Service, who authz.ID) error {
+			_, _, err := s.Invite(ctx, by("uma"), operation.NewInvitation{To: team, Invitee: who, Roles: []string{"user"}})
+			return err
+		},
+		"accepting": func(s *operation.Service, who authz.ID) error {
+			_, _, err := s.AcceptInvitation(ctx, by(who), open.ID)
+			return err
+		},
+	} {
+		between := &interposing{engine, func() {
+			_, _, err := s.PutAccountMember(ctx, by("ada"), "team", who, []string{"guest"}, time.Time{})
+			require.NoError(t, err)
+			_, err = s.RemoveAccountMember(ctx, by("uma"), "team", who)
+			require.NoError(t, err)
+		}}
+		err := grant(operation.New(between), who)
+		require.ErrorIs(t, err, authz.CodeForbidden, who)
+		require.ErrorContains(t, err, "assign_roles")
+		require.Empty(t, rolesOn(t, engine, team, who))
+	}
 }

@@ -1,0 +1,46 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+)
+
+// raceOfWeakGrants adds strangers, removes them and adds them again all at once. Whoever may only invite and remove makes nobody a
+// user who was a guest: a person who was removed meanwhile stays out, or is what an owner made them.
+func raceOfWeakGrants(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	line{"inline", "include team"}.play(s, "", "")
+	refused := 0
+	for round := range 50 {
+		who := s.id(fmt.Sprintf("g%d", round))
+		member := s.in("accounts/~a/members/") + who
+		remove := func() answer { return s.by("ulla").call(http.MethodDelete, member, nil) }
+		add := func() answer { return s.by("ulla").call(http.MethodPut, member, roles("user")) }
+		answers := together(
+			func() answer { // a guest, who is removed by whoever may not change roles
+				if a := s.by("olga").call(http.MethodPut, member, roles("guest")); a.status != http.StatusOK {
+					return a
+				}
+				return remove()
+			},
+			add, add,
+			func() answer { remove(); return add() },
+		)
+		for i, a := range answers {
+			switch {
+			case a.status == http.StatusForbidden && i > 0:
+				refused++
+			case a.status != http.StatusOK && a.status != http.StatusConflict:
+				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
+			}
+		}
+		// What was added before the owner's change was replaced by it; what came after it, came after a removal.
+		if answers[0].status == http.StatusOK && s.may(question{"user:" + who, "create_importer", "account:" + s.id("a")}) {
+			t.Fatalf("round %d: who was made a guest and was removed is a user: %v", round, texts(answers))
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+}
