@@ -14,14 +14,11 @@ func (l *Log) compareSchema(ctx context.Context, tx *sql.Tx, v *verification) er
 	query, expected := describePostgres, postgresSchema
 	if !l.shared {
 		query = describeSQLite
-		made, err := OpenMemory(ctx)
+		made, err := expectedSQLite(ctx)
 		if err != nil {
 			return err
 		}
-		expected, err = describe(ctx, made.db, query)
-		if err = errors.Join(err, made.Close()); err != nil {
-			return err
-		}
+		expected = made
 	}
 	stored, err := describe(ctx, tx, query)
 	if err != nil {

@@ -86,8 +86,13 @@ func OpenMemory(ctx context.Context) (*Log, error) {
 	return prepared(ctx, &Log{db: db})
 }
 
-// OpenFile opens or creates the log in a data directory. The error says so if another process has it open.
+// OpenFile opens or creates the log in a data directory. The error says so if another process has it open, and is ErrForeign
+// if the file has something that Sluice does not make, such as a trigger. Triggers that are made later do not run.
 func OpenFile(ctx context.Context, directory string) (*Log, error) {
+	return openFile(ctx, directory, false)
+}
+
+func openFile(ctx context.Context, directory string, trusting bool) (*Log, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return nil, fmt.Errorf("the data directory: %w", err)
 	}
@@ -111,9 +116,12 @@ func OpenFile(ctx context.Context, directory string) (*Log, error) {
 	} else if err := file.Close(); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
 	}
-	db, err := sql.Open("sqlite", "file:"+escape(path)+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+	const settings = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	db := sql.OpenDB(connector{"file:" + escape(path) + settings, trusting})
+	if !trusting {
+		if err := refuseForeign(ctx, db); err != nil {
+			return nil, errors.Join(fmt.Errorf("opening the audit log %s: %w", path, err), db.Close(), lock.Close())
+		}
 	}
 	return prepared(ctx, &Log{db: db, lock: lock})
 }

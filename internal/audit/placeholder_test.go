@@ -48,7 +48,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 	places := map[string]func(t *testing.T) (open func() (*audit.Log, error), driver, source string, refuse func(table, column, like string) []string){
 		"file": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
 			directory := t.TempDir()
-			return func() (*audit.Log, error) { return audit.OpenFile(t.Context(), directory) }, "sqlite",
+			return func() (*audit.Log, error) { return audit.OpenTrustingFile(t.Context(), directory) }, "sqlite",
 				"file:" + filepath.Join(directory, audit.FileName) + "?_pragma=busy_timeout(10000)", func(table, column, like string) []string {
 					return []string{fmt.Sprintf(`CREATE TRIGGER refuse_%s BEFORE INSERT ON sluice_audit_%s WHEN new.%s LIKE '%s'
 						BEGIN SELECT RAISE(ABORT, 'refused'); END`, table, table, column, like)}

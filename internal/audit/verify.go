@@ -148,7 +148,7 @@ func ReadFile(directory string) (*Log, error) {
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) {
 		mode += "&immutable=1" // nobody has it open, and a directory that cannot be written to will do
 	}
-	db, err := sql.Open("sqlite", "file:"+escape(path)+mode+"&_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", "file:"+escape(path)+mode+"&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)")
 	if err != nil {
 		return nil, err
 	}

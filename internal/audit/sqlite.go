@@ -1,0 +1,78 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+
+	"modernc.org/sqlite"
+)
+
+// ErrForeign is the error for a file whose SQLite schema has something that Sluice does not make.
+var ErrForeign = errors.New("the file is not an audit log of Sluice's")
+
+// connector opens connections to a SQLite database.
+type connector struct {
+	name string
+
+	// trusting lets triggers run. Tests make a log refuse entries by them.
+	trusting bool
+}
+
+// Connect implements driver.Connector. On the connection no trigger runs and no view is read: a log has neither.
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	opened, err := c.Driver().Open(c.name)
+	if err != nil || c.trusting {
+		return opened, err
+	}
+	authorizer, ok := opened.(sqlite.AuthorizerRegisterer)
+	if !ok {
+		return nil, errors.Join(errors.New("the SQLite driver has no authorizer"), opened.Close())
+	}
+	if err := authorizer.RegisterAuthorizer(refuseTriggers); err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	return opened, nil
+}
+
+// Driver implements driver.Connector.
+func (c connector) Driver() driver.Driver { return new(sqlite.Driver) }
+
+func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string) sqlite.AuthorizerReturnCode {
+	if triggerOrView != "" {
+		return sqlite.AuthorizerDeny
+	}
+	return sqlite.AuthorizerOK
+}
+
+// refuseForeign returns ErrForeign if the SQLite schema of a file has something that Sluice does not make. What it lacks, the
+// start makes.
+func refuseForeign(ctx context.Context, db *sql.DB) error {
+	stored, err := describe(ctx, db, describeSQLite)
+	if err != nil || len(stored) == 0 { // a new file
+		return err
+	}
+	expected, err := expectedSQLite(ctx)
+	if err != nil {
+		return err
+	}
+	for _, line := range stored {
+		if !slices.Contains(expected, line) {
+			return fmt.Errorf("%w: its SQLite schema has %.200q; see `sluice audit verify`", ErrForeign, line)
+		}
+	}
+	return nil
+}
+
+// expectedSQLite describes the schema that Sluice makes.
+func expectedSQLite(ctx context.Context) (expected []string, err error) {
+	made, err := OpenMemory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, made.Close()) }()
+	return describe(ctx, made.db, describeSQLite)
+}

@@ -1,0 +1,42 @@
+package audit
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestForeignTriggersDoNotRun puts triggers and other foreign things into a log's file: while it is open they do not run, and
+// afterwards it does not open.
+func TestForeignTriggersDoNotRun(t *testing.T) {
+	t.Parallel()
+	for name, foreign := range map[string]string{
+		"trigger": "CREATE TRIGGER hide AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks; END",
+		"view":    "CREATE VIEW sluice_audit_more AS SELECT * FROM sluice_audit_marks",
+		"table":   "CREATE TABLE sluice_audit_more (a)",
+		"column":  "ALTER TABLE sluice_audit_marks ADD COLUMN more text DEFAULT (hex(zeroblob(9)))",
+	} {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			log, err := OpenFile(t.Context(), directory)
+			require.NoError(t, err)
+			require.NoError(t, log.Close())
+			log, err = OpenFile(t.Context(), directory)
+			require.NoError(t, err, "what Sluice made is not foreign")
+
+			other := sql.OpenDB(connector{"file:" + filepath.Join(directory, FileName), true})
+			_, err = other.ExecContext(t.Context(), foreign)
+			require.NoError(t, err)
+			if name == "trigger" {
+				_, err = log.db.ExecContext(t.Context(), "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ('actor', 'eve', 1)")
+				require.ErrorContains(t, err, "not authorized")
+			}
+			require.NoError(t, other.Close())
+			require.NoError(t, log.Close())
+			_, err = OpenFile(t.Context(), directory)
+			require.ErrorIs(t, err, ErrForeign)
+		})
+	}
+}
