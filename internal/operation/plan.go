@@ -279,7 +279,12 @@ func (p *plan) planned(r authz.Relationship) int {
 // claim makes the write depend on an object's id being free: nothing is stored about it, and no deletion of an
 // object of that id is under way. Most ids are free, so it looks only after a precondition failed; the error is
 // CodeConflict if the id is taken.
+//
+// A preview does not tell that an id is taken by an object that the actor may not view.
 func (p *plan) claim(ctx context.Context, object authz.Object) error {
+	if err := p.hideUnseen(ctx, object); err != nil {
+		return err
+	}
 	taken := authz.Filter{Type: object.Type, ID: object.ID}
 	deleting := authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy}
 	p.forbid(taken)
@@ -300,6 +305,26 @@ func (p *plan) claim(ctx context.Context, object authz.Object) error {
 	if len(found) > 0 {
 		return authz.Errorf(authz.CodeConflict, "%s is still being deleted; try again shortly", object)
 	}
+	return nil
+}
+
+// hider is the engine of a preview: it can read as if nothing were stored about some objects.
+type hider interface{ Hide(objects ...authz.Object) }
+
+// hideUnseen makes a preview go on as if an id were free, unless the actor may view the object that has it. It does nothing for
+// an operation that is performed, where a second object of the id would be the first one.
+func (p *plan) hideUnseen(ctx context.Context, object authz.Object) error {
+	engine, previews := p.engine.(hider)
+	if !previews || p.by.Actor == "" {
+		return nil
+	}
+	if visible := kindOf(object.Type).visible; visible != "" {
+		seen, err := p.decide(ctx, []authz.Check{p.asks(visible, object)})
+		if err != nil || seen[0] {
+			return err
+		}
+	}
+	engine.Hide(object, deletionOf(object))
 	return nil
 }
 

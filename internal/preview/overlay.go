@@ -11,6 +11,28 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// hiding is an engine that reads as if nothing were stored about some objects.
+type hiding struct {
+	authz.Engine
+
+	hidden map[authz.Object]bool
+}
+
+// Read implements authz.Engine. It leaves out the relationships of hidden objects, and those that lead to one.
+func (h hiding) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+	return func(yield func(authz.ReadItem, error) bool) {
+		n := 0
+		for item, err := range h.Engine.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
+			if err == nil && (h.hidden[item.Relationship.Resource] || h.hidden[item.Relationship.Subject.Object]) {
+				continue
+			}
+			if n++; !yield(item, err) || err != nil || n == page.Limit {
+				return
+			}
+		}
+	}
+}
+
 // Overlay is an engine that notes writes instead of making them. What it reads and what preconditions see is as if they had
 // been made; decisions are those of the engine behind it. It is for one operation.
 type Overlay struct {
@@ -18,11 +40,20 @@ type Overlay struct {
 
 	order   []authz.Relationship // what was written, by what identifies it
 	written map[authz.Relationship]authz.Update
+	hidden  map[authz.Object]bool
 }
 
 // NewOverlay returns an Overlay on which nothing was written yet.
 func NewOverlay(engine authz.Engine) *Overlay {
-	return &Overlay{Engine: engine, written: make(map[authz.Relationship]authz.Update)}
+	hidden := make(map[authz.Object]bool)
+	return &Overlay{Engine: hiding{engine, hidden}, written: make(map[authz.Relationship]authz.Update), hidden: hidden}
+}
+
+// Hide makes the overlay read as if nothing were stored about the objects but what is written to it. Decisions stay as they are.
+func (o *Overlay) Hide(objects ...authz.Object) {
+	for _, object := range objects {
+		o.hidden[object] = true
+	}
 }
 
 // Updates are those that were noted, each relationship once.

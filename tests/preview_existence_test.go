@@ -1,0 +1,145 @@
+package tests
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// creations are the requests by which sven creates an object, $ID, in his own accounts: for every call of the contract that
+// takes the id of a new object from an actor. The object is one of another company, of the same type, that he may not view.
+var creations = []struct{ object, request string }{
+	{"a", "POST accounts {id: $ID, subscription: ~xs, role_set: team}"},
+	{"o", "POST accounts {id: $ID, subscription: ~xs, role_set: operations}"},
+	{"importer", "POST importers {id: $ID, account: ~xt}"},
+	{"importer", "POST importers/~xi/copy {id: $ID}"},
+	{"connection", "POST connections {id: $ID, account: ~xt, connector: ~crm}"},
+	{"connection", "POST connections {id: $ID, account: ~xt, connector: ~crm, visibility: shared}"},
+	{"workspace", "POST workspaces {id: $ID, account: ~xo, open: true}"},
+	{"workspace", "POST workspaces {id: $ID, account: ~xo, open: false}"},
+	{"flow", "POST flows {id: $ID, workspace: ~xw}"},
+	{"schedule", "POST schedules {id: $ID, workspace: ~xw}"},
+	{"service", "POST services {id: $ID, workspace: ~xw}"},
+	{"integration", "POST integrations {id: $ID, account: ~xo}"},
+	{"connector", "POST connectors {id: $ID, account: ~xo}"},
+	{"export", "POST exports {id: $ID, account: ~xn}"},
+	{"report", "POST reports {id: $ID, account: ~xn}"},
+	{"group", "PUT connections/~xc/group {group: $ID}"},
+}
+
+// creating is a scene with all that creations need.
+func creating(t *testing.T) scene {
+	s := newScene(t, memory.get(t))
+	for _, text := range existing {
+		line{"existing", text}.play(s, "", "")
+	}
+	s.play(
+		"sven PUT accounts/~xo/members/~sven {roles: [administrator, flow_author, integration_author, connector_author]}",
+		"sven POST workspaces {id: ~xw, account: ~xo, open: true}",
+		"sven POST accounts {id: ~xn, subscription: ~xs, role_set: analytics}",
+		"backend POST subscriptions {id: ~x1, role_set: single_owner, owner: ~sven}",
+		"sven POST accounts {id: ~xg, subscription: ~x1, role_set: analytics}",
+		"sven POST connections {id: ~xc, account: ~xg, connector: ~crm}",
+		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
+		"olga POST accounts {id: ~og, subscription: ~one, role_set: analytics}",
+		"olga POST connections {id: ~oc, account: ~og, connector: ~crm}",
+		"olga PUT connections/~oc/group {group: ~group}",
+	)
+	return s
+}
+
+// creation is a request that creates an object of a name.
+func (s scene) creation(request, name string) requestStep {
+	s.t.Helper()
+	next, err := parseStep(s.in("sven " + strings.ReplaceAll(request, "$ID", s.id(name))))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return next.(requestStep)
+}
+
+// TestPreviewOfCreationHidesTakenIDs previews the creation of objects whose id is taken by an object that the actor may not
+// view, and of ids that are free: the answers are the same. The creation itself conflicts, and so does a preview of it once the
+// actor may view the object.
+func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
+	t.Parallel()
+	s := creating(t)
+	previews := func(actor, request, name string) []byte {
+		r := s.creation(request, name)
+		a := s.by(actor).preview(r.method, r.path, r.body)
+		if a.status != http.StatusOK {
+			t.Errorf("%s's preview of %s for %s: %d %s", actor, request, name, a.status, a.body)
+		}
+		return bytes.ReplaceAll(a.body, []byte(s.id(name)), []byte("ID"))
+	}
+	for _, c := range creations {
+		s.writesNothing(c.request, func() {
+			taken, free := previews("sven", c.request, c.object), previews("sven", c.request, "missing-"+c.object)
+			if !bytes.Equal(taken, free) {
+				t.Errorf("the preview of %s for an id that is taken: %s\nand for one that is free: %s", c.request, taken, free)
+			}
+			if c.object != "group" && !bytes.Contains(free, []byte(`"gains":["`)) {
+				t.Errorf("the preview of %s tells nothing: %s", c.request, free)
+			}
+			taking := s.creation(c.request, c.object)
+			status, code := http.StatusConflict, "conflict"
+			if c.object == "group" {
+				status, code = http.StatusBadRequest, "invalid"
+			}
+			if a := s.by("sven").call(taking.method, taking.path, taking.body); a.status != status || a.problem().Code != code {
+				t.Errorf("%s for an id that is taken: %d %s, want %d", c.request, a.status, a.body, status)
+			}
+		})
+	}
+	// olga owns the account, and may not view ulla's private connection in it.
+	const inside = "POST connections {id: $ID, account: ~a, connector: ~crm}"
+	if taken, free := previews("olga", inside, "connection"), previews("olga", inside, "missing-connection"); !bytes.Equal(taken, free) {
+		t.Errorf("for a hidden connection of the account: %s\nand for none: %s", taken, free)
+	}
+	// An object that somebody else is deleting cannot be viewed any more, and its id is taken.
+	s.write(s.in("deletion:importer/~deleting#begun_by@user:~olga"))
+	const importer = "POST importers {id: $ID, account: ~xt}"
+	if taken, free := previews("sven", importer, "deleting"), previews("sven", importer, "missing-importer"); !bytes.Equal(taken, free) {
+		t.Errorf("for an importer that is being deleted: %s\nand for none: %s", taken, free)
+	}
+	for _, c := range creations {
+		if c.object == "group" { // which a second connection may join
+			continue
+		}
+		visible := s.creation(c.request, "visible-"+c.object)
+		if a := s.by("sven").call(visible.method, visible.path, visible.body); a.status != http.StatusCreated && a.status != http.StatusConflict {
+			t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+		}
+		s.writesNothing(c.request, func() {
+			a := s.by("sven").preview(visible.method, visible.path, visible.body)
+			if a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, "exists already") {
+				t.Errorf("the preview of %s for what sven may view: %d %s", c.request, a.status, a.body)
+			}
+		})
+	}
+	// The backend itself, without an actor, may know.
+	subscription := map[string]any{"id": s.id("s"), "role_set": "multi_owner", "owner": s.id("sven")}
+	if a := s.preview(http.MethodPost, "subscriptions", subscription); a.status != http.StatusConflict {
+		t.Errorf("the backend's preview of a subscription that exists: %d %s", a.status, a.body)
+	}
+}
+
+// TestCreationsAreThoseOfTheContract fails when the contract has a creation that TestPreviewOfCreationHidesTakenIDs leaves out.
+func TestCreationsAreThoseOfTheContract(t *testing.T) {
+	t.Parallel()
+	var previewed []string
+	parameter := regexp.MustCompile(`~\w+`)
+	for _, c := range creations {
+		words := strings.Fields(c.request)
+		previewed = append(previewed, words[0]+" /v1/"+parameter.ReplaceAllString(words[1], "{id}"))
+	}
+	for _, e := range endpoints(t) {
+		created := e.operation.Responses.Value("201") != nil && !strings.HasSuffix(e.path, "/invitations") // whose ids are random
+		if created && slices.Contains(e.scopes, "operate") && !slices.Contains(previewed, e.String()) {
+			t.Errorf("the preview of %s is not tried", e)
+		}
+	}
+}
