@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"math"
 	"strconv"
 	"testing"
 	"time"
@@ -32,14 +33,28 @@ func (p *pager) page(t *testing.T, caller string, n, size int, cursor string) st
 	return found[0].Cursor()
 }
 
-// TestKeepingListsTakesConstantTime keeps many short lists: 60,000 of them took 91 seconds when each was compared with all others.
+// TestKeepingListsTakesConstantTime keeps lists beside many and beside none: 60,000 lists took 91 seconds when each was
+// compared with all others.
 func TestKeepingListsTakesConstantTime(t *testing.T) {
+	const some = 500
+	inserts := func(p *pager, from int) time.Duration {
+		start := time.Now()
+		for n := range some {
+			p.page(t, "app", from+n, 2, "")
+		}
+		return time.Since(start)
+	}
 	var p pager
-	start := time.Now()
-	for n := range 30_000 {
+	for n := range 29_000 {
 		p.page(t, "app", n, 2, "")
 	}
-	require.Less(t, time.Since(start), 8*time.Second)
+	// Others use the processor, too: the two are compared until one comparison was not disturbed.
+	const tries, noise = 20, 8
+	ratio := math.Inf(1)
+	for try := 0; try < tries && ratio > noise; try++ {
+		ratio = float64(inserts(&p, 40_000+try*some)) / float64(inserts(new(pager), 0))
+	}
+	require.LessOrEqual(t, ratio, float64(noise), "keeping a list beside 29,000 takes so many times as long as beside none")
 	last := p.page(t, "app", 30_000, 2, "")
 	p.lookUps = 0
 	p.page(t, "app", 30_000, 2, last)
