@@ -167,7 +167,7 @@ func TestExplainNamesPeople(t *testing.T) {
 			t.Errorf("%s: the body is not withheld: %s", c.name, body)
 		}
 	}
-	// Whoever is named in a relation, may for standing in it.
+	// A person who is named in a relation has the permission by it.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
 	for _, group := range e.Missing[0].Operations[0].Performers {
 		if group.Relation == "member" || group.Relation == "guest" {

@@ -221,7 +221,7 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 			}
 			bodies["the field "+name+" as "+what] = edited(example, func(o map[string]any) { o[name] = value })
 		}
-		// Invalid UTF-8 goes nowhere, whatever is there.
+		// Invalid UTF-8 is refused everywhere.
 		bodies["invalid UTF-8 in "+name] = bytes.ReplaceAll(
 			edited(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte("a\xffb"))
 		bodies["half a surrogate in "+name] = bytes.ReplaceAll(

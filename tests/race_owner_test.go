@@ -71,7 +71,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
 			)
-			// Both are owners, and whoever remains makes the other one again.
+			// Both are owners, and the one who remains makes the other one again.
 			renew := func(by string) {
 				other := map[string]string{"anna": "bert", "bert": "anna"}[by]
 				s.by(by).must(http.MethodPut, s.in(race.path)+s.id(other), roles(race.role))

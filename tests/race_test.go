@@ -85,7 +85,7 @@ func onlyOne(t *testing.T, answers []answer) {
 }
 
 // raceWithDeletion creates importers, connections and flows in accounts that are being deleted. When both are at their
-// end, nothing that is stored, of whatever type, names the account or what was in it.
+// end, no relationship of any type names the account or what was in it.
 func raceWithDeletion(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend PUT connectors/~crm {offers: []}", "backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}")
@@ -208,7 +208,7 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfSharingAndRemoval names somebody while they are removed. Whoever comes back finds no share of before.
+// raceOfSharingAndRemoval names somebody while they are removed. A person who comes back finds no earlier share.
 func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -45,7 +45,7 @@ func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.Relations
 	}
 }
 
-// everything reads all that is stored, of whatever type, as zed backs it up.
+// everything reads all relationships of every type, as zed backs them up.
 func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	t.Helper()
 	stream, err := v1.NewPermissionsServiceClient(conn).ExportBulkRelationships(t.Context(), &v1.ExportBulkRelationshipsRequest{

@@ -60,18 +60,18 @@ func TestRequire(t *testing.T) {
 		status     int
 		told       client.Code
 	}{
-		"who may":                         {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
-		"who may not":                     {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
-		"who may not, hidden":             {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
-		"nobody known":                    {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
-		"nobody known, hidden":            {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
-		"what is not there":               {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
-		"an id that is none":              {server.Client, hide, "view", "olga", "/accounts/" + strings.Repeat("x", 300), 404, client.Invalid},
-		"an id that is not UTF-8":         {server.Client, nil, "view", "olga", "/accounts/%FF", 403, client.Invalid},
-		"a permission that is none":       {server.Client, nil, "veiw", "olga", "/accounts/north%2Feast", 403, client.Invalid},
-		"a key that is none":              {wrongKey, nil, "view", "olga", "/accounts/north%2Feast", 500, client.Unauthenticated},
-		"a server that is not there":      {nobody, hide, "view", "olga", "/accounts/north%2Feast", 503, client.Unavailable},
-		"an error of whatever other kind": {broken{}, nil, "view", "olga", "/accounts/north%2Feast", 503, "broken"},
+		"who may":                    {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
+		"who may not":                {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
+		"who may not, hidden":        {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
+		"nobody known":               {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
+		"nobody known, hidden":       {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
+		"what is not there":          {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
+		"an id that is none":         {server.Client, hide, "view", "olga", "/accounts/" + strings.Repeat("x", 300), 404, client.Invalid},
+		"an id that is not UTF-8":    {server.Client, nil, "view", "olga", "/accounts/%FF", 403, client.Invalid},
+		"a permission that is none":  {server.Client, nil, "veiw", "olga", "/accounts/north%2Feast", 403, client.Invalid},
+		"a key that is none":         {wrongKey, nil, "view", "olga", "/accounts/north%2Feast", 500, client.Unauthenticated},
+		"a server that is not there": {nobody, hide, "view", "olga", "/accounts/north%2Feast", 503, client.Unavailable},
+		"an error of another kind":   {broken{}, nil, "view", "olga", "/accounts/north%2Feast", 503, "broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var in int

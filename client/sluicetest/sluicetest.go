@@ -33,7 +33,7 @@ type Server struct {
 // Option changes what is optional about a Server.
 type Option func(*app.Config)
 
-// key is the one with every scope; whoever can reach the server is on this machine and runs this test.
+// key is the one with every scope; every process that reaches the server is on this machine and belongs to this test.
 const key = "sluicetest"
 
 // WithSchema serves the schema of a file, a .zed file or a validation YAML with relationships, in place of the product's.

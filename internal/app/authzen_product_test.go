@@ -139,7 +139,7 @@ func TestAuthZENMalformed(t *testing.T) {
 			require.Equal(t, http.StatusBadRequest, got.status, "%s %s\n%s", path, body, got.body)
 			require.Contains(t, got.body, `"code":"invalid"`)
 		}
-		// Fields of other names are ignored whatever they hold, such as known ones in another case.
+		// Fields of other names are ignored with any value, such as known ones in another case.
 		for _, body := range []string{with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)), with("", `null`, good)} {
 			again := p.send(t, path, body)
 			require.Equal(t, got.body, again.body, body)

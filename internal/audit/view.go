@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// History is the log as whoever asks may see it.
+// History is the log as a reader may see it.
 type History struct {
 	*Log
 

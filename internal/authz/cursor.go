@@ -8,7 +8,7 @@ import (
 )
 
 // cursorSum is how many bytes of a digest stand in a cursor: they tell questions and whole cursors apart and guard nothing, as
-// whoever has a cursor may ask the question anyway.
+// a caller who has a cursor may ask the question anyway.
 const cursorSum = 8
 
 // Cursors makes the cursors of one question and reads them.

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestErrorsRepeatAHundredBytes holds that whatever text an error quotes is cut, and that what it says itself is not.
+// TestErrorsRepeatAHundredBytes holds that an error cuts every text that it quotes, and none of its own.
 func TestErrorsRepeatAHundredBytes(t *testing.T) {
 	for _, long := range []string{strings.Repeat("x", 1<<20), strings.Repeat("é", 1<<19), strings.Repeat("€", 101)} {
 		for _, value := range []any{long, authz.ID(long), authz.Permission(long)} {

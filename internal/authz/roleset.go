@@ -57,7 +57,7 @@ type RoleInfo struct {
 	// Requires is the feature without which nobody can be given the role.
 	Requires Feature
 
-	// MakesMember reports that under multi_owner whoever is given the role becomes a member of the subscription.
+	// MakesMember reports that under multi_owner a person who is given the role becomes a member of the subscription.
 	MakesMember bool
 }
 

@@ -38,7 +38,7 @@ func (s *suite) lookupResources(t *testing.T) {
 			if len(part) < limit {
 				break
 			}
-			// A cursor continues its list whatever consistency the next request asks for, and sees nothing newer.
+			// A cursor continues its list at any consistency that the next request asks for, and sees nothing newer.
 			page.Cursor = part[len(part)-1].Cursor()
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
@@ -62,8 +62,8 @@ func zzz(limit int) int {
 	return 1
 }
 
-// lookupOnce holds that a resource that is reached in several ways comes once, on whatever pages the ways fall, and that a
-// cursor continues its own query alone.
+// lookupOnce holds that a resource that is reached in several ways comes once, also if the ways fall on different pages, and
+// that a cursor continues its own query alone.
 func (s *suite) lookupOnce(t *testing.T) {
 	const n = 210
 	alice, folder, team := user(t, "alice"), object(t, "folder", "f"), object(t, "team", "t")

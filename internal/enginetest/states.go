@@ -31,7 +31,7 @@ func (s *suite) snapshots(t *testing.T) {
 	require.Len(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(with), authz.Page{})), 1)
 	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(without), authz.Page{})))
 
-	// The token of an answer names the state that it rests on, whatever is written later.
+	// The token of an answer names the state that it rests on, also after later writes.
 	_, token, err := s.engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Fully())
 	require.NoError(t, err)
 	s.touch(t, r)
@@ -99,7 +99,7 @@ func (s *suite) endedContexts(t *testing.T) {
 	}())
 }
 
-// overlappingWriters holds that whoever has written reads what they wrote, at the token of the write or fully consistently,
+// overlappingWriters holds that writers read their own writes, at the token of the write or fully consistently,
 // while others write.
 func (s *suite) overlappingWriters(t *testing.T) {
 	if s.overlapUnseen != "" {

@@ -101,7 +101,7 @@ type Operation struct {
 	Body         map[string]any
 	BodyWithheld bool
 
-	// Needs are the permissions, on the object On, that whoever performs the operation needs. An operation of the Backend
+	// Needs are the permissions, on the object On, that the approver needs. An operation of the Backend
 	// needs a key with the scope provision instead.
 	Needs   []authz.Permission
 	On      authz.Object

@@ -129,7 +129,7 @@ func checkJSON(what string, data []byte) error {
 	return err
 }
 
-// decodeJSON decodes what checkJSON passes, whatever its fields. Where it cannot be the type, mismatch says so.
+// decodeJSON decodes JSON that checkJSON passes, with any fields. mismatch says why it does not fit the type, if so.
 func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	switch {
 	case len(data) == 0:

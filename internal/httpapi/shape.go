@@ -27,7 +27,7 @@ const maxEntries = 1000
 // The T and the Z of a time may be in lower case. The scanner writes them in upper case into the data, since encoding/json wants
 // them so, and sets changed.
 //
-// A lenient scanner passes over the fields that a struct does not name, whatever they hold. It blanks their names out in the
+// A lenient scanner passes over the fields that a struct does not name, with any value. It blanks their names out in the
 // data, lest encoding/json take one for a field in another case.
 type scanner struct {
 	data    []byte

@@ -25,7 +25,7 @@ func (s *server) GetReady(c *gin.Context) {
 	})
 }
 
-// notReady is unavailable whatever the reason, and says the reason if it was written for callers.
+// notReady is unavailable for every reason, and says the reason if it was written for callers.
 func notReady(err error) error {
 	message := "the server is not ready"
 	var known *authz.Error

@@ -39,7 +39,7 @@ func deletedObject(deletion authz.Object) authz.Object {
 // Deleting has three steps. The cut removes the object's own relationships and marks it as being deleted, as one change:
 // nothing in it can be reached from then on, nothing can be created in it or refer to it, and its id cannot be taken.
 // The sweep removes what is in it and what refers to it, including what came in until the cut. The last step remembers that
-// it is done. Whatever happens in between, repeating the call or Resume finishes it.
+// it is done. After an interruption, repeating the call or Resume finishes it.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (authz.Token, error) {
 	operation := "delete_" + string(object.Type)
 	var repeated, large bool

@@ -25,7 +25,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 	})
 }
 
-// eraseRest removes what still names a person who holds no role and created nothing any more, whatever the type, and reports
+// eraseRest removes the relationships of every type that name a person without roles and creations, and reports
 // whether there was anything. What is under way on behalf of the person is finished first.
 func (s *Service) eraseRest(ctx context.Context, p *plan, by Caller, operation string, d departure) (more bool, err error) {
 	rest := make(map[authz.Filter]bool)

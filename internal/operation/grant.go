@@ -17,13 +17,13 @@ type Grant struct {
 	// On is the object that the operation is about.
 	On authz.Object
 
-	// Needs are the permissions that whoever performs the operation needs, on the object NeedsOn. An operation of the
+	// Needs are the permissions that the approver needs, on the object NeedsOn. An operation of the
 	// Backend needs none, but a key with the scope provision.
 	Needs   []authz.Permission
 	NeedsOn authz.Object
 	Backend bool
 
-	// Holders are the relations in which whoever may perform the operation can stand, the nearest first.
+	// Holders are the relations of which a subject may perform the operation, the nearest first.
 	Holders []Holder
 
 	// Effect is what the operation writes, as far as the person's permissions rest on it.
@@ -150,8 +150,8 @@ func deleting(resource authz.Object, relation authz.Relation, subject authz.Subj
 	return u
 }
 
-// Writes reports whether operations write the relationships of objects of the type. Whatever else a schema declares is the
-// application's own to write.
+// Writes reports whether operations write the relationships of objects of the type. The application writes those
+// of all other types itself.
 func Writes(t authz.Type) bool {
 	_, product := kinds[t]
 	return product || t == deletionType

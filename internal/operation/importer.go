@@ -138,7 +138,7 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 		if err != nil {
 			return err
 		}
-		if by.replayed() { // the ends are those of the copy, whatever the original has got since
+		if by.replayed() { // the ends are those of the copy; those of the original may have changed since
 			if _, err := p.permissions(ctx, importerObject(copied)); err != nil {
 				return err
 			}

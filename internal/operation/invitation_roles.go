@@ -33,7 +33,7 @@ func (p *plan) offer(ctx context.Context, in NewInvitation) (Roles, error) {
 	return roles, g.need("invite_members")
 }
 
-// withoutInvitee says which role of a set may be offered to whoever knows the invitation.
+// withoutInvitee names the role of a set that may be offered to anybody who knows the invitation.
 func withoutInvitee(set authz.RoleSet) string {
 	if set.Default == "" {
 		return "no role of " + string(set.Name) + " is for everybody"

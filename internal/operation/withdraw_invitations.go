@@ -95,7 +95,7 @@ const (
 )
 
 // withdrawInvitations plans that every open invitation to or by people ends who are removed from a place, see endRest. It
-// withdraws those that others made, too, whatever the actor may withdraw otherwise.
+// also withdraws those that others made and that the actor may not withdraw otherwise.
 func (p *plan) withdrawInvitations(ctx context.Context, people []authz.ID, from, subscription authz.Object) error {
 	if len(people) == 0 {
 		return nil

@@ -76,7 +76,7 @@ func without[T any](all iter.Seq2[T, error], leave func() bool) iter.Seq2[T, err
 	}
 }
 
-// TestHarness holds that the comparison finds an engine that is wrong now and then, whatever it is wrong about.
+// TestHarness holds that the comparison finds an engine that is wrong now and then, in every kind of answer.
 func TestHarness(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -35,7 +35,7 @@ type store struct {
 type rowID uint32
 
 // row is one relationship, for some span of versions. Rows with one resource and relation are a list, and so are those with one
-// subject and relation; a new one comes first, so that it is not met by whoever is in the middle.
+// subject and relation; a new one comes first, so that a reader in the middle of the list does not meet it.
 type row struct {
 	resource, subject objectID
 	relation          relationID

@@ -100,7 +100,7 @@ func testWatch(t *testing.T, engine *spicedb.Client) {
 		require.Equal(t, authz.EncodeID("alice@example.com"), event.GetUpdates()[0].GetRelationship().GetSubject().GetObject().GetObjectId())
 		require.Equal(t, want.metadata, event.GetOptionalTransactionMetadata().GetFields()["operation"].GetStringValue())
 
-		// Whoever hears of a write can read it at the token that they heard.
+		// A write can be read at the token that Watch reports with it.
 		at := authz.AtSnapshot(authz.Token(event.GetChangesThrough().GetToken()))
 		decision, _, err := engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer.Resource}, at)
 		require.NoError(t, err)

@@ -24,15 +24,15 @@ func init() {
 
 // expected are warnings about what is meant to be so.
 var expected = map[string]bool{
-	// Whoever chose the memory datastore knows.
+	// The operator chose the memory datastore.
 	"in-memory datastore is not persistent and not feasible to run in a high availability fashion": true,
 	// A process with two servers has one such collector, for telemetry, which is off.
 	"unable to initialize info collector": true,
-	// Every call with an error; whoever called has it.
+	// Every call with an error, which the caller receives.
 	"finished call": true,
-	// Whoever closes the server has the error.
+	// The code that closes the server receives the error.
 	"error shutting down server": true,
-	// A query that PostgreSQL refuses, such as the one for a migration before there was any; whoever asked has the error.
+	// A query that PostgreSQL refuses, such as the one for a migration before there was any; the caller receives the error.
 	"Query": true,
 	// A precondition that does not hold, in a transaction of PostgreSQL.
 	"unable to determine if pgx error is retryable": true,

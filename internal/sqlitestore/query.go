@@ -52,7 +52,7 @@ type span struct {
 // A source returns the rows of a span in order, or the first limit of them.
 type source func(ctx context.Context, s span, limit int) ([]row, error)
 
-// Rows are read in pages, between which no connection is held: whoever reads may take any time, and ask other questions
+// Rows are read in pages, between which no connection is held: a reader may take any time, and ask other questions
 // meanwhile. Most questions have few answers.
 const (
 	firstPage = 128

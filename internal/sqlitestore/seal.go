@@ -18,7 +18,7 @@ const (
 	sealLength = int64(len(sealBegin) + 2*sha256.Size + 1)
 )
 
-// pageUnit: the length of a file without the line is a multiple of it, whatever SQLite's page size.
+// pageUnit: the length of a file without the line is a multiple of it, at every page size of SQLite's.
 const pageUnit = 512
 
 // seal adds the line to a file.
