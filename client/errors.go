@@ -16,19 +16,20 @@ type Code string
 
 // The codes of the API.
 const (
-	Invalid         Code = "invalid"
-	Unauthenticated Code = "unauthenticated"
-	Forbidden       Code = "forbidden"
-	NotFound        Code = "not_found"
-	Conflict        Code = "conflict"
-	FeatureRequired Code = "feature_required"
-	TooLarge        Code = "too_large"
-	Unsupported     Code = "unsupported"
-	Limited         Code = "limited"
-	Canceled        Code = "canceled"
-	Internal        Code = "internal"
-	Unavailable     Code = "unavailable" // also where the server could not be reached
-	Deadline        Code = "deadline"
+	Invalid          Code = "invalid"
+	Unauthenticated  Code = "unauthenticated"
+	Forbidden        Code = "forbidden"
+	NotFound         Code = "not_found"
+	MethodNotAllowed Code = "method_not_allowed"
+	Conflict         Code = "conflict"
+	FeatureRequired  Code = "feature_required"
+	TooLarge         Code = "too_large"
+	Unsupported      Code = "unsupported"
+	Limited          Code = "limited"
+	Canceled         Code = "canceled"
+	Internal         Code = "internal"
+	Unavailable      Code = "unavailable" // also where the server could not be reached
+	Deadline         Code = "deadline"
 )
 
 // Error makes a Code usable with errors.Is.

@@ -105,7 +105,7 @@ func refused(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case Invalid, Unauthenticated, Forbidden, NotFound, Conflict, FeatureRequired, TooLarge, Limited:
+	case Invalid, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Conflict, FeatureRequired, TooLarge, Limited:
 		return true
 	default:
 		return false

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -132,6 +133,9 @@ func copyRequest(req *http.Request) ([]byte, *http.Request, error) {
 func check(ctx context.Context, contract *openapi3.T, req *http.Request, sent []byte, res *http.Response, body []byte) error {
 	if res.Header.Get("X-Request-ID") == "" {
 		return errors.New("the answer has no X-Request-ID")
+	}
+	if err := checkStatus(contract, res, body); err != nil {
+		return err
 	}
 	if req.Method == http.MethodHead { // is GET without the body
 		if len(body) > 0 {
@@ -273,6 +277,25 @@ func match(template, segments []string) (map[string]string, bool) {
 		}
 	}
 	return params, true
+}
+
+// checkStatus returns an error unless the code of a problem document has the status that the contract gives it.
+func checkStatus(contract *openapi3.T, res *http.Response, body []byte) error {
+	if res.Header.Get("Content-Type") != "application/problem+json" || len(body) == 0 {
+		return nil
+	}
+	var problem struct {
+		Code   string
+		Status int
+	}
+	if err := json.Unmarshal(body, &problem); err != nil {
+		return err
+	}
+	statuses, _ := contract.Components.Schemas["Code"].Value.Extensions["x-status"].(map[string]any)
+	if wanted := fmt.Sprint(statuses[problem.Code]); wanted != strconv.Itoa(res.StatusCode) || problem.Status != res.StatusCode {
+		return fmt.Errorf("the code %q has the status %s, and the document says %d", problem.Code, wanted, problem.Status)
+	}
+	return nil
 }
 
 func checkProblem(ctx context.Context, contract *openapi3.T, res *http.Response, body []byte) error {

@@ -13,19 +13,20 @@ type Code string
 
 // The codes, as they stand in the API's problem documents.
 const (
-	CodeInvalid         Code = "invalid"
-	CodeUnauthenticated Code = "unauthenticated"
-	CodeForbidden       Code = "forbidden"
-	CodeNotFound        Code = "not_found"
-	CodeConflict        Code = "conflict"
-	CodeFeatureRequired Code = "feature_required"
-	CodeTooLarge        Code = "too_large"
-	CodeUnsupported     Code = "unsupported"
-	CodeLimited         Code = "limited"
-	CodeCanceled        Code = "canceled"
-	CodeInternal        Code = "internal"
-	CodeUnavailable     Code = "unavailable"
-	CodeDeadline        Code = "deadline"
+	CodeInvalid          Code = "invalid"
+	CodeUnauthenticated  Code = "unauthenticated"
+	CodeForbidden        Code = "forbidden"
+	CodeNotFound         Code = "not_found"
+	CodeMethodNotAllowed Code = "method_not_allowed"
+	CodeConflict         Code = "conflict"
+	CodeFeatureRequired  Code = "feature_required"
+	CodeTooLarge         Code = "too_large"
+	CodeUnsupported      Code = "unsupported"
+	CodeLimited          Code = "limited"
+	CodeCanceled         Code = "canceled"
+	CodeInternal         Code = "internal"
+	CodeUnavailable      Code = "unavailable"
+	CodeDeadline         Code = "deadline"
 )
 
 // Error makes a Code usable with errors.Is.

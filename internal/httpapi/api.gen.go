@@ -64,19 +64,20 @@ func (e AuditUpdateAction) Valid() bool {
 
 // Defines values for Code.
 const (
-	CodeCanceled        Code = "canceled"
-	CodeConflict        Code = "conflict"
-	CodeDeadline        Code = "deadline"
-	CodeFeatureRequired Code = "feature_required"
-	CodeForbidden       Code = "forbidden"
-	CodeInternal        Code = "internal"
-	CodeInvalid         Code = "invalid"
-	CodeLimited         Code = "limited"
-	CodeNotFound        Code = "not_found"
-	CodeTooLarge        Code = "too_large"
-	CodeUnauthenticated Code = "unauthenticated"
-	CodeUnavailable     Code = "unavailable"
-	CodeUnsupported     Code = "unsupported"
+	CodeCanceled         Code = "canceled"
+	CodeConflict         Code = "conflict"
+	CodeDeadline         Code = "deadline"
+	CodeFeatureRequired  Code = "feature_required"
+	CodeForbidden        Code = "forbidden"
+	CodeInternal         Code = "internal"
+	CodeInvalid          Code = "invalid"
+	CodeLimited          Code = "limited"
+	CodeMethodNotAllowed Code = "method_not_allowed"
+	CodeNotFound         Code = "not_found"
+	CodeTooLarge         Code = "too_large"
+	CodeUnauthenticated  Code = "unauthenticated"
+	CodeUnavailable      Code = "unavailable"
+	CodeUnsupported      Code = "unsupported"
 )
 
 // Valid indicates whether the value is a known member of the Code enum.
@@ -97,6 +98,8 @@ func (e Code) Valid() bool {
 	case CodeInvalid:
 		return true
 	case CodeLimited:
+		return true
+	case CodeMethodNotAllowed:
 		return true
 	case CodeNotFound:
 		return true
@@ -740,7 +743,7 @@ type BulkDecision struct {
 
 // BulkError defines model for BulkError.
 type BulkError struct {
-	// Code What kind of problem it is; stable.
+	// Code What kind of problem it is; stable. Each code has one status.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
@@ -822,7 +825,7 @@ type CheckRequest struct {
 	Subject Reference `json:"subject"`
 }
 
-// Code What kind of problem it is; stable.
+// Code What kind of problem it is; stable. Each code has one status.
 type Code string
 
 // Connection defines model for Connection.
@@ -1871,7 +1874,7 @@ type Problem struct {
 	// Detail What is wrong with this request.
 	Detail string `json:"detail"`
 
-	// Code What kind of problem it is; stable.
+	// Code What kind of problem it is; stable. Each code has one status.
 	Code Code `json:"code"`
 
 	// RequestID The id of the request; it stands in the server's log.

@@ -230,12 +230,12 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"BREW", "/v1/check", "POST"},
 	} {
 		res := w.do(t, request{method: tt.method, path: tt.path, key: checkKey})
-		res.wantProblem(t, 405, "invalid", tt.method)
+		res.wantProblem(t, 405, "method_not_allowed", tt.method)
 		if got := res.header.Get("Allow"); !sameList(got, tt.allow) {
 			t.Errorf("%s %s allows %q, want %q", tt.method, tt.path, got, tt.allow)
 		}
 	}
-	w.do(t, request{method: "POST", path: "/healthz"}).wantProblem(t, 405, "invalid", "POST")
+	w.do(t, request{method: "POST", path: "/healthz"}).wantProblem(t, 405, "method_not_allowed", "POST")
 }
 
 func sameList(a, b string) bool {

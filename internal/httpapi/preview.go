@@ -42,7 +42,7 @@ func (s *server) preview(ctx context.Context, actor authz.ID, request *http.Requ
 	answer := &heldAnswer{header: make(http.Header)}
 	s.rehearsal(overlay).ServeHTTP(answer, request)
 	if answer.status >= http.StatusMultipleChoices {
-		return nil, &refused{error: answer.refusal(), status: answer.status, retryAfter: answer.header.Get("Retry-After")}
+		return nil, &refused{error: answer.refusal(), retryAfter: answer.header.Get("Retry-After")}
 	}
 	effects, err := s.Previewer.Effects(ctx, actor, overlay)
 	if err != nil {
@@ -55,7 +55,6 @@ func (s *server) preview(ctx context.Context, actor authz.ID, request *http.Requ
 type refused struct {
 	error
 
-	status     int
 	retryAfter string
 }
 

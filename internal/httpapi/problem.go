@@ -26,19 +26,20 @@ const StatusClientClosedRequest = 499
 
 // kinds is the one place that says which status a code has.
 var kinds = map[authz.Code]kind{
-	authz.CodeInvalid:         {http.StatusBadRequest, "Invalid request"},
-	authz.CodeUnauthenticated: {http.StatusUnauthorized, "Unauthenticated"},
-	authz.CodeForbidden:       {http.StatusForbidden, "Forbidden"},
-	authz.CodeNotFound:        {http.StatusNotFound, "Not found"},
-	authz.CodeConflict:        {http.StatusConflict, "Conflict"},
-	authz.CodeFeatureRequired: {http.StatusConflict, "Feature required"},
-	authz.CodeTooLarge:        {http.StatusRequestEntityTooLarge, "Too large"},
-	authz.CodeUnsupported:     {http.StatusUnsupportedMediaType, "Unsupported"},
-	authz.CodeLimited:         {http.StatusTooManyRequests, "Too many requests"},
-	authz.CodeCanceled:        {StatusClientClosedRequest, "Canceled"},
-	authz.CodeInternal:        {http.StatusInternalServerError, "Internal error"},
-	authz.CodeUnavailable:     {http.StatusServiceUnavailable, "Unavailable"},
-	authz.CodeDeadline:        {http.StatusGatewayTimeout, "Out of time"},
+	authz.CodeInvalid:          {http.StatusBadRequest, "Invalid request"},
+	authz.CodeUnauthenticated:  {http.StatusUnauthorized, "Unauthenticated"},
+	authz.CodeForbidden:        {http.StatusForbidden, "Forbidden"},
+	authz.CodeNotFound:         {http.StatusNotFound, "Not found"},
+	authz.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
+	authz.CodeConflict:         {http.StatusConflict, "Conflict"},
+	authz.CodeFeatureRequired:  {http.StatusConflict, "Feature required"},
+	authz.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "Too large"},
+	authz.CodeUnsupported:      {http.StatusUnsupportedMediaType, "Unsupported"},
+	authz.CodeLimited:          {http.StatusTooManyRequests, "Too many requests"},
+	authz.CodeCanceled:         {StatusClientClosedRequest, "Canceled"},
+	authz.CodeInternal:         {http.StatusInternalServerError, "Internal error"},
+	authz.CodeUnavailable:      {http.StatusServiceUnavailable, "Unavailable"},
+	authz.CodeDeadline:         {http.StatusGatewayTimeout, "Out of time"},
 }
 
 // concealed is what callers read in place of a message that was not written for them.
@@ -68,17 +69,12 @@ func (s *server) detailOf(ctx context.Context, err error) string {
 // problem answers with an error.
 func (s *server) problem(c *gin.Context, err error) {
 	var of *refused
-	if !errors.As(err, &of) {
-		s.problemWithStatus(c, kinds[codeOf(err)].status, err)
-		return
+	if errors.As(err, &of) {
+		if of.retryAfter != "" {
+			c.Header("Retry-After", of.retryAfter)
+		}
+		err = of.error
 	}
-	if of.retryAfter != "" {
-		c.Header("Retry-After", of.retryAfter)
-	}
-	s.problemWithStatus(c, of.status, of.error)
-}
-
-func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 	c.Abort()
 	k := callOf(c)
 	k.err = err
@@ -90,8 +86,7 @@ func (s *server) problemWithStatus(c *gin.Context, status int, err error) {
 		c.Header("Retry-After", strconv.Itoa(int(maxWait/time.Second)))
 	}
 	body := s.problemOf(c.Request.Context(), k, err)
-	body.Status = status
-	if err := writeJSON(c, status, "application/problem+json", body); err != nil {
+	if err := writeJSON(c, body.Status, "application/problem+json", body); err != nil {
 		c.Status(http.StatusInternalServerError)
 	}
 }

@@ -172,8 +172,7 @@ var (
 func (s *server) noMethod(c *gin.Context) {
 	allow := allowHead(c.Writer.Header().Get("Allow"))
 	c.Header("Allow", allow)
-	err := authz.Errorf(authz.CodeInvalid, "this path does not take %s; it takes %s", authz.Echo(callOf(c).method), allow)
-	s.problemWithStatus(c, http.StatusMethodNotAllowed, err)
+	s.problem(c, authz.Errorf(authz.CodeMethodNotAllowed, "this path does not take %s; it takes %s", authz.Echo(callOf(c).method), allow))
 }
 
 // unbound answers a parameter that the generated code could not bind. As guard has looked at every parameter, it is a
