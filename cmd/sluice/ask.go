@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // questionFlags are what the commands that ask a running server for a decision have in common.
@@ -50,7 +52,8 @@ func (f *questionFlags) question(args []string) (map[string]any, error) {
 // questionArgs checks that the arguments are a subject, a permission and a resource.
 func questionArgs(cmd *cobra.Command, args []string) error {
 	if len(args) != 3 {
-		return fmt.Errorf("give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; these are %d arguments", cmd.Name(), len(args))
+		return fmt.Errorf("give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; there is %s",
+			cmd.Name(), authz.Count(len(args), "argument", "arguments"))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
@@ -79,7 +80,7 @@ func newAuditVerify() *cobra.Command {
 			if len(report.Faults) > 0 {
 				return exitCode(1)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d entries, none changed, none missing\n", report.Entries)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s, none changed, none missing\n", authz.Count(report.Entries, "entry", "entries"))
 			if report.Kept > 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "entry %d has the hash that was kept\n", report.Kept)
 			}

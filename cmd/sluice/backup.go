@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
@@ -81,6 +82,6 @@ into it that the store went back.`,
 }
 
 func described(contents sqlitestore.Contents) string {
-	return fmt.Sprintf("%d relationships in %d bytes; the last write was at %s",
-		contents.Relationships, contents.Bytes, contents.Committed.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s in %s; the last write was at %s", relationships(contents.Relationships),
+		authz.Count(contents.Bytes, "byte", "bytes"), contents.Committed.UTC().Format(time.RFC3339))
 }

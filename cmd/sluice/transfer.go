@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
@@ -133,9 +134,11 @@ func report(cmd *cobra.Command, what string, count, before int64) error {
 	if before > 0 {
 		rest = fmt.Sprintf(", %d of them by the run before", before)
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %d relationships%s\n", what, count, rest)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s%s\n", what, relationships(count), rest)
 	return err
 }
+
+func relationships(n int64) string { return authz.Count(n, "relationship", "relationships") }
 
 // progressBar shows on a terminal how far a command has come, of so many bytes if they are known.
 func progressBar(cmd *cobra.Command, bytes int64) (*progressbar.ProgressBar, transfer.Progress) {
@@ -147,8 +150,8 @@ func progressBar(cmd *cobra.Command, bytes int64) (*progressbar.ProgressBar, tra
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 	)
-	return bar, func(relationships, bytes int64) {
-		bar.Describe(fmt.Sprintf("%d relationships", relationships))
+	return bar, func(count, bytes int64) {
+		bar.Describe(relationships(count))
 		_ = bar.Set64(bytes)
 	}
 }

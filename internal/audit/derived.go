@@ -199,7 +199,7 @@ func (d *derived) compareFound() error {
 	var n int64
 	err := d.batch.one("SELECT count(*) FROM sluice_audit_found", nil, &n)
 	if n > 0 {
-		d.v.fault("%d relationships are left in the table of a snapshot that is being taken", n)
+		d.v.fault("the table of a snapshot that is being taken still has %s", authz.Count(n, "relationship", "relationships"))
 	}
 	return err
 }

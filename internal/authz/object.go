@@ -152,7 +152,8 @@ const maxTypeBytes = 128
 
 func badName(kind, name string) *Error {
 	if len(name) > maxTypeBytes {
-		return Errorf(CodeInvalid, "%q is not the name of a %s: it has %d bytes, and a name has at most %d", name, kind, len(name), MaxNameBytes)
+		return Errorf(CodeInvalid, "%q is not the name of a %s: it has %s, and a name has at most %d", name, kind,
+			Count(len(name), "byte", "bytes"), MaxNameBytes)
 	}
 	err := Errorf(CodeInvalid, "%q is not the name of a %s: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", name, kind)
 	err.Cause = &BadName{Kind: kind, Name: name}

@@ -139,7 +139,7 @@ func TestActor(t *testing.T) {
 		return w.do(t, request{method: "GET", path: path, key: key, header: header})
 	}
 	get("/v1/accounts/acme", operateKey).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
-	get("/v1/accounts/acme", operateKey, "a", "b").wantProblem(t, 400, "invalid", "Sluice-Actor", "2 times")
+	get("/v1/accounts/acme", operateKey, "a", "b").wantProblem(t, 400, "invalid", "Sluice-Actor", "more than once")
 	get("/v1/accounts/acme", operateKey, "").wantProblem(t, 400, "invalid", "Sluice-Actor", "empty")
 	get("/v1/accounts/acme", operateKey, "50%").wantProblem(t, 400, "invalid", "Sluice-Actor", "percent-escape")
 	get("/v1/accounts/acme", operateKey, "%FF").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")

@@ -45,7 +45,8 @@ func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
 // permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.
 func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 	if len(action) > authz.MaxNameBytes {
-		return "", authz.Errorf(authz.CodeInvalid, "%q is not the name of a permission: it has %d bytes, and a name has at most %d", action, len(action), authz.MaxNameBytes)
+		return "", authz.Errorf(authz.CodeInvalid, "%q is not the name of a permission: it has %s, and a name has at most %d", action,
+			authz.Count(len(action), "byte", "bytes"), authz.MaxNameBytes)
 	}
 	definition, err := v.definition(typ)
 	if err != nil {

@@ -16,7 +16,8 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 		return "", tooManyUpdates(len(p.updates))
 	}
 	if len(p.preconditions) > authz.MaxUpdates {
-		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %d relationships, more than the %d that fit one write; split it", len(p.preconditions), authz.MaxUpdates)
+		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %s, more than the %d that fit one write; split it",
+			authz.Count(len(p.preconditions), "relationship", "relationships"), authz.MaxUpdates)
 	}
 	attempt := ctx
 	if p.patience > 0 {
@@ -69,7 +70,7 @@ func (p *plan) splitDeletes() (more bool, err error) {
 }
 
 func tooManyUpdates(n int) error {
-	return authz.Errorf(authz.CodeTooLarge, "the operation needs %d changes, more than the %d that fit one write; split it", n, authz.MaxUpdates)
+	return authz.Errorf(authz.CodeTooLarge, "the operation needs %s, more than the %d that fit one write; split it", authz.Count(n, "change", "changes"), authz.MaxUpdates)
 }
 
 // head returns the token of what the plan read; where nothing gave one yet, that of the newest state.

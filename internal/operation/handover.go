@@ -137,7 +137,8 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 	p.requireSome(observer.preconditions)
 	if private > 0 && asked.Private == "" && d.private == "" {
 		return nil, authz.Errorf(authz.CodeConflict,
-			"%s created %d private connections, which become nobody else's: say with private_connections whether to disconnect or to leave them", d.who, private)
+			"%s created %s, which nobody else gets: say with private_connections whether to disconnect or to leave them",
+			d.who, authz.Count(private, "private connection", "private connections"))
 	}
 	if len(p.updates) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {
 		return nil, nil

@@ -37,7 +37,8 @@ func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error
 		}
 	}
 	if pairs := n * len(objects); pairs > MaxPairs {
-		return authz.Errorf(authz.CodeTooLarge, "the operation is about %d objects and %d people, which are %d pairs, too many for a preview: at most %d are compared", len(objects), n, pairs, MaxPairs)
+		return authz.Errorf(authz.CodeTooLarge, "the operation is about %s and %s, too many for a preview: at most %d pairs of them are compared",
+			authz.Count(len(objects), "object", "objects"), authz.Count(n, "person", "people"), MaxPairs)
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 		return b.client.failure(ctx, err)
 	}
 	if len(response.GetPairs()) != len(checks) {
-		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %d checks of %d", len(response.GetPairs()), len(checks))
+		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s of %d", authz.Count(len(response.GetPairs()), "check", "checks"), len(checks))
 	}
 	for i, pair := range response.GetPairs() {
 		if failed := pair.GetError(); failed != nil {

@@ -108,7 +108,8 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 		}
 	}
 	if at == 0 || forward != reverse {
-		return contents, fmt.Errorf("%w: the last revision is %d, and there are %d relationships by resource and %d by subject", ErrCorrupt, at, forward, reverse)
+		return contents, fmt.Errorf("%w: the last revision is %d, relationships by resource are %d, and by subject %d",
+			ErrCorrupt, at, forward, reverse)
 	}
 	return Contents{Committed: time.Unix(0, at), Relationships: forward, Bytes: info.Size()}, nil
 }
