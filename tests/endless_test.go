@@ -1,0 +1,226 @@
+package tests
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+)
+
+// endless is a schema of a company's own with permissions that SpiceDB decides in exponential time.
+const endless = `use import
+use expiration
+import "sluice/root.zed"
+
+definition group {
+  relation member: user | group#member
+}
+
+definition doc {
+  relation account: account
+  relation allowed: user | doc#viewer | group#member
+  relation direct: user | doc#allowed
+  relation parent: doc
+  relation other: doc
+  permission viewer = direct & allowed
+  permission above = direct + allowed + parent->above + other->above + account->view
+}
+`
+
+// endlessObjects are a circle, a circle of two ways, ladders of two ways, a deep chain, and sets that share a large set. Each is asked
+// for by its first document.
+func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
+	t.Helper()
+	rows := []string{
+		"doc:circle#allowed@doc:circle#viewer", "doc:circle#direct@doc:circle#allowed", "doc:circle#account@account:sales",
+		"doc:ring#parent@doc:ring1", "doc:ring#other@doc:ring1", "doc:ring1#parent@doc:ring", "doc:ring1#other@doc:ring",
+	}
+	step := func(name string, i int) string {
+		if i == 0 {
+			return "doc:" + name
+		}
+		return fmt.Sprintf("doc:%s%d", name, i)
+	}
+	for i := range 24 {
+		at, next := step("ladder", i), step("ladder", i+1)
+		rows = append(rows, at+"#allowed@"+next+"#viewer", at+"#direct@"+at+"#allowed")
+		at, next = step("steps", i), step("steps", i+1)
+		rows = append(rows, at+"#parent@"+next, at+"#other@"+next)
+	}
+	for i := range 60 {
+		rows = append(rows, step("chain", i)+"#parent@"+step("chain", i+1))
+	}
+	for i := range 1000 {
+		rows = append(rows, fmt.Sprintf("doc:sets#allowed@group:g%d#member", i), fmt.Sprintf("group:g%d#member@group:huge#member", i))
+	}
+	for i := range 500 {
+		rows = append(rows, fmt.Sprintf("group:huge#member@user:u%d", i))
+	}
+	for chunk := range slices.Chunk(rows, 1000) {
+		write(t, conn, chunk...)
+	}
+}
+
+type endlessCall struct{ method, path, body string }
+
+// endlessCalls are the endpoints that ask for permissions, with a body or, of a GET, with parameters that ask about $DOC and $MAY.
+var endlessCalls = []endlessCall{
+	{"POST", "/v1/check", `{"subject":"user:alice","permission":"$MAY","resource":"doc:$DOC"}`},
+	{"POST", "/v1/check/bulk", `{"checks":[{"subject":"user:alice","permission":"$MAY","resource":"doc:$DOC"},{"subject":"user:u7","permission":"$MAY","resource":"doc:$DOC"}]}`},
+	{"POST", "/v1/permissions", `{"subject":"user:alice","resource":"doc:$DOC"}`},
+	{"POST", "/v1/lookup/resources", `{"subject":"user:alice","permission":"$MAY","resource_type":"doc"}`},
+	{"POST", "/v1/lookup/subjects", `{"resource":"doc:$DOC","permission":"$MAY","subject_type":"user"}`},
+	{"POST", "/v1/explain", `{"subject":"user:alice","permission":"$MAY","resource":"doc:$DOC"}`},
+	{"GET", "/v1/access", `resource=doc:$DOC&permission=$MAY&at=$NOW`},
+	{"POST", "/v1/preview", `{"method":"PUT","path":"/v1/accounts/sales/members/alice","body":{"roles":["user"]}}`},
+	{"POST", "/access/v1/evaluation", `{"subject":{"type":"user","id":"alice"},"action":{"name":"$MAY"},"resource":{"type":"doc","id":"$DOC"}}`},
+	{"POST", "/access/v1/evaluations", `{"subject":{"type":"user","id":"alice"},"evaluations":[{"action":{"name":"$MAY"},"resource":{"type":"doc","id":"$DOC"}},{"action":{"name":"viewer"},"resource":{"type":"doc","id":"$DOC"}}]}`},
+	{"POST", "/access/v1/search/subject", `{"subject":{"type":"user"},"action":{"name":"$MAY"},"resource":{"type":"doc","id":"$DOC"}}`},
+	{"POST", "/access/v1/search/resource", `{"subject":{"type":"user","id":"alice"},"action":{"name":"$MAY"},"resource":{"type":"doc"}}`},
+	{"POST", "/access/v1/search/action", `{"subject":{"type":"user","id":"alice"},"resource":{"type":"doc","id":"$DOC"}}`},
+}
+
+// notEndless are the calls of keys with check or inspect that ask for no permission of a schema's own, and why.
+var notEndless = map[string]string{
+	"GET /v1/accounts/{id}/{collection}":   "permissions of the product alone, which lead to no object twice",
+	"GET /v1/workspaces/{id}/{collection}": "permissions of the product alone",
+	"GET /v1/relationships":                "reads what is stored",
+	"GET /v1/audit":                        "permissions of the product alone",
+	"GET /v1/events":                       "permissions of the product alone",
+	"GET /v1/users/{user}/accounts":        "reads what is stored",
+}
+
+// TestEveryQuestionIsAskedEndlessly holds that no endpoint which asks for permissions is left out.
+func TestEveryQuestionIsAskedEndlessly(t *testing.T) {
+	all, err := readContract()
+	require.NoError(t, err)
+	for _, e := range all {
+		if !slices.Contains(e.scopes, "check") && !slices.Contains(e.scopes, "inspect") {
+			continue
+		}
+		asked := slices.ContainsFunc(endlessCalls, func(c endlessCall) bool { return c.method == e.method && c.path == e.path })
+		require.True(t, asked || notEndless[e.method+" "+e.path] != "", "%s %s", e.method, e.path)
+	}
+}
+
+func writeEndlessSchema(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "endless.zed")
+	require.NoError(t, os.WriteFile(file, []byte(endless), 0o600))
+	return file
+}
+
+// ask performs the call about a document, and returns the status of its answer; 0 if it has none.
+func (c endlessCall) ask(ctx context.Context, url, doc, may string) (status int, err error) {
+	body := strings.NewReplacer("$DOC", doc, "$MAY", may, "$NOW", time.Now().UTC().Format(time.RFC3339Nano)).Replace(c.body)
+	address := url + c.path
+	if c.method == http.MethodGet {
+		address, body = address+"?"+body, ""
+	}
+	request, err := http.NewRequestWithContext(ctx, c.method, address, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Authorization", "Bearer "+masterKey)
+	if c.method != http.MethodGet {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.path == "/v1/preview" {
+		request.Header.Set("Sluice-Actor", "olga")
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, errors.Join(err, response.Body.Close())
+}
+
+// TestEveryQuestionEnds asks every endpoint that asks for permissions about circles, ladders of two ways, a deep chain and sets that
+// share a large set, and leaves: nothing that the requests started goes on after them. What is answered is no fault of the server.
+func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutines would count
+	config := configuration()
+	config.Schema = writeEndlessSchema(t)
+	server := start(t, config)
+	conn, err := dialSpiceDB(server.GRPCAddress, server.GRPCKey)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	s := newScene(t, &backend{url: server.URL, spicedb: conn})
+	s.by("olga").must(http.MethodPost, "subscriptions", map[string]any{"id": "initech", "role_set": "multi_owner", "owner": "olga"})
+	endlessObjects(t, conn)
+	past := endlessCalls[slices.IndexFunc(endlessCalls, func(c endlessCall) bool { return c.path == "/v1/access" })]
+	deadline := time.Now().Add(time.Minute)
+	for status := http.StatusNotFound; status == http.StatusNotFound; { // until the log has them
+		require.True(t, time.Now().Before(deadline))
+		status, err = past.ask(t.Context(), server.URL, "sets", "allowed")
+		require.NoError(t, err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	idle := runtime.NumGoroutine()
+	answered := 0
+	for _, question := range []struct{ doc, may string }{
+		{"circle", "viewer"}, {"ladder", "viewer"}, {"ring", "above"}, {"steps", "above"}, {"chain", "above"}, {"sets", "above"},
+	} {
+		for _, c := range endlessCalls {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			status, err := c.ask(ctx, server.URL, question.doc, question.may)
+			cancel()
+			if err != nil {
+				require.ErrorIs(t, err, context.DeadlineExceeded, "%s about %s", c.path, question.doc)
+				continue
+			}
+			answered++
+			require.Less(t, status, http.StatusInternalServerError, "%s about %s", c.path, question.doc)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		deadline := time.Now().Add(2 * time.Minute) // under the race detector they end slowly
+		for runtime.NumGoroutine() > idle+30 {
+			require.True(t, time.Now().Before(deadline), "%s: %d goroutines go on", question.doc, runtime.NumGoroutine()-idle)
+			time.Sleep(10 * time.Millisecond) // until they have seen that the request has ended
+		}
+		t.Logf("%s: %d goroutines more than before, %d answers", question.doc, runtime.NumGoroutine()-idle, answered)
+		runtime.GC() // garbage is not what is bounded
+		var memory runtime.MemStats
+		runtime.ReadMemStats(&memory)
+		require.Less(t, memory.HeapAlloc, uint64(1<<30), question.doc)
+	}
+}
+
+// TestServerStopsWhileQuestionsRun stops a server in its drain time-out while questions run that take exponential time.
+func TestServerStopsWhileQuestionsRun(t *testing.T) {
+	t.Parallel()
+	key := rand.Text()
+	server := newProcess(t, "--datastore", "memory", "--grpc-listen", "127.0.0.1:0", "--grpc-key", key, "--schema", writeEndlessSchema(t), "--drain-timeout", "1s")
+	found := server.addresses()
+	conn, err := dialSpiceDB(found.spicedb, key)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	endlessObjects(t, conn)
+	var sent, ended sync.WaitGroup
+	for i, c := range endlessCalls {
+		sent.Add(1)
+		once := sync.OnceFunc(sent.Done)
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }})
+		ended.Go(func() {
+			defer once()
+			_, _ = c.ask(ctx, found.url, []string{"circle", "ladder"}[i%2], "viewer") // it may be cut off
+		})
+	}
+	sent.Wait()
+	server.stop()
+	ended.Wait()
+}
