@@ -7,8 +7,8 @@
 // An answer other than a clear yes is no: where there is an error, the boolean beside it is false. Errors carry the code
 // of the API: errors.Is(err, client.NotFound).
 //
-// Requests are repeated while the server is away or busy, for ten seconds at most and within the context. Operations happen once all the
-// same: each is sent under an idempotency key.
+// Requests are repeated while the server is away or busy, for ten seconds at most and within the context. Operations
+// happen once all the same: each is sent under an idempotency key.
 package client
 
 import (

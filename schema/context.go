@@ -7,8 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CheckContext checks the caveat context of a relationship that is written as zed writes it, resource#relation@subject[caveat:{…}]. It
-// returns an error with code authz.CodeInvalid if the context holds a number that a double does not hold exactly.
+// CheckContext checks the caveat context of a relationship that is written as zed writes it,
+// resource#relation@subject[caveat:{…}]. It returns an error with code authz.CodeInvalid if the context holds a
+// number that a double does not hold exactly.
 func CheckContext(relationship string) error {
 	begin, end := strings.IndexByte(relationship, '{'), strings.LastIndexByte(relationship, '}')
 	if begin < 0 || end < begin {

@@ -16,8 +16,8 @@ import (
 // internalPrefix begins the names of permissions that are steps of other permissions.
 const internalPrefix = "as_"
 
-// Describe lists the definitions of a schema without imports in the order in which it declares them, without StampType. Errors have
-// code authz.CodeInvalid.
+// Describe lists the definitions of a schema without imports in the order in which it declares them, without
+// StampType. Errors have code authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {

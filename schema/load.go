@@ -75,7 +75,9 @@ func parseYAML(ctx context.Context, content []byte, name string, folder func(str
 }
 
 // schemaOf flattens the schema that a validation YAML holds or refers to.
-func schemaOf(ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS) (File, error) {
+func schemaOf(
+	ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS,
+) (File, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
 	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused, not ignored

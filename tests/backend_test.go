@@ -46,17 +46,17 @@ type backend struct {
 	// address and key are those of the SpiceDB behind it.
 	address, key string
 
-	// serial backends get one request after the other. The memory datastore of SpiceDB v1.56.0 may not show a write to a read
-	// after it when another write overlaps; only that of an embedded SpiceDB is guarded against it.
+	// serial backends get one request after the other. The memory datastore of SpiceDB v1.56.0 may not show a write
+	// to a read after it when another write overlaps; only that of an embedded SpiceDB is guarded against it.
 	serial bool
 
 	// overlapping backends may order a write that is under way before one that has answered, as PostgreSQL does; the
 	// embedded memory datastore orders writes as they end.
 	overlapping bool
 
-	// few is set if races are run an eighth as often, and what is stored is not compared for each request that is refused. In
-	// full that is done before the memory datastore: the operations are the same, and each store has tests of its own for
-	// writes that overlap.
+	// few is set if races are run an eighth as often, and what is stored is not compared for each request that is
+	// refused. In full that is done before the memory datastore: the operations are the same, and each store has
+	// tests of its own for writes that overlap.
 	few bool
 
 	// remembers is set if the SpiceDB remembers parts of answers, and does not forget them when what they rest on expires.

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestKilledWhileItFollows kills a server at random moments while others write, again and again with the same audit log: in the
-// end everything is in it once, in its order, and nothing is wrong with the chain.
+// TestKilledWhileItFollows kills a server at random moments while others write, again and again with the same audit
+// log: in the end everything is in it once, in its order, and nothing is wrong with the chain.
 func TestKilledWhileItFollows(t *testing.T) {
 	t.Parallel()
 	on := newHost(t)

@@ -125,9 +125,9 @@ func leaver() []string {
 	return rows
 }
 
-// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals, and the next one too where it would finish
-// what the first left. The removal is then finished by a start, or by the same call to another server; no
-// relationship is left, and none is lost. SLUICE_TEST_SEED repeats the moments of a run.
+// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals, and the next one too where it
+// would finish what the first left. The removal is then finished by a start, or by the same call to another server;
+// no relationship is left, and none is lost. SLUICE_TEST_SEED repeats the moments of a run.
 func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())

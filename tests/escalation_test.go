@@ -8,9 +8,9 @@ import (
 )
 
 // escalation has eve, in every role of every role set, try what she may not do, and what she may. A table of
-// testdata/escalation is the steps that set the scene, and then a line with the roles followed by one for each attempt with the
-// status that it is to have in each role. What is refused writes nothing. What is allowed is tried in a second scene, in the
-// order of the table, and where a '*' stands behind the status, in one of its own.
+// testdata/escalation is the steps that set the scene, and then a line with the roles followed by one for each
+// attempt with the status that it is to have in each role. What is refused writes nothing. What is allowed is tried
+// in a second scene, in the order of the table, and where a '*' stands behind the status, in one of its own.
 func escalation(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/escalation/*.table")
 	if err != nil || len(files) == 0 {

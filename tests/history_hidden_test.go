@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestHistoryFiltersRevealNothingHidden is that what a person may not see selects nothing for them: it answers as what does not
-// exist, in pages and in streams.
+// TestHistoryFiltersRevealNothingHidden is that what a person may not see selects nothing for them: it answers as
+// what does not exist, in pages and in streams.
 func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// invitationsOfWhoLeaves holds that the report tells the open invitations by a person and of them, and that erasing ends both.
+// invitationsOfWhoLeaves holds that the report tells the open invitations by a person and of them, and that erasing
+// ends both.
 func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	sent := s.invited("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")

@@ -49,7 +49,8 @@ func roleEnds(t *testing.T, on *backend) {
 		"carl POST importers {id: ~j, account: ~a} => 404 not_found",
 		"carl DELETE importers/~i => 404 not_found",
 		"carl GET users/~carl/accounts => 200 {accounts: []}",
-		// They are as if they had been removed: somebody without a role, whose creations come back with them, and shares do not.
+		// They are as if they had been removed: somebody without a role, whose creations come back with them, and
+		// shares do not.
 		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 200",
 		"carl may view importer:~i",
 		"carl may not use connection:~c",

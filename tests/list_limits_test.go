@@ -10,8 +10,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestEveryListHasALimit sends, to every call of the contract and for every list in its body, nested ones included, one entry
-// more than the limit. The answer is too_large, about entries that nothing was looked up for.
+// TestEveryListHasALimit sends, to every call of the contract and for every list in its body, nested ones included,
+// one entry more than the limit. The answer is too_large, about entries that nothing was looked up for.
 func TestEveryListHasALimit(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

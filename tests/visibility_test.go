@@ -56,8 +56,8 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayHidesWhatIsHiddenMeanwhile repeats requests after something in their answer was hidden from the actor. The answer
-// has what the request says, and nothing that the actor may not know.
+// TestReplayHidesWhatIsHiddenMeanwhile repeats requests after something in their answer was hidden from the actor.
+// The answer has what the request says, and nothing that the actor may not know.
 func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -114,7 +114,9 @@ func quietly(level *slog.LevelVar, do func(context.Context, *app.Server) error) 
 }
 
 // serve runs the server until ctx ends or it fails; demo, if not nil, writes into it first.
-func serve(ctx context.Context, out io.Writer, config app.Config, demo func(context.Context, *app.Server) error) (err error) {
+func serve(
+	ctx context.Context, out io.Writer, config app.Config, demo func(context.Context, *app.Server) error,
+) (err error) {
 	config.Tracing, err = app.Tracing(ctx, buildVersion())
 	if err != nil {
 		return fmt.Errorf("OTEL_TRACES_EXPORTER and its like: %w", err)

@@ -62,7 +62,9 @@ func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 
 // openAudit opens the log, and returns what begins to follow: it returns when whatever is written from then on is told with
 // its origin.
-func (s *Server) openAudit(ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics) (*audit.Log, func(context.Context) error, error) {
+func (s *Server) openAudit(
+	ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics,
+) (*audit.Log, func(context.Context) error, error) {
 	log, err := s.config.auditLog(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -20,8 +20,8 @@ const (
 	maxNamed = 10
 )
 
-// awaitLog waits until the audit log has every change that this server acknowledged, until ctx ends and for the drain time-out
-// at most. It logs the changes that are missing then.
+// awaitLog waits until the audit log has every change that this server acknowledged, until ctx ends and for the drain
+// time-out at most. It logs the changes that are missing then.
 func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
 	waiting, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()

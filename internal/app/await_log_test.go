@@ -104,8 +104,8 @@ func created(t *testing.T, directory string) (ids []string) {
 	return ids
 }
 
-// TestCloseWaitsForAuditLog: a server that is asked to stop while something else locks the audit log waits, and the last change is
-// in the log.
+// TestCloseWaitsForAuditLog: a server that is asked to stop while something else locks the audit log waits, and the
+// last change is in the log.
 func TestCloseWaitsForAuditLog(t *testing.T) {
 	directory := t.TempDir()
 	var lines logLines

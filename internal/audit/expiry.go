@@ -11,8 +11,8 @@ import (
 // expiries writes an entry when a relationship has ended by itself, of which Watch says nothing.
 //
 // What was written shortly before may not have been told yet: a relationship that was renewed or removed in time has not
-// expired. So its end is written once everything up to then was told, or nothing was for a while, and SpiceDB, whose clock it
-// is, no longer has it.
+// expired. So its end is written once everything up to then was told, or nothing was for a while, and SpiceDB, whose
+// clock it is, no longer has it.
 type expiries struct {
 	follower *Follower
 	writer   *Writer

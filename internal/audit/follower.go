@@ -96,9 +96,9 @@ func (f *Follower) FollowOnce(ctx context.Context) error {
 // settles has Begun return.
 func (f *Follower) settles() { f.settle.Do(func() { close(f.settled) }) }
 
-// Begun returns when it is noted where the log begins, or when it goes on, behind a gap if there is one, so that everything from then
-// on comes with its origin; or when ctx ends. A log that has begun is not waited for where another server writes it, or where
-// SpiceDB or the log cannot be reached.
+// Begun returns when it is noted where the log begins, or when it goes on, behind a gap if there is one, so that
+// everything from then on comes with its origin; or when ctx ends. A log that has begun is not waited for where
+// another server writes it, or where SpiceDB or the log cannot be reached.
 func (f *Follower) Begun(ctx context.Context) error {
 	select {
 	case <-f.settled:

@@ -49,8 +49,9 @@ const (
 	ending = time.Minute
 )
 
-// confirm returns authz.ErrWentBack if SpiceDB does not have what the last entries tell. A database that was restored keeps its
-// name, and once enough was written to it, the place where the log stopped is one that SpiceDB knows, in another past.
+// confirm returns authz.ErrWentBack if SpiceDB does not have what the last entries tell. A database that was restored
+// keeps its name, and once enough was written to it, the place where the log stopped is one that SpiceDB knows, in
+// another past.
 func (f *Follower) confirm(ctx context.Context, w *Writer) error {
 	last, err := f.log.entries(ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmed)
 	if err != nil {
@@ -79,8 +80,8 @@ func (f *Follower) confirm(ctx context.Context, w *Writer) error {
 	return nil
 }
 
-// agrees reports whether an update shows where the log stopped, or now: on PostgreSQL a state does not show every transaction
-// that was told before it. It does, where SpiceDB does not know that state or what the update is about.
+// agrees reports whether an update shows where the log stopped, or now: on PostgreSQL a state does not show every
+// transaction that was told before it. It does, where SpiceDB does not know that state or what the update is about.
 func (f *Follower) agrees(ctx context.Context, at authz.Token, u Update) (bool, error) {
 	for _, consistency := range []authz.Consistency{authz.AtSnapshot(at), authz.Fully()} {
 		there, err := f.there(ctx, u.Relationship(), consistency)

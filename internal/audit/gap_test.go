@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// gap requires that the log, from a number of entries on, has a gap with a reason since the entry before it, and then what there
-// was, with nothing wrong in the chain; and that what was there in the gap is not known.
+// gap requires that the log, from a number of entries on, has a gap with a reason since the entry before it, and then
+// what there was, with nothing wrong in the chain; and that what was there in the gap is not known.
 func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))

@@ -136,7 +136,9 @@ func (b marker) marksOf(e Entry) (map[mark]bool, error) {
 
 // accountsOf are the accounts that an object is in, or is: by the relationships that are there, by those that a snapshot has
 // just found, and by those that an entry brings or takes.
-func (b marker) accountsOf(object authz.Object, entry map[authz.Object][]authz.Object, depth int) (ids []authz.ID, err error) {
+func (b marker) accountsOf(
+	object authz.Object, entry map[authz.Object][]authz.Object, depth int,
+) (ids []authz.ID, err error) {
 	if object.Type == account {
 		return []authz.ID{object.ID}, nil
 	}

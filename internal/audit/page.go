@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// How many entries of an account one page for a person goes through, how many updates it shows before it ends early, how many
-// updates it reads at most, and how many entries are read at a time.
+// How many entries of an account one page for a person goes through, how many updates it shows before it ends early,
+// how many updates it reads at most, and how many entries are read at a time.
 const (
 	maxWindow      = 10_000
 	maxPageUpdates = 10_000
@@ -21,9 +21,11 @@ const (
 )
 
 // Page returns the newest entries of a query that a person may see, and the number of the entry before which the next page
-// begins; zero if there is none. The query has an account. Where a page ends depends on the entries that the person sees, and
-// on how many entries the account has: not on how many hidden ones the query's other filters would select.
-func (h *History) Page(ctx context.Context, reader authz.ID, query Query, limit int) (page []Entry, before int64, err error) {
+// begins; zero if there is none. The query has an account. Where a page ends depends on the entries that the person
+// sees, and on how many entries the account has: not on how many hidden ones the query's other filters would select.
+func (h *History) Page(
+	ctx context.Context, reader authz.ID, query Query, limit int,
+) (page []Entry, before int64, err error) {
 	if known, err := h.mayKnow(ctx, reader, query.Object); err != nil || !known {
 		return nil, 0, err
 	}
@@ -76,8 +78,8 @@ func (h *History) mayKnow(ctx context.Context, reader authz.ID, object authz.Obj
 	return allowed[view], err
 }
 
-// windowEnd returns the number of the entry behind the last one of the account that a page goes through; zero if it goes through all
-// of them.
+// windowEnd returns the number of the entry behind the last one of the account that a page goes through; zero if it
+// goes through all of them.
 func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, error) {
 	before := query.Before
 	if before == 0 {

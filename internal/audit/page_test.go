@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestPagesOfPersonCountNothingHidden is that pages for a person hold what they may see, and end where hidden entries have no say.
+// TestPagesOfPersonCountNothingHidden is that pages for a person hold what they may see, and end where hidden entries
+// have no say.
 func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

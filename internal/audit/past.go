@@ -24,8 +24,8 @@ const (
 // lasting is when relationships of the past that had an end expire on the scratch: they had not then.
 var lasting = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Past rebuilds what an object and everything that it leads to were at a time, from the log alone. The error is CodeNotFound for
-// a time before the log or in a gap of it, and CodeTooLarge above MaxPastRelationships.
+// Past rebuilds what an object and everything that it leads to were at a time, from the log alone. The error is
+// CodeNotFound for a time before the log or in a gap of it, and CodeTooLarge above MaxPastRelationships.
 func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Past, error) {
 	until := at.Add(time.Microsecond) // what happened at the time had happened
 	var past Past
@@ -161,7 +161,9 @@ func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (schema string,
 }
 
 // Access tells who of a type had a permission on an object at a time, on a scratch with what the log knows of it.
-func (h *History) Access(ctx context.Context, query authz.SubjectQuery, at time.Time) (found []authz.FoundSubject, err error) {
+func (h *History) Access(
+	ctx context.Context, query authz.SubjectQuery, at time.Time,
+) (found []authz.FoundSubject, err error) {
 	past, err := h.Past(ctx, query.Resource, at)
 	if err != nil {
 		return nil, err

@@ -36,8 +36,8 @@ type failing struct {
 	cause error
 }
 
-// The limits of placeholders: how often an entry fails in a way that may pass before a placeholder stands for it, how many objects
-// a placeholder names, and how many bytes of a reason it has.
+// The limits of placeholders: how often an entry fails in a way that may pass before a placeholder stands for it, how
+// many objects a placeholder names, and how many bytes of a reason it has.
 const (
 	maxFailures = 10
 	maxObjects  = 1000

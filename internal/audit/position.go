@@ -24,8 +24,8 @@ func newSecret() string {
 // errNoPosition is the cause of the error of OpenPosition.
 var errNoPosition = authz.Errorf(authz.CodeInvalid, "this is not a position of the person and the account in the audit log")
 
-// SealPosition returns a text that stands for the number of an entry in what a person reads of an account, and says nothing of it. The
-// same number has the same text, on every server that shares the log.
+// SealPosition returns a text that stands for the number of an entry in what a person reads of an account, and says
+// nothing of it. The same number has the same text, on every server that shares the log.
 func (l *Log) SealPosition(seq int64, reader, of authz.ID) string {
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], uint64(seq)) //nolint:gosec // numbers are not negative

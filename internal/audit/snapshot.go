@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// begin notes the state that the log begins with, and writes what is there then as its first entries. From the note on nothing is
-// lost: what happens while the entries are written, or while this is interrupted, comes behind them.
+// begin notes the state that the log begins with, and writes what is there then as its first entries. From the note
+// on nothing is lost: what happens while the entries are written, or while this is interrupted, comes behind them.
 func (f *Follower) begin(ctx context.Context, w *Writer) error {
 	if w.next == "" {
 		if err := f.note(ctx, w); err != nil {

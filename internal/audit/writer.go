@@ -27,8 +27,8 @@ type Writer struct {
 	stored   func(authz.Token)  // called after each write with where the log goes on, once it has an entry; may be nil
 }
 
-// Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait here, and are
-// told so by a call of others.
+// Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait
+// here, and are told so by a call of others.
 func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
 	w := &Writer{log: l, place: place}
 	defer func() {
@@ -301,8 +301,8 @@ func tuples(rows [][]any) (string, []any) {
 	return text.String(), args
 }
 
-// applyEntry brings the relationships that are there up to date. The end of a relationship that could not be stored ends those of
-// the object that were due.
+// applyEntry brings the relationships that are there up to date. The end of a relationship that could not be stored
+// ends those of the object that were due.
 func (b *batch) applyEntry(e Entry) error {
 	if e.Kind == Unstored && e.Revision == "" {
 		for _, object := range e.Objects {
@@ -404,7 +404,8 @@ func (b *batch) rows(query string, args ...any) (found []Update, err error) {
 	return found, rows.Err()
 }
 
-// microsOf is an expiration in microseconds since 1970, or 0 for none. An expiration of 1970 or earlier is the first microsecond.
+// microsOf is an expiration in microseconds since 1970, or 0 for none. An expiration of 1970 or earlier is the first
+// microsecond.
 func microsOf(t *Time) int64 {
 	if t == nil {
 		return 0

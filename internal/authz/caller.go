@@ -4,8 +4,8 @@ import "context"
 
 type callerKey struct{}
 
-// WithCaller returns a context that names the caller: the API key for which the engine works. What the engine keeps for later
-// calls is shared fairly among callers.
+// WithCaller returns a context that names the caller: the API key for which the engine works. What the engine keeps
+// for later calls is shared fairly among callers.
 func WithCaller(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, callerKey{}, name)
 }

@@ -13,8 +13,8 @@ import (
 const maxDoubleDigits = 767
 
 // IsExact reports whether a double holds a number that is written as JSON writes it. SpiceDB keeps every number of a caveat
-// context as a double, in which 9007199254740993 is 9007199254740992. A fraction is held exactly if the double is written as that
-// fraction, as 0.1 is, although its binary value differs a little.
+// context as a double, in which 9007199254740993 is 9007199254740992. A fraction is held exactly if the double is
+// written as that fraction, as 0.1 is, although its binary value differs a little.
 func IsExact(number string) bool {
 	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
 		_, err := strconv.ParseFloat(number, 64)
@@ -39,8 +39,8 @@ func IsExact(number string) bool {
 	return exponent < 0 && digits == shortest && exponent == shortestExponent
 }
 
-// decimal splits the absolute value of a number into digits and a power of ten: digits × 10^exponent. The digits neither begin nor
-// end with a zero; those of zero are empty.
+// decimal splits the absolute value of a number into digits and a power of ten: digits × 10^exponent. The digits
+// neither begin nor end with a zero; those of zero are empty.
 func decimal(number string) (digits string, exponent int) {
 	number = strings.TrimLeft(number, "+-")
 	if i := strings.IndexAny(number, "eE"); i >= 0 {
@@ -59,8 +59,9 @@ func Inexact(number string) string {
 	return "holds the number " + Echo(number) + ", which is not exact as a 64-bit floating-point number: send it as a string"
 }
 
-// CheckNumbers returns an error with CodeInvalid if a value of JSON holds a number that a double does not hold exactly. The error
-// names the field, which begins with name. Besides the values of encoding/json, json.Number and integers are read.
+// CheckNumbers returns an error with CodeInvalid if a value of JSON holds a number that a double does not hold
+// exactly. The error names the field, which begins with name. Besides the values of encoding/json, json.Number and
+// integers are read.
 func CheckNumbers(name string, value any) error {
 	number := ""
 	switch v := value.(type) {

@@ -9,17 +9,18 @@ import (
 	"time"
 )
 
-// How many resources the lists hold together that are kept for their next pages, how many a list counts for beside its own, and
-// how long a list is kept.
+// How many resources the lists hold together that are kept for their next pages, how many a list counts for beside
+// its own, and how long a list is kept.
 const (
 	maxListed    = 250_000
 	listOverhead = 4
 	listTime     = time.Minute
 )
 
-// ResourcePages makes pages of whole look-ups of resources. A cursor holds an id and the state that the list began with, which is
-// enough for every server to continue it; the one that gave it has the list at hand for a while, so that the next page need not
-// look it up anew. Nothing rests on a list being here: at one state the same query finds the same. The zero value is empty.
+// ResourcePages makes pages of whole look-ups of resources. A cursor holds an id and the state that the list began
+// with, which is enough for every server to continue it; the one that gave it has the list at hand for a while, so
+// that the next page need not look it up anew. Nothing rests on a list being here: at one state the same query finds
+// the same. The zero value is empty.
 //
 // Keeping a list takes the same time however many are kept. Every caller, as WithCaller names it, has an equal share of the
 // room: lists of the caller who holds most make room for others.
@@ -50,7 +51,9 @@ type share struct {
 
 // Page returns the resources on a page, with their cursors. all looks up every resource that the query finds, sorted as
 // CompareResources does. The error has CodeInvalid for a page that cannot be, and is that of all otherwise.
-func (l *ResourcePages) Page(ctx context.Context, query ResourceQuery, at Consistency, page Page, all func(Consistency) ([]FoundResource, error)) ([]FoundResource, error) {
+func (l *ResourcePages) Page(
+	ctx context.Context, query ResourceQuery, at Consistency, page Page, all func(Consistency) ([]FoundResource, error),
+) ([]FoundResource, error) {
 	if page.Limit < 0 {
 		return nil, Errorf(CodeInvalid, "a limit must not be negative")
 	}

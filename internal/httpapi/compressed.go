@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// decompress has the body of a request read decoded if its Content-Encoding is gzip. Both the encoded and the decoded bytes are
-// limited to maxBody, so that a small body cannot become a large one, nor go on without an end. The error for any other
-// encoding has CodeUnsupported.
+// decompress has the body of a request read decoded if its Content-Encoding is gzip. Both the encoded and the decoded
+// bytes are limited to maxBody, so that a small body cannot become a large one, nor go on without an end. The error
+// for any other encoding has CodeUnsupported.
 func decompress(c *gin.Context) error {
 	var encodings []string
 	for _, value := range c.Request.Header.Values("Content-Encoding") {

@@ -82,7 +82,9 @@ func (s *server) WithdrawAccountInvitation(c *gin.Context, id ID, handle Handle,
 }
 
 // WithdrawSubscriptionInvitation implements ServerInterface.
-func (s *server) WithdrawSubscriptionInvitation(c *gin.Context, id ID, handle Handle, _ WithdrawSubscriptionInvitationParams) {
+func (s *server) WithdrawSubscriptionInvitation(
+	c *gin.Context, id ID, handle Handle, _ WithdrawSubscriptionInvitationParams,
+) {
 	s.withdraw(c, authz.Object{Type: "subscription", ID: authz.ID(id)}, handle)
 }
 

@@ -37,8 +37,8 @@ func (s *server) limited(ctx context.Context, k *call) (context.Context, context
 	return withLimit(ctx, s.Timeout)
 }
 
-// limitBody ends the wait for a request's body a second after the time that the request may take: not at once, since net/http
-// cancels the context when reading fails, and what ends a request should be its deadline.
+// limitBody ends the wait for a request's body a second after the time that the request may take: not at once, since
+// net/http cancels the context when reading fails, and what ends a request should be its deadline.
 func (s *server) limitBody(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		// A recorder in a test has no connection to set a deadline on.

@@ -11,8 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// TestRequestsRefuseInexactNumbers holds, of every field of the contract that takes any value, that it refuses a number that a
-// double does not hold exactly, names the field and says to send a string; and that it takes one that a double holds.
+// TestRequestsRefuseInexactNumbers holds, of every field of the contract that takes any value, that it refuses a
+// number that a double does not hold exactly, names the field and says to send a string; and that it takes one that a
+// double holds.
 func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	const (
 		check  = `{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"n":[%]}}`

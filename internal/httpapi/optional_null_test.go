@@ -96,8 +96,8 @@ func asJSON(value any) []byte {
 }
 
 // TestNullForOptionalFieldIsItsAbsence sets every optional field of every body of the contract to null, at every depth: the
-// answer, what the handler asks for and the digest under an Idempotency-Key are the same as without the field. A required field
-// must not be null.
+// answer, what the handler asks for and the digest under an Idempotency-Key are the same as without the field. A
+// required field must not be null.
 func TestNullForOptionalFieldIsItsAbsence(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
@@ -148,7 +148,8 @@ type variant struct {
 	absent, null any
 }
 
-// variants are the variants of a value of a schema, of every field at every depth. Objects that the value lacks are empty first.
+// variants are the variants of a value of a schema, of every field at every depth. Objects that the value lacks are
+// empty first.
 func variants(schema *openapi3.Schema, value any) []variant {
 	var all []variant
 	within := func(name string, inner []variant, put func(any) any) {

@@ -45,9 +45,11 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 	})
 }
 
-// read reads up to limit of the newest relationships, and reports whether there are more. A cursor continues the state that it
-// began with.
-func (s *server) read(ctx context.Context, filter authz.Filter, limit int, cursor string) (items []authz.ReadItem, more bool, err error) {
+// read reads up to limit of the newest relationships, and reports whether there are more. A cursor continues the
+// state that it began with.
+func (s *server) read(
+	ctx context.Context, filter authz.Filter, limit int, cursor string,
+) (items []authz.ReadItem, more bool, err error) {
 	for item, err := range s.Engine.Read(ctx, filter, authz.Fully(), authz.Page{Limit: limit + 1, Cursor: cursor}) {
 		if err != nil {
 			return nil, false, err

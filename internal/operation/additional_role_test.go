@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAdditionalRoleAloneIsRefused gives additional roles without a base role by every operation that gives roles. An invitation
-// may offer them to a person who holds a base role, and is a conflict if they hold none when they accept.
+// TestAdditionalRoleAloneIsRefused gives additional roles without a base role by every operation that gives roles. An
+// invitation may offer them to a person who holds a base role, and is a conflict if they hold none when they accept.
 func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -27,14 +27,18 @@ func (f *failing) fails() bool {
 	return f.left < 0
 }
 
-func (f *failing) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (f *failing) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	if f.fails() {
 		return nil, "", errFailed
 	}
 	return f.Engine.CheckBulk(ctx, checks, at)
 }
 
-func (f *failing) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (f *failing) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	if f.fails() {
 		return func(yield func(authz.ReadItem, error) bool) { yield(authz.ReadItem{}, errFailed) }
 	}

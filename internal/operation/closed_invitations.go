@@ -7,16 +7,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// A removal whose invitations do not fit its first write stores there that all of them are closed. The writes after it delete them.
+// A removal whose invitations do not fit its first write stores there that all of them are closed. The writes after
+// it delete them.
 
-// withdraws is the relationship that closes the invitations to and by a person whose departure is under way, to a place and to
-// what is in it.
+// withdraws is the relationship that closes the invitations to and by a person whose departure is under way, to a
+// place and to what is in it.
 func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: departureOf(who), Relation: departureWithdraws, Subject: only(from)}
 }
 
-// requireNotClosed adds the precondition that no removal closes the invitations to a place to or by people, and returns those of
-// the people whose removal does.
+// requireNotClosed adds the precondition that no removal closes the invitations to a place to or by people, and
+// returns those of the people whose removal does.
 func (p *plan) requireNotClosed(ctx context.Context, to authz.Object, people ...authz.ID) (closed []authz.ID, err error) {
 	places, err := p.closingPlaces(ctx, to)
 	if err != nil {

@@ -47,17 +47,23 @@ func (c *counting) Check(ctx context.Context, check authz.Check, at authz.Consis
 	return c.Engine.Check(ctx, check, at)
 }
 
-func (c *counting) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (c *counting) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	c.count("CheckBulk")
 	return c.Engine.CheckBulk(ctx, checks, at)
 }
 
-func (c *counting) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (c *counting) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	c.count("Read")
 	return c.Engine.Read(ctx, filter, at, page)
 }
 
-func (c *counting) LookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
+func (c *counting) LookupResources(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.FoundResource, error] {
 	c.count("LookupResources")
 	return c.Engine.LookupResources(ctx, query, at, page)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// An invitation is stored as an object with its handle, of which all relationships expire. It is open while it has an inviter.
+// An invitation is stored as an object with its handle, of which all relationships expire. It is open while it has an
+// inviter.
 const (
 	invitationType     authz.Type     = "invitation"
 	invitedTo          authz.Relation = "place"
@@ -87,8 +88,8 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 	return stored
 }
 
-// closeInvitation plans the end of an open invitation, as it was found. That the caller accepted or declined it is kept until
-// a time, and with an acceptance what was accepted; of a withdrawal, without a mark, nothing is.
+// closeInvitation plans the end of an open invitation, as it was found. That the caller accepted or declined it is
+// kept until a time, and with an acceptance what was accepted; of a withdrawal, without a mark, nothing is.
 func (p *plan) closeInvitation(stored storedInvitation, mark authz.Relation, until time.Time) {
 	for _, r := range stored.found {
 		p.require(r)

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAcceptingInvitationOnlyAdds has people in every role of every role set, permanently and until a time, accept an invitation
-// to every other role. Nobody loses a role but for a stronger one, and no end moves.
+// TestAcceptingInvitationOnlyAdds has people in every role of every role set, permanently and until a time, accept an
+// invitation to every other role. Nobody loses a role but for a stronger one, and no end moves.
 func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 	ctx := t.Context()
 	engine := newEngine(t)

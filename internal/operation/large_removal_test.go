@@ -164,8 +164,8 @@ func requireRemoved(t *testing.T, engine authz.Engine, removal removal) {
 	require.Empty(t, departing(t, engine))
 }
 
-// TestAddingPersonWithManyOldShares gives a role to somebody whose former role left more shares behind than one write holds, and
-// to somebody whose removal was interrupted: they come back without them.
+// TestAddingPersonWithManyOldShares gives a role to somebody whose former role left more shares behind than one write
+// holds, and to somebody whose removal was interrupted: they come back without them.
 func TestAddingPersonWithManyOldShares(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

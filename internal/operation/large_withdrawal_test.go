@@ -16,7 +16,9 @@ import (
 
 // inviteMany stores n open invitations to a place by a person, every other one for everybody and else for guest0, guest1 and
 // so on, and returns their ids. The ids of invitations begin with the prefix.
-func inviteMany(t *testing.T, engine authz.Engine, prefix string, to authz.Object, inviter authz.ID, role string, n int) []string {
+func inviteMany(
+	t *testing.T, engine authz.Engine, prefix string, to authz.Object, inviter authz.ID, role string, n int,
+) []string {
 	t.Helper()
 	var write authz.Write
 	flush := func() {
@@ -65,8 +67,9 @@ func invited(t *testing.T, engine authz.Engine) (places []string) {
 	return places
 }
 
-// TestRemovalWithdrawsManyInvitations removes somebody who made more invitations than one write deletes, by every operation that
-// does so: the first write closes all of them, and whatever interrupts the rest, the same call or the next start deletes them.
+// TestRemovalWithdrawsManyInvitations removes somebody who made more invitations than one write deletes, by every
+// operation that does so: the first write closes all of them, and whatever interrupts the rest, the same call or the
+// next start deletes them.
 func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -121,8 +124,8 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	}
 }
 
-// TestClosedInvitationsHoldUpNewOnes invites while the invitations to and by somebody are being withdrawn: the new invitation waits for
-// the end, and is open then.
+// TestClosedInvitationsHoldUpNewOnes invites while the invitations to and by somebody are being withdrawn: the new
+// invitation waits for the end, and is open then.
 func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -162,8 +165,8 @@ func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 	require.Empty(t, invited(t, engine))
 }
 
-// TestTransferWithdrawsManyInvitations hands a subscription over, directly and by an invitation, of whose owner more invitations are open
-// than one write deletes. Those that the owner made on an account stay.
+// TestTransferWithdrawsManyInvitations hands a subscription over, directly and by an invitation, of whose owner more
+// invitations are open than one write deletes. Those that the owner made on an account stay.
 func TestTransferWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -61,7 +61,9 @@ func (p *plan) withoutRole(ctx context.Context, who authz.ID, in func(authz.ID) 
 const lookChunk = 256
 
 // createdBy yields what the person created in the accounts.
-func (p *plan) createdBy(ctx context.Context, who authz.ID, in func(authz.ID) bool, yield func(created) (more bool, err error)) error {
+func (p *plan) createdBy(
+	ctx context.Context, who authz.ID, in func(authz.ID) bool, yield func(created) (more bool, err error),
+) error {
 	for _, typ := range createdTypes() {
 		rows, err := p.find(ctx, creatorRows(typ, who))
 		if err != nil {
@@ -99,7 +101,9 @@ func creatorRows(typ authz.Type, who authz.ID) authz.Filter {
 }
 
 // namedIn yields the relationships in the accounts that name the person.
-func (p *plan) namedIn(ctx context.Context, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool)) error {
+func (p *plan) namedIn(
+	ctx context.Context, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool),
+) error {
 	for _, filter := range naming {
 		filter.SubjectID = who
 		rows, err := p.find(ctx, filter)
@@ -204,8 +208,8 @@ func (p *plan) asItStands(c created) {
 	}
 }
 
-// disconnect plans the cut of a private connection, see Delete; the sweep is left to carryOut. If it holds more than one write
-// takes, those that it is shared with go first.
+// disconnect plans the cut of a private connection, see Delete; the sweep is left to carryOut. If it holds more than
+// one write takes, those that it is shared with go first.
 func (p *plan) disconnect(d departure, c created) bool {
 	if !p.fits(len(c.own) + mostOfOne) {
 		if len(p.updates) > 0 {

@@ -38,7 +38,9 @@ var offers = []offer{
 
 // PutConnector puts a connector into the catalogue, offering exactly this. The backend itself performs it. The error is
 // CodeConflict for a connector that an account built.
-func (s *Service) PutConnector(ctx context.Context, by Caller, id authz.ID, offered []string) (Connector, authz.Token, error) {
+func (s *Service) PutConnector(
+	ctx context.Context, by Caller, id authz.ID, offered []string,
+) (Connector, authz.Token, error) {
 	for _, name := range offered {
 		if !slices.ContainsFunc(offers, func(o offer) bool { return o.name == name }) {
 			return Connector{}, "", authz.Errorf(authz.CodeInvalid, "%q is nothing that a connector offers: it is one of views, financial_settings, postgres_database", name)

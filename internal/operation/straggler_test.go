@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// straggling is an engine on which writes come to light as late as a database may show them: when the deletion is about to be
-// remembered as done.
+// straggling is an engine on which writes come to light as late as a database may show them: when the deletion is
+// about to be remembered as done.
 type straggling struct {
 	authz.Engine
 	t    *testing.T

@@ -13,8 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalWithdrawsInvitations removes a person in every way that there is: afterwards no invitation to or by them is open
-// where they were removed, though they come back, and what is open elsewhere stays so. The first write is enough.
+// TestRemovalWithdrawsInvitations removes a person in every way that there is: afterwards no invitation to or by them
+// is open where they were removed, though they come back, and what is open elsewhere stays so. The first write is
+// enough.
 func TestRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -118,8 +119,8 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	})
 }
 
-// TestNewerInvitationReplacesOlder invites one person to one place many times, one after the other and at once: one invitation
-// is open. Those of others, to other places and for everybody stay.
+// TestNewerInvitationReplacesOlder invites one person to one place many times, one after the other and at once: one
+// invitation is open. Those of others, to other places and for everybody stay.
 func TestNewerInvitationReplacesOlder(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

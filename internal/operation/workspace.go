@@ -28,7 +28,9 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspac
 }
 
 // SetWorkspaceAccess decides who enters a workspace: the whole account, or exactly those named and the administrators.
-func (s *Service) SetWorkspaceAccess(ctx context.Context, by Caller, id authz.ID, access Access) (Workspace, authz.Token, error) {
+func (s *Service) SetWorkspaceAccess(
+	ctx context.Context, by Caller, id authz.ID, access Access,
+) (Workspace, authz.Token, error) {
 	access.Users = slices.Compact(slices.Sorted(slices.Values(access.Users)))
 	workspace := Workspace{ID: id, Open: access.Open, Users: access.Users}
 	token, err := s.run(ctx, by, "set_workspace_access", func(ctx context.Context, p *plan) error {

@@ -20,8 +20,8 @@ func objectOf(typ authz.Type, i int) authz.Object {
 	return authz.Object{Type: typ, ID: authz.ID(fmt.Sprintf("%s%d", typ[:1], i))}
 }
 
-// randomRelationship makes a relationship that the schema allows. It leads from an object to one of a lower number, so that no
-// circle closes: SpiceDB takes exponential time to look anything up in one.
+// randomRelationship makes a relationship that the schema allows. It leads from an object to one of a lower number,
+// so that no circle closes: SpiceDB takes exponential time to look anything up in one.
 func (m *model) randomRelationship(r *rand.Rand) authz.Relationship {
 	objects := m.objects()
 	d := objects[r.IntN(len(objects))]

@@ -21,9 +21,9 @@ import (
 // Acknowledged collects the writes that this process has acknowledged, until somebody who follows Watch says that Watch has
 // delivered them. The zero value is empty. It can be used by many goroutines.
 //
-// Of an embedded SpiceDB it has every write, and with a store in a directory also the last one of an earlier process. Of a remote
-// SpiceDB it has those of Write and DeleteAll. A write that changed nothing counts
-// as well: every datastore of SpiceDB sends a checkpoint that covers it.
+// Of an embedded SpiceDB it has every write, and with a store in a directory also the last one of an earlier process.
+// Of a remote SpiceDB it has those of Write and DeleteAll. A write that changed nothing counts as well: every
+// datastore of SpiceDB sends a checkpoint that covers it.
 type Acknowledged struct {
 	mu      sync.Mutex
 	writes  []AcknowledgedWrite
@@ -69,8 +69,8 @@ func (a *Acknowledged) Delivered(through authz.Token) {
 	}
 }
 
-// Outstanding returns the writes that are not yet delivered, the oldest first, and their number, which is larger if there were
-// too many to remember.
+// Outstanding returns the writes that are not yet delivered, the oldest first, and their number, which is larger if
+// there were too many to remember.
 func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,7 +78,8 @@ func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 }
 
 // Covers reports whether Watch has delivered everything up to the state of a token to somebody who has followed it through
-// another. On PostgreSQL, whose states also tell of transactions that are none of SpiceDB's, that is sure for writes' tokens only.
+// another. On PostgreSQL, whose states also tell of transactions that are none of SpiceDB's, that is sure for writes'
+// tokens only.
 func Covers(through, state authz.Token) bool {
 	return parseRevision(revisionText(through)).covers(parseRevision(revisionText(state)))
 }
@@ -152,8 +153,9 @@ func (s snapshot) includes(other snapshot) bool {
 	return s.max >= other.max && !slices.ContainsFunc(s.inProgress, other.shows)
 }
 
-// addStored adds the last write of an earlier process, which alone had the store of a directory and may have been killed before
-// everything was delivered. The newest state of a database cannot be added: Watch sends no checkpoint for it.
+// addStored adds the last write of an earlier process, which alone had the store of a directory and may have been
+// killed before everything was delivered. The newest state of a database cannot be added: Watch sends no checkpoint
+// for it.
 func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedConfig) error {
 	if config.Datastore != SQLite {
 		return nil
@@ -175,7 +177,9 @@ type recording struct {
 func (r recording) Unwrap() datastore.Datastore { return r.Datastore }
 
 // ReadWriteTx adds a write before its caller has an answer.
-func (r recording) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption) (datastore.Revision, error) {
+func (r recording) ReadWriteTx(
+	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
+) (datastore.Revision, error) {
 	written, err := r.Datastore.ReadWriteTx(ctx, do, opts...)
 	if err == nil {
 		r.into.add(written.String(), options.NewRWTOptionsWithOptions(opts...).Metadata.AsMap())

@@ -55,7 +55,9 @@ type rotating struct {
 	authorities *authorities
 }
 
-func (r *rotating) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (r *rotating) ClientHandshake(
+	ctx context.Context, authority string, conn net.Conn,
+) (net.Conn, credentials.AuthInfo, error) {
 	return r.authorities.current().ClientHandshake(ctx, authority, conn)
 }
 

@@ -85,8 +85,8 @@ func toCaveatContext(text string) (*structpb.Struct, error) {
 	return toStruct("caveat_context", values)
 }
 
-// fromCaveatContext writes a context as toCaveatContext reads it, and an empty text for no context. A large whole number, which
-// another tool may have stored, is written with all its digits, so that it is read as the same number.
+// fromCaveatContext writes a context as toCaveatContext reads it, and an empty text for no context. A large whole
+// number, which another tool may have stored, is written with all its digits, so that it is read as the same number.
 func fromCaveatContext(context *structpb.Struct) string {
 	if len(context.GetFields()) == 0 {
 		return ""
@@ -127,8 +127,8 @@ func fromRelationship(r *v1.Relationship) authz.Relationship {
 	}
 }
 
-// The first and the last expiration that this package returns. The zero time means that there is none, and RFC 3339 ends with
-// the year 9999, while SpiceDB stores any number of seconds.
+// The first and the last expiration that this package returns. The zero time means that there is none, and RFC 3339
+// ends with the year 9999, while SpiceDB stores any number of seconds.
 var (
 	firstExpiration = time.Time{}.Add(time.Microsecond)
 	lastExpiration  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
@@ -213,8 +213,8 @@ func toPreconditions(preconditions []authz.Precondition) ([]*v1.Precondition, er
 	return out, nil
 }
 
-// toStruct converts caveat context and metadata. An empty map is no struct at all. A number that a double does not hold exactly is
-// an error with CodeInvalid that names the field, which begins with what.
+// toStruct converts caveat context and metadata. An empty map is no struct at all. A number that a double does not
+// hold exactly is an error with CodeInvalid that names the field, which begins with what.
 func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	if len(values) == 0 {
 		return nil, nil

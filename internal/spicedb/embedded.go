@@ -21,14 +21,14 @@ import (
 type EmbeddedConfig struct {
 	Options
 
-	// Datastore is Memory, SQLite, Postgres or CockroachDB; empty means Memory. SQLite needs a directory, which is made if it
-	// is not there, and the last two a URI.
+	// Datastore is Memory, SQLite, Postgres or CockroachDB; empty means Memory. SQLite needs a directory, which is
+	// made if it is not there, and the last two a URI.
 	Datastore string
 	DataDir   string
 	URI       string
 
-	// GCWindow is how long SQLite and the databases keep what was replaced and the changes that Watch tells, and GCInterval the time
-	// between two garbage collections; SpiceDB's own, 24 hours and 3 minutes, if zero.
+	// GCWindow is how long SQLite and the databases keep what was replaced and the changes that Watch tells, and
+	// GCInterval the time between two garbage collections; SpiceDB's own, 24 hours and 3 minutes, if zero.
 	GCWindow, GCInterval time.Duration
 
 	// MustExist makes it an error if there is no store in DataDir.

@@ -109,8 +109,8 @@ func last[T any](sequence func(func(T, error) bool)) (last error) {
 	return last
 }
 
-// TestQuestionsEnd holds that SpiceDB answers every question within bounds of time and memory, or refuses it as too large; that
-// nothing of it goes on after the answer, also if the caller leaves; and that the engine ends at once.
+// TestQuestionsEnd holds that SpiceDB answers every question within bounds of time and memory, or refuses it as too
+// large; that nothing of it goes on after the answer, also if the caller leaves; and that the engine ends at once.
 func TestQuestionsEnd(t *testing.T) {
 	for i, store := range []spicedb.EmbeddedConfig{{}, {Datastore: spicedb.SQLite, DataDir: t.TempDir()}} {
 		engine := embedded(t, store)

@@ -26,7 +26,8 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 	return head.Revision, datalayer.NoSchemaHashInLegacyMode, nil
 }
 
-// withNewest puts newest, and the bound of what a request reads, before the part of SpiceDB that chooses the revision of a request.
+// withNewest puts newest, and the bound of what a request reads, before the part of SpiceDB that chooses the revision
+// of a request.
 func withNewest(store datastore.Datastore) server.ConfigOption {
 	in := func(ctx context.Context, method string) context.Context {
 		return datalayer.ContextWithDataLayer(ctx, newBounded(newest{datalayer.MustFromContext(ctx), store}, method))

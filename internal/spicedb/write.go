@@ -54,7 +54,9 @@ func (c *Client) Write(ctx context.Context, write authz.Write) (_ authz.Token, e
 }
 
 // DeleteAll implements authz.Engine.
-func (c *Client) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any) (_ authz.Token, err error) {
+func (c *Client) DeleteAll(
+	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
+) (_ authz.Token, err error) {
 	defer c.observe("DeleteAll", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
