@@ -272,18 +272,18 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 		ReadTimeout:       s.config.RequestTimeout + 10*time.Second,
 		WriteTimeout:      s.config.RequestTimeout + 10*time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    httpapi.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	var secure *tls.Config
+	if s.cert != nil {
+		secure = &tls.Config{GetCertificate: s.cert.get, MinVersion: tls.VersionTLS12}
+	}
+	listener = httpapi.Listener(listener, secure)
 	s.http.RegisterOnShutdown(stop)
 	s.onClose(s.http.Shutdown)
 	go func() {
-		serve := func() error { return s.http.Serve(listener) }
-		if s.cert != nil {
-			s.http.TLSConfig = &tls.Config{GetCertificate: s.cert.get, MinVersion: tls.VersionTLS12}
-			serve = func() error { return s.http.ServeTLS(listener, "", "") }
-		}
-		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
 		}
 	}()
@@ -300,10 +300,9 @@ func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) err
 		return fmt.Errorf("--metrics-listen: %w", err)
 	}
 	s.MetricsAddress = listener.Addr().String()
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler())
+	listener = httpapi.Listener(listener, nil)
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: metrics.Only(), MaxHeaderBytes: httpapi.MaxHeaderBytes, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	s.onClose(server.Shutdown)

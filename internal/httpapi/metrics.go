@@ -120,6 +120,28 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
+// Only serves the metrics at /metrics, to GET and HEAD, and problem documents elsewhere.
+func (m *Metrics) Only() http.Handler {
+	metrics := m.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, code := http.StatusNotFound, authz.CodeNotFound
+		switch {
+		case r.URL.Path != "/metrics":
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			metrics.ServeHTTP(w, r)
+			return
+		default:
+			status, code = http.StatusMethodNotAllowed, authz.CodeInvalid
+			w.Header().Set("Allow", "GET, HEAD")
+		}
+		body, id := outerProblem(status, code, "this port answers GET /metrics alone")
+		w.Header().Set(requestIDHeader, id)
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(status)
+		_, _ = w.Write(body) // to a client that is gone, if it fails
+	})
+}
+
 // ObserveEngine counts one call of an engine's method.
 func (m *Metrics) ObserveEngine(method string, d time.Duration, err error) {
 	outcome := "ok"
