@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -198,7 +199,7 @@ func hashOf(body []byte) string {
 
 // sealed is the JSON of an entry with its hash as the last field.
 func sealed(body []byte, hash string) json.RawMessage {
-	return append(bytes.TrimSuffix(body, []byte("}")), `,"hash":"`+hash+`"}`...)
+	return slices.Concat(bytes.TrimSuffix(body, []byte("}")), []byte(`,"hash":"`+hash+`"}`))
 }
 
 // marshal writes JSON without spaces and without escapes that JSON does not ask for.

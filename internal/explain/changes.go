@@ -23,6 +23,9 @@ func (i *inquiry) changes(ctx context.Context, world []authz.Relationship) ([]op
 		return nil, err
 	}
 	for _, object := range i.objects(world) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if i.isProduct(object.Type) {
 			continue
 		}

@@ -67,6 +67,9 @@ func (i *inquiry) search(ctx context.Context, scratch *rehearsal, changes []oper
 		var insufficient []combination
 		for _, smaller := range frontier {
 			for n := smaller.next; n < len(changes); n++ {
+				if err := ctx.Err(); err != nil {
+					return nil, err
+				}
 				larger := append(slices.Clone(smaller.changes), changes[n])
 				covered := func(way []operation.Grant) bool { return covers(larger, way) }
 				if !fits(smaller.changes, changes[n]) || slices.ContainsFunc(found, covered) {

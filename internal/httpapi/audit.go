@@ -29,9 +29,11 @@ type History interface {
 	OpenPosition(position string, reader, account authz.ID) (int64, error)
 }
 
-// How many updates an answer holds before it ends early, and how many entries are read at a time.
+// How many updates and bytes an answer holds before it ends early, and how many entries are read at a time. One entry can go
+// beyond both.
 const (
 	maxPageUpdates = 10_000
+	maxPageBytes   = 8 << 20
 	auditBatch     = 100
 )
 
@@ -83,18 +85,20 @@ type entryPage struct {
 // auditPage returns a page of all entries, and the entry before which the next one begins; zero if there is none.
 func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
-	for updates := 0; len(page.Entries) < limit && updates < maxPageUpdates; {
+	full := func(updates, size int) bool { return updates >= maxPageUpdates || size >= maxPageBytes }
+	for updates, size := 0, 0; len(page.Entries) < limit && !full(updates, size); {
 		query.Limit = min(auditBatch, limit-len(page.Entries))
 		found, err := s.History.Find(ctx, query)
 		if err != nil || len(found) == 0 {
 			return page, 0, err
 		}
 		for _, entry := range found {
-			if updates >= maxPageUpdates {
+			if full(updates, size) {
 				break
 			}
-			updates += len(entry.Updates)
-			page.Entries = append(page.Entries, entry.JSON())
+			text := entry.JSON()
+			updates, size = updates+len(entry.Updates), size+len(text)
+			page.Entries = append(page.Entries, text)
 			query.Before = entry.Seq
 		}
 	}

@@ -119,6 +119,9 @@ func (s *server) EvaluateAll(c *gin.Context) {
 		}
 		answers := make([]Evaluation, len(results))
 		for i, result := range results {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			s.Metrics.decision(result.Decision, result.Err)
 			if result.Err != nil {
 				s.logFailure(ctx, callOf(c), result.Err)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -67,7 +68,7 @@ func (s *server) findResources(ctx context.Context, v vocabulary, asked question
 func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) ([]string, error) {
 	var ids []string
 	for found, err := range s.Engine.LookupResources(ctx, query, authz.Consistency{}, authz.Page{}) {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
 		if found.Decision.Allowed() {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -70,7 +71,7 @@ func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question)
 func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (subjects, error) {
 	var all subjects
 	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.Consistency{}) {
-		switch {
+		switch err = cmp.Or(err, ctx.Err()); {
 		case err != nil:
 			return all, err
 		case len(found.Excluded) > maxSubjects:

@@ -24,7 +24,7 @@ func (s *server) CheckBulk(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		questions, consistency, err := readBulk(data)
+		questions, consistency, err := readBulk(ctx, data)
 		if err != nil {
 			return nil, err
 		}
@@ -42,6 +42,9 @@ func (s *server) CheckBulk(c *gin.Context) {
 		}
 		answers := make([]BulkResult, len(results))
 		for i, result := range results {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			s.Metrics.decision(result.Decision, result.Err)
 			if result.Err != nil {
 				s.logFailure(ctx, callOf(c), result.Err)
@@ -110,11 +113,14 @@ func (s *server) decideEach(ctx context.Context, checks []authz.Check, at authz.
 }
 
 // readBulk reads the checks of a body. If the shape of one is wrong, each is read apart, so that the others are decided.
-func readBulk(data []byte) ([]readCheck, *Consistency, error) {
+func readBulk(ctx context.Context, data []byte) ([]readCheck, *Consistency, error) {
 	var whole BulkCheckRequest
 	if decodeStrict("the body", data, &whole) == nil {
 		questions := make([]readCheck, len(whole.Checks))
 		for i, check := range whole.Checks {
+			if err := ctx.Err(); err != nil {
+				return nil, nil, err
+			}
 			questions[i].check, questions[i].err = readBulkCheck(check)
 		}
 		return questions, whole.Consistency, nil
@@ -125,6 +131,9 @@ func readBulk(data []byte) ([]readCheck, *Consistency, error) {
 	}
 	questions := make([]readCheck, len(apart.Checks))
 	for i, raw := range apart.Checks {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		var check BulkCheck
 		if questions[i].err = decodeStrict("the check", raw, &check); questions[i].err == nil {
 			questions[i].check, questions[i].err = readBulkCheck(check)

@@ -72,6 +72,10 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
+		if weight(check.Context, maxBatchContext)*len(permissions) > maxBatchContext {
+			return nil, authz.Errorf(authz.CodeTooLarge,
+				"the context, once for each of the %d permissions, is larger than %d bytes", len(permissions), maxBatchContext)
+		}
 		checks := make([]authz.Check, len(permissions))
 		for i, permission := range permissions {
 			checks[i] = check

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -103,7 +104,7 @@ func (s *server) LookupSubjects(c *gin.Context) {
 		answer := FoundSubjects{Subjects: []FoundSubject{}, Token: string(token)}
 		size := 0
 		for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
-			if err != nil {
+			if err = cmp.Or(err, ctx.Err()); err != nil {
 				s.Metrics.decision(authz.Decision{}, err)
 				return nil, err
 			}

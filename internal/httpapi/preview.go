@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -151,9 +152,18 @@ func (a *heldAnswer) refusal() error {
 
 func showEffects(found preview.Effects) (_ Preview, err error) {
 	refer := referrer{&err}
-	shown := Preview{Effects: make([]Effect, len(found.Effects)), Withheld: unlessFalse(found.Withheld)}
-	for i, e := range found.Effects {
-		shown.Effects[i] = Effect{Subject: refer.subject(e.Subject), Resource: refer.object(e.Resource), Gains: texts(e.Gains), Loses: texts(e.Loses)}
+	shown := Preview{Effects: []Effect{}, Withheld: unlessFalse(found.Withheld)}
+	size := 0
+	for _, e := range found.Effects {
+		effect := Effect{Subject: refer.subject(e.Subject), Resource: refer.object(e.Resource), Gains: texts(e.Gains), Loses: texts(e.Loses)}
+		size += len(effect.Subject.union) + len(effect.Resource.union)
+		for _, permission := range slices.Concat(effect.Gains, effect.Loses) {
+			size += len(permission)
+		}
+		if size > maxAnswer {
+			return shown, errLargeAnswer
+		}
+		shown.Effects = append(shown.Effects, effect)
 	}
 	return shown, err
 }

@@ -130,6 +130,9 @@ func writeJSON(c *gin.Context, status int, contentType string, body any) error {
 	if err := encoder.Encode(body); err != nil {
 		return err
 	}
+	if buffer.Len() > maxAnswer {
+		return errLargeAnswer
+	}
 	sendWhole(c, status, contentType, buffer.Bytes())
 	return nil
 }

@@ -95,7 +95,11 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	if err := v.look(ctx, objects, relationships); err != nil {
 		return Effects{}, err
 	}
-	return v.show(differences(questions, before, then), relationships), nil
+	effects, err := differences(ctx, questions, before, then)
+	if err != nil {
+		return Effects{}, err
+	}
+	return v.show(effects, relationships), nil
 }
 
 // questions are all public permissions on the objects.
@@ -151,7 +155,7 @@ func who(ctx context.Context, engine authz.Engine, questions []question) (answer
 }
 
 // differences are in the order of the questions, and on each object in that of the people.
-func differences(questions []question, before, after answers) []Effect {
+func differences(ctx context.Context, questions []question, before, after answers) ([]Effect, error) {
 	type key struct {
 		object  authz.Object
 		subject authz.Subject
@@ -167,6 +171,9 @@ func differences(questions []question, before, after answers) []Effect {
 		return effects[k]
 	}
 	for _, q := range questions {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		for subject := range after[q] {
 			if !before[q][subject] {
 				e := of(q, subject)
@@ -187,5 +194,5 @@ func differences(questions []question, before, after answers) []Effect {
 	for i, k := range order {
 		found[i] = *effects[k]
 	}
-	return found
+	return found, nil
 }

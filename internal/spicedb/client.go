@@ -37,6 +37,7 @@ type Client struct {
 	scratches   scratches
 	pages       authz.ResourcePages
 	alls        conditionalAlls
+	names       knownNames
 }
 
 var _ authz.Engine = (*Client)(nil)

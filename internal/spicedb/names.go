@@ -3,6 +3,8 @@ package spicedb
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -26,8 +28,44 @@ func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *a
 	}
 }
 
-// definitions describes the stored schema; nothing if that is not possible, since it only serves to explain.
+// namesInterval is how long the names of the stored schema serve to explain errors before they are read again. Reading and
+// parsing them for each of the thousand checks of a request would take seconds.
+const namesInterval = time.Second
+
+// knownNames are the definitions of the stored schema as they were read last. They are for concurrent use.
+type knownNames struct {
+	mu          sync.Mutex
+	readAt      time.Time
+	definitions []authz.Definition
+}
+
+// get returns the definitions, and whether they were read within namesInterval.
+func (n *knownNames) get() ([]authz.Definition, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.definitions, time.Since(n.readAt) < namesInterval
+}
+
+// set keeps definitions that were read now.
+func (n *knownNames) set(definitions []authz.Definition) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.readAt, n.definitions = time.Now(), definitions
+}
+
+// forget has the definitions be read again.
+func (n *knownNames) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.readAt = time.Time{}
+}
+
+// definitions describes the schema as it was stored within namesInterval; nothing if that is not possible, since it only
+// serves to explain.
 func (c *Client) definitions(ctx context.Context) []authz.Definition {
+	if definitions, fresh := c.names.get(); fresh {
+		return definitions
+	}
 	text, err := c.Schema(ctx)
 	if err != nil {
 		return nil
@@ -36,6 +74,7 @@ func (c *Client) definitions(ctx context.Context) []authz.Definition {
 	if err != nil {
 		return nil
 	}
+	c.names.set(definitions)
 	return definitions
 }
 
