@@ -1,0 +1,372 @@
+// Package cost_test holds every call of the contract to a bound of processor time, memory and answer.
+package cost_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/sluice-authz/sluice/api"
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// What one request may cost. The processor time is told in that of decoding a body of the largest size, which this test measures
+// first, so that it holds on any machine and under the race detector. docs/security.md states the same bounds.
+const (
+	maxBody   = 1 << 20
+	maxUnits  = 60
+	maxMemory = 512 << 20 // of all that is allocated, most of which is free again before the end
+	maxAnswer = 16 << 20
+)
+
+const key = "key-with-every-scope"
+
+// request is one request, to be sent by an actor unless that is empty.
+type request struct {
+	name, method, path, actor string
+	body                      []byte
+}
+
+// server is the one that is tested. A SpiceDB answers everything, since the in-memory replica answers for less.
+type server struct {
+	t   *testing.T
+	url string
+}
+
+func start(t *testing.T) *server {
+	t.Helper()
+	config := app.DefaultConfig()
+	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
+	config.Store.Datastore = "memory"
+	config.APIKeys = []string{"master:check+operate+provision+inspect:" + key}
+	config.Replica.Mode = app.Off
+	config.RequestTimeout = 10 * time.Minute // the machine may be busy; what counts is the processor time
+	config.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	running, err := app.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := running.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return &server{t, running.URL}
+}
+
+// send sends a request and returns the status and the size of its answer. Of a stream that goes on it reads the beginning.
+func (s *server) send(r request) (status, size int) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	sent, err := http.NewRequestWithContext(ctx, r.method, s.url+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	sent.Header.Set("Authorization", "Bearer "+key)
+	if r.body != nil {
+		sent.Header.Set("Content-Type", "application/json")
+	}
+	if r.actor != "" {
+		sent.Header.Set("Sluice-Actor", r.actor)
+	}
+	answer, err := http.DefaultClient.Do(sent)
+	if err != nil {
+		s.t.Fatalf("%s: %v", r.name, err)
+	}
+	defer answer.Body.Close()
+	if answer.Header.Get("Content-Type") == "text/event-stream" {
+		var first [1]byte
+		n, _ := io.ReadFull(answer.Body, first[:])
+		return answer.StatusCode, n
+	}
+	n, err := io.Copy(io.Discard, answer.Body)
+	if err != nil {
+		s.t.Fatalf("%s: %v", r.name, err)
+	}
+	return answer.StatusCode, int(n)
+}
+
+// must sends a request that has to succeed.
+func (s *server) must(method, path, actor string, body any) {
+	s.t.Helper()
+	if status, _ := s.send(request{method + " " + path, method, path, actor, asJSON(body)}); status >= 300 {
+		s.t.Fatalf("%s %s of %.200s: %d", method, path, asJSON(body), status)
+	}
+}
+
+func asJSON(value any) []byte {
+	if value == nil {
+		return nil
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// usage is what the process has used.
+type usage struct {
+	processor time.Duration
+	allocated uint64
+}
+
+func used() usage {
+	var process syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &process); err != nil {
+		panic(err)
+	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return usage{time.Duration(process.Utime.Nano() + process.Stime.Nano()), memory.TotalAlloc}
+}
+
+// unit is the processor time of decoding a body of the largest size.
+func unit() time.Duration {
+	var text []byte
+	for i := 0; len(text) < maxBody; i++ {
+		text = fmt.Appendf(text, `{"key%d":["value",%d,true]},`, i, i)
+	}
+	text = append(append([]byte{'['}, text[:len(text)-1]...), ']')
+	const rounds = 8
+	before := used()
+	for range rounds {
+		var value any
+		if err := json.Unmarshal(text, &value); err != nil {
+			panic(err)
+		}
+	}
+	return (used().processor - before.processor) / rounds
+}
+
+// company is what the requests are about: an account of many people and things.
+const (
+	people = 200
+	things = 40
+)
+
+func (s *server) found() {
+	s.t.Helper()
+	s.must("POST", "/v1/subscriptions", "", map[string]any{"id": "s", "role_set": "multi_owner", "owner": "olga", "features": []string{"user_permissions", "dashboards"}})
+	s.must("POST", "/v1/accounts", "olga", map[string]any{"id": "a", "subscription": "s", "role_set": "team"})
+	s.must("POST", "/v1/accounts", "olga", map[string]any{"id": "o", "subscription": "s", "role_set": "operations"})
+	s.must("PATCH", "/v1/accounts/a/members", "olga", map[string]any{"members": roles("p", people, "user")})
+	s.must("PATCH", "/v1/accounts/o/members", "olga", map[string]any{"members": roles("p", people, "operator")})
+	s.must("PUT", "/v1/connectors/crm", "", map[string]any{"offers": []string{"views", "financial_settings"}})
+	s.must("POST", "/v1/workspaces", "olga", map[string]any{"id": "w", "account": "o", "open": true})
+	for i := range things {
+		id := fmt.Sprint("c", i)
+		s.must("POST", "/v1/connections", "olga", map[string]any{"id": id, "account": "a", "connector": "crm"})
+		s.must("PUT", "/v1/connections/"+id+"/sharing", "olga", map[string]any{"visibility": "private", "users": names("p", 50)})
+		s.must("POST", "/v1/importers", "olga", map[string]any{"id": fmt.Sprint("i", i), "account": "a", "source": id})
+	}
+}
+
+// names are n ids with a prefix.
+func names(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprint(prefix, i)
+	}
+	return all
+}
+
+// roles gives each of n people a role.
+func roles(prefix string, n int, role string) map[string][]string {
+	all := make(map[string][]string, n)
+	for _, name := range names(prefix, n) {
+		all[name] = []string{role}
+	}
+	return all
+}
+
+// operation is a call of the contract.
+type operation struct {
+	id, method, path string
+	*openapi3.Operation
+}
+
+func contract(t *testing.T) []operation {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(api.Contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []operation
+	for path, item := range doc.Paths.Map() {
+		for method, o := range item.Operations() {
+			all = append(all, operation{o.OperationID, method, path, o})
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// hostile are requests to an operation that are large rather than right: every field of the body as a text, a list and an object
+// that fill the body, a field that does not exist, deep nesting; and the longest path and query.
+func (o operation) hostile(known map[string]bool) []request {
+	place := strings.NewReplacer("{id}", "a", "{user}", "p1", "{handle}", "h", "{collection}", "importers").Replace(o.path)
+	actor := ""
+	if o.Parameters.GetByInAndName("header", "Sluice-Actor") != nil {
+		actor = "olga"
+	}
+	var all []request
+	add := func(name, path string, body []byte) {
+		all = append(all, request{o.id + " with " + name, o.method, path, actor, body})
+	}
+	if strings.Contains(o.path, "{") {
+		add("a long path", strings.NewReplacer("{collection}", "importers").Replace(replaceSegments(o.path, strings.Repeat("%C3%BC", 8000))), nil)
+	}
+	add("a long query", place+"?q="+strings.Repeat("%C3%BC", 8000), nil)
+	if o.RequestBody == nil {
+		add("a body of another call", place, bytes.Repeat([]byte(" "), maxBody))
+		return all
+	}
+	media := o.RequestBody.Value.Content.Get("application/json")
+	add("deep nesting", place, bytes.Repeat([]byte(`{"a":`), maxBody/5))
+	if known[media.Schema.Ref] { // another call decodes the same, and has had all of this
+		return all
+	}
+	known[media.Schema.Ref] = true
+	filled := func(field string, begin, item, end string) []byte {
+		example := exampleOf(media)
+		example[field] = "MARK"
+		text := asJSON(example)
+		room := maxBody - len(text) - len(begin) - len(end)
+		var content strings.Builder
+		content.WriteString(begin)
+		for i := 0; ; i++ {
+			next := strings.ReplaceAll(item, "N", fmt.Sprint(i))
+			if content.Len()+len(next) > room {
+				break
+			}
+			if i > 0 && begin != `"` {
+				content.WriteByte(',')
+			}
+			content.WriteString(next)
+		}
+		content.WriteString(end)
+		return bytes.Replace(text, []byte(`"MARK"`), []byte(content.String()), 1)
+	}
+	for field, property := range media.Schema.Value.Properties {
+		add("a long text as "+field, place, filled(field, `"`, "user:x", `"`))
+		if property.Value.Type.Is(openapi3.TypeString) {
+			continue
+		}
+		add("a long list as "+field, place, filled(field, `[`, `"user:xN"`, `]`))
+		add("an object of many keys as "+field, place, filled(field, `{`, `"kN":["user"]`, `}`))
+	}
+	add("a field that does not exist", place, filled(strings.Repeat("x", maxBody/2), `[`, `[]`, `]`))
+	return all
+}
+
+// replaceSegments puts a value in place of every parameter of a path but that of the collection.
+func replaceSegments(path, value string) string {
+	return strings.NewReplacer("{id}", value, "{user}", value, "{handle}", value).Replace(path)
+}
+
+func exampleOf(media *openapi3.MediaType) map[string]any {
+	example, _ := media.Example.(map[string]any)
+	for _, one := range media.Examples {
+		if object, ok := one.Value.Value.(map[string]any); ok && example == nil {
+			example = object
+		}
+	}
+	copied := make(map[string]any, len(example))
+	for name, value := range example {
+		copied[name] = value
+	}
+	return copied
+}
+
+// TestEveryRequestHasABoundedCost sends to every call of the contract the most expensive requests that we know of within the limit of
+// the body, and holds each to a bound. A call that has none in the table fails the test.
+func TestEveryRequestHasABoundedCost(t *testing.T) {
+	s := start(t)
+	s.found()
+	price := unit()
+	table := expensive()
+	known := make(map[string]bool) // schemas of bodies
+	var worst measured
+	check := func(r request) {
+		before := used()
+		status, size := s.send(r)
+		after := used()
+		m := measured{r.name, float64(after.processor-before.processor) / float64(price), after.allocated - before.allocated, size}
+		if m.units > maxUnits || m.memory > maxMemory || m.answer > maxAnswer {
+			t.Errorf("%s, answered %d: %s; a request may cost %d units, %d MiB and an answer of %d MiB", r.name, status, m, maxUnits, maxMemory>>20, maxAnswer>>20)
+		}
+		if status == http.StatusInternalServerError || status == http.StatusGatewayTimeout {
+			t.Errorf("%s was answered %d", r.name, status)
+		}
+		worst.raise(m)
+		if m.units > maxUnits/4 || m.memory > maxMemory/4 {
+			t.Logf("%s, answered %d: %s", r.name, status, m)
+		}
+	}
+	for _, o := range contract(t) {
+		if _, listed := table[o.id]; !listed {
+			t.Errorf("%s %s (%s) has no expensive request in the table", o.method, o.path, o.id)
+		}
+		for _, r := range o.hostile(known) {
+			check(r)
+		}
+	}
+	for _, last := range []bool{false, true} { // what deletes the company goes last
+		for _, o := range contract(t) {
+			if o.id == "deleteSubscription" || o.id == "deleteAccount" == last {
+				for _, body := range table[o.id] {
+					body.name, body.method = o.id+" "+body.name, o.method
+					if body.path == "" {
+						body.path = strings.NewReplacer("{id}", "a", "{user}", "p1", "{handle}", "h").Replace(o.path)
+					}
+					check(body)
+				}
+			}
+		}
+	}
+	t.Logf("a unit is %s; the highest of all: %s (the units: %s)", price, worst, worst.name)
+}
+
+// measured is what a request cost.
+type measured struct {
+	name   string
+	units  float64
+	memory uint64
+	answer int
+}
+
+func (m measured) String() string {
+	return fmt.Sprintf("%.1f units, %d MiB, answer %d KiB", m.units, m.memory>>20, m.answer>>10)
+}
+
+// raise keeps the highest of each.
+func (m *measured) raise(other measured) {
+	if other.units > m.units {
+		m.name, m.units = other.name, other.units
+	}
+	m.memory, m.answer = max(m.memory, other.memory), max(m.answer, other.answer)
+}
+
+// escaped is a path with a query of one parameter.
+func escaped(path string, query ...string) string {
+	values := url.Values{}
+	for i := 0; i < len(query); i += 2 {
+		values.Set(query[i], query[i+1])
+	}
+	return path + "?" + values.Encode()
+}
