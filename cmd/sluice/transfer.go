@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/sqlitestore"
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
@@ -61,18 +61,26 @@ func runExport(cmd *cobra.Command, source transfer.Source, file string, progress
 
 func newImport() *cobra.Command {
 	var store app.StoreConfig
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Write the schema and the relationships of a validation YAML into a SpiceDB",
 		Long: `Write the schema and the relationships of a validation YAML, such as 'sluice export' makes, into a SpiceDB. The file is - for
-standard input. A schema that could break what is stored is refused. Relationships are added to those that are there.
+standard input, which is first copied into a temporary file. Before anything is written, each relationship is checked against the
+schema and, with the schema of the product, against its rules: an account has a role set and a subscription, a required role has
+a holder, nothing refers to another account. An error names the line and the rule. With --dry-run that is all that happens.
+A schema that could break what is stored is refused. Relationships are added to those that are there.
 Interrupted and run again, it goes on where it ended.`,
-		Example: `  sluice import company.yaml
+		Example: `  sluice import company.yaml --dry-run
+  sluice import company.yaml
   sluice import company.yaml --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
   sluice import company.yaml --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, size := cmd.InOrStdin(), int64(-1)
+			if dryRun {
+				return validateImport(cmd, store, args[0])
+			}
+			size := int64(-1)
 			if args[0] != pipe {
 				info, err := os.Stat(args[0])
 				if err != nil {
@@ -88,18 +96,51 @@ Interrupted and run again, it goes on where it ended.`,
 				return err
 			}
 			bar, progress := progressBar(cmd, size)
-			err = errors.Join(runImport(cmd, engine, store, args[0], in, progress), engine.Close())
+			err = errors.Join(runImport(cmd, engine, store, args[0], progress), engine.Close())
 			_ = bar.Finish()
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check the file against the schema, the rules and what is stored, and write nothing")
 	storeFlags(cmd.Flags(), &store)
 	fromEnvironment(cmd)
 	return cmd
 }
 
-func runImport(cmd *cobra.Command, engine app.Store, store app.StoreConfig, file string, in io.Reader, progress transfer.Progress) error {
-	apply := func(ctx context.Context, schema string) error {
+// validateImport checks what would be imported. Without a store yet, it is checked alone.
+func validateImport(cmd *cobra.Command, store app.StoreConfig, file string) (err error) {
+	in, err := openImport(cmd, file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	engine, err := app.OpenStore(cmd.Context(), store)
+	switch {
+	case errors.Is(err, sqlitestore.ErrNone):
+		engine = nil
+	case err != nil:
+		return err
+	default:
+		defer func() { err = errors.Join(err, engine.Close()) }()
+	}
+	count, err := transfer.CheckAll(cmd.Context(), in, app.ImportRules(engine))
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has %s that can be imported; nothing was written\n", file, relationships(count))
+	return err
+}
+
+func openImport(cmd *cobra.Command, file string) (*os.File, error) {
+	if file == pipe {
+		return transfer.Spool(cmd.InOrStdin())
+	}
+	return os.Open(file)
+}
+
+func runImport(cmd *cobra.Command, engine app.Store, store app.StoreConfig, file string, progress transfer.Progress) error {
+	options := transfer.Options{Rules: app.ImportRules(engine), Progress: progress}
+	options.Apply = func(ctx context.Context, schema string) error {
 		applied, err := app.ImportSchema(ctx, engine, schema)
 		if err == nil && !applied {
 			fmt.Fprintln(cmd.ErrOrStderr(), "the store keeps its schema, which is newer than the file's")
@@ -107,14 +148,14 @@ func runImport(cmd *cobra.Command, engine app.Store, store app.StoreConfig, file
 		return err
 	}
 	if file == pipe {
-		written, err := transfer.ImportFrom(cmd.Context(), engine, apply, in, progress)
+		written, err := transfer.ImportFrom(cmd.Context(), engine, cmd.InOrStdin(), options)
 		if err != nil {
 			return err
 		}
 		return report(cmd, "imported", written, 0)
 	}
 	name := store.Endpoint + store.Directory() + store.DatastoreURI
-	written, resumed, err := transfer.Import(cmd.Context(), engine, name, apply, file, progress)
+	written, resumed, err := transfer.Import(cmd.Context(), engine, name, file, options)
 	if err != nil {
 		return again(cmd.Context(), err)
 	}

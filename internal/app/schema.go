@@ -82,12 +82,8 @@ func (s stored) apply(
 	ctx context.Context, engine authz.Engine, text string, stamp schema.Stamp, allowBreaking bool,
 ) (changes []authz.SchemaChange, err error) {
 	if !s.empty {
-		if changes, err = s.diff(ctx, engine, text); err != nil {
+		if changes, err = s.check(ctx, engine, text, allowBreaking); err != nil {
 			return nil, err
-		}
-		if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
-			return nil, fmt.Errorf("the stored schema differs in a way that can break what rests on it (%s): look at `sluice schema diff`, and run `sluice schema apply --allow-breaking` if that is what you want",
-				strings.Join(breaking, "; "))
 		}
 		if len(changes) == 0 && s.stamped && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File && s.stamp.Hash == stamp.Hash {
 			return nil, nil
@@ -98,6 +94,19 @@ func (s stored) apply(
 		return nil, err
 	}
 	return changes, engine.ApplySchema(ctx, stamped)
+}
+
+// check lists what applying a text would change. Unless breaking changes are allowed, they are an error.
+func (s stored) check(ctx context.Context, engine authz.Engine, text string, allowBreaking bool) ([]authz.SchemaChange, error) {
+	changes, err := s.diff(ctx, engine, text)
+	if err != nil {
+		return nil, err
+	}
+	if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
+		return nil, fmt.Errorf("the stored schema differs in a way that can break what rests on it (%s): look at `sluice schema diff`, and run `sluice schema apply --allow-breaking` if that is what you want",
+			strings.Join(breaking, "; "))
+	}
+	return changes, nil
 }
 
 // server is a server's schema: its text, its --schema, and the product's version.
@@ -155,32 +164,53 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 // ImportSchema applies the schema of an imported file with the stamp that it had in the store that it was exported from.
 // It returns false, and leaves the stored schema as it is, if that is newer.
 func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applied bool, err error) {
+	s, loaded, next, err := readImported(ctx, engine, text)
+	if err != nil || next == nil {
+		return false, err
+	}
+	_, err = s.apply(ctx, engine, loaded, *next, false)
+	return err == nil, err
+}
+
+// checkImported returns the schema that a store has after an import, or the error of the import.
+func checkImported(ctx context.Context, engine authz.Engine, text string) (string, error) {
+	s, loaded, next, err := readImported(ctx, engine, text)
+	switch {
+	case err != nil:
+		return "", err
+	case next == nil:
+		return engine.Schema(ctx)
+	case s.empty:
+		return loaded, nil
+	}
+	_, err = s.check(ctx, engine, loaded, false)
+	return loaded, err
+}
+
+// readImported reads the schema of an imported file, without its stamp, and the stamp that it gets in the store: nil if the stored
+// schema is newer.
+func readImported(ctx context.Context, engine authz.Engine, text string) (s stored, loaded string, next *schema.Stamp, err error) {
 	plain, from, found := schema.SplitStamp(text)
-	loaded, err := schema.Parse(ctx, plain, "schema")
+	file, err := schema.Parse(ctx, plain, "schema")
 	if err != nil {
-		return false, err
+		return s, "", nil, err
 	}
-	s, err := readStored(ctx, engine)
-	if err != nil {
-		return false, err
+	if s, err = readStored(ctx, engine); err != nil {
+		return s, "", nil, err
 	}
-	next := from
+	stamp := from
 	if !found { // nobody knows which version it is: that of the store
-		next = s.stamp.Next(s.stamp.Version, s.stamp.File, loaded.Text)
+		stamp = s.stamp.Next(s.stamp.Version, s.stamp.File, file.Text)
 	}
 	older := found && s.stamped && from.Version < s.stamp.Version
-	if s.stamped && from.Version <= s.stamp.Version && s.stamp.HasReplaced(next.Hash) {
-		older = true
-	}
-	if older {
-		return false, nil
+	if older || s.stamped && from.Version <= s.stamp.Version && s.stamp.HasReplaced(stamp.Hash) {
+		return s, file.Text, nil, nil
 	}
 	if s.stamped && found {
-		next = s.stamp.Next(from.Version, from.File, loaded.Text)
-		next.Hash = from.Hash
+		stamp = s.stamp.Next(from.Version, from.File, file.Text)
+		stamp.Hash = from.Hash
 	}
-	_, err = s.apply(ctx, engine, loaded.Text, next, false)
-	return err == nil, err
+	return s, file.Text, &stamp, nil
 }
 
 func texts(changes []authz.SchemaChange) []string {

@@ -88,10 +88,13 @@ func parseRelationship(text string) (*v1.Relationship, error) {
 	return parsed, schema.CheckContext(text)
 }
 
-// CheckRelationship returns an error with code authz.CodeInvalid unless a text is a relationship that Import can parse.
-func (c *Client) CheckRelationship(text string) error {
-	_, err := parseRelationship(text)
-	return err
+// ParseRelationship returns the relationship that a text is for Import. Errors have code authz.CodeInvalid.
+func ParseRelationship(text string) (authz.Relationship, error) {
+	parsed, err := parseRelationship(text)
+	if err != nil {
+		return authz.Relationship{}, err
+	}
+	return fromRelationship(parsed), nil
 }
 
 var (

@@ -33,14 +33,71 @@ func Check(file string) error {
 	return err
 }
 
-// ImportFrom imports everything. What is repeated changes nothing.
-func ImportFrom(ctx context.Context, target Target, apply Apply, from io.Reader, progress Progress) (written int64, err error) {
-	return importAfter(ctx, target, apply, newReader(from), 0, progress, func(int64) error { return nil })
+// Rules are what is checked before anything is written.
+type Rules interface {
+	// Check returns the error of one relationship.
+	Check(line int, relationship string) error
+
+	// Problems returns the errors of everything that was checked, in the order of the lines.
+	Problems(ctx context.Context) ([]error, error)
+}
+
+// NewRules returns the rules for the schema of a file; nil checks nothing.
+type NewRules func(ctx context.Context, schema string) (Rules, error)
+
+// Options say how to import.
+type Options struct {
+	Apply    Apply
+	Rules    NewRules
+	Progress Progress
+}
+
+// ImportFrom imports everything. What is repeated changes nothing. Nothing is written before all of it was read into a
+// temporary file and checked. The file is removed.
+func ImportFrom(ctx context.Context, target Target, from io.Reader, options Options) (written int64, err error) {
+	file, err := Spool(from)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := CheckAll(ctx, file, options.Rules); err != nil {
+		return 0, err
+	}
+	return importAfter(ctx, target, options.Apply, newReader(file), 0, options.Progress, func(int64) error { return nil })
+}
+
+// maxSpool is how many bytes of a pipe are taken at most.
+const maxSpool = 8 << 30
+
+// Spool copies what comes from a pipe into a temporary file that nobody else can read and that is gone when it is closed.
+func Spool(from io.Reader) (*os.File, error) { return spool(from, maxSpool) }
+
+func spool(from io.Reader, most int64) (_ *os.File, err error) {
+	file, err := os.CreateTemp("", "sluice-import-") // exclusive, for this user alone
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	if err := os.Remove(file.Name()); err != nil { // it lives as long as it is open
+		return nil, err
+	}
+	switch n, err := io.Copy(file, io.LimitReader(from, most+1)); {
+	case err != nil:
+		return nil, fmt.Errorf("the temporary file: %w", err)
+	case n > most:
+		return nil, fmt.Errorf("more than %d bytes came from the pipe: import a file", most)
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return file, err
 }
 
 // Import imports a file. What an import of the same file into the same target has written that was interrupted is left out;
 // resumed tells how many relationships that were. name says which target it is.
-func Import(ctx context.Context, target Target, name string, apply Apply, file string, progress Progress) (written, resumed int64, err error) {
+func Import(ctx context.Context, target Target, name, file string, options Options) (written, resumed int64, err error) {
 	in, err := os.Open(file)
 	if err != nil {
 		return 0, 0, err
@@ -62,11 +119,11 @@ func Import(ctx context.Context, target Target, name string, apply Apply, file s
 	}
 	resumed = done.Relationships
 	if resumed == 0 {
-		if err := checkAll(ctx, target, in); err != nil {
+		if _, err := CheckAll(ctx, in, options.Rules); err != nil {
 			return 0, 0, err
 		}
 	}
-	written, err = importAfter(ctx, target, apply, newReader(in), resumed, progress, func(relationships int64) error {
+	written, err = importAfter(ctx, target, options.Apply, newReader(in), resumed, options.Progress, func(relationships int64) error {
 		done.Relationships = relationships
 		return writeNote(path, done)
 	})
@@ -76,40 +133,62 @@ func Import(ctx context.Context, target Target, name string, apply Apply, file s
 	return written, resumed, err
 }
 
-// checker is a target that can check a relationship before it is written.
-type checker interface {
-	CheckRelationship(text string) error
+// maxProblems is how many problems an error names.
+const maxProblems = 10
+
+// CheckAll checks a file and returns how many relationships it has. The error names the lines of the first problems and their
+// rules. The file can be read from its beginning afterwards.
+func CheckAll(ctx context.Context, file io.ReadSeeker, rules NewRules) (relationships int64, err error) {
+	from := newReader(file)
+	schema, err := from.schema()
+	if err != nil || rules == nil {
+		return 0, errors.Join(err, rewind(file))
+	}
+	check, err := rules(ctx, schema)
+	if err != nil {
+		return 0, err
+	}
+	if relationships, err = checkLines(ctx, from, check); err != nil {
+		return 0, err
+	}
+	problems, err := check.Problems(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if more := len(problems) - maxProblems; more > 0 {
+		problems = append(problems[:maxProblems:maxProblems], fmt.Errorf("and %d more", more))
+	}
+	if len(problems) > 0 {
+		return 0, errors.Join(problems...)
+	}
+	return relationships, rewind(file)
 }
 
-// checkAll checks every relationship of a file before anything is written, and names the line of the first wrong one.
-func checkAll(ctx context.Context, target Target, file *os.File) error {
-	check, ok := target.(checker)
-	if !ok {
-		return nil
-	}
-	from := newReader(file)
-	if _, err := from.schema(); err != nil {
-		return err
-	}
+func checkLines(ctx context.Context, from *reader, check Rules) (count int64, err error) {
 	switch name, err := from.key(); {
-	case errors.Is(err, io.EOF) || err == nil && name != relationshipsKey:
+	case errors.Is(err, io.EOF):
+		return 0, nil
 	case err != nil:
-		return err
-	default:
-		for batch := []string{""}; len(batch) > 0; {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if batch, err = from.batch(1); err != nil {
-				return err
-			}
-			for _, text := range batch {
-				if err := check.CheckRelationship(text); err != nil {
-					return fmt.Errorf("line %d: %w", from.number, err)
-				}
-			}
+		return 0, err
+	case name != relationshipsKey:
+		return 0, fmt.Errorf("line %d: there is a second schema", from.number)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		batch, err := from.batch(1)
+		if err != nil || len(batch) == 0 {
+			return count, err
+		}
+		count++
+		if err := check.Check(from.number, batch[0]); err != nil {
+			return 0, fmt.Errorf("line %d: %w", from.number, err)
 		}
 	}
+}
+
+func rewind(file io.Seeker) error {
 	_, err := file.Seek(0, io.SeekStart)
 	return err
 }

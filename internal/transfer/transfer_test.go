@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,7 +115,7 @@ func TestBetweenStores(t *testing.T) {
 			target := store(t, to)
 			_, original := contentOf(t, source)
 			for range 2 { // the second time changes nothing
-				count, err := transfer.ImportFrom(t.Context(), target, target.ApplySchema, &file, quiet)
+				count, err := transfer.ImportFrom(t.Context(), target, &file, checked(target.ApplySchema))
 				require.NoError(t, err)
 				require.EqualValues(t, len(want), count)
 				got, text := contentOf(t, target)
@@ -145,11 +146,11 @@ func TestNumbersOfContexts(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	for _, importing := range []func() error{
 		func() error {
-			_, _, err := transfer.Import(t.Context(), engine, "numbers", engine.ApplySchema, file, quiet)
+			_, _, err := transfer.Import(t.Context(), engine, "numbers", file, checked(engine.ApplySchema))
 			return err
 		},
 		func() error {
-			_, err := transfer.ImportFrom(t.Context(), engine, engine.ApplySchema, strings.NewReader(text), quiet)
+			_, err := transfer.ImportFrom(t.Context(), engine, strings.NewReader(text), checked(engine.ApplySchema))
 			return err
 		},
 	} {
@@ -256,7 +257,7 @@ func TestInterruptedImport(t *testing.T) {
 	for run := 0; ; run++ {
 		require.Less(t, run, 10)
 		ctx, progress := interrupting(t.Context(), 1+run) // it passes over what it has done
-		written, resumed, err := transfer.Import(ctx, &target, "target", target.apply, file, progress)
+		written, resumed, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
 		require.Equal(t, before, resumed)
 		if err == nil {
 			require.EqualValues(t, len(want), written)
@@ -399,14 +400,14 @@ func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 		long(t, file, "a")
 		var target target
 		ctx, progress := interrupting(t.Context(), 1)
-		_, _, err := transfer.Import(ctx, &target, "target", target.apply, file, progress)
+		_, _, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
 		require.Error(t, err)
 		states, err := filepath.Glob(file + ".into-*.state")
 		require.NoError(t, err)
 		require.Len(t, states, 1)
 		require.NoError(t, os.Chmod(states[0], 0o660))
 		before := len(target.relationships)
-		_, _, err = transfer.Import(t.Context(), &target, "target", target.apply, file, quiet)
+		_, _, err = transfer.Import(t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet})
 		require.ErrorIs(t, err, ownfile.ErrForeign)
 		require.Len(t, target.relationships, before)
 	})
@@ -418,10 +419,10 @@ func TestImportOfAnotherFile(t *testing.T) {
 	var target target
 	first := long(t, file, "a")
 	ctx, progress := interrupting(t.Context(), 1)
-	written, _, err := transfer.Import(ctx, &target, "target", target.apply, file, progress)
+	written, _, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
 	require.Error(t, err)
 	other := long(t, file, "b")
-	_, resumed, err := transfer.Import(t.Context(), &target, "target", target.apply, file, quiet)
+	_, resumed, err := transfer.Import(t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet})
 	require.NoError(t, err)
 	require.Zero(t, resumed)
 	require.Equal(t, slices.Concat(first[:written], other), target.relationships)
@@ -446,7 +447,7 @@ func TestImportRefuses(t *testing.T) {
 		"a relationship that is not": {"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n", `"user:a" is no relationship`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := transfer.ImportFrom(t.Context(), target, target.ApplySchema, strings.NewReader(c.file), quiet)
+			_, err := transfer.ImportFrom(t.Context(), target, strings.NewReader(c.file), checked(target.ApplySchema))
 			require.ErrorContains(t, err, c.says)
 			require.False(t, errors.Is(err, authz.CodeInternal))
 		})
@@ -467,9 +468,70 @@ func TestImportChecksBeforeItWrites(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		applied := false
 		apply := func(context.Context, string) error { applied = true; return nil }
-		_, _, err := transfer.Import(t.Context(), target, "target", apply, file, quiet)
+		_, _, err := transfer.Import(t.Context(), target, "target", file, checked(apply))
 		require.ErrorContains(t, err, "line 6: ")
 		require.ErrorContains(t, err, says)
 		require.False(t, applied)
+		_, err = transfer.ImportFrom(t.Context(), target, strings.NewReader(text), checked(apply))
+		require.ErrorContains(t, err, "line 6: ", "from a pipe")
+		require.ErrorContains(t, err, says)
+		require.False(t, applied)
 	}
+}
+
+// checked are options that check each relationship alone.
+func checked(apply transfer.Apply) transfer.Options {
+	rules := func(context.Context, string) (transfer.Rules, error) { return alone{}, nil }
+	return transfer.Options{Apply: apply, Rules: rules, Progress: quiet}
+}
+
+// alone are rules for each relationship alone.
+type alone struct{}
+
+func (alone) Check(_ int, text string) error {
+	_, err := spicedb.ParseRelationship(text)
+	return err
+}
+
+func (alone) Problems(context.Context) ([]error, error) { return nil, nil }
+
+// problems are rules that everything breaks.
+type problems struct{ alone }
+
+func (problems) Problems(context.Context) ([]error, error) {
+	var errs []error
+	for line := range 12 {
+		errs = append(errs, fmt.Errorf("line %d: wrong", line))
+	}
+	return errs, nil
+}
+
+// TestImportNamesTenProblems: nothing is written if a rule is broken, and the error has the first ten problems.
+func TestImportNamesTenProblems(t *testing.T) {
+	var target target
+	text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n"
+	options := transfer.Options{Apply: target.apply, Progress: quiet}
+	options.Rules = func(context.Context, string) (transfer.Rules, error) { return problems{}, nil }
+	_, err := transfer.ImportFrom(t.Context(), &target, strings.NewReader(text), options)
+	require.ErrorContains(t, err, "line 9: wrong\nand 2 more")
+	require.NotContains(t, err.Error(), "line 10")
+	require.Empty(t, target.relationships)
+}
+
+// TestSpoolIsPrivate: what comes from a pipe is in a file that has no name any more.
+func TestSpoolIsPrivate(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("TMPDIR", folder)
+	file, err := transfer.Spool(strings.NewReader("secret"))
+	require.NoError(t, err)
+	info, err := file.Stat()
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	content, err := io.ReadAll(file)
+	require.NoError(t, err)
+	require.Equal(t, "secret", string(content))
+	require.NoError(t, file.Close())
 }

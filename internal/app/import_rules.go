@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/transfer"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// ImportRules returns the rules for what is imported into a store, which is nil if there is none yet: the schema of the file, or
+// the stored one if the file has none, and for the product's schema the rules of the product.
+func ImportRules(engine Store) transfer.NewRules {
+	return func(ctx context.Context, text string) (transfer.Rules, error) {
+		var read func(context.Context, authz.Object) ([]authz.Relationship, error)
+		if engine != nil {
+			stored, err := engine.Schema(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if stored != "" {
+				read = readObjects(engine)
+			}
+			if text == "" {
+				text = stored
+			} else if text, err = checkImported(ctx, engine, text); err != nil {
+				return nil, err
+			}
+		}
+		if text == "" {
+			return importRules{operation.NewImportRules(nil, read)}, nil
+		}
+		plain, _, _ := schema.SplitStamp(text)
+		loaded, err := schema.Parse(ctx, plain, "schema")
+		if err != nil {
+			return nil, err
+		}
+		definitions, err := schema.Describe(loaded.Text)
+		if err != nil {
+			return nil, err
+		}
+		return importRules{operation.NewImportRules(definitions, read)}, nil
+	}
+}
+
+// readObjects returns what reads the relationships of an object.
+func readObjects(engine Store) func(context.Context, authz.Object) ([]authz.Relationship, error) {
+	return func(ctx context.Context, object authz.Object) (found []authz.Relationship, err error) {
+		for item, err := range engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{}) {
+			if authz.CodeOf(err) == authz.CodeInvalid { // the stored schema does not have the type
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, item.Relationship)
+		}
+		return found, nil
+	}
+}
+
+// importRules are rules that take relationships as text.
+type importRules struct{ *operation.ImportRules }
+
+// Check implements transfer.Rules.
+func (r importRules) Check(line int, text string) error {
+	relationship, err := spicedb.ParseRelationship(text)
+	if err == nil {
+		r.Add(line, relationship)
+	}
+	return err
+}
