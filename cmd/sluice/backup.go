@@ -48,13 +48,17 @@ func newRestore() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Check a backup, and make it the store of a data directory",
 		Long: `Check a backup, and make a copy of it the store of a data directory, on which no server may run. Tokens and cursors from
-before are refused then, since they may name what is not in the backup. The audit log stays as it is: the next start writes
-into it that the store went back.`,
+before are refused then, since they may name what is not in the backup. The audit log stays: changes of the replaced store that it
+lacks, as after a killed server, are added first, and the next start writes into it that the store went back.`,
 		Example: `  sluice restore sluice-2026-11-24.db
   sluice restore --replace --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
+			var incomplete error // of the audit log, which must have what is only in the store that is put aside
+			if options.Replace {
+				incomplete = app.CompleteAudit(cmd.Context(), directory)
+			}
 			contents, kept, err := sqlitestore.Restore(cmd.Context(), args[0], directory, options)
 			switch {
 			case errors.Is(err, sqlitestore.ErrExists):
@@ -65,6 +69,9 @@ into it that the store went back.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s has %s\n", directory, described(contents))
+			if incomplete != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: the audit log may lack the last changes before the restore, which are in %s alone: %v\n", kept, incomplete)
+			}
 			if kept != "" {
 				fmt.Fprintf(cmd.OutOrStdout(), "what was there is kept in %s\n", kept)
 			}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/audit"
+)
+
+// TestRestoreUnsealed: a file without the hash of a backup is refused with the name of the flag that takes it, and taken with it.
+func TestRestoreUnsealed(t *testing.T) {
+	data, other := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "other")
+	good, _ := productFile(t, smallCompany...)
+	_, stderr, code := sluice(t, "import", good, "--data-dir", data)
+	require.Zero(t, code, stderr)
+	file := filepath.Join(data, "sluice.db")
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", other)
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "--allow-unsealed restores it without that proof")
+	require.NoFileExists(t, filepath.Join(other, "sluice.db"))
+	stdout, stderr, code := sluice(t, "restore", file, "--data-dir", other, "--allow-unsealed")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, other+" has 7 relationships")
+	stored, stderr, code := sluice(t, "export", "-", "--data-dir", other)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stored, "account:a#owner@user:olga")
+}
+
+// TestRestoreCompletesAuditLog: what a killed server acknowledged, and had not written to the audit log, is in the log after
+// the store was replaced by a backup from before; and a store that cannot be read is replaced with a warning.
+func TestRestoreCompletesAuditLog(t *testing.T) {
+	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
+	s := start(t, "--data-dir", data)
+	_, stderr, code := sluice(t, "backup", file, "--data-dir", data)
+	require.Zero(t, code, stderr)
+
+	// Something else locks the log, so that the server cannot write to it.
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, audit.FileName)+"?_pragma=busy_timeout(10000)")
+	require.NoError(t, err)
+	lock, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/v1/connectors/late", strings.NewReader(`{"offers":["views"]}`))
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+s.key)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.NoError(t, s.Process.Kill())
+	<-s.drained
+	_ = s.Wait()
+	_, err = lock.ExecContext(context.WithoutCancel(t.Context()), "ROLLBACK")
+	require.NoError(t, err)
+	require.NoError(t, lock.Close())
+	require.NoError(t, db.Close())
+	require.Zero(t, countLogged(t, data, "put_connector"))
+
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
+	require.Zero(t, code, stderr)
+	require.Empty(t, stderr)
+	require.Equal(t, 1, countLogged(t, data, "put_connector"))
+
+	require.NoError(t, os.WriteFile(filepath.Join(data, "sluice.db"), []byte("this was a store"), 0o600))
+	_, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stderr, "warning: the audit log may lack the last changes before the restore, which are in "+data)
+}
+
+func countLogged(t *testing.T, directory, operation string) int {
+	t.Helper()
+	log, err := app.ReadAudit(t.Context(), directory, "")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, log.Close()) }()
+	found, err := log.Find(t.Context(), audit.Query{Operation: operation, Limit: 10})
+	require.NoError(t, err)
+	return len(found)
+}
