@@ -71,7 +71,8 @@ func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	by := k.caller()
 	switch {
 	case by.Actor != "" && reason != nil:
-		return by, authz.Errorf(authz.CodeInvalid, `the field "reason" must be left out with the header %s: it is for what the backend itself does`, actorHeader)
+		return by, authz.Errorf(authz.CodeInvalid,
+			`the field "reason" must be left out with the header %s: it is for what the backend itself does`, actorHeader)
 	case by.Actor == "" && reason == nil:
 		return by, authz.Errorf(authz.CodeInvalid,
 			`the field "reason" is missing: without the header %s the backend itself performs the operation, and says why`, actorHeader)

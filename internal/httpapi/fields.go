@@ -42,9 +42,11 @@ func checkReason(reason string) error {
 	case strings.TrimSpace(reason) == "":
 		return authz.Errorf(authz.CodeInvalid, `the field "reason" must not be empty`)
 	case utf8.RuneCountInString(reason) > maxReason:
-		return authz.Errorf(authz.CodeInvalid, `the field "reason" must have at most %d characters, this one has %d`, maxReason, utf8.RuneCountInString(reason))
+		return authz.Errorf(authz.CodeInvalid,
+			`the field "reason" must have at most %d characters, this one has %d`, maxReason, utf8.RuneCountInString(reason))
 	case found:
-		return authz.Errorf(authz.CodeInvalid, `the field "reason" must not contain control or other invisible characters; this one contains %U`, invisible)
+		return authz.Errorf(authz.CodeInvalid,
+			`the field "reason" must not contain control or other invisible characters; this one contains %U`, invisible)
 	}
 	return nil
 }

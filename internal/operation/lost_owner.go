@@ -36,7 +36,8 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 		}
 		if !facts.set.Transferred {
 			return authz.Errorf(authz.CodeInvalid,
-				"%s has the role set %s, which may have several owners; PUT /v1/subscriptions/%s/members/%s adds one", facts.object, facts.set.Name, id, to)
+				"%s has the role set %s, which may have several owners; PUT /v1/subscriptions/%s/members/%s adds one",
+				facts.object, facts.set.Name, id, to)
 		}
 		owned := authz.Filter{Type: facts.object.Type, ID: id, Relation: authz.Relation(facts.set.Guardian), SubjectType: user}
 		owners, err := p.find(ctx, owned)
@@ -96,7 +97,9 @@ func (s *Service) addOwner(ctx context.Context, by Caller, id, who authz.ID, rol
 }
 
 // addGuardian makes a person an owner or administrator of an account beside the others. They keep their additional roles.
-func (s *Service) addGuardian(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
+func (s *Service) addGuardian(
+	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
+) (Member, authz.Token, error) {
 	if err := by.requireReason(); err != nil {
 		return Member{}, "", err
 	}
@@ -118,7 +121,9 @@ func (s *Service) addGuardian(ctx context.Context, by Caller, id, who authz.ID, 
 			return err
 		}
 		change = change.joining(account.set)
-		kept := slices.DeleteFunc(slices.Clone(change.held), func(r authz.Relationship) bool { return !change.keeps(authz.Role(r.Relation)) })
+		kept := slices.DeleteFunc(slices.Clone(change.held), func(r authz.Relationship) bool {
+			return !change.keeps(authz.Role(r.Relation))
+		})
 		member.Roles, member.ExpiresAt = change.wanted, firstEnd(kept)
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
@@ -134,12 +139,14 @@ func (s *Service) addGuardian(ctx context.Context, by Caller, id, who authz.ID, 
 func onlyGuardian(object authz.Object, set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if set.Guardian == "" {
 		return nil, authz.Errorf(authz.CodeInvalid,
-			"%s has the role set %s, in which no role must have a holder: without an actor nothing can be given on it; its subscription has an owner", object, set.Name)
+			"%s has the role set %s, in which no role must have a holder: without an actor nothing can be given on it; "+
+				"its subscription has an owner", object, set.Name)
 	}
 	wanted := []authz.Role{set.Guardian}
 	roles, err := parseRoles(set, names)
 	if err == nil && !slices.Equal(roles, wanted) {
-		err = authz.Errorf(authz.CodeInvalid, "without an actor the role %s, and no other, can be given on %s: not %s", set.Guardian, object, list(roles))
+		err = authz.Errorf(authz.CodeInvalid,
+			"without an actor the role %s, and no other, can be given on %s: not %s", set.Guardian, object, list(roles))
 	}
 	return wanted, err
 }
