@@ -163,7 +163,8 @@ func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, err
 	return decisions, nil
 }
 
-// Permissions tells everything that a person may do to a resource "type:id", by the names of the permissions.
+// Permissions tells everything that a person may do to a resource "type:id", by the names of the permissions. One that could not be
+// decided is false.
 func (c *Client) Permissions(ctx context.Context, user, resource string) (map[string]bool, error) {
 	in, err := Check{Subject: User(user), Resource: Object(resource)}.wire()
 	if err != nil {

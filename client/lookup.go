@@ -10,20 +10,24 @@ import (
 // VisibleObject is an object with the permissions that somebody holds on it.
 type VisibleObject = rest.VisibleObject
 
-// FoundResource is one answer to a look-up of resources. It is allowed, or waits for the context that is missing.
+// FoundResource is one answer to a look-up of resources. It is allowed, or waits for the context that is missing, or could not be
+// decided for the reason in Err.
 type FoundResource struct {
 	Resource       Reference
 	Allowed        bool
 	MissingContext []string
+	Err            error
 }
 
-// FoundSubject is one answer to a look-up of subjects: a subject, or with Everybody all of its type but those excluded.
+// FoundSubject is one answer to a look-up of subjects: a subject, or with Everybody all of its type but those excluded. It is not
+// allowed if it waits for context, or could not be decided for the reason in Err.
 type FoundSubject struct {
 	Subject        Reference
 	Everybody      bool
 	Excluded       []Reference
 	Allowed        bool
 	MissingContext []string
+	Err            error
 }
 
 // Resources are the ids of everything of a type that a person may do something to.
@@ -62,7 +66,7 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 			answered(page.Token)
 			found := make([]FoundResource, len(page.Resources))
 			for i, r := range page.Resources {
-				found[i] = FoundResource{Allowed: r.Allowed, MissingContext: r.MissingContext}
+				found[i] = FoundResource{Allowed: r.Allowed, MissingContext: r.MissingContext, Err: itemError(r.Error)}
 				found[i].Resource, _ = readReference(r.Resource)
 			}
 			return found, page.NextCursor, nil
@@ -96,8 +100,16 @@ func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[Foun
 	}
 }
 
+// itemError is the error of one item of an answer; nil if it has none.
+func itemError(sent rest.ItemError) error {
+	if sent.Code == "" {
+		return nil
+	}
+	return &Error{Code: Code(sent.Code), Detail: sent.Detail}
+}
+
 func foundSubject(sent rest.FoundSubject) FoundSubject {
-	found := FoundSubject{Allowed: sent.Allowed, MissingContext: sent.MissingContext}
+	found := FoundSubject{Allowed: sent.Allowed, MissingContext: sent.MissingContext, Err: itemError(sent.Error)}
 	found.Subject, found.Everybody = readReference(sent.Subject)
 	for _, excluded := range sent.Excluded {
 		but, _ := readReference(excluded)

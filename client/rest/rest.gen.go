@@ -570,7 +570,10 @@ type ActionSearch struct {
 
 // ActionSearchResults defines model for ActionSearchResults.
 type ActionSearchResults struct {
-	Page    FoundPage     `json:"page"`
+	Page FoundPage `json:"page"`
+
+	// Context What the results leave open.
+	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundAction `json:"results"`
 }
 
@@ -1178,11 +1181,14 @@ type FoundResource struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Allowed False only for what waits for context.
+	// Allowed False only for what waits for context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
+
+	// Error Why this item could not be decided. It is not allowed.
+	Error ItemError `json:"error,omitempty,omitzero"`
 }
 
 // FoundResources defines model for FoundResources.
@@ -1202,7 +1208,7 @@ type FoundSubject struct {
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Allowed False only for what waits for context.
+	// Allowed False only for what waits for context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
@@ -1210,6 +1216,9 @@ type FoundSubject struct {
 
 	// Excluded The subjects that a wildcard does not stand for.
 	Excluded ExcludedSubjects `json:"excluded,omitempty,omitzero"`
+
+	// Error Why this item could not be decided. It is not allowed.
+	Error ItemError `json:"error,omitempty,omitzero"`
 }
 
 // FoundSubjects defines model for FoundSubjects.
@@ -1357,6 +1366,13 @@ type InvitationPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// ItemError Why this item could not be decided. It is not allowed.
+type ItemError struct {
+	// Code What kind of problem it is; stable. Each code has one status.
+	Code   Code   `json:"code"`
+	Detail string `json:"detail"`
 }
 
 // ListedAccount defines model for ListedAccount.
@@ -1799,6 +1815,9 @@ type PermissionDescription struct {
 	Description string `json:"description"`
 }
 
+// PermissionErrors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+type PermissionErrors map[string]ItemError
+
 // PermissionName The name of a permission, as `GET /v1/permissions` lists them.
 //
 // Example: edit
@@ -1806,7 +1825,10 @@ type PermissionName = string
 
 // PermissionsDecision defines model for PermissionsDecision.
 type PermissionsDecision struct {
-	// Permissions Whether the subject has the permission; one that waits for context is false.
+	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	Errors PermissionErrors `json:"errors,omitempty,omitzero"`
+
+	// Permissions Whether the subject has the permission; one that waits for context or has an error is false.
 	Permissions map[string]bool `json:"permissions"`
 
 	// Token A ZedToken, which names a state of the relationships.
@@ -1994,7 +2016,10 @@ type ResourceSearch struct {
 
 // ResourceSearchResults defines model for ResourceSearchResults.
 type ResourceSearchResults struct {
-	Page    FoundPage     `json:"page"`
+	Page FoundPage `json:"page"`
+
+	// Context What the results leave open.
+	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity `json:"results"`
 }
 
@@ -2055,6 +2080,28 @@ type RolesByID map[string]RoleNames
 
 // RolesByPerson Roles by the id of a person; `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
+
+// SearchContext What the results leave open.
+type SearchContext struct {
+	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	Errors SearchErrors `json:"errors,omitempty,omitzero"`
+}
+
+// SearchError defines model for SearchError.
+type SearchError struct {
+	// Type Of a subject or resource.
+	Type string `json:"type,omitempty,omitzero"`
+
+	// ID Of a subject or resource; left out for everybody of the type.
+	ID string `json:"id,omitempty,omitzero"`
+
+	// Name Of an action.
+	Name  string          `json:"name,omitempty,omitzero"`
+	Error EvaluationError `json:"error"`
+}
+
+// SearchErrors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
 type SearchPage struct {
@@ -2129,15 +2176,20 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext defines model for SubjectSearchContext.
+// SubjectSearchContext What the results leave open.
 type SubjectSearchContext struct {
+	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	Errors SearchErrors `json:"errors,omitempty,omitzero"`
+
 	// Everybody Every subject of the type is permitted, listed or not, but these.
-	Everybody Everybody `json:"everybody"`
+	Everybody Everybody `json:"everybody,omitempty,omitzero"`
 }
 
 // SubjectSearchResults defines model for SubjectSearchResults.
 type SubjectSearchResults struct {
-	Page    FoundPage            `json:"page"`
+	Page FoundPage `json:"page"`
+
+	// Context What the results leave open.
 	Context SubjectSearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity        `json:"results"`
 }
@@ -2231,6 +2283,9 @@ type VisibleObject struct {
 
 	// Permissions The permissions that the actor holds on the object, in the order of the schema.
 	Permissions []string `json:"permissions"`
+
+	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	Errors PermissionErrors `json:"errors,omitempty,omitzero"`
 }
 
 // Workspace defines model for Workspace.
@@ -4100,7 +4155,7 @@ type ClientInterface interface {
 
 	// LookupResourcesWithBody What may this subject do this to?
 	//
-	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4109,7 +4164,7 @@ type ClientInterface interface {
 
 	// LookupResources What may this subject do this to?
 	//
-	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4147,7 +4202,7 @@ type ClientInterface interface {
 
 	// DecidePermissionsWithBody Everything a subject may do to one object
 	//
-	// Decides every permission that applications ask for on the type of the resource, at one state.
+	// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4156,7 +4211,7 @@ type ClientInterface interface {
 
 	// DecidePermissions Everything a subject may do to one object
 	//
-	// Decides every permission that applications ask for on the type of the resource, at one state.
+	// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5903,7 +5958,7 @@ func (c *Client) DeclineInvitation(ctx context.Context, id InvitationID, params 
 
 // LookupResourcesWithBody What may this subject do this to?
 //
-// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5922,7 +5977,7 @@ func (c *Client) LookupResourcesWithBody(ctx context.Context, contentType string
 
 // LookupResources What may this subject do this to?
 //
-// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6000,7 +6055,7 @@ func (c *Client) DescribePermissions(ctx context.Context, reqEditors ...RequestE
 
 // DecidePermissionsWithBody Everything a subject may do to one object
 //
-// Decides every permission that applications ask for on the type of the resource, at one state.
+// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6019,7 +6074,7 @@ func (c *Client) DecidePermissionsWithBody(ctx context.Context, contentType stri
 
 // DecidePermissions Everything a subject may do to one object
 //
-// Decides every permission that applications ask for on the type of the resource, at one state.
+// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
 //
 // Takes a body of the `application/json` content type.
 //

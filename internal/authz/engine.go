@@ -117,10 +117,12 @@ type ResourceQuery struct {
 	Context    map[string]any
 }
 
-// FoundResource is one answer to a ResourceQuery.
+// FoundResource is one answer to a ResourceQuery. If the resource alone cannot be decided, as a caveat fails, Err says why and the
+// decision is Denied.
 type FoundResource struct {
 	ID       ID
 	Decision Decision
+	Err      error
 	Token    Token
 
 	cursors *Cursors // of the look-up that found it; nil if it is not on a page
@@ -144,10 +146,12 @@ type SubjectQuery struct {
 }
 
 // FoundSubject is one answer to a SubjectQuery. For a wildcard, Excluded are the ids that it does not cover; if such a
-// subject is allowed under a condition, it is an answer of its own as well.
+// subject is allowed under a condition, it is an answer of its own as well. If the subject alone cannot be decided, as a caveat
+// fails, Err says why and the decision is Denied.
 type FoundSubject struct {
 	Subject  Subject
 	Decision Decision
+	Err      error
 	Excluded []ID
 	Token    Token
 }

@@ -86,6 +86,51 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 	}
 }
 
+// failingConditions holds that a caveat that fails for one item of a look-up leaves the others as they are, and that each item is what
+// a check of it says.
+func (s *suite) failingConditions(t *testing.T) {
+	alice, bob := user(t, "alice"), user(t, "bob")
+	daily, plain, open := object(t, "box", "daily"), object(t, "box", "plain"), document(t, "open")
+	s.touch(
+		t,
+		onDay(relationship(daily, "owner", alice), "monday"),
+		relationship(daily, "owner", bob),
+		relationship(plain, "owner", alice),
+		relationship(open, "viewer", authz.Everybody("user")),
+		onDay(relationship(open, "viewer", alice), "monday"),
+	)
+	for today, failed := range map[any]string{5.0: "error invalid", "monday": "allowed", "sunday": "denied"} {
+		given := map[string]any{"today": today}
+		resources := make(map[authz.ID]string)
+		for _, found := range collect(t, s.engine.LookupResources(t.Context(),
+			authz.ResourceQuery{Subject: alice, Permission: "view", Type: "box", Context: given}, authz.Fully(), authz.Page{})) {
+			resources[found.ID] = outcome(found.Decision, found.Err)
+			require.NotEmpty(t, found.Token)
+		}
+		want := map[authz.ID]string{daily.ID: failed, plain.ID: "allowed"}
+		if failed == "denied" {
+			delete(want, daily.ID)
+		}
+		require.Equal(t, want, resources, "%v", today)
+
+		subjects := make(map[authz.ID]string)
+		for _, found := range collect(t, s.engine.LookupSubjects(t.Context(),
+			authz.SubjectQuery{Resource: daily, Permission: "view", Type: "user", Context: given}, authz.Fully())) {
+			subjects[found.Subject.ID] = outcome(found.Decision, found.Err)
+		}
+		want = map[authz.ID]string{alice.ID: failed, bob.ID: "allowed"}
+		if failed == "denied" {
+			delete(want, alice.ID)
+		}
+		require.Equal(t, want, subjects, "%v", today)
+
+		everybody := collect(t, s.engine.LookupSubjects(t.Context(),
+			authz.SubjectQuery{Resource: open, Permission: "view", Type: "user", Context: given}, authz.Fully()))
+		last := everybody[len(everybody)-1]
+		require.True(t, last.Subject.Wildcard && last.Decision.Allowed() && last.Err == nil, "%+v", everybody)
+	}
+}
+
 // outcome is an answer as it is compared: of an error the code alone.
 func outcome(decision authz.Decision, err error) string {
 	var code authz.Code

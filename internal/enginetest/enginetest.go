@@ -104,6 +104,7 @@ func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) 
 		{"look up resources", (*suite).lookupResources},
 		{"look up each resource once", (*suite).lookupOnce},
 		{"look up subjects", (*suite).lookupSubjects},
+		{"failing conditions", (*suite).failingConditions},
 		{"read filters", (*suite).readFilters},
 		{"read pages", (*suite).readPages},
 		{"bad cursors", (*suite).badCursors},

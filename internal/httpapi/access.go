@@ -31,7 +31,7 @@ func (s *server) accessThen(ctx context.Context, query authz.SubjectQuery, at ti
 	answer := AccessThen{At: at, Subjects: []FoundSubject{}}
 	found, err := s.History.Access(ctx, query, at)
 	for _, subject := range found {
-		shown, err := showSubject(subject)
+		shown, err := s.showSubject(ctx, subject)
 		if err != nil {
 			return answer, err
 		}

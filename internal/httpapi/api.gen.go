@@ -566,8 +566,11 @@ type ActionSearch struct {
 
 // ActionSearchResults defines model for ActionSearchResults.
 type ActionSearchResults struct {
-	Page    FoundPage     `json:"page"`
-	Results []FoundAction `json:"results"`
+	Page FoundPage `json:"page"`
+
+	// Context What the results leave open.
+	Context *SearchContext `json:"context,omitempty"`
+	Results []FoundAction  `json:"results"`
 }
 
 // AtLeastAsFresh defines model for AtLeastAsFresh.
@@ -1174,11 +1177,14 @@ type FoundResource struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Allowed False only for what waits for context.
+	// Allowed False only for what waits for context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
+
+	// Error Why this item could not be decided. It is not allowed.
+	Error *ItemError `json:"error,omitempty"`
 }
 
 // FoundResources defines model for FoundResources.
@@ -1198,7 +1204,7 @@ type FoundSubject struct {
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Allowed False only for what waits for context.
+	// Allowed False only for what waits for context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
@@ -1206,6 +1212,9 @@ type FoundSubject struct {
 
 	// Excluded The subjects that a wildcard does not stand for.
 	Excluded *ExcludedSubjects `json:"excluded,omitempty"`
+
+	// Error Why this item could not be decided. It is not allowed.
+	Error *ItemError `json:"error,omitempty"`
 }
 
 // FoundSubjects defines model for FoundSubjects.
@@ -1353,6 +1362,13 @@ type InvitationPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// ItemError Why this item could not be decided. It is not allowed.
+type ItemError struct {
+	// Code What kind of problem it is; stable. Each code has one status.
+	Code   Code   `json:"code"`
+	Detail string `json:"detail"`
 }
 
 // ListedAccount defines model for ListedAccount.
@@ -1795,6 +1811,9 @@ type PermissionDescription struct {
 	Description string `json:"description"`
 }
 
+// PermissionErrors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+type PermissionErrors map[string]ItemError
+
 // PermissionName The name of a permission, as `GET /v1/permissions` lists them.
 //
 // Example: edit
@@ -1802,7 +1821,10 @@ type PermissionName = string
 
 // PermissionsDecision defines model for PermissionsDecision.
 type PermissionsDecision struct {
-	// Permissions Whether the subject has the permission; one that waits for context is false.
+	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	Errors *PermissionErrors `json:"errors,omitempty"`
+
+	// Permissions Whether the subject has the permission; one that waits for context or has an error is false.
 	Permissions map[string]bool `json:"permissions"`
 
 	// Token A ZedToken, which names a state of the relationships.
@@ -1990,8 +2012,11 @@ type ResourceSearch struct {
 
 // ResourceSearchResults defines model for ResourceSearchResults.
 type ResourceSearchResults struct {
-	Page    FoundPage     `json:"page"`
-	Results []FoundEntity `json:"results"`
+	Page FoundPage `json:"page"`
+
+	// Context What the results leave open.
+	Context *SearchContext `json:"context,omitempty"`
+	Results []FoundEntity  `json:"results"`
 }
 
 // ResourceType defines model for ResourceType.
@@ -2051,6 +2076,28 @@ type RolesByID map[string]RoleNames
 
 // RolesByPerson Roles by the id of a person; `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
+
+// SearchContext What the results leave open.
+type SearchContext struct {
+	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	Errors *SearchErrors `json:"errors,omitempty"`
+}
+
+// SearchError defines model for SearchError.
+type SearchError struct {
+	// Type Of a subject or resource.
+	Type *string `json:"type,omitempty"`
+
+	// ID Of a subject or resource; left out for everybody of the type.
+	ID *string `json:"id,omitempty"`
+
+	// Name Of an action.
+	Name  *string         `json:"name,omitempty"`
+	Error EvaluationError `json:"error"`
+}
+
+// SearchErrors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
 type SearchPage struct {
@@ -2125,15 +2172,20 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext defines model for SubjectSearchContext.
+// SubjectSearchContext What the results leave open.
 type SubjectSearchContext struct {
+	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	Errors *SearchErrors `json:"errors,omitempty"`
+
 	// Everybody Every subject of the type is permitted, listed or not, but these.
-	Everybody Everybody `json:"everybody"`
+	Everybody *Everybody `json:"everybody,omitempty"`
 }
 
 // SubjectSearchResults defines model for SubjectSearchResults.
 type SubjectSearchResults struct {
-	Page    FoundPage             `json:"page"`
+	Page FoundPage `json:"page"`
+
+	// Context What the results leave open.
 	Context *SubjectSearchContext `json:"context,omitempty"`
 	Results []FoundEntity         `json:"results"`
 }
@@ -2227,6 +2279,9 @@ type VisibleObject struct {
 
 	// Permissions The permissions that the actor holds on the object, in the order of the schema.
 	Permissions []string `json:"permissions"`
+
+	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	Errors *PermissionErrors `json:"errors,omitempty"`
 }
 
 // Workspace defines model for Workspace.

@@ -160,12 +160,14 @@ func untilDecided(answers []Evaluation, semantic EvaluationsSemantic) []Evaluati
 func (s *server) evaluation(ctx context.Context, result authz.CheckResult) Evaluation {
 	switch {
 	case result.Err != nil:
-		return Evaluation{Context: &EvaluationContext{
-			Error: &EvaluationError{Status: kinds[codeOf(result.Err)].status, Message: s.detailOf(ctx, result.Err)},
-		}}
+		return Evaluation{Context: &EvaluationContext{Error: new(s.evaluationError(ctx, result.Err))}}
 	case result.Decision.State == authz.Conditional:
 		return Evaluation{Context: &EvaluationContext{MissingContext: missingContext(result.Decision)}}
 	default:
 		return Evaluation{Decision: result.Decision.Allowed()}
 	}
+}
+
+func (s *server) evaluationError(ctx context.Context, err error) EvaluationError {
+	return EvaluationError{Status: kinds[codeOf(err)].status, Message: s.detailOf(ctx, err)}
 }

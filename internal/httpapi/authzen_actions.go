@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/gin-gonic/gin"
 )
@@ -31,8 +30,9 @@ func (s *server) SearchActions(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		names, shown, err := page.of(found)
-		results := ActionSearchResults{Page: shown, Results: make([]FoundAction, len(names))}
+		names, failed, shown, err := found.page(page)
+		errs := s.searchErrors(ctx, found, failed, func(name string) SearchError { return SearchError{Name: &name} })
+		results := ActionSearchResults{Page: shown, Context: searchContext(errs), Results: make([]FoundAction, len(names))}
 		for i, name := range names {
 			results.Results[i].Name = name
 		}
@@ -40,9 +40,9 @@ func (s *server) SearchActions(c *gin.Context) {
 	})
 }
 
-// findActions returns the public permissions that the subject has, in order; none where the schema does not know what is
-// asked for. A permission that cannot be decided with the context given is not had.
-func (s *server) findActions(ctx context.Context, v vocabulary, asked question) ([]string, error) {
+// findActions returns the public permissions that the subject has, and those that could not be decided; none where the schema does
+// not know what is asked for.
+func (s *server) findActions(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
 	definition, unknown := v.definition(asked.resource.Type)
 	if unknown != nil {
 		return nil, nil
@@ -60,16 +60,15 @@ func (s *server) findActions(ctx context.Context, v vocabulary, asked question) 
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	found := make(outcomes)
 	for i, result := range results {
 		s.Metrics.decision(result.Decision, result.Err)
 		if result.Err != nil && !isOfQuestion(result.Err) {
 			return nil, result.Err
 		}
-		if result.Err == nil && result.Decision.Allowed() {
-			names = append(names, string(questions[i].check.Permission))
+		if result.Err != nil || result.Decision.Allowed() {
+			found[string(questions[i].check.Permission)] = result.Err
 		}
 	}
-	slices.Sort(names)
-	return names, nil
+	return found, nil
 }

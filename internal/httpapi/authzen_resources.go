@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -40,14 +39,15 @@ func (s *server) SearchResources(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		ids, shown, err := page.of(found)
-		return ResourceSearchResults{Page: shown, Results: entities(body.Resource.Type, ids)}, err
+		ids, failed, shown, err := found.page(page)
+		errs := s.searchErrors(ctx, found, failed, failedEntity(body.Resource.Type))
+		return ResourceSearchResults{Page: shown, Context: searchContext(errs), Results: entities(body.Resource.Type, ids)}, err
 	})
 }
 
-// findResources returns the ids of what the subject has the permission on, in order; none where the schema does not know what
-// is asked for.
-func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (ids []string, err error) {
+// findResources returns what the subject has the permission on, and what could not be decided; none where the schema does not know
+// what is asked for.
+func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
 	query, unknown := v.resourceQuery(asked)
 	if unknown != nil {
 		return nil, nil
@@ -55,28 +55,43 @@ func (s *server) findResources(ctx context.Context, v vocabulary, asked question
 	if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
 		return nil, err
 	}
-	for _, query.Context = range contextsOf(v.context(asked)) {
-		if ids, err = s.lookUpResources(ctx, query); !errors.Is(err, authz.CodeInvalid) {
-			break
+	contexts := contextsOf(v.context(asked))
+	query.Context = contexts[0]
+	found, err := s.lookUpResources(ctx, query)
+	if len(contexts) == 1 || !errors.Is(err, authz.CodeInvalid) && !found.failsFor() {
+		return found, err
+	}
+	query.Context = contexts[1]
+	second, otherErr := s.lookUpResources(ctx, query)
+	if err != nil || otherErr != nil {
+		return second, otherErr
+	}
+	for id, err := range found {
+		if authz.CodeOf(err) != authz.CodeInvalid {
+			continue
+		}
+		if other, known := second[id]; known {
+			found[id] = other
+		} else {
+			delete(found, id)
 		}
 	}
-	return ids, err
+	return found, nil
 }
 
 // lookUpResources looks up all of them, whatever the page: the engine's own pages repeat a resource that is reached in
 // several ways.
-func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) ([]string, error) {
-	var ids []string
+func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) (outcomes, error) {
+	all := make(outcomes)
 	for found, err := range s.Engine.LookupResources(ctx, query, authz.Consistency{}, authz.Page{}) {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		if found.Decision.Allowed() {
-			ids = append(ids, string(found.ID))
+		if found.Err != nil || found.Decision.Allowed() {
+			all[string(found.ID)] = found.Err
 		}
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return all, nil
 }
 
 func (v vocabulary) resourceQuery(asked question) (authz.ResourceQuery, error) {

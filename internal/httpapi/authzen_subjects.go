@@ -39,16 +39,22 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		ids, shown, err := page.of(found.ids)
-		return SubjectSearchResults{Page: shown, Context: found.context(), Results: entities(body.Subject.Type, ids)}, err
+		ids, failed, shown, err := found.named.page(page)
+		errs := s.searchErrors(ctx, found.named, failed, failedEntity(body.Subject.Type))
+		if found.failure != nil && page.After == "" {
+			errs = new(append(SearchErrors{{Type: &body.Subject.Type, Error: s.evaluationError(ctx, found.failure)}}, optional(errs)...))
+		}
+		return SubjectSearchResults{Page: shown, Context: found.context(errs), Results: entities(body.Subject.Type, ids)}, err
 	})
 }
 
-// subjects are those with a permission: by name in order, and everybody else if it is given to all of the type.
+// subjects are those with a permission or an error: by name, and everybody else if it is given to all of the type, but some. A
+// failure is that of everybody.
 type subjects struct {
-	ids       []string
+	named     outcomes
 	everybody bool
 	except    []string
+	failure   error
 }
 
 // findSubjects finds nobody where the schema does not know what is asked for.
@@ -60,35 +66,62 @@ func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question)
 	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
 		return found, err
 	}
-	for _, query.Context = range contextsOf(v.context(asked)) {
-		if found, err = s.lookUpSubjects(ctx, query); !errors.Is(err, authz.CodeInvalid) {
-			break
+	contexts := contextsOf(v.context(asked))
+	query.Context = contexts[0]
+	found, err = s.lookUpSubjects(ctx, query)
+	fails := errors.Is(err, authz.CodeInvalid) || authz.CodeOf(found.failure) == authz.CodeInvalid || found.named.failsFor()
+	if len(contexts) == 1 || !fails {
+		return found, err
+	}
+	query.Context = contexts[1]
+	second, otherErr := s.lookUpSubjects(ctx, query)
+	if err != nil || otherErr != nil {
+		return second, otherErr
+	}
+	return found.or(second), nil
+}
+
+// or takes from a second search what failed with the context of the first one.
+func (all subjects) or(second subjects) subjects {
+	for id, err := range all.named {
+		if authz.CodeOf(err) != authz.CodeInvalid {
+			continue
+		}
+		if other, known := second.named[id]; known {
+			all.named[id] = other
+		} else if second.everybody && !slices.Contains(second.except, id) {
+			all.named[id] = nil
+		} else {
+			delete(all.named, id)
 		}
 	}
-	return found, err
+	if authz.CodeOf(all.failure) == authz.CodeInvalid {
+		all.everybody, all.except, all.failure = second.everybody, second.except, second.failure
+	}
+	return all
 }
 
 func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (subjects, error) {
-	var all subjects
+	all := subjects{named: make(outcomes)}
 	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.Consistency{}) {
 		switch err = cmp.Or(err, ctx.Err()); {
 		case err != nil:
 			return all, err
 		case len(found.Excluded) > maxSubjects:
 			return all, authz.Errorf(authz.CodeTooLarge, "there are more than %d exceptions from everybody", maxSubjects)
-		case !found.Decision.Allowed():
-		case found.Subject.Wildcard:
-			all.everybody, all.except = true, texts(found.Excluded)
+		case found.Err == nil && !found.Decision.Allowed():
+		case !found.Subject.Wildcard:
+			all.named[string(found.Subject.ID)] = found.Err
+		case found.Err != nil:
+			all.failure = found.Err
 		default:
-			all.ids = append(all.ids, string(found.Subject.ID))
+			all.everybody, all.except = true, texts(found.Excluded)
 		}
 	}
-	slices.Sort(all.ids)
-	all.ids = slices.Compact(all.ids)
 	slices.Sort(all.except)
 	all.except = slices.DeleteFunc(all.except, func(id string) bool {
-		_, named := slices.BinarySearch(all.ids, id)
-		return named
+		failure, named := all.named[id]
+		return named && failure == nil
 	})
 	return all, nil
 }
@@ -107,11 +140,15 @@ func (v vocabulary) subjectQuery(asked question) (authz.SubjectQuery, error) {
 }
 
 // context tells of those who have no name in the results. A wildcard is none of them, since the id "*" is the letter.
-func (all subjects) context() *SubjectSearchContext {
-	if !all.everybody {
+func (all subjects) context(errs *SearchErrors) *SubjectSearchContext {
+	switch {
+	case all.everybody:
+		return &SubjectSearchContext{Everybody: &Everybody{Except: all.except}, Errors: errs}
+	case errs != nil:
+		return &SubjectSearchContext{Errors: errs}
+	default:
 		return nil
 	}
-	return &SubjectSearchContext{Everybody: Everybody{Except: all.except}}
 }
 
 func entities(typ string, ids []string) []FoundEntity {

@@ -42,7 +42,9 @@ func (s *server) listContents(c *gin.Context, place authz.Object, collection, ac
 		objects, token, err := s.Operations.Contents(ctx, by, of, page)
 		shown := ObjectPage{Objects: make([]VisibleObject, len(objects.Objects)), NextCursor: objects.NextCursor, Token: string(token)}
 		for i, object := range objects.Objects {
-			shown.Objects[i] = VisibleObject{ID: string(object.ID), Permissions: texts(object.Permissions)}
+			shown.Objects[i] = VisibleObject{
+				ID: string(object.ID), Permissions: texts(object.Permissions), Errors: permissionErrors(object.Errors),
+			}
 		}
 		return shown, err
 	})

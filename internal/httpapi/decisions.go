@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -85,15 +86,22 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		decided := make(map[string]bool, len(results))
+		answer := PermissionsDecision{Permissions: make(map[string]bool, len(results)), Token: string(token)}
+		errs := make(PermissionErrors)
 		for i, result := range results {
 			s.Metrics.decision(result.Decision, result.Err)
-			if result.Err != nil {
+			name := string(permissions[i])
+			answer.Permissions[name] = result.Err == nil && result.Decision.Allowed()
+			switch {
+			case result.Err == nil:
+			case !isOfQuestion(result.Err) || s.isUnknownType(ctx, check.Subject.Type):
 				return nil, result.Err
+			default:
+				errs[name] = *s.itemError(ctx, result.Err)
+				answer.Errors = &errs
 			}
-			decided[string(permissions[i])] = result.Decision.Allowed()
 		}
-		return PermissionsDecision{Permissions: decided, Token: string(token)}, nil
+		return answer, nil
 	})
 }
 
@@ -117,4 +125,10 @@ func (s *server) permissionsOf(ctx context.Context, typ authz.Type) ([]authz.Per
 		return permissions, nil
 	}
 	return nil, unknownType(typ, names)
+}
+
+// isUnknownType reports whether the schema has no such type, so that no question about it can be decided.
+func (s *server) isUnknownType(ctx context.Context, typ authz.Type) bool {
+	definitions, err := s.Definitions(ctx)
+	return err == nil && !slices.ContainsFunc(definitions, func(d authz.Definition) bool { return d.Type == typ })
 }

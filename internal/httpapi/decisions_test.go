@@ -183,7 +183,14 @@ func TestPermissions(t *testing.T) {
 	w.engine.bulk = func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 		return []authz.CheckResult{{}, {Err: authz.Errorf(authz.CodeInvalid, "context: wrong")}}, "t1", nil
 	}
+	w.do(t, r).want(t, 200, `{"permissions":{"view":false,"edit":false},"errors":{"edit":{"code":"invalid","detail":"context: wrong"}},"token":"t1"}`)
+	r.body = `{"subject":"nobody:a","resource":"importer:i1"}`
 	w.do(t, r).wantProblem(t, 400, "invalid", "context: wrong")
+	r.body = body
+	w.engine.bulk = func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+		return []authz.CheckResult{{}, {Err: authz.Errorf(authz.CodeUnavailable, "SpiceDB cannot be reached")}}, "t1", nil
+	}
+	w.do(t, r).wantProblem(t, 503, "unavailable", "SpiceDB cannot be reached")
 
 	w.do(t, request{method: "GET", path: "/v1/permissions", key: inspectKey}).want(t, 200,
 		`{"types":[{"type":"importer","description":"Moves data.","permissions":[{"name":"view","description":"May see the importer."},{"name":"edit","description":"May change the importer."}]}]}`)

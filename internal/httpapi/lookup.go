@@ -67,9 +67,10 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 		if err != nil {
 			return none, err
 		}
-		s.Metrics.decision(found.Decision, nil)
+		s.Metrics.decision(found.Decision, found.Err)
 		page.Resources = append(page.Resources, FoundResource{
-			Resource: resource, Allowed: found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
+			Resource: resource, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
+			Error: s.itemError(ctx, found.Err),
 		})
 		last = found
 	}
@@ -111,11 +112,11 @@ func (s *server) LookupSubjects(c *gin.Context) {
 			if size += 1 + len(found.Excluded); size > maxSubjects {
 				return nil, authz.Errorf(authz.CodeTooLarge, "there are more than %d subjects; with the header Accept: %s they come as a stream", maxSubjects, ndjson)
 			}
-			shown, err := showSubject(found)
+			shown, err := s.showSubject(ctx, found)
 			if err != nil {
 				return nil, err
 			}
-			s.Metrics.decision(found.Decision, nil)
+			s.Metrics.decision(found.Decision, found.Err)
 			answer.Subjects = append(answer.Subjects, shown)
 		}
 		return answer, nil
@@ -151,12 +152,15 @@ func (s *server) subjectQuery(ctx context.Context, c *gin.Context) (query authz.
 	return query, token, err
 }
 
-func showSubject(found authz.FoundSubject) (FoundSubject, error) {
+func (s *server) showSubject(ctx context.Context, found authz.FoundSubject) (FoundSubject, error) {
 	subject, err := reference(found.Subject)
 	if err != nil {
 		return FoundSubject{}, err
 	}
-	shown := FoundSubject{Subject: subject, Allowed: found.Decision.Allowed(), MissingContext: missingContext(found.Decision)}
+	shown := FoundSubject{
+		Subject: subject, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
+		Error: s.itemError(ctx, found.Err),
+	}
 	if len(found.Excluded) == 0 {
 		return shown, nil
 	}

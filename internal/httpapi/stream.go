@@ -32,8 +32,8 @@ func (s *server) streamSubjects(c *gin.Context) {
 			out.breakOff(err)
 			return
 		}
-		s.Metrics.decision(found.Decision, nil)
-		shown, err := showSubject(found)
+		s.Metrics.decision(found.Decision, found.Err)
+		shown, err := s.showSubject(ctx, found)
 		if err == nil {
 			err = out.write(shown)
 		}

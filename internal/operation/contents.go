@@ -27,10 +27,12 @@ func Collections(place authz.Type) map[string]authz.Type {
 // listed are the places that have lists; a subscription has one of its own, of accounts.
 var listed = map[authz.Type]bool{"account": true, "workspace": true}
 
-// VisibleObject is an object with what the person whom a list is for may do to it.
+// VisibleObject is an object with what the person whom a list is for may do to it, and the errors of the permissions that could not be
+// decided.
 type VisibleObject struct {
 	ID          authz.ID
 	Permissions []authz.Permission
+	Errors      map[authz.Permission]error
 }
 
 // Objects is a page of objects; NextCursor is empty at the end.
@@ -144,13 +146,14 @@ func (p *plan) seen(ctx context.Context, of Collection, items []authz.ReadItem, 
 			checks = append(checks, authz.Check{Subject: only(of.Place), Permission: authz.Permission(kind.place), Resource: item.Relationship.Resource})
 		}
 	}
-	allowed, err := p.decide(ctx, checks)
+	results, err := p.decideEach(ctx, checks) // an object that cannot be decided is hidden, its error too
 	if err != nil {
 		return nil, err
 	}
+	allowed := func(i int) bool { return results[i].Decision.Allowed() }
 	var seen []authz.ReadItem
 	for i, item := range items {
-		if allowed[i] && (!older || allowed[len(items)+i]) {
+		if allowed(i) && (!older || allowed(len(items)+i)) {
 			seen = append(seen, item)
 		}
 	}
@@ -168,7 +171,7 @@ func (p *plan) withPermissions(ctx context.Context, of Collection, ids []authz.I
 			checks = append(checks, p.asks(permission, authz.Object{Type: of.Type, ID: id}))
 		}
 	}
-	allowed, err := p.decide(ctx, checks)
+	results, err := p.decideEach(ctx, checks)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +179,13 @@ func (p *plan) withPermissions(ctx context.Context, of Collection, ids []authz.I
 	for i, id := range ids {
 		objects[i].ID = id
 		for j, permission := range of.Permissions {
-			if allowed[i*len(of.Permissions)+j] {
+			switch result := results[i*len(of.Permissions)+j]; {
+			case result.Err != nil:
+				if objects[i].Errors == nil {
+					objects[i].Errors = make(map[authz.Permission]error)
+				}
+				objects[i].Errors[permission] = result.Err
+			case result.Decision.Allowed():
 				objects[i].Permissions = append(objects[i].Permissions, permission)
 			}
 		}

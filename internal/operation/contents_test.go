@@ -92,6 +92,53 @@ func object(typ authz.Type, id string) authz.Object { return authz.Object{Type: 
 
 func someone(id string) authz.Subject { return authz.Subject{Object: object("user", id)} }
 
+// undecided is an engine that cannot decide some questions.
+type undecided struct {
+	authz.Engine
+
+	questions map[string]error // by permission and resource
+}
+
+func (u *undecided) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	results, token, err := u.Engine.CheckBulk(ctx, checks, at)
+	for i := range results {
+		if failure := u.questions[fmt.Sprint(checks[i].Permission, " ", checks[i].Resource)]; failure != nil {
+			results[i] = authz.CheckResult{Err: failure}
+		}
+	}
+	return results, token, err
+}
+
+// TestContentsWithUndecidedPermissions holds that a list names a permission that cannot be decided and goes on, hides an object that
+// may or may not be seen, and fails if SpiceDB does.
+func TestContentsWithUndecidedPermissions(t *testing.T) {
+	engine := &undecided{Engine: newEngine(t)}
+	s := operation.New(engine)
+	company(t, s)
+	wrong := authz.Errorf(authz.CodeInvalid, "a condition fails")
+	list := func() ([]operation.VisibleObject, error) {
+		of := operation.Collection{Place: object("account", "team"), Type: "connection", Permissions: []authz.Permission{"use", "share"}}
+		objects, _, err := s.Contents(t.Context(), by("uma"), of, operation.Page{})
+		return objects.Objects, err
+	}
+	engine.questions = map[string]error{"use connection:crm": wrong}
+	found, err := list()
+	require.NoError(t, err)
+	require.Equal(t, []operation.VisibleObject{
+		{ID: "crm", Permissions: []authz.Permission{"share"}, Errors: map[authz.Permission]error{"use": wrong}},
+		{ID: "warehouse", Permissions: []authz.Permission{"use", "share"}},
+	}, found)
+
+	engine.questions = map[string]error{"view connection:crm": wrong}
+	found, err = list()
+	require.NoError(t, err)
+	require.Equal(t, []operation.VisibleObject{{ID: "warehouse", Permissions: []authz.Permission{"use", "share"}}}, found)
+
+	engine.questions = map[string]error{"use connection:crm": authz.Errorf(authz.CodeUnavailable, "SpiceDB is away")}
+	_, err = list()
+	require.ErrorIs(t, err, authz.CodeUnavailable)
+}
+
 // TestContents lists everything in the company for those who see all of it, some and nothing.
 func TestContents(t *testing.T) {
 	s := operation.New(newEngine(t))

@@ -149,13 +149,13 @@ func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) 
 	for i, id := range accounts {
 		checks[i] = authz.Check{Subject: person(who), Permission: "view", Resource: accountObject(id)}
 	}
-	allowed, err := p.decide(ctx, checks)
+	results, err := p.decideEach(ctx, checks)
 	if err != nil {
 		return nil, err
 	}
 	var visible []authz.ID
 	for i, id := range accounts {
-		if allowed[i] {
+		if results[i].Decision.Allowed() {
 			visible = append(visible, id)
 		}
 	}
@@ -164,12 +164,9 @@ func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) 
 
 // decide answers checks at the state of the plan, which is the newest if the plan has none yet.
 func (p *plan) decide(ctx context.Context, checks []authz.Check) ([]bool, error) {
-	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
+	results, err := p.decideEach(ctx, checks)
 	if err != nil {
 		return nil, err
-	}
-	if p.snapshot == "" {
-		p.snapshot = token
 	}
 	allowed := make([]bool, len(results))
 	for i, result := range results {
@@ -179,4 +176,21 @@ func (p *plan) decide(ctx context.Context, checks []authz.Check) ([]bool, error)
 		allowed[i] = result.Decision.Allowed()
 	}
 	return allowed, nil
+}
+
+// decideEach answers checks as decide does. The result of a check that alone cannot be decided has its error, and is not allowed.
+func (p *plan) decideEach(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
+	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
+	if err != nil {
+		return nil, err
+	}
+	if p.snapshot == "" {
+		p.snapshot = token
+	}
+	for _, result := range results {
+		if code := authz.CodeOf(result.Err); result.Err != nil && code != authz.CodeInvalid && code != authz.CodeTooLarge {
+			return nil, result.Err
+		}
+	}
+	return results, nil
 }

@@ -234,7 +234,7 @@ func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQue
 			}
 			n++
 			page.Cursor, token = one.Cursor(), one.Token
-			found = append(found, string(one.ID)+" "+outcome(one.Decision, nil))
+			found = append(found, string(one.ID)+" "+outcome(one.Decision, one.Err))
 		}
 		if limit == 0 || n < limit {
 			return fmt.Sprintf("resources %q", found), token
@@ -252,7 +252,7 @@ func subjects(ctx context.Context, engine authz.Engine, query authz.SubjectQuery
 		}
 		token = one.Token
 		slices.Sort(one.Excluded)
-		found = append(found, fmt.Sprintf("%s %s without %q", one.Subject, outcome(one.Decision, nil), one.Excluded))
+		found = append(found, fmt.Sprintf("%s %s without %q", one.Subject, outcome(one.Decision, one.Err), one.Excluded))
 	}
 	slices.Sort(found)
 	return fmt.Sprintf("subjects %q", found), token

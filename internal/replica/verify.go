@@ -158,7 +158,7 @@ func first[T any](answer T, why string) (any, string) { return answer, why }
 func idsOf(found []authz.FoundResource) []string {
 	out := make([]string, len(found))
 	for i, one := range found {
-		out[i] = fmt.Sprintf("%s %v", one.ID, one.Decision)
+		out[i] = fmt.Sprintf("%s %v %v", one.ID, one.Decision, one.Err)
 	}
 	return out
 }
@@ -167,7 +167,7 @@ func idsOf(found []authz.FoundResource) []string {
 func subjectsOf(found []authz.FoundSubject) []string {
 	out := make([]string, len(found))
 	for i, one := range found {
-		out[i] = fmt.Sprintf("%s %v %v", one.Subject, one.Decision, one.Excluded)
+		out[i] = fmt.Sprintf("%s %v %v %v", one.Subject, one.Decision, one.Err, one.Excluded)
 	}
 	slices.SortFunc(out, strings.Compare)
 	return out

@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -29,8 +30,83 @@ func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery,
 	})
 }
 
-// allResources returns every resource that the query finds, once, in the order of ids.
+// allResources returns every resource that the query finds, once, in the order of ids. SpiceDB fails the whole look-up if a caveat
+// fails on the way to one resource; then each resource that may be found is checked on its own.
 func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency) ([]authz.FoundResource, error) {
+	all, err := c.lookUpResources(ctx, query, at)
+	if !isCaveatFailure(err) {
+		return all, err
+	}
+	ids, token, err := c.candidateResources(ctx, query, at, err)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	checks := make([]authz.Check, len(ids))
+	for i, id := range ids {
+		checks[i] = authz.Check{
+			Subject: query.Subject, Permission: query.Permission, Resource: authz.Object{Type: query.Type, ID: id}, Context: query.Context,
+		}
+	}
+	results, _, err := c.CheckBulk(ctx, checks, authz.AtSnapshot(token))
+	if err != nil {
+		return nil, err
+	}
+	all = nil
+	for i, result := range results {
+		switch {
+		case result.Err != nil && !isOfQuestion(result.Err):
+			return nil, result.Err
+		case result.Err != nil || result.Decision.State != authz.Denied:
+			all = append(all, authz.FoundResource{ID: ids[i], Decision: result.Decision, Err: result.Err, Token: token})
+		}
+	}
+	return all, nil
+}
+
+// candidateResources returns, sorted, the ids of all resources that the query may find, and the state that they are of: those of the
+// same look-up without context, in which a caveat that needs context does not fail; or, if one fails nevertheless, every resource of
+// the type. If there are too many, it returns the failure.
+func (c *Client) candidateResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error) (_ []authz.ID, token authz.Token, err error) {
+	ids := make(map[authz.ID]bool)
+	var all []authz.FoundResource
+	err = failure
+	if query.Context != nil {
+		query.Context = nil
+		all, err = c.lookUpResources(ctx, query, at)
+	}
+	switch {
+	case err == nil:
+		for _, found := range all {
+			ids[found.ID], token = true, found.Token
+		}
+	case isCaveatFailure(err):
+		if query.Subject.Type == query.Type {
+			ids[query.Subject.ID] = true
+		}
+		rows := 0
+		for item, err := range c.Read(ctx, authz.Filter{Type: query.Type}, at, authz.Page{}) {
+			if err != nil {
+				return nil, "", err
+			}
+			ids[item.Relationship.Resource.ID], token = true, item.Token
+			if rows++; rows > maxCandidateRows || len(ids) > maxCandidates {
+				return nil, "", failure
+			}
+		}
+	default:
+		return nil, "", err
+	}
+	if len(ids) > maxCandidates {
+		return nil, "", failure
+	}
+	if token == "" {
+		return nil, "", nil
+	}
+	return slices.Sorted(maps.Keys(ids)), token, nil
+}
+
+// lookUpResources returns what SpiceDB finds.
+func (c *Client) lookUpResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency) ([]authz.FoundResource, error) {
 	consistency, err := toConsistency(at)
 	if err != nil {
 		return nil, err

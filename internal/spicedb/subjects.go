@@ -2,6 +2,7 @@ package spicedb
 
 import (
 	"context"
+	"crypto/rand"
 	"iter"
 	"maps"
 	"slices"
@@ -14,11 +15,17 @@ import (
 
 // LookupSubjects implements authz.Engine. SpiceDB names a subject once for each relation that grants the permission, under
 // the condition of that relation alone. So a subject that is allowed is told when it comes first; where a condition or a
-// wildcard is involved, the subjects that it is about are checked at the end.
+// wildcard is involved, the subjects that it is about are checked at the end. SpiceDB fails the whole look-up if a caveat fails for one
+// subject; then each subject that may be found is checked on its own.
 func (c *Client) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
 	return sequence(c, "LookupSubjects", func(yield func(authz.FoundSubject) bool) error {
 		found := foundSubjects{query: query, told: make(map[authz.ID]bool), open: make(map[authz.ID]bool), excluded: make(map[authz.ID]bool)}
-		if more, err := c.allSubjects(ctx, query, at, func(one authz.FoundSubject) bool { return !found.add(one) || yield(one) }); err != nil || !more {
+		more, err := c.allSubjects(ctx, query, at, func(one authz.FoundSubject) bool { return !found.add(one) || yield(one) })
+		if isCaveatFailure(err) {
+			more = true
+			err = c.candidateSubjects(ctx, &found, at, err)
+		}
+		if err != nil || !more {
 			return err
 		}
 		return c.remaining(ctx, &found, yield)
@@ -109,16 +116,16 @@ func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(aut
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(decisions)) {
-		decision := decisions[id]
+		decision, failure := decisions[id].Decision, decisions[id].Err
 		if f.excluded[id] && !decision.Allowed() {
 			f.wildcard.Excluded = append(f.wildcard.Excluded, id)
 		}
 		// What one wildcard excludes may be covered by another one.
 		covered := f.excluded[id] && f.wildcard.Decision.Allowed() && decision.Allowed()
-		if decision.State == authz.Denied || covered {
+		if decision.State == authz.Denied && failure == nil || covered {
 			continue
 		}
-		if !yield(authz.FoundSubject{Subject: f.subject(id), Decision: decision, Token: f.token}) {
+		if !yield(authz.FoundSubject{Subject: f.subject(id), Decision: decision, Err: failure, Token: f.token}) {
 			return nil
 		}
 	}
@@ -133,7 +140,7 @@ func (f *foundSubjects) subject(id authz.ID) authz.Subject {
 }
 
 // decideSubjects checks the open subjects at the state that was looked at.
-func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[authz.ID]authz.Decision, error) {
+func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[authz.ID]authz.CheckResult, error) {
 	if len(f.open) == 0 {
 		return nil, nil
 	}
@@ -146,12 +153,99 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 	if err != nil {
 		return nil, err
 	}
-	decisions := make(map[authz.ID]authz.Decision, len(ids))
+	decisions := make(map[authz.ID]authz.CheckResult, len(ids))
 	for i, result := range results {
-		if result.Err != nil {
+		if result.Err != nil && !isOfQuestion(result.Err) {
 			return nil, result.Err
 		}
-		decisions[ids[i]] = result.Decision
+		decisions[ids[i]] = result
 	}
 	return decisions, nil
+}
+
+// candidateSubjects leaves open, for remaining, every subject that the query may find: those of the same look-up without context, in
+// which a caveat that needs context does not fail; or, if one fails nevertheless, every subject of the type in any relationship. If
+// there are too many, it returns the failure.
+func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
+	if f.token != "" {
+		at = authz.AtSnapshot(f.token)
+	}
+	f.open, f.excluded, f.wildcard = make(map[authz.ID]bool), make(map[authz.ID]bool), nil
+	everybody, more, err := false, true, failure
+	if f.query.Context != nil {
+		query := f.query
+		query.Context = nil
+		more, err = c.allSubjects(ctx, query, at, func(one authz.FoundSubject) bool {
+			f.token = one.Token
+			if everybody = everybody || one.Subject.Wildcard; !one.Subject.Wildcard {
+				f.open[one.Subject.ID] = true
+			}
+			for _, id := range one.Excluded {
+				f.excluded[id] = true
+			}
+			return len(f.open)+len(f.excluded) <= maxCandidates
+		})
+	}
+	switch {
+	case isCaveatFailure(err):
+		if everybody, err = c.allNamed(ctx, f, at, failure); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case !more:
+		return failure
+	}
+	if everybody {
+		return c.decideEverybody(ctx, f)
+	}
+	return nil
+}
+
+// allNamed leaves open every subject of the type that some relationship names, and reports whether one names everybody.
+func (c *Client) allNamed(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) (everybody bool, err error) {
+	filter := authz.Filter{SubjectType: f.query.Type, SubjectRelation: f.query.SubjectRelation, SubjectPlain: f.query.SubjectRelation == ""}
+	if f.query.Type == f.query.Resource.Type {
+		f.open[f.query.Resource.ID] = true
+	}
+	rows := 0
+	for item, err := range c.Read(ctx, filter, at, authz.Page{}) {
+		if err != nil {
+			return false, err
+		}
+		f.token = item.Token
+		if subject := item.Relationship.Subject; subject.Wildcard {
+			everybody = true
+		} else {
+			f.open[subject.ID] = true
+		}
+		if rows++; rows > maxCandidateRows || len(f.open) > maxCandidates {
+			return false, failure
+		}
+	}
+	if f.token == "" {
+		clear(f.open)
+	}
+	if everybody {
+		maps.Copy(f.excluded, f.open)
+	}
+	return everybody, nil
+}
+
+// decideEverybody decides whether everybody of the type has the permission, by somebody whom no relationship names.
+func (c *Client) decideEverybody(ctx context.Context, f *foundSubjects) error {
+	somebody := authz.Check{
+		Subject: f.subject(authz.ID(rand.Text())), Permission: f.query.Permission, Resource: f.query.Resource, Context: f.query.Context,
+	}
+	decision, _, err := c.Check(ctx, somebody, authz.AtSnapshot(f.token))
+	switch {
+	case err != nil && !isOfQuestion(err):
+		return err
+	case err == nil && decision.State == authz.Denied:
+		maps.Copy(f.open, f.excluded)
+		clear(f.excluded)
+	default:
+		f.wildcard = &authz.FoundSubject{Subject: authz.Everybody(f.query.Type), Decision: decision, Err: err, Token: f.token}
+	}
+	return nil
 }
