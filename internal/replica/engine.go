@@ -230,6 +230,7 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.T
 	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)}
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources) // at the top it would look for what comes twice, as is done below
 	var ids []authz.ID
+	full := 1 << 18
 	for _, part := range plan.resources {
 		paths, err := evaluation.IterResources(part, subject, resources)
 		if err != nil {
@@ -239,7 +240,11 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.T
 			if err != nil {
 				return nil, whyOf(err)
 			}
-			ids = append(ids, authz.DecodeID(path.Resource.ObjectID))
+			if ids = append(ids, authz.DecodeID(path.Resource.ObjectID)); len(ids) >= full { // what comes often is kept once
+				slices.Sort(ids)
+				ids = slices.Compact(ids)
+				full = max(full, 2*len(ids))
+			}
 		}
 	}
 	slices.Sort(ids)
