@@ -85,7 +85,7 @@ func configuration() app.Config {
 	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
 	config.Replica.Verify = 0.05
-	config.Expensive = 1000 // tests ask side by side, and more than the processors
+	config.Expensive = 1000                 // tests ask side by side, and more than the processors
 	config.RequestTimeout = 2 * time.Minute // on a machine that is busy with other tests
 	return config
 }
