@@ -746,7 +746,7 @@ type BulkDecision struct {
 
 // BulkError defines model for BulkError.
 type BulkError struct {
-	// Code What kind of problem it is; stable. Each code has one status.
+	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
@@ -828,7 +828,7 @@ type CheckRequest struct {
 	Subject Reference `json:"subject"`
 }
 
-// Code What kind of problem it is; stable. Each code has one status.
+// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 type Code string
 
 // Connection defines model for Connection.
@@ -1896,7 +1896,7 @@ type Problem struct {
 	// Detail What is wrong with this request.
 	Detail string `json:"detail"`
 
-	// Code What kind of problem it is; stable. Each code has one status.
+	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code Code `json:"code"`
 
 	// RequestID The id of the request; it stands in the server's log.

@@ -103,7 +103,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		{"many headers", "GET /healthz HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", 20<<10) + "\r\n", 431, "too_large"},
 		{"an unknown path", "GET /nothing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404, "not_found"},
 		{"a path of an asterisk", "GET * HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404, "not_found"},
-		{"another method", "BREW /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 405, "invalid"},
+		{"another method", "BREW /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 405, "method_not_allowed"},
 	} {
 		for where, conn := range map[string]net.Conn{
 			"API": dial(plainAPI, false), "metrics": dial(plainMetrics, false), "API over TLS": dial(tlsAPI, true), "metrics over TLS": dial(tlsMetrics, true),

@@ -131,7 +131,7 @@ func (m *Metrics) Only() http.Handler {
 			metrics.ServeHTTP(w, r)
 			return
 		default:
-			status, code = http.StatusMethodNotAllowed, authz.CodeInvalid
+			status, code = http.StatusMethodNotAllowed, authz.CodeMethodNotAllowed
 			w.Header().Set("Allow", "GET, HEAD")
 		}
 		body, id := outerProblem(status, code, "this port answers GET /metrics alone")
