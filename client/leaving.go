@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/sluice-authz/sluice/client/rest"
 )
@@ -25,17 +26,23 @@ func (a *Actor) Offboarding(ctx context.Context, id, user string) (Offboarding, 
 	return answer[Offboarding](a.rest.ReportOffboarding(ctx, id, user, nil))
 }
 
-// HandOverAccountMember removes a person from an account, and hands over what they created there.
-func (a *Actor) HandOverAccountMember(ctx context.Context, id, user string, to Handover) error {
+// HandOverAccountMember removes a person from an account, and hands over what they created there. It returns
+// what it reassigned, which is empty if the server had performed the call before its answer was lost.
+func (a *Actor) HandOverAccountMember(ctx context.Context, id, user string, to Handover) (Reassigned, error) {
 	params := &rest.RemoveAccountMemberParams{ReassignTo: &to.To, PrivateConnections: to.private()}
-	return done(a.rest.RemoveAccountMember(ctx, id, user, params))
+	return reassigned(a.rest.RemoveAccountMember(ctx, id, user, params))
 }
 
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts, and hands over what they created
-// there.
-func (a *Actor) HandOverSubscriptionMember(ctx context.Context, id, user string, to Handover) error {
+// there, see HandOverAccountMember.
+func (a *Actor) HandOverSubscriptionMember(ctx context.Context, id, user string, to Handover) (Reassigned, error) {
 	params := &rest.RemoveSubscriptionMemberParams{ReassignTo: &to.To, PrivateConnections: to.private()}
-	return done(a.rest.RemoveSubscriptionMember(ctx, id, user, params))
+	return reassigned(a.rest.RemoveSubscriptionMember(ctx, id, user, params))
+}
+
+func reassigned(response *http.Response, err error) (Reassigned, error) {
+	removed, err := answer[rest.RemovedMember](response, err)
+	return removed.Reassigned, err
 }
 
 func (h Handover) private() *PrivateConnections {

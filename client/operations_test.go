@@ -151,8 +151,8 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	}
 
 	require.Equal(t, 1, ok[client.Offboarding](t)(typed.Offboarding(ctx, a, "user:"+bob)).PrivateConnections.Count)
-	require.NoError(t, typed.HandOverAccountMember(ctx, a, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
-	require.NoError(t, typed.HandOverSubscriptionMember(ctx, s, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
+	ok[client.Reassigned](t)(typed.HandOverAccountMember(ctx, a, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
+	ok[client.Reassigned](t)(typed.HandOverSubscriptionMember(ctx, s, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
 	require.NoError(t, typed.RemoveAccountMember(ctx, a, "user:"+eve))
 	require.NoError(t, typed.RemoveSubscriptionMember(ctx, s, "user:"+eve))
 	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 1)
@@ -183,8 +183,10 @@ func TestLeaving(t *testing.T) {
 	report := ok[client.Offboarding](t)(olga.Offboarding(ctx, a, bob))
 	require.Equal(t, []string{t.Name() + "-i"}, report.Importers.IDs)
 	require.Equal(t, 1, report.PrivateConnections.Count)
-	require.ErrorIs(t, olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve"}), client.Conflict)
-	require.NoError(t, olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve", Private: client.Leave}))
+	_, err = olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve"})
+	require.ErrorIs(t, err, client.Conflict)
+	moved := ok[client.Reassigned](t)(olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve", Private: client.Leave}))
+	require.Equal(t, []string{t.Name() + "-i"}, moved.Importers.IDs)
 	require.True(t, ok[bool](t)(shared.Client.Can(ctx, "eve", "delete", "importer:"+t.Name()+"-i")))
 
 	require.NoError(t, shared.Client.EraseUser(ctx, bob))

@@ -52,6 +52,7 @@ type (
 
 	// Offboarding is what hangs on a person in an account.
 	Offboarding = rest.Offboarding
+	Reassigned  = rest.Reassigned
 
 	// PrivateConnections is what happens to the private connections of somebody who leaves: Disconnect or Leave.
 	PrivateConnections = rest.PrivateConnectionsOf

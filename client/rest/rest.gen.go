@@ -1919,6 +1919,27 @@ type Problem struct {
 // Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 type Properties map[string]interface{}
 
+// Reassigned What became of the objects that a removed person had created.
+type Reassigned struct {
+	// Importers The importers whose creator is the new one.
+	Importers Named `json:"importers"`
+
+	// Connections The shared connections whose creator is the new one.
+	Connections Named `json:"connections"`
+
+	// PrivateConnections The private connections, as numbers alone.
+	PrivateConnections ReassignedPrivate `json:"private_connections"`
+}
+
+// ReassignedPrivate defines model for ReassignedPrivate.
+type ReassignedPrivate struct {
+	// Moved How many have the new creator.
+	Moved int `json:"moved"`
+
+	// Disconnected How many were deleted.
+	Disconnected int `json:"disconnected"`
+}
+
 // Reference An object, or everybody in a relation of an object.
 //
 // Example: user:alice@example.com
@@ -1962,6 +1983,18 @@ type RelationshipPage struct {
 
 	// Token A ZedToken of the state that was read; left out of a page that is empty.
 	Token PageToken `json:"token,omitempty,omitzero"`
+}
+
+// RemovedMember defines model for RemovedMember.
+type RemovedMember struct {
+	// Reassigned What the call reassigned; only with `reassign_to`, and not in a repeated answer, which does not know it any more.
+	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
@@ -3775,7 +3808,7 @@ type ClientInterface interface {
 	//
 	// Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
 	//
-	// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`).
+	// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer tells what this call moved and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5138,7 +5171,7 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 //
 // Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
 //
-// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`).
+// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer tells what this call moved and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -1915,6 +1915,27 @@ type Problem struct {
 // Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
 type Properties map[string]interface{}
 
+// Reassigned What became of the objects that a removed person had created.
+type Reassigned struct {
+	// Importers The importers whose creator is the new one.
+	Importers Named `json:"importers"`
+
+	// Connections The shared connections whose creator is the new one.
+	Connections Named `json:"connections"`
+
+	// PrivateConnections The private connections, as numbers alone.
+	PrivateConnections ReassignedPrivate `json:"private_connections"`
+}
+
+// ReassignedPrivate defines model for ReassignedPrivate.
+type ReassignedPrivate struct {
+	// Moved How many have the new creator.
+	Moved int `json:"moved"`
+
+	// Disconnected How many were deleted.
+	Disconnected int `json:"disconnected"`
+}
+
 // Reference An object, or everybody in a relation of an object.
 //
 // Example: user:alice@example.com
@@ -1958,6 +1979,18 @@ type RelationshipPage struct {
 
 	// Token A ZedToken of the state that was read; left out of a page that is empty.
 	Token *PageToken `json:"token,omitempty"`
+}
+
+// RemovedMember defines model for RemovedMember.
+type RemovedMember struct {
+	// Reassigned What the call reassigned; only with `reassign_to`, and not in a repeated answer, which does not know it any more.
+	Reassigned *Reassigned `json:"reassigned,omitempty"`
+
+	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.

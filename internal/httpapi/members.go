@@ -15,7 +15,7 @@ type accountMemberOperations interface {
 	AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
 	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error)
 	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
-	HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
+	HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error)
 	PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time) ([]operation.Member, authz.Token, error)
 }
 
@@ -24,7 +24,7 @@ type subscriptionMemberOperations interface {
 	SubscriptionPeople(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
 	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
 	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
-	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error)
+	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error)
 	PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error)
 }
 
@@ -61,12 +61,13 @@ func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, params Re
 			return nil, err
 		}
 		var token authz.Token
+		var reassigned *operation.Reassigned
 		if to == nil {
 			token, err = s.Operations.RemoveAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		} else {
-			token, err = s.Operations.HandOverAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
+			reassigned, token, err = s.Operations.HandOverAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
 		}
-		return done(token), err
+		return showRemoved(reassigned, token), err
 	})
 }
 
@@ -127,12 +128,13 @@ func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, para
 			return nil, err
 		}
 		var token authz.Token
+		var reassigned *operation.Reassigned
 		if to == nil {
 			token, err = s.Operations.RemoveSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		} else {
-			token, err = s.Operations.HandOverSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
+			reassigned, token, err = s.Operations.HandOverSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
 		}
-		return done(token), err
+		return showRemoved(reassigned, token), err
 	})
 }
 
@@ -152,6 +154,17 @@ func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMember
 			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted, endOf(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
+}
+
+func showRemoved(reassigned *operation.Reassigned, token authz.Token) RemovedMember {
+	removed := RemovedMember{Token: string(token)}
+	if reassigned != nil {
+		removed.Reassigned = &Reassigned{
+			Importers: showNamed(reassigned.Importers), Connections: showNamed(reassigned.Connections),
+			PrivateConnections: ReassignedPrivate{Moved: reassigned.PrivateMoved, Disconnected: reassigned.PrivateDisconnected},
+		}
+	}
+	return removed
 }
 
 func showMember(m operation.Member) Member {

@@ -126,12 +126,13 @@ func (o *operations) RemoveAccountMember(ctx context.Context, by operation.Calle
 	return token, o.record(ctx, "RemoveAccountMember", by, id, user)
 }
 
-func (o *operations) HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error) {
-	return token, o.record(ctx, "HandOverAccountMember", by, id, user, to)
+func (o *operations) HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error) {
+	reassigned := operation.Reassigned{Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, PrivateMoved: 3, PrivateDisconnected: 4}
+	return &reassigned, token, o.record(ctx, "HandOverAccountMember", by, id, user, to)
 }
 
-func (o *operations) HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (authz.Token, error) {
-	return token, o.record(ctx, "HandOverSubscriptionMember", by, id, user, to)
+func (o *operations) HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error) {
+	return nil, token, o.record(ctx, "HandOverSubscriptionMember", by, id, user, to)
 }
 
 func (o *operations) ReportOffboarding(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Offboarding, authz.Token, error) {
@@ -327,7 +328,8 @@ func TestOperations(t *testing.T) {
 		{"DELETE", "/v1/accounts/acme/members/bob", "", false, "RemoveAccountMember", args(authz.ID("acme"), authz.ID("bob")), 200, done},
 		{
 			"DELETE", "/v1/accounts/acme/members/bob?reassign_to=eve%20s&private_connections=leave", "", false, "HandOverAccountMember",
-			args(authz.ID("acme"), authz.ID("bob"), operation.Handover{To: "eve s", Private: "leave"}), 200, done,
+			args(authz.ID("acme"), authz.ID("bob"), operation.Handover{To: "eve s", Private: "leave"}), 200,
+			`{"reassigned":{"importers":{"count":2,"ids":["i1"]},"connections":{"count":0,"ids":[]},"private_connections":{"moved":3,"disconnected":4}},"token":"t1"}`,
 		},
 		{
 			"DELETE", "/v1/subscriptions/s1/members/bob?reassign_to=eve", "", false, "HandOverSubscriptionMember",

@@ -40,6 +40,7 @@ func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d d
 		case err != nil || ends:
 			return token, err
 		default:
+			p.countReassigned()
 			failed, halved = 0, max(0, halved-1)
 		}
 	}

@@ -57,8 +57,12 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 		switch {
 		case errors.Is(err, authz.ErrPrecondition):
 			attempt++
+			continue
 		case err != nil:
 			return "", err
+		}
+		p.countReassigned()
+		switch {
 		case more:
 			attempt = 0
 		case len(p.departing) > 0:

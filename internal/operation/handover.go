@@ -36,10 +36,13 @@ func (h Handover) departure(by Caller, from authz.Object, who authz.ID) (departu
 
 // HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member the creator of
 // what they created there. It needs assign_roles. The error is CodeInvalid if the other is no member who could create that.
-func (s *Service) HandOverAccountMember(ctx context.Context, by Caller, id, who authz.ID, to Handover) (authz.Token, error) {
+// It returns what it reassigned; nil for a call that was performed before, see Once.
+func (s *Service) HandOverAccountMember(
+	ctx context.Context, by Caller, id, who authz.ID, to Handover,
+) (*Reassigned, authz.Token, error) {
 	d, err := to.departure(by, accountObject(id), who)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		gone := false
@@ -55,18 +58,20 @@ func (s *Service) HandOverAccountMember(ctx context.Context, by Caller, id, who 
 		}
 		return false, err
 	}
-	return s.begin(ctx, by, "remove_account_member", who, may, func(ctx context.Context, p *plan) (*departure, error) {
+	return s.reassign(ctx, by, "remove_account_member", d, may, func(ctx context.Context, p *plan) (*departure, error) {
 		return p.handOver(ctx, d, to)
 	})
 }
 
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember does,
 // and makes another the creator of what they created there, who must be a member of each account where that is anything. It
-// needs assign_roles on each of these as well.
-func (s *Service) HandOverSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID, to Handover) (authz.Token, error) {
+// needs assign_roles on each of these as well. It returns what it reassigned; nil for a call that was performed before, see Once.
+func (s *Service) HandOverSubscriptionMember(
+	ctx context.Context, by Caller, id, who authz.ID, to Handover,
+) (*Reassigned, authz.Token, error) {
 	d, err := to.departure(by, subscriptionObject(id), who)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		if who == by.Actor {
@@ -74,7 +79,7 @@ func (s *Service) HandOverSubscriptionMember(ctx context.Context, by Caller, id,
 		}
 		return false, p.allow(ctx, d.from, "remove_users")
 	}
-	return s.begin(ctx, by, "remove_subscription_member", who, may, func(ctx context.Context, p *plan) (*departure, error) {
+	return s.reassign(ctx, by, "remove_subscription_member", d, may, func(ctx context.Context, p *plan) (*departure, error) {
 		facts, err := p.subscription(ctx, id)
 		if err != nil {
 			return nil, err
@@ -88,6 +93,20 @@ func (s *Service) HandOverSubscriptionMember(ctx context.Context, by Caller, id,
 		}
 		return p.handOver(ctx, d, to)
 	})
+}
+
+// reassign performs a departure to an heir, see begin, and reports what it reassigned.
+func (s *Service) reassign(
+	ctx context.Context, by Caller, operation string, d departure,
+	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*departure, error),
+) (*Reassigned, authz.Token, error) {
+	by.reassigned = &reassignments{from: d.who, to: d.heir}
+	token, err := s.begin(ctx, by, operation, d.who, may, build)
+	if err != nil {
+		return nil, "", err
+	}
+	report, err := s.reportReassigned(ctx, by)
+	return answered(report, token, err)
 }
 
 // handOver plans the first write of a departure to an heir: the end of all roles. It is nothing if the person holds none and

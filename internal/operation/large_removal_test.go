@@ -54,11 +54,11 @@ var removals = []removal{
 		return err
 	}, nil},
 	{"reassigned on an account", func(ctx context.Context, s *operation.Service) error {
-		_, err := s.HandOverAccountMember(ctx, by("ada"), "team", "sam", toEve)
+		_, _, err := s.HandOverAccountMember(ctx, by("ada"), "team", "sam", toEve)
 		return err
 	}, elsewhere},
 	{"reassigned in the subscription", func(ctx context.Context, s *operation.Service) error {
-		_, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", "sam", toEve)
+		_, _, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", "sam", toEve)
 		return err
 	}, nil},
 	{"erased", func(ctx context.Context, s *operation.Service) error {

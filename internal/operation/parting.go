@@ -193,6 +193,7 @@ func (p *plan) passOn(d departure, c created) bool {
 	if d.heir != "" {
 		p.touch(c.object(), creator, person(d.heir))
 	}
+	p.noteReassigned(d, c, false)
 	return true
 }
 
@@ -227,6 +228,7 @@ func (p *plan) disconnect(d departure, c created) bool {
 		p.delete(r)
 	}
 	p.touch(deletionOf(c.object()), deletionBy, d.by)
+	p.noteReassigned(d, c, true)
 	return true
 }
 

@@ -37,7 +37,8 @@ type plan struct {
 	first         [][]authz.Relationship // to be deleted, each group in one write but not in the same, see splitDeletes
 	departing     []departure            // carried out after the write
 	unfinished    []departure            // carried out before the operation is planned again, see errUnderWay
-	deletesFirst  bool                   // what does not fit one write is deleted in writes before it, see splitDeletes
+	reassigns     []reassignment
+	deletesFirst  bool // what does not fit one write is deleted in writes before it, see splitDeletes
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool

@@ -62,6 +62,9 @@ type Caller struct {
 
 	// Once is how the caller recognizes an operation that they ask for again; nil if they do not.
 	Once *Once
+
+	// reassigned collects what the call reassigns; nil if it does not report that.
+	reassigned *reassignments
 }
 
 // Roles are the roles of one person on one object, in the order of its role set.

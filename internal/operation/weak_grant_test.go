@@ -29,7 +29,7 @@ func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 			return err
 		},
 		"handed": func(who authz.ID) error {
-			_, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", who, operation.Handover{To: "uma"})
+			_, _, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", who, operation.Handover{To: "uma"})
 			return err
 		},
 	} {

@@ -45,7 +45,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 			return err
 		}},
 		{"reassigning", false, func(ctx context.Context, s *operation.Service, who authz.ID) error {
-			_, err := s.HandOverAccountMember(ctx, by("ada"), "team", who, operation.Handover{To: "uma"})
+			_, _, err := s.HandOverAccountMember(ctx, by("ada"), "team", who, operation.Handover{To: "uma"})
 			return err
 		}},
 		{"from the subscription", true, func(ctx context.Context, s *operation.Service, who authz.ID) error {
@@ -53,7 +53,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 			return err
 		}},
 		{"from the subscription, reassigning", true, func(ctx context.Context, s *operation.Service, who authz.ID) error {
-			_, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", who, operation.Handover{To: "uma"})
+			_, _, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", who, operation.Handover{To: "uma"})
 			return err
 		}},
 	} {
