@@ -81,7 +81,7 @@ func questionsOf(typ, permission string) map[string]any {
 func TestInternalTypesNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	for _, typ := range []string{"deletion", "departure", "idempotency_key", "invitation", "request", "role"} {
+	for _, typ := range []string{"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role"} {
 		for path, body := range map[string]any{
 			"check":            map[string]any{"subject": typ + ":x", "permission": "view", "resource": "account:x"},
 			"permissions":      map[string]any{"subject": "user:olga", "resource": typ + ":x"},

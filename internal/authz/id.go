@@ -25,7 +25,7 @@ const personPrefix = "user:"
 var reservedTypes = map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "departure": true,
 	"export": true, "flow": true, "idempotency_key": true, "importer": true, "integration": true, "invitation": true,
-	"invitee":  true,
+	"invitee": true, "membership": true,
 	"platform": true, "report": true, "removed_user": true, "request": true, "role": true, "schedule": true, "service": true,
 	"subscription": true, "user": true, "workspace": true,
 }

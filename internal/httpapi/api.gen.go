@@ -1664,6 +1664,9 @@ type Offboarding struct {
 	// Roles The person's roles on the account; none for somebody who has left.
 	Roles []string `json:"roles"`
 
+	// EndsMembership Whether the person's membership of the subscription ends with these roles, because it came only from roles on accounts. It is there if the actor may list the members of the subscription.
+	EndsMembership *bool `json:"ends_membership,omitempty"`
+
 	// Importers The importers that the person created.
 	Importers Named `json:"importers"`
 

@@ -9,7 +9,7 @@ import (
 )
 
 // internalTypes are the product's types that hold its own records: no person has a permission on them.
-var internalTypes = []authz.Type{"deletion", "departure", "idempotency_key", "invitation", "invitee", "removed_user", "request", "role"}
+var internalTypes = []authz.Type{"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role"}
 
 // requireInspection returns an error with CodeForbidden if a question reads what is stored instead of asking for a decision,
 // and the key of the request lacks the scope inspect: a relation or a step of permissions in place of a permission, or an

@@ -20,7 +20,7 @@ func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOff
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		report, token, err := s.Operations.ReportOffboarding(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		return Offboarding{
-			User: string(report.User), Roles: texts(report.Roles),
+			User: string(report.User), Roles: texts(report.Roles), EndsMembership: report.EndsMembership,
 			Importers: showNamed(report.Importers), Connections: showNamed(report.Connections),
 			PrivateConnections: OffboardingPrivate{Count: report.Private, UsedByOthers: report.PrivateInUse},
 			Shares:             OffboardingShares{Connections: report.Shares, Workspaces: showNamed(report.Workspaces)},

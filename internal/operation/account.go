@@ -40,9 +40,6 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 		}
 		created.Roles = Roles{set.Roles[0].Name}
 		p.touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
-		if set.Roles[0].MakesMember {
-			return p.makeMember(ctx, subscription, by.Actor)
-		}
 		return nil
 	})
 	return answered(created, token, err)

@@ -30,10 +30,13 @@ func (s *Service) carryOut(ctx context.Context, by Caller, operation string, d d
 			p.require(mark)
 		}
 		ends, err := s.carryOn(ctx, p, by, operation, d)
-		if err != nil {
+		if err != nil && !errors.Is(err, errPromoted) {
 			return "", err
 		}
-		token, err := p.commit(ctx, operation)
+		var token authz.Token
+		if err == nil {
+			token, err = p.commit(ctx, operation)
+		}
 		switch {
 		case errors.Is(err, authz.ErrPrecondition):
 			failed, halved = failed+1, halved+1
@@ -57,6 +60,9 @@ func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation str
 	}
 	if err := orphaned.err(); err != nil { // somebody else gave up the last role beside theirs, or they got a new one
 		return false, errors.Join(err, s.callOff(ctx, by, d))
+	}
+	if err := p.settleMemberships(ctx); err != nil {
+		return false, err
 	}
 	if len(p.updates) == 0 {
 		if err := p.endInvitations(ctx, d.who); err != nil {

@@ -186,6 +186,9 @@ func (s *Service) begin(
 			return nil
 		}
 		p.patience = patience
+		if err := p.settleMemberships(ctx); err != nil {
+			return err
+		}
 		return p.part(ctx, *begun)
 	})
 }

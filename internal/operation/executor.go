@@ -33,7 +33,7 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 		}
 		err := build(ctx, p)
 		if err == nil && !by.replayed() {
-			err = p.endRest(ctx)
+			err = p.complete(ctx)
 		}
 		switch {
 		case errors.Is(err, errUnderWay):
@@ -43,6 +43,9 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 			continue
 		case by.replayed():
 			return p.replay(ctx, err)
+		case errors.Is(err, errPromoted):
+			attempt++
+			continue
 		case err != nil:
 			return "", err
 		}

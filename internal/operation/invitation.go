@@ -70,7 +70,8 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		if err != nil {
 			return err
 		}
-		p.updates, p.ending, p.first = nil, nil, nil // what acceptance will write; what it would rest on, the invitation rests on now
+		// what acceptance will write; what it would rest on, the invitation rests on now
+		p.updates, p.ending, p.first, p.granted = nil, nil, nil, nil
 		if err := p.waitToInvite(ctx, in.To, by.Actor, in.Invitee); err != nil {
 			return err
 		}

@@ -63,7 +63,8 @@ var kinds = map[authz.Type]kind{
 	"schedule": {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
 	"service":  {visible: "as_viewer", place: "workspace", remove: "manage", create: "create_flow", in: "workspace"},
 
-	departureType: {place: departureFrom},
+	departureType:  {place: departureFrom},
+	membershipType: {},
 }
 
 func kindOf(t authz.Type) kind {

@@ -12,6 +12,10 @@ type Offboarding struct {
 	User  authz.ID
 	Roles Roles
 
+	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if the actor
+	// may not know who belongs to the subscription.
+	EndsMembership *bool
+
 	// Importers and Connections are those that the person created, private connections excepted.
 	Importers, Connections Named
 
@@ -50,6 +54,9 @@ func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who auth
 			return err
 		}
 		report.Roles = rolesOf(held)
+		if report.EndsMembership, err = p.reportMembership(ctx, account, who, held); err != nil {
+			return err
+		}
 		if err := p.reportCreated(ctx, account, &report); err != nil {
 			return err
 		}
@@ -59,6 +66,17 @@ func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who auth
 		return p.reportInvitations(ctx, account, &report)
 	})
 	return answered(report, token, err)
+}
+
+func (p *plan) reportMembership(ctx context.Context, account accountFacts, who authz.ID, held []authz.Relationship) (*bool, error) {
+	if who != p.by.Actor {
+		listed, err := p.decide(ctx, []authz.Check{p.asks(Listing("subscription"), account.subscription.object)})
+		if err != nil || !listed[0] {
+			return nil, err
+		}
+	}
+	ends, err := p.endsMembership(ctx, account, who, held)
+	return &ends, err
 }
 
 func (p *plan) reportCreated(ctx context.Context, account accountFacts, report *Offboarding) error {

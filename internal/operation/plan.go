@@ -35,8 +35,10 @@ type plan struct {
 	ending        []endShares // shares to end, see endRest
 	withdrawing   []withdrawal
 	first         [][]authz.Relationship // to be deleted, each group in one write but not in the same, see splitDeletes
-	departing     []departure            // carried out after the write
-	unfinished    []departure            // carried out before the operation is planned again, see errUnderWay
+	granted       []explicitGrant
+	settled       bool        // see settleMemberships
+	departing     []departure // carried out after the write
+	unfinished    []departure // carried out before the operation is planned again, see errUnderWay
 	reassigns     []reassignment
 	deletesFirst  bool // what does not fit one write is deleted in writes before it, see splitDeletes
 	restated      map[authz.Precondition]bool

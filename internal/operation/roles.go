@@ -183,11 +183,6 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 				}
 				return err
 			}
-			if info.MakesMember && c.until.IsZero() {
-				if err := p.makeMember(ctx, account.subscription, c.who); err != nil {
-					return err
-				}
-			}
 		}
 		if len(c.held) == 0 && len(c.wanted) == 0 {
 			if err := p.finishRemoval(ctx, c.who); err != nil {
@@ -241,25 +236,6 @@ func (p *plan) feature(subscription subscriptionFacts, info authz.RoleInfo) erro
 		return authz.Errorf(authz.CodeFeatureRequired, "nobody can be made %s without the feature %s of %s", info.Name, info.Requires, subscription.object)
 	}
 	p.require(authz.Relationship{Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody})
-	return nil
-}
-
-// makeMember makes the person a member of a multi_owner subscription, unless they belong to it already.
-func (p *plan) makeMember(ctx context.Context, subscription subscriptionFacts, who authz.ID) error {
-	if subscription.set.Name != authz.MultiOwner {
-		return nil
-	}
-	membership, err := p.change(ctx, subscription.object, subscription.set, who, []authz.Role{authz.RoleMember})
-	if err != nil {
-		return err
-	}
-	if len(membership.held) > 0 {
-		membership.wanted = rolesOf(membership.held)
-	}
-	if err := p.arrives(ctx, who, len(membership.held) == 0); err != nil {
-		return err
-	}
-	p.write(subscription.object, subscription.set, []roleChange{membership})
 	return nil
 }
 

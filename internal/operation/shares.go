@@ -32,6 +32,14 @@ func (p *plan) dropNamed(ctx context.Context, who authz.ID, account accountFacts
 	return err
 }
 
+// complete adds to the plan what follows from its changes of roles.
+func (p *plan) complete(ctx context.Context) error {
+	if err := p.settleMemberships(ctx); err != nil {
+		return err
+	}
+	return p.endRest(ctx)
+}
+
 // endRest adds the end of shares and of invitations to the plan. If they do not fit one write, the write ends the roles and says
 // that a departure is under way, which deletes them: shares give nothing without a role, invitations are closed by what the write
 // says, and the person gets neither before the departure has ended.

@@ -176,6 +176,7 @@ func (p *plan) giveOnSubscription(ctx context.Context, facts subscriptionFacts, 
 	if err := p.arrives(ctx, change.who, len(change.held) == 0); err != nil {
 		return err
 	}
+	p.granted = append(p.granted, explicitGrant{change.who, facts.object})
 	p.write(facts.object, facts.set, []roleChange{change})
 	return nil
 }
@@ -341,16 +342,18 @@ func (p *plan) rolesAfter(ctx context.Context, id, who authz.ID) (Roles, error) 
 	if err != nil {
 		return nil, err
 	}
-	gives := func(role authz.Role) bool {
-		return slices.ContainsFunc(p.updates, func(u authz.Update) bool {
-			r := u.Relationship
-			return u.Action != authz.Delete && r.Resource == facts.object && r.Relation == authz.Relation(role) && r.Subject == person(who)
-		})
+	if err := p.settleMemberships(ctx); err != nil {
+		return nil, err
 	}
 	roles := rolesOf(held)
-	for _, role := range facts.set.Names() {
-		if gives(role) && !slices.Contains(roles, role) {
-			roles = append(roles, role)
+	for _, u := range p.updates {
+		r := u.Relationship
+		if r.Resource != facts.object || r.Subject != person(who) {
+			continue
+		}
+		roles = slices.DeleteFunc(roles, func(role authz.Role) bool { return role == authz.Role(r.Relation) })
+		if u.Action != authz.Delete {
+			roles = append(roles, authz.Role(r.Relation))
 		}
 	}
 	return roles, nil

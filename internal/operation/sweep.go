@@ -86,6 +86,7 @@ func refused(err error) bool {
 // refers to it. Of a type that is not the product's, it removes the references at once, whatever the form of the ids.
 func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
 	foreign := make(map[authz.Type]bool)
+	var reasons []authz.Relationship // for memberships, which end with the account; with a subscription they end as a whole
 	for item, err := range w.engine.Read(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err
@@ -95,6 +96,8 @@ func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
 		switch {
 		case !product:
 			foreign[r.Resource.Type] = true
+		case r.Resource.Type == membershipType && object.Type == "account" && deletedObject(w.deletion.Resource) == object:
+			reasons = append(reasons, r)
 		case r.Relation == kind.place:
 			err = w.object(ctx, r.Resource)
 		default:
@@ -103,6 +106,9 @@ func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := w.endMemberships(ctx, reasons); err != nil {
+		return err
 	}
 	return w.references(ctx, object, foreign)
 }

@@ -162,7 +162,29 @@ func (p *plan) takeRoles(ctx context.Context, d departure, room func() bool, orp
 			p.noteRemoval(h.object, d.who)
 		}
 		p.deleteIf(true, change.held)
+		if err := p.deleteReasons(ctx, h.object, change.held); err != nil {
+			return err
+		}
 		p.deleteIf(d.erases(), h.rows) // roles of another set, which other tools wrote
+	}
+	return nil
+}
+
+// deleteReasons plans that roles on an account are no reason for a membership any more.
+func (p *plan) deleteReasons(ctx context.Context, account authz.Object, held []authz.Relationship) error {
+	for _, r := range held {
+		if account.Type != "account" || !makesMembers(r.Relation) {
+			continue
+		}
+		subscription, err := p.subscriptionOf(ctx, account)
+		if err != nil {
+			return err
+		}
+		stored, err := p.find(ctx, reasonsOf(membershipOf(r.Subject.ID, subscription)))
+		if err != nil {
+			return err
+		}
+		p.deleteIf(true, slices.DeleteFunc(slices.Clone(stored), func(r authz.Relationship) bool { return r.Subject.Object != account }))
 	}
 	return nil
 }

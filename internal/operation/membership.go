@@ -1,0 +1,469 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// A membership of a subscription that roles on accounts caused has an object beside it, which holds these accounts as the
+// reasons. Without one the membership was granted explicitly. At most one account is the first reason; every role that is given
+// later adds a further one. So the write that ends a membership misses no role that is given at the same time: it requires that
+// its account is the first reason, and that there is no further one.
+const (
+	membershipType authz.Type     = "membership"
+	firstReason    authz.Relation = "first"
+	furtherReason  authz.Relation = "further"
+)
+
+func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
+	return authz.Object{Type: membershipType, ID: who + "/" + digest(string(subscription.ID))}
+}
+
+// memberOf returns the person whose membership it is.
+func memberOf(membership authz.Object) authz.ID {
+	id := string(membership.ID)
+	return authz.ID(id[:max(0, strings.LastIndexByte(id, '/'))])
+}
+
+func reasonsOf(membership authz.Object) authz.Filter {
+	return authz.Filter{Type: membershipType, ID: membership.ID}
+}
+
+func reason(membership authz.Object, relation authz.Relation, object authz.Object) authz.Relationship {
+	return authz.Relationship{Resource: membership, Relation: relation, Subject: only(object)}
+}
+
+// makesMembers reports whether a role on an account makes members of its subscription, if it is held permanently.
+func makesMembers(role authz.Relation) bool {
+	return slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
+		info, found := set.Role(authz.Role(role))
+		return found && info.MakesMember
+	})
+}
+
+// membershipChange is what a plan does that can begin or end a person's membership of a multi_owner subscription.
+type membershipChange struct {
+	who          authz.ID
+	subscription subscriptionFacts
+	gained       []authz.Object // accounts on which the person comes to hold a role permanently that makes members
+	changed      []authz.Object // accounts on which they hold a role, and one that makes members changes in any way
+	granted      bool           // roles on the subscription itself are given
+}
+
+func (c membershipChange) object() authz.Object { return membershipOf(c.who, c.subscription.object) }
+
+// explicitGrant is that a person is given roles on a subscription, also if they hold them already.
+type explicitGrant struct {
+	who          authz.ID
+	subscription authz.Object
+}
+
+// settleMemberships adds to the plan which memberships of subscriptions begin and end with its changes of roles. It looks at
+// every update of a role, so that no operation is left out, and settles a plan once.
+func (p *plan) settleMemberships(ctx context.Context) error {
+	if p.settled || p.by.replayed() {
+		return nil
+	}
+	p.settled = true
+	changes, err := p.membershipChanges(ctx)
+	if err != nil {
+		return err
+	}
+	return p.settle(ctx, changes)
+}
+
+func (p *plan) settle(ctx context.Context, changes []*membershipChange) error {
+	if err := p.readMemberships(ctx, changes); err != nil {
+		return err
+	}
+	var promotions []authz.Write
+	for _, c := range changes {
+		promotion, err := p.settleMembership(ctx, *c)
+		if err != nil {
+			return err
+		}
+		if promotion != nil {
+			promotions = append(promotions, *promotion)
+		}
+	}
+	return p.promote(ctx, promotions)
+}
+
+// membershipChanges reads from the updates of the plan which memberships they can change.
+func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, error) {
+	var changes []*membershipChange
+	at := make(map[authz.Object]*membershipChange)
+	subscriptions := make(map[authz.Object]*subscriptionFacts)
+	change := func(who authz.ID, subscription authz.Object) (*membershipChange, error) {
+		facts, known := subscriptions[subscription]
+		if !known {
+			var err error
+			if facts, err = p.multiOwner(ctx, subscription); err != nil {
+				return nil, err
+			}
+			subscriptions[subscription] = facts
+		}
+		if facts == nil {
+			return &membershipChange{}, nil // of no importance
+		}
+		object := membershipOf(who, subscription)
+		if at[object] == nil {
+			at[object] = &membershipChange{who: who, subscription: *facts}
+			changes = append(changes, at[object])
+		}
+		return at[object], nil
+	}
+	for _, g := range p.granted {
+		c, err := change(g.who, g.subscription)
+		if err != nil {
+			return nil, err
+		}
+		c.granted = true
+	}
+	for _, u := range p.updates {
+		r := u.Relationship
+		if r.Subject.Type != user || r.Subject.Wildcard {
+			continue
+		}
+		switch {
+		case r.Resource.Type == "subscription":
+			c, err := change(r.Subject.ID, r.Resource)
+			if err != nil {
+				return nil, err
+			}
+			c.granted = c.granted || u.Action != authz.Delete
+		case r.Resource.Type == "account" && makesMembers(r.Relation):
+			subscription, err := p.subscriptionOf(ctx, r.Resource)
+			if err != nil {
+				return nil, err
+			}
+			if subscription.ID == "" {
+				continue
+			}
+			c, err := change(r.Subject.ID, subscription)
+			if err != nil {
+				return nil, err
+			}
+			held, err := p.find(ctx, rolesFilter(r.Resource, r.Subject.ID))
+			if err != nil {
+				return nil, err
+			}
+			if len(held) > 0 {
+				c.changed = append(c.changed, r.Resource)
+			}
+			if u.Action != authz.Delete && r.ExpiresAt.IsZero() {
+				c.gained = append(c.gained, r.Resource)
+			}
+		}
+	}
+	return changes, nil
+}
+
+// subscriptionOf reads which subscription an account is in after the plan. It is zero if the account is in none, or the plan
+// deletes it: the sweep ends the memberships then.
+func (p *plan) subscriptionOf(ctx context.Context, account authz.Object) (authz.Object, error) {
+	for _, u := range p.updates {
+		if r := u.Relationship; r.Resource == account && r.Relation == kindOf(account.Type).place {
+			if u.Action == authz.Delete {
+				return authz.Object{}, nil
+			}
+			return r.Subject.Object, nil
+		}
+	}
+	places, err := p.find(ctx, authz.Filter{Type: account.Type, ID: account.ID, Relation: kindOf(account.Type).place})
+	if err != nil || len(places) == 0 {
+		return authz.Object{}, err
+	}
+	return places[0].Subject.Object, nil
+}
+
+// multiOwner reads a subscription. It returns nil unless it is under multi_owner, and the plan neither creates nor deletes it.
+func (p *plan) multiOwner(ctx context.Context, subscription authz.Object) (*subscriptionFacts, error) {
+	for _, u := range p.updates {
+		if r := u.Relationship; r.Resource == subscription && r.Relation == authz.Relation(authz.MultiOwner) {
+			return nil, nil //nolint:nilnil // of no importance
+		}
+	}
+	facts, err := p.observer().subscription(ctx, subscription.ID)
+	if errors.Is(err, authz.CodeNotFound) || err == nil && facts.set.Name != authz.MultiOwner {
+		return nil, nil //nolint:nilnil // of no importance
+	}
+	return &facts, err
+}
+
+// readMemberships reads what settling the changes needs, several at a time.
+func (p *plan) readMemberships(ctx context.Context, changes []*membershipChange) error {
+	var filters, roles []authz.Filter
+	for _, c := range changes {
+		filters = append(filters, reasonsOf(c.object()), rolesFilter(c.subscription.object, c.who))
+	}
+	if err := p.findAll(ctx, filters); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if len(p.reads[reasonsOf(c.object())]) > 0 {
+			roles = append(roles, accountRoles(c.who))
+		}
+	}
+	return p.findAll(ctx, roles)
+}
+
+func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
+	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who}
+}
+
+func accountRoles(who authz.ID) authz.Filter {
+	return authz.Filter{Type: "account", SubjectType: user, SubjectID: who}
+}
+
+// membership is what is stored about a membership, and what of it is still so after a plan.
+type membership struct {
+	held     []authz.Relationship // the roles on the subscription
+	leaves   bool                 // the plan ends all of them
+	stored   []authz.Relationship // the reasons
+	explicit bool                 // one of them is the explicit grant
+	kept     []authz.Relationship // accounts on which the person still holds a role permanently that makes members
+	gone     []authz.Relationship // accounts on which they do not
+	lasting  []authz.Relationship // such roles on accounts, but for those that the plan gives
+}
+
+// derived reports whether the membership came only from roles on accounts.
+func (m membership) derived() bool {
+	return len(m.stored) > 0 && !m.explicit && len(m.held) == 1 && m.held[0].Relation == authz.Relation(authz.RoleMember)
+}
+
+// records reports whether an account is stored as a reason.
+func (m membership) records(account authz.Object) bool {
+	return slices.ContainsFunc(m.stored, func(r authz.Relationship) bool { return r.Subject.Object == account })
+}
+
+func (p *plan) membership(ctx context.Context, c membershipChange) (m membership, err error) {
+	if m.held, err = p.roles(ctx, c.subscription.object, c.subscription.set, c.who); err != nil {
+		return m, err
+	}
+	stays := func(r authz.Relationship) bool { return p.planned(r) < 0 } // a role that is given makes it an explicit grant
+	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
+	if m.stored, err = p.find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
+		return m, err
+	}
+	roles, err := p.find(ctx, accountRoles(c.who))
+	if err != nil {
+		return m, err
+	}
+	lasts := make(map[authz.Object]bool)
+	for _, account := range c.gained {
+		lasts[account] = true
+	}
+	for _, r := range roles {
+		if makesMembers(r.Relation) && r.ExpiresAt.IsZero() && p.planned(r) < 0 {
+			m.lasting = append(m.lasting, r)
+			lasts[r.Resource] = true
+		}
+	}
+	for _, r := range m.stored {
+		switch {
+		case r.Subject.Object == c.subscription.object:
+			m.explicit = true
+		case lasts[r.Subject.Object]:
+			m.kept = append(m.kept, r)
+		default:
+			m.gone = append(m.gone, r)
+		}
+	}
+	return m, nil
+}
+
+// settleMembership plans what becomes of one membership. It returns a write that has to come first, if there is one, see promote.
+func (p *plan) settleMembership(ctx context.Context, c membershipChange) (first *authz.Write, err error) {
+	m, err := p.membership(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range m.gone {
+		p.delete(r)
+	}
+	for _, account := range c.changed { // a role that is made permanent meanwhile
+		if !m.records(account) && !slices.Contains(c.gained, account) {
+			p.requireSome([]authz.Precondition{{Absent: true, Filter: authz.Filter{
+				Type: membershipType, ID: c.object().ID, SubjectType: account.Type, SubjectID: account.ID,
+			}}})
+		}
+	}
+	granted := reason(c.object(), furtherReason, c.subscription.object)
+	switch {
+	case m.leaves:
+		if m.explicit {
+			p.delete(granted)
+		} else if len(m.stored) > 0 {
+			p.requireSome([]authz.Precondition{{Absent: true, Filter: authz.Exactly(granted)}})
+		}
+		return nil, nil //nolint:nilnil // nothing comes first
+	case c.granted:
+		if len(m.stored) == 0 {
+			p.requireSome([]authz.Precondition{{Absent: true, Filter: reasonsOf(c.object())}})
+		} else if !m.explicit {
+			p.update(authz.Touch, granted)
+		}
+		return nil, nil //nolint:nilnil // nothing comes first
+	case len(c.gained) > 0:
+		return nil, p.makeMember(ctx, c, m)
+	case m.derived() && len(m.gone) > 0:
+		return p.endMembership(ctx, c, m)
+	}
+	return nil, nil //nolint:nilnil // nothing comes first
+}
+
+// makeMember makes the person a member of the subscription, unless they belong to it already.
+func (p *plan) makeMember(ctx context.Context, c membershipChange, m membership) error {
+	isNew := len(m.held) == 0
+	role := roleChange{who: c.who, held: m.held, wanted: rolesOf(m.held)}
+	if isNew {
+		role.wanted = []authz.Role{authz.RoleMember}
+	}
+	if err := p.arrives(ctx, c.who, isNew); err != nil {
+		return err
+	}
+	p.write(c.subscription.object, c.subscription.set, []roleChange{role})
+	switch {
+	case isNew && m.explicit: // left behind by another tool
+		p.delete(reason(c.object(), furtherReason, c.subscription.object))
+	case isNew:
+	case m.derived():
+		p.require(m.stored[0]) // it was not granted explicitly meanwhile
+	default:
+		return nil
+	}
+	relation := furtherReason
+	if isNew && !slices.ContainsFunc(m.kept, func(r authz.Relationship) bool { return r.Relation == firstReason }) {
+		relation = firstReason
+	}
+	for _, account := range c.gained {
+		if !m.records(account) {
+			p.update(authz.Touch, reason(c.object(), relation, account))
+			relation = furtherReason
+		}
+	}
+	return nil
+}
+
+// endMembership plans that a derived membership ends unless a reason is left. The write depends on that reason, or on there
+// being none.
+func (p *plan) endMembership(ctx context.Context, c membershipChange, m membership) (first *authz.Write, err error) {
+	if len(m.kept) > 0 {
+		p.require(m.kept[0])
+		return nil, nil //nolint:nilnil // nothing comes first
+	}
+	role, err := p.unrecorded(ctx, c, m)
+	if err != nil {
+		return nil, err
+	}
+	if role != nil {
+		p.require(*role)
+		p.update(authz.Touch, reason(c.object(), furtherReason, role.Resource))
+		return nil, nil //nolint:nilnil // nothing comes first
+	}
+	if len(m.gone) > 1 || m.gone[0].Relation != firstReason {
+		return promotion(m.gone), nil
+	}
+	p.require(m.gone[0])
+	p.forbid(authz.Filter{Type: membershipType, ID: c.object().ID, Relation: furtherReason})
+	p.delete(m.held[0])
+	return nil, nil //nolint:nilnil // nothing comes first
+}
+
+// unrecorded returns a role on an account that is not stored as a reason though it is one; nil if there is none. Promotions
+// leave such roles if the operation after them is not performed.
+func (p *plan) unrecorded(ctx context.Context, c membershipChange, m membership) (*authz.Relationship, error) {
+	places := make([]authz.Filter, len(m.lasting))
+	for i, r := range m.lasting {
+		places[i] = authz.Filter{Type: r.Resource.Type, ID: r.Resource.ID, Relation: kindOf(r.Resource.Type).place}
+	}
+	if err := p.findAll(ctx, places); err != nil {
+		return nil, err
+	}
+	for i, r := range m.lasting {
+		for _, place := range p.reads[places[i]] {
+			if place.Subject.Object == c.subscription.object && !m.records(r.Resource) {
+				return &r, nil
+			}
+		}
+	}
+	return nil, nil //nolint:nilnil // there is none
+}
+
+// promotion is the write that leaves one of the reasons, as the first. It is the same for the person: what the other roles are
+// reasons for is found by the roles themselves.
+func promotion(reasons []authz.Relationship) *authz.Write {
+	kept := max(0, slices.IndexFunc(reasons, func(r authz.Relationship) bool { return r.Relation == firstReason }))
+	write := &authz.Write{Preconditions: []authz.Precondition{{Filter: authz.Exactly(reasons[kept])}}}
+	for i, r := range reasons {
+		if i != kept || r.Relation != firstReason {
+			write.Updates = append(write.Updates, authz.Update{Action: authz.Delete, Relationship: r})
+		}
+	}
+	if r := reasons[kept]; r.Relation != firstReason {
+		r.Relation = firstReason
+		write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: r})
+		write.Preconditions = append(write.Preconditions, authz.Precondition{
+			Absent: true, Filter: authz.Filter{Type: membershipType, ID: r.Resource.ID, Relation: firstReason},
+		})
+	}
+	return write
+}
+
+// errPromoted has an operation planned again.
+var errPromoted = &authz.Error{
+	Code: authz.CodeConflict, Message: "the reasons for a membership are read again", Cause: authz.ErrPrecondition,
+}
+
+// promote performs writes that have to come before the one of the plan, and has the operation planned again after them.
+func (p *plan) promote(ctx context.Context, promotions []authz.Write) error {
+	if len(promotions) == 0 {
+		return nil
+	}
+	together := authz.Write{Metadata: p.by.metadata("end_membership")}
+	write := func() error {
+		_, err := p.engine.Write(ctx, together)
+		together.Updates, together.Preconditions = nil, nil
+		if errors.Is(err, authz.ErrPrecondition) { // as the next attempt finds
+			return nil
+		}
+		return err
+	}
+	for _, w := range promotions {
+		if len(together.Updates) > 0 && len(together.Updates)+len(w.Updates) > authz.MaxUpdates ||
+			len(together.Preconditions)+len(w.Preconditions) > authz.MaxUpdates {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+		together.Updates = append(together.Updates, w.Updates...)
+		together.Preconditions = append(together.Preconditions, w.Preconditions...)
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	return errPromoted
+}
+
+// endsMembership reports whether a person's membership of the subscription ends with their roles on the account.
+func (p *plan) endsMembership(ctx context.Context, account accountFacts, who authz.ID, held []authz.Relationship) (bool, error) {
+	if account.subscription.set.Name != authz.MultiOwner {
+		return false, nil
+	}
+	removal := p.observer()
+	for _, r := range held {
+		removal.delete(r)
+	}
+	c := membershipChange{who: who, subscription: account.subscription}
+	m, err := removal.membership(ctx, c)
+	if err != nil || !m.derived() || len(m.gone) == 0 || len(m.kept) > 0 {
+		return false, err
+	}
+	role, err := removal.unrecorded(ctx, c, m)
+	return role == nil, err
+}
