@@ -128,7 +128,7 @@ var endings = []ending{
 		return err
 	}},
 	{"reassigned", false, func(ctx context.Context, s *operation.Service, _, account authz.ID) error {
-		_, err := s.HandOverAccountMember(ctx, by("olga"), account, "ed", operation.Handover{To: "olga"})
+		_, _, err := s.HandOverAccountMember(ctx, by("olga"), account, "ed", operation.Handover{To: "olga"})
 		return err
 	}},
 	{"account deleted", true, func(ctx context.Context, s *operation.Service, _, account authz.ID) error {
