@@ -52,7 +52,8 @@ type (
 
 	// Offboarding is what hangs on a person in an account.
 	Offboarding = rest.Offboarding
-	Reassigned  = rest.Reassigned
+	// Reassigned is what a removal moved to another person.
+	Reassigned = rest.Reassigned
 
 	// PrivateConnections is what happens to the private connections of somebody who leaves: Disconnect or Leave.
 	PrivateConnections = rest.PrivateConnectionsOf

@@ -125,8 +125,10 @@ func TestLoadRefuses(t *testing.T) {
 		"missing reference": {"a.yaml", "schemaFile: gone.zed", "gone.zed"},
 		"obsolete":          {"a.yaml", "schema: definition user {}\nvalidation_tuples: [a]", "obsolete"},
 		"bad relationship":  {"a.yaml", "schema: definition user {}\nrelationships: nonsense", "nonsense"},
-		"inexact number": {"a.yaml", "schema: definition user {}\nrelationships: 'page:a#see@user:b[most:{\"n\":9007199254740993}]'",
-			`the field "caveat_context.n" holds the number 9007199254740993`},
+		"inexact number": {
+			"a.yaml", "schema: definition user {}\nrelationships: 'page:a#see@user:b[most:{\"n\":9007199254740993}]'",
+			`the field "caveat_context.n" holds the number 9007199254740993`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(t.Context(), filepath.Join(write(t, map[string]string{test.file: test.content}), test.file))

@@ -86,7 +86,7 @@ func invitationEnds(t *testing.T, on *backend) {
 	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // which is remembered for longer
 	again := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(again, "nina POST invitations/$ID/accept => 200")
-	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h", "null"} {
+	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h"} {
 		s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: " + wrong + "} => 400 invalid expires_in")
 	}
 	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")

@@ -16,12 +16,14 @@ var replacements = []struct {
 }{
 	{"transfer_subscription", http.MethodPost, "subscriptions/~one/transfer", map[string]any{"to": "~ivan"}, "subscription:~one#owner@user:~ivan"},
 	{
-		"put_subscription_member", http.MethodPut, "subscriptions/~s/members/~ivan", map[string]any{"roles": []string{"owner"}},
+		"put_subscription_member", http.MethodPut, "subscriptions/~s/members/~ivan",
+		map[string]any{"roles": []string{"owner"}},
 		"subscription:~s#owner@user:~ivan",
 	},
 	{"put_account_member", http.MethodPut, "accounts/~t/members/~tess", map[string]any{"roles": []string{"owner"}}, "account:~t#owner@user:~tess"},
 	{
-		"put_account_member", http.MethodPut, "accounts/~o/members/~oskar", map[string]any{"roles": []string{"administrator"}},
+		"put_account_member", http.MethodPut, "accounts/~o/members/~oskar",
+		map[string]any{"roles": []string{"administrator"}},
 		"account:~o#administrator@user:~oskar",
 	},
 }

@@ -112,7 +112,7 @@ func TestAuthZENMalformed(t *testing.T) {
 		require.NotContains(t, got.body, "problem", "%s %s", path, good)
 		malformed := []string{
 			``, ` `, `null`, `[]`, `"x"`, `7`, `{`, good + `}`, good + good, good[:len(good)-1], "\xff", with("context", `{"x":"\ud800"}`, good),
-			with("context", `[]`, good), with("context", `"x"`, good), with("context", `null`, good), with("context", `{"x":1,"x":2}`, good),
+			with("context", `[]`, good), with("context", `"x"`, good), with("context", `{"x":1,"x":2}`, good),
 			with("context", `{"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`, good), with("context", `{"x":1e999}`, good),
 			with("subject", alice, good),
 		}

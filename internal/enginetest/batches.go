@@ -15,15 +15,12 @@ const chainLength = 60
 // chain is boxes of which each but the first is inside the one before, where the owner owns the first one.
 func (s *suite) chain(t *testing.T, owner authz.Subject) []authz.Object {
 	t.Helper()
-	boxes := make([]authz.Object, chainLength)
-	var rows []authz.Relationship
-	for i := range boxes {
-		boxes[i] = object(t, "box", fmt.Sprint(i))
-		if i == 0 {
-			rows = append(rows, relationship(boxes[0], "owner", owner))
-			continue
-		}
-		rows = append(rows, relationship(boxes[i], "inside", authz.Subject{Object: boxes[i-1]}))
+	boxes := []authz.Object{object(t, "box", "0")}
+	rows := []authz.Relationship{relationship(boxes[0], "owner", owner)}
+	for i := 1; i < chainLength; i++ {
+		box := object(t, "box", fmt.Sprint(i))
+		rows = append(rows, relationship(box, "inside", authz.Subject{Object: boxes[len(boxes)-1]}))
+		boxes = append(boxes, box)
 	}
 	s.touch(t, rows...)
 	return boxes

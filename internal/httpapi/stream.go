@@ -29,7 +29,7 @@ func (s *server) streamSubjects(c *gin.Context) {
 	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
 		if err != nil {
 			s.Metrics.decision(authz.Decision{}, err)
-			out.breakOff(err)
+			out.breakOff(err) //nolint:contextcheck // the context is in the lines
 			return
 		}
 		s.Metrics.decision(found.Decision, found.Err)
@@ -38,7 +38,7 @@ func (s *server) streamSubjects(c *gin.Context) {
 			err = out.write(shown)
 		}
 		if err != nil {
-			out.breakOff(err)
+			out.breakOff(err) //nolint:contextcheck // the context is in the lines
 			return
 		}
 	}

@@ -222,7 +222,7 @@ func (p *plan) ensureGroup(ctx context.Context, group authz.Object, account acco
 	}
 	_, previews := p.engine.(hider)
 	elsewhere := len(found) > 0 && found[0].Subject.Object != account.object
-	if len(found) > 0 && !(previews && elsewhere) {
+	if len(found) > 0 && (!previews || !elsewhere) {
 		return p.inAccount(ctx, group, account)
 	}
 	if err := p.hideUnseen(ctx, group); err != nil {

@@ -74,7 +74,6 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)
-	ctx := t.Context()
 	team := authz.Object{Type: "account", ID: "team"}
 	for i, removal := range removals {
 		t.Run(removal.name, func(t *testing.T) {
@@ -88,14 +87,14 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 			}
 			ids := inviteMany(t, engine, removal.name, team, "sam", "user", n)
 			inviteMany(t, engine, "other "+removal.name, authz.Object{Type: "account", ID: "other"}, "sam", "user", 1)
-			toSam, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: team, Invitee: "sam", Roles: []string{"owner"}})
+			toSam, _, err := s.Invite(t.Context(), by("ada"), operation.NewInvitation{To: team, Invitee: "sam", Roles: []string{"owner"}})
 			require.NoError(t, err)
 
-			require.ErrorIs(t, removal.perform(ctx, operation.New(&crashing{engine, 1})), errCrash)
+			require.ErrorIs(t, removal.perform(t.Context(), operation.New(&crashing{engine, 1})), errCrash)
 			accept := func(id string, who authz.ID) {
-				_, _, err := s.AcceptInvitation(ctx, by(who), id)
+				_, _, err := s.AcceptInvitation(t.Context(), by(who), id)
 				require.ErrorIs(t, err, authz.CodeNotFound, "%s accepts %s", who, id)
-				_, err = s.DeclineInvitation(ctx, by(who), id)
+				_, err = s.DeclineInvitation(t.Context(), by(who), id)
 				require.ErrorIs(t, err, authz.CodeNotFound, "%s declines %s", who, id)
 			}
 			requireClosed := func() {
@@ -106,7 +105,7 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 			}
 			requireClosed()
 			require.NotEmpty(t, departing(t, engine), "closing invitations is no reason to finish the removal")
-			open, _, err := s.Invitations(ctx, by("ada"), team, operation.Page{Limit: 1000})
+			open, _, err := s.Invitations(t.Context(), by("ada"), team, operation.Page{Limit: 1000})
 			require.NoError(t, err)
 			require.Empty(t, open.Invitations)
 
@@ -118,7 +117,7 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 			}
 			require.Equal(t, want, invited(t, engine))
 			require.Empty(t, departing(t, engine))
-			_, err = s.EraseUser(ctx, by(""), "sam")
+			_, err = s.EraseUser(t.Context(), by(""), "sam")
 			require.NoError(t, err)
 		})
 	}

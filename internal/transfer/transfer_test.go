@@ -12,10 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
-	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/enginetest"
@@ -162,12 +159,8 @@ func TestNumbersOfContexts(t *testing.T) {
 		relationships, _ := contentOf(t, engine)
 		require.Empty(t, relationships)
 	}
-	some, err := structpb.NewStruct(map[string]any{"some": []any{float64(1 << 63), 1e300, -0.5, 7.0}})
-	require.NoError(t, err)
-	foreign, err := tuple.ParseV1Rel("document:a#reader@user:u[among]")
-	require.NoError(t, err)
-	foreign.OptionalCaveat.Context = some
-	require.NoError(t, engine.Load(t.Context(), []*v1.Relationship{foreign}))
+	foreign := enginetest.ForeignRelationship(t, "document:a#reader@user:u[among]", map[string]any{"some": []any{float64(1 << 63), 1e300, -0.5, 7.0}})
+	require.NoError(t, engine.Load(t.Context(), foreign))
 	before, _ := contentOf(t, engine)
 	require.Len(t, before, 1)
 	require.Contains(t, before[0], "[9223372036854775808,100000000000000005250476025520442024870446858110815915491585411551180245798890819578637137508044786404")
