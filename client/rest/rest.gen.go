@@ -1370,7 +1370,7 @@ type InvitationPage struct {
 
 // ItemError Why this item could not be decided. It is not allowed.
 type ItemError struct {
-	// Code What kind of problem it is; stable. Each code has one status.
+	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
