@@ -116,28 +116,40 @@ func TestAuthZENMalformed(t *testing.T) {
 			with("context", `{"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`, good), with("context", `{"x":1e999}`, good),
 			with("subject", alice, good),
 		}
+		wellFormed := []string{with("context", `null`, good)}
 		for _, field := range fields[1:] {
 			for _, value := range []string{`null`, `"x"`, `7`, `true`, `[{}]`, `{}`} {
-				if value == `{}` && (field == "page" || field == "options") || value == `[{}]` && field == "evaluations" {
+				optional := field == "page" || field == "options" || field == "evaluations"
+				switch {
+				case value == `null` && optional:
+					wellFormed = append(wellFormed, replaced(t, good, field, value))
+					continue
+				case value == `{}` && optional && field != "evaluations", value == `[{}]` && field == "evaluations":
 					continue
 				}
 				malformed = append(malformed, replaced(t, good, field, value))
 			}
 		}
 		if strings.HasPrefix(path, "search") {
-			for _, page := range []string{`{"limit":-1}`, `{"limit":"1"}`, `{"limit":1.5}`, `{"limit":1e40}`, `{"limit":null}`, `{"token":1}`, `{"token":"x"}`, `{"token":null}`} {
+			for _, page := range []string{`{"limit":-1}`, `{"limit":"1"}`, `{"limit":1.5}`, `{"limit":1e40}`, `{"token":1}`, `{"token":"x"}`} {
 				malformed = append(malformed, with("page", page, good))
 			}
+			wellFormed = append(wellFormed, with("page", `{"limit":null,"token":null}`, good))
 		}
 		if path == "evaluations" {
-			for _, semantic := range []string{`"all"`, `""`, `7`, `null`, `["execute_all"]`} {
+			for _, semantic := range []string{`"all"`, `""`, `7`, `["execute_all"]`} {
 				malformed = append(malformed, with("options", `{"evaluations_semantic":`+semantic+`}`, good))
 			}
+			wellFormed = append(wellFormed, with("options", `{"evaluations_semantic":null}`, good))
 		}
 		for _, body := range malformed {
 			got := p.send(t, path, body)
 			require.Equal(t, http.StatusBadRequest, got.status, "%s %s\n%s", path, body, got.body)
 			require.Contains(t, got.body, `"code":"invalid"`)
+		}
+		for _, body := range wellFormed {
+			got := p.send(t, path, body)
+			require.Equal(t, http.StatusOK, got.status, "%s %s\n%s", path, body, got.body)
 		}
 		// Fields of other names are ignored with any value, such as known ones in another case.
 		for _, body := range []string{with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)), with("", `null`, good)} {

@@ -75,7 +75,7 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		}
 		if weight(check.Context, maxBatchContext)*len(permissions) > maxBatchContext {
 			return nil, authz.Errorf(authz.CodeTooLarge,
-				"the context, once for each of the %d permissions, is larger than %d bytes", len(permissions), maxBatchContext)
+				"the context, counted once for each permission, is larger than %d bytes: ask for fewer permissions or send less", maxBatchContext)
 		}
 		checks := make([]authz.Check, len(permissions))
 		for i, permission := range permissions {
