@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +20,11 @@ var errFailed = errors.New("failed")
 // failing is an engine whose calls fail after some.
 type failing struct {
 	authz.Engine
-	left int
+	left atomic.Int64
 }
 
 func (f *failing) fails() bool {
-	f.left--
-	return f.left < 0
+	return f.left.Add(-1) < 0
 }
 
 func (f *failing) CheckBulk(
@@ -102,7 +102,8 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		}
 		failures := 0
 		perform := func(calls int) *failing {
-			on := &failing{engine, calls}
+			on := &failing{Engine: engine}
+			on.left.Store(int64(calls))
 			in := []reflect.Value{reflect.ValueOf(operation.New(on)), reflect.ValueOf(t.Context())}
 			for _, argument := range asked {
 				in = append(in, reflect.ValueOf(argument))
@@ -117,7 +118,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 			return on
 		}
 		const many = 1000
-		needed := many - perform(many).left // the write fails after all of them
+		needed := many - int(perform(many).left.Load()) // the write fails after all of them
 		for _, calls := range []int{needed - 1, needed - 2, needed / 2} {
 			perform(max(0, calls))
 		}
