@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"math/big"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,31 +14,70 @@ import (
 // maxDoubleDigits is how many significant digits the exact value of a double has at most.
 const maxDoubleDigits = 767
 
+// A number is 0.DIGITS × 10^SIZE. That of a double is at most 1.8 × 10^308, and at least 2.2 × 10^-308 if it has all its bits.
+const (
+	maxDoubleSize  = 309
+	smallestNormal = 0x1p-1022
+)
+
 // IsExact reports whether a double holds a number that is written as JSON writes it. SpiceDB keeps every number of a caveat
 // context as a double, in which 9007199254740993 is 9007199254740992. A fraction is held exactly if the double is
-// written as that fraction, as 0.1 is, although its binary value differs a little.
+// written as that fraction, as 0.1 is, although its binary value differs a little. Numbers so small that a double has fewer
+// bits for them (below 2.3e-308) are not held exactly, but for zero.
 func IsExact(number string) bool {
 	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
 		_, err := strconv.ParseFloat(number, 64)
 		return err == nil
 	}
-	double, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsInf(double, 0) || math.IsNaN(double) {
-		return false
-	}
 	digits, exponent := decimal(number)
-	switch {
-	case digits == "" || double == 0:
-		return digits == "" && double == 0
-	case len(digits) > maxDoubleDigits:
+	switch size := exponent + len(digits); {
+	case digits == "":
+		return true
+	case len(digits) > maxDoubleDigits, size > maxDoubleSize, size < -maxDoubleSize:
 		return false
 	}
-	exact, exactExponent := decimal(strconv.FormatFloat(double, 'e', maxDoubleDigits, 64))
-	if digits == exact && exponent == exactExponent {
-		return true
+	double, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsInf(double, 0) || math.Abs(double) < smallestNormal {
+		return false
 	}
-	shortest, shortestExponent := decimal(strconv.FormatFloat(double, 'e', -1, 64))
-	return exponent < 0 && digits == shortest && exponent == shortestExponent
+	if exponent < 0 {
+		shortest, shortestExponent := decimal(strconv.FormatFloat(double, 'e', -1, 64))
+		if digits == shortest && exponent == shortestExponent {
+			return true
+		}
+	}
+	// The rest is decided with integers as long as the digits: other exponents cannot be exact, since the digits have no
+	// factor 10. A double has at most 53 bits, and 5^23 has more. A fraction is exact only if its digits have a factor
+	// 5 for each place behind the point.
+	if exponent > 22 || -exponent > 3*len(digits)/2+1 {
+		return false
+	}
+	if exponent >= 0 && len(digits) < 20 {
+		return isOddPartOfDouble(digits, exponent)
+	}
+	exact, ok := new(big.Rat).SetString(digits + "e" + strconv.Itoa(exponent))
+	if !ok {
+		return false
+	}
+	_, isExact := exact.Float64()
+	return isExact
+}
+
+// isOddPartOfDouble reports whether digits × 5^exponent without its factors of two fits the 53 bits of a double. There are
+// at most 19 digits, and the exponent is at most 22.
+func isOddPartOfDouble(digits string, exponent int) bool {
+	odd, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || odd == 0 {
+		return false
+	}
+	odd >>= bits.TrailingZeros64(odd)
+	for range exponent {
+		if odd > 1<<53 {
+			return false
+		}
+		odd *= 5
+	}
+	return odd <= 1<<53
 }
 
 // decimal splits the absolute value of a number into digits and a power of ten: digits × 10^exponent. The digits

@@ -3,6 +3,9 @@ package authz_test
 import (
 	"encoding/json"
 	"math"
+	"math/big"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,7 +17,7 @@ func TestExactNumbers(t *testing.T) {
 	t.Parallel()
 	for number, exact := range map[string]bool{
 		"0": true, "-0": true, "0.0": true, "0e999999999999999999999": true, "7": true, "-7": true, "1.50": true, "0.1": true, "1e3": true,
-		"123456789012345": true, "0.30000000000000004": true, "1E-7": true, "5e-324": true, "1e22": true, "-0.1e1": true,
+		"123456789012345": true, "0.30000000000000004": true, "1E-7": true, "5e-324": false, "2.2250738585072014e-308": true, "2.2250738585072011e-308": false, "1e22": true, "-0.1e1": true,
 		"0.1000000000000000055511151231257827021181583404541015625": true,
 		"9007199254740991":                        true,
 		"9007199254740992":                        true,
@@ -44,6 +47,53 @@ func TestExactNumbers(t *testing.T) {
 		if got := authz.IsExact(number); got != exact {
 			t.Errorf("%.40s is exact: %t", number, got)
 		}
+	}
+}
+
+// TestExactNumbersOfAnySize compares with the exact digits of the double, for doubles of any exponent and their neighbours in
+// writing.
+func TestExactNumbersOfAnySize(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it repeats the same numbers
+	seen := map[bool]int{}
+	for range 5000 {
+		double := math.Abs(math.Float64frombits(random.Uint64()))
+		if math.IsInf(double, 0) || math.IsNaN(double) {
+			continue
+		}
+		number := strconv.FormatFloat(double, 'e', random.IntN(40)-1, 64)
+		if random.IntN(2) == 0 {
+			number = strconv.FormatFloat(math.Trunc(math.Mod(double, 1e30)), 'f', -1, 64)
+		}
+		written, ok := new(big.Rat).SetString(number)
+		if !ok {
+			t.Fatal(number)
+		}
+		nearest, exact := written.Float64()
+		if nearest != 0 && nearest < 0x1p-1022 {
+			exact = false
+		} else if !written.IsInt() && new(big.Rat).SetFloat64(nearest) != nil {
+			shortest, _ := new(big.Rat).SetString(strconv.FormatFloat(nearest, 'e', -1, 64))
+			exact = exact || shortest.Cmp(written) == 0
+		}
+		if got := authz.IsExact(number); got != exact {
+			t.Errorf("%s is exact: %t", number, got)
+		}
+		seen[exact]++
+	}
+	if seen[true] < 100 || seen[false] < 100 {
+		t.Errorf("exact and inexact numbers: %v", seen)
+	}
+}
+
+// BenchmarkIsExact is about numbers whose exact value has many digits.
+func BenchmarkIsExact(b *testing.B) {
+	for _, number := range []string{"5e-324", "1e-300", "1.23456789012345e-308", "1e22", "1e15", "0.30000000000000004"} {
+		b.Run(number, func(b *testing.B) {
+			for b.Loop() {
+				authz.IsExact(number)
+			}
+		})
 	}
 }
 
