@@ -206,11 +206,6 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 		if err := g.need(needed); err != nil {
 			return err
 		}
-		if len(held) == 0 && g.allowed[kindOf("account").withdraw] { // they may be invited, and are to stay out
-			if err := p.withdrawInvitations(ctx, []authz.ID{who}, account.object, account.subscription.object); err != nil {
-				return err
-			}
-		}
 		if len(held) > 0 && needed == "remove_members" {
 			p.noteRemoval(account.object, who)
 		}

@@ -164,7 +164,7 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 // changeAccountRoles plans changes of roles on one account with all rules of its role set. The accounts whose last
 // guardian would go are added to orphaned, and the caller refuses if there are any.
 func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
-	var removed []authz.ID
+	var removed, without []authz.ID
 	for _, c := range changes {
 		if err := p.fitsWrite(); err != nil {
 			return err
@@ -188,6 +188,7 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			if err := p.finishRemoval(ctx, c.who); err != nil {
 				return err
 			}
+			without = append(without, c.who)
 		}
 		if len(c.held) > 0 && len(c.wanted) == 0 {
 			removed = append(removed, c.who)
@@ -199,6 +200,15 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			if err := p.dropNamed(ctx, c.who, account, arrives); err != nil {
 				return err
 			}
+		}
+	}
+	if len(without) > 0 { // they may be invited, and are to stay out
+		may, err := p.decide(ctx, []authz.Check{p.asks(kindOf("account").withdraw, account.object)})
+		if err != nil {
+			return err
+		}
+		if may[0] {
+			removed = append(removed, without...)
 		}
 	}
 	if err := p.withdrawInvitations(ctx, removed, account.object, account.subscription.object); err != nil {

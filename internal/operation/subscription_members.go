@@ -275,8 +275,11 @@ func (p *plan) removeFromSubscription(ctx context.Context, id, who authz.ID) err
 		return err
 	}
 	switch {
-	case len(held) == 0:
-		return p.finishRemoval(ctx, who)
+	case len(held) == 0: // they may be invited, and are to stay out
+		if err := p.finishRemoval(ctx, who); err != nil {
+			return err
+		}
+		return p.withdrawInvitations(ctx, []authz.ID{who}, facts.object, facts.object)
 	case len(held) > manyRoles:
 		return p.departFrom(ctx, facts.object, who)
 	}

@@ -23,7 +23,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	ctx := t.Context()
 	team := authz.Object{Type: "account", ID: "team"}
 	acme := authz.Object{Type: "subscription", ID: "acme"}
-	for _, removal := range []struct {
+	removals := []struct {
 		name  string
 		whole bool // removes from the subscription
 		run   func(ctx context.Context, s *operation.Service, who authz.ID) error
@@ -56,7 +56,8 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 			_, _, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", who, operation.Handover{To: "uma"})
 			return err
 		}},
-	} {
+	}
+	for _, removal := range removals {
 		t.Run(removal.name, func(t *testing.T) {
 			who := authz.ID("nina-" + removal.name[:2] + removal.name[len(removal.name)-2:])
 			come := func() {
@@ -104,6 +105,27 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 		})
 	}
 
+	for _, removal := range removals {
+		if removal.name == "by another" || removal.name == "by themselves" { // of whom the first may not withdraw it
+			continue
+		}
+		t.Run(removal.name+", of somebody who holds no role", func(t *testing.T) {
+			who := authz.ID("nobody")
+			toTeam, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: team, Invitee: who, Roles: []string{"owner"}})
+			require.NoError(t, err)
+			toAcme, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: acme, Invitee: who, Roles: []string{"owner"}})
+			require.NoError(t, err)
+			require.NoError(t, removal.run(ctx, s, who))
+			_, _, err = s.AcceptInvitation(ctx, by(who), toTeam.ID)
+			require.ErrorIs(t, err, authz.CodeNotFound)
+			_, err = s.DeclineInvitation(ctx, by(who), toAcme.ID)
+			if removal.whole {
+				require.ErrorIs(t, err, authz.CodeNotFound)
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
 	t.Run("of somebody who holds no role", func(t *testing.T) {
 		invitation, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: team, Invitee: "noa", Roles: []string{"owner"}})
 		require.NoError(t, err)
