@@ -54,7 +54,7 @@ func TestExactNumbers(t *testing.T) {
 // writing.
 func TestExactNumbersOfAnySize(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it repeats the same numbers
+	random := rand.New(rand.NewPCG(1, 2))
 	seen := map[bool]int{}
 	for range 5000 {
 		double := math.Abs(math.Float64frombits(random.Uint64()))

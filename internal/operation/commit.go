@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -26,7 +27,9 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 		defer cancel()
 	}
 	token, err := p.engine.Write(attempt, authz.Write{Updates: p.updates, Preconditions: p.preconditions, Metadata: p.by.metadata(operation)})
-	if err != nil && attempt.Err() != nil && ctx.Err() == nil {
+	// SpiceDB, which knows the deadline, can notice its end a moment before this process does.
+	tookTooLong := attempt.Err() != nil || p.patience > 0 && errors.Is(err, authz.CodeDeadline)
+	if err != nil && tookTooLong && ctx.Err() == nil {
 		err = &authz.Error{Code: authz.CodeConflict, Message: "others got ahead of the write", Cause: authz.ErrPrecondition}
 	}
 	return token, err
