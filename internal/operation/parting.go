@@ -134,7 +134,7 @@ func (p *plan) namedIn(
 
 // patience is how long an attempt at a large write may take. PostgreSQL refuses what overlaps with smaller and faster writes
 // of others, and SpiceDB tries it again and again.
-const patience = 2 * time.Second
+const patience = 5 * time.Second
 
 // fits reports whether a plan of a departure takes as many more updates and preconditions; an empty one takes what one write
 // does. A write that others got ahead of is halved, since the larger it is, the more can get ahead of it.
