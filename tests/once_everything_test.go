@@ -89,6 +89,12 @@ func withTypedPeople(request string) string {
 
 // everyOperationOnce repeats every operation at once, with people in their other form, and all of them again when everything
 // has changed.
+// withoutReport is the answer without what a removal moved, which nothing stores for a repetition.
+func withoutReport(answer map[string]any) map[string]any {
+	delete(answer, "reassigned")
+	return answer
+}
+
 func everyOperationOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))
@@ -108,7 +114,7 @@ func everyOperationOnce(t *testing.T, on *backend) {
 			again := s.under(key(i), request)
 			if again.status != first[i].status || !again.isReplay() {
 				t.Errorf("%s again: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
-			} else if told := again.told(t); !reflect.DeepEqual(told, first[i].told(t)) {
+			} else if told, want := again.told(t), withoutReport(first[i].told(t)); !reflect.DeepEqual(told, want) {
 				t.Errorf("%s again: %s, want %s", request, again.body, first[i].body)
 			}
 		})
