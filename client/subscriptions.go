@@ -32,7 +32,7 @@ func (a *Actor) TransferSubscription(ctx context.Context, id, to string) error {
 	return done(a.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to}))
 }
 
-// ReplaceSubscriptionOwner makes a person the one owner of a single_owner subscription, whoever was it before, without an
+// ReplaceSubscriptionOwner makes a person the one owner of a single_owner subscription in place of the former one, without an
 // actor. The audit log keeps the reason. It needs a key with the scope provision.
 func (c *Client) ReplaceSubscriptionOwner(ctx context.Context, id, to, reason string) error {
 	return done(c.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to, Reason: reason}))

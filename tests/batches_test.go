@@ -60,7 +60,7 @@ func startShelves(t *testing.T) scene {
 }
 
 // TestItemsOfBatchesHaveTheAnswersOfChecks holds, of every call that decides many questions at once, that each has the answer that it
-// has alone, whatever is wrong with the others.
+// has alone, also if others fail.
 func TestItemsOfBatchesHaveTheAnswersOfChecks(t *testing.T) {
 	t.Parallel()
 	s := startShelves(t)

@@ -4529,7 +4529,7 @@ type ClientInterface interface {
 	//
 	// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
 	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4540,7 +4540,7 @@ type ClientInterface interface {
 	//
 	// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
 	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6732,7 +6732,7 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 //
 // Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
 //
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6753,7 +6753,7 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 //
 // Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
 //
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner, whoever was it before.
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
 //
 // Takes a body of the `application/json` content type.
 //

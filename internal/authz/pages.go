@@ -19,7 +19,7 @@ const (
 
 // ResourcePages makes pages of whole look-ups of resources. A cursor holds an id and the state that the list began
 // with, which is enough for every server to continue it; the one that gave it has the list at hand for a while, so
-// that the next page need not look it up anew. Nothing rests on a list being here: at one state the same query finds
+// that the next page need not look it up again. Nothing rests on a list being here: at one state the same query finds
 // the same. The zero value is empty.
 //
 // Keeping a list takes the same time however many are kept. Every caller, as WithCaller names it, has an equal share of the

@@ -32,7 +32,7 @@ func onDay(r authz.Relationship, allowed string) authz.Relationship {
 	return r
 }
 
-// bulkAsChecks holds that each check of a bulk has the answer that it has alone, whatever is wrong with the others.
+// bulkAsChecks holds that each check of a bulk has the answer that it has alone, also if others fail.
 func (s *suite) bulkAsChecks(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	boxes := s.chain(t, alice)

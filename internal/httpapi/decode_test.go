@@ -157,7 +157,7 @@ func TestQueriesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		"/v1/accounts/acme/members?limit=1001":                     `the parameter "limit" must be a number from 1 to 1000`,
 		"/v1/accounts/acme/members?limit=":                         `the parameter "limit" must be a number`,
 		"/v1/accounts/acme/members?limit=1e2":                      `the parameter "limit" must be a number`,
-		"/v1/accounts/acme/members?limit=1&limit=2":                `the parameter "limit" stands there more than once`,
+		"/v1/accounts/acme/members?limit=1&limit=2":                `the parameter "limit" is given more than once`,
 		"/v1/accounts/acme/members?cursor=%FF":                     `the parameter "cursor" is not valid UTF-8`,
 		"/v1/accounts/acme/members?cursor=%zz":                     `query of the address is malformed`,
 		"/v1/accounts/acme/members?a;b":                            `query of the address is malformed`,

@@ -151,7 +151,7 @@ func (k *call) readActor(c *gin.Context) error {
 	case len(values) == 0:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader)
 	case len(values) > 1:
-		return authz.Errorf(authz.CodeInvalid, "the header %s stands there more than once", actorHeader)
+		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", actorHeader)
 	}
 	actor, err := unescapeHeader(actorHeader, values[0])
 	if err != nil {

@@ -34,7 +34,7 @@ func (k *call) readOnce(c *gin.Context, secret string) error {
 	unfit := func(r rune) bool { return r < '!' || r > '~' }
 	switch key := values[0]; {
 	case len(values) > 1:
-		return authz.Errorf(authz.CodeInvalid, "the header %s stands there more than once", idempotencyHeader)
+		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", idempotencyHeader)
 	case key == "" || len(key) > maxIdempotencyKey || strings.IndexFunc(key, unfit) >= 0:
 		return authz.Errorf(authz.CodeInvalid, "the header %s must have 1 to %d visible characters of ASCII, such as a UUID", idempotencyHeader, maxIdempotencyKey)
 	}

@@ -162,7 +162,7 @@ func (r *route) checkQuery(query map[string][]string) error {
 		case len(values) == 0:
 			return authz.Errorf(authz.CodeInvalid, "the parameter %q is missing", parameter.Name)
 		case len(values) > 1:
-			return authz.Errorf(authz.CodeInvalid, "the parameter %q stands there more than once", parameter.Name)
+			return authz.Errorf(authz.CodeInvalid, "the parameter %q is given more than once", parameter.Name)
 		default:
 			if problem := mismatch(parameter.Schema.Value, values[0]); problem != "" {
 				return authz.Errorf(authz.CodeInvalid, "the parameter %q %s", parameter.Name, problem)

@@ -20,7 +20,7 @@ func (c Caller) requireReason() error {
 	return nil
 }
 
-// replaceOwner makes a person the one owner of a single_owner subscription, whoever was it before. The error is CodeInvalid
+// replaceOwner makes a person the one owner of a single_owner subscription in place of the former one. The error is CodeInvalid
 // for another role set, and if the person is the owner already.
 func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
 	if err := by.requireReason(); err != nil {

@@ -36,7 +36,7 @@ func (p *plan) requireNotRemoved(ctx context.Context, account authz.Object, who 
 }
 
 // endAfter returns when the roles end after a change. A change that is replayed was written before: the roles end when they are
-// stored to end, whatever limits the actor now.
+// stored to end, not when the role of the actor ends now.
 func (p *plan) endAfter(change roleChange) time.Time {
 	if p.by.replayed() && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
 		return firstEnd(change.held)

@@ -7,7 +7,7 @@ import (
 )
 
 // expensive are the most expensive requests to every call of the contract, by its operation id. A request without a path goes to
-// that of the contract, about account a, person p1 and so on. A call that costs the same whatever is asked has one plain request.
+// that of the contract, about account a, person p1 and so on. A call that has the same cost for every question has one plain request.
 func expensive() map[string][]request {
 	long := strings.Repeat("w", 64) // as long as a name may be, and near no other
 	text := strings.Repeat("x", 40<<10)
