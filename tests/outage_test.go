@@ -16,10 +16,10 @@ import (
 )
 
 // outageTimeout is the time limit of a request in these tests.
-const outageTimeout = 5 * time.Second
+const outageTimeout = 10 * time.Second
 
-// slack is how much longer a busy machine may take.
-const slack = 3 * time.Second
+// slack is how much longer a busy machine may take. A request without a time limit would not end at all.
+const slack = 20 * time.Second
 
 // TestOutage takes SpiceDB away from a running server and gives it back, by a connection that is cut.
 func TestOutage(t *testing.T) {
@@ -186,7 +186,7 @@ func (s scene) writesAgain(t *testing.T) {
 		if a.status == http.StatusOK {
 			return
 		}
-		if a.status != http.StatusServiceUnavailable || time.Now().After(end) {
+		if !slices.Contains([]int{http.StatusServiceUnavailable, http.StatusGatewayTimeout}, a.status) || time.Now().After(end) {
 			t.Fatalf("%s: %d %s", a.request, a.status, a.body)
 		}
 	}

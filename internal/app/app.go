@@ -102,7 +102,8 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	operations := operation.New(engine, operation.WithLogger(s.log), operation.WithClock(config.Clock))
 	prepared := &preparation{
-		engine: engine, schema: served, file: config.Schema, product: holdsProduct(definitions), load: s.load, follow: follow, operations: operations, log: s.log,
+		engine: engine, schema: served, file: config.Schema, product: holdsProduct(definitions), load: s.load, follow: follow, operations: operations,
+		limit: max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
 	}
 	s.ready = prepared.ready
 	if err := s.prepare(ctx, prepared); err != nil {

@@ -22,18 +22,15 @@ type preparation struct {
 	load       func(context.Context, schema.File) error
 	follow     func(context.Context) error // begins the audit log
 	operations *operation.Service
+	limit      time.Duration // of applying the schema
 	log        *slog.Logger
 
 	done atomic.Bool
 }
 
 func (p *preparation) run(ctx context.Context) error {
-	stored, err := p.engine.Schema(ctx)
+	stored, err := p.applySchema(ctx)
 	if err != nil {
-		return err
-	}
-	own := server{text: p.schema.Text, file: p.file, version: schema.Version()}
-	if err := own.applySchema(ctx, p.engine, p.log); err != nil {
 		return err
 	}
 	if stored == "" && len(p.schema.Relationships) > 0 {
@@ -51,6 +48,19 @@ func (p *preparation) run(ctx context.Context) error {
 	}
 	p.done.Store(true)
 	return nil
+}
+
+// applySchema makes the store hold the schema of this server, and returns what the store held before. Applying a schema
+// to a new database takes longer than a request: the time limit of a request does not count here.
+func (p *preparation) applySchema(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	stored, err := p.engine.Schema(ctx)
+	if err != nil {
+		return "", err
+	}
+	own := server{text: p.schema.Text, file: p.file, version: schema.Version()}
+	return stored, own.applySchema(ctx, p.engine, p.log)
 }
 
 // ready returns nil when SpiceDB answers and what the start had to do is done.
