@@ -1,0 +1,193 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// settleMemberships adds to the plan which memberships of subscriptions begin and end with its changes of roles. It looks at
+// every update of a role, so that no operation is left out, and settles a plan once.
+func (p *plan) settleMemberships(ctx context.Context) error {
+	if p.settled || p.by.replayed() {
+		return nil
+	}
+	p.settled = true
+	changes, err := p.membershipChanges(ctx)
+	if err != nil {
+		return err
+	}
+	return p.settle(ctx, changes)
+}
+
+func (p *plan) settle(ctx context.Context, changes []*membershipChange) error {
+	if err := p.readMemberships(ctx, changes); err != nil {
+		return err
+	}
+	var promotions []authz.Write
+	for _, c := range changes {
+		promotion, err := p.settleMembership(ctx, *c)
+		if err != nil {
+			return err
+		}
+		if promotion != nil {
+			promotions = append(promotions, *promotion)
+		}
+	}
+	return p.promote(ctx, promotions)
+}
+
+// settleMembership plans what becomes of one membership. It returns a write that has to come first, if there is one, see promote.
+func (p *plan) settleMembership(ctx context.Context, c membershipChange) (first *authz.Write, err error) {
+	m, err := p.membership(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range m.gone {
+		p.delete(r)
+	}
+	for _, account := range c.changed { // a role that is made permanent meanwhile
+		if !m.records(account) && !slices.Contains(c.gained, account) {
+			p.requireSome([]authz.Precondition{{Absent: true, Filter: authz.Filter{
+				Type: membershipType, ID: c.object().ID, SubjectType: account.Type, SubjectID: account.ID,
+			}}})
+		}
+	}
+	granted := reason(c.object(), furtherReason, c.subscription.object)
+	switch {
+	case m.leaves:
+		if m.explicit {
+			p.delete(granted)
+		} else if len(m.stored) > 0 {
+			p.requireSome([]authz.Precondition{{Absent: true, Filter: authz.Exactly(granted)}})
+		}
+		return nil, nil //nolint:nilnil // nothing comes first
+	case c.granted:
+		if len(m.stored) == 0 {
+			p.requireSome([]authz.Precondition{{Absent: true, Filter: reasonsOf(c.object())}})
+		} else if !m.explicit {
+			p.update(authz.Touch, granted)
+		}
+		return nil, nil //nolint:nilnil // nothing comes first
+	case len(c.gained) > 0:
+		return nil, p.makeMember(ctx, c, m)
+	case m.derived() && len(m.gone) > 0:
+		return p.endMembership(ctx, c, m)
+	}
+	return nil, nil //nolint:nilnil // nothing comes first
+}
+
+// makeMember makes the person a member of the subscription, unless they belong to it already.
+func (p *plan) makeMember(ctx context.Context, c membershipChange, m membership) error {
+	isNew := len(m.held) == 0
+	role := roleChange{who: c.who, held: m.held, wanted: rolesOf(m.held)}
+	if isNew {
+		role.wanted = []authz.Role{authz.RoleMember}
+	}
+	if err := p.arrives(ctx, c.who, isNew); err != nil {
+		return err
+	}
+	p.write(c.subscription.object, c.subscription.set, []roleChange{role})
+	switch {
+	case isNew && m.explicit: // left behind by another tool
+		p.delete(reason(c.object(), furtherReason, c.subscription.object))
+	case isNew:
+	case m.derived():
+		p.require(m.stored[0]) // it was not granted explicitly meanwhile
+	default:
+		return nil
+	}
+	relation := furtherReason
+	if isNew && !slices.ContainsFunc(m.kept, func(r authz.Relationship) bool { return r.Relation == firstReason }) {
+		relation = firstReason
+	}
+	for _, account := range c.gained {
+		if !m.records(account) {
+			p.update(authz.Touch, reason(c.object(), relation, account))
+			relation = furtherReason
+		}
+	}
+	return nil
+}
+
+// endMembership plans that a derived membership ends unless a reason is left. The write depends on that reason, or on there
+// being none.
+func (p *plan) endMembership(ctx context.Context, c membershipChange, m membership) (first *authz.Write, err error) {
+	if len(m.kept) > 0 {
+		p.require(m.kept[0])
+		return nil, nil //nolint:nilnil // nothing comes first
+	}
+	role, err := p.unrecorded(ctx, c, m)
+	if err != nil {
+		return nil, err
+	}
+	if role != nil {
+		p.require(*role)
+		p.update(authz.Touch, reason(c.object(), furtherReason, role.Resource))
+		return nil, nil //nolint:nilnil // nothing comes first
+	}
+	if len(m.gone) > 1 || m.gone[0].Relation != firstReason {
+		return promotion(m.gone), nil
+	}
+	p.require(m.gone[0])
+	p.forbid(authz.Filter{Type: membershipType, ID: c.object().ID, Relation: furtherReason})
+	p.delete(m.held[0])
+	return nil, nil //nolint:nilnil // nothing comes first
+}
+
+// promotion is the write that leaves one of the reasons, as the first. It is the same for the person: what the other roles are
+// reasons for is found by the roles themselves.
+func promotion(reasons []authz.Relationship) *authz.Write {
+	kept := max(0, slices.IndexFunc(reasons, func(r authz.Relationship) bool { return r.Relation == firstReason }))
+	write := &authz.Write{Preconditions: []authz.Precondition{{Filter: authz.Exactly(reasons[kept])}}}
+	for i, r := range reasons {
+		if i != kept || r.Relation != firstReason {
+			write.Updates = append(write.Updates, authz.Update{Action: authz.Delete, Relationship: r})
+		}
+	}
+	if r := reasons[kept]; r.Relation != firstReason {
+		r.Relation = firstReason
+		write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: r})
+		write.Preconditions = append(write.Preconditions, authz.Precondition{
+			Absent: true, Filter: authz.Filter{Type: membershipType, ID: r.Resource.ID, Relation: firstReason},
+		})
+	}
+	return write
+}
+
+// errPromoted has an operation planned again.
+var errPromoted = &authz.Error{
+	Code: authz.CodeConflict, Message: "the reasons for a membership are read again", Cause: authz.ErrPrecondition,
+}
+
+// promote performs writes that have to come before the one of the plan, and has the operation planned again after them.
+func (p *plan) promote(ctx context.Context, promotions []authz.Write) error {
+	if len(promotions) == 0 {
+		return nil
+	}
+	together := authz.Write{Metadata: p.by.metadata("end_membership")}
+	write := func() error {
+		_, err := p.engine.Write(ctx, together)
+		together.Updates, together.Preconditions = nil, nil
+		if errors.Is(err, authz.ErrPrecondition) { // as the next attempt finds
+			return nil
+		}
+		return err
+	}
+	for _, w := range promotions {
+		if len(together.Updates) > 0 && len(together.Updates)+len(w.Updates) > authz.MaxUpdates ||
+			len(together.Preconditions)+len(w.Preconditions) > authz.MaxUpdates {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+		together.Updates = append(together.Updates, w.Updates...)
+		together.Preconditions = append(together.Preconditions, w.Preconditions...)
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	return errPromoted
+}
