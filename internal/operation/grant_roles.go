@@ -17,7 +17,7 @@ func (p *plan) accountGrants(ctx context.Context, who authz.ID, account accountF
 	id := account.object.ID
 	holders := append(holdersOf(account.object, account.set), subscriptionHolders(account.subscription)...)
 	for _, roles := range choices(account.set, rolesOf(change.held)) {
-		change.wanted, change.until = roles, firstEnd(change.held)
+		change.wanted, change.until = roles, baseEnd(account.set, change.held)
 		if slices.Contains(roles, account.set.Guardian) {
 			change.until = time.Time{}
 		}

@@ -103,13 +103,13 @@ func (p *plan) joinAccount(ctx context.Context, to authz.Object, who authz.ID, n
 }
 
 // joining is the change to what the person holds with the offered roles beside it. It takes nothing but a weaker role where
-// a person holds one, and moves no end: offered roles end when the first of those that the person holds ends, unless one of
-// them is the role that never ends.
+// a person holds one, and moves no end: offered roles end when the base role of the person ends, unless the base role that
+// they hold afterwards never ends.
 func (c roleChange) joining(set authz.RoleSet) roleChange {
 	c.adds, c.asked = true, c.wanted
 	c.wanted = set.Union(rolesOf(c.held), c.asked)
 	if !slices.Contains(c.wanted, set.Guardian) {
-		c.until = firstEnd(c.held)
+		c.until = baseEnd(set, c.held)
 	}
 	return c
 }

@@ -61,10 +61,15 @@ func (c roleChange) invites(standard authz.Role) bool {
 	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked) && c.keeps(standard))
 }
 
-// putsOff reports whether somebody whose roles end would hold roles for longer.
-func (c roleChange) putsOff() bool {
-	ends := firstEnd(c.held)
-	return !ends.IsZero() && len(c.wanted) > 0 && (c.until.IsZero() || c.until.After(ends))
+// baseEnd returns when the strongest base role ends of those held; zero if it does not. Every permission that the roles give
+// needs it: additional roles give nothing without one, so their ends count only where no base role is held.
+func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
+	for _, info := range set.Roles {
+		if !info.Additional && slices.Contains(rolesOf(held), info.Name) {
+			return endOf(held, info.Name)
+		}
+	}
+	return firstEnd(held)
 }
 
 // endOf returns when a role ends that is among those held; zero if it does not.
@@ -102,7 +107,9 @@ func fullSecond(at time.Time) time.Time { return at.UTC().Truncate(time.Second) 
 // changeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
 func (p *plan) changeUntil(ctx context.Context, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
 	if !until.IsZero() && slices.Contains(wanted, account.set.Guardian) {
-		return roleChange{}, authz.Errorf(authz.CodeInvalid, "nobody is %s for a limited time: leave out expires_at, or give another role", account.set.Guardian)
+		canEnd := slices.DeleteFunc(account.set.Names(), func(role authz.Role) bool { return role == account.set.Guardian })
+		return roleChange{}, authz.Errorf(authz.CodeInvalid, "the role %s on %s never ends, so expires_at cannot be given with it; roles that can end are %s",
+			account.set.Guardian, account.object, list(canEnd))
 	}
 	change, err := p.change(ctx, account.object, account.set, who, wanted)
 	change.until = until
@@ -169,9 +176,8 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 		if err := p.fitsWrite(); err != nil {
 			return err
 		}
-		if c.who == p.by.Actor && c.putsOff() {
-			return authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
-				c.who, account.object, firstEnd(c.held).Format(time.RFC3339))
+		if err := p.requireOwnEnd(ctx, account, c); err != nil {
+			return err
 		}
 		for _, info := range account.set.Roles {
 			if !c.gives(info.Name) {

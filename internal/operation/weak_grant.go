@@ -44,23 +44,30 @@ func (p *plan) endAfter(change roleChange) time.Time {
 	return change.until
 }
 
-// limit returns the change with the end that the actor's own roles on the account set to it: who grants by a role that ends
-// grants for no longer. Without an end of its own the change ends with the actor's role, and a person who holds all of it for
-// longer keeps their end. The error is CodeForbidden if the change would outlast the actor's role.
-func (p *plan) limit(ctx context.Context, account accountFacts, change roleChange) (roleChange, error) {
-	if change.who == p.by.Actor { // nobody puts off their own end, see changeAccountRoles
-		return change, nil
-	}
+// grantsUntil returns when the actor's right to grant roles on an account ends; zero if it does not. It ends with the base role
+// that gives it, but not for owners of the subscription and administrators of the platform.
+func (p *plan) grantsUntil(ctx context.Context, account accountFacts) (time.Time, error) {
 	own, err := p.roles(ctx, account.object, account.set, p.by.Actor)
-	end := firstEnd(own)
-	if err != nil || end.IsZero() || !slices.ContainsFunc(change.wanted, change.gives) {
-		return change, err
-	}
-	if !change.until.IsZero() && !change.until.After(end) {
-		return change, nil
+	end := baseEnd(account.set, own)
+	if err != nil || end.IsZero() {
+		return time.Time{}, err
 	}
 	g, err := p.permissions(ctx, account.object, "as_subscription_owner", "as_platform_administrator")
 	if err != nil || g.allowed["as_subscription_owner"] || g.allowed["as_platform_administrator"] {
+		return time.Time{}, err
+	}
+	return end, nil
+}
+
+// limit returns the change with the end that the actor's right to grant sets to it. Without an end of its own the change ends
+// with that right, and a person who holds all of it for longer keeps their end. The error is CodeForbidden if the change would
+// outlast the right.
+func (p *plan) limit(ctx context.Context, account accountFacts, change roleChange) (roleChange, error) {
+	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
+		return change, nil
+	}
+	end, err := p.grantsUntil(ctx, account)
+	if err != nil || end.IsZero() || !change.until.IsZero() && !change.until.After(end) {
 		return change, err
 	}
 	joinsOthers := change.adds && len(change.held) > 0 // an invitation shortens nothing that the person holds
@@ -74,4 +81,19 @@ func (p *plan) limit(ctx context.Context, account accountFacts, change roleChang
 		change.until = held
 	}
 	return change, nil
+}
+
+// requireOwnEnd returns an error with CodeForbidden if the actor would hold roles for longer than the role by which they grant.
+func (p *plan) requireOwnEnd(ctx context.Context, account accountFacts, change roleChange) error {
+	ends := baseEnd(account.set, change.held)
+	putsOff := !ends.IsZero() && len(change.wanted) > 0 && (change.until.IsZero() || change.until.After(ends))
+	if change.who != p.by.Actor || !putsOff {
+		return nil
+	}
+	end, err := p.grantsUntil(ctx, account)
+	if err == nil && !end.IsZero() {
+		err = authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
+			change.who, account.object, end.Format(time.RFC3339))
+	}
+	return err
 }
