@@ -473,7 +473,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
@@ -481,7 +481,7 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 
 	// Type A type of the schema.
@@ -557,7 +557,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -711,7 +711,7 @@ type BrokenOff struct {
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
 type BulkCheck struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -813,7 +813,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -899,7 +899,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -1016,7 +1016,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource, of which another one may give what it lacks.
@@ -1030,7 +1030,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource.
@@ -1060,7 +1060,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context     Context            `json:"context,omitempty,omitzero"`
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
@@ -1765,7 +1765,7 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
@@ -1773,7 +1773,7 @@ type PartialAction struct {
 type PartialEntity struct {
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 	Type       string     `json:"type,omitempty,omitzero"`
 }
@@ -1845,7 +1845,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource An object, or everybody in a relation of an object.
@@ -1919,7 +1919,7 @@ type Problem struct {
 	Subscriptions []ID `json:"subscriptions,omitempty,omitzero"`
 }
 
-// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 type Properties map[string]interface{}
 
 // Reassigned What became of the objects that a removed person had created.
@@ -2010,7 +2010,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
@@ -2039,7 +2039,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2150,7 +2150,7 @@ type SearchPage struct {
 
 // SearchedEntity What is searched for. An id is ignored.
 type SearchedEntity struct {
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 
 	// Type A type of the schema.
@@ -2175,7 +2175,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -2201,7 +2201,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 

@@ -1,5 +1,8 @@
 package authz
 
+// MaxContextBytes is how large the caveat context of one question may be.
+const MaxContextBytes = 16 << 10
+
 // State is the outcome of a check.
 type State uint8
 

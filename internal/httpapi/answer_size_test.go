@@ -75,8 +75,6 @@ func TestContextsOfABatchHaveALimitTogether(t *testing.T) {
 		got := w.do(t, request{method: "POST", path: "/access/v1/evaluations", key: checkKey, body: string(body)})
 		require.Equal(t, status, got.status, "%d bytes each: %.300s", size, got.body)
 	}
-	body := fmt.Sprintf(`{"subject":"user:alice","resource":"importer:i1","context":{"region":%q}}`, strings.Repeat("x", 1<<20-200))
-	require.Equal(t, http.StatusOK, w.do(t, request{method: "POST", path: "/v1/permissions", key: checkKey, body: body}).status, "for two permissions")
 }
 
 func TestExceptionsFromEverybodyHaveALimit(t *testing.T) {

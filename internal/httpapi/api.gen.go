@@ -469,7 +469,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
@@ -477,7 +477,7 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 
 	// Type A type of the schema.
@@ -553,7 +553,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -707,7 +707,7 @@ type BrokenOff struct {
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
 type BulkCheck struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -809,7 +809,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -895,7 +895,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -1012,7 +1012,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource, of which another one may give what it lacks.
@@ -1026,7 +1026,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1056,7 +1056,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
@@ -1761,7 +1761,7 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name *string `json:"name,omitempty"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
@@ -1769,7 +1769,7 @@ type PartialAction struct {
 type PartialEntity struct {
 	ID *string `json:"id,omitempty"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 	Type       *string     `json:"type,omitempty"`
 }
@@ -1841,7 +1841,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource An object, or everybody in a relation of an object.
@@ -1915,7 +1915,7 @@ type Problem struct {
 	Subscriptions *[]ID `json:"subscriptions,omitempty"`
 }
 
-// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 type Properties map[string]interface{}
 
 // Reassigned What became of the objects that a removed person had created.
@@ -2006,7 +2006,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
@@ -2035,7 +2035,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2146,7 +2146,7 @@ type SearchPage struct {
 
 // SearchedEntity What is searched for. An id is ignored.
 type SearchedEntity struct {
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context.
+	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 
 	// Type A type of the schema.
@@ -2171,7 +2171,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -2197,7 +2197,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string.
+	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 

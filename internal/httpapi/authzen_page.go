@@ -23,6 +23,9 @@ type searchPage struct {
 // page reads which page of a search is asked for. A token holds for the very search that it came from, of which the limit is
 // a part that may be left out.
 func (r *reader) page(kind string, asked question, given *SearchPage) searchPage {
+	if r.sized(asked); r.err != nil {
+		return searchPage{}
+	}
 	page := searchPage{Search: digest(kind, asked), Limit: operation.DefaultLimit}
 	limit, token := optional(given).Limit, optional(optional(given).Token)
 	if limit != nil {

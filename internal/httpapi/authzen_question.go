@@ -30,6 +30,7 @@ func readQuestion(item EvaluationItem) (question, error) {
 	in.text("action.name", asked.action.Name)
 	in.present("resource", item.Resource != nil)
 	in.entity("resource", asked.resource)
+	in.sized(asked)
 	return asked, in.err
 }
 

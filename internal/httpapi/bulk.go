@@ -148,7 +148,7 @@ func readBulkCheck(body BulkCheck) (authz.Check, error) {
 		Subject:    in.subject("subject", body.Subject),
 		Permission: in.permission("permission", body.Permission),
 		Resource:   in.object("resource", body.Resource),
-		Context:    optional(body.Context),
+		Context:    in.context(body.Context),
 	}
 	return check, in.err
 }

@@ -37,7 +37,7 @@ func (r *reader) check(body CheckRequest) (authz.Check, authz.Consistency) {
 		Subject:    r.subject("subject", body.Subject),
 		Permission: r.permission("permission", body.Permission),
 		Resource:   r.object("resource", body.Resource),
-		Context:    optional(body.Context),
+		Context:    r.context(body.Context),
 	}, r.consistency("consistency", body.Consistency)
 }
 
@@ -60,7 +60,7 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		check := authz.Check{
 			Subject:  in.subject("subject", body.Subject),
 			Resource: in.object("resource", body.Resource),
-			Context:  optional(body.Context),
+			Context:  in.context(body.Context),
 		}
 		at := in.consistency("consistency", body.Consistency)
 		if in.err != nil {

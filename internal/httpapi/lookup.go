@@ -27,7 +27,7 @@ func (s *server) LookupResources(c *gin.Context) {
 			Subject:    in.subject("subject", body.Subject),
 			Permission: in.permission("permission", body.Permission),
 			Type:       in.typ("resource_type", body.ResourceType),
-			Context:    optional(body.Context),
+			Context:    in.context(body.Context),
 		}
 		limit := in.limit("limit", body.Limit)
 		at := in.consistency("consistency", body.Consistency)
@@ -135,7 +135,7 @@ func (s *server) subjectQuery(ctx context.Context, c *gin.Context) (query authz.
 		Permission:      in.permission("permission", body.Permission),
 		Type:            in.typ("subject_type", body.SubjectType),
 		SubjectRelation: in.optionalRelation("subject_relation", body.SubjectRelation),
-		Context:         optional(body.Context),
+		Context:         in.context(body.Context),
 	}
 	at := in.consistency("consistency", body.Consistency)
 	if in.err != nil {

@@ -15,29 +15,7 @@ import (
 // number that a double does not hold exactly, names the field and says to send a string; and that it takes one that a
 // double holds.
 func TestRequestsRefuseInexactNumbers(t *testing.T) {
-	const (
-		check  = `{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"n":[%]}}`
-		entity = `"subject":{"type":"user","id":"a"},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}`
-		eval   = "/access/v1/evaluation"
-	)
-	requests := map[string]map[string]string{ // operation → field → body, in which % is the number
-		"/v1/check":            {"context.n[0]": check},
-		"/v1/check/bulk":       {"context.n[0]": `{"checks":[` + check + `]}`},
-		"/v1/explain":          {"context.n[0]": check},
-		"/v1/permissions":      {"context.n": `{"subject":"user:a","resource":"importer:i1","context":{"n":%}}`},
-		"/v1/lookup/resources": {"context.n": `{"subject":"user:a","permission":"view","resource_type":"importer","context":{"n":%}}`},
-		"/v1/lookup/subjects":  {"context.n": `{"resource":"importer:i1","permission":"view","subject_type":"user","context":{"n":%}}`},
-		"/v1/preview":          {"body.n": `{"method":"POST","path":"/v1/importers","body":{"n":%}}`},
-		eval:                   searches(entity),
-		eval + "s": {
-			"context.n":            `{` + entity + `,"context":{"n":%}}`,
-			"subject.properties.n": `{"evaluations":[{"subject":{"type":"user","id":"a","properties":{"n":%}},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}}]}`,
-		},
-		"/access/v1/search/subject":  searches(entity),
-		"/access/v1/search/resource": searches(entity),
-		"/access/v1/search/action":   searches(entity),
-	}
-	delete(requests["/access/v1/search/action"], "action.properties.n") // which is not read
+	requests := freeFields()
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
 	for path, item := range contract.Paths.Map() {
@@ -72,6 +50,34 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// freeFields are the requests that have a field which takes any value: operation → field → body, in which % is a value in the field.
+func freeFields() map[string]map[string]string {
+	const (
+		check  = `{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"n":[%]}}`
+		entity = `"subject":{"type":"user","id":"a"},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}`
+		eval   = "/access/v1/evaluation"
+	)
+	requests := map[string]map[string]string{
+		"/v1/check":            {"context.n[0]": check},
+		"/v1/check/bulk":       {"context.n[0]": `{"checks":[` + check + `]}`},
+		"/v1/explain":          {"context.n[0]": check},
+		"/v1/permissions":      {"context.n": `{"subject":"user:a","resource":"importer:i1","context":{"n":%}}`},
+		"/v1/lookup/resources": {"context.n": `{"subject":"user:a","permission":"view","resource_type":"importer","context":{"n":%}}`},
+		"/v1/lookup/subjects":  {"context.n": `{"resource":"importer:i1","permission":"view","subject_type":"user","context":{"n":%}}`},
+		"/v1/preview":          {"body.n": `{"method":"POST","path":"/v1/importers","body":{"n":%}}`},
+		eval:                   searches(entity),
+		eval + "s": {
+			"context.n":            `{` + entity + `,"context":{"n":%}}`,
+			"subject.properties.n": `{"evaluations":[{"subject":{"type":"user","id":"a","properties":{"n":%}},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}}]}`,
+		},
+		"/access/v1/search/subject":  searches(entity),
+		"/access/v1/search/resource": searches(entity),
+		"/access/v1/search/action":   searches(entity),
+	}
+	delete(requests["/access/v1/search/action"], "action.properties.n") // which is not read
+	return requests
 }
 
 // searches are bodies of AuthZEN with a number in each place that takes one.

@@ -89,44 +89,7 @@ func (v vocabulary) check(asked question) (authz.Check, error) {
 	if err != nil {
 		return authz.Check{}, at("the action", err)
 	}
-	context := v.context(asked)
-	if weight(context, maxContext) > maxContext {
-		return authz.Check{}, authz.Errorf(authz.CodeTooLarge, "what the caveats are to see of the properties and the context is larger than %d bytes", maxContext)
-	}
-	return authz.Check{Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: context}, nil
-}
-
-// maxContext is how much context a check may have, in bytes, whatever SpiceDB would take: a large default of a batch, which
-// counts once for each evaluation, must not fill the memory.
-const maxContext = 16 << 10
-
-// maxBatchContext is how much context the evaluations of a batch may have together, in bytes.
-const maxBatchContext = 4 << 20
-
-// weight is about how many bytes a value takes. It stops counting above the limit.
-func weight(value any, limit int) int {
-	sum := 8
-	add := func(v any) bool {
-		sum += weight(v, limit-sum)
-		return sum <= limit
-	}
-	switch v := value.(type) {
-	case string:
-		sum += len(v)
-	case []any:
-		for _, item := range v {
-			if !add(item) {
-				break
-			}
-		}
-	case map[string]any:
-		for key, item := range v {
-			if !add(key) || !add(item) {
-				break
-			}
-		}
-	}
-	return sum
+	return authz.Check{Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: v.context(asked)}, nil
 }
 
 // What an AuthZEN request says besides names, as caveats find it.

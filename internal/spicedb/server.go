@@ -10,6 +10,8 @@ import (
 	"github.com/authzed/spicedb/pkg/cmd/util"
 	"github.com/authzed/spicedb/pkg/datastore"
 	"google.golang.org/grpc"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // grace is how long an embedded server waits at its end for calls under way.
@@ -27,6 +29,10 @@ type serverConfig struct {
 // watchHeartbeat is how often PostgreSQL is asked whether there is something to tell, when there was nothing. The other datastores
 // tell it of themselves.
 const watchHeartbeat = 100 * time.Millisecond
+
+// maxCaveatContext is how much context SpiceDB takes for one question, in bytes of its own encoding. The API holds contexts to
+// authz.MaxContextBytes before it asks; the encoding, and parameters that hold parts of the context again, take more than that.
+const maxCaveatContext = 8 * authz.MaxContextBytes
 
 // start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits until it has ended.
 func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
@@ -83,6 +89,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithSilentlyDisableTelemetry(true),
 		server.WithTelemetryEndpoint(""),
 		server.WithWatchHeartbeat(watchHeartbeat),
+		server.WithMaxCaveatContextSize(maxCaveatContext),
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),
