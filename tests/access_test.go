@@ -55,20 +55,29 @@ func pastAccess(t *testing.T, on *backend) {
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	play([]string{"olga"}, "olga POST importers {id: ~i, account: ~a}")
 	play([]string{"olga", "peter"}, "olga PUT accounts/~a/members/~peter {roles: [user]}")
-	ends := time.Now().Add(time.Second)
-	_, err := v1.NewPermissionsServiceClient(on.spicedb).WriteRelationships(t.Context(), &v1.WriteRelationshipsRequest{
-		Updates: []*v1.RelationshipUpdate{{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: &v1.Relationship{
-			Resource: &v1.ObjectReference{ObjectType: "account", ObjectId: s.id("a")}, Relation: "user",
-			Subject:           &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: "user", ObjectId: s.id("temp")}},
-			OptionalExpiresAt: timestamppb.New(ends),
-		}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	play([]string{"olga", "peter", "temp"})
-	s.history("object=user:"+s.id("temp"), func(found []entry) bool {
-		return slices.ContainsFunc(found, func(e entry) bool { return e.Kind == "expiry" })
+	inTime(t, func(left time.Duration) bool {
+		expired := func(found []entry) bool {
+			return len(found) > 0 && found[len(found)-1].Kind == "expiry"
+		}
+		ends := time.Now().Add(left)
+		_, err := v1.NewPermissionsServiceClient(on.spicedb).WriteRelationships(t.Context(), &v1.WriteRelationshipsRequest{
+			Updates: []*v1.RelationshipUpdate{{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: &v1.Relationship{
+				Resource: &v1.ObjectReference{ObjectType: "account", ObjectId: s.id("a")}, Relation: "user",
+				Subject:           &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: "user", ObjectId: s.id("temp")}},
+				OptionalExpiresAt: timestamppb.New(ends),
+			}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play([]string{"olga", "peter", "temp"})
+		s.history("object=user:"+s.id("temp"), expired)
+		last := &moments[len(moments)-1]
+		if !last.at.Before(ends) { // the change after the relationship was written came after its end
+			last.want = []string{"olga", "peter"}
+			return false
+		}
+		return true
 	})
 	play([]string{"olga", "peter"})
 	play([]string{"olga"}, "olga DELETE accounts/~a/members/~peter")

@@ -85,8 +85,9 @@ func configuration() app.Config {
 	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
 	config.Replica.Verify = 0.05
-	config.Expensive = 1000                 // tests ask side by side, and more than the processors
-	config.RequestTimeout = 2 * time.Minute // on a machine that is busy with other tests
+	config.Expensive = 1000 // tests ask side by side, and more than the processors
+	// On a machine that is busy with other tests, requests and the drain take long.
+	config.RequestTimeout, config.DrainTimeout = 2*time.Minute, 2*time.Minute
 	return config
 }
 

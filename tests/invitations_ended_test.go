@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -74,9 +75,18 @@ func declining(t *testing.T, on *backend) {
 func invitationEnds(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
-	late := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: 4}")
-	s.with(late, "nora POST invitations/$ID/accept")
-	time.Sleep(time.Until(late.ExpiresAt)) // which is after that of the other
+	var late invitation
+	inTime(t, func(left time.Duration) bool {
+		late = s.invited(fmt.Sprintf("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: %d}", 2*left/time.Second))
+		if a := s.by("nora").call(http.MethodPost, "invitations/"+late.ID+"/accept", nil); a.status == http.StatusOK {
+			return true
+		} else if a.status != http.StatusNotFound || time.Now().Before(late.ExpiresAt) {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return false
+	})
+	time.Sleep(time.Until(i.ExpiresAt))
+	time.Sleep(time.Until(late.ExpiresAt))
 	s.with(i,
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"nina POST invitations/$ID/decline => 404 not_found",

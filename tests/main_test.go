@@ -49,7 +49,7 @@ var foreignGoroutines = []goleak.Option{
 }
 
 func closeAll() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	var errs []error
 	for _, step := range slices.Backward(closing.steps) {

@@ -149,7 +149,7 @@ func TestManySubjects(t *testing.T) {
 	if len(found) != 10_001 || last.Token == "" {
 		t.Errorf("the stream has %d subjects and ends with %+v", len(found), last)
 	}
-	ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+	ctx, leave := context.WithTimeout(t.Context(), 10*time.Minute)
 	request := s.request(http.MethodPost, "lookup/subjects", body).WithContext(ctx)
 	request.Header.Set("Accept", "application/x-ndjson")
 	response, err := s.http.Do(request)

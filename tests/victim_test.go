@@ -72,7 +72,8 @@ func newProcess(t testing.TB, flags ...string) *victim {
 	flags = append(
 		[]string{
 			"serve", "--listen", config.Listen, "--log-level", "error", "--shutdown-delay", "0s",
-			"--request-timeout", config.RequestTimeout.String(), "--replica-verify", fmt.Sprint(config.Replica.Verify),
+			"--request-timeout", config.RequestTimeout.String(), "--drain-timeout", config.DrainTimeout.String(),
+			"--replica-verify", fmt.Sprint(config.Replica.Verify),
 		}, flags...)
 	for _, key := range apiKeys {
 		flags = append(flags, "--api-key", key)
@@ -120,8 +121,8 @@ func (v *victim) addresses() addresses {
 		return found
 	case <-v.ended:
 		v.t.Fatal("the server ended by itself")
-	case <-time.After(time.Minute):
-		v.t.Fatal("the server is not ready after a minute")
+	case <-time.After(5 * time.Minute):
+		v.t.Fatal("the server is not ready after five minutes")
 	}
 	return addresses{}
 }
@@ -147,7 +148,7 @@ func (v *victim) stop() {
 	}
 	select {
 	case <-v.ended:
-	case <-time.After(2 * time.Minute):
-		v.t.Fatal("the server has not ended two minutes after SIGTERM")
+	case <-time.After(5 * time.Minute):
+		v.t.Fatal("the server has not ended five minutes after SIGTERM")
 	}
 }
