@@ -127,7 +127,7 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	})
 
 	uri := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	eventually(ctx, t, func() bool {
 		connection, err := pgx.Connect(ctx, uri)
@@ -190,7 +190,7 @@ func createDatabase(t testing.TB, server string) string {
 
 func execute(ctx context.Context, t testing.TB, server, statement string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	connection, err := pgx.Connect(ctx, server)
 	require.NoError(t, err)

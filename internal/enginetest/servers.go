@@ -38,7 +38,7 @@ func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) Spic
 	NeedContainers(t)
 	starting.Lock()
 	defer starting.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	container, err := sdbtestcontainer.Run(ctx, Image(), options...)
 	if err != nil {

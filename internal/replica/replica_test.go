@@ -91,7 +91,7 @@ func (c caughtUp) wait(ctx context.Context, token authz.Token, err error) {
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 	defer cancel()
 	if err := c.Reached(ctx, token); err != nil {
 		panic(err) // the tests of the suite write from goroutines of their own

@@ -149,7 +149,7 @@ func TestGateway(t *testing.T) {
 		}
 		defer response.Body.Close()
 		return response.StatusCode == http.StatusOK
-	}, 10*time.Second, 20*time.Millisecond)
+	}, 5*time.Minute, 20*time.Millisecond)
 	http.DefaultClient.CloseIdleConnections()
 }
 

@@ -120,7 +120,7 @@ func TestQuestionsEnd(t *testing.T) {
 		idle := runtime.NumGoroutine()
 		ends := func(question string) {
 			t.Helper()
-			deadline := time.Now().Add(time.Minute) // under the race detector they end slowly
+			deadline := time.Now().Add(10 * time.Minute) // under the race detector they end slowly
 			for runtime.NumGoroutine() > idle+20 {
 				require.True(t, time.Now().Before(deadline), "%s: %d goroutines go on", question, runtime.NumGoroutine()-idle)
 				time.Sleep(10 * time.Millisecond) // until they have seen that the call has ended
@@ -156,7 +156,7 @@ func TestQuestionsEnd(t *testing.T) {
 		}()
 		start := time.Now()
 		require.NoError(t, engine.Close())
-		require.Less(t, time.Since(start), time.Minute)
+		require.Less(t, time.Since(start), 10*time.Minute)
 		require.Error(t, <-left)
 	}
 }

@@ -41,14 +41,16 @@ func TestExpirationBehindACache(t *testing.T) {
 
 	const longest = 11 * time.Second
 	bounds := map[authz.Consistency]time.Duration{authz.Fully(): 5 * time.Second, authz.AsFreshAs(token): longest}
-	const slack = 3 * time.Second // for a machine that is busy
+	const slack = 3 * time.Second
+	var slowest time.Duration // of the checks: a busy machine is late by a few of them
 	for time.Since(ends(people-1)) < longest+2*slack {
 		for i := range people {
 			for at, bound := range bounds {
 				asked := time.Now()
 				decision, _, err := engine.Check(t.Context(), authz.Check{Subject: person(i), Permission: "edit", Resource: doc}, at)
 				require.NoError(t, err)
-				require.False(t, decision.Allowed() && asked.After(ends(i).Add(bound+slack)), "allowed %s after the end", asked.Sub(ends(i)))
+				slowest = max(slowest, time.Since(asked))
+				require.False(t, decision.Allowed() && asked.After(ends(i).Add(bound+slack+5*slowest)), "allowed %s after the end", asked.Sub(ends(i)))
 				require.False(t, !decision.Allowed() && time.Now().Before(ends(i)), "denied %s before the end", time.Until(ends(i)))
 			}
 		}

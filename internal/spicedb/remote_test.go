@@ -37,7 +37,7 @@ func TestRemoteComesAndGoes(t *testing.T) {
 		server, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{GRPCListen: address, Key: "secret"})
 		require.NoError(t, err)
 		require.NoError(t, server.ApplySchema(t.Context(), enginetest.Schema))
-		require.Eventually(t, func() bool { return engine.Ready(t.Context()) == nil }, 10*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return engine.Ready(t.Context()) == nil }, 5*time.Minute, 20*time.Millisecond)
 		touch(t, engine, viewer("d"))
 		require.True(t, allowed(t, engine, viewer("d"), authz.Fully()))
 		require.NoError(t, server.Close())
@@ -52,6 +52,7 @@ type flaky struct {
 	failures                      atomic.Int32
 	checks, writes, deletes, read atomic.Int32
 	block                         chan struct{}
+	pause                         time.Duration // between two messages of a stream
 }
 
 func (f *flaky) fail() error {
@@ -93,7 +94,7 @@ func (f *flaky) ReadRelationships(_ *v1.ReadRelationshipsRequest, stream grpc.Se
 				return err
 			}
 			select {
-			case <-time.After(120 * time.Millisecond): // while the consumer is busy
+			case <-time.After(f.pause): // while the consumer is busy
 			case <-stream.Context().Done():
 				return stream.Context().Err()
 			}
@@ -153,15 +154,23 @@ func TestRetries(t *testing.T) {
 
 // TestTimeout holds that a call without a deadline ends all the same, and that all calls are observed.
 func TestTimeout(t *testing.T) {
-	server := &flaky{block: make(chan struct{})}
+	for timeout := 100 * time.Millisecond; !timesOut(t, timeout); timeout *= 4 { // a slow machine takes longer for a message
+		require.Less(t, timeout, time.Minute)
+	}
+}
+
+// timesOut returns false if a call ended before its second message because the timeout is too short for this machine.
+func timesOut(t *testing.T, timeout time.Duration) bool {
+	t.Helper()
+	server := &flaky{block: make(chan struct{}), pause: timeout + timeout/5}
 	var mu sync.Mutex
 	observed := map[string]error{}
 	engine := remote(t, spicedb.RemoteConfig{Endpoint: server.serve(t), Insecure: true, Options: spicedb.Options{
-		Timeout: 100 * time.Millisecond,
+		Timeout: timeout,
 		Observe: func(method string, d time.Duration, err error) {
 			mu.Lock()
 			defer mu.Unlock()
-			if d >= 100*time.Millisecond {
+			if d >= timeout {
 				observed[method] = err
 			}
 		},
@@ -174,16 +183,20 @@ func TestTimeout(t *testing.T) {
 	for _, err := range engine.Read(context.Background(), authz.Filter{Type: "document"}, authz.Fully(), authz.Page{}) { //nolint:usetesting // without a deadline
 		if last = err; err == nil {
 			messages++
-			time.Sleep(150 * time.Millisecond) // a slow consumer is not what the time limit is for
+			time.Sleep(timeout + timeout/2) // a slow consumer is not what the time limit is for
 		}
 	}
 	require.ErrorIs(t, last, authz.CodeDeadline)
+	if messages < 2 {
+		return false
+	}
 	require.Equal(t, 2, messages)
 
 	mu.Lock()
 	defer mu.Unlock()
 	require.ErrorIs(t, observed["Check"], authz.CodeDeadline)
 	require.ErrorIs(t, observed["Read"], authz.CodeDeadline)
+	return true
 }
 
 func TestRemoteRefuses(t *testing.T) {
