@@ -22,6 +22,8 @@ import (
 type script struct {
 	URL string
 
+	retryAfter string // in seconds, beside status 429
+
 	mu      sync.Mutex
 	answers []string
 	asked   []string
@@ -30,7 +32,7 @@ type script struct {
 // answering starts a script. An answer is a status and a body, such as `503 {"code":…}`; "drop" ends the connection.
 func answering(t *testing.T, answers ...string) *script {
 	t.Helper()
-	s := &script{answers: answers}
+	s := &script{answers: answers, retryAfter: "1"}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
@@ -65,7 +67,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 	}
 	if status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", s.retryAfter)
 	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, content)
@@ -191,14 +193,15 @@ func TestTries(t *testing.T) {
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	server := answering(t, limited)
-	c, err := client.New(server.URL, "key", client.WithPatience(500*time.Millisecond))
+	server.retryAfter = "3600"
+	c, err := client.New(server.URL, "key", client.WithPatience(10*time.Minute))
 	require.NoError(t, err)
 	require.ErrorIs(t, check(t.Context(), c), client.Limited)
-	require.Len(t, server.sent(), 1, "the server asks for a second, which is more than there is")
+	require.Len(t, server.sent(), 1, "the server asks for an hour, which is more than there is")
 
 	c, err = client.New(server.URL, "key")
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	require.ErrorIs(t, check(ctx, c), client.Limited, "what the server said is more than that time is up")
 	require.Len(t, server.sent(), 2)

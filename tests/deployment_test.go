@@ -146,7 +146,7 @@ func onVolume(t *testing.T, volume string) *testcontainers.DockerContainer {
 		}),
 		testcontainers.WithExposedPorts("8080/tcp"),
 		testcontainers.WithEnv(map[string]string{"SLUICE_API_KEYS": strings.Join(apiKeys, ",")}),
-		testcontainers.WithWaitStrategyAndDeadline(2*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
+		testcontainers.WithWaitStrategyAndDeadline(10*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
 	)
 	if container != nil {
 		t.Cleanup(func() {
@@ -182,7 +182,7 @@ func sluiceContainer(t *testing.T, in *testcontainers.DockerNetwork, token strin
 			"SLUICE_SPICEDB_INSECURE": "true",
 			"SLUICE_API_KEYS":         strings.Join(apiKeys, ","),
 		}),
-		testcontainers.WithWaitStrategyAndDeadline(2*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
+		testcontainers.WithWaitStrategyAndDeadline(10*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
 	)
 	if container != nil {
 		t.Cleanup(func() {

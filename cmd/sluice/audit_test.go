@@ -28,7 +28,7 @@ func auditOn(t *testing.T, spicedb *serving) {
 	require.Eventually(t, func() bool {
 		status, body := get(t, http.DefaultClient, s.url+"/v1/audit?operation=create_importer", s.key)
 		return status == http.StatusOK && strings.Contains(body, "importer:crm-to-warehouse")
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 5*time.Minute, 20*time.Millisecond)
 
 	stdout, stderr, code := sluice(t, "audit", "verify", "--head", strings.TrimSpace(head))
 	require.Zero(t, code, stdout+stderr)

@@ -253,7 +253,8 @@ func TestKeyNewThatExpires(t *testing.T) {
 	require.True(t, found, stdout)
 	at, err := time.Parse(time.RFC3339, end)
 	require.NoError(t, err)
-	require.WithinDuration(t, before.Add(90*24*time.Hour), at, 10*time.Second)
+	const ninetyDays = 90 * 24 * time.Hour
+	require.WithinRange(t, at, before.Add(ninetyDays-time.Second), time.Now().Add(ninetyDays+time.Second))
 }
 
 // TestForeignVariables holds that variables of other programs do not stop the start: a Kubernetes service named sluice sets
@@ -281,5 +282,5 @@ func TestVersion(t *testing.T) {
 // eventually calls until it is true; it is for what another process does when it gets a signal.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	require.Eventually(t, is, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, is, 5*time.Minute, 5*time.Millisecond, what)
 }

@@ -75,7 +75,7 @@ func subscribe(t *testing.T, server *app.Server, id string) {
 // blockLog keeps others from writing the audit log of a directory until release is called.
 func blockLog(t *testing.T, directory string) (release func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(directory, audit.FileName)+"?_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(directory, audit.FileName)+"?_pragma=busy_timeout(300000)")
 	require.NoError(t, err)
 	connection, err := db.Conn(t.Context())
 	require.NoError(t, err)
