@@ -452,8 +452,13 @@ type AcceptedInvitation struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles that the invitation offered.
+	// Roles All roles that the person holds on the account or subscription, which can be stronger than those offered.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
@@ -4177,7 +4182,7 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5960,7 +5965,7 @@ func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteInt
 
 // AcceptInvitation Accept an invitation
 //
-// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing.
+// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -448,8 +448,13 @@ type AcceptedInvitation struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles that the invitation offered.
+	// Roles All roles that the person holds on the account or subscription, which can be stronger than those offered.
 	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed *Replayed `json:"replayed,omitempty"`

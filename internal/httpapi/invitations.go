@@ -15,7 +15,7 @@ type invitationOperations interface {
 	Invite(ctx context.Context, by operation.Caller, in operation.NewInvitation) (operation.Invitation, authz.Token, error)
 	Invitations(ctx context.Context, by operation.Caller, to authz.Object, page operation.Page) (operation.Invitations, authz.Token, error)
 	WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (authz.Token, error)
-	AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.Invitation, authz.Token, error)
+	AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.AcceptedInvitation, authz.Token, error)
 	DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error)
 }
 
@@ -99,10 +99,11 @@ func (s *server) withdraw(c *gin.Context, to authz.Object, handle Handle) {
 func (s *server) AcceptInvitation(c *gin.Context, id InvitationID, _ AcceptInvitationParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		by := callOf(c).caller()
-		invitation, token, err := s.Operations.AcceptInvitation(ctx, by, id)
-		account, subscription := showPlace(invitation.To)
+		accepted, token, err := s.Operations.AcceptInvitation(ctx, by, id)
+		account, subscription := showPlace(accepted.To)
 		return AcceptedInvitation{
-			Account: account, Subscription: subscription, User: string(by.Actor), Roles: texts(invitation.Roles), Token: string(token),
+			Account: account, Subscription: subscription, User: string(by.Actor), Roles: texts(accepted.Roles),
+			ExpiresAt: showTime(accepted.ExpiresAt), Token: string(token),
 		}, err
 	})
 }

@@ -167,8 +167,8 @@ func (o *operations) WithdrawInvitation(ctx context.Context, by operation.Caller
 	return token, o.record(ctx, "WithdrawInvitation", by, to, handle)
 }
 
-func (o *operations) AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.Invitation, authz.Token, error) {
-	return operation.Invitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "AcceptInvitation", by, id)
+func (o *operations) AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.AcceptedInvitation, authz.Token, error) {
+	return operation.AcceptedInvitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "AcceptInvitation", by, id)
 }
 
 func (o *operations) DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error) {

@@ -154,6 +154,26 @@ func (p *plan) roles(ctx context.Context, object authz.Object, set authz.RoleSet
 	return held, nil
 }
 
+// heldAfter returns which roles of the set a person holds on an object when the plan is written.
+func (p *plan) heldAfter(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
+	before, err := p.roles(ctx, object, set, who)
+	if err != nil {
+		return nil, err
+	}
+	var held []authz.Relationship
+	for _, name := range set.Names() {
+		row := authz.Relationship{Resource: object, Relation: authz.Relation(name), Subject: person(who)}
+		stored := slices.IndexFunc(before, func(r authz.Relationship) bool { return r.Relation == row.Relation })
+		switch i := p.planned(row); {
+		case i >= 0 && p.updates[i].Action != authz.Delete:
+			held = append(held, p.updates[i].Relationship)
+		case i < 0 && stored >= 0:
+			held = append(held, before[stored])
+		}
+	}
+	return held, nil
+}
+
 func rolesOf(held []authz.Relationship) Roles {
 	roles := make(Roles, len(held))
 	for i, r := range held {

@@ -41,6 +41,13 @@ type NewInvitation struct {
 	ExpiresIn *time.Duration
 }
 
+// AcceptedInvitation is what the person who accepted an invitation holds on its place.
+type AcceptedInvitation struct {
+	To        authz.Object
+	Roles     Roles
+	ExpiresAt time.Time // when the roles end, the first of them if they end at different times; zero if they do not
+}
+
 // Invitations is a page of open invitations, sorted by handle; NextCursor is empty at the end.
 type Invitations struct {
 	Invitations []Invitation
@@ -119,9 +126,9 @@ var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such invitat
 
 // AcceptInvitation gives the actor the roles that an invitation offers, as if its inviter gave them now: it needs what that
 // needs, of the inviter. The error is CodeNotFound for every invitation that is not open to the actor. Whoever accepted it may
-// do so again, which changes nothing.
-func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (Invitation, authz.Token, error) {
-	var accepted Invitation
+// do so again, which changes nothing and returns what they hold then.
+func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, authz.Token, error) {
+	var accepted AcceptedInvitation
 	token, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
 		stored, err := p.invitation(ctx, digest(id))
 		if err != nil {
@@ -130,9 +137,9 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (I
 		if stored.accepted != by.Actor && !stored.openTo(by.Actor) {
 			return errNoInvitation
 		}
-		accepted = stored.Invitation
 		if stored.accepted == by.Actor {
-			return nil
+			accepted, err = p.accepted(ctx, stored.To)
+			return err
 		}
 		if closed, err := p.isClosed(ctx, stored); err != nil || closed {
 			return cmp.Or(err, error(errNoInvitation))
@@ -151,9 +158,23 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (I
 			return err
 		}
 		p.closeInvitation(stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(remembered)))
-		return nil
+		accepted, err = p.accepted(ctx, stored.To)
+		return err
 	})
 	return answered(accepted, token, err)
+}
+
+// accepted returns what the actor holds on a place when the plan is written: nothing if the place is being deleted.
+func (p *plan) accepted(ctx context.Context, to authz.Object) (AcceptedInvitation, error) {
+	set, err := p.roleSetOf(ctx, to)
+	if errors.Is(err, authz.CodeNotFound) {
+		return AcceptedInvitation{To: to}, nil
+	}
+	if err != nil {
+		return AcceptedInvitation{}, err
+	}
+	held, err := p.heldAfter(ctx, to, set, p.by.Actor)
+	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: firstEnd(held)}, err
 }
 
 // as plans in the name of another person.

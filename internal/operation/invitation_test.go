@@ -2,6 +2,7 @@ package operation_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -61,9 +62,13 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 					require.NoError(t, err, what)
 					invitation, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: place, Invitee: who, Roles: []string{string(offered)}})
 					require.NoError(t, err, what)
-					_, _, err = s.AcceptInvitation(ctx, by(who), invitation.ID)
+					accepted, _, err := s.AcceptInvitation(ctx, by(who), invitation.ID)
 					require.NoError(t, err, what)
 					after := rolesOn(t, engine, place, who)
+					requireAnswers(t, place, after, accepted, what)
+					again, _, err := s.AcceptInvitation(ctx, by(who), invitation.ID)
+					require.NoError(t, err, what)
+					require.Equal(t, accepted, again, what)
 
 					want := map[authz.Role]time.Time{}
 					stronger := slices.Index(set.Names(), offered) < slices.Index(set.Names(), held)
@@ -85,6 +90,51 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 			}
 		}
 	}
+}
+
+// requireAnswers fails unless the answer to an acceptance has all that the person holds.
+func requireAnswers(t *testing.T, place authz.Object, held map[authz.Role]time.Time, answer operation.AcceptedInvitation, what string) {
+	t.Helper()
+	require.Equal(t, place, answer.To, what)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(held)), answer.Roles, what)
+	var first time.Time
+	for _, end := range held {
+		if !end.IsZero() && (first.IsZero() || end.Before(first)) {
+			first = end
+		}
+	}
+	require.Equal(t, first, answer.ExpiresAt, what)
+}
+
+// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the roles changed, ended, and while the place is deleted.
+func TestAcceptingAgainAnswersRolesHeldThen(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	place := authz.Object{Type: "account", ID: "team"}
+	invitation, _, err := s.Invite(t.Context(), by("ada"), operation.NewInvitation{To: place, Invitee: "nina", Roles: []string{"guest"}})
+	require.NoError(t, err)
+	once := operation.Caller{Actor: "nina", Key: "test", Once: &operation.Once{Key: "accept", Request: "r"}}
+	accepts := func(caller operation.Caller, roles ...authz.Role) {
+		t.Helper()
+		accepted, _, err := s.AcceptInvitation(t.Context(), caller, invitation.ID)
+		require.NoError(t, err)
+		require.Equal(t, place, accepted.To)
+		require.ElementsMatch(t, roles, accepted.Roles)
+	}
+	accepts(once, "guest")
+	_, _, err = s.PutAccountMember(t.Context(), by("ada"), place.ID, "nina", []string{"user"}, time.Time{})
+	require.NoError(t, err)
+	accepts(by("nina"), "user")
+	_, err = s.RemoveAccountMember(t.Context(), by("ada"), place.ID, "nina")
+	require.NoError(t, err)
+	accepts(by("nina"))
+	once.Once = &operation.Once{Key: "accept", Request: "r"}
+	accepts(once)
+	require.True(t, once.Once.Replayed)
+	_, err = operation.New(&crashing{engine, 1}).Delete(t.Context(), by("ada"), place)
+	require.ErrorIs(t, err, errCrash)
+	accepts(by("nina"))
 }
 
 // rolesOn returns what a person holds on an object, with the ends.

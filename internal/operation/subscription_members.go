@@ -341,23 +341,12 @@ func (p *plan) rolesAfter(ctx context.Context, id, who authz.ID) (Roles, error) 
 			return nil, err
 		}
 	}
-	held, err := p.roles(ctx, facts.object, facts.set, who)
-	if err != nil {
-		return nil, err
-	}
 	if err := p.settleMemberships(ctx); err != nil {
 		return nil, err
 	}
-	roles := rolesOf(held)
-	for _, u := range p.updates {
-		r := u.Relationship
-		if r.Resource != facts.object || r.Subject != person(who) {
-			continue
-		}
-		roles = slices.DeleteFunc(roles, func(role authz.Role) bool { return role == authz.Role(r.Relation) })
-		if u.Action != authz.Delete {
-			roles = append(roles, authz.Role(r.Relation))
-		}
+	held, err := p.heldAfter(ctx, facts.object, facts.set, who)
+	if err != nil {
+		return nil, err
 	}
-	return roles, nil
+	return rolesOf(held), nil
 }

@@ -95,8 +95,9 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 			if invitee != "" {
 				who = invitee
 			}
-			_, _, err = s.AcceptInvitation(ctx, by(who), invitation.ID)
+			accepted, _, err := s.AcceptInvitation(ctx, by(who), invitation.ID)
 			require.NoError(t, err)
+			require.Equal(t, ends, accepted.ExpiresAt)
 			require.Equal(t, map[authz.Role]time.Time{authz.Role(role): ends}, rolesOn(t, engine, place, who))
 		}
 	}
