@@ -28,7 +28,7 @@ const (
 // between, repeating the call or Resume finishes it.
 type departure struct {
 	who  authz.ID
-	from authz.Object  // an account, a subscription with its accounts, or the platform, which erases the person
+	from authz.Object  // an account, a subscription with its accounts, or the platform, see erases
 	by   authz.Subject // a person, or the platform for the backend itself
 	heir authz.ID      // becomes the creator of what the person created; empty when erasing, or where it stays theirs
 
@@ -41,7 +41,8 @@ type departure struct {
 
 func departureOf(who authz.ID) authz.Object { return authz.Object{Type: departureType, ID: who} }
 
-func (d departure) erases() bool { return d.from == platform }
+// erases reports whether the person is erased. From the platform, a departure that keeps roles is the removal of an administrator.
+func (d departure) erases() bool { return d.from == platform && !d.keepsRoles }
 
 // reassigns reports whether the person stops being the creator of what they created.
 func (d departure) reassigns() bool { return d.erases() || d.heir != "" }

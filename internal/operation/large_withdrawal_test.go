@@ -165,7 +165,7 @@ func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 }
 
 // TestTransferWithdrawsManyInvitations hands a subscription over, directly and by an invitation, of whose owner more
-// invitations are open than one write deletes. Those that the owner made on an account stay.
+// invitations are open than one write deletes. Those that the owner made on an account where they hold a role stay.
 func TestTransferWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -175,6 +175,7 @@ func TestTransferWithdrawsManyInvitations(t *testing.T) {
 	_, _, err = s.CreateAccount(ctx, by("sam"), operation.NewAccount{ID: "room", Subscription: "solo", RoleSet: "team"})
 	require.NoError(t, err)
 	solo, room := authz.Object{Type: "subscription", ID: "solo"}, authz.Object{Type: "account", ID: "room"}
+	storeAll(t, engine, []string{"account:room#owner@user:sam"})
 	inviteMany(t, engine, "room", room, "sam", "user", 1)
 
 	inviteMany(t, engine, "first", solo, "sam", "read_only", 300)

@@ -15,11 +15,24 @@ func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who a
 	})
 }
 
-// RemovePlatformAdministrator ends that a person is an administrator of the platform. The backend itself performs it.
+// RemovePlatformAdministrator ends that a person is an administrator of the platform, and withdraws the open invitations to and by
+// them, wherever those invite to. Their roles on subscriptions and accounts stay. The backend itself performs it.
 func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
-	return s.run(ctx, by, "remove_platform_administrator", func(_ context.Context, p *plan) error {
-		p.delete(authz.Relationship{Resource: platform, Relation: authz.Relation(authz.RoleAdministrator), Subject: person(who)})
-		return nil
+	return s.run(ctx, by, "remove_platform_administrator", func(ctx context.Context, p *plan) error {
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		row := authz.Relationship{Resource: platform, Relation: authz.Relation(authz.RoleAdministrator), Subject: person(who)}
+		held, err := p.find(ctx, authz.Exactly(row))
+		if err != nil {
+			return err
+		}
+		if len(held) == 0 {
+			return p.finishRemoval(ctx, who)
+		}
+		p.require(row)
+		p.delete(row)
+		return p.withdrawInvitations(ctx, []authz.ID{who}, platform, platform)
 	})
 }
 

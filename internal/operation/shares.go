@@ -97,7 +97,7 @@ func (p *plan) endingDepartures(ctx context.Context) ([]departure, error) {
 		i := slices.IndexFunc(departures, func(d departure) bool { return d.who == who })
 		switch {
 		case i < 0:
-			departures = append(departures, departure{who: who, from: from, by: p.requester()})
+			departures = append(departures, departure{who: who, from: from, by: p.requester(), keepsRoles: from == platform})
 		case departures[i].from != from: // from several accounts of one subscription
 			departures[i].from, departures[i].keepsRoles = subscription, true
 		}

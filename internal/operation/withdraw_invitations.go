@@ -131,8 +131,9 @@ func (p *plan) withdrawInvitations(ctx context.Context, people []authz.ID, from,
 	return nil
 }
 
-// withdrawFirst plans the end of the open invitations to and by somebody who gives up a place themselves: in writes before, if
-// they do not fit the one that does it.
+// withdrawFirst plans the end of the open invitations to and by somebody who stops being the owner of a subscription and holds no
+// other role on it: those to the subscription, and to its accounts on which they hold no role. If they do not fit the write that
+// does it, they end in writes before.
 func (p *plan) withdrawFirst(ctx context.Context, who authz.ID, from authz.Object) error {
 	if err := p.requireNoneInvited(ctx, who); err != nil {
 		return err
@@ -141,9 +142,16 @@ func (p *plan) withdrawFirst(ctx context.Context, who authz.ID, from authz.Objec
 	if err != nil {
 		return err
 	}
+	in, err := p.accountsFrom(ctx, from)
+	if err != nil {
+		return err
+	}
+	if in, err = p.withoutRole(ctx, who, in); err != nil {
+		return err
+	}
 	open, err := p.openOf(ctx, handles[0])
 	for _, stored := range open {
-		if stored.To == from {
+		if stored.To == from || stored.To.Type == "account" && in(stored.To.ID) {
 			p.first = append(p.first, deletedWith(stored))
 		}
 	}
