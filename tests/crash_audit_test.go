@@ -9,7 +9,6 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
-	"github.com/sluice-authz/sluice/internal/operation"
 )
 
 // TestKilledWhileItFollows kills a server at random moments while others write, again and again with the same audit
@@ -63,7 +62,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	report, err := log.Verify(t.Context(), "", operation.Place)
+	report, err := log.Verify(t.Context(), "", app.ExpectedAudit())
 	if err != nil || len(report.Faults) > 0 {
 		t.Fatalf("%v %v", err, report.Faults)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/operation"
 )
 
 // dataDirFlag says in which directory files are kept.
@@ -70,7 +69,7 @@ func newAuditVerify() *cobra.Command {
   sluice audit verify --head 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
   sluice audit verify --audit-uri postgres://sluice@db:5432/sluice`,
 		func(cmd *cobra.Command, log *audit.Log) error {
-			report, err := log.Verify(cmd.Context(), head, operation.Place)
+			report, err := log.Verify(cmd.Context(), head, app.ExpectedAudit())
 			if err != nil {
 				return err
 			}

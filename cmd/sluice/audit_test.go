@@ -3,6 +3,7 @@ package main
 import (
 	"database/sql"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,4 +47,16 @@ func auditOn(t *testing.T, spicedb *serving) {
 	stdout, _, code = sluice(t, "audit", "verify", "--head", strings.Repeat("0", 64))
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "the log was cut off before it, or written anew")
+}
+
+// TestAuditVerifyWithoutALog: an empty file is an error that says so.
+func TestAuditVerifyWithoutALog(t *testing.T) {
+	directory := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(directory, audit.FileName), nil, 0o600))
+	for _, command := range []string{"verify", "head"} {
+		_, stderr, code := sluice(t, "audit", command, "--data-dir", directory)
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, "has none of the log's tables")
+		require.NotContains(t, stderr, "at the moment")
+	}
 }

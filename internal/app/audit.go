@@ -51,13 +51,18 @@ func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
 // in a data directory. The caller closes it.
 func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	if uri == "" {
-		return audit.ReadFile(cmp.Or(dataDir, DefaultDataDir))
+		return audit.ReadFile(ctx, cmp.Or(dataDir, DefaultDataDir))
 	}
 	log, err := audit.ReadPostgres(ctx, uri)
 	if err != nil {
 		return nil, fmt.Errorf("--audit-uri: %w", oneLine(err))
 	}
 	return log, nil
+}
+
+// ExpectedAudit says how what a log stores beside its entries follows from them.
+func ExpectedAudit() audit.Expected {
+	return audit.Expected{Place: operation.Place, Position: spicedb.ComparePosition}
 }
 
 // openAudit opens the log, and returns what begins to follow: it returns when whatever is written from then on is told with

@@ -24,15 +24,16 @@ func (l *Log) compareSchema(ctx context.Context, tx *sql.Tx, v *verification) er
 	if err != nil {
 		return err
 	}
+	lacking := slices.Clone(expected)
 	for _, line := range stored {
-		if !slices.Contains(expected, line) {
+		if i := slices.Index(lacking, line); i >= 0 {
+			lacking = slices.Delete(lacking, i, i+1)
+		} else {
 			v.fault("the database's schema has what Sluice does not make: %s", line)
 		}
 	}
-	for _, line := range expected {
-		if !slices.Contains(stored, line) {
-			v.fault("the database's schema lacks what Sluice makes: %s", line)
-		}
+	for _, line := range lacking {
+		v.fault("the database's schema lacks what Sluice makes: %s", line)
 	}
 	return nil
 }
@@ -46,10 +47,11 @@ const describePostgres = `WITH t AS (SELECT oid, relname::text AS name, relkind:
 	SELECT 'table ' || name || ' ' || kind || persistence || CASE WHEN relrowsecurity THEN ' row security' ELSE '' END FROM t
 	UNION ALL SELECT 'column ' || name || '.' || attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
 		|| COALESCE(' ' || attgenerated::text || pg_get_expr(adbin, adrelid), '')
+		|| CASE WHEN attcollation IN (0, 'pg_catalog.default'::regcollation) THEN '' ELSE ' ' || attcollation::regcollation::text END
 		FROM t JOIN pg_attribute ON attrelid = t.oid LEFT JOIN pg_attrdef ON adrelid = t.oid AND adnum = attnum WHERE attnum > 0 AND NOT attisdropped
 	UNION ALL SELECT 'constraint on ' || name || ' ' || pg_get_constraintdef(c.oid) FROM t JOIN pg_constraint c ON conrelid = t.oid WHERE contype <> 'n'
 	UNION ALL SELECT 'index on ' || name || ' ' || substr(pg_get_indexdef(indexrelid), strpos(pg_get_indexdef(indexrelid), ' USING ') + 1)
-		|| CASE WHEN indisvalid THEN '' ELSE ' not valid' END FROM t JOIN pg_index ON indrelid = t.oid
+		|| CASE WHEN indisvalid AND indisready AND indislive THEN '' ELSE ' not valid' END FROM t JOIN pg_index ON indrelid = t.oid
 	UNION ALL SELECT 'trigger on ' || name || ' ' || pg_get_triggerdef(g.oid) FROM t JOIN pg_trigger g ON tgrelid = t.oid WHERE NOT tgisinternal
 	UNION ALL SELECT 'rule on ' || name || ' ' || rulename FROM t JOIN pg_rewrite ON ev_class = t.oid
 	UNION ALL SELECT 'policy on ' || name || ' ' || polname FROM t JOIN pg_policy ON polrelid = t.oid

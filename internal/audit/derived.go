@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -16,22 +15,23 @@ import (
 // derived is what follows from the texts of entries.
 type derived struct {
 	batch  *batch // reads
+	shared bool   // the log is in PostgreSQL
 	v      *verification
 	marker marker
 
 	seed    maphash.Seed
-	words   map[int64]uint64  // a sum of the marks of each entry
-	present map[string]string // the relationships after the last entry, by their identity
+	words   map[int64]uint64    // a sum of the marks of each entry
+	present map[[3]string]value // the relationships after the last entry, by their resource, relation and subject
 	places  map[authz.Object]map[authz.Object]bool
 	after   map[authz.Object]map[authz.Object]bool // the places behind the snapshot that an entry is of
 	lenient map[int64]bool                         // placeholders: which accounts they are in depended on what was lost
 	unknown bool                                   // there is a placeholder that names no object
 }
 
-func newDerived(ctx context.Context, tx *sql.Tx, place Place, v *verification) *derived {
+func newDerived(ctx context.Context, tx *sql.Tx, place Place, shared bool, v *verification) *derived {
 	d := &derived{
-		batch: &batch{ctx: ctx, tx: tx, place: place}, v: v, seed: maphash.MakeSeed(), words: make(map[int64]uint64),
-		present: make(map[string]string), places: make(map[authz.Object]map[authz.Object]bool), lenient: make(map[int64]bool),
+		batch: &batch{ctx: ctx, tx: tx, place: place}, shared: shared, v: v, seed: maphash.MakeSeed(), words: make(map[int64]uint64),
+		present: make(map[[3]string]value), places: make(map[authz.Object]map[authz.Object]bool), lenient: make(map[int64]bool),
 	}
 	d.marker = marker{place, func(object authz.Object, _ authz.Relation) ([]authz.Object, error) {
 		return slices.Concat(slices.Collect(maps.Keys(d.places[object])), slices.Collect(maps.Keys(d.after[object]))), nil
@@ -61,21 +61,17 @@ func (d *derived) entry(e Entry) error {
 	}
 	if e.Kind == Unstored && e.Revision == "" {
 		for _, object := range e.Objects {
-			for key, value := range d.present {
-				var expires int64
-				_, _ = fmt.Sscan(value, &expires)
-				if strings.HasPrefix(key, keyOf(object)+" ") && expires > 0 && expires <= e.Time.UnixMicro() {
-					delete(d.present, key)
-				}
-			}
+			maps.DeleteFunc(d.present, func(key [3]string, value value) bool {
+				return key[0] == keyOf(object) && value.expires > 0 && value.expires <= e.Time.UnixMicro()
+			})
 		}
 	}
 	for _, u := range e.Updates {
 		apply(d.places, u, d.marker.place)
-		if key := relationshipKey(u); u.Action == gone {
+		if key := [3]string{keyOf(u.Resource), u.Relation, keyOf(u.Subject)}; u.Action == gone {
 			delete(d.present, key)
 		} else {
-			d.present[key] = relationshipValue(u)
+			d.present[key] = value{microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext)}
 		}
 	}
 	return nil
@@ -103,22 +99,20 @@ func (d *derived) snapshot(first int64) error {
 		d.after[object] = maps.Clone(places)
 	}
 	for after, more := first, true; more; {
-		found, err := (&Log{}).entries(d.batch.ctx, d.batch.tx, "SELECT body, hash FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after, verifyPage)
-		switch {
-		case errors.Is(err, authz.CodeInternal):
-			return nil // an entry that is no longer JSON is a fault of its own
-		case err != nil:
+		found, err := entryRows(d.batch.ctx, d.batch.tx, d.shared, after)
+		if err != nil {
 			return err
 		}
 		more = len(found) > 0
-		for _, e := range found {
-			if e.Kind != Unstored && (e.Kind != Snapshot || len(e.Updates) == 0) {
-				return nil
+		for _, row := range found {
+			e, err := parse(row.body)
+			if err != nil || e.Kind != Unstored && (e.Kind != Snapshot || len(e.Updates) == 0) {
+				return nil // an entry that is no longer JSON is a fault of its own
 			}
 			for _, u := range e.Updates {
 				apply(d.after, u, d.marker.place)
 			}
-			after = e.Seq
+			after = row.seq
 		}
 	}
 	return nil
@@ -131,17 +125,19 @@ func (d *derived) sum(m mark, seq int64) uint64 {
 	return maphash.String(d.seed, m.kind+"\x00"+m.value)
 }
 
-func relationshipKey(u Update) string {
-	return keyOf(u.Resource) + " " + u.Relation + " " + keyOf(u.Subject)
+// value is what a relationship has beside its identity.
+type value struct {
+	expires         int64 // microseconds since 1970; 0 for never
+	caveat, context string
 }
 
-func relationshipValue(u Update) string {
-	return fmt.Sprint(microsOf(u.ExpiresAt), " ", u.Caveat, " ", string(u.CaveatContext))
-}
-
-// compare holds what is stored against what is derived.
-func (d *derived) compare() error {
-	return errors.Join(d.compareMarks(), d.comparePresent(), d.compareFound())
+// ifWhole compares what is stored with what is derived, unless there are entries that could not be read: everything that
+// follows from those would be a fault.
+func (d *derived) ifWhole(whole bool, compare func() error) error {
+	if !whole {
+		return nil
+	}
+	return compare()
 }
 
 func (d *derived) compareMarks() (err error) {
@@ -152,12 +148,13 @@ func (d *derived) compareMarks() (err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	stored := make(map[int64]uint64)
 	for rows.Next() {
-		var m mark
-		var seq int64
-		if err := rows.Scan(&m.kind, &m.value, &seq); err != nil {
+		var kind, value, seq any
+		if err := rows.Scan(&kind, &value, &seq); err != nil {
 			return err
 		}
-		stored[seq] += d.sum(m, seq)
+		if seq, ok := seq.(int64); ok { // otherwise compareTypes has named it
+			stored[seq] += d.sum(mark{textOf(kind), textOf(value)}, seq)
+		}
 	}
 	for seq := range stored {
 		if _, known := d.words[seq]; !known {
@@ -173,24 +170,30 @@ func (d *derived) compareMarks() (err error) {
 }
 
 func (d *derived) comparePresent() error {
-	stored, err := d.batch.rows("SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present")
+	stored, err := tableRows(d.batch.ctx, d.batch.tx, 6, "SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present")
 	if err != nil {
 		return err
 	}
-	for _, u := range stored {
-		key := relationshipKey(u)
-		switch value, known := d.present[key]; {
+	for _, row := range stored {
+		key := [3]string{textOf(row[0]), textOf(row[1]), textOf(row[2])}
+		expires, _ := row[3].(int64)
+		switch derived, known := d.present[key]; {
 		case !known:
-			d.v.fault("the relationship %s is noted as present, and no entry says so", key)
-		case value != relationshipValue(u):
-			d.v.fault("the relationship %s is noted otherwise than the entries say", key)
+			d.v.fault("the relationship %s is noted as present, and no entry says so", strings.Join(key[:], " "))
+		case derived != value{expires, textOf(row[4]), textOf(row[5])}:
+			d.v.fault("the relationship %s is noted otherwise than the entries say", strings.Join(key[:], " "))
 		}
 		delete(d.present, key)
 	}
-	for _, key := range slices.Sorted(maps.Keys(d.present)) {
-		if !d.unknown || strings.HasPrefix(d.present[key], "0 ") { // the end of one that expires may have had a placeholder without objects
-			d.v.fault("the relationship %s is not noted as present, and the entries say so", key)
+	var missing []string
+	for key, value := range d.present {
+		if !d.unknown || value.expires == 0 { // the end of one that expires may have had a placeholder without objects
+			missing = append(missing, strings.Join(key[:], " "))
 		}
+	}
+	slices.Sort(missing)
+	for _, key := range missing {
+		d.v.fault("the relationship %s is not noted as present, and the entries say so", key)
 	}
 	return nil
 }

@@ -6,3 +6,6 @@ import "context"
 func OpenTrustingFile(ctx context.Context, directory string) (*Log, error) {
 	return openFile(ctx, directory, true)
 }
+
+// Tables are the statements that make the tables of a log.
+const Tables = tables

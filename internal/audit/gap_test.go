@@ -25,7 +25,7 @@ func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audi
 	require.Equal(t, reason, all[from].Reason)
 	require.Equal(t, all[from-1].Time, *all[from].Since)
 	require.NotEmpty(t, all[from+1].Schema)
-	report, err := log.Verify(t.Context(), all[0].Hash, place)
+	report, err := log.Verify(t.Context(), all[0].Hash, expected)
 	require.NoError(t, err)
 	require.Empty(t, report.Faults)
 
@@ -230,7 +230,7 @@ func TestCutOff(t *testing.T) {
 	log, err = audit.OpenFile(t.Context(), directory)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = log.Close() })
-	report, err := log.Verify(t.Context(), "", place)
+	report, err := log.Verify(t.Context(), "", expected)
 	require.NoError(t, err)
 	require.Equal(t, "the log ends with entry 2, and entry 4 was written last: the end was cut off", report.Faults[0])
 	require.Contains(t, report.Faults, "entry 3: the words by which it is found are not those of its text")

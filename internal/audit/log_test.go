@@ -132,7 +132,7 @@ func TestEntries(t *testing.T) {
 		wait(t, log, 1, audit.Query{Object: want.Subject.Object})
 		wait(t, log, 1, audit.Query{Object: want.Resource})
 
-		report, err := log.Verify(t.Context(), all[1].Hash, place)
+		report, err := log.Verify(t.Context(), all[1].Hash, audit.Expected{Place: place})
 		require.NoError(t, err)
 		require.Equal(t, audit.Report{Entries: 3, Head: all[2].Hash, Kept: 2}, report)
 	})
@@ -184,10 +184,10 @@ func TestVerify(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 
-			log, err := audit.ReadFile(directory)
+			log, err := audit.ReadFile(t.Context(), directory)
 			require.NoError(t, err)
 			defer func() { require.NoError(t, log.Close()) }()
-			report, err := log.Verify(t.Context(), all[2].Hash, place)
+			report, err := log.Verify(t.Context(), all[2].Hash, audit.Expected{Place: place})
 			require.NoError(t, err)
 			require.Contains(t, strings.Join(report.Faults, "\n"), test.fault)
 		})
@@ -211,9 +211,9 @@ func TestOneProcessAFile(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode(), file)
 	}
-	reader, err := audit.ReadFile(directory) // which may be done beside it
+	reader, err := audit.ReadFile(t.Context(), directory) // which may be done beside it
 	require.NoError(t, err)
-	report, err := reader.Verify(t.Context(), "", place)
+	report, err := reader.Verify(t.Context(), "", audit.Expected{Place: place})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, report.Entries)
 	require.NoError(t, reader.Close())
@@ -226,7 +226,7 @@ func TestOneProcessAFile(t *testing.T) {
 
 func TestNoLog(t *testing.T) {
 	t.Parallel()
-	_, err := audit.ReadFile(t.TempDir())
+	_, err := audit.ReadFile(t.Context(), t.TempDir())
 	require.ErrorContains(t, err, "there is no audit log")
 	_, err = audit.OpenPostgres(t.Context(), "postgres://user:secret@host:port/x")
 	require.ErrorContains(t, err, "the audit log's address is none")

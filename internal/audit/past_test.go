@@ -98,7 +98,7 @@ func TestPastWithAnyDateOfExpiration(t *testing.T) {
 		got, err := past(t, log, engine, "f", all[1].Time.Time)
 		require.NoError(t, err)
 		require.ElementsMatch(t, readers, got)
-		_, err = log.Verify(t.Context(), "", place)
+		_, err = log.Verify(t.Context(), "", expected)
 		require.NoError(t, err)
 	})
 }

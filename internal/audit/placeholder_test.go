@@ -130,7 +130,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 			write(t, engine, "olga", authz.Touch, reader("good", "last"))
 			all = wait(t, log, len(all)+1, audit.Query{})
 
-			report, err := log.Verify(t.Context(), "", place)
+			report, err := log.Verify(t.Context(), "", expected)
 			require.NoError(t, err)
 			for _, fault := range report.Faults { // the schema is what the test made of it
 				require.Contains(t, fault, "the database's schema has what Sluice does not make")

@@ -14,9 +14,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// secretBytes is the length of the secret of a log.
+const secretBytes = 32
+
 // newSecret makes the secret of a log, by which all servers that share it seal the numbers of its entries.
 func newSecret() string {
-	var secret [32]byte
+	var secret [secretBytes]byte
 	_, _ = rand.Read(secret[:]) // never fails
 	return hex.EncodeToString(secret[:])
 }

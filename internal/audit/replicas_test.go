@@ -56,7 +56,7 @@ func TestReplicas(t *testing.T) {
 			require.Equal(t, 1, seen[fmt.Sprintf("change writer%[1]d touch folder:f%[1]d-%[2]d#reader@user:olga", i, n)])
 		}
 	}
-	report, err := log.Verify(t.Context(), "", place)
+	report, err := log.Verify(t.Context(), "", expected)
 	require.NoError(t, err)
 	require.Empty(t, report.Faults)
 	require.EqualValues(t, len(all), report.Entries)

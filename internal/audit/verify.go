@@ -5,8 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"math"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // Report is what became of a verification.
@@ -24,14 +30,26 @@ const (
 	verifyPage = 500
 )
 
+// Expected says how what is stored beside the entries follows from them.
+type Expected struct {
+	Place Place
+
+	// Position returns why a log whose last change has the revision does not go on after the token; nil if it may. The revision is
+	// empty if there is no change since the log began or since its last gap.
+	Position func(token authz.Token, revision string) error
+}
+
 // Verify goes through the whole chain: every entry must have the next number, the hash of its text, and the hash of the entry
 // before it. With kept, a hash that was printed earlier, some entry must have that: else the log was cut off before it, or was
 // written anew.
 //
-// What is derived from the texts is derived again and compared: the columns beside a text, the words by which entries are found, and the
-// relationships after the last entry; and so is the schema of the database.
-func (l *Log) Verify(ctx context.Context, kept string, place Place) (Report, error) {
-	v := verification{kept: kept, prev: firstPrev}
+// It derives again and compares everything that follows from the texts: the columns beside a text, the words by which entries
+// are found, the relationships after the last entry, the number of the last entry, and, as far as Expected can tell, the token
+// after which the log goes on. It compares the schema of the database
+// with the expected one, every index with its table, and the type of every value with that of its column. Damage is a fault, and
+// Verify goes on with what it can still read.
+func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Report, error) {
+	v := verification{expected: expected, kept: kept, prev: firstPrev}
 	var options *sql.TxOptions
 	if l.shared {
 		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -41,36 +59,31 @@ func (l *Log) Verify(ctx context.Context, kept string, place Place) (Report, err
 		return v.Report, failure(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	d := newDerived(ctx, tx, place, &v)
-	for after, more := int64(0), true; more; {
-		rows, err := tx.QueryContext(ctx, "SELECT seq, body, hash, at, COALESCE(revision, ''), COALESCE(part, 0) FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after, verifyPage)
-		if err != nil {
+	d := newDerived(ctx, tx, expected.Place, l.shared, &v)
+	tables := &tableCheck{ctx: ctx, log: l, tx: tx, v: &v}
+	whole := true // every entry was read
+	for _, step := range []struct {
+		of string
+		do func() error
+	}{
+		{"the schema of the database", func() error { return l.compareSchema(ctx, tx, &v) }},
+		{"an index", tables.compareIndexes},
+		{"a value", tables.compareTypes},
+		{"an entry", func() error {
+			whole = false
+			err := v.entries(ctx, l, tx, d)
+			whole = err == nil
+			return err
+		}},
+		{"the database", tables.ignoreIndexes},
+		{"the table sluice_audit_state", func() error { return v.state(ctx, tx) }},
+		{"the table sluice_audit_marks", func() error { return d.ifWhole(whole, d.compareMarks) }},
+		{"the table sluice_audit_present", func() error { return d.ifWhole(whole, d.comparePresent) }},
+		{"the table sluice_audit_found", d.compareFound},
+	} {
+		if err := v.attempt(ctx, tx, step.of, step.do); err != nil {
 			return v.Report, failure(err)
 		}
-		before := after
-		var entries []Entry
-		if after, entries, err = v.rows(rows, after); err != nil {
-			return v.Report, failure(err)
-		}
-		for _, e := range entries {
-			if err := d.entry(e); err != nil {
-				return v.Report, failure(err)
-			}
-		}
-		more = after > before
-	}
-	var wrote int64 // not in a log that another version of Sluice made
-	err = tx.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateLast).Scan(&wrote)
-	switch {
-	case err != nil && !errors.Is(err, sql.ErrNoRows):
-		return v.Report, failure(err)
-	case wrote > v.last:
-		v.fault("the log ends with entry %d, and entry %d was written last: the end was cut off", v.last, wrote)
-	case err == nil && wrote < v.last:
-		v.fault("the log ends with entry %d, and entry %d is noted as the last one", v.last, wrote)
-	}
-	if err := errors.Join(d.compare(), l.compareSchema(ctx, tx, &v)); err != nil {
-		return v.Report, failure(err)
 	}
 	if kept != "" && v.Kept == 0 {
 		v.fault("no entry has the hash %s that was kept: the log was cut off before it, or written anew", kept)
@@ -78,91 +91,173 @@ func (l *Log) Verify(ctx context.Context, kept string, place Place) (Report, err
 	return v.Report, nil
 }
 
-type verification struct {
-	Report
-	kept, prev string
-	last       int64 // the number of the entry that was looked at last
-}
-
-func (v *verification) rows(rows *sql.Rows, last int64) (_ int64, entries []Entry, err error) {
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var seq int64
-		var body []byte
-		var hash string
-		var at int64
-		var revision string
-		var part int
-		if err := rows.Scan(&seq, &body, &hash, &at, &revision, &part); err != nil {
-			return last, nil, err
+// attempt does a step of the verification. Where the database is damaged or lacks a table, that is a fault, and the next step
+// can follow.
+func (v *verification) attempt(ctx context.Context, tx *sql.Tx, of string, do func() error) error {
+	const savepoint = "sluice_audit_verify"
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
+		return err
+	}
+	err := do()
+	if err != nil {
+		if !isDamage(err) {
+			return err
 		}
-		v.entry(last+1, seq, body, hash)
-		last = seq
-		if e, err := parse(body); err == nil {
-			if at != e.Time.UnixMicro() || revision != e.Revision || revision != "" && part != e.Part {
-				v.fault("entry %d: its columns say time %d, revision %q and part %d, and its text %d, %q and %d",
-					seq, at, revision, part, e.Time.UnixMicro(), e.Revision, e.Part)
-			}
-			e.Seq = seq
-			entries = append(entries, e)
+		v.fault("%s cannot be read: %v", of, err)
+		if _, err := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT "+savepoint); err != nil {
+			return err
 		}
 	}
-	return last, entries, rows.Err()
+	_, err = tx.ExecContext(ctx, "RELEASE SAVEPOINT "+savepoint)
+	return err
 }
 
-func (v *verification) entry(expected, seq int64, body []byte, hash string) {
+// isDamage reports whether an error comes from what is in the database, and not from its use.
+func isDamage(err error) bool {
+	if inFile := (*sqlite.Error)(nil); errors.As(err, &inFile) {
+		switch inFile.Code() & 0xff {
+		case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+			return true
+		}
+		return false
+	}
+	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) {
+		switch refused.Code[:min(len(refused.Code), 2)] {
+		case "22", "42", "XX": // values, names and types, damage
+			return true
+		}
+	}
+	return false
+}
+
+type verification struct {
+	Report
+	expected   Expected
+	kept, prev string
+	last       int64  // the number of the entry that was read last
+	revision   string // of the last change since the last gap
+}
+
+// entries goes through the chain, and has d derive what follows from it.
+func (v *verification) entries(ctx context.Context, l *Log, tx *sql.Tx, d *derived) error {
+	for after, more := int64(math.MinInt64), true; more; {
+		found, err := entryRows(ctx, tx, l.shared, after)
+		if err != nil {
+			return err
+		}
+		for _, row := range found {
+			v.entry(row)
+			after = row.seq
+			if e, err := parse(row.body); err == nil {
+				e.Seq = row.seq
+				if err := d.entry(e); err != nil {
+					return err
+				}
+			}
+		}
+		more = len(found) > 0
+	}
+	return nil
+}
+
+// entryRow is a row of the table of entries. A value that has the wrong type is the zero value.
+type entryRow struct {
+	seq                int64
+	body               []byte
+	hash               string
+	at, revision, part any
+}
+
+// entryRows reads the next entries, whatever the types of their values are.
+func entryRows(ctx context.Context, tx *sql.Tx, shared bool, after int64) (found []entryRow, err error) {
+	numbered := " AND typeof(seq) = 'integer'" // in SQLite a column takes values of any type
+	if shared {
+		numbered = ""
+	}
+	values, err := tableRows(ctx, tx, 6, "SELECT seq, body, hash, at, revision, part FROM sluice_audit_entries WHERE seq > $1"+
+		numbered+" ORDER BY seq LIMIT $2", after, verifyPage)
+	for _, value := range values {
+		row := entryRow{at: value[3], revision: value[4], part: value[5]}
+		var ok bool
+		if row.seq, ok = value[0].(int64); !ok {
+			continue
+		}
+		row.body, row.hash = []byte(textOf(value[1])), textOf(value[2])
+		found = append(found, row)
+	}
+	return found, err
+}
+
+// tableRows reads all rows of a query as they are stored.
+func tableRows(ctx context.Context, tx *sql.Tx, columns int, query string, args ...any) (found [][]any, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		values, into := make([]any, columns), make([]any, columns)
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		found = append(found, values)
+	}
+	return found, rows.Err()
+}
+
+// textOf is a value of a column of texts; empty if it is none.
+func textOf(value any) string {
+	text, _ := value.(string)
+	return text
+}
+
+func (v *verification) entry(row entryRow) {
 	v.Entries++
-	switch e, err := parse(body); {
-	case seq > expected && seq == expected+1:
+	seq, expected := row.seq, v.last+1
+	e, err := parse(row.body)
+	switch {
+	case seq < 1:
+		v.fault("entry %d is none of Sluice's: the first one has the number 1", seq)
+		return
+	case seq < expected:
+		v.fault("entry %d is there twice", seq)
+	case seq == expected+1:
 		v.fault("entry %d is missing", expected)
 	case seq > expected:
 		v.fault("entries %d to %d are missing", expected, seq-1)
 	case err != nil:
 		v.fault("entry %d was changed: it is no longer JSON", seq)
-	case hashOf(body) != hash:
+	case hashOf(row.body) != row.hash:
 		v.fault("entry %d was changed: its text does not have its hash", seq)
 	case e.Seq != seq:
 		v.fault("entry %d was moved: its text says %d", seq, e.Seq)
 	case e.Prev != v.prev:
 		v.fault("entry %d does not follow the one before it: it names another hash", seq)
 	}
-	if hash == v.kept {
+	if err == nil {
+		var revision, part any // as add writes them
+		if e.Revision != "" {
+			revision, part = e.Revision, int64(e.Part)
+		}
+		if row.at != any(e.Time.UnixMicro()) || row.revision != revision || row.part != part {
+			v.fault("entry %d: its columns say time %v, revision %v and part %v, and its text %d, %v and %v",
+				seq, row.at, row.revision, row.part, e.Time.UnixMicro(), revision, part)
+		}
+		if e.Revision != "" || e.Kind == Gap {
+			v.revision = e.Revision
+		}
+	}
+	if row.hash == v.kept {
 		v.Kept = seq
 	}
-	v.prev, v.Head, v.last = hash, hash, seq
+	v.prev, v.Head, v.last = row.hash, row.hash, seq
 }
 
 func (v *verification) fault(format string, args ...any) {
 	if len(v.Faults) < maxFaults {
-		v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+		v.Faults = append(v.Faults, strings.ToValidUTF8(fmt.Sprintf(format, args...), "?"))
 	}
-}
-
-// ReadFile opens the log in a data directory, to read alone: a server may have it open.
-func ReadFile(directory string) (*Log, error) {
-	path := filepath.Join(directory, FileName)
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("there is no audit log: %w", err)
-	}
-	mode := "?mode=ro"
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) {
-		mode += "&immutable=1" // nobody has it open, and a directory that cannot be written to will do
-	}
-	db, err := sql.Open("sqlite", "file:"+escape(path)+mode+"&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)")
-	if err != nil {
-		return nil, err
-	}
-	return &Log{db: db, changed: make(chan struct{})}, nil
-}
-
-// ReadPostgres opens a log in PostgreSQL, to read alone.
-func ReadPostgres(ctx context.Context, uri string) (*Log, error) {
-	db, err := openPostgres(uri)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &Log{db: db, shared: true, changed: make(chan struct{})}, nil
 }

@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -83,6 +84,31 @@ func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 func Covers(through, state authz.Token) bool {
 	return parseRevision(revisionText(through)).covers(parseRevision(revisionText(state)))
 }
+
+// ComparePosition returns why somebody who has followed Watch and received its last change with a revision cannot go on after a
+// token; nil if they can. Nothing is compared with an empty revision.
+func ComparePosition(through authz.Token, last string) error {
+	decoded, err := zedtoken.Decode(toToken(through))
+	if err != nil || decoded.GetV1() == nil || parseRevision(decoded.GetV1().GetRevision()).unknown() {
+		return fmt.Errorf("%.200q is no token of SpiceDB's", through)
+	}
+	store, lastText, named := strings.Cut(last, "/")
+	if !named {
+		return nil
+	}
+	if of := decoded.GetV1().GetDatastoreUniqueIdPrefix(); store != of {
+		return fmt.Errorf("it is of the store %.100q, and the last change is of %q", of, store)
+	}
+	// PostgreSQL's Watch can deliver a transaction again that overlapped the last one: neither of the two is before the other.
+	position, change := parseRevision(decoded.GetV1().GetRevision()), parseRevision(lastText)
+	if !position.covers(change) && change.covers(position) {
+		return fmt.Errorf("its revision %.200q is before the last change, %q", position.text, lastText)
+	}
+	return nil
+}
+
+// unknown reports whether the text is none of a datastore that Covers knows.
+func (r revision) unknown() bool { return !r.numeric && r.snapshot == nil }
 
 func revisionText(token authz.Token) string {
 	decoded, err := zedtoken.Decode(toToken(token))

@@ -5,7 +5,10 @@ import (
 	"testing"
 
 	implv1 "github.com/authzed/spicedb/pkg/proto/impl/v1"
+	"github.com/authzed/spicedb/pkg/zedtoken"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // TestRevisionCovers compares revisions of every datastore.
@@ -43,6 +46,38 @@ func TestRevisionCovers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, parseRevision(c.position).covers(parseRevision(c.write)))
 		})
+	}
+}
+
+// TestComparePosition names tokens that are none, are of another store, or are before the last change.
+func TestComparePosition(t *testing.T) {
+	token := func(store, revision string) authz.Token {
+		encoded, err := zedtoken.Encode(&implv1.DecodedZedToken{VersionOneof: &implv1.DecodedZedToken_V1{
+			V1: &implv1.DecodedZedToken_V1ZedToken{Revision: revision, DatastoreUniqueIdPrefix: store},
+		}})
+		require.NoError(t, err)
+		return fromToken(encoded)
+	}
+	for name, c := range map[string]struct {
+		through    authz.Token
+		last, says string
+	}{
+		"the last change":     {token("a", "17"), "a/17", ""},
+		"after it":            {token("a", "18"), "a/17", ""},
+		"nothing to compare":  {token("a", "18"), "", ""},
+		"before it":           {token("a", "16"), "a/17", "is before the last change"},
+		"another store":       {token("b", "18"), "a/17", "is of the store"},
+		"no token":            {"x", "a/17", "is no token"},
+		"empty":               {"", "", "is no token"},
+		"a revision of none":  {token("a", "?"), "a/17", "is no token"},
+		"a token, and a byte": {token("a", "18") + "x", "a/17", "is no token"},
+	} {
+		err := ComparePosition(c.through, c.last)
+		if c.says == "" {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorContains(t, err, c.says, name)
+		}
 	}
 }
 

@@ -1,0 +1,63 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// ReadFile opens the log in a data directory, to read alone: a server may have it open.
+func ReadFile(ctx context.Context, directory string) (*Log, error) {
+	path := filepath.Join(directory, FileName)
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("there is no audit log: %w", err)
+	}
+	mode := "?mode=ro"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) {
+		mode += "&immutable=1" // nobody has it open, and a directory that cannot be written to will do
+	}
+	db, err := sql.Open("sqlite", "file:"+escape(path)+mode+"&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)")
+	if err != nil {
+		return nil, err
+	}
+	return required(ctx, &Log{db: db, changed: make(chan struct{})}, path)
+}
+
+// ReadPostgres opens a log in PostgreSQL, to read alone.
+func ReadPostgres(ctx context.Context, uri string) (*Log, error) {
+	db, err := openPostgres(uri)
+	if err != nil {
+		return nil, err
+	}
+	return required(ctx, &Log{db: db, shared: true, changed: make(chan struct{})}, "the database")
+}
+
+// required returns the log, or an error if the place where it should be has none. A damaged one is returned: Verify says what
+// is wrong with it.
+func required(ctx context.Context, l *Log, at string) (*Log, error) {
+	query := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'sluice\_audit\_%' ESCAPE '\'`
+	if l.shared {
+		query = `SELECT count(*) FROM pg_class WHERE relname LIKE 'sluice\_audit\_%' AND relkind IN ('r', 'v', 'm', 'f', 'p') AND pg_table_is_visible(oid)`
+	}
+	var tables int
+	err := l.db.QueryRowContext(ctx, query).Scan(&tables)
+	inFile := (*sqlite.Error)(nil)
+	switch {
+	case err == nil && tables == 0:
+		err = fmt.Errorf("there is no audit log: %s has none of the log's tables; a server makes them at its start", at)
+	case errors.As(err, &inFile) && inFile.Code()&0xff == sqlite3.SQLITE_NOTADB:
+		err = fmt.Errorf("there is no audit log: %s is no SQLite file: %w", at, err)
+	case errors.As(err, &inFile) && inFile.Code()&0xff == sqlite3.SQLITE_CORRUPT:
+		err = nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.db.Close())
+	}
+	return l, nil
+}

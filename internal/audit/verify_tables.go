@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// tableCheck compares the indexes of the log's tables with the tables, and values with the types of their columns. In SQLite
+// everything that Verify reads through an index rests on the comparison.
+type tableCheck struct {
+	ctx context.Context //nolint:containedctx // that of the verification
+	log *Log
+	tx  *sql.Tx
+	v   *verification
+}
+
+// compareIndexes compares every index with its table.
+func (c *tableCheck) compareIndexes() error {
+	if c.log.shared {
+		return c.comparePostgresIndexes()
+	}
+	rows, err := tableRows(c.ctx, c.tx, 1, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
+	for _, row := range rows {
+		if text := textOf(row[0]); text != "ok" {
+			c.v.fault("SQLite's integrity check says: %s", text)
+		}
+	}
+	return err
+}
+
+// index is one of PostgreSQL's indexes of the log, with the columns that it is sorted by.
+type index struct{ table, columns, where string }
+
+// postgresIndexes are those that the statements of tables make.
+var postgresIndexes = []index{
+	{table: "sluice_audit_entries", columns: "seq"},
+	{table: "sluice_audit_entries", columns: "revision, part"},
+	{table: "sluice_audit_entries", columns: "at"},
+	{table: "sluice_audit_marks", columns: "kind, value, seq"},
+	{table: "sluice_audit_present", columns: "resource, relation, subject"},
+	{table: "sluice_audit_present", columns: "expires_at", where: " WHERE expires_at > 0"},
+	{table: "sluice_audit_found", columns: "resource, relation, subject"},
+	{table: "sluice_audit_state", columns: "id"},
+}
+
+// The settings with which PostgreSQL reads a table without its indexes, or by the index that has the order of the query.
+const (
+	byTable   = "SET LOCAL enable_seqscan TO on; SET LOCAL enable_indexscan TO off; SET LOCAL enable_indexonlyscan TO off; SET LOCAL enable_bitmapscan TO off"
+	byIndex   = "SET LOCAL enable_seqscan TO off; SET LOCAL enable_indexscan TO on; SET LOCAL enable_indexonlyscan TO on; SET LOCAL enable_bitmapscan TO off; SET LOCAL enable_sort TO off; SET LOCAL jit TO off"
+	byDefault = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_indexscan TO DEFAULT; SET LOCAL enable_indexonlyscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT; SET LOCAL jit TO DEFAULT"
+)
+
+// set applies settings to the rest of the transaction. PostgreSQL prepares no statement that is several.
+func (c *tableCheck) set(settings string) error {
+	for setting := range strings.SplitSeq(settings, "; ") {
+		if _, err := c.tx.ExecContext(c.ctx, setting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ignoreIndexes has PostgreSQL read the tables themselves from here on.
+func (c *tableCheck) ignoreIndexes() error {
+	if !c.log.shared {
+		return nil
+	}
+	return c.set(byTable)
+}
+
+// comparePostgresIndexes reads each table once without an index and once by each of its indexes: the same rows must come.
+func (c *tableCheck) comparePostgresIndexes() (err error) {
+	defer func() {
+		if err == nil { // otherwise the step is rolled back, and the settings with it
+			err = c.set(byDefault)
+		}
+	}()
+	for _, i := range postgresIndexes {
+		var sums [2]string
+		for n, by := range []struct{ settings, order string }{{byTable, ""}, {byIndex, " ORDER BY " + i.columns}} {
+			query := fmt.Sprintf(`SELECT count(*) || ' ' || COALESCE(sum(hashtextextended(ROW(place, %s)::text, 0)), 0)
+				FROM (SELECT ctid AS place, %s FROM %s%s%s) AS found`, i.columns, i.columns, i.table, i.where, by.order)
+			if err := c.set(by.settings); err != nil {
+				return err
+			}
+			if err := c.tx.QueryRowContext(c.ctx, query).Scan(&sums[n]); err != nil {
+				return err
+			}
+		}
+		if sums[0] != sums[1] {
+			c.v.fault("the index of %s by %s does not have the rows that the table has", i.table, i.columns)
+		}
+	}
+	return nil
+}
+
+// compareTypes finds values that do not have the type of their column, which SQLite stores all the same. In PostgreSQL the types
+// are those of the schema.
+func (c *tableCheck) compareTypes() error {
+	if c.log.shared {
+		return nil
+	}
+	expected, err := expectedColumns(c.ctx)
+	if err != nil {
+		return err
+	}
+	for table, columns := range expected {
+		if err := c.v.attempt(c.ctx, c.tx, "the table "+table, func() error { return c.compareTypesOf(table, columns) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// column is one of SQLite's, with the types that its values may have.
+type column struct{ name, types string }
+
+func (c *tableCheck) compareTypesOf(table string, columns []column) error {
+	var types, wrong []string
+	for _, column := range columns {
+		types = append(types, "typeof("+column.name+")")
+		wrong = append(wrong, "typeof("+column.name+") NOT IN ("+column.types+")")
+	}
+	found, err := tableRows(c.ctx, c.tx, 1+len(columns), fmt.Sprintf("SELECT rowid, %s FROM %s NOT INDEXED WHERE %s ORDER BY rowid LIMIT %d",
+		strings.Join(types, ", "), table, strings.Join(wrong, " OR "), maxFaults))
+	if err != nil {
+		return err
+	}
+	for _, row := range found {
+		for i, column := range columns {
+			if stored := textOf(row[1+i]); !strings.Contains(column.types, "'"+stored+"'") {
+				c.v.fault("row %v of %s has a value of the type %s in the column %s, which takes %s", row[0], table, stored, column.name, column.types)
+			}
+		}
+	}
+	return nil
+}
+
+// expectedColumns are the columns of the tables that Sluice makes.
+func expectedColumns(ctx context.Context) (tables map[string][]column, err error) {
+	made, err := OpenMemory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, made.Close()) }()
+	rows, err := made.db.QueryContext(ctx, `SELECT t.name, c.name, CASE c.type WHEN 'BIGINT' THEN '''integer''' ELSE '''text''' END
+		|| CASE WHEN c."notnull" OR c.pk THEN '' ELSE ', ''null''' END
+		FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	tables = make(map[string][]column)
+	for rows.Next() {
+		var table string
+		var c column
+		if err := rows.Scan(&table, &c.name, &c.types); err != nil {
+			return nil, err
+		}
+		tables[table] = append(tables[table], c)
+	}
+	return tables, rows.Err()
+}
