@@ -1,0 +1,102 @@
+package tests
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestExplanationsShowRelationsOfVisibleObjects asks for explanations with a key that only checks, for named readers and for none. A
+// key without inspect cannot ask for a relation, so an explanation may show it one only of an object that its reader may view: the
+// actor, or without one the subject of the check. No explanation shows it a type that only the product itself uses.
+func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, text := range []string{
+		"include team",
+		"olga PUT accounts/~a/members/~ulla {roles: [user]}",
+		"olga PUT accounts/~a/members/~gina {roles: [guest]}",
+		"ulla POST connections {id: ~own, account: ~a, connector: ~crm}",
+		"ulla POST importers {id: ~i, account: ~a, source: ~own}",
+		"olga POST accounts/~a/invitations {invitee: ~nina, roles: [guest]}",
+	} {
+		line{"scene", text}.play(s, "", "")
+	}
+	shown, asked := 0, 0
+	for object, permissions := range map[string][]string{
+		"connection:~own": {"view", "use", "share"}, "importer:~i": {"view", "run", "delete"}, "account:~a": {"view", "list_members", "delete"},
+	} {
+		for _, subject := range []string{"olga", "ulla", "gina", "nina", "sven"} {
+			for _, reader := range []string{"", "olga", "gina", "nina"} {
+				for _, permission := range permissions {
+					asked++
+					by := s.caller
+					if reader != "" {
+						by = s.by(reader)
+					}
+					got := by.withKey(checkKey).call(http.MethodPost, "explain", question{"user:" + s.id(subject), permission, s.in(object)})
+					viewer := reader
+					if viewer == "" {
+						viewer = subject
+					}
+					for _, resource := range relationsIn(t, got.body) {
+						shown++
+						typ, _, _ := strings.Cut(resource, ":")
+						if internal[typ] {
+							t.Errorf("%s reads %s: %s", viewer, resource, got.body)
+						}
+						may := s.withKey(checkKey).must(http.MethodPost, "check", question{"user:" + s.id(viewer), viewing(typ), resource})
+						if !strings.HasPrefix(string(may.body), `{"allowed":true`) {
+							t.Errorf("%s may not view %s, and reads of it in the explanation of %s %s for %s: %s", viewer, resource, permission, object, subject, got.body)
+						}
+					}
+				}
+			}
+		}
+	}
+	if asked < 100 || shown < 50 {
+		t.Errorf("%d explanations showed %d relationships only", asked, shown)
+	}
+}
+
+var internal = map[string]bool{
+	"deletion": true, "departure": true, "idempotency_key": true, "invitation": true, "invitee": true, "membership": true,
+	"removed_user": true, "request": true, "role": true,
+}
+
+// viewing is the permission that shows objects of a type.
+func viewing(typ string) string {
+	if typ == "platform" {
+		return "administer"
+	}
+	return "view"
+}
+
+// relationsIn are the resources of the relationships that an explanation names.
+func relationsIn(t *testing.T, body []byte) (resources []string) {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal(body, &value); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(value any)
+	walk = func(value any) {
+		switch v := value.(type) {
+		case map[string]any:
+			resource, hasResource := v["resource"].(string)
+			if _, hasRelation := v["relation"]; hasResource && hasRelation {
+				resources = append(resources, resource)
+			}
+			for _, item := range v {
+				walk(item)
+			}
+		case []any:
+			for _, item := range v {
+				walk(item)
+			}
+		}
+	}
+	walk(value)
+	return resources
+}
