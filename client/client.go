@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sluice-authz/sluice/client/rest"
@@ -98,10 +99,24 @@ func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],
 		func(_ context.Context, request *http.Request) error {
-			request.Header.Set("Sluice-Actor", url.PathEscape(user))
+			request.Header.Set("Sluice-Actor", headerValue(user))
 			return nil
 		})
 	return &Actor{rest: &as, user: user}
+}
+
+// headerValue is the one form in which a header names a person: the percent sign, the comma, the space, and every byte that is
+// not visible ASCII are percent-encoded.
+func headerValue(user string) string {
+	var b strings.Builder
+	for i := range len(user) {
+		if c := user[i]; c <= ' ' || c > '~' || c == '%' || c == ',' {
+			_, _ = fmt.Fprintf(&b, "%%%02X", c) // never fails
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // REST is the generated client below, on behalf of the person.

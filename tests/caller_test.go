@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/sluice-authz/sluice/api/apitest"
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // caller is somebody who calls the HTTP API: with a key, and on behalf of an actor if there is one.
@@ -86,7 +86,7 @@ func (c caller) request(method, path string, body any) *http.Request {
 		request.Header.Set("Authorization", "Bearer "+c.key)
 	}
 	if c.actor != "" {
-		request.Header.Set("Sluice-Actor", url.PathEscape(c.actor))
+		request.Header.Set("Sluice-Actor", authz.EscapeHeader(c.actor))
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")

@@ -186,7 +186,9 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	for _, stored := range []string{
 		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // whose form is the longest that the contract allows
-		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", "user=3A" + s.prefix, "stored=3A" + s.prefix,
+		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", s.prefix + "d=20", s.prefix + "e=E3=85=A4",
+		s.prefix + strings.Repeat("x", 300), s.prefix + strings.Repeat("x", 1024-len(s.prefix)), // plain, and too long to be chosen
+		"user=3A" + s.prefix, "stored=3A" + s.prefix,
 	} {
 		row := &v1.Relationship{
 			Resource: &v1.ObjectReference{ObjectType: "account", ObjectId: s.id("a")}, Relation: "user",
@@ -219,4 +221,78 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 			t.Errorf("%q is still stored: %q", stored, left)
 		}
 	}
+}
+
+// TestForeignIDIsGivenNothing names what no caller can have created in operations that would create it: objects, and people who are
+// given something. A person whom another tool stored acts and is removed under the form that is shown.
+func TestForeignIDIsGivenNothing(t *testing.T) {
+	t.Parallel()
+	on := memory.get(t)
+	s := newScene(t, on)
+	line{"foreign", "include team"}.play(s, "", "")
+	s.play(
+		"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
+		"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
+		"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+		"olga POST workspaces {id: ~w, account: ~o, open: false}",
+		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
+		"olga POST accounts {id: ~g, subscription: ~one, role_set: analytics}",
+		"olga POST connections {id: ~gc, account: ~g, connector: ~crm}",
+		"ulla POST connections {id: ~c, account: ~a, connector: ~crm}",
+	)
+	for _, id := range []string{"stored:importer=3Ai9", "stored:a=00b", "stored:bad=zz", "stored:" + strings.Repeat("x", 600)} {
+		s.writesNothing(id, func() {
+			for _, request := range []string{
+				"backend POST subscriptions {id: '$ID', role_set: multi_owner, owner: ~olga}",
+				"backend POST subscriptions {id: ~new, role_set: multi_owner, owner: '$ID'}",
+				"backend PUT connectors/$ID {offers: []}",
+				"backend PUT platform/administrators/$ID",
+				"backend PUT subscriptions/~s/members/$ID {roles: [owner], reason: lost}",
+				"backend PUT accounts/~a/members/$ID {roles: [owner], reason: lost}",
+				"backend POST subscriptions/~one/transfer {to: '$ID', reason: lost}",
+				"olga POST subscriptions/~one/transfer {to: '$ID'}",
+				"olga PUT subscriptions/~s/members/$ID {roles: [member]}",
+				"olga PUT subscriptions/~s/members/$ID/accounts {accounts: {~a: [user]}}",
+				"olga POST subscriptions/~s/invitations {invitee: '$ID', roles: [member]}",
+				"olga POST accounts {id: '$ID', subscription: ~s, role_set: team}",
+				"olga PUT accounts/~a/members/$ID {roles: [user]}",
+				"olga PUT accounts/~n/members/$ID {roles: [editor]}",
+				"olga PATCH accounts/~a/members {members: {'$ID': [user]}}",
+				"olga POST accounts/~a/invitations {invitee: '$ID', roles: [user]}",
+				"olga DELETE accounts/~a/members/~ulla?reassign_to=$ID&private_connections=leave",
+				"ulla POST importers {id: '$ID', account: ~a}",
+				"ulla POST connections {id: '$ID', account: ~a, connector: ~crm}",
+				"ulla PUT connections/~c/sharing {visibility: private, users: ['$ID']}",
+				"olga PUT connections/~gc/group {group: '$ID'}",
+				"olga POST workspaces {id: '$ID', account: ~o, open: true}",
+				"olga PUT workspaces/~w/access {open: false, users: ['$ID']}",
+				"olga POST flows {id: '$ID', workspace: ~w}",
+				"olga POST schedules {id: '$ID', workspace: ~w}",
+				"olga POST services {id: '$ID', workspace: ~w}",
+				"olga POST integrations {id: '$ID', account: ~o}",
+				"olga POST connectors {id: '$ID', account: ~o}",
+				"olga POST exports {id: '$ID', account: ~n}",
+				"olga POST reports {id: '$ID', account: ~n}",
+			} {
+				s.play(strings.ReplaceAll(request, "$ID", id) + " => 400 invalid")
+			}
+		})
+	}
+	var open invitation
+	s.by("olga").must(http.MethodPost, s.in("accounts/~a/invitations"), map[string]any{"roles": []string{"user"}}).decode(t, &open)
+	if a := s.as("stored:bad=zz").call(http.MethodPost, "invitations/"+open.ID+"/accept", nil); a.problem().Code != "invalid" {
+		t.Errorf("a foreign person accepts an invitation: %d %s", a.status, a.body)
+	}
+	s.write(s.in("account:~a#user@user:~bad=zz"), s.in("importer:~bad=zz#account@account:~a"))
+	foreign := "stored:" + s.prefix + "bad=zz"
+	s.as(foreign).must(http.MethodPost, "importers", map[string]any{"id": s.id("theirs"), "account": s.id("a")})
+	s.play(
+		"stored importer:~theirs#creator@user:~bad=zz",
+		"olga PUT accounts/~a/members/"+foreign+" {roles: [owner]} => 400 invalid nothing",
+		"olga DELETE importers/"+foreign+" => 200",
+		"not stored importer:~bad=zz#account@account:~a",
+		"olga DELETE accounts/~a/members/"+foreign+"?reassign_to=~ulla",
+		"stored importer:~theirs#creator@user:~ulla",
+		"not stored account:~a#user@user:~bad=zz",
+	)
 }

@@ -87,6 +87,37 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// TestActorIsRefusedWhereNobodyActs names a person in every call that the backend itself performs.
+func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	calls := 0
+	for _, e := range endpoints(t) {
+		if !slices.Contains(e.scopes, "provision") || e.has("Sluice-Actor") {
+			continue
+		}
+		calls++
+		var body any
+		if e.body() != nil {
+			body = e.example(t)
+		}
+		answer := s.by("olga").call(e.method, e.at(s.id("x")), body)
+		if answer.problem().Code != "invalid" || !strings.Contains(answer.problem().Detail, "Sluice-Actor must be left out") {
+			t.Errorf("%s with an actor: %d %s", e, answer.status, answer.body)
+		}
+		preview := s.by("olga").preview(e.method, strings.TrimPrefix(e.at(s.id("x")), "/v1/"), body)
+		if preview.problem().Code != "invalid" || !strings.Contains(preview.problem().Detail, "Sluice-Actor must be left out") {
+			t.Errorf("the preview of %s with an actor: %d %s", e, preview.status, preview.body)
+		}
+	}
+	if calls < 5 {
+		t.Errorf("%d calls of the backend only", calls)
+	}
+	if stored := s.stored(); len(stored) > 0 {
+		t.Errorf("written: %s", stored)
+	}
+}
+
 // TestActorIsNeeded tries every operation without saying who performs it.
 func TestActorIsNeeded(t *testing.T) {
 	t.Parallel()

@@ -2475,7 +2475,7 @@ type AccessThenParams struct {
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2484,7 +2484,7 @@ type CreateAccountParams struct {
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2493,7 +2493,7 @@ type DeleteAccountParams struct {
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2505,13 +2505,13 @@ type ListAccountInvitationsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToAccountParams defines parameters for InviteToAccount.
 type InviteToAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2520,7 +2520,7 @@ type InviteToAccountParams struct {
 
 // WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
 type WithdrawAccountInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2535,13 +2535,13 @@ type ListAccountMembersParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PatchAccountMembersParams defines parameters for PatchAccountMembers.
 type PatchAccountMembersParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2556,7 +2556,7 @@ type RemoveAccountMemberParams struct {
 	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2565,7 +2565,7 @@ type RemoveAccountMemberParams struct {
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2574,7 +2574,7 @@ type PutAccountMemberParams struct {
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2619,13 +2619,13 @@ type ListAuditParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who is to read the answer, in canonical percent-encoding.
+	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2634,7 +2634,7 @@ type CreateConnectionParams struct {
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2643,7 +2643,7 @@ type DeleteConnectionParams struct {
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2652,7 +2652,7 @@ type UngroupConnectionParams struct {
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2661,7 +2661,7 @@ type GroupConnectionParams struct {
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2670,7 +2670,7 @@ type ShareConnectionParams struct {
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2679,7 +2679,7 @@ type CreateConnectorParams struct {
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2706,7 +2706,7 @@ type StreamAuditParams struct {
 	// Operation Only this operation, as entries name it.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who is to read the answer, in canonical percent-encoding.
+	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
 	// LastEventID The `id` of the last event that was received, by the same actor of the same account; 0 begins at the first entry.
@@ -2715,13 +2715,13 @@ type StreamAuditParams struct {
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who is to read the answer, in canonical percent-encoding.
+	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
 type CreateExportParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2730,7 +2730,7 @@ type CreateExportParams struct {
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2739,7 +2739,7 @@ type DeleteExportParams struct {
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2748,7 +2748,7 @@ type CreateFlowParams struct {
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2757,7 +2757,7 @@ type DeleteFlowParams struct {
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2766,7 +2766,7 @@ type CreateImporterParams struct {
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2775,7 +2775,7 @@ type DeleteImporterParams struct {
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2784,7 +2784,7 @@ type SetImporterConnectionsParams struct {
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2793,7 +2793,7 @@ type CopyImporterParams struct {
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2802,7 +2802,7 @@ type CreateIntegrationParams struct {
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2811,7 +2811,7 @@ type DeleteIntegrationParams struct {
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
 type AcceptInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2820,7 +2820,7 @@ type AcceptInvitationParams struct {
 
 // DeclineInvitationParams defines parameters for DeclineInvitation.
 type DeclineInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2841,7 +2841,7 @@ type AddPlatformAdministratorParams struct {
 
 // PreviewParams defines parameters for Preview.
 type PreviewParams struct {
-	// SluiceActor The id of the person who would perform the operation, percent-encoded; left out where the operation has none.
+	// SluiceActor The id of the person who would perform the operation; left out where the operation has none.
 	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
 }
 
@@ -2862,7 +2862,7 @@ type ListRelationshipsParams struct {
 
 // CreateReportParams defines parameters for CreateReport.
 type CreateReportParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2871,7 +2871,7 @@ type CreateReportParams struct {
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2880,7 +2880,7 @@ type DeleteReportParams struct {
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2889,7 +2889,7 @@ type CreateScheduleParams struct {
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2898,7 +2898,7 @@ type DeleteScheduleParams struct {
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2907,7 +2907,7 @@ type CreateServiceParams struct {
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2922,7 +2922,7 @@ type CreateSubscriptionParams struct {
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2931,7 +2931,7 @@ type DeleteSubscriptionParams struct {
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2943,7 +2943,7 @@ type ListSubscriptionAccountsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2961,13 +2961,13 @@ type ListSubscriptionInvitationsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToSubscriptionParams defines parameters for InviteToSubscription.
 type InviteToSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2976,7 +2976,7 @@ type InviteToSubscriptionParams struct {
 
 // WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
 type WithdrawSubscriptionInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -2994,7 +2994,7 @@ type ListSubscriptionMembersParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3006,7 +3006,7 @@ type RemoveSubscriptionMemberParams struct {
 	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -3015,7 +3015,7 @@ type RemoveSubscriptionMemberParams struct {
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -3024,7 +3024,7 @@ type PutSubscriptionMemberParams struct {
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -3039,13 +3039,13 @@ type ListSubscriptionPeopleParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -3066,13 +3066,13 @@ type ListUserAccountsParams struct {
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who asks, in canonical percent-encoding. A key with the scope `inspect` does without.
+	// SluiceActor The id of the person who asks. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded. A key with the scope `inspect` does without.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -3081,7 +3081,7 @@ type CreateWorkspaceParams struct {
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
@@ -3090,7 +3090,7 @@ type DeleteWorkspaceParams struct {
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
-	// SluiceActor The id of the person who performs the operation, in canonical percent-encoding.
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,7 +71,7 @@ func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Content-Type", "application/json")
 	if actor != "" {
-		request.Header.Set("Sluice-Actor", url.PathEscape(actor))
+		request.Header.Set("Sluice-Actor", authz.EscapeHeader(actor))
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // step is one operation of the demo: who does it, what it is in words, and the call.
@@ -79,7 +80,7 @@ func (s step) perform(ctx context.Context, client *http.Client, base, key string
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if s.actor != "" {
-		request.Header.Set("Sluice-Actor", url.PathEscape(s.actor))
+		request.Header.Set("Sluice-Actor", authz.EscapeHeader(s.actor))
 	}
 	response, err := client.Do(request)
 	if err != nil {

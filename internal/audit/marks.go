@@ -58,7 +58,8 @@ func referenceOf(key string) Reference {
 	if id == "*" {
 		return Reference(authz.Everybody(authz.Type(typ)))
 	}
-	return Reference{Object: authz.Object{Type: authz.Type(typ), ID: authz.DecodeID(id)}, Relation: authz.Relation(relation)}
+	object := authz.Object{Type: authz.Type(typ), ID: authz.DecodeID(authz.Type(typ), id)}
+	return Reference{Object: object, Relation: authz.Relation(relation)}
 }
 
 // marksOf are the marks of an entry whose updates have not been applied yet.

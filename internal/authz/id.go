@@ -2,6 +2,7 @@ package authz
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,12 +11,12 @@ import (
 // MaxIDBytes is the longest id that the API accepts, in bytes of UTF-8.
 const MaxIDBytes = 256
 
-// storedPrefix begins the form in which an id is shown that EncodeID cannot have produced, because another tool wrote
-// it to SpiceDB: "stored:" and the id as it is stored.
+// storedPrefix begins the form in which an id is shown that no caller can have chosen, because another tool wrote it to
+// SpiceDB: "stored:" and the id as it is stored.
 const storedPrefix = "stored:"
 
-// maxStoredBytes is the longest id that SpiceDB stores.
-const maxStoredBytes = 1024
+// MaxStoredBytes is the longest id that SpiceDB stores, in the form of EncodeID.
+const MaxStoredBytes = 1024
 
 // personPrefix may begin the id of a person wherever only a person can stand.
 const personPrefix = "user:"
@@ -30,28 +31,41 @@ var reservedTypes = map[string]bool{
 	"subscription": true, "user": true, "workspace": true,
 }
 
+// longTypes are the product's types whose ids are made of another id and more, and so can be longer than MaxIDBytes.
+var longTypes = map[Type]bool{"deletion": true, "membership": true}
+
 // ID names an object within its type, as the caller wrote it: UTF-8 of 1 to MaxIDBytes bytes without invisible
-// characters, see Invisible, that does not begin with a type of the product and a colon. An id that another tool stored
-// and that is none of these has the form "stored:" and the stored text. EncodeID and DecodeID translate ids to the form
-// that SpiceDB stores.
+// characters, see Invisible, whose only white space is spaces between other characters, and that does not begin with a type of
+// the product and a colon. An id that another tool stored and that is none of these has the form "stored:" and the stored
+// text. EncodeID and DecodeID translate ids to the form that SpiceDB stores.
 type ID string
 
-// ParseID checks that s can be an id. The error has code CodeInvalid.
-func ParseID(s string) (ID, error) {
+// IsForeign reports whether the id names only what another tool stored: a caller can name such an object, and cannot
+// choose the id for a new one.
+func (id ID) IsForeign() bool { return strings.HasPrefix(string(id), storedPrefix) }
+
+// ParseID checks that s can be an id of a type that callers choose ids for. The error has code CodeInvalid.
+func ParseID(s string) (ID, error) { return parseID("", s) }
+
+// parseID is ParseID for an id of a type.
+func parseID(typ Type, s string) (ID, error) {
 	if strings.HasPrefix(s, storedPrefix) {
-		return parseStoredID(s)
+		return parseStoredID(typ, s)
 	}
 	switch {
 	case s == "":
 		return "", Errorf(CodeInvalid, "an id must not be empty")
-	case len(s) > MaxIDBytes:
-		return "", Errorf(CodeInvalid, "an id must be at most %d bytes long, this one has %d", MaxIDBytes, len(s))
+	case len(s) > maxBytes(typ), longTypes[typ] && len(EncodeID(ID(s))) > MaxStoredBytes:
+		return "", Errorf(CodeInvalid, "an id must be at most %d bytes long, this one has %d", maxBytes(typ), len(s))
 	case !utf8.ValidString(s):
 		return "", Errorf(CodeInvalid, "an id must be valid UTF-8")
 	}
 	if c, found := Invisible(s); found {
 		return "", Errorf(CodeInvalid,
 			"an id must not contain control or other invisible characters; this one contains %U", c)
+	}
+	if problem := misplacedSpace(s); problem != "" {
+		return "", Errorf(CodeInvalid, "%s", problem)
 	}
 	if typ, id, found := strings.Cut(s, ":"); found && reservedTypes[typ] {
 		return "", Errorf(CodeInvalid,
@@ -60,16 +74,37 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
+// maxBytes is how long an id of a type can be, unless it is shown as it is stored.
+func maxBytes(typ Type) int {
+	if longTypes[typ] {
+		return MaxStoredBytes
+	}
+	return MaxIDBytes
+}
+
+// misplacedSpace says what is wrong with the white space in an id; nothing is wrong if it says nothing.
+func misplacedSpace(s string) string {
+	if s[0] == ' ' || s[len(s)-1] == ' ' {
+		return "an id must not begin or end with a space"
+	}
+	for _, c := range s {
+		if c > unicode.MaxASCII && unicode.Is(unicode.Zs, c) {
+			return fmt.Sprintf("an id must not contain white space other than U+0020; this one contains %U", c)
+		}
+	}
+	return ""
+}
+
 // parseStoredID checks the form of an id that another tool stored. An id that has another form is refused in this one,
 // so that every id has one form.
-func parseStoredID(s string) (ID, error) {
+func parseStoredID(typ Type, s string) (ID, error) {
 	stored := s[len(storedPrefix):]
 	switch {
 	case !isStoredID(stored):
 		return "", Errorf(CodeInvalid,
-			"an id that begins with %q continues with 1 to %d of the characters that SpiceDB stores, a-z, A-Z, 0-9 and /_|-=+", storedPrefix, maxStoredBytes)
-	case DecodeID(stored) != ID(s):
-		return "", Errorf(CodeInvalid, "the stored id %q is written %q", stored, string(DecodeID(stored)))
+			"an id that begins with %q continues with 1 to %d of the characters that SpiceDB stores, a-z, A-Z, 0-9 and /_|-=+", storedPrefix, MaxStoredBytes)
+	case DecodeID(typ, stored) != ID(s):
+		return "", Errorf(CodeInvalid, "the stored id %q is written %q", stored, string(DecodeID(typ, stored)))
 	}
 	return ID(s), nil
 }
@@ -81,7 +116,7 @@ func isStoredID(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= maxStoredBytes
+	return s != "" && len(s) <= MaxStoredBytes
 }
 
 // ParsePerson reads the id of a person where nothing else can stand: "bob" and "user:bob" are the same person. The
@@ -92,27 +127,49 @@ func ParsePerson(s string) (ID, error) { return ParseID(TrimPerson(s)) }
 // id, see ParsePerson.
 func TrimPerson(s string) string { return strings.TrimPrefix(s, personPrefix) }
 
-// Invisible returns the first character of s that must not stand in an id nor in metadata, if there is one: control
-// characters (U+0000 to U+001F, U+007F to U+009F), format characters such as zero-width spaces, joiners, byte-order
-// marks and changes of the direction of writing (Unicode's category Cf), and the separators of lines and paragraphs.
+// Invisible returns the first character of s that must not stand in an id nor in metadata, if there is one: a character that
+// nobody sees, so that two different texts look the same. These are control characters (U+0000 to U+001F, U+007F to U+009F),
+// format characters such as zero-width spaces, joiners, byte-order marks and changes of the direction of writing
+// (Unicode's category Cf), the separators of lines and paragraphs, variation selectors, fillers, the blank of Braille, and
+// code points that are never characters.
 func Invisible(s string) (c rune, found bool) {
 	for _, c := range s {
 		switch {
 		case ' ' <= c && c <= '~': // as almost always
-		case unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+		case unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
+			unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point), c == brailleBlank:
 			return c, true
 		}
 	}
 	return 0, false
 }
 
+const brailleBlank = '\u2800'
+
 const upperHex = "0123456789ABCDEF"
+
+// EscapeHeader returns the one form in which a header names a person: the id as it is, except that the percent sign, the comma, by
+// which proxies join headers, the space, and every byte that is not visible ASCII become "%HH" with two upper-case hex digits.
+func EscapeHeader(id string) string {
+	var b strings.Builder
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c <= ' ', c > '~', c == '%', c == ',':
+			b.WriteByte('%')
+			b.WriteByte(upperHex[c>>4])
+			b.WriteByte(upperHex[c&0xF])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
 
 // EncodeID returns the form in which an id is stored in SpiceDB, which allows only [A-Za-z0-9/_|\-=+] there: every
 // other byte, and '=' itself, becomes "=HH" with two upper-case hex digits. The id of an object that another tool
 // stored, "stored:" and the stored text, is that text.
 func EncodeID(id ID) string {
-	if stored, found := strings.CutPrefix(string(id), storedPrefix); found && isStoredID(stored) && DecodeID(stored) == id {
+	if stored, found := strings.CutPrefix(string(id), storedPrefix); found && isStoredID(stored) && DecodeID("", stored) == id {
 		return stored
 	}
 	escapes := 0
@@ -138,23 +195,23 @@ func EncodeID(id ID) string {
 	return b.String()
 }
 
-// DecodeID undoes EncodeID. A stored id that EncodeID cannot have produced from an id, because another tool wrote it,
+// DecodeID undoes EncodeID for an id of a type. A stored id that no caller can have chosen, because another tool wrote it,
 // is "stored:" and the stored text, which EncodeID translates back.
-func DecodeID(stored string) ID {
-	if !strings.Contains(stored, "=") {
+func DecodeID(typ Type, stored string) ID {
+	limit := maxBytes(typ)
+	if !strings.Contains(stored, "=") && len(stored) <= limit {
 		return ID(stored)
 	}
 	decoded, ok := unescape(stored)
-	if !ok || !isShown(decoded) {
+	if !ok || len(decoded) > limit || !isShown(decoded) {
 		return ID(storedPrefix + stored)
 	}
 	return ID(decoded)
 }
 
-// isShown reports whether a decoded id is shown as it is. It may be longer than an id that a caller chooses, as those
-// of the product's internal types are.
+// isShown reports whether a decoded id is shown as it is.
 func isShown(decoded string) bool {
-	if !utf8.ValidString(decoded) {
+	if decoded == "" || !utf8.ValidString(decoded) || misplacedSpace(decoded) != "" {
 		return false
 	}
 	if _, found := Invisible(decoded); found {

@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestEncodeID(t *testing.T) {
 		"":                  "",
 	} {
 		require.Equal(t, stored, authz.EncodeID(id))
-		require.Equal(t, id, authz.DecodeID(stored))
+		require.Equal(t, id, authz.DecodeID("user", stored))
 	}
 }
 
@@ -44,9 +45,10 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 		"dGVzdA==", "=3D=", "a=40=",
 		"=00", "a=0Ab", "=C2=85", "=E2=80=8B", "=7F", // characters that no id may contain
 		"user=3Abob", "importer=3Ai9", "stored=3Abad=3Dzz", // ids that no caller may choose
-		strings.Repeat("=", 1024),
+		"=20", "=20a", "a=20", "a=C2=A0b", "=E3=85=A4", // white space and fillers
+		strings.Repeat("=", 1024), strings.Repeat("x", 257), strings.Repeat("x", 1024), strings.Repeat("=40", 257), // too long to be chosen
 	} {
-		id := authz.DecodeID(stored)
+		id := authz.DecodeID("user", stored)
 		require.Equal(t, authz.ID("stored:"+stored), id)
 		parsed, err := authz.ParseID(string(id))
 		require.NoError(t, err, stored)
@@ -58,6 +60,37 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 		require.ErrorIs(t, err, authz.CodeInvalid, twice)
 		require.NotEqual(t, "*", authz.EncodeID(authz.ID(twice)))
 	}
+}
+
+// TestLongIDsOfInternalTypes holds that ids that the product makes of others are shown as they are, and name what is stored.
+func TestLongIDsOfInternalTypes(t *testing.T) {
+	for _, id := range []authz.ID{authz.ID("importer/" + strings.Repeat("x", 256)), authz.ID("importer/" + strings.Repeat("@", 256))} {
+		require.Equal(t, id, authz.DecodeID("deletion", authz.EncodeID(id)))
+		object, err := authz.NewObject("deletion", string(id))
+		require.NoError(t, err)
+		require.Equal(t, id, object.ID)
+		_, err = authz.NewObject("importer", string(id))
+		require.ErrorIs(t, err, authz.CodeInvalid)
+	}
+	_, err := authz.NewObject("deletion", strings.Repeat("@", 342))
+	require.ErrorIs(t, err, authz.CodeInvalid, "an id that SpiceDB cannot store")
+}
+
+// TestHeaderHasOneSpellingOfEachID holds that every id has a form in headers that is visible ASCII, comes back, and is no other one's.
+func TestHeaderHasOneSpellingOfEachID(t *testing.T) {
+	for id, want := range map[string]string{
+		"olga": "olga", "user:olga": "user:olga", "ada@example.com": "ada@example.com", "a/b": "a/b", "100%": "100%25", "%41": "%2541",
+		"a,b": "a%2Cb", "a b": "a%20b", "ü": "%C3%BC", "\x00\x7f": "%00%7F", "stored:a=00b": "stored:a=00b",
+	} {
+		require.Equal(t, want, authz.EscapeHeader(id))
+	}
+	property := func(s string) bool {
+		written := authz.EscapeHeader(s)
+		read, err := url.PathUnescape(written)
+		require.Regexp(t, `^[!-+\--~]*$`, written)
+		return err == nil && read == s
+	}
+	require.NoError(t, quick.Check(property, nil))
 }
 
 func TestPersonHasTwoForms(t *testing.T) {
@@ -74,7 +107,8 @@ func TestPersonHasTwoForms(t *testing.T) {
 
 // TestInvisibleCharactersAreInvalid tries every control character, and others that nobody sees.
 func TestInvisibleCharactersAreInvalid(t *testing.T) {
-	invisible := []rune{0x00AD, 0x200B, 0x200D, 0x200E, 0x2028, 0x2029, 0x202E, 0x2060, 0x2066, 0xFEFF, 0xE0041}
+	invisible := []rune{0x00AD, 0x200B, 0x200D, 0x200E, 0x2028, 0x2029, 0x202E, 0x2060, 0x2066, 0xFEFF, 0xE0041,
+		0x034F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x2065, 0x2800, 0x3164, 0xFE00, 0xFE0F, 0xFFA0, 0xFFF0, 0xFFFE, 0xFFFF, 0xE0100, 0xE0FFF, 0x10FFFF}
 	for c := rune(0); c < 0x20; c++ {
 		invisible = append(invisible, c)
 	}
@@ -91,6 +125,19 @@ func TestInvisibleCharactersAreInvalid(t *testing.T) {
 	}
 }
 
+// TestMisplacedSpacesAreInvalid tries blank ids, spaces at either end, and white space that looks like a space or like nothing.
+func TestMisplacedSpacesAreInvalid(t *testing.T) {
+	for _, s := range []string{" ", "   ", " a", "a ", "\u00a0", "a\u00a0b", "a\u2003b", "a\u202fb", "a\u3000", "\u1680"} {
+		_, err := authz.ParseID(s)
+		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
+		require.ErrorContains(t, err, "space")
+		_, err = authz.ParsePerson("user:" + s)
+		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
+	}
+	_, err := authz.ParseID("a b  c")
+	require.NoError(t, err)
+}
+
 func TestIDRoundTrip(t *testing.T) {
 	property := func(s string) bool {
 		if _, err := authz.ParseID(s); err != nil {
@@ -103,6 +150,9 @@ func TestIDRoundTrip(t *testing.T) {
 		if _, invisible := authz.Invisible(string(rune(r))); invisible {
 			continue
 		}
+		if r == ' ' || r == 0xA0 {
+			continue
+		}
 		require.True(t, checkID(t, string(rune(r))))
 		require.True(t, checkID(t, "a"+string(rune(r))+"b"))
 	}
@@ -113,7 +163,7 @@ func TestIDRoundTrip(t *testing.T) {
 func checkID(t *testing.T, s string) bool {
 	t.Helper()
 	stored := authz.EncodeID(authz.ID(s))
-	require.Equal(t, authz.ID(s), authz.DecodeID(stored))
+	require.Equal(t, authz.ID(s), authz.DecodeID("user", stored))
 	require.Regexp(t, storable, stored)
 	if len(s) <= authz.MaxIDBytes {
 		require.LessOrEqual(t, len(stored), maxStored)
@@ -142,19 +192,18 @@ func FuzzDecodeID(f *testing.F) {
 		if !storable.MatchString(stored) || len(stored) > maxStored {
 			return
 		}
-		id := authz.DecodeID(stored)
+		id := authz.DecodeID("user", stored)
 		require.Equal(t, stored, authz.EncodeID(id))
 		require.True(t, utf8.ValidString(string(id)))
-		if len(id) <= authz.MaxIDBytes {
-			_, err := authz.ParseID(string(id))
-			require.NoError(t, err)
-		}
+		parsed, err := authz.ParseID(string(id))
+		require.NoError(t, err)
+		require.Equal(t, id, parsed)
 	})
 }
 
 func TestParseID(t *testing.T) {
 	// Types of schemas that others write are not reserved, as dashboard is not here.
-	for _, s := range []string{"a", "*", " ", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:", strings.Repeat("x", authz.MaxIDBytes)} {
+	for _, s := range []string{"a", "*", "a b", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:", strings.Repeat("x", authz.MaxIDBytes)} {
 		id, err := authz.ParseID(s)
 		require.NoError(t, err)
 		require.Equal(t, authz.ID(s), id)

@@ -79,7 +79,7 @@ func NewObject(typ, id string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	parsed, err := ParseID(id)
+	parsed, err := parseID(name, id)
 	if err != nil {
 		return Object{}, err
 	}

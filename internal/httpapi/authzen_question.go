@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -48,8 +49,11 @@ func (r *reader) present(field string, is bool) {
 }
 
 func (r *reader) text(field, value string) {
-	if value == "" {
-		r.refuse(field, "is missing or empty")
+	if strings.TrimSpace(value) == "" {
+		r.refuse(field, "is missing or blank")
+	}
+	if c, found := authz.Invisible(value); found {
+		r.refuse(field, "must not contain control or other invisible characters; this one contains %U", c)
 	}
 }
 

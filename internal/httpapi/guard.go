@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/hex"
 	"errors"
 	"io"
 	"math"
@@ -136,11 +135,13 @@ func authorize(r *route, scopes apikey.Scopes) error {
 
 // readActor reads who performs the operation, where the contract wants to know.
 func (k *call) readActor(c *gin.Context) error {
-	if !k.route.actor {
-		return nil
-	}
 	values := c.Request.Header.Values(actorHeader)
 	switch {
+	case !k.route.actor && k.route.product() && len(values) > 0:
+		return authz.Errorf(authz.CodeInvalid,
+			"the header %s must be left out: the backend itself performs this call, and not on behalf of a person", actorHeader)
+	case !k.route.actor:
+		return nil
 	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation): // whoever only reads an answer may stay unnamed
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):
@@ -153,45 +154,27 @@ func (k *call) readActor(c *gin.Context) error {
 	case len(values) > 1:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", actorHeader)
 	}
-	actor, err := unescapeHeader(actorHeader, values[0])
-	if err != nil {
-		return err
-	}
-	k.actor, err = parsePerson("the header "+actorHeader, actor)
+	var err error
+	k.actor, err = headerPerson(values[0])
 	return err
 }
 
-// unescapeHeader decodes the percent-encoding of a header's value. It must be canonical (RFC 3986, section 6.2.2), so that
-// a proxy that compares headers does not miss a name in disguise: visible ASCII or escapes with upper-case digits, and
-// no escape for a letter, a digit, '-', '.', '_' or '~'. Errors have code CodeInvalid.
-func unescapeHeader(name, value string) (string, error) {
-	for i := 0; i < len(value); i++ {
-		if c := value[i]; c <= ' ' || c > '~' {
-			return "", authz.Errorf(authz.CodeInvalid,
-				"the header %s has a character at byte %d that must be percent-encoded", name, i)
-		}
-		if value[i] != '%' {
-			continue
-		}
-		decoded, err := hex.DecodeString(value[i+1 : min(i+3, len(value))])
-		switch {
-		case err != nil || len(decoded) != 1:
-			return "", authz.Errorf(authz.CodeInvalid, "the header %s has a malformed percent-escape", name)
-		case strings.ContainsAny(value[i+1:i+3], "abcdef"):
-			return "", authz.Errorf(authz.CodeInvalid,
-				"the header %s has the percent-escape %s; its digits must be in upper case", name, value[i:i+3])
-		case isUnreserved(decoded[0]):
-			return "", authz.Errorf(authz.CodeInvalid,
-				"the header %s has the percent-escape %s; write %c", name, value[i:i+3], decoded[0])
-		}
-		i += 2
+// headerPerson reads the id of a person from a header. Each id has one spelling, that of authz.EscapeHeader, so that a
+// proxy that compares headers does not miss a name in disguise. Errors have code CodeInvalid.
+func headerPerson(value string) (authz.ID, error) {
+	text, err := url.PathUnescape(value)
+	if err != nil {
+		return "", authz.Errorf(authz.CodeInvalid, "the header %s has a malformed percent-escape; a %% itself is written %%25", actorHeader)
 	}
-	return url.PathUnescape(value)
-}
-
-// isUnreserved reports whether RFC 3986 says of a character that it must not be percent-encoded.
-func isUnreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+	person, err := parsePerson("the header "+actorHeader, text)
+	if err != nil {
+		return "", err
+	}
+	if spelling := authz.EscapeHeader(text); spelling != value {
+		return "", authz.Errorf(authz.CodeInvalid, "the header %s must be written %s: only %%, commas, spaces and what is not visible ASCII"+
+			" are percent-encoded, with upper-case digits", actorHeader, authz.Echo(spelling))
+	}
+	return person, nil
 }
 
 // readQuery reads what the query of the address asks for.

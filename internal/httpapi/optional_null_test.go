@@ -67,12 +67,14 @@ func postJSON(t *testing.T, method, path string, body []byte) (*httptest.Respons
 	}
 	request := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(string(body)))
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Sluice-Actor", "alice")
 	request.Header.Set("X-Request-ID", "r1")
 	request.Header.Set("Idempotency-Key", "k1")
 	var answer *httptest.ResponseRecorder
 	for _, key := range []string{operateKey, provisionKey, checkKey} {
 		request.Header.Set("Authorization", "Bearer "+key)
+		if request.Header.Set("Sluice-Actor", "alice"); key == provisionKey {
+			request.Header.Del("Sluice-Actor")
+		}
 		request.Body = io.NopCloser(bytes.NewReader(body))
 		answer = httptest.NewRecorder()
 		w.handler.ServeHTTP(answer, request)

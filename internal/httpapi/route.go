@@ -206,6 +206,11 @@ func mismatch(schema *openapi3.Schema, value string) string {
 		}
 	case schema.Type.Is(openapi3.TypeString) && value == "" && schema.MinLength > 0:
 		return "must not be empty"
+	case schema.Type.Is(openapi3.TypeString) && value != "" && strings.TrimSpace(value) == "":
+		return "must not be blank"
+	}
+	if c, found := authz.Invisible(value); found {
+		return fmt.Sprintf("must not contain control or other invisible characters; this one contains %U", c)
 	}
 	return ""
 }

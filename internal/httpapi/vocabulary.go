@@ -38,8 +38,7 @@ func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
 	if err != nil {
 		return authz.Object{}, err
 	}
-	id, err := authz.ParseID(entity.ID)
-	return authz.Object{Type: definition.Type, ID: id}, err
+	return authz.NewObject(string(definition.Type), entity.ID)
 }
 
 // permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.

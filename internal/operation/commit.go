@@ -12,6 +12,9 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 	if len(p.updates) == 0 {
 		return p.head(ctx)
 	}
+	if err := p.checkForeign(); err != nil {
+		return "", err
+	}
 	p.forbidDepartures()
 	if len(p.updates) > authz.MaxUpdates {
 		return "", tooManyUpdates(len(p.updates))

@@ -225,6 +225,9 @@ func (p *plan) ensureGroup(ctx context.Context, group authz.Object, account acco
 	if len(found) > 0 && (!previews || !elsewhere) {
 		return p.inAccount(ctx, group, account)
 	}
+	if err := mayBeNew(group); err != nil {
+		return err
+	}
 	if err := p.hideUnseen(ctx, group); err != nil {
 		return err
 	}

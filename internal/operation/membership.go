@@ -19,7 +19,12 @@ const (
 	furtherReason  authz.Relation = "further"
 )
 
+// membershipOf is a person's membership of a subscription. A person whose id is foreign is given no role, see checkForeign, and so has
+// none that came with a role: theirs is an object that nothing is stored about.
 func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
+	if who.IsForeign() {
+		who = digest(string(who))
+	}
 	return authz.Object{Type: membershipType, ID: who + "/" + digest(string(subscription.ID))}
 }
 

@@ -283,8 +283,12 @@ func (p *plan) planned(r authz.Relationship) int {
 // object of that id is under way. Most ids are free, so it looks only after a precondition failed; the error is
 // CodeConflict if the id is taken.
 //
-// A preview does not tell that an id is taken by an object that the actor may not view.
+// A preview does not tell that an id is taken by an object that the actor may not view. The error is CodeInvalid for an id
+// that nobody can choose.
 func (p *plan) claim(ctx context.Context, object authz.Object) error {
+	if err := mayBeNew(object); err != nil {
+		return err
+	}
 	if err := p.hideUnseen(ctx, object); err != nil {
 		return err
 	}

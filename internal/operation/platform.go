@@ -75,6 +75,15 @@ func (s *Service) PutConnector(
 		if len(found) > 0 {
 			return authz.Errorf(authz.CodeConflict, "%s was built by an account and cannot become one of the catalogue", object)
 		}
+		if id.IsForeign() {
+			stored, err := p.find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "catalogue"})
+			if err != nil {
+				return err
+			}
+			if len(stored) == 0 {
+				return mayBeNew(object)
+			}
+		}
 		p.forbid(own)
 		p.forbid(authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy})
 		p.touch(object, "catalogue", everybody)

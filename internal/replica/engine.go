@@ -240,7 +240,7 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.T
 			if err != nil {
 				return nil, whyOf(err)
 			}
-			if ids = append(ids, authz.DecodeID(path.Resource.ObjectID)); len(ids) >= full { // what comes often is kept once
+			if ids = append(ids, authz.DecodeID(q.Type, path.Resource.ObjectID)); len(ids) >= full { // what comes often is kept once
 				slices.Sort(ids)
 				ids = slices.Compact(ids)
 				full = max(full, 2*len(ids))
@@ -309,12 +309,14 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Tim
 			return nil, whyOf(err)
 		case path.Subject.ObjectID == tuple.PublicWildcard:
 			return nil, whyWildcard
-		case seen[authz.DecodeID(path.Subject.ObjectID)]:
+		}
+		id := authz.DecodeID(q.Type, path.Subject.ObjectID)
+		if seen[id] {
 			continue
 		}
-		seen[authz.DecodeID(path.Subject.ObjectID)] = true
+		seen[id] = true
 		found = append(found, authz.FoundSubject{
-			Subject:  authz.Subject{Object: authz.Object{Type: q.Type, ID: authz.DecodeID(path.Subject.ObjectID)}},
+			Subject:  authz.Subject{Object: authz.Object{Type: q.Type, ID: id}},
 			Decision: authz.Decision{State: authz.Allowed},
 			Token:    s.token,
 		})

@@ -22,7 +22,7 @@ func toObject(o authz.Object) *v1.ObjectReference {
 }
 
 func fromObject(o *v1.ObjectReference) authz.Object {
-	return authz.Object{Type: authz.Type(o.GetObjectType()), ID: authz.DecodeID(o.GetObjectId())}
+	return authz.Object{Type: authz.Type(o.GetObjectType()), ID: authz.DecodeID(authz.Type(o.GetObjectType()), o.GetObjectId())}
 }
 
 func toSubject(s authz.Subject) *v1.SubjectReference {
@@ -43,7 +43,7 @@ func newSubject(typ authz.Type, stored string) authz.Subject {
 	if stored == wildcard {
 		return authz.Everybody(typ)
 	}
-	return authz.Subject{Object: authz.Object{Type: typ, ID: authz.DecodeID(stored)}}
+	return authz.Subject{Object: authz.Object{Type: typ, ID: authz.DecodeID(typ, stored)}}
 }
 
 func subjectID(id authz.ID, everybody bool) string {
@@ -53,8 +53,22 @@ func subjectID(id authz.ID, everybody bool) string {
 	return authz.EncodeID(id)
 }
 
-// toRelationship returns an error with CodeInvalid for a caveat context that SpiceDB cannot store as it is.
+// checkStoredLength returns an error with CodeInvalid for an id that is too long for SpiceDB in its stored form.
+func checkStoredLength(ids ...authz.ID) error {
+	for _, id := range ids {
+		if stored := authz.EncodeID(id); len(stored) > authz.MaxStoredBytes {
+			return authz.Errorf(authz.CodeInvalid, "the id %q has %s as it is stored, and SpiceDB stores at most %d",
+				authz.Echo(string(id)), authz.Count(len(stored), "byte", "bytes"), authz.MaxStoredBytes)
+		}
+	}
+	return nil
+}
+
+// toRelationship returns an error with CodeInvalid for an id or a caveat context that SpiceDB cannot store as it is.
 func toRelationship(r authz.Relationship) (*v1.Relationship, error) {
+	if err := checkStoredLength(r.Resource.ID, r.Subject.ID); err != nil {
+		return nil, err
+	}
 	relationship := &v1.Relationship{
 		Resource: toObject(r.Resource),
 		Relation: string(r.Relation),
@@ -171,6 +185,9 @@ func toConsistency(at authz.Consistency) (*v1.Consistency, error) {
 }
 
 func toFilter(f authz.Filter) (*v1.RelationshipFilter, error) {
+	if err := checkStoredLength(f.ID, f.SubjectID); err != nil {
+		return nil, err
+	}
 	subject := f.SubjectID != "" || f.SubjectWildcard || f.SubjectRelation != "" || f.SubjectPlain
 	switch {
 	case f.Type == "" && f.SubjectType == "":

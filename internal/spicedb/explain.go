@@ -42,7 +42,8 @@ func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
 	}
 	// SpiceDB joins the ids of several resources by a comma, which no stored id holds.
 	for id := range strings.SplitSeq(t.GetResource().GetObjectId(), ",") {
-		trace.Resources = append(trace.Resources, authz.Object{Type: authz.Type(t.GetResource().GetObjectType()), ID: authz.DecodeID(id)})
+		typ := authz.Type(t.GetResource().GetObjectType())
+		trace.Resources = append(trace.Resources, authz.Object{Type: typ, ID: authz.DecodeID(typ, id)})
 	}
 	for _, part := range t.GetSubProblems().GetTraces() {
 		trace.Parts = append(trace.Parts, fromTrace(part))

@@ -130,7 +130,7 @@ func (c *Client) lookUpResources(ctx context.Context, query authz.ResourceQuery,
 			token = all[0].Token // the same text, once in memory
 		}
 		all = append(all, authz.FoundResource{
-			ID:       authz.DecodeID(found.GetResourceObjectId()),
+			ID:       authz.DecodeID(query.Type, found.GetResourceObjectId()),
 			Decision: fromLookup(found.GetPermissionship(), found.GetPartialCaveatInfo()),
 			Token:    token,
 		})

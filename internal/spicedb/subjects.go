@@ -69,7 +69,7 @@ func toFoundSubject(query authz.SubjectQuery, found *v1.LookupSubjectsResponse) 
 		Token:    fromToken(found.GetLookedUpAt()),
 	}
 	for _, excluded := range found.GetExcludedSubjects() {
-		out.Excluded = append(out.Excluded, authz.DecodeID(excluded.GetSubjectObjectId()))
+		out.Excluded = append(out.Excluded, authz.DecodeID(query.Type, excluded.GetSubjectObjectId()))
 	}
 	return out
 }

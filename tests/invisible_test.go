@@ -1,0 +1,192 @@
+package tests
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// invisible are characters that nobody sees: control characters, format characters, fillers, and variation selectors.
+var invisible = []string{"\x00", "\n", "\u0085", "\u200b", "\u3164", "\ufe0f"}
+
+// freeTexts are the fields of bodies whose values are the caller's own: no id, no name, and stored nowhere.
+var freeTexts = []string{"context", "properties", "options"}
+
+// TestInvisibleCharactersAreRefusedInEveryInput puts invisible characters into every segment of a path, every parameter of a
+// query, the header of the actor, and every text of a body, of every call of the contract.
+func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	tried := 0
+	for _, e := range endpoints(t) {
+		if e.open {
+			continue
+		}
+		for i, c := range invisible {
+			for what, request := range s.withInvisible(e, c, i == 0) {
+				tried++
+				a := s.send(request)
+				refused := a.problem().Code == "invalid"
+				if a.status == http.StatusOK { // one of several questions
+					refused = strings.Contains(string(a.body), `"invalid"`) || strings.Contains(string(a.body), "invisible")
+				}
+				// The name of a role is none of a role set, and is held against it once the actor may view the place.
+				isRole := strings.HasSuffix(what, "[0]") && a.problem().Code == "not_found"
+				if !refused && !isRole {
+					t.Errorf("%s, %s with %U: %d %.300s", e, what, []rune(c)[0], a.status, a.body)
+				}
+				names := strings.HasPrefix(what, "segment") || strings.HasPrefix(what, "actor") || strings.HasPrefix(what, "text parameter")
+				if names && !strings.Contains(a.problem().Detail, fmt.Sprintf("%U", []rune(c)[0])) {
+					t.Errorf("%s, %s with %U: the detail does not name the character: %s", e, what, []rune(c)[0], a.body)
+				}
+			}
+		}
+	}
+	if tried < 1500 {
+		t.Errorf("%d requests only were tried", tried)
+	}
+}
+
+// withInvisible are requests of a call that are valid but for a character, and on demand for blank ids and spaces around them.
+func (s scene) withInvisible(e endpoint, c string, spaces bool) map[string]*http.Request {
+	from := s.caller
+	if e.has("Sluice-Actor") {
+		from = from.as("alice")
+	}
+	query := make(url.Values)
+	for _, p := range e.operation.Parameters {
+		if p.Value.In == openapi3.ParameterInQuery && p.Value.Required {
+			query.Set(p.Value.Name, map[string]string{
+				"resource": "account:acme", "permission": "view", "at": "2026-03-01T12:00:00Z", "actor": "alice",
+			}[p.Value.Name])
+		}
+	}
+	path, _, _ := strings.Cut(e.at("acme"), "?")
+	body := map[string]any(nil)
+	if e.body() != nil {
+		body = e.example(s.t)
+	}
+	made := func(path string, query url.Values, body any) *http.Request {
+		r := from.request(e.method, path, body)
+		r.URL.RawQuery = query.Encode()
+		return r
+	}
+	valid := func() *http.Request {
+		if body == nil {
+			return made(path, query, nil)
+		}
+		return made(path, query, body)
+	}
+	requests := make(map[string]*http.Request)
+	wrong := map[string]string{"": "a" + c + "b"}
+	if spaces {
+		wrong = map[string]string{"": "a" + c + "b", ", first": c + "a", ", last": "a" + c}
+	}
+	for where, text := range wrong {
+		for i, segment := range strings.Split(e.path, "/") {
+			p := e.operation.Parameters.GetByInAndName("path", strings.Trim(segment, "{}"))
+			if p == nil || len(p.Schema.Value.Enum) > 0 {
+				continue
+			}
+			parts := strings.Split(path, "/")
+			parts[i] = url.PathEscape(text)
+			r := valid()
+			r.URL.Opaque = "//" + r.URL.Host + strings.Join(parts, "/")
+			requests["segment "+segment+where] = r
+		}
+		for _, p := range e.operation.Parameters {
+			if p.Value.In != openapi3.ParameterInQuery {
+				continue
+			}
+			changed := maps.Clone(query)
+			changed.Set(p.Value.Name, text)
+			r := valid()
+			r.URL.RawQuery = changed.Encode()
+			kind := "parameter "
+			if p.Value.Schema.Value.Type.Is(openapi3.TypeString) {
+				kind = "text parameter "
+			}
+			requests[kind+p.Value.Name+where] = r
+		}
+		if e.has("Sluice-Actor") {
+			r := valid()
+			r.Header["Sluice-Actor"] = []string{url.PathEscape(text)}
+			requests["actor"+where] = r
+		}
+	}
+	for where, changed := range withTexts(body, func(text string) string { return text + c }) {
+		if strings.Contains(where, "the key ") && e.operation.Extensions["x-unknown-fields"] == "ignore" {
+			continue
+		}
+		requests["field "+where] = made(path, query, changed)
+	}
+	return requests
+}
+
+// withTexts are copies of a value in each of which one text is edited, the keys of objects that are ids included.
+func withTexts(value any, edit func(string) string) map[string]any {
+	all := make(map[string]any)
+	switch v := value.(type) {
+	case string:
+		all[""] = edit(v)
+	case []any:
+		for i, item := range v {
+			for where, changed := range withTexts(item, edit) {
+				list := slices.Clone(v)
+				list[i] = changed
+				all[fmt.Sprintf("[%d]%s", i, where)] = list
+			}
+		}
+	case map[string]any:
+		for key, item := range v {
+			if slices.Contains(freeTexts, key) {
+				continue
+			}
+			for where, changed := range withTexts(item, edit) {
+				object := maps.Clone(v)
+				object[key] = changed
+				all["."+key+where] = object
+			}
+			object := maps.Clone(v)
+			delete(object, key)
+			object[edit(key)] = item
+			all["the key "+key] = object
+		}
+	}
+	return all
+}
+
+// TestBlankIDsAreRefused sends ids that are blank or have white space around them, where ids can stand.
+func TestBlankIDsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	for _, id := range []string{" ", "  ", " a", "a ", "\u00a0", "a\u2003b", "\u3000"} {
+		escaped := url.PathEscape(id)
+		actor := s.as("alice").request(http.MethodGet, "accounts/acme", nil)
+		actor.Header["Sluice-Actor"] = []string{escaped}
+		for what, a := range map[string]answer{
+			"an id in the path":      s.as("alice").call(http.MethodGet, "accounts/"+escaped, nil),
+			"a person in the path":   s.as("alice").call(http.MethodDelete, "accounts/acme/members/"+escaped, nil),
+			"a typed person":         s.as("alice").call(http.MethodDelete, "accounts/acme/members/user:"+escaped, nil),
+			"the actor":              s.send(actor),
+			"an id in the body":      s.as("alice").call(http.MethodPost, "importers", map[string]any{"id": id, "account": "acme"}),
+			"a person in the body":   s.call(http.MethodPost, "subscriptions", map[string]any{"id": s.id("s"), "role_set": "multi_owner", "owner": id}),
+			"a key of the body":      s.as("alice").call(http.MethodPatch, "accounts/acme/members", map[string]any{"members": map[string]any{id: []string{"user"}}}),
+			"a reference":            s.call(http.MethodPost, "check", question{"user:" + id, "view", "account:acme"}),
+			"a reference, in parts":  s.call(http.MethodPost, "check", map[string]any{"subject": map[string]any{"type": "user", "id": id}, "permission": "view", "resource": "account:acme"}),
+			"a person in the query":  s.call(http.MethodGet, "accounts/acme/importers?actor="+url.QueryEscape(id), nil),
+			"an object in the query": s.call(http.MethodGet, "audit?object="+url.QueryEscape("account:"+id), nil),
+			"an operation":           s.call(http.MethodGet, "audit?operation="+url.QueryEscape(strings.TrimSpace(id)+"\u200b"), nil),
+		} {
+			if a.problem().Code != "invalid" {
+				t.Errorf("%q as %s: %d %s", id, what, a.status, a.body)
+			}
+		}
+	}
+}
