@@ -2,7 +2,12 @@ package audit
 
 import (
 	"encoding/json"
+	"os"
+	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -36,4 +41,24 @@ func FuzzReference(f *testing.F) {
 			t.Errorf("%+v is kept as %s and read %+v", want, keyOf(want), got)
 		}
 	})
+}
+
+// TestDocumentationListsTheFieldsOfTheHash: docs/audit.md names all fields of the text that the hash is about, in their order.
+func TestDocumentationListsTheFieldsOfTheHash(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/audit.md")
+	require.NoError(t, err)
+	_, list, found := strings.Cut(string(page), "with the fields in the order ")
+	require.True(t, found)
+	list, _, found = strings.Cut(list, ";")
+	require.True(t, found)
+	var fields []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Entry]()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" || name == "withheld" || name == "hash" { // of answers alone
+			continue
+		}
+		fields = append(fields, "`"+name+"`")
+	}
+	require.Equal(t, fields, strings.Split(strings.ReplaceAll(list, "\n", " "), ", "))
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -73,6 +74,9 @@ func (x *expiries) write(ctx context.Context) error {
 		return err
 	}
 	for _, u := range due {
+		if slices.Contains(f.log.endless, endOf(u)) {
+			continue
+		}
 		there, err := f.there(ctx, u.Relationship(), authz.Fully())
 		if errors.Is(err, authz.CodeInvalid) { // the schema no longer knows it, so SpiceDB has it no longer
 			there, err = false, nil
@@ -90,6 +94,7 @@ func (x *expiries) write(ctx context.Context) error {
 	if len(ended) == 0 {
 		return nil
 	}
+	f.stats.wait(waitingForExpiry, ended[0].ExpiresAt.Time)
 	var added map[Kind]int
 	err = x.writer.write(ctx, func(b *batch) error {
 		for _, u := range ended {
@@ -101,6 +106,7 @@ func (x *expiries) write(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
+		f.stats.arrive(waitingForExpiry)
 		f.stats.count(added)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ func NewFollower(config Config) *Follower {
 	if f.now == nil {
 		f.now = time.Now
 	}
+	f.stats.now = f.now
 	return f
 }
 
@@ -89,6 +91,7 @@ func (f *Follower) Run(ctx context.Context) {
 func (f *Follower) FollowOnce(ctx context.Context) error {
 	err := f.lead(ctx)
 	f.stats.setFollowing(false)
+	f.stats.wait(waitingForAll, f.now())
 	f.settles()
 	return err
 }
@@ -119,12 +122,15 @@ func (f *Follower) Begun(ctx context.Context) error {
 
 // lead waits until nobody else writes the log, and follows until that fails.
 func (f *Follower) lead(ctx context.Context) (err error) {
-	w, err := f.log.Lead(ctx, f.place, f.settles)
+	w, err := f.log.Lead(ctx, f.place, func() {
+		f.stats.leave()
+		f.settles()
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close(ctx)) }()
-	w.stored = f.stored
+	w.now, w.stored = f.now, f.stored
 	w.unstored = func(e Entry, cause error) {
 		f.stats.unstored.Add(1)
 		f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored: a placeholder stands for it",
@@ -202,6 +208,7 @@ func (f *Follower) follow(ctx context.Context, w *Writer) error {
 		case next := <-changes:
 			if err = f.take(ctx, w, next, changes, &expiry); err == nil {
 				accepted = true
+				f.stats.arrive(waitingForAll)
 				f.settles()
 			}
 		case <-timer.C:
@@ -246,6 +253,14 @@ func (f *Follower) record(ctx context.Context, w *Writer, changes []authz.Change
 		return nil
 	}
 	now := f.now()
+	changed := slices.IndexFunc(changes, func(c authz.Change) bool { return len(c.Updates) > 0 || c.Schema })
+	if changed >= 0 {
+		since := changes[changed].At
+		if since.IsZero() {
+			since = now
+		}
+		f.stats.wait(waitingForChange, since)
+	}
 	var schema string
 	var added map[Kind]int
 	err := w.write(ctx, func(b *batch) error {
@@ -270,6 +285,9 @@ func (f *Follower) record(ctx context.Context, w *Writer, changes []authz.Change
 	})
 	if err != nil {
 		return err
+	}
+	if changed >= 0 {
+		f.stats.arrive(waitingForChange)
 	}
 	f.stats.count(added)
 	for _, change := range changes {
@@ -317,11 +335,7 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 			}
 			e.Updates = append(e.Updates, newUpdate(action, u.Relationship))
 		}
-		var ended []Update
-		err := b.leaveOut(func() (err error) {
-			ended, err = b.due(e.Updates, at)
-			return err
-		})
+		ended, err := b.dueOrNone(e.Updates, at)
 		if err != nil {
 			return err
 		}

@@ -29,8 +29,10 @@ type Log struct {
 	lock   *flock.Flock // held as long as the log is open, if it is a file
 	secret string       // seals the numbers of entries
 
-	careful bool    // the last write failed; of the writer alone, as is failing
-	failing failing // the entry that fails
+	// Of the writer alone:
+	careful  bool                        // the last write failed
+	failures map[string]*repeatedFailure // of entries that fail in a way that may pass, by their keys
+	endless  []string                    // the ends of relationships that the tables keep, although they have a placeholder
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when something was written

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -29,19 +30,10 @@ type placeholder struct {
 	cause error
 }
 
-// failing is an entry that fails again and again, in a way that may be the log's fault and not its own.
-type failing struct {
-	key   string
-	times int
-	cause error
-}
-
-// The limits of placeholders: how often an entry fails in a way that may pass before a placeholder stands for it, how
-// many objects a placeholder names, and how many bytes of a reason it has.
+// The limits of placeholders: how many objects one names, and how many bytes of a reason it has.
 const (
-	maxFailures = 10
-	maxObjects  = 1000
-	maxReason   = 300
+	maxObjects = 1000
+	maxReason  = 300
 )
 
 // errBroken is that the transaction cannot go on, as when its connection is lost.
@@ -53,25 +45,32 @@ func (b *batch) store(e Entry) error {
 	if !b.careful {
 		return b.add(e)
 	}
-	key := fmt.Sprint(b.last.Seq, e.Kind, e.Revision, e.Part)
-	if b.log.failing.key != key {
-		b.log.failing = failing{key: key}
+	refused, err := b.offerEntry(e, nil)
+	if err != nil || refused == nil {
+		return err
 	}
-	cause := b.log.failing.cause
-	if b.log.failing.times < maxFailures {
-		if cause = b.try(func() error { return b.add(e) }); cause == nil {
-			return nil
-		}
-		if mayPass(cause) {
-			if !isFull(cause) { // which is the fault of no entry
-				b.log.failing.times++
-				b.log.failing.cause = cause
-			}
-			return cause
-		}
-	}
-	return b.standIn(e, cause)
+	return b.standIn(e, refused)
 }
+
+// offerEntry offers an entry, and updates that it applies without having them.
+func (b *batch) offerEntry(e Entry, applied []Update) (refused, err error) {
+	return b.offer(offered{
+		name: fmt.Sprintf("the entry %d of kind %s and revision %q", b.last.Seq+1, e.Kind, e.Revision),
+		key:  contentKey(e),
+		do:   func() error { return b.addAndApply(e, applied) },
+		same: func() error { return b.addAndApply(likeness(e), likeUpdates(applied)) },
+	})
+}
+
+func (b *batch) addAndApply(e Entry, applied []Update) error {
+	if err := b.add(e); err != nil {
+		return err
+	}
+	return b.apply(applied)
+}
+
+// leastPlaceholder is the placeholder that the log takes if it takes anything.
+func leastPlaceholder(at Time) Entry { return Entry{Time: at, Kind: Unstored, Reason: "unknown"} }
 
 // standIn appends a placeholder for an entry: with as much of it as the log takes.
 func (b *batch) standIn(e Entry, cause error) error {
@@ -80,48 +79,77 @@ func (b *batch) standIn(e Entry, cause error) error {
 		Objects: changedBy(e.Updates), Reason: Reason(shortened(cause.Error())),
 	}
 	some := Entry{Time: e.Time, Kind: Unstored, Revision: e.Revision, Part: e.Part, Reason: full.Reason}
-	least := Entry{Time: e.Time, Kind: Unstored, Reason: "unknown"}
-	var err error
-	for _, candidate := range []Entry{full, some, least} {
-		err = b.try(func() error {
-			if err := b.add(candidate); err != nil || e.Kind != Expiry || len(candidate.Objects) > 0 {
-				return err
-			}
-			return b.apply(e.Updates) // lest the end of the relationship is due again
-		})
-		if err == nil {
-			candidate.Seq = b.last.Seq
-			b.placeholders = append(b.placeholders, placeholder{candidate, cause})
-			return nil
+	for _, candidate := range []Entry{full, some} {
+		var ended []Update
+		if e.Kind == Expiry && len(candidate.Objects) == 0 {
+			ended = e.Updates // lest the end of the relationship is due again
 		}
-		if mayPass(err) {
+		refused, err := b.offerEntry(candidate, ended)
+		if err != nil {
 			return err
 		}
+		if refused == nil {
+			b.standsFor(candidate, cause)
+			return nil
+		}
 	}
-	return err
-}
-
-// leaveOut does what an entry can do without, in a careful batch: there it has no error that does not pass.
-func (b *batch) leaveOut(do func() error) error {
-	if !b.careful {
-		return do()
+	if e.Kind == Expiry { // it stays in the log's tables, and is due until the process ends
+		for _, u := range e.Updates {
+			b.endless = append(b.endless, endOf(u))
+		}
 	}
-	err := b.try(do)
-	if err == nil || mayPass(err) {
+	least := leastPlaceholder(e.Time)
+	if err := b.try(func() error { return b.add(least) }); err != nil {
 		return err
 	}
+	b.standsFor(least, cause)
 	return nil
 }
 
+// standsFor keeps that the last entry is a placeholder.
+func (b *batch) standsFor(candidate Entry, cause error) {
+	candidate.Seq = b.last.Seq
+	b.placeholders = append(b.placeholders, placeholder{candidate, cause})
+}
+
+// endOf names the end of a relationship.
+func endOf(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
+
+// dueOrNone are those of the updates' relationships that had ended. A careful batch does without those that it cannot read.
+func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err error) {
+	if !b.careful {
+		return b.due(updates, at)
+	}
+	_, err = b.offer(offered{
+		name: "what had ended before an entry",
+		key:  "due " + contentKey(Entry{Time: Time{at}, Updates: updates}),
+		do: func() (err error) {
+			ended, err = b.due(updates, at)
+			return err
+		},
+		same: func() error {
+			_, err := b.due(likeUpdates(updates), at)
+			return err
+		},
+	})
+	return ended, err
+}
+
 // putEach keeps the relationships that a snapshot finds, each for itself. What the log refuses has a placeholder.
-func (b *batch) putEach(updates []Update, rows [][]any) error {
-	for i, row := range rows {
-		err := b.try(func() error { return b.each([][]any{row}, fmt.Sprintf(putInto, foundTable)) })
-		if err != nil && mayPass(err) {
+func (b *batch) putEach(updates []Update) error {
+	for _, u := range updates {
+		e := Entry{Time: b.last.Time, Kind: Snapshot, Updates: []Update{u}}
+		refused, err := b.offer(offered{
+			name: "a relationship that a snapshot found",
+			key:  "found " + contentKey(Entry{Updates: e.Updates}),
+			do:   func() error { return b.putAll(foundTable, e.Updates) },
+			same: func() error { return b.putAll(foundTable, likeUpdates(e.Updates)) },
+		})
+		if err != nil {
 			return err
 		}
-		if err != nil {
-			if err := b.standIn(Entry{Time: b.last.Time, Kind: Snapshot, Updates: updates[i : i+1]}, err); err != nil {
+		if refused != nil {
+			if err := b.standIn(e, refused); err != nil {
 				return err
 			}
 		}
@@ -183,10 +211,10 @@ func mayPass(err error) bool {
 	return !errors.As(err, &refused) // an error of SpiceDB
 }
 
-// isFull reports whether there is no room on the disk or in memory.
+// isFull reports whether there is no room on the disk.
 func isFull(err error) bool {
 	inFile, refused := (*sqlite.Error)(nil), (*pgconn.PgError)(nil)
-	return errors.As(err, &inFile) && inFile.Code()&0xff == sqliteFull || errors.As(err, &refused) && strings.HasPrefix(refused.Code, "53")
+	return errors.As(err, &inFile) && inFile.Code()&0xff == sqliteFull || errors.As(err, &refused) && refused.Code == "53100"
 }
 
 // changedBy are the objects that updates are about; none if there are too many to name.

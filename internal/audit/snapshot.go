@@ -84,6 +84,8 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry, at authz.
 	if err != nil {
 		return err
 	}
+	f.stats.arrive(waitingForChange)
+	f.stats.arrive(waitingForExpiry)
 	f.stats.count(added)
 	f.logger.DebugContext(ctx, "the audit log begins with what is there", "entries", added[Snapshot], "took", time.Since(now.Time).String())
 	return nil

@@ -23,6 +23,7 @@ type Writer struct {
 	wrote int64     // the number of the entry that was written last; after that of last if entries are gone
 	next  authz.Token
 
+	now      func() time.Time
 	unstored func(Entry, error) // called for each placeholder that was written
 	stored   func(authz.Token)  // called after each write with where the log goes on, once it has an entry; may be nil
 }
@@ -30,7 +31,7 @@ type Writer struct {
 // Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait
 // here, and are told so by a call of others.
 func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
-	w := &Writer{log: l, place: place}
+	w := &Writer{log: l, place: place, now: time.Now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close(ctx))
@@ -110,8 +111,11 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
 		}
 		w.log.careful = true // also for the next writer, if this one's connection is lost
 	}
+	last := w.last.Seq
 	err := w.attempt(ctx, true, do)
-	w.log.careful = err != nil
+	if err == nil && w.last.Seq > last { // other writes say nothing of the entry that failed
+		w.log.careful = false
+	}
 	return err
 }
 
@@ -121,13 +125,24 @@ func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) erro
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	b := &batch{ctx: ctx, tx: tx, log: w.log, place: w.place, last: w.last, next: w.next, careful: careful, atOnce: 250}
+	b := &batch{
+		ctx: ctx, tx: tx, log: w.log, place: w.place, now: w.now, last: w.last, next: w.next, careful: careful, atOnce: 250,
+	}
 	if !w.log.shared {
 		// The database is a call away: a statement that is there already costs less than one that says more.
 		b.atOnce, b.prepared = 1, make(map[string]*sql.Stmt)
 	}
+	if careful && w.log.shared {
+		// What a deferred constraint refuses would fail at the end, where no entry is at fault.
+		if err := b.exec("SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+			return err
+		}
+	}
 	if err := do(b); err != nil {
 		return err
+	}
+	if b.undecided != nil {
+		return b.undecided
 	}
 	if b.next != w.next {
 		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = $2", b.next, stateToken); err != nil {
@@ -140,8 +155,10 @@ func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) erro
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return err
+		return refuse(err)
 	}
+	b.settled()
+	w.log.endless = append(w.log.endless, b.endless...)
 	if b.last.Seq > w.last.Seq || w.next == "" {
 		w.log.announce()
 	}
@@ -163,12 +180,16 @@ type batch struct {
 	tx    *sql.Tx
 	log   *Log
 	place Place
+	now   func() time.Time
 	last  Entry
 	next  authz.Token
 	added map[Kind]int
 
 	careful      bool // each entry is undone alone if the log refuses it, and has a placeholder
 	placeholders []placeholder
+	undecided    error    // that of the first entry that failed in a way that may pass
+	offered      []string // the keys of what a careful batch stores, or stores a placeholder for
+	endless      []string // the ends of relationships that the log's tables keep
 
 	atOnce   int                  // how many rows of values a statement takes
 	prepared map[string]*sql.Stmt // by their text, until the transaction ends; nil if the driver keeps them itself
@@ -343,12 +364,16 @@ const putInto = `INSERT INTO %s (resource, relation, subject, expires_at, caveat
 	ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`
 
 func (b *batch) put(table string, updates []Update) error {
+	if table == foundTable && b.careful {
+		return b.putEach(updates)
+	}
+	return b.putAll(table, updates)
+}
+
+func (b *batch) putAll(table string, updates []Update) error {
 	rows := make([][]any, len(updates))
 	for i, u := range updates {
 		rows[i] = append(identity(u), microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext))
-	}
-	if table == foundTable && b.careful {
-		return b.putEach(updates, rows)
 	}
 	return b.each(rows, fmt.Sprintf(putInto, table))
 }

@@ -88,7 +88,7 @@ func (m *Metrics) Audit(stats *audit.Stats) {
 			}
 			return 0
 		}),
-		gauge("sluice_audit_lag_seconds", "How long the last change took from the datastore to the audit log.", func() float64 { return stats.Lag().Seconds() }),
+		gauge("sluice_audit_lag_seconds", "How long the last change took from the datastore to the audit log; it grows while one is missing there.", func() float64 { return stats.Lag().Seconds() }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "sluice_audit_gaps_total", Help: "How often what happened since the audit log had stopped could not be known.",
 		}, func() float64 { return float64(stats.Gaps()) }),
