@@ -48,8 +48,17 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
+// statistics are the tables that SQLite's ANALYZE makes, as describeSQLite describes them. They can make a query slow, and change
+// no answer.
+var statistics = map[string]string{
+	"table sqlite_stat1 on sqlite_stat1 CREATE TABLE sqlite_stat1(tbl,idx,stat)":                "sqlite_stat1",
+	"table sqlite_stat2 on sqlite_stat2 CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)":     "sqlite_stat2",
+	"table sqlite_stat3 on sqlite_stat3 CREATE TABLE sqlite_stat3(tbl,idx,neq,nlt,ndlt,sample)": "sqlite_stat3",
+	"table sqlite_stat4 on sqlite_stat4 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)": "sqlite_stat4",
+}
+
 // refuseForeign returns ErrForeign if the SQLite schema of a file has something that Sluice does not make. What it lacks, the
-// start makes.
+// start makes. It drops the statistics of ANALYZE.
 func refuseForeign(ctx context.Context, db *sql.DB) error {
 	stored, err := describe(ctx, db, describeSQLite)
 	if err != nil || len(stored) == 0 { // a new file
@@ -60,8 +69,15 @@ func refuseForeign(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	for _, line := range stored {
-		if !slices.Contains(expected, line) {
+		if _, harmless := statistics[line]; !harmless && !slices.Contains(expected, line) {
 			return fmt.Errorf("%w: its SQLite schema has %.200q; see `sluice audit verify`", ErrForeign, line)
+		}
+	}
+	for _, line := range stored {
+		if table, harmless := statistics[line]; harmless {
+			if _, err := db.ExecContext(ctx, "DROP TABLE "+table); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -40,3 +40,24 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 		})
 	}
 }
+
+// TestStatisticsOfAnalyzeAreDropped: a log on which somebody ran ANALYZE opens, and Verify names the statistics until then.
+func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	log, err := OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	_, err = log.db.ExecContext(t.Context(), "ANALYZE")
+	require.NoError(t, err)
+	report, err := log.Verify(t.Context(), "", Expected{})
+	require.NoError(t, err)
+	require.NotEmpty(t, report.Faults)
+	require.Contains(t, report.Faults[0], "table sqlite_stat")
+	require.NoError(t, log.Close())
+	log, err = OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	report, err = log.Verify(t.Context(), "", Expected{})
+	require.NoError(t, err)
+	require.Empty(t, report.Faults)
+	require.NoError(t, log.Close())
+}

@@ -88,7 +88,6 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	var verdict string
-	var at, forward, reverse int64
 	if _, err := c.one("PRAGMA integrity_check(1)", nil, &verdict); err != nil {
 		return contents, err
 	}
@@ -98,20 +97,15 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	if err := ctx.Err(); err != nil {
 		return contents, err
 	}
-	for query, destination := range map[string]*int64{
-		"SELECT revision FROM change ORDER BY id DESC LIMIT 1": &at,
-		"SELECT count(*) FROM by_resource":                     &forward,
-		"SELECT count(*) FROM by_subject":                      &reverse,
-	} {
-		if _, err := c.one(query, nil, destination); err != nil {
-			return contents, err
-		}
+	stored, err := readStart(c) // a server could not start on it otherwise
+	if err != nil {
+		return contents, err
 	}
-	if at == 0 || forward != reverse {
-		return contents, fmt.Errorf("%w: the last revision is %d, relationships by resource are %d, and by subject %d",
-			ErrCorrupt, at, forward, reverse)
+	count, err := compareOrders(ctx, c)
+	if err != nil {
+		return contents, err
 	}
-	return Contents{Committed: time.Unix(0, at), Relationships: forward, Bytes: info.Size()}, nil
+	return Contents{Committed: time.Unix(0, int64(stored.head.revision)), Relationships: count, Bytes: info.Size()}, nil
 }
 
 // RestoreOptions say what Restore may do. The zero value permits the least.
@@ -169,7 +163,10 @@ func Restore(ctx context.Context, file, path string, options RestoreOptions) (co
 	if err != nil {
 		return contents, "", err
 	}
-	_, err = c.exec("UPDATE store SET id = ?", uuid.NewString())
+	err = dropStatistics(c)
+	if err == nil {
+		_, err = c.exec("UPDATE store SET id = ?", uuid.NewString())
+	}
 	if err := errors.Join(err, c.Close()); err != nil {
 		return contents, "", err
 	}

@@ -134,44 +134,70 @@ func Open(path string, options Options) (_ *Store, err error) {
 
 // connectWriter opens the connection that writes.
 func (s *Store) connectWriter() (err error) {
+	if err := s.directory.dropStatistics(); err != nil {
+		return err
+	}
 	s.writer, err = connectStore(
 		s.directory.file(), "rw", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)", "cache_size(-65536)",
 	)
 	return err
 }
 
-// load reads where the store stands. Nothing in it takes longer with more relationships.
+// load reads where the store stands, and compares the numbers of relationships in both tables, which takes longer with more of
+// them.
 func (s *Store) load() error {
-	var h head
-	var last, collected, ended, some int64
+	if err := compareCounts(s.writer); err != nil {
+		return err
+	}
+	stored, err := readStart(s.writer)
+	if err != nil {
+		return err
+	}
+	s.id, s.lastID = stored.id, stored.last
+	s.head.Store(&stored.head)
+	s.ended.Store(stored.ended)
+	s.collected.Store(stored.collected)
+	return nil
+}
+
+// start is what a store must have to be opened.
+type start struct {
+	id                     string
+	head                   head
+	last, ended, collected int64
+}
+
+// readStart returns ErrCorrupt for a file that cannot be opened as a store.
+func readStart(c *conn) (stored start, err error) {
+	var rows int64
 	for _, read := range []struct {
 		query        string
 		destinations []any
 	}{
-		{"SELECT id, collected FROM store", []any{&s.id, &collected}},
-		{"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1", []any{&last, (*int64)(&h.revision), &h.relationships}},
-		{"SELECT ifnull(max(ended), 0) FROM history", []any{&ended}},
-		{"SELECT count(*) FROM (SELECT key FROM by_resource LIMIT 1)", []any{&some}}, // it can be read
-		{"SELECT count(*) FROM (SELECT key FROM by_subject LIMIT 1)", []any{&some}},
+		{"SELECT count(*) FROM store", []any{&rows}},
+		{"SELECT id, collected FROM store", []any{&stored.id, &stored.collected}},
+		{"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1", []any{&stored.last, (*int64)(&stored.head.revision), &stored.head.relationships}},
+		{"SELECT ifnull(max(ended), 0) FROM history", []any{&stored.ended}},
 	} {
-		found, err := s.writer.one(read.query, nil, read.destinations...)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return fmt.Errorf("%w: a table is empty that never is", ErrCorrupt)
+		found, err := c.one(read.query, nil, read.destinations...)
+		switch {
+		case err != nil:
+			return stored, err
+		case !found:
+			return stored, fmt.Errorf("%w: a table is empty that never is: %s", ErrCorrupt, read.query)
+		case rows != 1:
+			return stored, fmt.Errorf("%w: the table store has %d rows instead of one", ErrCorrupt, rows)
 		}
 	}
-	schema, err := readStoredSchema(s.writer, h.revision)
+	if stored.id == "" || stored.head.revision <= 0 {
+		return stored, fmt.Errorf("%w: its id is %q, and its last revision %d", ErrCorrupt, stored.id, stored.head.revision)
+	}
+	schema, err := readStoredSchema(c, stored.head.revision)
 	if err != nil && !errors.Is(err, datastore.ErrSchemaNotFound) {
-		return err
+		return stored, err
 	}
-	h.schemaHash = hashOf(schema)
-	s.lastID = last
-	s.head.Store(&h)
-	s.ended.Store(ended)
-	s.collected.Store(collected)
-	return nil
+	stored.head.schemaHash = hashOf(schema)
+	return stored, nil
 }
 
 func hashOf(schema *core.StoredSchema) string { return schema.GetV1().GetSchemaHash() }

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"database/sql/driver"
 	_ "embed"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,7 +25,8 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 }
 
 // checkTables returns ErrForeign unless the tables and indexes of the file are those of schema.sql, and nothing else is in
-// its SQLite schema: no trigger, view, constraint or default that would act when the store is used.
+// its SQLite schema: no trigger, view, constraint or default that would act when the store is used. It accepts the statistics
+// of ANALYZE, which SQLite's planner reads.
 func checkTables(c *conn) error {
 	want, err := expectedTables()
 	if err != nil {
@@ -35,7 +37,7 @@ func checkTables(c *conn) error {
 		return err
 	}
 	for _, one := range got {
-		if !slices.Contains(want, one) {
+		if !slices.Contains(want, one) && !slices.Contains(statistics, one) {
 			return fmt.Errorf("%w: its SQLite schema has %s, which is not one of Sluice's", ErrForeign, one.named())
 		}
 	}
@@ -44,6 +46,7 @@ func checkTables(c *conn) error {
 			return fmt.Errorf("%w: its SQLite schema lacks %s", ErrForeign, one.named())
 		}
 	}
+	got = slices.DeleteFunc(got, func(one declaration) bool { return slices.Contains(statistics, one) })
 	if len(got) != len(want) {
 		return fmt.Errorf("%w: its SQLite schema declares something twice", ErrForeign)
 	}
@@ -52,6 +55,40 @@ func checkTables(c *conn) error {
 
 // declaration is a row of SQLite's own table of tables, indexes, triggers and views.
 type declaration struct{ kind, name, table, sql string }
+
+// statistics are the tables that SQLite's ANALYZE makes, in all its versions. They can make a statement slow, and change no
+// answer: whoever opens a store to write drops them.
+var statistics = []declaration{
+	{"table", "sqlite_stat1", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"},
+	{"table", "sqlite_stat2", "sqlite_stat2", "CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)"},
+	{"table", "sqlite_stat3", "sqlite_stat3", "CREATE TABLE sqlite_stat3(tbl,idx,neq,nlt,ndlt,sample)"},
+	{"table", "sqlite_stat4", "sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"},
+}
+
+// dropStatistics drops the statistics of ANALYZE, where there are any.
+func dropStatistics(c *conn) error {
+	got, err := readTables(c)
+	if err != nil {
+		return err
+	}
+	for _, one := range got {
+		if slices.Contains(statistics, one) {
+			if _, err := c.exec("DROP TABLE " + one.name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropStatistics drops those of the store, through a connection of its own: one that has read them goes on using them.
+func (d *directory) dropStatistics() error {
+	c, err := connectStore(d.file(), "rw")
+	if err != nil {
+		return err
+	}
+	return errors.Join(dropStatistics(c), c.Close())
+}
 
 // named names the declaration, and shows the beginning of an unexpected one.
 func (d declaration) named() string {
