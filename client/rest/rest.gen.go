@@ -562,7 +562,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -716,7 +716,7 @@ type BrokenOff struct {
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
 type BulkCheck struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -818,7 +818,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -904,7 +904,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -1021,7 +1021,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource, of which another one may give what it lacks.
@@ -1035,7 +1035,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource.
@@ -1065,7 +1065,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context     Context            `json:"context,omitempty,omitzero"`
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
@@ -1850,7 +1850,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource An object, or everybody in a relation of an object.
@@ -1927,7 +1927,7 @@ type Problem struct {
 // Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 type Properties map[string]interface{}
 
-// Reassigned What became of the objects that a removed person had created.
+// Reassigned The objects that a removed person had created, and that have a new creator or were deleted.
 type Reassigned struct {
 	// Importers The importers whose creator is the new one.
 	Importers Named `json:"importers"`
@@ -1995,7 +1995,7 @@ type RelationshipPage struct {
 
 // RemovedMember defines model for RemovedMember.
 type RemovedMember struct {
-	// Reassigned What the call reassigned; only with `reassign_to`, and not in a repeated answer, which does not know it any more.
+	// Reassigned The objects that the call reassigned; only with `reassign_to`, and not in a replayed answer, since it is not stored.
 	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
@@ -2015,7 +2015,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
@@ -2044,7 +2044,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2180,7 +2180,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -2206,7 +2206,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -3574,7 +3574,7 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// GetRoot The way to the documentation
+	// GetRoot Redirects to the documentation
 	//
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3816,7 +3816,7 @@ type ClientInterface interface {
 	//
 	// Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
 	//
-	// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer tells what this call moved and disconnected.
+	// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4617,7 +4617,7 @@ type ClientInterface interface {
 	ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// GetRoot The way to the documentation
+// GetRoot Redirects to the documentation
 //
 // Corresponds with GET / (the `GetRoot` operationId).
 func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5179,7 +5179,7 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 //
 // Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
 //
-// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer tells what this call moved and disconnected.
+// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

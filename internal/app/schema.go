@@ -103,7 +103,8 @@ func (s stored) check(ctx context.Context, engine authz.Engine, text string, all
 		return nil, err
 	}
 	if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
-		return nil, fmt.Errorf("the stored schema differs in a way that can break what rests on it (%s): look at `sluice schema diff`, and run `sluice schema apply --allow-breaking` if that is what you want",
+		return nil, fmt.Errorf("the stored schema differs in a way that can break what depends on it (%s): `sluice schema diff` shows how, and "+
+			"`sluice schema apply --allow-breaking` applies the new schema all the same",
 			strings.Join(breaking, "; "))
 	}
 	return changes, nil

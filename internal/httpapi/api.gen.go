@@ -558,7 +558,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -712,7 +712,7 @@ type BrokenOff struct {
 
 // BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
 type BulkCheck struct {
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -814,7 +814,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -900,7 +900,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -1017,7 +1017,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource, of which another one may give what it lacks.
@@ -1031,7 +1031,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1061,7 +1061,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
@@ -1846,7 +1846,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource An object, or everybody in a relation of an object.
@@ -1923,7 +1923,7 @@ type Problem struct {
 // Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
 type Properties map[string]interface{}
 
-// Reassigned What became of the objects that a removed person had created.
+// Reassigned The objects that a removed person had created, and that have a new creator or were deleted.
 type Reassigned struct {
 	// Importers The importers whose creator is the new one.
 	Importers Named `json:"importers"`
@@ -1991,7 +1991,7 @@ type RelationshipPage struct {
 
 // RemovedMember defines model for RemovedMember.
 type RemovedMember struct {
-	// Reassigned What the call reassigned; only with `reassign_to`, and not in a repeated answer, which does not know it any more.
+	// Reassigned The objects that the call reassigned; only with `reassign_to`, and not in a replayed answer, since it is not stored.
 	Reassigned *Reassigned `json:"reassigned,omitempty"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
@@ -2011,7 +2011,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
@@ -2040,7 +2040,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2176,7 +2176,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission, as `GET /v1/permissions` lists them.
@@ -2202,7 +2202,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context What the conditions of the schema may look at. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition looks at it.
+	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -3498,7 +3498,7 @@ func (t *SubjectLine) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetRoot The way to the documentation
+	// GetRoot Redirects to the documentation
 	// (GET /)
 	GetRoot(c *gin.Context)
 	// GetAuthZENConfiguration Where the calls of the standard are

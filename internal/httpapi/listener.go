@@ -207,7 +207,7 @@ func protocolProblem(status int, detail string) []byte {
 	switch status {
 	case http.StatusBadRequest:
 		if detail == "" {
-			detail = "the request is malformed HTTP: look at its first line, its headers and the percent-encoding of its path"
+			detail = "the request is malformed HTTP: check its first line, its headers and the percent-encoding of its path"
 		}
 	case http.StatusRequestHeaderFieldsTooLarge:
 		code, detail = authz.CodeTooLarge, fmt.Sprintf("the headers of the request are larger than %d bytes", MaxHeaderBytes)
@@ -216,7 +216,7 @@ func protocolProblem(status int, detail string) []byte {
 	default:
 		code = authz.CodeUnsupported
 		if detail == "" {
-			detail = "the server does not support this of HTTP: " + http.StatusText(status)
+			detail = "the server does not support this part of HTTP: " + http.StatusText(status)
 		}
 	}
 	body, id := outerProblem(status, code, detail)

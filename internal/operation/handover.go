@@ -156,7 +156,7 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 	p.requireSome(observer.preconditions)
 	if private > 0 && asked.Private == "" && d.private == "" {
 		return nil, authz.Errorf(authz.CodeConflict,
-			"%s created %s, which nobody else gets: say with private_connections whether to disconnect or to leave them",
+			"%s created %s that nobody else may take over: private_connections must be disconnect or leave",
 			d.who, authz.Count(private, "private connection", "private connections"))
 	}
 	if len(p.updates) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {

@@ -48,7 +48,7 @@ func (w *sweeper) endSomeMemberships(ctx context.Context, reasons []authz.Relati
 			return err
 		}
 	}
-	return authz.Errorf(authz.CodeConflict, "others kept changing the memberships that end with this deletion; try again")
+	return authz.Errorf(authz.CodeConflict, "other requests kept changing the memberships that end with this deletion; try again")
 }
 
 // endReasons plans that accounts, which hold no roles any more, are no reasons for memberships.

@@ -92,7 +92,7 @@ func (p *plan) requireOwnEnd(ctx context.Context, account accountFacts, change r
 	}
 	end, err := p.grantsUntil(ctx, account)
 	if err == nil && !end.IsZero() {
-		err = authz.Errorf(authz.CodeForbidden, "nobody puts off the end of their own roles: those of %s on %s end at %s",
+		err = authz.Errorf(authz.CodeForbidden, "a person cannot extend their own roles: those of %s on %s end at %s",
 			change.who, account.object, end.Format(time.RFC3339))
 	}
 	return err
