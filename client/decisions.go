@@ -47,8 +47,8 @@ type Check struct {
 	Permission string
 	Resource   Reference
 
-	// Context is what the conditions of the schema may look at. The server refuses numbers that a float64 does not hold exactly: send
-	// large integers as strings.
+	// Context has the values that the conditions of the schema may read. The server refuses numbers that a float64 does
+	// not hold exactly: send large integers as strings.
 	Context map[string]any
 }
 
@@ -163,8 +163,8 @@ func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, err
 	return decisions, nil
 }
 
-// Permissions tells everything that a person may do to a resource "type:id", by the names of the permissions. One that could not be
-// decided is false.
+// Permissions returns for each permission of a resource "type:id" whether the person has it. A permission that could not
+// be decided is false.
 func (c *Client) Permissions(ctx context.Context, user, resource string) (map[string]bool, error) {
 	in, err := Check{Subject: User(user), Resource: Object(resource)}.wire()
 	if err != nil {

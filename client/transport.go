@@ -13,8 +13,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// transport sends requests with the key, operations under an idempotency key, repeats what may be repeated, returns
-// an answer of 400 and more as an *Error, and tells the chain of the context about operations.
+// transport sends requests with the key, and operations with an idempotency key. It retries the requests that may be
+// repeated, returns an answer with a status of 400 or more as an *Error, and adds operations to the chain of the context.
 type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// invitationsOfWhoLeaves holds that the report tells the open invitations by a person and of them, and that erasing
+// invitationsOfWhoLeaves holds that the report lists the open invitations by a person and of them, and that erasing
 // ends both.
 func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	s := teamScene(t, on)

@@ -82,7 +82,7 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 				t.Errorf("the preview of %s for an id that is taken: %s\nand for one that is free: %s", c.request, taken, free)
 			}
 			if c.object != "group" && !bytes.Contains(free, []byte(`"gains":["`)) {
-				t.Errorf("the preview of %s tells nothing: %s", c.request, free)
+				t.Errorf("the preview of %s has no effects: %s", c.request, free)
 			}
 			taking := s.creation(c.request, c.object)
 			status, code := http.StatusConflict, "conflict"

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// raceOfWeakGrants adds strangers, removes them and adds them again all at once. Whoever may only invite and remove makes nobody a
+// raceOfWeakGrants adds strangers, removes them and adds them again all at once. A person who may only invite and remove makes nobody a
 // user who was a guest: a person who was removed meanwhile stays out, or is what an owner made them.
 func raceOfWeakGrants(t *testing.T, on *backend) {
 	s := newScene(t, on)
@@ -18,7 +18,7 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 		remove := func() answer { return s.by("ulla").call(http.MethodDelete, member, nil) }
 		add := func() answer { return s.by("ulla").call(http.MethodPut, member, roles("user")) }
 		answers := together(
-			func() answer { // a guest, who is removed by whoever may not change roles
+			func() answer { // a guest, whom a person removes who may not change roles
 				if a := s.by("olga").call(http.MethodPut, member, roles("guest")); a.status != http.StatusOK {
 					return a
 				}

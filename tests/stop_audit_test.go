@@ -68,7 +68,7 @@ func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	}
 }
 
-// load is what writers were told to be done.
+// load has the users whose changes were acknowledged.
 type load struct {
 	mu    sync.Mutex
 	users map[string]bool

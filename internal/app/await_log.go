@@ -13,10 +13,10 @@ const (
 	// logPoll is how often a stopping server reads how far the audit log is, which another server may write.
 	logPoll = 20 * time.Millisecond
 
-	// lastLook is how long the last of these reads may take beyond the drain time-out.
-	lastLook = time.Second
+	// lastRead is how long the last of these reads may take beyond the drain time-out.
+	lastRead = time.Second
 
-	// maxNamed is how many requests are named whose changes are missing.
+	// maxNamed is how many requests with missing changes the log line names.
 	maxNamed = 10
 )
 
@@ -46,7 +46,7 @@ func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
 
 // reportMissing logs which acknowledged changes the audit log does not have.
 func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
-	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	ctx, cancel := context.WithTimeout(ctx, lastRead)
 	defer cancel()
 	through, last, err := log.Through(ctx)
 	if err == nil && through != "" {

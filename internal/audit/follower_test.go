@@ -252,7 +252,7 @@ func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	require.WithinDuration(t, ends, all[4].Time.Time, time.Millisecond)
 
 	stop()
-	follow(t, log, engine.Client) // which does not tell it again
+	follow(t, log, engine.Client) // which does not write it again
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:last"))
 	wait(t, log, 6, audit.Query{})
 	return true

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// How many resources the lists hold together that are kept for their next pages, how many a list counts for beside
-// its own, and how long a list is kept.
+// Limits of the lists that are kept for their next pages: how many resources they hold together, how many more each list
+// counts for, and how long it is kept.
 const (
 	maxListed    = 250_000
 	listOverhead = 4

@@ -62,7 +62,7 @@ func zzz(limit int) int {
 	return 1
 }
 
-// lookupOnce holds that a resource that is reached in several ways comes once, also if the ways fall on different pages, and
+// lookupOnce holds that a look-up lists a resource once that is reached in several ways, also over several pages, and
 // that a cursor continues its own query alone.
 func (s *suite) lookupOnce(t *testing.T) {
 	const n = 210

@@ -75,8 +75,8 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 	return all, nil
 }
 
-// forget leaves out of what a denial rests on the roles of the subject that the reader may not know of. What would
-// change the answer is then sought as for somebody without them, so that it cannot tell whether they are there.
+// forget leaves out the roles of the subject that the reader may not see, from the relationships that a denial depends
+// on. Suggestions are then those for a person without these roles, so that they do not show whether the roles exist.
 func (i *inquiry) forget(ctx context.Context, found []authz.Relationship) ([]authz.Relationship, error) {
 	if i.decision.State != authz.Denied {
 		return found, nil

@@ -40,8 +40,8 @@ func (s *server) SearchActions(c *gin.Context) {
 	})
 }
 
-// findActions returns the public permissions that the subject has, and those that could not be decided; none where the schema does
-// not know what is asked for.
+// findActions returns the public permissions that the subject has, and those that could not be decided; none if the schema
+// does not have the type or the permission.
 func (s *server) findActions(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
 	definition, unknown := v.definition(asked.resource.Type)
 	if unknown != nil {

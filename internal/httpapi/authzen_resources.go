@@ -45,8 +45,8 @@ func (s *server) SearchResources(c *gin.Context) {
 	})
 }
 
-// findResources returns what the subject has the permission on, and what could not be decided; none where the schema does not know
-// what is asked for.
+// findResources returns the resources that the subject has the permission on, and those that could not be decided; none if
+// the schema does not have the type or the permission.
 func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
 	query, unknown := v.resourceQuery(asked)
 	if unknown != nil {

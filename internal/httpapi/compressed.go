@@ -14,7 +14,7 @@ import (
 )
 
 // decompress has the body of a request read decoded if its Content-Encoding is gzip. Both the encoded and the decoded
-// bytes are limited to maxBody, so that a small body cannot become a large one, nor go on without an end. The error
+// bytes are limited to maxBody, so that a small body cannot become a large one, nor one without an end. The error
 // for any other encoding has CodeUnsupported.
 func decompress(c *gin.Context) error {
 	var encodings []string

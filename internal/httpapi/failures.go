@@ -17,8 +17,8 @@ func (s *server) itemError(ctx context.Context, err error) *ItemError {
 	return &ItemError{Code: Code(codeOf(err)), Detail: s.detailOf(ctx, err)}
 }
 
-// undecided is what a list for a person says about a permission that could not be decided. The error itself may be about what the
-// person does not see.
+// undecided has the texts of lists for a person about a permission that could not be decided. The error itself may name
+// objects that the person may not view.
 var undecided = map[authz.Code]string{
 	authz.CodeTooLarge: "the answer needs too many steps",
 }

@@ -78,7 +78,7 @@ func (l *tlsListener) run() {
 	}
 }
 
-// hand hands over to Accept, and reports whether it did: not after Close.
+// hand gives a connection to Accept. It returns false after Close.
 func (l *tlsListener) hand(a accepted) bool {
 	select {
 	case l.ready <- a:
@@ -141,7 +141,7 @@ func (l *tlsListener) Close() error {
 // problemConn is a connection that writes a problem document in place of net/http's own answer in plain text.
 type problemConn struct{ net.Conn }
 
-// plainHeaders are the headers of net/http's own answers, behind the line with the status. An answer of a handler has a
+// plainHeaders are the headers of net/http's own answers, after the line with the status. An answer of a handler has a
 // Cache-Control before these, and its body is no header, since JSON escapes line breaks.
 var plainHeaders = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
@@ -171,7 +171,7 @@ func (c problemConn) CloseWrite() error {
 	return nil
 }
 
-// tlsProblemConn tells net/http that requests came over TLS.
+// tlsProblemConn is a problemConn from which net/http reads the state of TLS.
 type tlsProblemConn struct {
 	problemConn
 	tls *tls.Conn
@@ -180,7 +180,7 @@ type tlsProblemConn struct {
 // ConnectionState returns the state of the connection's TLS.
 func (c tlsProblemConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
-// ownAnswer reports whether the bytes are an answer of net/http itself, with its status and what it says.
+// ownAnswer reports whether the bytes are an answer of net/http itself, and returns its status and text.
 func ownAnswer(p []byte) (status int, detail string, found bool) {
 	const version = "HTTP/1.1 "
 	if !bytes.HasPrefix(p, []byte(version)) {

@@ -145,7 +145,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	}
 }
 
-// TestBodiesAreNotMistakenForErrorsOfTheServer holds that an answer of a handler passes as it is, whatever it says.
+// TestBodiesAreNotMistakenForErrorsOfTheServer holds that an answer of a handler passes unchanged, also if it contains such an error.
 func TestBodiesAreNotMistakenForErrorsOfTheServer(t *testing.T) {
 	const text = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX: y\r\n\r\n400 Bad Request"
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
-// witness notes what the handlers ask for.
+// witness records the calls of the handlers.
 type witness struct{ asked []any }
 
 func (w *witness) note(what ...any) { w.asked = append(w.asked, what...) }

@@ -213,8 +213,8 @@ func (s *Service) regroup(ctx context.Context, by Caller, operation string, perm
 	return answered(connection, token, err)
 }
 
-// ensureGroup plans that the group exists in the account. The error is CodeInvalid if it exists in another, but a preview does
-// not tell that: nobody views groups.
+// ensureGroup plans that the group exists in the account. The error is CodeInvalid if it exists in another. A preview does
+// not show that, since nobody may view groups.
 func (p *plan) ensureGroup(ctx context.Context, group authz.Object, account accountFacts) error {
 	found, err := p.find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
 	if err != nil {

@@ -68,7 +68,7 @@ func invited(t *testing.T, engine authz.Engine) (places []string) {
 }
 
 // TestRemovalWithdrawsManyInvitations removes somebody who made more invitations than one write deletes, by every
-// operation that does so: the first write closes all of them, and whatever interrupts the rest, the same call or the
+// operation that does so: the first write closes all of them, and if the rest is interrupted, the same call or the
 // next start deletes them.
 func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)

@@ -46,9 +46,9 @@ type question struct {
 // answers is who has which permissions.
 type answers map[question]map[authz.Subject]bool
 
-// Effects tells what the updates of an overlay would change, as the actor may know it; without an actor, all of it. What the overlay
-// hides counts as not stored. The error is
-// CodeTooLarge above MaxObjects, MaxRelationships or MaxPairs.
+// Effects returns which permissions the updates of an overlay would change, as far as the actor may see them; all of them
+// without an actor. Relationships that the overlay hides count as not stored. The error is CodeTooLarge above MaxObjects,
+// MaxRelationships or MaxPairs.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{engine: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool)}
 	updates := after.Updates()

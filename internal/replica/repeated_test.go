@@ -14,7 +14,7 @@ import (
 )
 
 // TestRepeatedPathsEnd asks the in-memory replica about folders that can be reached in 2^20 ways, about a circle of them and about a
-// thousand teams that share a large one. Every answer comes, in bounded memory, from whoever gives it; and what a request started
+// thousand teams that share a large one. The replica or SpiceDB answers in bounded memory, and what a request started
 // ends with it.
 func TestRepeatedPathsEnd(t *testing.T) {
 	var told answers

@@ -79,8 +79,7 @@ func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 }
 
 // Covers reports whether Watch has delivered everything up to the state of a token to somebody who has followed it through
-// another. On PostgreSQL, whose states also tell of transactions that are none of SpiceDB's, that is sure for writes'
-// tokens only.
+// another. On PostgreSQL, whose states also contain transactions of other programs, only tokens of writes are certain.
 func Covers(through, state authz.Token) bool {
 	return parseRevision(revisionText(through)).covers(parseRevision(revisionText(state)))
 }
@@ -193,7 +192,7 @@ func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedCo
 	return err
 }
 
-// recording is a datastore that tells which writes have ended.
+// recording is a datastore that records which writes have ended.
 type recording struct {
 	datastore.Datastore
 	into *Acknowledged

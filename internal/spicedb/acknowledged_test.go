@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestAcknowledgedWritesAreDelivered: whoever follows Watch until no write is outstanding has every change, also
+// TestAcknowledgedWritesAreDelivered: who follows Watch until no write is outstanding has every change, also
 // where writes overlap; and writes that changed nothing do not stay outstanding.
 func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T, options spicedb.Options) *spicedb.Client{

@@ -27,7 +27,7 @@ type EmbeddedConfig struct {
 	DataDir   string
 	URI       string
 
-	// GCWindow is how long SQLite and the databases keep what was replaced and the changes that Watch tells, and
+	// GCWindow is how long SQLite and the databases keep replaced relationships and the changes that Watch delivers, and
 	// GCInterval the time between two garbage collections; SpiceDB's own, 24 hours and 3 minutes, if zero.
 	GCWindow, GCInterval time.Duration
 

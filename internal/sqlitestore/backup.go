@@ -18,7 +18,8 @@ import (
 // ErrExists is that there is something where a backup or a restored store would go.
 var ErrExists = ownfile.ErrExists
 
-// ErrUnsealed is the error for a file without the line with its hash that Backup writes: nobody can tell what changed in it since.
+// ErrUnsealed is the error for a file without the line that Backup writes with its hash. Changes of such a file since the
+// backup cannot be detected.
 var ErrUnsealed = errors.New("the backup has no seal")
 
 // Contents is what a backup holds.

@@ -20,7 +20,7 @@ type Source interface {
 	Head(ctx context.Context) (schema string, at authz.Token, err error)
 
 	// Export calls take with all relationships of a state, a batch at a time, and with where the next batch begins. With
-	// after, which is what an earlier call told, it begins there. The error is authz.CodeInvalid if the state is no
+	// after, which an earlier call passed to take, it begins there. The error is authz.CodeInvalid if the state is no
 	// longer kept.
 	ExportTexts(ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error) error
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// What one request may cost. The processor time is told in that of decoding a body of the largest size, which this test measures
+// What one request may cost. The unit of processor time is that of decoding a body of the largest size, which this test measures
 // first, so that it holds on any machine and under the race detector. docs/security.md states the same bounds.
 const (
 	maxBody   = 1 << 20
