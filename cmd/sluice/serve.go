@@ -137,8 +137,9 @@ func serve(
 			err = closed
 		}
 		if config.Tracing != nil {
-			if sent := config.Tracing.Shutdown(drain); err == nil {
-				err = sent
+			if sent := config.Tracing.Shutdown(drain); err == nil && sent != nil {
+				err = fmt.Errorf("the last traces were not sent within --drain-timeout %s: look whether OTEL_EXPORTER_OTLP_ENDPOINT can be reached: %w",
+					config.DrainTimeout, sent)
 			}
 		}
 	}()

@@ -262,7 +262,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	}
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.onClose(func(context.Context) error { stop(); return nil })
-	config.Stopping = stopping
+	config.Stopping, config.UnderWay = stopping, new(httpapi.UnderWay)
 	handler, err := httpapi.New(config)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -273,7 +273,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 		ReadTimeout:       s.config.RequestTimeout + 10*time.Second,
 		WriteTimeout:      s.config.RequestTimeout + 10*time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    httpapi.MaxHeaderBytes,
+		MaxHeaderBytes:    httpapi.ReadHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	var secure *tls.Config
@@ -282,7 +282,9 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	}
 	listener = httpapi.Listener(listener, secure)
 	s.http.RegisterOnShutdown(stop)
-	s.onClose(s.http.Shutdown)
+	s.onClose(func(ctx context.Context) error {
+		return endRequests(ctx, s.http, config.UnderWay, s.config.DrainTimeout)
+	})
 	go func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
@@ -303,10 +305,15 @@ func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) err
 	s.MetricsAddress = listener.Addr().String()
 	listener = httpapi.Listener(listener, nil)
 	server := &http.Server{
-		Handler: metrics.Only(), MaxHeaderBytes: httpapi.MaxHeaderBytes, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: metrics.Only(), MaxHeaderBytes: httpapi.ReadHeaderBytes, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	s.onClose(server.Shutdown)
+	s.onClose(func(ctx context.Context) error {
+		if err := server.Shutdown(ctx); err == nil || ctx.Err() == nil {
+			return err
+		}
+		return server.Close() // what reads metrics comes again
+	})
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("serving metrics failed", "error", err.Error())

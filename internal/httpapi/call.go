@@ -117,6 +117,8 @@ func (s *server) begin(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
 	k := &call{id: requestID(c.Request), start: time.Now(), method: sentMethod(c.Request), route: route}
 	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
+	s.UnderWay.add(k)
+	defer s.UnderWay.remove(k)
 	ctx, cancel := s.limited(context.WithValue(c.Request.Context(), callKey{}, k), k)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)

@@ -210,7 +210,7 @@ func protocolProblem(status int, detail string) []byte {
 			detail = "the request is malformed HTTP: check its first line, its headers and the percent-encoding of its path"
 		}
 	case http.StatusRequestHeaderFieldsTooLarge:
-		code, detail = authz.CodeTooLarge, fmt.Sprintf("the headers of the request are larger than %d bytes", MaxHeaderBytes)
+		code, detail = authz.CodeTooLarge, headersTooLarge()
 	case http.StatusExpectationFailed:
 		code, detail = authz.CodeUnsupported, "the header Expect can only be 100-continue"
 	default:
@@ -239,6 +239,3 @@ func outerProblem(status int, code authz.Code, detail string) (body []byte, id s
 	}
 	return body, id
 }
-
-// MaxHeaderBytes is how large the headers of a request may be together, in bytes.
-const MaxHeaderBytes = 64 << 10

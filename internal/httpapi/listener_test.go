@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 		require.NoError(t, err)
 		listener = httpapi.Listener(listener, config)
 		server := &http.Server{
-			Handler: handler, MaxHeaderBytes: httpapi.MaxHeaderBytes, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+			Handler: handler, MaxHeaderBytes: httpapi.ReadHeaderBytes, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
 		}
 		done := make(chan error, 1)
 		go func() { done <- server.Serve(listener) }()
@@ -76,7 +77,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		require.NoError(t, err)
 		return conn
 	}
-	large := strings.Repeat("x", httpapi.MaxHeaderBytes+8<<10)
+	large, larger := strings.Repeat("x", httpapi.MaxHeaderBytes), strings.Repeat("x", httpapi.ReadHeaderBytes+8<<10)
 	for _, tt := range []struct {
 		name, request string
 		status        int
@@ -100,6 +101,8 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		{"another expectation", "POST /v1/check HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n", 417, "unsupported"},
 		{"a large header", "GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + large + "\r\n\r\n", 431, "too_large"},
 		{"a large path", "GET /" + large + " HTTP/1.1\r\nHost: a\r\n\r\n", 431, "too_large"},
+		{"a larger header", "GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + larger + "\r\n\r\n", 431, "too_large"},
+		{"a larger path", "GET /" + larger + " HTTP/1.1\r\nHost: a\r\n\r\n", 431, "too_large"},
 		{"many headers", "GET /healthz HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", 20<<10) + "\r\n", 431, "too_large"},
 		{"an unknown path", "GET /nothing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404, "not_found"},
 		{"a path of an asterisk", "GET * HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404, "not_found"},
@@ -141,6 +144,23 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, version, response.Proto)
 		require.Equal(t, http.StatusOK, response.StatusCode)
+
+		// Headers that are too large are a problem document over both, also in many small pieces.
+		for name, header := range map[string]http.Header{
+			"a large header": {"X": {large}}, "many headers": {"X": slices.Repeat([]string{"eight by"}, 6000)}, "a large key": {"Authorization": {"Bearer " + large}},
+		} {
+			request.Header = header
+			response, err := transport.RoundTrip(request)
+			require.NoError(t, err, "%s: %s", version, name)
+			require.Equal(t, version, response.Proto)
+			require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode, "%s: %s", version, name)
+			require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"), "%s: %s", version, name)
+			var problem httpapi.Problem
+			require.NoError(t, json.NewDecoder(response.Body).Decode(&problem))
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, "too_large", string(problem.Code))
+			require.Equal(t, problem.RequestID, response.Header.Get("X-Request-ID"))
+		}
 		transport.CloseIdleConnections()
 	}
 }

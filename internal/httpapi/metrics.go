@@ -123,7 +123,7 @@ func (m *Metrics) Handler() http.Handler {
 // Only serves the metrics at /metrics, to GET and HEAD, and problem documents elsewhere.
 func (m *Metrics) Only() http.Handler {
 	metrics := m.Handler()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return limitHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, code := http.StatusNotFound, authz.CodeNotFound
 		switch {
 		case r.URL.Path != "/metrics":
@@ -139,7 +139,7 @@ func (m *Metrics) Only() http.Handler {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
 		_, _ = w.Write(body) // to a client that is gone, if it fails
-	})
+	}))
 }
 
 // ObserveEngine counts one call of an engine's method.

@@ -76,6 +76,9 @@ type Config struct {
 	// Metrics counts requests; nil means a registry of the API's own.
 	Metrics *Metrics
 
+	// UnderWay knows the requests that are being answered; nil means that nobody asks.
+	UnderWay *UnderWay
+
 	// Tracing makes the spans of requests; nil means none.
 	Tracing trace.TracerProvider
 }
@@ -126,6 +129,9 @@ func New(config Config) (http.Handler, error) {
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
 	}
+	if config.UnderWay == nil {
+		config.UnderWay = new(UnderWay)
+	}
 	if config.Explainer == nil {
 		config.Explainer = explain.New(config.Engine, config.Definitions, nil)
 	}
@@ -159,7 +165,7 @@ func (s *server) handler() http.Handler {
 	engine.NoRoute(s.noRoute)
 	engine.NoMethod(s.noMethod)
 	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.unbound})
-	return headAsGet(engine)
+	return limitHeaders(headAsGet(engine))
 }
 
 func (s *server) noRoute(c *gin.Context) { s.problem(c, errNoRoute) }

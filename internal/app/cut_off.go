@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/httpapi"
+)
+
+// endRequests takes no new requests and lets those under way end. Those that have not ended when ctx does are cut off, and the error
+// names them.
+func endRequests(ctx context.Context, server *http.Server, underWay *httpapi.UnderWay, drain time.Duration) error {
+	err := server.Shutdown(ctx)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	requests := underWay.Requests()
+	return errors.Join(cutOff(requests, drain), server.Close())
+}
+
+// cutOff is the error of requests that were cut off.
+func cutOff(requests []httpapi.Request, drain time.Duration) error {
+	if len(requests) == 0 {
+		return fmt.Errorf("after --drain-timeout %s a client was still sending the headers of a request: its connection was closed", drain)
+	}
+	var names []string
+	for _, r := range requests[:min(len(requests), maxNamed)] {
+		names = append(names, fmt.Sprintf("%s %s (request %s)", r.Method, r.Route, r.ID))
+	}
+	if more := len(requests) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	what := "1 request was still under way, and was"
+	if len(requests) > 1 {
+		what = fmt.Sprintf("%d requests were still under way, and were", len(requests))
+	}
+	return fmt.Errorf("after --drain-timeout %s %s cut off: %s; clients should retry under the same Idempotency-Key; "+
+		"to give requests more time, raise --drain-timeout above --request-timeout", drain, what, strings.Join(names, ", "))
+}
