@@ -62,7 +62,9 @@ func TestDemo(t *testing.T) {
 	stdout, stderr, code = sluice(t, "demo")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "uma builds an importer")
-	require.Contains(t, stdout, "exists already")
+	require.Regexp(t, `uma builds an importer .* exists already, unchanged`, stdout)
+	require.Regexp(t, `\n(\d+) of the (\d+) objects existed already, and stay as they are`, stdout)
+	require.NotContains(t, strings.Split(stdout, "\n")[0], "exists already", "connectors are set again")
 
 	require.Zero(t, s.stop(t), s.log)
 	require.NotContains(t, s.log.String(), s.key)

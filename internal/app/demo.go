@@ -56,8 +56,10 @@ var company = []step{
 }
 
 // Demo writes the demo company through the operations of the server at base, step by step, and tells each on out. The
-// key needs the scopes operate and provision. What exists already stays; roles and sharing are set anew.
+// key needs the scopes operate and provision. Objects that exist already stay as they are, and a last line says how many; roles and
+// sharing are set again.
 func Demo(ctx context.Context, client *http.Client, base, key string, out io.Writer) error {
+	existing, objects := 0, 0
 	for _, s := range company {
 		status, err := s.perform(ctx, client, base, key)
 		if err != nil {
@@ -66,9 +68,23 @@ func Demo(ctx context.Context, client *http.Client, base, key string, out io.Wri
 		if _, err := fmt.Fprintf(out, "%-66s %-4s %-40s %s\n", s.says, s.method, s.path, status); err != nil {
 			return err
 		}
+		if s.method == http.MethodPost {
+			objects++
+		}
+		if status == existsAlready {
+			existing++
+		}
 	}
-	return nil
+	if existing == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\n%d of the %d objects existed already, and stay as they are. Connectors, roles and sharing are as listed above again.\n",
+		existing, objects)
+	return err
 }
+
+// existsAlready is the status of a step whose object exists.
+const existsAlready = "exists already, unchanged"
 
 func (s step) perform(ctx context.Context, client *http.Client, base, key string) (status string, err error) {
 	request, err := http.NewRequestWithContext(ctx, s.method, strings.TrimSuffix(base, "/")+s.path, bytes.NewBufferString(s.body))
@@ -95,7 +111,7 @@ func (s step) perform(ctx context.Context, client *http.Client, base, key string
 	}
 	switch {
 	case problem.Code == "conflict":
-		return "exists already", nil
+		return existsAlready, nil
 	case problem.Code != "":
 		return "", fmt.Errorf("%s: %s", problem.Code, problem.Detail)
 	}

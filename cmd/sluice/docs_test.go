@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+// TestReadmeListsEveryFlagOfServe: the table of the README has each flag and its variable.
+func TestReadmeListsEveryFlagOfServe(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	newServe().Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && !f.Hidden {
+			require.Regexp(t, "(?m)^\\| .*`--"+f.Name+"[` ]", string(readme))
+		}
+	})
+}
+
+var (
+	shellBlock    = regexp.MustCompile("(?s)```sh\n(.*?)```")
+	shellVariable = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]*)`)
+)
+
+// TestCommandsOfTheDocumentationDefineTheirVariables: a variable in a command of a page is set in an earlier or the same command of the
+// page, or the page says in words what it is.
+func TestCommandsOfTheDocumentationDefineTheirVariables(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	found := 0
+	for _, page := range append(pages, "../../README.md") {
+		content, err := os.ReadFile(page)
+		require.NoError(t, err)
+		text := string(content)
+		for _, block := range shellBlock.FindAllStringIndex(text, -1) {
+			for _, variable := range shellVariable.FindAllStringSubmatch(text[block[0]:block[1]], -1) {
+				found++
+				before := text[:block[1]]
+				if !regexp.MustCompile(`(?m)(^|export )` + variable[1] + `=`).MatchString(before) {
+					require.True(t, strings.Contains(before, "`"+variable[1]+"`"), "%s: nothing says what $%s is", page, variable[1])
+				}
+			}
+		}
+	}
+	require.Greater(t, found, 10)
+}
