@@ -158,7 +158,7 @@ func TestNoErrorThatMayPassStopsTheLog(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, len(folders), a.stats.Unstored())
-	report, err := a.log.Verify(t.Context(), "", place)
+	report, err := a.log.Verify(t.Context(), "", expected)
 	require.NoError(t, err)
 	for _, fault := range report.Faults { // the schema is what the test made of it
 		require.Contains(t, fault, "the database's schema has what Sluice does not make")
