@@ -3764,7 +3764,7 @@ type ClientInterface interface {
 
 	// InviteToAccountWithBody Invite to an account
 	//
-	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3773,7 +3773,7 @@ type ClientInterface interface {
 
 	// InviteToAccount Invite to an account
 	//
-	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
+	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4446,7 +4446,7 @@ type ClientInterface interface {
 
 	// InviteToSubscriptionWithBody Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4455,7 +4455,7 @@ type ClientInterface interface {
 
 	// InviteToSubscription Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5067,7 +5067,7 @@ func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *List
 
 // InviteToAccountWithBody Invite to an account
 //
-// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5086,7 +5086,7 @@ func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *Inv
 
 // InviteToAccount Invite to an account
 //
-// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account.
+// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6549,7 +6549,7 @@ func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params 
 
 // InviteToSubscriptionWithBody Invite to a subscription
 //
-// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6568,7 +6568,7 @@ func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params
 
 // InviteToSubscription Invite to a subscription
 //
-// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
 //
 // Takes a body of the `application/json` content type.
 //

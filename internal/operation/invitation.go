@@ -55,7 +55,8 @@ type Invitations struct {
 }
 
 // Invite invites to an account or a subscription. It needs what giving the roles needs, which is looked at again when the
-// invitation is accepted. It replaces an older invitation of the same person to the same place.
+// invitation is accepted. It replaces an older invitation of the same person to the same place, which it needs the right to
+// withdraw.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, authz.Token, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {

@@ -31,7 +31,8 @@ func (p *plan) requireLatest(ctx context.Context, invitee authz.ID) ([]authz.Rel
 }
 
 // replaceInvitations plans that an invitation of one person ends every older one of theirs to the same place. Of two
-// invitations at once, one comes after the other.
+// invitations at once, one comes after the other. The error is CodeForbidden if the actor may not withdraw an older one: nobody
+// takes away what others offer by offering less. It names nothing hidden, as everybody who may invite may list the invitations.
 func (p *plan) replaceInvitations(ctx context.Context, invitation Invitation, now time.Time) error {
 	if invitation.Invitee == "" {
 		return nil
@@ -56,11 +57,29 @@ func (p *plan) replaceInvitations(ctx context.Context, invitation Invitation, no
 		return err
 	}
 	for _, stored := range older {
-		if stored.To == invitation.To {
-			p.closeInvitation(stored, "", time.Time{})
+		if stored.To != invitation.To {
+			continue
 		}
+		if err := p.mayWithdraw(ctx, stored); err != nil {
+			return err
+		}
+		p.closeInvitation(stored, "", time.Time{})
 	}
 	return nil
+}
+
+// mayWithdraw returns an error with CodeForbidden unless the actor may withdraw an invitation to replace it.
+func (p *plan) mayWithdraw(ctx context.Context, stored storedInvitation) error {
+	if stored.Inviter == p.by.Actor {
+		return nil
+	}
+	needed := kindOf(stored.To.Type).withdraw
+	g, err := p.permissions(ctx, stored.To, needed)
+	if err == nil && !g.allowed[needed] {
+		err = lacks(needed, "%s has an open invitation to %s that somebody else made; replacing it needs the permission %s, which %s lacks",
+			stored.Invitee, stored.To, needed, p.by.Actor)
+	}
+	return err
 }
 
 // withdrawal is the end of the open invitations to and by a person to a place and, if it is a subscription, to its accounts.

@@ -3,6 +3,7 @@ package operation_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -196,5 +197,88 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 	for item, err := range engine.Read(ctx, authz.Filter{Type: "invitee"}, authz.Fully(), authz.Page{}) {
 		require.NoError(t, err)
 		require.NotEqual(t, authz.ID("nina"), item.Relationship.Resource.ID)
+	}
+}
+
+// TestReplacingInvitationOfAnotherNeedsRightToWithdraw has people who may invite, but not withdraw what others offer, invite a
+// person who has an open invitation of an owner, also one that is made in the meantime: it stays, whatever it offers.
+func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	ctx := t.Context()
+	_, _, err := s.CreateSubscription(ctx, by(""), operation.NewSubscription{ID: "single", RoleSet: "single_owner", Owner: "ada"})
+	require.NoError(t, err)
+	for who, role := range map[authz.ID]string{"ivan": "it_admin", "bianca": "business_admin"} {
+		_, _, err := s.PutSubscriptionMember(ctx, by("ada"), "single", who, []string{role})
+		require.NoError(t, err)
+	}
+	_, _, err = s.PutAccountMember(ctx, by("ada"), "team", "ursula", []string{"user"}, time.Time{})
+	require.NoError(t, err)
+	team, single := authz.Object{Type: "account", ID: "team"}, authz.Object{Type: "subscription", ID: "single"}
+	for i, c := range []struct {
+		place    authz.Object
+		offered  string // by the owner
+		weak     authz.ID
+		offers   string
+		lacks    authz.Permission
+		stronger authz.ID // may withdraw
+	}{
+		{team, "owner", "uma", "user", "assign_roles", "ada"},
+		{team, "user", "uma", "user", "assign_roles", "ada"},
+		{team, "guest", "ursula", "user", "assign_roles", "ada"},
+		{single, "owner", "ivan", "read_only", "remove_users", "bianca"},
+		{single, "business_admin", "ivan", "it_admin", "remove_users", "bianca"},
+		{single, "read_only", "ivan", "read_only", "remove_users", "bianca"},
+	} {
+		invitee := authz.ID(fmt.Sprintf("invitee-%d", i))
+		invite := func(s *operation.Service, inviter authz.ID, role string) (operation.Invitation, error) {
+			invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{To: c.place, Invitee: invitee, Roles: []string{role}})
+			return invitation, err
+		}
+		requireOpen := func(want operation.Invitation) {
+			t.Helper()
+			open, _, err := s.Invitations(ctx, by(c.weak), c.place, operation.Page{Limit: 1000})
+			require.NoError(t, err, "who may invite may list, so that the refusal reveals nothing")
+			var handles []authz.ID
+			for _, invitation := range open.Invitations {
+				if invitation.Invitee == invitee {
+					handles = append(handles, invitation.Handle)
+				}
+			}
+			require.Equal(t, []authz.ID{want.Handle}, handles)
+		}
+		requireRefused := func(err error) {
+			t.Helper()
+			require.ErrorIs(t, err, authz.CodeForbidden)
+			var refused *authz.Error
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, c.lacks, refused.Permission)
+		}
+		var older operation.Invitation
+		_, err := invite(operation.New(&interposing{engine, func() {
+			var err error
+			older, err = invite(s, "ada", c.offered)
+			require.NoError(t, err)
+		}}), c.weak, c.offers)
+		requireRefused(err)
+		requireOpen(older)
+		_, err = invite(s, c.weak, c.offers)
+		requireRefused(err)
+		requireOpen(older)
+
+		replaced, err := invite(s, c.stronger, c.offers)
+		require.NoError(t, err)
+		requireOpen(replaced)
+		_, err = s.WithdrawInvitation(ctx, by(c.stronger), c.place, replaced.Handle)
+		require.NoError(t, err)
+		_, err = invite(s, c.weak, c.offers)
+		require.NoError(t, err)
+		own, err := invite(s, c.weak, c.offers)
+		require.NoError(t, err, "their own they may withdraw")
+		requireOpen(own)
+		newest, err := invite(s, "ada", c.offers)
+		require.NoError(t, err)
+		requireOpen(newest)
 	}
 }
