@@ -59,20 +59,22 @@ func (a *Actor) PutAccountMemberUntil(ctx context.Context, id, user string, unti
 	return answer[ChangedMember](a.rest.PutAccountMember(ctx, id, user, nil, rest.AccountRoles{Roles: list(roles), ExpiresAt: until}))
 }
 
-// AddAccountOwner makes a person an owner of a team account beside the others, without an actor. The audit log keeps the
-// reason. It needs a key with the scope provision.
+// AddAccountOwner makes a person an owner of a team account beside the others, without an actor. The audit log keeps
+// the reason. It needs a key with the scope provision.
 func (c *Client) AddAccountOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
 	return c.addGuardian(ctx, id, user, "owner", reason)
 }
 
-// AddAccountAdministrator makes a person an administrator of an operations account beside the others, without an actor. The
-// audit log keeps the reason. It needs a key with the scope provision.
+// AddAccountAdministrator makes a person an administrator of an operations account beside the others, without an actor.
+// The audit log keeps the reason. It needs a key with the scope provision.
 func (c *Client) AddAccountAdministrator(ctx context.Context, id, user, reason string) (ChangedMember, error) {
 	return c.addGuardian(ctx, id, user, "administrator", reason)
 }
 
 func (c *Client) addGuardian(ctx context.Context, id, user, role, reason string) (ChangedMember, error) {
-	return answer[ChangedMember](c.rest.PutAccountMember(ctx, id, user, nil, rest.AccountRoles{Roles: list([]string{role}), Reason: reason}))
+	return answer[ChangedMember](
+		c.rest.PutAccountMember(ctx, id, user, nil, rest.AccountRoles{Roles: list([]string{role}), Reason: reason}),
+	)
 }
 
 // RemoveAccountMember removes a person from an account.
@@ -82,6 +84,8 @@ func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error 
 
 // PatchAccountMembers sets the roles of many people on one account, all or nothing.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
-	changed, err := answer[rest.ChangedMembers](a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}))
+	changed, err := answer[rest.ChangedMembers](
+		a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}),
+	)
 	return changed.Members, err
 }

@@ -8,8 +8,8 @@ import (
 )
 
 type (
-	// NewInvitation asks for an invitation. Without an Invitee anybody who knows its id may accept it. Without ExpiresIn, in
-	// seconds, it ends after seven days.
+	// NewInvitation asks for an invitation. Without an Invitee anybody who knows its id may accept it. Without ExpiresIn,
+	// in seconds, it ends after seven days.
 	NewInvitation = rest.NewInvitation
 
 	// Invitation is an invitation as its inviter is shown it, with the secret ID that accepts it.

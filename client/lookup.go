@@ -10,8 +10,8 @@ import (
 // VisibleObject is an object with the permissions that somebody holds on it.
 type VisibleObject = rest.VisibleObject
 
-// FoundResource is one answer to a look-up of resources. It is allowed, or waits for the context that is missing, or could not be
-// decided for the reason in Err.
+// FoundResource is one answer to a look-up of resources. It is allowed, or waits for the context that is missing, or
+// could not be decided for the reason in Err.
 type FoundResource struct {
 	Resource       Reference
 	Allowed        bool
@@ -19,8 +19,8 @@ type FoundResource struct {
 	Err            error
 }
 
-// FoundSubject is one answer to a look-up of subjects: a subject, or with Everybody all of its type but those excluded. It is not
-// allowed if it waits for context, or could not be decided for the reason in Err.
+// FoundSubject is one answer to a look-up of subjects: a subject, or with Everybody all of its type but those excluded.
+// It is not allowed if it waits for context, or could not be decided for the reason in Err.
 type FoundSubject struct {
 	Subject        Reference
 	Everybody      bool

@@ -86,7 +86,10 @@ func TestReplacingLostOwners(t *testing.T) {
 	require.NoError(t, shared.Client.ReplaceSubscriptionOwner(ctx, one, "bob", "the owner left"))
 	ok[client.Subscription](t)(shared.Client.As("bob").GetSubscription(ctx, one))
 	require.ErrorIs(t, shared.Client.ReplaceSubscriptionOwner(ctx, one, "eve", ""), client.Invalid)
-	require.Equal(t, []string{"owner"}, ok[client.ChangedMember](t)(shared.Client.AddAccountOwner(ctx, team, "eve", "the owner left")).Roles)
+	require.Equal(
+		t, []string{"owner"},
+		ok[client.ChangedMember](t)(shared.Client.AddAccountOwner(ctx, team, "eve", "the owner left")).Roles,
+	)
 	_, err := shared.Client.AddSubscriptionOwner(ctx, one, "eve", "the owner left")
 	require.ErrorIs(t, err, client.Conflict)
 	_, err = shared.Client.AddAccountAdministrator(ctx, team, "gus", "the owner left")
@@ -96,9 +99,14 @@ func TestReplacingLostOwners(t *testing.T) {
 func TestAddingOwners(t *testing.T) {
 	ctx := t.Context()
 	many, operations, _ := company(t, "multi_owner", "operations")
-	require.Equal(t, []string{"owner"}, ok[client.ChangedMember](t)(shared.Client.AddSubscriptionOwner(ctx, many, "bob", "the owner left")).Roles)
+	require.Equal(
+		t, []string{"owner"},
+		ok[client.ChangedMember](t)(shared.Client.AddSubscriptionOwner(ctx, many, "bob", "the owner left")).Roles,
+	)
 	require.Equal(t, []string{"administrator"},
-		ok[client.ChangedMember](t)(shared.Client.AddAccountAdministrator(ctx, operations, "eve", "the administrator left")).Roles)
+		ok[client.ChangedMember](t)(
+			shared.Client.AddAccountAdministrator(ctx, operations, "eve", "the administrator left"),
+		).Roles)
 }
 
 func TestAccount(t *testing.T) {
@@ -125,24 +133,37 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	typed := shared.Client.As("user:" + t.Name() + "-olga")
 	bob, eve, pat := t.Name()+"-bob", t.Name()+"-eve", t.Name()+"-pat"
 	require.Equal(t, bob, ok[client.ChangedMember](t)(typed.PutSubscriptionMember(ctx, s, "user:"+bob, "member")).User)
-	require.Equal(t, bob, ok[client.ChangedMember](t)(typed.PutMemberAccounts(ctx, s, "user:"+bob, client.RolesByID{a: {"guest"}})).User)
+	require.Equal(
+		t, bob,
+		ok[client.ChangedMember](t)(typed.PutMemberAccounts(ctx, s, "user:"+bob, client.RolesByID{a: {"guest"}})).User,
+	)
 	require.Equal(t, bob, ok[client.ChangedMember](t)(typed.PutAccountMember(ctx, a, "user:"+bob, "user")).User)
 	until := time.Now().Add(time.Hour)
-	require.Equal(t, eve, ok[client.ChangedMember](t)(typed.PutAccountMemberUntil(ctx, a, "user:"+eve, until, "user")).User)
+	require.Equal(
+		t, eve, ok[client.ChangedMember](t)(typed.PutAccountMemberUntil(ctx, a, "user:"+eve, until, "user")).User,
+	)
 	changed := ok[[]client.Member](t)(typed.PatchAccountMembers(ctx, a, client.RolesByID{"user:" + eve: {"user"}}))
 	require.Equal(t, eve, changed[0].User)
-	invited := ok[client.Invitation](t)(typed.InviteToAccount(ctx, a, client.NewInvitation{Invitee: "user:" + pat, Roles: []string{"user"}}))
+	invited := ok[client.Invitation](t)(
+		typed.InviteToAccount(ctx, a, client.NewInvitation{Invitee: "user:" + pat, Roles: []string{"user"}}),
+	)
 	require.Equal(t, pat, invited.Invitee)
 
 	_, err := shared.Client.PutConnector(ctx, "mysql")
 	require.NoError(t, err)
 	connection := "connection:" + t.Name()
-	ok[client.Connection](t)(shared.Client.As("user:"+bob).CreateConnection(ctx, client.NewConnection{ID: t.Name(), Account: a, Connector: "mysql"}))
+	ok[client.Connection](t)(shared.Client.As("user:"+bob).CreateConnection(
+		ctx, client.NewConnection{ID: t.Name(), Account: a, Connector: "mysql"},
+	))
 	sharing := client.Sharing{Visibility: client.Private, Users: []string{"user:" + eve}}
-	require.Equal(t, []string{eve}, ok[client.Connection](t)(shared.Client.As(bob).ShareConnection(ctx, t.Name(), sharing)).Users)
+	require.Equal(
+		t, []string{eve}, ok[client.Connection](t)(shared.Client.As(bob).ShareConnection(ctx, t.Name(), sharing)).Users,
+	)
 	for _, who := range []string{eve, "user:" + eve} {
 		require.True(t, ok[bool](t)(shared.Client.Can(ctx, who, "view", connection)))
-		require.Equal(t, map[string]bool{connection: true}, ok[map[string]bool](t)(shared.Client.CanEach(ctx, who, "view", connection)))
+		require.Equal(
+			t, map[string]bool{connection: true}, ok[map[string]bool](t)(shared.Client.CanEach(ctx, who, "view", connection)),
+		)
 		require.True(t, ok[bool](t)(shared.Client.CanAll(ctx, who, "view", connection)))
 		require.True(t, ok[map[string]bool](t)(shared.Client.Permissions(ctx, who, connection))["view"])
 		require.Equal(t, []string{t.Name()}, all(t, shared.Client.Resources(ctx, who, "view", "connection")))
@@ -151,8 +172,12 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	}
 
 	require.Equal(t, 1, ok[client.Offboarding](t)(typed.Offboarding(ctx, a, "user:"+bob)).PrivateConnections.Count)
-	ok[client.Reassigned](t)(typed.HandOverAccountMember(ctx, a, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
-	ok[client.Reassigned](t)(typed.HandOverSubscriptionMember(ctx, s, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}))
+	ok[client.Reassigned](t)(
+		typed.HandOverAccountMember(ctx, a, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}),
+	)
+	ok[client.Reassigned](t)(
+		typed.HandOverSubscriptionMember(ctx, s, "user:"+bob, client.Handover{To: "user:" + eve, Private: client.Leave}),
+	)
 	require.NoError(t, typed.RemoveAccountMember(ctx, a, "user:"+eve))
 	require.NoError(t, typed.RemoveSubscriptionMember(ctx, s, "user:"+eve))
 	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 1)
@@ -162,7 +187,9 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	require.NoError(t, shared.Client.EraseUser(ctx, "user:"+bob))
 
 	single := t.Name() + "-single"
-	_, err = shared.Client.CreateSubscription(ctx, client.NewSubscription{ID: single, RoleSet: "single_owner", Owner: "user:" + bob})
+	_, err = shared.Client.CreateSubscription(
+		ctx, client.NewSubscription{ID: single, RoleSet: "single_owner", Owner: "user:" + bob},
+	)
 	require.NoError(t, err)
 	require.NoError(t, shared.Client.As(bob).TransferSubscription(ctx, single, "user:"+eve))
 	ok[client.Subscription](t)(shared.Client.As(eve).GetSubscription(ctx, single))
@@ -185,7 +212,9 @@ func TestLeaving(t *testing.T) {
 	require.Equal(t, 1, report.PrivateConnections.Count)
 	_, err = olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve"})
 	require.ErrorIs(t, err, client.Conflict)
-	moved := ok[client.Reassigned](t)(olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve", Private: client.Leave}))
+	moved := ok[client.Reassigned](t)(
+		olga.HandOverAccountMember(ctx, a, bob, client.Handover{To: "eve", Private: client.Leave}),
+	)
 	require.Equal(t, []string{t.Name() + "-i"}, moved.Importers.IDs)
 	require.True(t, ok[bool](t)(shared.Client.Can(ctx, "eve", "delete", "importer:"+t.Name()+"-i")))
 

@@ -32,16 +32,18 @@ func (a *Actor) TransferSubscription(ctx context.Context, id, to string) error {
 	return done(a.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to}))
 }
 
-// ReplaceSubscriptionOwner makes a person the one owner of a single_owner subscription in place of the former one, without an
-// actor. The audit log keeps the reason. It needs a key with the scope provision.
+// ReplaceSubscriptionOwner makes a person the one owner of a single_owner subscription in place of the former one,
+// without an actor. The audit log keeps the reason. It needs a key with the scope provision.
 func (c *Client) ReplaceSubscriptionOwner(ctx context.Context, id, to, reason string) error {
 	return done(c.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to, Reason: reason}))
 }
 
-// AddSubscriptionOwner makes a person an owner of a multi_owner subscription beside the others, without an actor. The audit
-// log keeps the reason. It needs a key with the scope provision.
+// AddSubscriptionOwner makes a person an owner of a multi_owner subscription beside the others, without an actor. The
+// audit log keeps the reason. It needs a key with the scope provision.
 func (c *Client) AddSubscriptionOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
-	return answer[ChangedMember](c.rest.PutSubscriptionMember(ctx, id, user, nil, rest.Roles{Roles: list([]string{"owner"}), Reason: reason}))
+	return answer[ChangedMember](
+		c.rest.PutSubscriptionMember(ctx, id, user, nil, rest.Roles{Roles: list([]string{"owner"}), Reason: reason}),
+	)
 }
 
 // SubscriptionAccounts are the accounts of a subscription that the actor may view, with the actor's roles.
@@ -61,11 +63,13 @@ func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bo
 	})
 }
 
-// SubscriptionPeople are the members of a subscription, and the people who hold a role on an account of it alone, with their
-// roles on its accounts.
+// SubscriptionPeople are the members of a subscription, and the people who hold a role on an account of it alone, with
+// their roles on its accounts.
 func (a *Actor) SubscriptionPeople(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
-		page, err := answer[rest.PeoplePage](a.rest.ListSubscriptionPeople(ctx, id, &rest.ListSubscriptionPeopleParams{Limit: &pageSize, Cursor: cursor}))
+		page, err := answer[rest.PeoplePage](
+			a.rest.ListSubscriptionPeople(ctx, id, &rest.ListSubscriptionPeopleParams{Limit: &pageSize, Cursor: cursor}),
+		)
 		return page.People, page.NextCursor, err
 	})
 }

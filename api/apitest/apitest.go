@@ -185,8 +185,8 @@ func unpack(body []byte) []byte {
 	return unpacked
 }
 
-// strict returns a body as the schema has it in the narrow sense: without the optional fields that are null, and with times in upper
-// case, both of which the contract allows in its introduction.
+// strict returns a body as the schema has it in the narrow sense: without the optional fields that are null, and with
+// times in upper case, both of which the contract allows in its introduction.
 func strict(body []byte, operation *openapi3.Operation) []byte {
 	if operation.RequestBody == nil {
 		return body

@@ -58,8 +58,13 @@ func TestTransport(t *testing.T) {
 		{"undocumented status", "POST", "/v1/check", check, answer{204, json, ``, nil}, "204"},
 		{"problem", "POST", "/v1/check", `{`, answer{400, problem, document(400, "invalid"), nil}, ""},
 		{"problem of an unknown code", "POST", "/v1/check", `{`, answer{400, problem, document(400, "oops"), nil}, "code"},
-		{"problem of another status", "POST", "/v1/check", `{`, answer{405, problem, document(405, "invalid"), nil}, "status"},
-		{"problem that names another status", "POST", "/v1/check", `{`, answer{400, problem, document(405, "invalid"), nil}, "status"},
+		{
+			"problem of another status", "POST", "/v1/check", `{`, answer{405, problem, document(405, "invalid"), nil}, "status",
+		},
+		{
+			"problem that names another status", "POST", "/v1/check", `{`, answer{400, problem, document(405, "invalid"), nil},
+			"status",
+		},
 		{"problem of another content type", "POST", "/v1/check", `{`, answer{400, json, document(400, "invalid"), nil}, "Content-Type"},
 		{"missing header", "GET", "/v1/role-sets", "", answer{401, problem, document(401, "unauthenticated"), nil}, "WWW-Authenticate"},
 		{"given header", "GET", "/v1/role-sets", "", answer{401, problem, document(401, "unauthenticated"), http.Header{"Www-Authenticate": {"Bearer"}}}, ""},

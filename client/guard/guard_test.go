@@ -60,13 +60,15 @@ func TestRequire(t *testing.T) {
 		status     int
 		told       client.Code
 	}{
-		"who may":                    {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
-		"who may not":                {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
-		"who may not, hidden":        {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
-		"nobody known":               {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
-		"nobody known, hidden":       {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
-		"what is not there":          {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
-		"an id that is none":         {server.Client, hide, "view", "olga", "/accounts/" + strings.Repeat("x", 300), 404, client.Invalid},
+		"who may":              {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
+		"who may not":          {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
+		"who may not, hidden":  {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
+		"nobody known":         {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
+		"nobody known, hidden": {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
+		"what is not there":    {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
+		"an id that is none": {
+			server.Client, hide, "view", "olga", "/accounts/" + strings.Repeat("x", 300), 404, client.Invalid,
+		},
 		"an id that is not UTF-8":    {server.Client, nil, "view", "olga", "/accounts/%FF", 403, client.Invalid},
 		"a permission that is none":  {server.Client, nil, "veiw", "olga", "/accounts/north%2Feast", 403, client.Invalid},
 		"a key that is none":         {wrongKey, nil, "view", "olga", "/accounts/north%2Feast", 500, client.Unauthenticated},

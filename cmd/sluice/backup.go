@@ -70,7 +70,11 @@ lacks, as after a killed server, are added first, and the next start writes into
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s has %s\n", directory, described(contents))
 			if incomplete != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: the audit log may lack the last changes before the restore, which are in %s alone: %v\n", kept, incomplete)
+				fmt.Fprintf(
+					cmd.ErrOrStderr(),
+					"warning: the audit log may lack the last changes before the restore, which are in %s alone: %v\n", kept,
+					incomplete,
+				)
 			}
 			if kept != "" {
 				fmt.Fprintf(cmd.OutOrStdout(), "what was there is kept in %s\n", kept)

@@ -15,7 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// TestRestoreUnsealed: a file without the hash of a backup is refused with the name of the flag that takes it, and taken with it.
+// TestRestoreUnsealed: a file without the hash of a backup is refused with the name of the flag that takes it, and
+// taken with it.
 func TestRestoreUnsealed(t *testing.T) {
 	data, other := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "other")
 	good, _ := productFile(t, smallCompany...)
@@ -34,8 +35,8 @@ func TestRestoreUnsealed(t *testing.T) {
 	require.Contains(t, stored, "account:a#owner@user:olga")
 }
 
-// TestRestoreCompletesAuditLog: what a killed server acknowledged, and had not written to the audit log, is in the log after
-// the store was replaced by a backup from before; and a store that cannot be read is replaced with a warning.
+// TestRestoreCompletesAuditLog: what a killed server acknowledged, and had not written to the audit log, is in the log
+// after the store was replaced by a backup from before; and a store that cannot be read is replaced with a warning.
 func TestRestoreCompletesAuditLog(t *testing.T) {
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	s := start(t, "--data-dir", data)
@@ -49,7 +50,9 @@ func TestRestoreCompletesAuditLog(t *testing.T) {
 	require.NoError(t, err)
 	_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/v1/connectors/late", strings.NewReader(`{"offers":["views"]}`))
+	request, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPut, s.url+"/v1/connectors/late", strings.NewReader(`{"offers":["views"]}`),
+	)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+s.key)
 	request.Header.Set("Content-Type", "application/json")

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// productFile writes a validation YAML with the product's schema, and returns its path and the line of the first relationship.
+// productFile writes a validation YAML with the product's schema, and returns its path and the line of the first
+// relationship.
 func productFile(t *testing.T, rows ...string) (file string, firstLine int) {
 	t.Helper()
 	product, stderr, code := sluice(t, "schema", "print")
@@ -23,8 +24,10 @@ func productFile(t *testing.T, rows ...string) (file string, firstLine int) {
 }
 
 var smallCompany = []string{
-	"subscription:s#platform@platform:main", "subscription:s#multi_owner@user:*", "subscription:s#members_create_accounts@user:*",
-	"subscription:s#owner@user:olga", "account:a#subscription@subscription:s", "account:a#team@user:*", "account:a#owner@user:olga",
+	"subscription:s#platform@platform:main", "subscription:s#multi_owner@user:*",
+	"subscription:s#members_create_accounts@user:*",
+	"subscription:s#owner@user:olga", "account:a#subscription@subscription:s", "account:a#team@user:*",
+	"account:a#owner@user:olga",
 }
 
 // TestImportChecksRules: --dry-run and an import name the line and the rule, for files and pipes, and write nothing.
