@@ -131,7 +131,9 @@ func TestAuthZENMalformed(t *testing.T) {
 			}
 		}
 		if strings.HasPrefix(path, "search") {
-			for _, page := range []string{`{"limit":-1}`, `{"limit":"1"}`, `{"limit":1.5}`, `{"limit":1e40}`, `{"token":1}`, `{"token":"x"}`} {
+			for _, page := range []string{
+				`{"limit":-1}`, `{"limit":"1"}`, `{"limit":1.5}`, `{"limit":1e40}`, `{"token":1}`, `{"token":"x"}`,
+			} {
 				malformed = append(malformed, with("page", page, good))
 			}
 			wellFormed = append(wellFormed, with("page", `{"limit":null,"token":null}`, good))

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// CompleteAudit adds to the audit log of a data directory the changes that its store has and the log lacks, as after a server
-// that was killed. It does nothing where there is no store or no log. No server may run on the directory.
+// CompleteAudit adds to the audit log of a data directory the changes that its store has and the log lacks, as after a
+// server that was killed. It does nothing where there is no store or no log. No server may run on the directory.
 func CompleteAudit(ctx context.Context, directory string) (err error) {
 	if _, err := os.Stat(filepath.Join(directory, audit.FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil

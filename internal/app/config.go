@@ -55,7 +55,7 @@ type Config struct {
 
 	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
 	Expensive      int           // --expensive-requests: explanations, previews and questions about past access at a time
-	DrainTimeout   time.Duration // --drain-timeout: how long requests under way and the audit log may take after a stop was asked for
+	DrainTimeout   time.Duration // --drain-timeout: how long requests under way and the audit log may take at a stop
 	ShutdownDelay  time.Duration // --shutdown-delay: how long the server is not ready but serves, before it drains
 
 	// Clock tells what time it is where something is to end after a time; time.Now if nil. It has no flag: tests move it.

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ImportRules returns the rules for what is imported into a store, which is nil if there is none yet: the schema of the file, or
-// the stored one if the file has none, and for the product's schema the rules of the product.
+// ImportRules returns the rules for what is imported into a store, which is nil if there is none yet: the schema of the
+// file, or the stored one if the file has none, and for the product's schema the rules of the product.
 func ImportRules(engine Store) transfer.NewRules {
 	return func(ctx context.Context, text string) (transfer.Rules, error) {
 		var read func(context.Context, authz.Object) ([]authz.Relationship, error)

@@ -23,12 +23,16 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestNoTextWritesOneEntries looks through the texts of the whole program: a number before a noun is written by authz.Count, lest
-// the program say "1 entries". Where the number is a limit, as in "at most %d bytes", it is always larger than one.
+// TestNoTextWritesOneEntries looks through the texts of the whole program: a number before a noun is written by
+// authz.Count, lest the program say "1 entries". Where the number is a limit, as in "at most %d bytes", it is always
+// larger than one.
 func TestNoTextWritesOneEntries(t *testing.T) {
 	counted := regexp.MustCompile(`(?:(\S+ \S+) )?%d ([a-z]+)`)
 	limits := regexp.MustCompile(`(?:at most|more than|larger than|deeper than|than the|\d to|as|up to)$`)
-	noNouns := []string{"when", "is", "are", "was", "has", "had", "and", "by", "of", "to", "for", "more", "that", "the", "does", "this", "hex"}
+	noNouns := []string{
+		"when", "is", "are", "was", "has", "had", "and", "by", "of", "to", "for", "more", "that", "the", "does", "this",
+		"hex",
+	}
 	found := 0
 	for _, path := range sources(t) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)

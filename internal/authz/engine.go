@@ -117,8 +117,8 @@ type ResourceQuery struct {
 	Context    map[string]any
 }
 
-// FoundResource is one answer to a ResourceQuery. If the resource alone cannot be decided, as a caveat fails, Err says why and the
-// decision is Denied.
+// FoundResource is one answer to a ResourceQuery. If the resource alone cannot be decided, as a caveat fails, Err says
+// why and the decision is Denied.
 type FoundResource struct {
 	ID       ID
 	Decision Decision
@@ -146,8 +146,8 @@ type SubjectQuery struct {
 }
 
 // FoundSubject is one answer to a SubjectQuery. For a wildcard, Excluded are the ids that it does not cover; if such a
-// subject is allowed under a condition, it is an answer of its own as well. If the subject alone cannot be decided, as a caveat
-// fails, Err says why and the decision is Denied.
+// subject is allowed under a condition, it is an answer of its own as well. If the subject alone cannot be decided, as
+// a caveat fails, Err says why and the decision is Denied.
 type FoundSubject struct {
 	Subject  Subject
 	Decision Decision

@@ -14,16 +14,17 @@ import (
 // maxDoubleDigits is how many significant digits the exact value of a double has at most.
 const maxDoubleDigits = 767
 
-// A number is 0.DIGITS × 10^SIZE. That of a double is at most 1.8 × 10^308, and at least 2.2 × 10^-308 if it has all its bits.
+// A number is 0.DIGITS × 10^SIZE. That of a double is at most 1.8 × 10^308, and at least 2.2 × 10^-308 if it has all
+// its bits.
 const (
 	maxDoubleSize  = 309
 	smallestNormal = 0x1p-1022
 )
 
-// IsExact reports whether a double holds a number that is written as JSON writes it. SpiceDB keeps every number of a caveat
-// context as a double, in which 9007199254740993 is 9007199254740992. A fraction is held exactly if the double is
-// written as that fraction, as 0.1 is, although its binary value differs a little. Numbers so small that a double has fewer
-// bits for them (below 2.3e-308) are not held exactly, but for zero.
+// IsExact reports whether a double holds a number that is written as JSON writes it. SpiceDB keeps every number of a
+// caveat context as a double, in which 9007199254740993 is 9007199254740992. A fraction is held exactly if the double
+// is written as that fraction, as 0.1 is, although its binary value differs a little. Numbers so small that a double
+// has fewer bits for them (below 2.3e-308) are not held exactly, but for zero.
 func IsExact(number string) bool {
 	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
 		_, err := strconv.ParseFloat(number, 64)
@@ -63,8 +64,8 @@ func IsExact(number string) bool {
 	return isExact
 }
 
-// isOddPartOfDouble reports whether digits × 5^exponent without its factors of two fits the 53 bits of a double. There are
-// at most 19 digits, and the exponent is at most 22.
+// isOddPartOfDouble reports whether digits × 5^exponent without its factors of two fits the 53 bits of a double. There
+// are at most 19 digits, and the exponent is at most 22.
 func isOddPartOfDouble(digits string, exponent int) bool {
 	odd, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || odd == 0 {
@@ -135,8 +136,8 @@ func CheckNumbers(name string, value any) error {
 	return nil
 }
 
-// ParseContext reads a caveat context that is written as a JSON object; its numbers are of type json.Number. Errors have
-// CodeInvalid, also for a number that a double does not hold exactly, and name the field, which begins with name.
+// ParseContext reads a caveat context that is written as a JSON object; its numbers are of type json.Number. Errors
+// have CodeInvalid, also for a number that a double does not hold exactly, and name the field, which begins with name.
 func ParseContext(name, text string) (map[string]any, error) {
 	var values map[string]any
 	decoder := json.NewDecoder(strings.NewReader(text))

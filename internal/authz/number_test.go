@@ -50,8 +50,8 @@ func TestExactNumbers(t *testing.T) {
 	}
 }
 
-// TestExactNumbersOfAnySize compares with the exact digits of the double, for doubles of any exponent and their neighbours in
-// writing.
+// TestExactNumbersOfAnySize compares with the exact digits of the double, for doubles of any exponent and their
+// neighbours in writing.
 func TestExactNumbersOfAnySize(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -104,15 +104,17 @@ func TestCheckNumbers(t *testing.T) {
 		value any
 		field string
 	}{
-		"nothing":           {nil, ""},
-		"a double":          {map[string]any{"a": math.MaxFloat64, "b": 0.1}, ""},
-		"a small integer":   {map[string]any{"a": int64(1) << 53, "b": []any{1, uint(2), uint64(3), json.Number("4.5")}}, ""},
-		"an int":            {map[string]any{"a": map[string]any{"b": 1<<53 + 1}}, "context.a.b"},
-		"an int64":          {map[string]any{"a": []any{"x", int64(math.MinInt64) + 1}}, "context.a[1]"},
-		"a uint64":          {map[string]any{"a": uint64(math.MaxUint64)}, "context.a"},
-		"a uint":            {map[string]any{"a": uint(math.MaxUint64)}, "context.a"},
-		"a number as text":  {map[string]any{"a": "9007199254740993"}, ""},
-		"a json.Number":     {map[string]any{"a": []any{map[string]any{"b": json.Number("9007199254740993")}}}, "context.a[0].b"},
+		"nothing":          {nil, ""},
+		"a double":         {map[string]any{"a": math.MaxFloat64, "b": 0.1}, ""},
+		"a small integer":  {map[string]any{"a": int64(1) << 53, "b": []any{1, uint(2), uint64(3), json.Number("4.5")}}, ""},
+		"an int":           {map[string]any{"a": map[string]any{"b": 1<<53 + 1}}, "context.a.b"},
+		"an int64":         {map[string]any{"a": []any{"x", int64(math.MinInt64) + 1}}, "context.a[1]"},
+		"a uint64":         {map[string]any{"a": uint64(math.MaxUint64)}, "context.a"},
+		"a uint":           {map[string]any{"a": uint(math.MaxUint64)}, "context.a"},
+		"a number as text": {map[string]any{"a": "9007199254740993"}, ""},
+		"a json.Number": {
+			map[string]any{"a": []any{map[string]any{"b": json.Number("9007199254740993")}}}, "context.a[0].b",
+		},
 		"not even a number": {map[string]any{"a": json.Number("many")}, "context.a"},
 	} {
 		err := authz.CheckNumbers("context", c.value)

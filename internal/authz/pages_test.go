@@ -54,7 +54,9 @@ func TestKeepingListsTakesConstantTime(t *testing.T) {
 	for try := 0; try < tries && ratio > noise; try++ {
 		ratio = float64(inserts(&p, 40_000+try*some)) / float64(inserts(new(pager), 0))
 	}
-	require.LessOrEqual(t, ratio, float64(noise), "keeping a list beside 29,000 takes so many times as long as beside none")
+	require.LessOrEqual(
+		t, ratio, float64(noise), "keeping a list beside 29,000 takes so many times as long as beside none",
+	)
 	last := p.page(t, "app", 30_000, 2, "")
 	p.lookUps = 0
 	p.page(t, "app", 30_000, 2, last)

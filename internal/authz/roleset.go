@@ -168,8 +168,8 @@ func (s RoleSet) Role(name Role) (RoleInfo, bool) {
 	return s.Roles[i], true
 }
 
-// Parse checks that one person may hold exactly the named roles and returns them in the set's order, each once. An empty list is
-// allowed: it stands for no role. Errors have code CodeInvalid and list the roles that there are.
+// Parse checks that one person may hold exactly the named roles and returns them in the set's order, each once. An
+// empty list is allowed: it stands for no role. Errors have code CodeInvalid and list the roles that there are.
 func (s RoleSet) Parse(names []string) ([]Role, error) {
 	roles, err := s.ParseAdded(names)
 	if err != nil || len(roles) == 0 {
@@ -185,7 +185,10 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 		}
 		base = append(base, info.Name)
 	}
-	return nil, Errorf(CodeInvalid, "%s gives nothing alone under the role set %s: name one of %s as well", joinNames(roles), s.Name, joinNames(base))
+	return nil, Errorf(
+		CodeInvalid, "%s gives nothing alone under the role set %s: name one of %s as well", joinNames(roles), s.Name,
+		joinNames(base),
+	)
 }
 
 // ParseAdded is Parse for roles that are added to those that a person holds: they may be additional ones alone.

@@ -83,14 +83,15 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 		outcomes[want]++
 	}
 	for _, kind := range []string{
-		"allowed", "denied", "conditional [today]", outcome(authz.Decision{}, authz.CodeInvalid), outcome(authz.Decision{}, authz.CodeTooLarge),
+		"allowed", "denied", "conditional [today]", outcome(authz.Decision{}, authz.CodeInvalid),
+		outcome(authz.Decision{}, authz.CodeTooLarge),
 	} {
 		require.Positive(t, outcomes[kind], "%s: %v", kind, outcomes)
 	}
 }
 
-// failingConditions holds that a caveat that fails for one item of a look-up leaves the others as they are, and that each item is what
-// a check of it says.
+// failingConditions holds that a caveat that fails for one item of a look-up leaves the others as they are, and that
+// each item is what a check of it says.
 func (s *suite) failingConditions(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	daily, plain, open := object(t, "box", "daily"), object(t, "box", "plain"), document(t, "open")

@@ -101,8 +101,9 @@ func (s *suite) conditions(t *testing.T) {
 	requireCode(t, authz.CodeTooLarge, err)
 }
 
-// inexactNumbers holds that a number that a double does not hold exactly is refused in the context of every question and in the
-// context of a relationship, of which nothing is written, and that large numbers that a double holds stay as they are.
+// inexactNumbers holds that a number that a double does not hold exactly is refused in the context of every question
+// and in the context of a relationship, of which nothing is written, and that large numbers that a double holds stay as
+// they are.
 func (s *suite) inexactNumbers(t *testing.T) {
 	doc, alice := document(t, "doc"), user(t, "alice")
 	given := map[string]any{"amount": []any{int64(1)<<53 + 1}}
@@ -118,12 +119,16 @@ func (s *suite) inexactNumbers(t *testing.T) {
 	require.ErrorContains(t, err, `"context.amount[0]"`)
 	_, _, _, err = s.engine.Explain(t.Context(), check, authz.Fully())
 	refused(err)
-	results, _, err := s.engine.CheckBulk(t.Context(), []authz.Check{check, {Subject: alice, Permission: "view", Resource: doc}}, authz.Fully())
+	results, _, err := s.engine.CheckBulk(
+		t.Context(), []authz.Check{check, {Subject: alice, Permission: "view", Resource: doc}}, authz.Fully(),
+	)
 	require.NoError(t, err)
 	refused(results[0].Err)
 	require.NoError(t, results[1].Err)
 	refused(failure(s.engine.LookupResources(t.Context(),
-		authz.ResourceQuery{Subject: alice, Permission: "view", Type: "document", Context: given}, authz.Fully(), authz.Page{})))
+		authz.ResourceQuery{
+			Subject: alice, Permission: "view", Type: "document", Context: given,
+		}, authz.Fully(), authz.Page{})))
 	refused(failure(s.engine.LookupSubjects(t.Context(),
 		authz.SubjectQuery{Resource: doc, Permission: "view", Type: "user", Context: given}, authz.Fully())))
 

@@ -29,8 +29,8 @@ type History interface {
 	OpenPosition(position string, reader, account authz.ID) (int64, error)
 }
 
-// How many updates and bytes an answer holds before it ends early, and how many entries are read at a time. One entry can go
-// beyond both.
+// How many updates and bytes an answer holds before it ends early, and how many entries are read at a time. One entry
+// can go beyond both.
 const (
 	maxPageUpdates = 10_000
 	maxPageBytes   = 8 << 20

@@ -42,28 +42,46 @@ func TestCompressedBodiesAreDecodedWithinTheLimit(t *testing.T) {
 		"members without content": {[]string{"gzip"}, strings.Repeat(packed(t, ""), 1<<16), 413, "1048576"},
 		"not gzip":                {[]string{"gzip"}, check, 400, "not valid gzip"},
 		"half":                    {[]string{"gzip"}, packed(t, check)[:30], 400, "not valid gzip"},
-		"a wrong sum":             {[]string{"gzip"}, strings.Replace(packed(t, check), packed(t, check)[len(packed(t, check))-8:], "12345678", 1), 400, "not valid gzip"},
-		"br":                      {[]string{"br"}, check, 415, "gzip"},
-		"deflate":                 {[]string{"deflate"}, check, 415, "gzip"},
-		"gzip twice":              {[]string{"gzip, gzip"}, packed(t, packed(t, check)), 415, "gzip"},
-		"two headers":             {[]string{"gzip", "br"}, packed(t, check), 415, "gzip"},
-		"a long encoding":         {[]string{strings.Repeat("x", 2000)}, check, 415, "gzip"},
+		"a wrong sum": {
+			[]string{"gzip"}, strings.Replace(packed(t, check), packed(t, check)[len(packed(t, check))-8:], "12345678", 1), 400,
+			"not valid gzip",
+		},
+		"br":              {[]string{"br"}, check, 415, "gzip"},
+		"deflate":         {[]string{"deflate"}, check, 415, "gzip"},
+		"gzip twice":      {[]string{"gzip, gzip"}, packed(t, packed(t, check)), 415, "gzip"},
+		"two headers":     {[]string{"gzip", "br"}, packed(t, check), 415, "gzip"},
+		"a long encoding": {[]string{strings.Repeat("x", 2000)}, check, 415, "gzip"},
 	} {
-		got := w.do(t, request{method: "POST", path: "/v1/check", key: checkKey, body: tt.body, header: http.Header{"Content-Encoding": tt.encoding}})
+		got := w.do(t, request{
+			method: "POST", path: "/v1/check", key: checkKey, body: tt.body,
+			header: http.Header{"Content-Encoding": tt.encoding},
+		})
 		if tt.status == 200 {
 			require.Equal(t, 200, got.status, "%s: %s", name, got.body)
 			continue
 		}
-		got.wantProblem(t, tt.status, map[int]string{400: "invalid", 413: "too_large", 415: "unsupported"}[tt.status], tt.words)
+		got.wantProblem(
+			t, tt.status, map[int]string{400: "invalid", 413: "too_large", 415: "unsupported"}[tt.status], tt.words,
+		)
 		if tt.status == 415 && (got.header.Get("Accept-Encoding") != "gzip" || len(got.body) > 600) {
 			t.Errorf("%s: %v %s", name, got.header, got.body)
 		}
 	}
 	// Calls without a body: an empty object, and nothing, may be compressed as well.
-	for body, status := range map[string]int{"": 200, packed(t, ""): 200, packed(t, "{}"): 200, packed(t, `{"a":1}`): 400, "{}": 400} {
-		got := w.do(t, request{method: "DELETE", path: "/v1/importers/i1", key: operateKey, actor: "bob", body: body, header: http.Header{"Content-Encoding": {"gzip"}}})
+	for body, status := range map[string]int{
+		"": 200, packed(t, ""): 200, packed(t, "{}"): 200, packed(t, `{"a":1}`): 400, "{}": 400,
+	} {
+		got := w.do(t, request{
+			method: "DELETE", path: "/v1/importers/i1", key: operateKey, actor: "bob", body: body,
+			header: http.Header{"Content-Encoding": {"gzip"}},
+		})
 		require.Equal(t, status, got.status, "%q: %s", body, got.body)
 	}
-	w.do(t, request{method: "DELETE", path: "/v1/importers/i1", key: operateKey, actor: "bob", header: http.Header{"Content-Encoding": {"br"}}}).wantProblem(t, 415, "unsupported")
-	w.do(t, request{method: "POST", path: "/v1/check", body: check, header: http.Header{"Content-Encoding": {"br"}}}).wantProblem(t, 401, "unauthenticated")
+	w.do(t, request{
+		method: "DELETE", path: "/v1/importers/i1", key: operateKey, actor: "bob",
+		header: http.Header{"Content-Encoding": {"br"}},
+	}).wantProblem(t, 415, "unsupported")
+	w.do(
+		t, request{method: "POST", path: "/v1/check", body: check, header: http.Header{"Content-Encoding": {"br"}}},
+	).wantProblem(t, 401, "unauthenticated")
 }

@@ -47,7 +47,9 @@ func (k *call) readOnce(c *gin.Context, secret string) error {
 // digest returns a digest of everything that a request asks for. Requests that mean the same have the same digest: the
 // order of fields does not count, nor does whether a person is written "bob" or "user:bob".
 func (k *call) digest() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query, canonical(k.body, k.route.body)))
+	sum := sha256.Sum256(
+		fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query, canonical(k.body, k.route.body)),
+	)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

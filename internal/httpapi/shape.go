@@ -20,15 +20,15 @@ const maxEntries = 1000
 
 // scanner walks over valid JSON and checks that it has the shape of a Go type: for a struct exactly the fields that it
 // names, all those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes
-// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null, and so may a field with omitempty,
-// for which that is the same as to be absent; a union may be anything but null, an interface anything, both without repeated
-// keys; a json.RawMessage may be anything.
+// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null, and so may a field with
+// omitempty, for which that is the same as to be absent; a union may be anything but null, an interface anything, both
+// without repeated keys; a json.RawMessage may be anything.
 //
-// The T and the Z of a time may be in lower case. The scanner writes them in upper case into the data, since encoding/json wants
-// them so, and sets changed.
+// The T and the Z of a time may be in lower case. The scanner writes them in upper case into the data, since
+// encoding/json wants them so, and sets changed.
 //
-// A lenient scanner passes over the fields that a struct does not name, with any value. It blanks their names out in the
-// data, lest encoding/json take one for a field in another case.
+// A lenient scanner passes over the fields that a struct does not name, with any value. It blanks their names out in
+// the data, lest encoding/json take one for a field in another case.
 type scanner struct {
 	data    []byte
 	at      int
@@ -174,7 +174,10 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 
 // tooMany is the fault of a list that is too long. It is found before anything is read for its entries.
 func tooMany() *fault {
-	return &fault{code: authz.CodeTooLarge, problem: fmt.Sprintf("has more than %d entries; one request holds at most %d", maxEntries, maxEntries)}
+	return &fault{
+		code:    authz.CodeTooLarge,
+		problem: fmt.Sprintf("has more than %d entries; one request holds at most %d", maxEntries, maxEntries),
+	}
 }
 
 // entries walks over an object; each is called before the value of a key, with the key as it means and as it stands there,
@@ -218,8 +221,8 @@ func (s *scanner) list(item reflect.Type, depth int) *fault {
 
 var anything = reflect.TypeFor[any]()
 
-// free walks over a value of any shape, looking inside for repeated keys, deep nesting, and numbers that a double does not hold
-// exactly: encoding/json reads them as another number.
+// free walks over a value of any shape, looking inside for repeated keys, deep nesting, and numbers that a double does
+// not hold exactly: encoding/json reads them as another number.
 func (s *scanner) free(depth int) *fault {
 	switch s.peek() {
 	case '{':

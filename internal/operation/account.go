@@ -85,8 +85,8 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 }
 
 // PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
-// role to somebody who has none needs invite_members, anything else assign_roles. Without an actor the backend adds an owner or
-// administrator, which needs a reason.
+// role to somebody who has none needs invite_members, anything else assign_roles. Without an actor the backend adds an
+// owner or administrator, which needs a reason.
 func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
 	until = fullSecond(until)
 	if by.Actor == "" {
@@ -166,7 +166,9 @@ func parseOffer(set authz.RoleSet, names []string) ([]authz.Role, error) {
 // someRole returns an error with CodeInvalid if no role is named.
 func someRole(set authz.RoleSet, names []string) error {
 	if len(names) == 0 {
-		return authz.Errorf(authz.CodeInvalid, "roles must name at least one of %s; to remove a member, use DELETE", list(set.Names()))
+		return authz.Errorf(
+			authz.CodeInvalid, "roles must name at least one of %s; to remove a member, use DELETE", list(set.Names()),
+		)
 	}
 	return nil
 }
@@ -289,7 +291,9 @@ func (s *Service) PutMemberAccounts(
 		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
 	}
 	until = fullSecond(until)
-	member := Member{User: who, Accounts: make(map[authz.ID]Roles, len(accounts)), AccountsExpireAt: make(map[authz.ID]time.Time)}
+	member := Member{
+		User: who, Accounts: make(map[authz.ID]Roles, len(accounts)), AccountsExpireAt: make(map[authz.ID]time.Time),
+	}
 	for id, roles := range accounts {
 		member.Accounts[id] = asRoles(roles)
 		if len(roles) > 0 && !until.IsZero() {
@@ -322,7 +326,8 @@ func (s *Service) PutMemberAccounts(
 	return answered(member, token, err)
 }
 
-// putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns the change.
+// putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns
+// the change.
 func (p *plan) putOnAccount(
 	ctx context.Context, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
 ) (roleChange, error) {
@@ -337,7 +342,9 @@ func (p *plan) putOnAccount(
 		if _, err := p.permissions(ctx, subscriptionObject(subscription)); err != nil {
 			return roleChange{}, err
 		}
-		return roleChange{}, authz.Errorf(authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription))
+		return roleChange{}, authz.Errorf(
+			authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription),
+		)
 	}
 	wanted, err := account.set.Parse(roles)
 	if err != nil {

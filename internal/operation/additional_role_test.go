@@ -34,11 +34,15 @@ func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 			return err
 		},
 		"patch": func(who authz.ID) error {
-			_, _, err := s.PatchAccountMembers(ctx, by("ada"), "operations", map[authz.ID][]string{"nina": {"operator"}, who: alone}, time.Time{})
+			_, _, err := s.PatchAccountMembers(
+				ctx, by("ada"), "operations", map[authz.ID][]string{"nina": {"operator"}, who: alone}, time.Time{},
+			)
 			return err
 		},
 		"accounts of a person": func(who authz.ID) error {
-			_, _, err := s.PutMemberAccounts(ctx, by("ada"), "acme", who, map[authz.ID][]string{"operations": alone}, time.Time{})
+			_, _, err := s.PutMemberAccounts(
+				ctx, by("ada"), "acme", who, map[authz.ID][]string{"operations": alone}, time.Time{},
+			)
 			return err
 		},
 		"invitation": func(who authz.ID) error {

@@ -127,8 +127,8 @@ func (p *plan) nothingLeft(ctx context.Context, d departure) error {
 	return nil
 }
 
-// callOff takes back that a departure is under way; what it did until then stays done. The invitations that it closed do not open
-// again: they are deleted before.
+// callOff takes back that a departure is under way; what it did until then stays done. The invitations that it closed
+// do not open again: they are deleted before.
 func (s *Service) callOff(ctx context.Context, by Caller, d departure) error {
 	for {
 		p := newPlan(s.engine, by)

@@ -18,7 +18,9 @@ func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 
 // requireNotClosed adds the precondition that no removal closes the invitations to a place to or by people, and
 // returns those of the people whose removal does.
-func (p *plan) requireNotClosed(ctx context.Context, to authz.Object, people ...authz.ID) (closed []authz.ID, err error) {
+func (p *plan) requireNotClosed(
+	ctx context.Context, to authz.Object, people ...authz.ID,
+) (closed []authz.ID, err error) {
 	places, err := p.closingPlaces(ctx, to)
 	if err != nil {
 		return nil, err
@@ -55,7 +57,9 @@ func (p *plan) closingPlaces(ctx context.Context, to authz.Object) ([]authz.Obje
 func (p *plan) closing(ctx context.Context, places []authz.Object) (map[authz.ID]bool, error) {
 	filters := make([]authz.Filter, len(places))
 	for i, place := range places {
-		filters[i] = authz.Filter{Type: departureType, Relation: departureWithdraws, SubjectType: place.Type, SubjectID: place.ID}
+		filters[i] = authz.Filter{
+			Type: departureType, Relation: departureWithdraws, SubjectType: place.Type, SubjectID: place.ID,
+		}
 	}
 	if err := p.findAll(ctx, filters); err != nil {
 		return nil, err

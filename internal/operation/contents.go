@@ -27,8 +27,8 @@ func Collections(place authz.Type) map[string]authz.Type {
 // listed are the places that have lists; a subscription has one of its own, of accounts.
 var listed = map[authz.Type]bool{"account": true, "workspace": true}
 
-// VisibleObject is an object with what the person whom a list is for may do to it, and the errors of the permissions that could not be
-// decided.
+// VisibleObject is an object with what the person whom a list is for may do to it, and the errors of the permissions
+// that could not be decided.
 type VisibleObject struct {
 	ID          authz.ID
 	Permissions []authz.Permission

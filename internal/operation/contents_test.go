@@ -99,7 +99,9 @@ type undecided struct {
 	questions map[string]error // by permission and resource
 }
 
-func (u *undecided) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (u *undecided) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	results, token, err := u.Engine.CheckBulk(ctx, checks, at)
 	for i := range results {
 		if failure := u.questions[fmt.Sprint(checks[i].Permission, " ", checks[i].Resource)]; failure != nil {
@@ -109,15 +111,17 @@ func (u *undecided) CheckBulk(ctx context.Context, checks []authz.Check, at auth
 	return results, token, err
 }
 
-// TestContentsWithUndecidedPermissions holds that a list names a permission that cannot be decided and goes on, hides an object that
-// may or may not be seen, and fails if SpiceDB does.
+// TestContentsWithUndecidedPermissions holds that a list names a permission that cannot be decided and goes on, hides
+// an object that may or may not be seen, and fails if SpiceDB does.
 func TestContentsWithUndecidedPermissions(t *testing.T) {
 	engine := &undecided{Engine: newEngine(t)}
 	s := operation.New(engine)
 	company(t, s)
 	wrong := authz.Errorf(authz.CodeInvalid, "a condition fails")
 	list := func() ([]operation.VisibleObject, error) {
-		of := operation.Collection{Place: object("account", "team"), Type: "connection", Permissions: []authz.Permission{"use", "share"}}
+		of := operation.Collection{
+			Place: object("account", "team"), Type: "connection", Permissions: []authz.Permission{"use", "share"},
+		}
 		objects, _, err := s.Contents(t.Context(), by("uma"), of, operation.Page{})
 		return objects.Objects, err
 	}

@@ -26,7 +26,9 @@ var departures = []departure{
 	{
 		"account, disconnecting",
 		func(ctx context.Context, s *operation.Service) error {
-			_, _, err := s.HandOverAccountMember(ctx, by("ada"), "team", "uma", operation.Handover{To: "eve", Private: "disconnect"})
+			_, _, err := s.HandOverAccountMember(
+				ctx, by("ada"), "team", "uma", operation.Handover{To: "eve", Private: "disconnect"},
+			)
 			return err
 		},
 		func(r authz.Relationship) (bool, authz.ID) {
@@ -38,7 +40,9 @@ var departures = []departure{
 	{
 		"subscription, leaving",
 		func(ctx context.Context, s *operation.Service) error {
-			_, _, err := s.HandOverSubscriptionMember(ctx, by("ada"), "acme", "uma", operation.Handover{To: "eve", Private: "leave"})
+			_, _, err := s.HandOverSubscriptionMember(
+				ctx, by("ada"), "acme", "uma", operation.Handover{To: "eve", Private: "leave"},
+			)
 			return err
 		},
 		func(r authz.Relationship) (bool, authz.ID) {

@@ -210,7 +210,10 @@ func TestRemovingPersonFromManyAccounts(t *testing.T) {
 			err := removal.perform(t.Context(), operation.New(&crashing{engine, 1}))
 			require.ErrorIs(t, err, errCrash)
 			requireNoAccess(t, engine)
-			require.Less(t, strings.Count(strings.Join(naming(t, engine, "sam"), "\n"), "#user@user:sam"), many*3/4, "many roles ended in the first write")
+			require.Less(
+				t, strings.Count(strings.Join(naming(t, engine, "sam"), "\n"), "#user@user:sam"), many*3/4,
+				"many roles ended in the first write",
+			)
 			finish(t, engine, removal, i%2 == 0)
 			for _, r := range naming(t, engine, "sam") {
 				require.Contains(t, r, "#creator@", "still stored")

@@ -178,7 +178,8 @@ func (p *plan) decide(ctx context.Context, checks []authz.Check) ([]bool, error)
 	return allowed, nil
 }
 
-// decideEach answers checks as decide does. The result of a check that alone cannot be decided has its error, and is not allowed.
+// decideEach answers checks as decide does. The result of a check that alone cannot be decided has its error, and is
+// not allowed.
 func (p *plan) decideEach(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
 	if err != nil {

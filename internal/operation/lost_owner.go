@@ -9,10 +9,11 @@ import (
 )
 
 // The backend itself, without an actor, replaces an owner or administrator whom nobody can reach any more. That needs a
-// reason, and nothing else can be done this way: nobody gets another role, and nobody but the one owner of a single_owner
-// subscription loses one.
+// reason, and nothing else can be done this way: nobody gets another role, and nobody but the one owner of a
+// single_owner subscription loses one.
 
-// requireReason returns an error with CodeInvalid unless the backend says why it performs an operation without an actor.
+// requireReason returns an error with CodeInvalid unless the backend says why it performs an operation without an
+// actor.
 func (c Caller) requireReason() error {
 	if c.Reason == "" {
 		return authz.Errorf(authz.CodeInvalid, "an operation that the backend performs in place of a person needs a reason")
@@ -20,8 +21,8 @@ func (c Caller) requireReason() error {
 	return nil
 }
 
-// replaceOwner makes a person the one owner of a single_owner subscription in place of the former one. The error is CodeInvalid
-// for another role set, and if the person is the owner already.
+// replaceOwner makes a person the one owner of a single_owner subscription in place of the former one. The error is
+// CodeInvalid for another role set, and if the person is the owner already.
 func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
 	if err := by.requireReason(); err != nil {
 		return "", err
@@ -39,7 +40,9 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 				"%s has the role set %s, which may have several owners; PUT /v1/subscriptions/%s/members/%s adds one",
 				facts.object, facts.set.Name, id, to)
 		}
-		owned := authz.Filter{Type: facts.object.Type, ID: id, Relation: authz.Relation(facts.set.Guardian), SubjectType: user}
+		owned := authz.Filter{
+			Type: facts.object.Type, ID: id, Relation: authz.Relation(facts.set.Guardian), SubjectType: user,
+		}
 		owners, err := p.find(ctx, owned)
 		if err != nil {
 			return err
@@ -61,7 +64,9 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 }
 
 // addOwner makes a person an owner of a subscription beside the others.
-func (s *Service) addOwner(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
+func (s *Service) addOwner(
+	ctx context.Context, by Caller, id, who authz.ID, roles []string,
+) (Member, authz.Token, error) {
 	if err := by.requireReason(); err != nil {
 		return Member{}, "", err
 	}
@@ -96,7 +101,8 @@ func (s *Service) addOwner(ctx context.Context, by Caller, id, who authz.ID, rol
 	return answered(member, token, err)
 }
 
-// addGuardian makes a person an owner or administrator of an account beside the others. They keep their additional roles.
+// addGuardian makes a person an owner or administrator of an account beside the others. They keep their additional
+// roles.
 func (s *Service) addGuardian(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, authz.Token, error) {
@@ -134,8 +140,8 @@ func (s *Service) addGuardian(
 	return answered(member, token, err)
 }
 
-// onlyGuardian reads the roles that the backend gives without an actor. The error is CodeInvalid unless they are the one role
-// of the set that must always have a holder.
+// onlyGuardian reads the roles that the backend gives without an actor. The error is CodeInvalid unless they are the
+// one role of the set that must always have a holder.
 func onlyGuardian(object authz.Object, set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if set.Guardian == "" {
 		return nil, authz.Errorf(authz.CodeInvalid,

@@ -32,7 +32,9 @@ func newPublisher(t *testing.T, engine authz.Engine, id authz.ID) publisher {
 	})
 	require.NoError(t, err)
 	for _, account := range []string{"a", "b", "c"} {
-		_, _, err := c.s.CreateAccount(t.Context(), by("olga"), operation.NewAccount{ID: c.account(account), Subscription: id, RoleSet: "analytics"})
+		_, _, err := c.s.CreateAccount(
+			t.Context(), by("olga"), operation.NewAccount{ID: c.account(account), Subscription: id, RoleSet: "analytics"},
+		)
 		require.NoError(t, err)
 	}
 	return c
@@ -91,7 +93,9 @@ func (c publisher) requireNoReasons() {
 		require.NoError(c.t, err)
 		subject := item.Relationship.Subject.Object
 		require.NotEqual(c.t, authz.Object{Type: "subscription", ID: c.id}, subject, item.Relationship.String())
-		require.NotContains(c.t, []authz.ID{c.account("a"), c.account("b"), c.account("c")}, subject.ID, item.Relationship.String())
+		require.NotContains(
+			c.t, []authz.ID{c.account("a"), c.account("b"), c.account("c")}, subject.ID, item.Relationship.String(),
+		)
 	}
 }
 
@@ -112,7 +116,9 @@ var endings = []ending{
 		return err
 	}},
 	{"patched to nothing", false, func(ctx context.Context, s *operation.Service, _, account authz.ID) error {
-		_, _, err := s.PatchAccountMembers(ctx, by("olga"), account, map[authz.ID][]string{"ed": {}, "kim": {"editor"}}, time.Time{})
+		_, _, err := s.PatchAccountMembers(
+			ctx, by("olga"), account, map[authz.ID][]string{"ed": {}, "kim": {"editor"}}, time.Time{},
+		)
 		return err
 	}},
 	{"put to nothing", false, func(ctx context.Context, s *operation.Service, subscription, account authz.ID) error {
@@ -137,8 +143,8 @@ var endings = []ending{
 	}},
 }
 
-// TestMembershipEndsWithLastAccountRole ends the roles that made ed a member by every operation that can: the membership ends with
-// the last of them, unless it was granted explicitly, before or after the roles were.
+// TestMembershipEndsWithLastAccountRole ends the roles that made ed a member by every operation that can: the
+// membership ends with the last of them, unless it was granted explicitly, before or after the roles were.
 func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 	engine := newEngine(t)
 	for i, end := range endings {
@@ -188,7 +194,8 @@ func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 	}
 }
 
-// TestMembershipEndsWithSeveralRolesAtOnce, of which the last one is ended by the same call, and with the person or subscription.
+// TestMembershipEndsWithSeveralRolesAtOnce, of which the last one is ended by the same call, and with the person or
+// subscription.
 func TestMembershipEndsWithSeveralRolesAtOnce(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "many")
@@ -204,7 +211,10 @@ func TestMembershipEndsWithSeveralRolesAtOnce(t *testing.T) {
 		return member.Roles
 	}
 	require.Equal(t, operation.Roles{"member"}, put(none))
-	require.Equal(t, operation.Roles{"member"}, put(map[authz.ID][]string{c.account("b"): {"viewer"}, c.account("c"): {}}), "one ends, one begins")
+	require.Equal(
+		t, operation.Roles{"member"}, put(map[authz.ID][]string{c.account("b"): {"viewer"}, c.account("c"): {}}),
+		"one ends, one begins",
+	)
 	require.Equal(t, []string{"member"}, c.belongs("ed"))
 	c.give("ed", "a", "viewer")
 	require.Empty(t, put(none))
@@ -230,7 +240,9 @@ func TestExplicitMembershipStays(t *testing.T) {
 	place := authz.Object{Type: "subscription", ID: c.id}
 	for who, grant := range map[authz.ID]func(who authz.ID){
 		"invited": func(who authz.ID) {
-			invitation, _, err := c.s.Invite(t.Context(), by("olga"), operation.NewInvitation{To: place, Invitee: who, Roles: []string{"member"}})
+			invitation, _, err := c.s.Invite(
+				t.Context(), by("olga"), operation.NewInvitation{To: place, Invitee: who, Roles: []string{"member"}},
+			)
 			require.NoError(t, err)
 			require.True(t, c.report(who, "a"), "inviting alone grants nothing")
 			_, _, err = c.s.AcceptInvitation(t.Context(), by(who), invitation.ID)
@@ -275,8 +287,8 @@ func TestOffboardingReportHidesMemberships(t *testing.T) {
 	require.True(t, *report.EndsMembership)
 }
 
-// TestInterruptedEndOfMemberships kills the deletion of an account after every number of writes: finished by the next start or
-// the same call, it ends each membership that came from it alone.
+// TestInterruptedEndOfMemberships kills the deletion of an account after every number of writes: finished by the next
+// start or the same call, it ends each membership that came from it alone.
 func TestInterruptedEndOfMemberships(t *testing.T) {
 	engine := newEngine(t)
 	for writes, finished := 1, false; !finished; writes++ {
@@ -338,11 +350,15 @@ var (
 		_, _, err := s.PutSubscriptionMember(ctx, by("olga"), c.id, who, []string{"member"})
 		return err
 	}}
-	removeFromAll = act{"remove from all", func(ctx context.Context, s *operation.Service, c publisher, who authz.ID) error {
+	removeFromAll = act{"remove from all", func(
+		ctx context.Context, s *operation.Service, c publisher, who authz.ID,
+	) error {
 		_, err := s.RemoveSubscriptionMember(ctx, by("olga"), c.id, who)
 		return err
 	}}
-	grantAnew = act{"remove from all and grant", func(ctx context.Context, s *operation.Service, c publisher, who authz.ID) error {
+	grantAnew = act{"remove from all and grant", func(
+		ctx context.Context, s *operation.Service, c publisher, who authz.ID,
+	) error {
 		return errors.Join(removeFromAll.perform(ctx, s, c, who), grantMembership.perform(ctx, s, c, who))
 	}}
 	putToNothing = act{"put to nothing", func(ctx context.Context, s *operation.Service, c publisher, who authz.ID) error {
@@ -366,8 +382,8 @@ func (m *meanwhile) Write(ctx context.Context, write authz.Write) (authz.Token, 
 	return m.Engine.Write(ctx, write)
 }
 
-// TestMembershipSurvivesInterference performs each operation between the plan and the write of each other one, from several
-// states: at the end the membership is there exactly if a role that makes members is, or an explicit grant.
+// TestMembershipSurvivesInterference performs each operation between the plan and the write of each other one, from
+// several states: at the end the membership is there exactly if a role that makes members is, or an explicit grant.
 func TestMembershipSurvivesInterference(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "mid")
@@ -401,13 +417,17 @@ func TestMembershipSurvivesInterference(t *testing.T) {
 				note(first)
 				requireMembershipHasReason(t, c, who, explicit, "state %d: %s during %s", i, second.name, first.name)
 				require.NoError(t, putToNothing.perform(t.Context(), c.s, c, who))
-				requireMembershipHasReason(t, c, who, explicit, "state %d: %s during %s, and then removed", i, second.name, first.name)
+				requireMembershipHasReason(
+					t, c, who, explicit, "state %d: %s during %s, and then removed", i, second.name, first.name,
+				)
 				if explicit {
 					continue
 				}
 				c.give(who, "a", "editor") // nothing is left of an explicit grant
 				c.remove(who, "a")
-				requireMembershipHasReason(t, c, who, false, "state %d: %s during %s, and then given and removed", i, second.name, first.name)
+				requireMembershipHasReason(
+					t, c, who, false, "state %d: %s during %s, and then given and removed", i, second.name, first.name,
+				)
 			}
 		}
 	}
@@ -438,7 +458,8 @@ func TestMembershipRaces(t *testing.T) {
 	}
 }
 
-// TestDeletedAccountRacesWithGrant deletes the account that made a person a member while they are given a role on another.
+// TestDeletedAccountRacesWithGrant deletes the account that made a person a member while they are given a role on
+// another.
 func TestDeletedAccountRacesWithGrant(t *testing.T) {
 	engine := newEngine(t)
 	for round := range 8 {
@@ -462,17 +483,21 @@ func TestDeletedAccountRacesWithGrant(t *testing.T) {
 	}
 }
 
-// requireMembershipHasReason fails unless the person is a member exactly if they hold a role permanently that makes members, or
-// were granted the membership.
+// requireMembershipHasReason fails unless the person is a member exactly if they hold a role permanently that makes
+// members, or were granted the membership.
 func requireMembershipHasReason(t *testing.T, c publisher, who authz.ID, explicit bool, message string, args ...any) {
 	t.Helper()
 	reasons := []string{}
-	for item, err := range c.engine.Read(t.Context(), authz.Filter{Type: "account", SubjectType: "user", SubjectID: who}, authz.Fully(), authz.Page{}) {
+	for item, err := range c.engine.Read(
+		t.Context(), authz.Filter{Type: "account", SubjectType: "user", SubjectID: who}, authz.Fully(), authz.Page{},
+	) {
 		require.NoError(t, err)
 		if r := item.Relationship; slices.Contains([]authz.Relation{"editor", "viewer"}, r.Relation) && r.ExpiresAt.IsZero() {
 			reasons = append(reasons, r.String())
 		}
 	}
 	held := len(c.belongs(who)) == 1
-	require.Equal(t, explicit || len(reasons) > 0, held, append([]any{message + ": %s holds %v"}, append(args, who, reasons)...)...)
+	require.Equal(
+		t, explicit || len(reasons) > 0, held, append([]any{message + ": %s holds %v"}, append(args, who, reasons)...)...,
+	)
 }

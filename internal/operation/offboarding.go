@@ -12,8 +12,8 @@ type Offboarding struct {
 	User  authz.ID
 	Roles Roles
 
-	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if the actor
-	// may not know who belongs to the subscription.
+	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if the
+	// actor may not know who belongs to the subscription.
 	EndsMembership *bool
 
 	// Importers and Connections are those that the person created, private connections excepted.
@@ -68,7 +68,9 @@ func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who auth
 	return answered(report, token, err)
 }
 
-func (p *plan) reportMembership(ctx context.Context, account accountFacts, who authz.ID, held []authz.Relationship) (*bool, error) {
+func (p *plan) reportMembership(
+	ctx context.Context, account accountFacts, who authz.ID, held []authz.Relationship,
+) (*bool, error) {
 	if who != p.by.Actor {
 		listed, err := p.decide(ctx, []authz.Check{p.asks(Listing("subscription"), account.subscription.object)})
 		if err != nil || !listed[0] {

@@ -11,7 +11,8 @@ type Reassigned struct {
 	// Importers and Connections became those of the new creator, private connections excepted.
 	Importers, Connections Named
 
-	// PrivateMoved and PrivateDisconnected are how many private connections became those of the new creator, and were deleted.
+	// PrivateMoved and PrivateDisconnected are how many private connections became those of the new creator, and were
+	// deleted.
 	PrivateMoved, PrivateDisconnected int
 }
 
@@ -41,8 +42,8 @@ func (p *plan) countReassigned() {
 	}
 }
 
-// reportReassigned reports what a call reassigned, which is done: it names the objects that the actor may view now. Of a repeated
-// call nothing is known.
+// reportReassigned reports what a call reassigned, which is done: it names the objects that the actor may view now. Of
+// a repeated call nothing is known.
 func (s *Service) reportReassigned(ctx context.Context, by Caller) (*Reassigned, error) {
 	if by.replayed() {
 		return nil, nil //nolint:nilnil // nothing is known

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestReassigningRemovalReportsWhatMoved removes people who created more than one write moves. The report counts all of it, names
-// what the actor may view after the removal, and is left out of a repeated answer.
+// TestReassigningRemovalReportsWhatMoved removes people who created more than one write moves. The report counts all of
+// it, names what the actor may view after the removal, and is left out of a repeated answer.
 func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -55,7 +55,9 @@ func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	once := operation.Once{Key: "k", Request: "r", Secret: []byte("s")}
 	caller := by("ada")
 	caller.Once = &once
-	report, _, err := s.HandOverAccountMember(ctx, caller, "team", "otis", operation.Handover{To: "uma", Private: "disconnect"})
+	report, _, err := s.HandOverAccountMember(
+		ctx, caller, "team", "otis", operation.Handover{To: "uma", Private: "disconnect"},
+	)
 	require.NoError(t, err)
 	require.Equal(t, many, report.Importers.Count)
 	require.Len(t, report.Importers.IDs, min(many, operation.MaxLimit))
@@ -65,7 +67,9 @@ func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 
 	again := once
 	caller.Once = &again
-	report, _, err = s.HandOverAccountMember(ctx, caller, "team", "otis", operation.Handover{To: "uma", Private: "disconnect"})
+	report, _, err = s.HandOverAccountMember(
+		ctx, caller, "team", "otis", operation.Handover{To: "uma", Private: "disconnect"},
+	)
 	require.NoError(t, err)
 	require.True(t, again.Replayed)
 	require.Nil(t, report)

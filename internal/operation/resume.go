@@ -8,8 +8,8 @@ import (
 )
 
 // Resume finishes the deletions and departures that were interrupted, by this server or another. A deletion that was only
-// announced, whose object is still stored, is carried out if the person who announced it may still delete the object, and else
-// withdrawn.
+// announced, whose object is still stored, is carried out if the person who announced it may still delete the object,
+// and else withdrawn.
 func (s *Service) Resume(ctx context.Context) error {
 	filter := authz.Filter{Type: deletionType, Relation: deletionBy}
 	for item, err := range s.engine.Read(ctx, filter, authz.Fully(), authz.Page{}) {

@@ -86,7 +86,8 @@ func refused(err error) bool {
 // refers to it. Of a type that is not the product's, it removes the references at once, whatever the form of the ids.
 func (w *sweeper) contents(ctx context.Context, object authz.Object) error {
 	foreign := make(map[authz.Type]bool)
-	var reasons []authz.Relationship // for memberships, which end with the account; with a subscription they end as a whole
+	// for memberships, which end with the account; with a subscription they end as a whole
+	var reasons []authz.Relationship
 	for item, err := range w.engine.Read(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err

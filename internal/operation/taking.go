@@ -184,7 +184,10 @@ func (p *plan) deleteReasons(ctx context.Context, account authz.Object, held []a
 		if err != nil {
 			return err
 		}
-		p.deleteIf(true, slices.DeleteFunc(slices.Clone(stored), func(r authz.Relationship) bool { return r.Subject.Object != account }))
+		p.deleteIf(
+			true,
+			slices.DeleteFunc(slices.Clone(stored), func(r authz.Relationship) bool { return r.Subject.Object != account }),
+		)
 	}
 	return nil
 }

@@ -19,7 +19,9 @@ type hiding struct {
 }
 
 // Read implements authz.Engine. It leaves out the relationships of hidden objects, and those that lead to one.
-func (h hiding) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (h hiding) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	return func(yield func(authz.ReadItem, error) bool) {
 		n := 0
 		for item, err := range h.Engine.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
@@ -49,7 +51,8 @@ func NewOverlay(engine authz.Engine) *Overlay {
 	return &Overlay{Engine: hiding{engine, hidden}, written: make(map[authz.Relationship]authz.Update), hidden: hidden}
 }
 
-// Hide makes the overlay read as if nothing were stored about the objects but what is written to it. Decisions stay as they are.
+// Hide makes the overlay read as if nothing were stored about the objects but what is written to it. Decisions stay as
+// they are.
 func (o *Overlay) Hide(objects ...authz.Object) {
 	for _, object := range objects {
 		o.hidden[object] = true

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestBulkAnswersAsChecks holds that each check of a bulk has the answer that it has alone, also where the replica answers some of them
-// and SpiceDB others, and that both answer at one state.
+// TestBulkAnswersAsChecks holds that each check of a bulk has the answer that it has alone, also where the replica
+// answers some of them and SpiceDB others, and that both answer at one state.
 func TestBulkAnswersAsChecks(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -29,11 +29,17 @@ definition box {
 	r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe, Verify: 1})
 	uma := authz.Subject{Object: authz.Object{Type: "user", ID: "uma"}}
 	box := func(id any) authz.Object { return authz.Object{Type: "box", ID: authz.ID(fmt.Sprint(id))} }
-	caveated := authz.Relationship{Resource: box("daily"), Relation: "owner", Subject: uma, Caveat: "on_day", CaveatContext: `{"allowed":"monday"}`}
+	caveated := authz.Relationship{
+		Resource: box("daily"), Relation: "owner", Subject: uma, Caveat: "on_day", CaveatContext: `{"allowed":"monday"}`,
+	}
 	rows := []authz.Relationship{{Resource: box(0), Relation: "owner", Subject: uma}, caveated}
-	checks := []authz.Check{{Subject: uma, Permission: "view", Resource: box("daily"), Context: map[string]any{"today": 5.0}}}
+	checks := []authz.Check{
+		{Subject: uma, Permission: "view", Resource: box("daily"), Context: map[string]any{"today": 5.0}},
+	}
 	for i := range 60 {
-		rows = append(rows, authz.Relationship{Resource: box(i + 1), Relation: "inside", Subject: authz.Subject{Object: box(i)}})
+		rows = append(
+			rows, authz.Relationship{Resource: box(i + 1), Relation: "inside", Subject: authz.Subject{Object: box(i)}},
+		)
 		checks = append(checks, authz.Check{Subject: uma, Permission: "view", Resource: box(i + 1)})
 	}
 	checks = append(checks,

@@ -169,7 +169,8 @@ func (r *reader) QueryResources(
 func ofResource(one *row) rowID { return one.ofResource.next }
 func ofSubject(one *row) rowID  { return one.ofSubject.next }
 
-// visible is the first row of the state in a list. A reader that releases the lock must hold such a row: others may be freed.
+// visible is the first row of the state in a list. A reader that releases the lock must hold such a row: others may be
+// freed.
 func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 	for id != 0 && !r.store.row(id).in(r.at) {
 		id = next(r.store.row(id))

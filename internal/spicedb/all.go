@@ -24,9 +24,9 @@ func (a *conditionalAlls) forget() {
 	a.until = time.Time{}
 }
 
-// conditionalAll lists the permissions that SpiceDB v1.56.0 may decide wrongly of several resources at once: for an all(), it takes
-// the caveat of one resource's relationship to an object for that of every resource's relationship to it. It is nil if the schema
-// cannot be read, as then nothing can be decided.
+// conditionalAll lists the permissions that SpiceDB v1.56.0 may decide wrongly of several resources at once: for an
+// all(), it takes the caveat of one resource's relationship to an object for that of every resource's relationship to
+// it. It is nil if the schema cannot be read, as then nothing can be decided.
 func (c *Client) conditionalAll(ctx context.Context) map[schema.Name]bool {
 	c.alls.mu.Lock()
 	known, names := time.Now().Before(c.alls.until), c.alls.names

@@ -32,7 +32,8 @@ var expected = map[string]bool{
 	"finished call": true,
 	// The code that closes the server receives the error.
 	"error shutting down server": true,
-	// A query that PostgreSQL refuses, such as the one for a migration before there was any; the caller receives the error.
+	// A query that PostgreSQL refuses, such as the one for a migration before there was any; the caller receives the
+	// error.
 	"Query": true,
 	// A precondition that does not hold, in a transaction of PostgreSQL.
 	"unable to determine if pgx error is retryable": true,

@@ -28,8 +28,8 @@ func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *a
 	}
 }
 
-// namesInterval is how long the names of the stored schema serve to explain errors before they are read again. Reading and
-// parsing them for each of the thousand checks of a request would take seconds.
+// namesInterval is how long the names of the stored schema serve to explain errors before they are read again. Reading
+// and parsing them for each of the thousand checks of a request would take seconds.
 const namesInterval = time.Second
 
 // knownNames are the definitions of the stored schema as they were read last. They are for concurrent use.
@@ -60,8 +60,8 @@ func (n *knownNames) forget() {
 	n.readAt = time.Time{}
 }
 
-// definitions describes the schema as it was stored within namesInterval; nothing if that is not possible, since it only
-// serves to explain.
+// definitions describes the schema as it was stored within namesInterval; nothing if that is not possible, since it
+// only serves to explain.
 func (c *Client) definitions(ctx context.Context) []authz.Definition {
 	if definitions, fresh := c.names.get(); fresh {
 		return definitions

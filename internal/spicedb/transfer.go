@@ -78,8 +78,8 @@ func relationshipText(r *v1.Relationship) (string, error) {
 	return text + expiration, err
 }
 
-// parseRelationship reads a relationship. Errors have code authz.CodeInvalid, also for a number in the context of the caveat that a
-// double does not hold exactly.
+// parseRelationship reads a relationship. Errors have code authz.CodeInvalid, also for a number in the context of the
+// caveat that a double does not hold exactly.
 func parseRelationship(text string) (*v1.Relationship, error) {
 	parsed, err := tuple.ParseV1Rel(text)
 	if err != nil {

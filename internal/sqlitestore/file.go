@@ -175,7 +175,9 @@ func checkHeaderOf(file *os.File, path string) error {
 	}
 	// With a log beside it, the end of the file may be in there.
 	if log, err := os.Stat(path + "-wal"); (err != nil || log.Size() == 0) && info.Size() < number(28)*pageSize {
-		return fmt.Errorf("%w: %s has been cut: its size in bytes is %d and was %d", ErrCorrupt, path, info.Size(), number(28)*pageSize)
+		return fmt.Errorf(
+			"%w: %s has been cut: its size in bytes is %d and was %d", ErrCorrupt, path, info.Size(), number(28)*pageSize,
+		)
 	}
 	return nil
 }
