@@ -15,8 +15,8 @@ type Name struct {
 	Name authz.Permission
 }
 
-// ConditionalAll lists the relations and permissions of a schema without imports whose answer may depend both on an all() and on a
-// caveat. Errors have code authz.CodeInvalid.
+// ConditionalAll lists the relations and permissions of a schema without imports whose answer may depend both on an
+// all() and on a caveat. Errors have code authz.CodeInvalid.
 func ConditionalAll(text string) (map[Name]bool, error) {
 	if !strings.Contains(text, "all(") {
 		return nil, nil

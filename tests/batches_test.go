@@ -59,8 +59,8 @@ func startShelves(t *testing.T) scene {
 	return scene{caller: newCaller(t, start(t, config).URL)}
 }
 
-// TestItemsOfBatchesHaveTheAnswersOfChecks holds, of every call that decides many questions at once, that each has the answer that it
-// has alone, also if others fail.
+// TestItemsOfBatchesHaveTheAnswersOfChecks holds, of every call that decides many questions at once, that each has the
+// answer that it has alone, also if others fail.
 func TestItemsOfBatchesHaveTheAnswersOfChecks(t *testing.T) {
 	t.Parallel()
 	s := startShelves(t)

@@ -73,8 +73,8 @@ func (f failed) state() string {
 	}
 }
 
-// TestFailingConditionsFailTheirItemsAlone holds, of every call that answers with many items, that an item is there with an error if a
-// check of it fails, that it is not allowed then, and that the others are as checks of them say.
+// TestFailingConditionsFailTheirItemsAlone holds, of every call that answers with many items, that an item is there
+// with an error if a check of it fails, that it is not allowed then, and that the others are as checks of them say.
 func TestFailingConditionsFailTheirItemsAlone(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"with the context": failing, "with what is stored": failing + broken} {
@@ -112,7 +112,10 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 	for _, who := range failingPeople {
 		for _, permission := range failingPermissions {
 			for _, document := range failingDocuments {
-				a := s.call(http.MethodPost, "check", with(map[string]any{"subject": "user:" + who, "permission": permission, "resource": "document:" + document}))
+				a := s.call(
+					http.MethodPost, "check",
+					with(map[string]any{"subject": "user:" + who, "permission": permission, "resource": "document:" + document}),
+				)
 				state := "failed"
 				if a.status == http.StatusOK {
 					var decided struct{ Allowed bool }
@@ -166,7 +169,9 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 				Permissions map[string]bool
 				Errors      map[string]struct{ Code, Detail string }
 			}
-			s.must(http.MethodPost, "permissions", with(map[string]any{"subject": "user:" + who, "resource": "document:" + document})).decode(t, &decided)
+			s.must(
+				http.MethodPost, "permissions", with(map[string]any{"subject": "user:" + who, "resource": "document:" + document}),
+			).decode(t, &decided)
 			got := make(map[string]string)
 			for name, allowed := range decided.Permissions {
 				if _, fails := decided.Errors[name]; fails {

@@ -11,8 +11,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestHeadAnswersAsGetDoes asks every call of the contract that is a GET with HEAD as well: with every key, with none, about
-// objects that exist and others that do not, and with a parameter that does not exist.
+// TestHeadAnswersAsGetDoes asks every call of the contract that is a GET with HEAD as well: with every key, with none,
+// about objects that exist and others that do not, and with a parameter that does not exist.
 func TestHeadAnswersAsGetDoes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -39,13 +39,19 @@ func TestHeadAnswersAsGetDoes(t *testing.T) {
 				}
 				get, head := from.begin(http.MethodGet, path), from.begin(http.MethodHead, path)
 				if get.status != head.status || !maps.EqualFunc(get.header, head.header, slices.Equal) || len(head.body) > 0 {
-					t.Errorf("%s with the key %q:\n%d %v\nwith HEAD:\n%d %v %s", path, key, get.status, get.header, head.status, head.header, head.body)
+					t.Errorf(
+						"%s with the key %q:\n%d %v\nwith HEAD:\n%d %v %s", path, key, get.status, get.header, head.status, head.header,
+						head.body,
+					)
 				}
 				statuses[head.status]++
 			}
 		}
 	}
-	for _, status := range []int{http.StatusOK, http.StatusFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed} {
+	for _, status := range []int{
+		http.StatusOK, http.StatusFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed,
+	} {
 		if statuses[status] == 0 {
 			t.Errorf("nothing was answered with %d: %v", status, statuses)
 		}
@@ -61,8 +67,8 @@ func TestHeadAnswersAsGetDoes(t *testing.T) {
 	}
 }
 
-// begin sends a request and returns the beginning of its answer, without the headers that differ between two requests. The
-// body is read only of HEAD: a stream of events has no end.
+// begin sends a request and returns the beginning of its answer, without the headers that differ between two requests.
+// The body is read only of HEAD: a stream of events has no end.
 func (c caller) begin(method, path string) answer {
 	c.t.Helper()
 	request := c.request(method, path, nil)
@@ -85,8 +91,8 @@ func (c caller) begin(method, path string) answer {
 	return answer{status: response.StatusCode, header: response.Header}
 }
 
-// dropChanging removes the headers that depend on the time, the length that metrics have, and that of a problem document
-// which names the method.
+// dropChanging removes the headers that depend on the time, the length that metrics have, and that of a problem
+// document which names the method.
 func dropChanging(status int, header http.Header) {
 	header.Del("Date")
 	if status == http.StatusMethodNotAllowed || strings.HasPrefix(header.Get("Content-Type"), "text/plain; version") {

@@ -187,7 +187,8 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	for _, stored := range []string{
 		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // whose form is the longest that the contract allows
 		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", s.prefix + "d=20", s.prefix + "e=E3=85=A4",
-		s.prefix + strings.Repeat("x", 300), s.prefix + strings.Repeat("x", 1024-len(s.prefix)), // plain, and too long to be chosen
+		// plain, and too long to be chosen
+		s.prefix + strings.Repeat("x", 300), s.prefix + strings.Repeat("x", 1024-len(s.prefix)),
 		"user=3A" + s.prefix, "stored=3A" + s.prefix,
 	} {
 		row := &v1.Relationship{
@@ -223,8 +224,8 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	}
 }
 
-// TestForeignIDIsGivenNothing names what no caller can have created in operations that would create it: objects, and people who are
-// given something. A person whom another tool stored acts and is removed under the form that is shown.
+// TestForeignIDIsGivenNothing names what no caller can have created in operations that would create it: objects, and
+// people who are given something. A person whom another tool stored acts and is removed under the form that is shown.
 func TestForeignIDIsGivenNothing(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -240,7 +241,9 @@ func TestForeignIDIsGivenNothing(t *testing.T) {
 		"olga POST connections {id: ~gc, account: ~g, connector: ~crm}",
 		"ulla POST connections {id: ~c, account: ~a, connector: ~crm}",
 	)
-	for _, id := range []string{"stored:importer=3Ai9", "stored:a=00b", "stored:bad=zz", "stored:" + strings.Repeat("x", 600)} {
+	for _, id := range []string{
+		"stored:importer=3Ai9", "stored:a=00b", "stored:bad=zz", "stored:" + strings.Repeat("x", 600),
+	} {
 		s.writesNothing(id, func() {
 			for _, request := range []string{
 				"backend POST subscriptions {id: '$ID', role_set: multi_owner, owner: ~olga}",
@@ -279,8 +282,12 @@ func TestForeignIDIsGivenNothing(t *testing.T) {
 		})
 	}
 	var open invitation
-	s.by("olga").must(http.MethodPost, s.in("accounts/~a/invitations"), map[string]any{"roles": []string{"user"}}).decode(t, &open)
-	if a := s.as("stored:bad=zz").call(http.MethodPost, "invitations/"+open.ID+"/accept", nil); a.problem().Code != "invalid" {
+	s.by("olga").must(
+		http.MethodPost, s.in("accounts/~a/invitations"), map[string]any{"roles": []string{"user"}},
+	).decode(t, &open)
+	if a := s.as("stored:bad=zz").call(
+		http.MethodPost, "invitations/"+open.ID+"/accept", nil,
+	); a.problem().Code != "invalid" {
 		t.Errorf("a foreign person accepts an invitation: %d %s", a.status, a.body)
 	}
 	s.write(s.in("account:~a#user@user:~bad=zz"), s.in("importer:~bad=zz#account@account:~a"))

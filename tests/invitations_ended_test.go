@@ -77,7 +77,9 @@ func invitationEnds(t *testing.T, on *backend) {
 	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
 	var late invitation
 	inTime(t, func(left time.Duration) bool {
-		late = s.invited(fmt.Sprintf("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: %d}", 2*left/time.Second))
+		late = s.invited(
+			fmt.Sprintf("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: %d}", 2*left/time.Second),
+		)
 		if a := s.by("nora").call(http.MethodPost, "invitations/"+late.ID+"/accept", nil); a.status == http.StatusOK {
 			return true
 		} else if a.status != http.StatusNotFound || time.Now().Before(late.ExpiresAt) {

@@ -195,9 +195,15 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 	s.with(upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert", "not stored account:~a#guest@user:~gert")
 	// Accepting only adds: the stronger role stays.
 	open := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
-	s.with(open, "olga POST invitations/$ID/accept => 200 {roles: [owner]}", "stored account:~a#owner@user:~olga", "not stored account:~a#user@user:~olga")
+	s.with(
+		open, "olga POST invitations/$ID/accept => 200 {roles: [owner]}", "stored account:~a#owner@user:~olga",
+		"not stored account:~a#user@user:~olga",
+	)
 	weaker := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [guest]}")
-	s.with(weaker, "ulla POST invitations/$ID/accept => 200 {roles: [user]}", "stored account:~a#user@user:~ulla", "not stored account:~a#guest@user:~ulla")
+	s.with(
+		weaker, "ulla POST invitations/$ID/accept => 200 {roles: [user]}", "stored account:~a#user@user:~ulla",
+		"not stored account:~a#guest@user:~ulla",
+	)
 
 	s.play(
 		"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",

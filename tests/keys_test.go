@@ -106,7 +106,9 @@ func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
 			t.Errorf("%s with an actor: %d %s", e, answer.status, answer.body)
 		}
 		preview := s.by("olga").preview(e.method, strings.TrimPrefix(e.at(s.id("x")), "/v1/"), body)
-		if preview.problem().Code != "invalid" || !strings.Contains(preview.problem().Detail, "Sluice-Actor must be left out") {
+		if preview.problem().Code != "invalid" || !strings.Contains(
+			preview.problem().Detail, "Sluice-Actor must be left out",
+		) {
 			t.Errorf("the preview of %s with an actor: %d %s", e, preview.status, preview.body)
 		}
 	}

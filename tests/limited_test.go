@@ -143,8 +143,8 @@ func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bo
 	return ends, answer.status == http.StatusOK
 }
 
-// endsAt checks until the end has passed: a check that is answered before the end is allowed, one that begins after it is
-// not. It returns false if no check was answered before the end.
+// endsAt checks until the end has passed: a check that is answered before the end is allowed, one that begins after it
+// is not. It returns false if no check was answered before the end.
 func (s scene) endsAt(q question, ends time.Time) (inTime bool) {
 	s.t.Helper()
 	for asked := 0; ; asked++ {

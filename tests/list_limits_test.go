@@ -119,7 +119,9 @@ func TestBulkErrorNamesTheEntryAtFault(t *testing.T) {
 		"olga PATCH accounts/~n/members {members: {~ulla: [editor], ~gert: [report_user]}} => 409 feature_required members.~gert",
 	)
 	long := strings.Repeat("x", 5000)
-	a := s.by("olga").call(http.MethodPatch, s.in("accounts/~a/members"), map[string]any{"members": map[string]any{long: []string{"user"}}})
+	a := s.by("olga").call(
+		http.MethodPatch, s.in("accounts/~a/members"), map[string]any{"members": map[string]any{long: []string{"user"}}},
+	)
 	if a.status != http.StatusBadRequest || len(a.body) > 1000 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
@@ -127,7 +129,9 @@ func TestBulkErrorNamesTheEntryAtFault(t *testing.T) {
 	for i := range strangers {
 		strangers[i] = s.id(fmt.Sprint("stranger", i))
 	}
-	a = s.by("ulla").call(http.MethodPut, s.in("connections/~c/sharing"), map[string]any{"visibility": "private", "users": strangers})
+	a = s.by("ulla").call(
+		http.MethodPut, s.in("connections/~c/sharing"), map[string]any{"visibility": "private", "users": strangers},
+	)
 	if named := strings.Count(string(a.body), "stranger"); a.status != http.StatusBadRequest || named != 10 || !strings.Contains(string(a.body), "40 more") {
 		t.Errorf("%d %s, which names %d", a.status, a.body, named)
 	}

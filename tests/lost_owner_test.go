@@ -7,20 +7,26 @@ import (
 	"testing"
 )
 
-// replacements are the calls by which the backend replaces a lost owner or administrator, without a reason, and a role that is
-// given so. They are the operations of the contract that take either an actor or none.
+// replacements are the calls by which the backend replaces a lost owner or administrator, without a reason, and a role
+// that is given so. They are the operations of the contract that take either an actor or none.
 var replacements = []struct {
 	operation, method, path string
 	body                    map[string]any
 	stored                  string
 }{
-	{"transfer_subscription", http.MethodPost, "subscriptions/~one/transfer", map[string]any{"to": "~ivan"}, "subscription:~one#owner@user:~ivan"},
+	{
+		"transfer_subscription", http.MethodPost, "subscriptions/~one/transfer", map[string]any{"to": "~ivan"},
+		"subscription:~one#owner@user:~ivan",
+	},
 	{
 		"put_subscription_member", http.MethodPut, "subscriptions/~s/members/~ivan",
 		map[string]any{"roles": []string{"owner"}},
 		"subscription:~s#owner@user:~ivan",
 	},
-	{"put_account_member", http.MethodPut, "accounts/~t/members/~tess", map[string]any{"roles": []string{"owner"}}, "account:~t#owner@user:~tess"},
+	{
+		"put_account_member", http.MethodPut, "accounts/~t/members/~tess", map[string]any{"roles": []string{"owner"}},
+		"account:~t#owner@user:~tess",
+	},
 	{
 		"put_account_member", http.MethodPut, "accounts/~o/members/~oskar",
 		map[string]any{"roles": []string{"administrator"}},
@@ -55,8 +61,8 @@ func lostOwners(t *testing.T) scene {
 	return s
 }
 
-// TestReplacingOwnersNeedsProvisionAndReason tries each replacement with keys, actors and reasons that do not suffice, and then
-// with those that do.
+// TestReplacingOwnersNeedsProvisionAndReason tries each replacement with keys, actors and reasons that do not suffice,
+// and then with those that do.
 func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 	t.Parallel()
 	s := lostOwners(t)
@@ -78,15 +84,23 @@ func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 			"a control character":    {func() answer { return call(provisions.caller, "lost\x00") }, 400, "U+0000"},
 			"a second line":          {func() answer { return call(provisions.caller, "lost\nfound") }, 400, "U+000A"},
 			"an invisible character": {func() answer { return call(provisions.caller, "lost\u202e") }, 400, "U+202E"},
-			"a long reason":          {func() answer { return call(provisions.caller, strings.Repeat("ü", 501)) }, 400, "at most 500 characters"},
-			"no text":                {func() answer { return call(provisions.caller, 1) }, 400, `"reason"`},
-			"an actor":               {func() answer { return call(provisions.by("olga"), nil) }, 403, "scope operate"},
-			"an actor and a reason":  {func() answer { return call(provisions.by("olga"), reason) }, 403, "scope operate"},
-			"operate, no actor":      {func() answer { return call(operates.caller, reason) }, 400, "Sluice-Actor"},
-			"operate, a reason":      {func() answer { return call(operates.by("olga"), reason) }, 400, `"reason" must be left out`},
-			"every scope, both":      {func() answer { return call(s.by("olga"), reason) }, 400, `"reason" must be left out`},
-			"check":                  {func() answer { return call(s.withKey(checkKey).caller, reason) }, 403, "scope operate or provision"},
-			"inspect":                {func() answer { return call(s.withKey(inspectKey).caller, reason) }, 403, "scope operate or provision"},
+			"a long reason": {
+				func() answer { return call(provisions.caller, strings.Repeat("ü", 501)) }, 400, "at most 500 characters",
+			},
+			"no text":               {func() answer { return call(provisions.caller, 1) }, 400, `"reason"`},
+			"an actor":              {func() answer { return call(provisions.by("olga"), nil) }, 403, "scope operate"},
+			"an actor and a reason": {func() answer { return call(provisions.by("olga"), reason) }, 403, "scope operate"},
+			"operate, no actor":     {func() answer { return call(operates.caller, reason) }, 400, "Sluice-Actor"},
+			"operate, a reason": {
+				func() answer { return call(operates.by("olga"), reason) }, 400, `"reason" must be left out`,
+			},
+			"every scope, both": {func() answer { return call(s.by("olga"), reason) }, 400, `"reason" must be left out`},
+			"check": {
+				func() answer { return call(s.withKey(checkKey).caller, reason) }, 403, "scope operate or provision",
+			},
+			"inspect": {
+				func() answer { return call(s.withKey(inspectKey).caller, reason) }, 403, "scope operate or provision",
+			},
 		}
 		s.writesNothing(r.path, func() {
 			for name, try := range refused {
@@ -96,10 +110,14 @@ func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 			}
 			a := provisions.preview(r.method, s.in(r.path), s.withReason(r.body, reason))
 			_, who, _ := strings.Cut(s.in(r.stored), "@")
-			if effects, _ := a.effects(t); !slices.ContainsFunc(effects, func(line string) bool { return strings.HasPrefix(line, "+ "+who+" ") }) {
+			if effects, _ := a.effects(t); !slices.ContainsFunc(
+				effects, func(line string) bool { return strings.HasPrefix(line, "+ "+who+" ") },
+			) {
 				t.Errorf("the preview of %s %s is %s", r.method, r.path, a.body)
 			}
-			if a := provisions.by("olga").preview(r.method, s.in(r.path), s.withReason(r.body, nil)); a.status != http.StatusForbidden {
+			if a := provisions.by("olga").preview(
+				r.method, s.in(r.path), s.withReason(r.body, nil),
+			); a.status != http.StatusForbidden {
 				t.Errorf("the preview of %s %s as olga: %d %s", r.method, r.path, a.status, a.body)
 			}
 		})
@@ -142,7 +160,10 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 		}
 		object, _, _ := strings.Cut(s.in(r.stored), "#")
 		ofReplacement := func(e entry) bool { return e.Operation == r.operation && e.StatedReason == reason }
-		found := s.history("object="+object+"&operation="+r.operation, func(found []entry) bool { return slices.ContainsFunc(found, ofReplacement) })
+		found := s.history(
+			"object="+object+"&operation="+r.operation,
+			func(found []entry) bool { return slices.ContainsFunc(found, ofReplacement) },
+		)
 		found = slices.DeleteFunc(found, func(e entry) bool { return !ofReplacement(e) })
 		if len(found) != 1 || found[0].Actor != "" || found[0].Key != "provisions" || !slices.Contains(changes(found), s.in(r.operation+" touch "+r.stored)) {
 			t.Errorf("%s %s has the entries %+v", r.method, r.path, found)
@@ -160,7 +181,8 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 	})
 }
 
-// TestReplacedOwnerLosesInvitations has a lost owner who invited somebody, and who holds another role or none afterwards.
+// TestReplacedOwnerLosesInvitations has a lost owner who invited somebody, and who holds another role or none
+// afterwards.
 func TestReplacedOwnerLosesInvitations(t *testing.T) {
 	t.Parallel()
 	for held, left := range map[string]int{"owner": 0, "owner, it_admin": 1} {
@@ -179,8 +201,8 @@ func TestReplacedOwnerLosesInvitations(t *testing.T) {
 	}
 }
 
-// raceOfReplacements has the backend replace the one owner while they transfer the subscription and while it replaces them a
-// second time: there is one owner at any time.
+// raceOfReplacements has the backend replace the one owner while they transfer the subscription and while it replaces
+// them a second time: there is one owner at any time.
 func raceOfReplacements(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")

@@ -186,7 +186,9 @@ func (s scene) writesAgain(t *testing.T) {
 		if a.status == http.StatusOK {
 			return
 		}
-		if !slices.Contains([]int{http.StatusServiceUnavailable, http.StatusGatewayTimeout}, a.status) || time.Now().After(end) {
+		if !slices.Contains(
+			[]int{http.StatusServiceUnavailable, http.StatusGatewayTimeout}, a.status,
+		) || time.Now().After(end) {
 			t.Fatalf("%s: %d %s", a.request, a.status, a.body)
 		}
 	}

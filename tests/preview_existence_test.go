@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// creations are the requests by which sven creates an object, $ID, in his own accounts: for every call of the contract that
-// takes the id of a new object from an actor. The object is one of another company, of the same type, that he may not view.
+// creations are the requests by which sven creates an object, $ID, in his own accounts: for every call of the contract
+// that takes the id of a new object from an actor. The object is one of another company, of the same type, that he may
+// not view.
 var creations = []struct{ object, request string }{
 	{"a", "POST accounts {id: $ID, subscription: ~xs, role_set: team}"},
 	{"o", "POST accounts {id: $ID, subscription: ~xs, role_set: operations}"},
@@ -61,9 +62,9 @@ func (s scene) creation(request, name string) requestStep {
 	return next.(requestStep)
 }
 
-// TestPreviewOfCreationHidesTakenIDs previews the creation of objects whose id is taken by an object that the actor may not
-// view, and of ids that are free: the answers are the same. The creation itself conflicts, and so does a preview of it once the
-// actor may view the object.
+// TestPreviewOfCreationHidesTakenIDs previews the creation of objects whose id is taken by an object that the actor may
+// not view, and of ids that are free: the answers are the same. The creation itself conflicts, and so does a preview of
+// it once the actor may view the object.
 func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	t.Parallel()
 	s := creating(t)
@@ -125,7 +126,8 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	}
 }
 
-// TestCreationsAreThoseOfTheContract fails when the contract has a creation that TestPreviewOfCreationHidesTakenIDs leaves out.
+// TestCreationsAreThoseOfTheContract fails when the contract has a creation that TestPreviewOfCreationHidesTakenIDs
+// leaves out.
 func TestCreationsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	var previewed []string
@@ -135,7 +137,8 @@ func TestCreationsAreThoseOfTheContract(t *testing.T) {
 		previewed = append(previewed, words[0]+" /v1/"+parameter.ReplaceAllString(words[1], "{id}"))
 	}
 	for _, e := range endpoints(t) {
-		created := e.operation.Responses.Value("201") != nil && !strings.HasSuffix(e.path, "/invitations") // whose ids are random
+		// whose ids are random
+		created := e.operation.Responses.Value("201") != nil && !strings.HasSuffix(e.path, "/invitations")
 		if created && slices.Contains(e.scopes, "operate") && !slices.Contains(previewed, e.String()) {
 			t.Errorf("the preview of %s is not tried", e)
 		}

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// raceOfWeakGrants adds strangers, removes them and adds them again all at once. A person who may only invite and remove makes nobody a
-// user who was a guest: a person who was removed meanwhile stays out, or is what an owner made them.
+// raceOfWeakGrants adds strangers, removes them and adds them again all at once. A person who may only invite and
+// remove makes nobody a user who was a guest: a person who was removed meanwhile stays out, or is what an owner made
+// them.
 func raceOfWeakGrants(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestStoppingUnderLoadLogsEveryAcknowledgedChange asks a server to stop at random moments while others write: each time,
-// every change that it acknowledged is in the audit log when it has ended.
+// TestStoppingUnderLoadLogsEveryAcknowledgedChange asks a server to stop at random moments while others write: each
+// time, every change that it acknowledged is in the audit log when it has ended.
 func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -33,7 +33,9 @@ func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 		"postgres": {2, func(t *testing.T) func(string) *victim {
 			uri := enginetest.Postgres(t)
 			return func(directory string) *victim {
-				return newProcess(t, "--data-dir", directory, "--grpc-listen", "off", "--datastore", "postgres", "--datastore-uri", uri)
+				return newProcess(
+					t, "--data-dir", directory, "--grpc-listen", "off", "--datastore", "postgres", "--datastore-uri", uri,
+				)
 			}
 		}},
 	} {
@@ -83,7 +85,9 @@ func (l *load) run(s scene, round, answers int, stop func()) {
 		writing.Go(func() {
 			for n := 0; ; n++ {
 				user := s.id(fmt.Sprintf("u%d-%d-%d", round, writer, n))
-				response, err := wire.RoundTrip(s.by("olga").request(http.MethodPut, s.in("accounts/~a/members/")+user, map[string]any{"roles": []string{"user"}}))
+				response, err := wire.RoundTrip(
+					s.by("olga").request(http.MethodPut, s.in("accounts/~a/members/")+user, map[string]any{"roles": []string{"user"}}),
+				)
 				if err != nil {
 					return
 				}

@@ -138,7 +138,10 @@ func BenchmarkSubscriptionPeople(b *testing.B) {
 	s := startServer(b)
 	actor := s.header()
 	actor["Sluice-Actor"] = "ada"
-	page := target{name: "page", method: http.MethodGet, url: s.URL + "/v1/subscriptions/acme/people?limit=100", header: actor, body: func(int) string { return "" }}
+	page := target{
+		name: "page", method: http.MethodGet, url: s.URL + "/v1/subscriptions/acme/people?limit=100", header: actor,
+		body: func(int) string { return "" },
+	}
 	for b.Loop() {
 		if err := ask(b, http.DefaultClient, page, 0); err != nil {
 			b.Fatal(err)

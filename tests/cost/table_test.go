@@ -6,14 +6,17 @@ import (
 	"time"
 )
 
-// expensive are the most expensive requests to every call of the contract, by its operation id. A request without a path goes to
-// that of the contract, about account a, person p1 and so on. A call that has the same cost for every question has one plain request.
+// expensive are the most expensive requests to every call of the contract, by its operation id. A request without a
+// path goes to that of the contract, about account a, person p1 and so on. A call that has the same cost for every
+// question has one plain request.
 func expensive() map[string][]request {
 	long := strings.Repeat("w", 64) // as long as a name may be, and near no other
 	text := strings.Repeat("x", 40<<10)
 	past := time.Now().UTC().Format(time.RFC3339Nano)
 	check := func(i int, permission string) map[string]any {
-		return map[string]any{"subject": fmt.Sprint("user:p", i%people), "permission": permission, "resource": fmt.Sprint("importer:i", i%things)}
+		return map[string]any{
+			"subject": fmt.Sprint("user:p", i%people), "permission": permission, "resource": fmt.Sprint("importer:i", i%things),
+		}
 	}
 	checks := func(permission string) []byte {
 		all := make([]any, 1000)
@@ -56,31 +59,48 @@ func expensive() map[string][]request {
 
 	return map[string][]request{
 		"check": {
-			{name: "with a context of many keys", body: asJSON(map[string]any{"subject": "user:p1", "permission": "view", "resource": "importer:i1", "context": keys(60_000)})},
+			{name: "with a context of many keys", body: asJSON(
+				map[string]any{"subject": "user:p1", "permission": "view", "resource": "importer:i1", "context": keys(60_000)},
+			)},
 			{name: "with a context of small numbers", body: []byte(
 				`{"subject":"user:p1","permission":"view","resource":"importer:i1","context":{"a":[` + strings.Repeat("1e-300,", 149_000) + `5e-324]}}`)},
 			{name: "of an unknown name", body: asJSON(check(1, long))},
-			{name: "of an unknown type", body: asJSON(map[string]any{"subject": "user:p1", "permission": "view", "resource": strings.Repeat("w", 128) + ":x"})},
+			{name: "of an unknown type", body: asJSON(
+				map[string]any{"subject": "user:p1", "permission": "view", "resource": strings.Repeat("w", 128) + ":x"},
+			)},
 		},
 		"checkBulk": {
 			{name: "of a thousand", body: checks("edit")},
 			{name: "of unknown names", body: checks(long)},
 			{name: "of malformed names", body: checks(strings.Repeat("W", 64))},
-			{name: "of unknown types", body: []byte(strings.ReplaceAll(string(checks("edit")), "importer:", strings.Repeat("w", 64)+":"))},
+			{
+				name: "of unknown types",
+				body: []byte(strings.ReplaceAll(string(checks("edit")), "importer:", strings.Repeat("w", 64)+":")),
+			},
 		},
 		"decidePermissions":   one(map[string]any{"subject": "user:p1", "resource": "account:a"}),
 		"describePermissions": plain(""),
 		"lookupResources": {
-			{name: "of importers", body: asJSON(map[string]any{"subject": "user:p1", "permission": "view", "resource_type": "importer", "limit": 1000})},
-			{name: "with a context of many keys", body: asJSON(map[string]any{"subject": "user:p1", "permission": "view", "resource_type": "importer", "context": keys(60_000)})},
+			{name: "of importers", body: asJSON(
+				map[string]any{"subject": "user:p1", "permission": "view", "resource_type": "importer", "limit": 1000},
+			)},
+			{name: "with a context of many keys", body: asJSON(
+				map[string]any{"subject": "user:p1", "permission": "view", "resource_type": "importer", "context": keys(60_000)},
+			)},
 		},
 		"lookupSubjects":        one(map[string]any{"resource": "importer:i1", "permission": "view", "subject_type": "user"}),
 		"listAccountContents":   list(escaped("/v1/accounts/a/importers", "actor", "p1", "limit", "1000")),
 		"listWorkspaceContents": list(escaped("/v1/workspaces/w/flows", "actor", "p1", "limit", "1000")),
 		"explain": {
 			{name: "why somebody may", body: asJSON(check(1, "view"))},
-			{name: "why somebody may not", body: asJSON(map[string]any{"subject": "user:nobody", "permission": "edit", "resource": "importer:i1"})},
-			{name: "why a member may not", body: asJSON(map[string]any{"subject": "user:p299", "permission": "use", "resource": "connection:c1"})},
+			{
+				name: "why somebody may not",
+				body: asJSON(map[string]any{"subject": "user:nobody", "permission": "edit", "resource": "importer:i1"}),
+			},
+			{
+				name: "why a member may not",
+				body: asJSON(map[string]any{"subject": "user:p299", "permission": "use", "resource": "connection:c1"}),
+			},
 		},
 		"listRoleSets":      plain(""),
 		"listRelationships": list(escaped("/v1/relationships", "resource", "account:a", "limit", "1000")),
@@ -92,39 +112,58 @@ func expensive() map[string][]request {
 		"streamAudit": {{path: "/v1/events"}},
 		"accessThen":  {{path: escaped("/v1/access", "resource", "importer:i1", "permission", "view", "at", past)}},
 		"preview": {
-			{name: "of a deletion", actor: "olga", body: asJSON(map[string]any{"method": "DELETE", "path": "/v1/subscriptions/s"})},
-			{name: "of many roles", actor: "olga", body: asJSON(map[string]any{"method": "PATCH", "path": "/v1/accounts/a/members", "body": map[string]any{"members": roles("q", 900, "guest")}})},
+			{
+				name: "of a deletion", actor: "olga",
+				body: asJSON(map[string]any{"method": "DELETE", "path": "/v1/subscriptions/s"}),
+			},
+			{name: "of many roles", actor: "olga", body: asJSON(map[string]any{
+				"method": "PATCH", "path": "/v1/accounts/a/members", "body": map[string]any{"members": roles("q", 900, "guest")},
+			})},
 		},
 		"addPlatformAdministrator":    plain(""),
 		"removePlatformAdministrator": plain(""),
-		"putConnector":                {{path: "/v1/connectors/crm", body: asJSON(map[string]any{"offers": []string{"views", "financial_settings"}})}},
-		"deleteConnector":             {{path: "/v1/connectors/none", actor: "olga"}},
-		"createConnector":             one(created("account", "a")),
-		"createSubscription":          one(created("role_set", "multi_owner", "owner", "olga")),
-		"putFeatures":                 {{path: "/v1/subscriptions/s/features", body: asJSON(map[string]any{"features": []string{"user_permissions", "dashboards"}})}},
-		"getSubscription":             list("/v1/subscriptions/s"),
-		"deleteSubscription":          list("/v1/subscriptions/s"),
-		"listSubscriptionAccounts":    list("/v1/subscriptions/s/accounts?limit=1000"),
-		"listSubscriptionPeople":      list("/v1/subscriptions/s/people?limit=1000"),
-		"listSubscriptionMembers":     list("/v1/subscriptions/s/members?limit=1000&by_account=true"),
-		"putSubscriptionMember":       {{path: "/v1/subscriptions/s/members/p1", actor: "olga", body: asJSON(map[string]any{"roles": []string{"it_admin"}})}},
-		"removeSubscriptionMember":    list("/v1/subscriptions/s/members/p298"),
-		"putMemberAccounts":           {{path: "/v1/subscriptions/s/members/p1/accounts", actor: "olga", body: asJSON(map[string]any{"accounts": roles("a", 1000, "editor")})}},
-		"transferSubscription":        {{path: "/v1/subscriptions/s/transfer", actor: "olga", body: asJSON(map[string]any{"to": "p1"})}},
-		"eraseUser":                   {{path: "/v1/users/p299"}},
-		"listUserAccounts":            {{path: "/v1/users/olga/accounts?limit=1000", actor: "olga"}},
-		"createAccount":               one(created("subscription", "s", "role_set", "operations")),
-		"getAccount":                  plain("olga"),
-		"deleteAccount":               plain("olga"),
-		"listAccountMembers":          list("/v1/accounts/a/members?limit=1000"),
+		"putConnector": {
+			{path: "/v1/connectors/crm", body: asJSON(map[string]any{"offers": []string{"views", "financial_settings"}})},
+		},
+		"deleteConnector":    {{path: "/v1/connectors/none", actor: "olga"}},
+		"createConnector":    one(created("account", "a")),
+		"createSubscription": one(created("role_set", "multi_owner", "owner", "olga")),
+		"putFeatures": {{
+			path: "/v1/subscriptions/s/features",
+			body: asJSON(map[string]any{"features": []string{"user_permissions", "dashboards"}}),
+		}},
+		"getSubscription":          list("/v1/subscriptions/s"),
+		"deleteSubscription":       list("/v1/subscriptions/s"),
+		"listSubscriptionAccounts": list("/v1/subscriptions/s/accounts?limit=1000"),
+		"listSubscriptionPeople":   list("/v1/subscriptions/s/people?limit=1000"),
+		"listSubscriptionMembers":  list("/v1/subscriptions/s/members?limit=1000&by_account=true"),
+		"putSubscriptionMember": {
+			{path: "/v1/subscriptions/s/members/p1", actor: "olga", body: asJSON(map[string]any{"roles": []string{"it_admin"}})},
+		},
+		"removeSubscriptionMember": list("/v1/subscriptions/s/members/p298"),
+		"putMemberAccounts": {{
+			path: "/v1/subscriptions/s/members/p1/accounts", actor: "olga",
+			body: asJSON(map[string]any{"accounts": roles("a", 1000, "editor")}),
+		}},
+		"transferSubscription": {
+			{path: "/v1/subscriptions/s/transfer", actor: "olga", body: asJSON(map[string]any{"to": "p1"})},
+		},
+		"eraseUser":          {{path: "/v1/users/p299"}},
+		"listUserAccounts":   {{path: "/v1/users/olga/accounts?limit=1000", actor: "olga"}},
+		"createAccount":      one(created("subscription", "s", "role_set", "operations")),
+		"getAccount":         plain("olga"),
+		"deleteAccount":      plain("olga"),
+		"listAccountMembers": list("/v1/accounts/a/members?limit=1000"),
 		"patchAccountMembers": {
 			{name: "with as many as may be", actor: "olga", body: asJSON(map[string]any{"members": roles("n", 1000, "guest")})},
 			{name: "with more than may be", actor: "olga", body: asJSON(map[string]any{"members": roles("n", 20_000, "guest")})},
 		},
-		"putAccountMember":               one(map[string]any{"roles": []string{"guest"}}),
-		"removeAccountMember":            list("/v1/accounts/a/members/p2"),
-		"reportOffboarding":              plain("olga"),
-		"inviteToSubscription":           {{path: "/v1/subscriptions/s/invitations", actor: "olga", body: asJSON(map[string]any{"roles": []string{"it_admin"}})}},
+		"putAccountMember":    one(map[string]any{"roles": []string{"guest"}}),
+		"removeAccountMember": list("/v1/accounts/a/members/p2"),
+		"reportOffboarding":   plain("olga"),
+		"inviteToSubscription": {{
+			path: "/v1/subscriptions/s/invitations", actor: "olga", body: asJSON(map[string]any{"roles": []string{"it_admin"}}),
+		}},
 		"listSubscriptionInvitations":    list("/v1/subscriptions/s/invitations?limit=1000"),
 		"withdrawSubscriptionInvitation": list("/v1/subscriptions/s/invitations/none"),
 		"inviteToAccount":                one(map[string]any{"roles": []string{"guest"}}),
@@ -133,48 +172,88 @@ func expensive() map[string][]request {
 		"acceptInvitation":               list("/v1/invitations/" + strings.Repeat("x", 200) + "/accept"),
 		"declineInvitation":              list("/v1/invitations/" + strings.Repeat("x", 200) + "/decline"),
 		"createImporter":                 one(created("account", "a", "source", "c1", "destination", "c2")),
-		"setImporterConnections":         {{path: "/v1/importers/i1/connections", actor: "olga", body: asJSON(map[string]any{"source": "c1", "destination": "c2"})}},
-		"copyImporter":                   {{path: "/v1/importers/i1/copy", actor: "olga", body: asJSON(created("id", "copied"))}},
-		"deleteImporter":                 list("/v1/importers/i2"),
-		"createConnection":               one(created("account", "a", "connector", "crm")),
-		"shareConnection": {
-			{name: "with as many as may be", path: "/v1/connections/c1/sharing", actor: "olga", body: asJSON(map[string]any{"visibility": "private", "users": names("p", people)})},
-			{name: "with strangers", path: "/v1/connections/c1/sharing", actor: "olga", body: asJSON(map[string]any{"visibility": "private", "users": names("z", 1000)})},
+		"setImporterConnections": {{
+			path: "/v1/importers/i1/connections", actor: "olga",
+			body: asJSON(map[string]any{"source": "c1", "destination": "c2"}),
+		}},
+		"copyImporter": {
+			{path: "/v1/importers/i1/copy", actor: "olga", body: asJSON(created("id", "copied"))},
 		},
-		"deleteConnection":   list("/v1/connections/c3"),
-		"groupConnection":    {{path: "/v1/connections/c1/group", actor: "olga", body: asJSON(map[string]any{"group": "g"})}},
-		"ungroupConnection":  list("/v1/connections/c1/group"),
-		"createWorkspace":    one(created("account", "o", "open", true)),
-		"setWorkspaceAccess": {{path: "/v1/workspaces/w/access", actor: "olga", body: asJSON(map[string]any{"open": false, "users": names("p", people)})}},
-		"deleteWorkspace":    list("/v1/workspaces/w"),
-		"createFlow":         one(created("workspace", "w")),
-		"deleteFlow":         list("/v1/flows/none"),
-		"createSchedule":     one(created("workspace", "w")),
-		"deleteSchedule":     list("/v1/schedules/none"),
-		"createService":      one(created("workspace", "w")),
-		"deleteService":      list("/v1/services/none"),
-		"createIntegration":  one(created("account", "a")),
-		"deleteIntegration":  list("/v1/integrations/none"),
-		"createExport":       one(created("account", "a")),
-		"deleteExport":       list("/v1/exports/none"),
-		"createReport":       one(created("account", "a")),
-		"deleteReport":       list("/v1/reports/none"),
+		"deleteImporter":   list("/v1/importers/i2"),
+		"createConnection": one(created("account", "a", "connector", "crm")),
+		"shareConnection": {
+			{
+				name: "with as many as may be", path: "/v1/connections/c1/sharing", actor: "olga",
+				body: asJSON(map[string]any{"visibility": "private", "users": names("p", people)}),
+			},
+			{
+				name: "with strangers", path: "/v1/connections/c1/sharing", actor: "olga",
+				body: asJSON(map[string]any{"visibility": "private", "users": names("z", 1000)}),
+			},
+		},
+		"deleteConnection":  list("/v1/connections/c3"),
+		"groupConnection":   {{path: "/v1/connections/c1/group", actor: "olga", body: asJSON(map[string]any{"group": "g"})}},
+		"ungroupConnection": list("/v1/connections/c1/group"),
+		"createWorkspace":   one(created("account", "o", "open", true)),
+		"setWorkspaceAccess": {{
+			path: "/v1/workspaces/w/access", actor: "olga",
+			body: asJSON(map[string]any{"open": false, "users": names("p", people)}),
+		}},
+		"deleteWorkspace":   list("/v1/workspaces/w"),
+		"createFlow":        one(created("workspace", "w")),
+		"deleteFlow":        list("/v1/flows/none"),
+		"createSchedule":    one(created("workspace", "w")),
+		"deleteSchedule":    list("/v1/schedules/none"),
+		"createService":     one(created("workspace", "w")),
+		"deleteService":     list("/v1/services/none"),
+		"createIntegration": one(created("account", "a")),
+		"deleteIntegration": list("/v1/integrations/none"),
+		"createExport":      one(created("account", "a")),
+		"deleteExport":      list("/v1/exports/none"),
+		"createReport":      one(created("account", "a")),
+		"deleteReport":      list("/v1/reports/none"),
 		"evaluate": {
-			{name: "with a context of many keys", body: asJSON(map[string]any{"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"), "context": keys(60_000)})},
-			{name: "of a long name", body: asJSON(map[string]any{"subject": entity("user", "p1"), "action": map[string]any{"name": strings.Repeat("w", 1<<19)}, "resource": entity("importer", "i1")})},
+			{name: "with a context of many keys", body: asJSON(map[string]any{
+				"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),
+				"context": keys(60_000),
+			})},
+			{name: "of a long name", body: asJSON(map[string]any{
+				"subject": entity("user", "p1"), "action": map[string]any{"name": strings.Repeat("w", 1<<19)},
+				"resource": entity("importer", "i1"),
+			})},
 		},
 		"evaluateAll": {
-			{name: "of a thousand", body: evaluations(map[string]any{"action": map[string]any{"name": "view"}, "resource": entity("importer", "i1")}, func(i int) any {
+			{name: "of a thousand", body: evaluations(map[string]any{
+				"action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),
+			}, func(i int) any {
 				return map[string]any{"subject": entity("user", fmt.Sprint("p", i))}
 			})},
-			{name: "with a default of 40 kB", body: evaluations(map[string]any{"subject": with(entity("user", "p1"), map[string]any{"x": text}), "action": map[string]any{"name": text}, "resource": entity("importer", "i1")}, func(int) any { return map[string]any{} })},
-			{name: "with a default type of 40 kB", body: evaluations(map[string]any{"subject": entity(text, "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1")}, func(int) any { return map[string]any{} })},
-			{name: "with a default of many keys", body: evaluations(map[string]any{"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"), "context": keys(50_000)}, func(int) any { return map[string]any{} })},
-			{name: "of unknown names", body: evaluations(map[string]any{"subject": entity("user", "p1"), "action": map[string]any{"name": long}, "resource": entity("importer", "i1")}, func(int) any { return map[string]any{} })},
+			{name: "with a default of 40 kB", body: evaluations(map[string]any{
+				"subject": with(entity("user", "p1"), map[string]any{"x": text}), "action": map[string]any{"name": text},
+				"resource": entity("importer", "i1"),
+			}, func(int) any { return map[string]any{} })},
+			{name: "with a default type of 40 kB", body: evaluations(map[string]any{
+				"subject": entity(text, "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),
+			}, func(int) any { return map[string]any{} })},
+			{name: "with a default of many keys", body: evaluations(map[string]any{
+				"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),
+				"context": keys(50_000),
+			}, func(int) any { return map[string]any{} })},
+			{name: "of unknown names", body: evaluations(map[string]any{
+				"subject": entity("user", "p1"), "action": map[string]any{"name": long}, "resource": entity("importer", "i1"),
+			}, func(int) any { return map[string]any{} })},
 		},
-		"searchSubjects":          one(map[string]any{"subject": map[string]any{"type": "user"}, "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"), "page": map[string]any{"limit": 1000}, "context": keys(50_000)}),
-		"searchResources":         one(map[string]any{"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": map[string]any{"type": "importer"}, "page": map[string]any{"limit": 1000}, "context": keys(50_000)}),
-		"searchActions":           one(map[string]any{"subject": entity("user", "p1"), "resource": entity("account", "a"), "context": keys(50_000)}),
+		"searchSubjects": one(map[string]any{
+			"subject": map[string]any{"type": "user"}, "action": map[string]any{"name": "view"},
+			"resource": entity("importer", "i1"), "page": map[string]any{"limit": 1000}, "context": keys(50_000),
+		}),
+		"searchResources": one(map[string]any{
+			"subject": entity("user", "p1"), "action": map[string]any{"name": "view"},
+			"resource": map[string]any{"type": "importer"}, "page": map[string]any{"limit": 1000}, "context": keys(50_000),
+		}),
+		"searchActions": one(
+			map[string]any{"subject": entity("user", "p1"), "resource": entity("account", "a"), "context": keys(50_000)},
+		),
 		"getAuthZENConfiguration": open(),
 		"getHealth":               open(),
 		"getReady":                open(),
