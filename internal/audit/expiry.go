@@ -123,5 +123,34 @@ func (f *Follower) there(ctx context.Context, r authz.Relationship, at authz.Con
 // expired appends the end of a relationship that is there.
 func (b *batch) expired(u Update) error {
 	u.Action = gone
+	if u.ExpiresAt.UnixMicro() == firstMicro {
+		stored, err := b.storedEnd(u)
+		if err != nil {
+			return err
+		}
+		u.ExpiresAt = stored
+	}
 	return b.store(Entry{Time: *u.ExpiresAt, Kind: Expiry, Updates: []Update{u}})
+}
+
+// maxStored is how many entries about an object are read for the end of a relationship.
+const maxStored = 100
+
+// storedEnd returns the end of a relationship as the newest entry about it has it: the log's tables have the first
+// microsecond of 1970 for every earlier end. It returns that if the entry is not among the newest of the object.
+func (b *batch) storedEnd(u Update) (*Time, error) {
+	found, err := b.log.entries(b.ctx, b.tx, `SELECT body, hash FROM sluice_audit_entries WHERE seq IN
+		(SELECT seq FROM sluice_audit_marks WHERE kind = $1 AND value = $2) ORDER BY seq DESC LIMIT $3`,
+		byResource, keyOfObject(u.Resource.Object), maxStored)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range found {
+		for _, v := range e.Updates {
+			if v.Action == touch && v.ExpiresAt != nil && slices.Equal(identity(u), identity(v)) {
+				return v.ExpiresAt, nil
+			}
+		}
+	}
+	return u.ExpiresAt, nil
 }

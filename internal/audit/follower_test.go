@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -256,6 +257,27 @@ func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:last"))
 	wait(t, log, 6, audit.Query{})
 	return true
+}
+
+// TestEndKeepsItsDate: the end of a relationship has the date that the relationship was written with, also one before 1970.
+func TestEndKeepsItsDate(t *testing.T) {
+	t.Parallel()
+	engine := embedded(t)
+	log := openLog(t, logs["file"](t))
+	follow(t, log, engine.Client)
+	for i, year := range []int{1, 1677, 1969} {
+		r := relationship(t, "folder:f", "reader", fmt.Sprint("user:of", year))
+		r.ExpiresAt = time.Date(year, 3, 4, 5, 6, 7, 0, time.UTC)
+		write(t, engine, "olga", authz.Touch, r)
+		all := wait(t, log, 3+2*i, audit.Query{})
+		for _, e := range all[1+2*i:] {
+			require.True(t, r.ExpiresAt.Equal(e.Updates[0].ExpiresAt.Time), "%s", e.Body)
+		}
+		require.Equal(t, audit.Expiry, all[2+2*i].Kind)
+	}
+	report, err := log.Verify(t.Context(), "", expected)
+	require.NoError(t, err)
+	require.Empty(t, report.Faults)
 }
 
 func TestExpiryWhileNobodyFollowed(t *testing.T) {

@@ -429,11 +429,14 @@ func (b *batch) rows(query string, args ...any) (found []Update, err error) {
 	return found, rows.Err()
 }
 
+// firstMicro is the earliest expiration in the log's tables.
+const firstMicro = 1
+
 // microsOf is an expiration in microseconds since 1970, or 0 for none. An expiration of 1970 or earlier is the first
 // microsecond.
 func microsOf(t *Time) int64 {
 	if t == nil {
 		return 0
 	}
-	return max(t.UnixMicro(), 1)
+	return max(t.UnixMicro(), firstMicro)
 }
