@@ -106,7 +106,8 @@ func (a *attempts) entries(n int) []audit.Stored {
 		}
 		select {
 		case <-changed:
-		case <-a.failed:
+		case err := <-a.failed:
+			a.t.Log("an attempt failed:", err)
 		}
 	}
 }
