@@ -15,7 +15,8 @@ var replacements = []struct {
 	stored                  string
 }{
 	{
-		"transfer_subscription", http.MethodPost, "subscriptions/~one/transfer", map[string]any{"to": "~ivan"},
+		"transfer_subscription", http.MethodPost, "subscriptions/~one/transfer",
+		map[string]any{"to": "~ivan"},
 		"subscription:~one#owner@user:~ivan",
 	},
 	{
@@ -24,7 +25,8 @@ var replacements = []struct {
 		"subscription:~s#owner@user:~ivan",
 	},
 	{
-		"put_account_member", http.MethodPut, "accounts/~t/members/~tess", map[string]any{"roles": []string{"owner"}},
+		"put_account_member", http.MethodPut, "accounts/~t/members/~tess",
+		map[string]any{"roles": []string{"owner"}},
 		"account:~t#owner@user:~tess",
 	},
 	{

@@ -62,7 +62,8 @@ func TestTransport(t *testing.T) {
 			"problem of another status", "POST", "/v1/check", `{`, answer{405, problem, document(405, "invalid"), nil}, "status",
 		},
 		{
-			"problem that names another status", "POST", "/v1/check", `{`, answer{400, problem, document(405, "invalid"), nil},
+			"problem that names another status", "POST", "/v1/check", `{`,
+			answer{400, problem, document(405, "invalid"), nil},
 			"status",
 		},
 		{"problem of another content type", "POST", "/v1/check", `{`, answer{400, json, document(400, "invalid"), nil}, "Content-Type"},

@@ -43,7 +43,8 @@ func TestCompressedBodiesAreDecodedWithinTheLimit(t *testing.T) {
 		"not gzip":                {[]string{"gzip"}, check, 400, "not valid gzip"},
 		"half":                    {[]string{"gzip"}, packed(t, check)[:30], 400, "not valid gzip"},
 		"a wrong sum": {
-			[]string{"gzip"}, strings.Replace(packed(t, check), packed(t, check)[len(packed(t, check))-8:], "12345678", 1), 400,
+			[]string{"gzip"},
+			strings.Replace(packed(t, check), packed(t, check)[len(packed(t, check))-8:], "12345678", 1), 400,
 			"not valid gzip",
 		},
 		"br":              {[]string{"br"}, check, 415, "gzip"},
