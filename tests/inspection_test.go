@@ -82,7 +82,12 @@ func TestInternalTypesNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	for _, typ := range []string{"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role"} {
+		internal, user := map[string]any{"type": typ, "id": "x"}, map[string]any{"type": "user", "id": "olga"}
 		for path, body := range map[string]any{
+			"/access/v1/search/action":   map[string]any{"subject": user, "resource": internal},
+			"/access/v1/search/resource": map[string]any{"subject": user, "action": map[string]any{"name": "nothing"}, "resource": map[string]any{"type": typ}},
+			"/access/v1/search/subject":  map[string]any{"subject": map[string]any{"type": typ}, "action": map[string]any{"name": "nothing"}, "resource": internal},
+
 			"check":            map[string]any{"subject": typ + ":x", "permission": "view", "resource": "account:x"},
 			"permissions":      map[string]any{"subject": "user:olga", "resource": typ + ":x"},
 			"lookup/subjects":  map[string]any{"resource": "account:x", "permission": "view", "subject_type": typ},

@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -133,6 +134,91 @@ func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
 					if bytes.Contains(again.body, []byte(quoted)) {
 						t.Errorf("the replay tells %s: %s", test.hidden, again.body)
 					}
+				}
+			})
+		})
+	}
+}
+
+// TestPreviewHidesEffectsElsewhere previews operations by people who may not list the people of every place that they change: an effect
+// on another person is shown only where the actor may list them.
+func TestPreviewHidesEffectsElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	s.play(
+		"backend PUT connectors/~crm {offers: []}",
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga PUT subscriptions/~s/members/~mona {roles: [member]}",
+		"mona POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
+		"mona PUT accounts/~n/members/~vera {roles: [editor]}",
+		"mona POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"mona PUT accounts/~a/members/~ulla {roles: [user]}",
+		"mona PUT accounts/~a/members/~gert {roles: [guest]}",
+		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
+	)
+	listing := map[string]string{"subscription": "list_users", "account": "list_members"}
+	for _, test := range []struct{ actor, request, hidden, shown string }{
+		{"mona", "PUT accounts/~n/members/~nina {roles: [editor]}", "subscription:~s", "account:~n"},
+		{"olga", "PUT accounts/~n/members/~nina {roles: [editor]}", "", "subscription:~s"},
+		{"mona", "DELETE accounts/~n/members/~vera", "subscription:~s", "account:~n"},
+		{"olga", "DELETE accounts/~n/members/~vera", "", "subscription:~s"},
+		{"mona", "PUT subscriptions/~s/members/~nina/accounts {accounts: {~n: [editor], ~a: [user]}}", "subscription:~s", "account:~a"},
+		{"mona", "POST accounts {id: ~new, subscription: ~s, role_set: team}", "", "account:~new"},
+		{"gert", "PUT connections/~c/sharing {visibility: private, users: [~ulla]}", "connection:~c", ""},
+		{"gert", "PUT connections/~c/sharing {visibility: shared}", "connection:~c", ""},
+	} {
+		next, err := parseStep(s.in(test.actor + " " + test.request))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := next.(requestStep)
+		lines, withheld := s.by(test.actor).preview(r.method, r.path, r.body).effects(t)
+		told := strings.Join(lines, "\n")
+		for _, line := range lines {
+			words := strings.Fields(line)
+			who, what := words[1], words[3]
+			typ, _, _ := strings.Cut(what, ":")
+			if typ == "connection" {
+				typ, what = "account", s.in("account:~a")
+			}
+			if who == "user:"+s.id(test.actor) || who == "user:*" || what == s.in("account:~new") {
+				continue
+			}
+			if !s.may(question{"user:" + s.id(test.actor), listing[typ], what}) {
+				t.Errorf("%s %s: the preview tells %s", test.actor, test.request, line)
+			}
+		}
+		if test.hidden != "" && !withheld {
+			t.Errorf("%s %s: nothing is withheld: %s", test.actor, test.request, told)
+		}
+		if test.shown != "" && !strings.Contains(told, " "+s.in(test.shown)) {
+			t.Errorf("%s %s: nothing is told about %s: %s", test.actor, test.request, test.shown, told)
+		}
+	}
+}
+
+// TestReplayedInvitationNeedsTheRight repeats an invitation after its inviter lost the right to make it: the answer does not name it.
+func TestReplayedInvitationNeedsTheRight(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]string{
+		"demoted": "olga PUT accounts/~a/members/~otto {roles: [guest]}",
+		"removed": "olga DELETE accounts/~a/members/~otto",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, memory.get(t))
+			line{name, "include team"}.play(s, "", "")
+			s.play("olga PUT accounts/~a/members/~otto {roles: [owner]}")
+			const request = "otto POST accounts/~a/invitations {invitee: ~nina, roles: [user]}"
+			first, again := s.under(s.id("key"), request), s.under(s.id("key"), request)
+			if first.status != http.StatusCreated || first.told(t)["id"] == nil || again.told(t)["id"] != first.told(t)["id"] {
+				t.Fatalf("%d %s, again %s", first.status, first.body, again.body)
+			}
+			s.play(change)
+			s.writesNothing(request, func() {
+				again := s.under(s.id("key"), request)
+				told := again.told(t)
+				if again.status != first.status || !again.isReplay() || told["id"] != nil || told["handle"] != nil || told["expires_at"] != nil {
+					t.Errorf("after the inviter was %s: %d %s", name, again.status, again.body)
 				}
 			})
 		})

@@ -4182,7 +4182,7 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
+	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`, or `not_found` if the inviter may not even view the place. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5965,7 +5965,7 @@ func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteInt
 
 // AcceptInvitation Accept an invitation
 //
-// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
+// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`, or `not_found` if the inviter may not even view the place. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

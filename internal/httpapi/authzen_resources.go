@@ -48,6 +48,9 @@ func (s *server) SearchResources(c *gin.Context) {
 // findResources returns the resources that the subject has the permission on, and those that could not be decided; none if
 // the schema does not have the type or the permission.
 func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
+	if err := s.requireTypes(ctx, asked); err != nil {
+		return nil, err
+	}
 	query, unknown := v.resourceQuery(asked)
 	if unknown != nil {
 		return nil, nil

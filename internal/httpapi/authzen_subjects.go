@@ -59,6 +59,9 @@ type subjects struct {
 
 // findSubjects finds nobody where the schema does not know what is asked for.
 func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question) (found subjects, err error) {
+	if err := s.requireTypes(ctx, asked); err != nil {
+		return found, err
+	}
 	query, unknown := v.subjectQuery(asked)
 	if unknown != nil {
 		return found, nil

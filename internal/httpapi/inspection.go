@@ -50,6 +50,12 @@ func inspectionRequired(reason string) error {
 	return authz.Errorf(authz.CodeForbidden, "%s; asking for it needs a key with the scope %s", reason, apikey.Inspect)
 }
 
+// requireTypes is requireInspection for the types of a search alone, whatever the action is: a search for what the schema does not
+// know finds nothing, also on an internal type.
+func (s *server) requireTypes(ctx context.Context, asked question) error {
+	return s.requireInspection(ctx, authz.Type(asked.subject.Type), authz.Type(asked.resource.Type), "")
+}
+
 // requireCheck is requireInspection for a check.
 func (s *server) requireCheck(ctx context.Context, check authz.Check) error {
 	return s.requireInspection(ctx, check.Subject.Type, check.Resource.Type, check.Permission)

@@ -71,11 +71,14 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		ExpiresAt: s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second), // to the next full second
 	}
 	token, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
-		if by.replayed() {
-			return p.recognize(ctx, &invitation)
-		}
 		roles, err := p.offer(ctx, in)
-		if err != nil {
+		switch {
+		case by.replayed() && err != nil: // who may not invite any more is not told the secret again
+			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
+			return err
+		case by.replayed():
+			return p.recognize(ctx, &invitation)
+		case err != nil:
 			return err
 		}
 		// what acceptance will write; what it would rest on, the invitation rests on now

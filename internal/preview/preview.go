@@ -21,6 +21,9 @@ type Previewer struct {
 	// Visible and Listing are those of the product: the permission without which an object does not exist for a person, and the one
 	// that lets them know who holds roles on it, if it has any.
 	Visible, Listing func(authz.Type) authz.Permission
+
+	// Place is the relation of a type to what an object of it is in; empty if it is in nothing.
+	Place func(authz.Type) authz.Relation
 }
 
 // Effect is what would change for a person, or with a wildcard for everybody, on an object.

@@ -6,14 +6,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// view is what the actor may know of the effects: those on objects that they may see, before or after, and of other people those
-// whom they may know of: who stands in a relation of something whose people they may list, or that they may see if it has no
-// roles.
+// view is what the actor may know of the effects: those on objects that they may see, before or after. An effect on another person
+// tells which role the person has, so the actor must be able to read that there: they may list the people of the object or, if it
+// has no roles, of the place that it is in, and may know of the person, who stands in a relation of something whose people they may
+// list, or that they may see if it has no roles.
 type view struct {
 	*Previewer
 	actor   authz.ID
 	scratch authz.Engine
 	allowed map[question]bool
+	places  map[authz.Object]authz.Object // what each object is in
 }
 
 // look asks what the actor may see as things are on the scratch now.
@@ -24,6 +26,7 @@ func (v *view) look(ctx context.Context, objects []authz.Object, relationships [
 	needed := make(map[question]bool)
 	for _, object := range objects {
 		needed[question{object, v.Visible(object.Type)}] = true
+		needed[v.listing(object, relationships)] = true
 	}
 	for _, r := range relationships {
 		if r.Subject.Type == person {
@@ -61,6 +64,31 @@ func (v *view) naming(object authz.Object) question {
 	return question{object, v.Visible(object.Type)}
 }
 
+// listing is the permission that lets the actor know the roles from which people have permissions on an object: on the object itself,
+// or on the nearest place that has roles. It is the one that shows the object if it is in no such place.
+func (v *view) listing(object authz.Object, relationships []authz.Relationship) question {
+	if v.places == nil {
+		v.places = make(map[authz.Object]authz.Object)
+		for _, r := range relationships {
+			if r.Relation == v.Place(r.Resource.Type) {
+				v.places[r.Resource] = r.Subject.Object
+			}
+		}
+	}
+	for at, inside := object, true; inside; at, inside = v.place(at) {
+		if listing := v.Listing(at.Type); listing != "" {
+			return question{at, listing}
+		}
+	}
+	return question{object, v.Visible(object.Type)}
+}
+
+// place is what an object is in.
+func (v *view) place(object authz.Object) (authz.Object, bool) {
+	place, found := v.places[object]
+	return place, found
+}
+
 // show returns what the actor may know of all effects.
 func (v *view) show(all []Effect, relationships []authz.Relationship) Effects {
 	if v.actor == "" {
@@ -74,7 +102,9 @@ func (v *view) show(all []Effect, relationships []authz.Relationship) Effects {
 	}
 	var shown Effects
 	for _, e := range all {
-		if v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] && (e.Subject.Wildcard || named[e.Subject.ID]) {
+		own := e.Subject.Wildcard || e.Subject.ID == v.actor
+		known := own || named[e.Subject.ID] && v.allowed[v.listing(e.Resource, relationships)]
+		if v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] && known {
 			shown.Effects = append(shown.Effects, e)
 		} else {
 			shown.Withheld = true
