@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ type Query struct {
 	After  *int64
 	Before int64
 
-	// Limit is how many entries come at most.
+	// Limit is how many entries come at most. Fewer can come before the end, where they are large.
 	Limit int
 }
 
@@ -47,8 +48,11 @@ func (s Stored) JSON() json.RawMessage { return sealed(s.Body, s.Hash) }
 // Find returns the entries that a query selects.
 func (l *Log) Find(ctx context.Context, q Query) ([]Stored, error) {
 	statement, args := q.sql()
-	return l.entries(ctx, l.db, statement, args...)
+	return l.entriesUpTo(ctx, l.db, maxFound, statement, args...)
 }
+
+// maxFound is how many bytes of entries Find reads before it ends.
+const maxFound = 4 << 20
 
 func (q Query) sql() (string, []any) {
 	var args []any
@@ -115,13 +119,18 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-func (l *Log) entries(ctx context.Context, from querier, query string, args ...any) (found []Stored, err error) {
+func (l *Log) entries(ctx context.Context, from querier, query string, args ...any) ([]Stored, error) {
+	return l.entriesUpTo(ctx, from, math.MaxInt, query, args...)
+}
+
+// entriesUpTo reads entries until they have so many bytes, and one entry at least.
+func (l *Log) entriesUpTo(ctx context.Context, from querier, bytes int, query string, args ...any) (found []Stored, err error) {
 	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, failure(err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	for bytes > 0 && rows.Next() {
 		var s Stored
 		var hash string
 		if err := rows.Scan(&s.Body, &hash); err != nil {
@@ -132,6 +141,7 @@ func (l *Log) entries(ctx context.Context, from querier, query string, args ...a
 		}
 		s.Hash = hash
 		found = append(found, s)
+		bytes -= len(s.Body)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, failure(err)

@@ -29,9 +29,13 @@ func (s *server) AccessThen(c *gin.Context, params AccessThenParams) {
 
 func (s *server) accessThen(ctx context.Context, query authz.SubjectQuery, at time.Time) (AccessThen, error) {
 	answer := AccessThen{At: at, Subjects: []FoundSubject{}}
+	var size answerSize
 	found, err := s.History.Access(ctx, query, at)
 	for _, subject := range found {
 		shown, err := s.showSubject(ctx, subject)
+		if err == nil {
+			err = size.add(&shown)
+		}
 		if err != nil {
 			return answer, err
 		}

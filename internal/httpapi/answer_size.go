@@ -1,10 +1,73 @@
 package httpapi
 
-import "github.com/sluice-authz/sluice/internal/authz"
+import (
+	"reflect"
 
-// maxAnswer is how large an answer is at most, in bytes; streams have no such limit. What an answer is made of is counted by
-// each call, so that it does not grow far beyond this before it is refused.
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxAnswer is how large an answer is at most, in bytes; of a stream, each line. Lists count it while they are built, and every answer
+// is counted before it is encoded, so that it does not grow far beyond this before it is refused.
 const maxAnswer = 16 << 20
+
+// maxSearched is how many results a search finds before it answers a page of them.
+const maxSearched = 250_000
 
 // errLargeAnswer is the error about an answer above maxAnswer.
 var errLargeAnswer = authz.Errorf(authz.CodeTooLarge, "the answer would be larger than %d bytes; ask for less at a time", maxAnswer)
+
+// answerSize counts the bytes of an answer while it is built.
+type answerSize int
+
+// add counts an item of the answer. Above maxAnswer the error is errLargeAnswer.
+func (s *answerSize) add(item any) error {
+	if *s += answerSize(sizeOf(reflect.ValueOf(item), maxAnswer-int(*s))); *s > maxAnswer {
+		return errLargeAnswer
+	}
+	return nil
+}
+
+// checkSize returns errLargeAnswer if an answer is larger than maxAnswer.
+func checkSize(answer any) error {
+	var size answerSize
+	return size.add(answer)
+}
+
+// timeBytes is the length of a time in JSON.
+const timeBytes = 32
+
+// sizeOf is about how many bytes a value takes in JSON, escapes apart. It stops counting above the limit.
+func sizeOf(v reflect.Value, limit int) int {
+	const punctuation = 3 // of a name and of a text
+	sum := 0
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			return sizeOf(v.Elem(), limit)
+		}
+	case reflect.String:
+		return v.Len() + punctuation
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON as it is
+			return v.Len() + 1
+		}
+		for i := 0; i < v.Len() && sum <= limit; i++ {
+			sum += sizeOf(v.Index(i), limit-sum)
+		}
+	case reflect.Map:
+		for entry := v.MapRange(); sum <= limit && entry.Next(); {
+			sum += sizeOf(entry.Key(), limit) + sizeOf(entry.Value(), limit-sum)
+		}
+	case reflect.Struct:
+		t := v.Type()
+		if t == timeOfDay {
+			return timeBytes
+		}
+		for i := 0; i < v.NumField() && sum <= limit; i++ {
+			if !v.Field(i).IsZero() {
+				sum += len(t.Field(i).Name) + punctuation + sizeOf(v.Field(i), limit-sum)
+			}
+		}
+	}
+	return sum + punctuation
+}

@@ -103,13 +103,13 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			return nil, err
 		}
 		questions := make([]readCheck, len(body.Evaluations))
-		size := 0
+		contexts := 0
 		for i, raw := range body.Evaluations {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
 			questions[i].check, questions[i].err = v.readEvaluation(raw, defaults)
-			if size += weight(questions[i].check.Context, maxBatchContext); size > maxBatchContext {
+			if contexts += weight(questions[i].check.Context, maxBatchContext); contexts > maxBatchContext {
 				return nil, authz.Errorf(authz.CodeTooLarge, "what the caveats are to see of the properties and contexts of all evaluations, defaults included, is larger than %d bytes", maxBatchContext)
 			}
 		}
@@ -118,6 +118,7 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			return nil, err
 		}
 		answers := make([]Evaluation, len(results))
+		var size answerSize
 		for i, result := range results {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -127,6 +128,9 @@ func (s *server) EvaluateAll(c *gin.Context) {
 				s.logFailure(ctx, callOf(c), result.Err)
 			}
 			answers[i] = s.evaluation(ctx, result)
+			if err := size.add(&answers[i]); err != nil {
+				return nil, err
+			}
 		}
 		return Evaluations{Evaluations: untilDecided(answers, semantic)}, nil
 	})

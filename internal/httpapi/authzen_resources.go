@@ -93,6 +93,9 @@ func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery)
 		if found.Err != nil || found.Decision.Allowed() {
 			all[string(found.ID)] = found.Err
 		}
+		if err := all.bounded(); err != nil {
+			return nil, err
+		}
 	}
 	return all, nil
 }

@@ -120,6 +120,9 @@ func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (
 		default:
 			all.everybody, all.except = true, texts(found.Excluded)
 		}
+		if err := all.named.bounded(); err != nil {
+			return all, err
+		}
 	}
 	slices.Sort(all.except)
 	all.except = slices.DeleteFunc(all.except, func(id string) bool {

@@ -41,6 +41,7 @@ func (s *server) CheckBulk(c *gin.Context) {
 			return nil, err
 		}
 		answers := make([]BulkResult, len(results))
+		var size answerSize
 		for i, result := range results {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -50,6 +51,9 @@ func (s *server) CheckBulk(c *gin.Context) {
 				s.logFailure(ctx, callOf(c), result.Err)
 			}
 			answers[i] = s.bulkResult(ctx, result)
+			if err := size.add(&answers[i]); err != nil {
+				return nil, err
+			}
 		}
 		return BulkDecision{Results: answers, Token: unlessEmpty(token)}, nil
 	})

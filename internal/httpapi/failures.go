@@ -39,6 +39,14 @@ func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 // outcomes are what a search finds, by id or name: nil for what is permitted, an error for what could not be decided.
 type outcomes map[string]error
 
+// bounded returns an error with CodeTooLarge if these are more than a search may find.
+func (o outcomes) bounded() error {
+	if len(o) <= maxSearched {
+		return nil
+	}
+	return authz.Errorf(authz.CodeTooLarge, "the search finds more than %d results; look-ups under /v1/lookup find any number", maxSearched)
+}
+
 // page returns the part of the outcomes that a page shows: what is permitted, and what could not be decided.
 func (o outcomes) page(p searchPage) (permitted, failed []string, shown FoundPage, err error) {
 	all, shown, err := p.of(slices.Sorted(maps.Keys(o)))

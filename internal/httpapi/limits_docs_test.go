@@ -152,8 +152,8 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			"`DELETE /v1/subscriptions":     {grouped(authz.MaxUpdates) + " updates"},
 			"`GET /v1/accounts/{id}/m":      {grouped(operation.MaxLimit) + " ids"},
 			"`POST /access/v1/evaluations`": {grouped(maxEntries) + " evaluations", mib(maxBatchContext)},
-			"`POST /access/v1/search/sub":   {grouped(maxFound) + " results", grouped(maxSubjects) + " exceptions"},
-			"`POST /access/v1/search/res":   {grouped(maxFound) + " results"},
+			"`POST /access/v1/search/sub":   {grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all", grouped(maxSubjects) + " exceptions"},
+			"`POST /access/v1/search/res":   {grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all"},
 			"`POST /access/v1/search/act":   {grouped(maxFound) + " results"},
 		},
 	} {

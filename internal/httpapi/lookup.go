@@ -55,6 +55,7 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 	}
 	page := FoundResources{Resources: []FoundResource{}, Token: string(token)}
 	var last authz.FoundResource
+	var size answerSize
 	for found, err := range s.Engine.LookupResources(ctx, query, authz.AtSnapshot(token), authz.Page{Limit: limit + 1, Cursor: position}) {
 		if err != nil {
 			return none, err
@@ -72,6 +73,9 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 			Resource: resource, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
 			Error: s.itemError(ctx, found.Err),
 		})
+		if err := size.add(&page.Resources[len(page.Resources)-1]); err != nil {
+			return none, err
+		}
 		last = found
 	}
 	return page, nil
@@ -103,16 +107,20 @@ func (s *server) LookupSubjects(c *gin.Context) {
 			return nil, err
 		}
 		answer := FoundSubjects{Subjects: []FoundSubject{}, Token: string(token)}
-		size := 0
+		count := 0
+		var size answerSize
 		for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
 			if err = cmp.Or(err, ctx.Err()); err != nil {
 				s.Metrics.decision(authz.Decision{}, err)
 				return nil, err
 			}
-			if size += 1 + len(found.Excluded); size > maxSubjects {
+			if count += 1 + len(found.Excluded); count > maxSubjects {
 				return nil, authz.Errorf(authz.CodeTooLarge, "there are more than %d subjects; with the header Accept: %s they come as a stream", maxSubjects, ndjson)
 			}
 			shown, err := s.showSubject(ctx, found)
+			if err == nil {
+				err = size.add(&shown)
+			}
 			if err != nil {
 				return nil, err
 			}

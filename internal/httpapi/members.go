@@ -32,7 +32,10 @@ type subscriptionMemberOperations interface {
 func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		members, token, err := s.Operations.AccountMembers(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
-		return showMemberPage(members, token), err
+		if err != nil {
+			return nil, err
+		}
+		return showMemberPage(members, token)
 	})
 }
 
@@ -84,7 +87,11 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 			return nil, in.err
 		}
 		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted, endOf(body.ExpiresAt))
-		return ChangedMembers{Members: showMembers(members), Token: string(token)}, err
+		if err != nil {
+			return nil, err
+		}
+		shown, err := showMembers(members)
+		return ChangedMembers{Members: shown, Token: string(token)}, err
 	})
 }
 
@@ -92,7 +99,10 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		members, token, err := s.Operations.SubscriptionMembers(ctx, callOf(c).caller(), authz.ID(id), optional(params.ByAccount), page(params.Limit, params.Cursor))
-		return showMemberPage(members, token), err
+		if err != nil {
+			return nil, err
+		}
+		return showMemberPage(members, token)
 	})
 }
 
@@ -100,7 +110,11 @@ func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubsc
 func (s *server) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		people, token, err := s.Operations.SubscriptionPeople(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
-		return PeoplePage{People: showMembers(people.Members), NextCursor: people.NextCursor, Token: string(token)}, err
+		if err != nil {
+			return nil, err
+		}
+		shown, err := showMembers(people.Members)
+		return PeoplePage{People: shown, NextCursor: people.NextCursor, Token: string(token)}, err
 	})
 }
 
@@ -186,16 +200,21 @@ func showEnds(accounts map[authz.ID]time.Time) *map[string]time.Time {
 	return &ends
 }
 
-func showMembers(members []operation.Member) []Member {
+func showMembers(members []operation.Member) ([]Member, error) {
 	shown := make([]Member, len(members))
+	var size answerSize
 	for i, m := range members {
 		shown[i] = showMember(m)
+		if err := size.add(&shown[i]); err != nil {
+			return nil, err
+		}
 	}
-	return shown
+	return shown, nil
 }
 
-func showMemberPage(members operation.Members, token authz.Token) MemberPage {
-	return MemberPage{Members: showMembers(members.Members), NextCursor: members.NextCursor, Token: string(token)}
+func showMemberPage(members operation.Members, token authz.Token) (MemberPage, error) {
+	shown, err := showMembers(members.Members)
+	return MemberPage{Members: shown, NextCursor: members.NextCursor, Token: string(token)}, err
 }
 
 func showChangedMember(m operation.Member, token authz.Token) ChangedMember {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -153,15 +152,11 @@ func (a *heldAnswer) refusal() error {
 func showEffects(found preview.Effects) (_ Preview, err error) {
 	refer := referrer{&err}
 	shown := Preview{Effects: []Effect{}, Withheld: unlessFalse(found.Withheld)}
-	size := 0
+	var size answerSize
 	for _, e := range found.Effects {
 		effect := Effect{Subject: refer.subject(e.Subject), Resource: refer.object(e.Resource), Gains: texts(e.Gains), Loses: texts(e.Loses)}
-		size += len(effect.Subject.union) + len(effect.Resource.union)
-		for _, permission := range slices.Concat(effect.Gains, effect.Loses) {
-			size += len(permission)
-		}
-		if size > maxAnswer {
-			return shown, errLargeAnswer
+		if err := size.add(&effect); err != nil {
+			return shown, err
 		}
 		shown.Effects = append(shown.Effects, effect)
 	}

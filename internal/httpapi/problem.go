@@ -124,6 +124,9 @@ func (s *server) logFailure(ctx context.Context, k *call, err error) {
 
 // writeJSON writes the body as a whole, or nothing on an error.
 func writeJSON(c *gin.Context, status int, contentType string, body any) error {
+	if err := checkSize(body); err != nil {
+		return err
+	}
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)

@@ -65,6 +65,9 @@ func (s *server) newLines(c *gin.Context) *lines {
 }
 
 func (l *lines) write(value any) error {
+	if err := checkSize(value); err != nil {
+		return err
+	}
 	if !l.c.Writer.Written() {
 		l.c.Header("Content-Type", ndjson)
 		l.c.Status(http.StatusOK)

@@ -90,6 +90,7 @@ func answered[T any](value T, token authz.Token, err error) (T, authz.Token, err
 // read performs an operation that changes nothing.
 func (s *Service) read(ctx context.Context, by Caller, build func(context.Context, *plan) error) (authz.Token, error) {
 	p := newPlan(s.engine, by)
+	p.mayRead = s.maxRead
 	err := build(ctx, p)
 	return p.snapshot, err
 }

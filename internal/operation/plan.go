@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,7 +45,15 @@ type plan struct {
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool
+
+	// mayRead is how many relationships are read at most, and rows how many were. Zero means any number: what removes access
+	// reads as many as there are.
+	mayRead int64
+	rows    atomic.Int64
 }
+
+// maxRead is how many relationships an answer to a question about the product is made of at most.
+const maxRead = 500_000
 
 func newPlan(engine authz.Engine, by Caller) *plan {
 	return &plan{
@@ -113,6 +122,9 @@ func (p *plan) findSome(ctx context.Context, filter authz.Filter, limit int) ([]
 	for item, err := range p.engine.Read(ctx, filter, p.at(), authz.Page{Limit: limit}) {
 		if err != nil {
 			return nil, err
+		}
+		if p.mayRead > 0 && p.rows.Add(1) > p.mayRead {
+			return nil, authz.Errorf(authz.CodeTooLarge, "the answer rests on more than %d relationships", p.mayRead)
 		}
 		found = append(found, item.Relationship)
 	}

@@ -18,6 +18,9 @@ type Service struct {
 
 	// maxLooked is how many objects one page looks at, where the actor sees few of them.
 	maxLooked int
+
+	// maxRead is how many relationships an answer that changes nothing rests on at most.
+	maxRead int64
 }
 
 // Option changes what is optional about a Service.
@@ -38,9 +41,14 @@ func WithClock(now func() time.Time) Option {
 // WithMaxLooked replaces how many objects one page of contents looks at, where the actor sees few of them.
 func WithMaxLooked(objects int) Option { return func(s *Service) { s.maxLooked = objects } }
 
+// WithMaxRead replaces how many relationships an answer that changes nothing rests on at most.
+func WithMaxRead(relationships int64) Option {
+	return func(s *Service) { s.maxRead = relationships }
+}
+
 // New returns a Service on engine, which must hold the product's schema.
 func New(engine authz.Engine, options ...Option) *Service {
-	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now, maxLooked: 10_000}
+	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now, maxLooked: 10_000, maxRead: maxRead}
 	for _, option := range options {
 		option(s)
 	}

@@ -1,0 +1,227 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/api"
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+// bulky is an error with a text as long as an answer shows.
+var bulky = authz.Errorf(authz.CodeInvalid, "%s", strings.Repeat("x", 1500))
+
+// wide is a decision that waits for a name of 20 kB, of which a thousand are more than an answer holds.
+var wide = authz.Decision{State: authz.Conditional, MissingContext: []string{strings.Repeat("x", 20_000)}}
+
+// large gives n ids of the largest size.
+func large(n int) []authz.ID {
+	ids := make([]authz.ID, n)
+	for i := range ids {
+		ids[i] = authz.ID(fmt.Sprintf("%0250d", i))
+	}
+	return ids
+}
+
+// manyMembers are operations whose members hold roles on many accounts.
+type manyMembers struct{ httpapi.Operations }
+
+func (manyMembers) members() operation.Members {
+	accounts := make(map[authz.ID]operation.Roles)
+	for _, id := range large(500) {
+		accounts[id] = operation.Roles{"user"}
+	}
+	var members operation.Members
+	for _, id := range large(operation.MaxLimit) {
+		members.Members = append(members.Members, operation.Member{User: id, Roles: operation.Roles{"owner"}, Accounts: accounts})
+	}
+	return members
+}
+
+func (m manyMembers) SubscriptionMembers(context.Context, operation.Caller, authz.ID, bool, operation.Page) (operation.Members, authz.Token, error) {
+	return m.members(), token, nil
+}
+
+func (m manyMembers) SubscriptionPeople(context.Context, operation.Caller, authz.ID, operation.Page) (operation.Members, authz.Token, error) {
+	return m.members(), token, nil
+}
+
+// TestAnswersAreBoundedWhileTheyAreBuilt gives every call whose answer can grow beyond its limit more than that to answer with. It
+// refuses, and has not allocated a multiple of the limit by then.
+func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
+	w := serve(t, func(c *httpapi.Config) { c.Operations = manyMembers{c.Operations} })
+	w.engine.bulk = func(_ context.Context, checks []authz.Check, _ authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+		results := make([]authz.CheckResult, len(checks))
+		for i := range results {
+			results[i].Decision = wide
+		}
+		return results, token, nil
+	}
+	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
+		return func(yield func(authz.FoundResource, error) bool) {
+			for i := 0; yield(authz.FoundResource{ID: authz.ID(fmt.Sprintf("%0250d", i)), Decision: wide}, nil); i++ {
+			}
+		}
+	}
+	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
+		return func(yield func(authz.FoundSubject, error) bool) {
+			for i := 0; yield(authz.FoundSubject{
+				Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprintf("%0250d", i))}}, Decision: wide,
+			}, nil); i++ {
+			}
+		}
+	}
+	many := func(item, rest string) string {
+		return `{` + rest + `[` + strings.TrimSuffix(strings.Repeat(item+",", 1000), ",") + `]}`
+	}
+	entity := `"subject":{"type":"user","id":"a"},"action":{"name":"view"},"resource":{"type":"importer","id":"i1"}`
+	for operation, r := range map[string]request{
+		"checkBulk": {path: "/v1/check/bulk", body: many(`{"subject":"user:a","permission":"view","resource":"importer:i"}`, `"checks":`)},
+		"lookupResources": {
+			path: "/v1/lookup/resources", body: `{"subject":"user:a","permission":"view","resource_type":"importer","limit":1000}`,
+		},
+		"lookupSubjects":          {path: "/v1/lookup/subjects", body: `{"resource":"importer:i1","permission":"view","subject_type":"user"}`},
+		"evaluateAll":             {path: "/access/v1/evaluations", body: many(`{}`, entity+`,"evaluations":`)},
+		"listSubscriptionMembers": {method: http.MethodGet, path: "/v1/subscriptions/s/members?by_account=true&limit=1000", key: operateKey, actor: "alice"},
+		"listSubscriptionPeople":  {method: http.MethodGet, path: "/v1/subscriptions/s/people?limit=1000", key: operateKey, actor: "alice"},
+	} {
+		if r.method == "" {
+			r.method, r.key = http.MethodPost, checkKey
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := w.do(t, r)
+		runtime.ReadMemStats(&after)
+		got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16777216")
+		if used := after.TotalAlloc - before.TotalAlloc; used > 128<<20 {
+			t.Errorf("%s allocated %d MiB for an answer that it refused", operation, used>>20)
+		}
+	}
+}
+
+// TestSearchesFindALimitedNumber gives a search without an end to AuthZEN.
+func TestSearchesFindALimitedNumber(t *testing.T) {
+	w := serve(t)
+	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
+		return func(yield func(authz.FoundResource, error) bool) {
+			for i := 0; yield(authz.FoundResource{ID: authz.ID(fmt.Sprint(i)), Decision: authz.Decision{State: authz.Allowed}}, nil); i++ {
+			}
+		}
+	}
+	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
+		return func(yield func(authz.FoundSubject, error) bool) {
+			for i := 0; yield(authz.FoundSubject{
+				Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprint(i))}}, Err: bulky,
+			}, nil); i++ {
+			}
+		}
+	}
+	for path, body := range map[string]string{
+		"resource": `{"subject":{"type":"user","id":"a"},"action":{"name":"view"},"resource":{"type":"importer"}}`,
+		"subject":  `{"subject":{"type":"user"},"action":{"name":"view"},"resource":{"type":"importer","id":"i1"}}`,
+	} {
+		got := w.do(t, request{method: http.MethodPost, path: "/access/v1/search/" + path, key: checkKey, body: body})
+		got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "250000")
+	}
+}
+
+// TestLinesOfStreamsAreBounded gives a stream one subject with more exclusions than a line holds.
+func TestLinesOfStreamsAreBounded(t *testing.T) {
+	w := serve(t)
+	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
+		return func(yield func(authz.FoundSubject, error) bool) {
+			yield(authz.FoundSubject{Subject: authz.Everybody("user"), Excluded: large(80_000), Decision: authz.Decision{State: authz.Allowed}}, nil)
+		}
+	}
+	got := w.do(t, request{
+		method: http.MethodPost, path: "/v1/lookup/subjects", key: checkKey, header: http.Header{"Accept": {"application/x-ndjson"}},
+		body: `{"resource":"importer:i1","permission":"view","subject_type":"user"}`,
+	})
+	got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16777216")
+}
+
+// grows are the calls whose answer holds a list or an object of any keys, with what bounds it.
+var grows = map[string]string{
+	"checkBulk": counted, "lookupResources": counted, "lookupSubjects": counted, "evaluateAll": counted, "preview": counted,
+	"listSubscriptionMembers": counted, "listSubscriptionPeople": counted, "accessThen": counted,
+	"listAccountMembers": counted, "patchAccountMembers": counted,
+	"searchSubjects": "1,000 results, as many errors, 10,000 exceptions", "searchResources": "1,000 results and errors", "searchActions": schema,
+	"check": schema, "decidePermissions": schema, "describePermissions": schema, "listRoleSets": schema, "evaluate": schema,
+	"listAccountContents": page, "listWorkspaceContents": page, "listRelationships": page, "listSubscriptionAccounts": page,
+	"listUserAccounts": page, "listAccountInvitations": page, "listSubscriptionInvitations": page,
+	"listAudit": "8 MiB a page", "reportOffboarding": "1,000 ids of each kind",
+	"explain":             "objects, combinations and suggestions",
+	"removeAccountMember": "1,000 ids of each kind", "removeSubscriptionMember": "1,000 ids of each kind",
+	"putSubscriptionMember": schema, "putAccountMember": schema, "putMemberAccounts": request1000, "shareConnection": request1000,
+	"setWorkspaceAccess": request1000, "createConnection": request1000, "groupConnection": request1000, "ungroupConnection": request1000,
+	"createWorkspace": request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
+	"getSubscription": schema, "inviteToAccount": schema, "inviteToSubscription": schema, "acceptInvitation": schema, "copyImporter": "two ends",
+}
+
+const (
+	counted     = "counted while it is built"
+	schema      = "names of the schema"
+	page        = "1,000 items of a few ids a page"
+	request1000 = "1,000 names, as many as one request holds"
+)
+
+// TestEveryAnswerThatGrowsHasABound holds the list above to the contract, so that no call with a list in its answer is forgotten.
+func TestEveryAnswerThatGrowsHasABound(t *testing.T) {
+	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
+	require.NoError(t, err)
+	found := make(map[string]bool)
+	for _, item := range contract.Paths.Map() {
+		for _, operation := range item.Operations() {
+			for status, answer := range operation.Responses.Map() {
+				for _, media := range answer.Value.Content {
+					if strings.HasPrefix(status, "2") && media.Schema != nil && hasList(media.Schema.Value, nil) {
+						found[operation.OperationID] = true
+					}
+				}
+			}
+		}
+	}
+	for operation := range found {
+		if grows[operation] == "" {
+			t.Errorf("the answer of %s holds a list: bound it while it is built", operation)
+		}
+	}
+	for operation := range grows {
+		if !found[operation] {
+			t.Errorf("the answer of %s holds no list", operation)
+		}
+	}
+}
+
+// hasList reports whether a schema has a list or an object of any keys somewhere.
+func hasList(s *openapi3.Schema, within []*openapi3.Schema) bool {
+	for _, outer := range within {
+		if outer == s {
+			return false
+		}
+	}
+	within = append(within, s)
+	if s.Type.Is(openapi3.TypeArray) || s.AdditionalProperties.Schema != nil || s.AdditionalProperties.Has != nil && *s.AdditionalProperties.Has {
+		return true
+	}
+	refs := append(append(append(openapi3.SchemaRefs{}, s.AllOf...), s.AnyOf...), s.OneOf...)
+	for _, property := range s.Properties {
+		refs = append(refs, property)
+	}
+	for _, ref := range refs {
+		if ref != nil && hasList(ref.Value, within) {
+			return true
+		}
+	}
+	return false
+}
