@@ -55,19 +55,28 @@ func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 		{"the role that another tool gave ends", []act{give("a"), byAnotherTool("b")}, removeFrom("a"), []act{removeFrom("b")}, false},
 		{
 			"another account is the first reason",
-			[]act{give("a")}, removeFrom("a"), []act{removeFrom("a"), give("b"), giveOn("a", soon)}, false,
+			[]act{give("a")},
+			removeFrom("a"),
+			[]act{removeFrom("a"), give("b"), giveOn("a", soon)},
+			false,
 		},
 		{"a further reason begins", []act{give("a")}, removeFrom("a"), []act{give("b")}, false},
 		{"an explicit grant while all ends", []act{give("a")}, removeFromAll, []act{grantMembership}, false},
 		{
 			"an explicit membership becomes one that came with a role",
-			[]act{grantMembership}, becomeOwner, []act{removeFromAll, give("a")}, true,
+			[]act{grantMembership},
+			becomeOwner,
+			[]act{removeFromAll, give("a")},
+			true,
 		},
 		{"an explicit grant while a reason is added", []act{give("a")}, give("b"), []act{removeFromAll, grantMembership}, true},
 		{"the last reason ends before it is made the first", []act{give("a"), give("b"), removeFrom("a")}, removeFrom("b"), []act{removeFrom("b")}, false},
 		{
 			"another first reason begins before the last one is made the first",
-			[]act{give("a"), give("b"), removeFrom("a")}, removeFrom("b"), []act{removeFromAll, give("a"), give("b")}, false,
+			[]act{give("a"), give("b"), removeFrom("a")},
+			removeFrom("b"),
+			[]act{removeFromAll, give("a"), give("b")},
+			false,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
