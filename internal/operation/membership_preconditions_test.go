@@ -116,3 +116,27 @@ func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 		})
 	}
 }
+
+// TestOwnAccountKeepsMembership has a member through a role create an analytics account and make another member there: both belong
+// to the subscription until these roles end or they are removed from it.
+func TestOwnAccountKeepsMembership(t *testing.T) {
+	c := newPublisher(t, newEngine(t), "own")
+	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // so that members create accounts
+	require.NoError(t, err)
+	c.give("ed", "a", "editor")
+	_, _, err = c.s.CreateAccount(t.Context(), by("ed"), operation.NewAccount{ID: c.account("ed"), Subscription: c.id, RoleSet: "analytics"})
+	require.NoError(t, err)
+	_, _, err = c.s.PutAccountMember(t.Context(), by("ed"), c.account("ed"), "kim", []string{"editor"}, time.Time{})
+	require.NoError(t, err)
+	require.False(t, c.report("ed", "a"), "the report says so beforehand")
+	c.remove("ed", "a")
+	require.Equal(t, []string{"member"}, c.belongs("ed"))
+	require.True(t, c.report("ed", "ed"))
+	c.remove("ed", "ed")
+	require.Empty(t, c.belongs("ed"))
+	require.Equal(t, []string{"member"}, c.belongs("kim"))
+	_, err = c.s.RemoveSubscriptionMember(t.Context(), by("olga"), c.id, "kim")
+	require.NoError(t, err)
+	require.Empty(t, c.belongs("kim"))
+	require.Empty(t, c.roles(authz.Object{Type: "account", ID: c.account("ed")}, "kim"))
+}
