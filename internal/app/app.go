@@ -347,13 +347,30 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 // Failed tells when serving ended by an error.
 func (s *Server) Failed() <-chan error { return s.failed }
 
+// closeGrace is how long the parts of a server may take to end after the context of Close has ended. An embedded SpiceDB waits two seconds
+// for calls under way, and there are two at most.
+const closeGrace = 5 * time.Second
+
 // Close lets requests under way end, waits until the audit log has every change that the server acknowledged, both until ctx
-// ends, and closes everything in the reverse order of its opening. It logs changes that the audit log does not have.
+// ends, and closes everything in the reverse order of its opening. It logs changes that the audit log does not have. It returns an error
+// at the latest closeGrace after ctx has ended, also if a part goes on.
 func (s *Server) Close(ctx context.Context) error {
-	var errs []error
-	for _, f := range slices.Backward(s.close) {
-		errs = append(errs, f(ctx))
-	}
+	parts := s.close
 	s.close = nil
-	return errors.Join(errs...)
+	closed := make(chan error, 1)
+	go func() {
+		var errs []error
+		for _, f := range slices.Backward(parts) {
+			errs = append(errs, f(ctx))
+		}
+		closed <- errors.Join(errs...)
+	}()
+	overdue := make(chan struct{})
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(closeGrace, func() { close(overdue) }) })()
+	select {
+	case err := <-closed:
+		return err
+	case <-overdue:
+		return fmt.Errorf("a part of the server goes on %s after the end of the drain time-out", closeGrace)
+	}
 }

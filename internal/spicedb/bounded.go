@@ -2,7 +2,9 @@ package spicedb
 
 import (
 	"context"
+	"hash/maphash"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/authzed/spicedb/pkg/datalayer"
@@ -18,10 +20,12 @@ import (
 type limits struct {
 	queries int64 // of the schema, and of relationships
 	rows    int64 // relationships read
+	repeats int64 // of one query from subjects to resources; unlimited if zero
 }
 
 // limitsOf are those of the calls that evaluate permissions, by the beginning of their names. Other calls read or write
-// relationships as they come. A look-up of subjects holds in memory what it has read.
+// relationships as they come. Look-ups hold in memory what they have found, once for each way to it. A look-up of resources
+// repeats a query from subjects to resources once for each way to those subjects, in parts of 100 subjects.
 var limitsOf = []struct {
 	prefix string
 	limits limits
@@ -30,7 +34,7 @@ var limitsOf = []struct {
 	{"BulkCheck", limits{queries: 200_000, rows: 20_000_000}},
 	{"Check", limits{queries: 200_000, rows: 20_000_000}},
 	{"Expand", limits{queries: 20_000, rows: 2_000_000}},
-	{"LookupResources", limits{queries: 1_000_000, rows: 20_000_000}},
+	{"LookupResources", limits{queries: 1_000_000, rows: 20_000_000, repeats: 2_000}},
 	{"LookupSubjects", limits{queries: 20_000, rows: 2_000_000}},
 }
 
@@ -42,16 +46,29 @@ type bounded struct {
 	datalayer.DataLayer
 	queries, rows atomic.Int64
 	unlimited     bool
+
+	// request is the context of a look-up of resources, most of which SpiceDB evaluates under contexts that do not end with it;
+	// nil for other calls.
+	request context.Context //nolint:containedctx // it is that of the call whose reads are bounded
+
+	mu      sync.Mutex
+	seed    maphash.Seed
+	repeats map[uint64]int64 // how often each query from subjects to resources came; nil if unlimited
+	most    int64
 }
 
-// newBounded bounds one call of a method of SpiceDB's API.
-func newBounded(layer datalayer.DataLayer, method string) *bounded {
+// newBounded bounds one call of a method of SpiceDB's API. ctx is that of the call; divisor divides the limits.
+func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, divisor int64) *bounded {
 	name := method[strings.LastIndexByte(method, '/')+1:]
 	for _, one := range limitsOf {
 		if strings.HasPrefix(name, one.prefix) {
 			b := &bounded{DataLayer: layer}
-			b.queries.Store(one.limits.queries)
-			b.rows.Store(one.limits.rows)
+			b.queries.Store(one.limits.queries / divisor)
+			b.rows.Store(one.limits.rows / divisor)
+			if one.limits.repeats > 0 {
+				b.request = ctx
+				b.most, b.repeats, b.seed = one.limits.repeats/divisor, make(map[uint64]int64), maphash.MakeSeed()
+			}
 			return b
 		}
 	}
@@ -62,11 +79,49 @@ func (b *bounded) take(ctx context.Context, left *atomic.Int64) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case b.request != nil && b.request.Err() != nil:
+		return b.request.Err()
 	case !b.unlimited && left.Add(-1) < 0:
 		return status.Error(codes.ResourceExhausted, boundMessage)
 	default:
 		return nil
 	}
+}
+
+// repeat notes a query from subjects to resources. It fails if the same one was repeated too often.
+func (b *bounded) repeat(filter datastore.SubjectsFilter, opts []options.ReverseQueryOptionsOption) error {
+	if b.repeats == nil {
+		return nil
+	}
+	query := options.NewReverseQueryOptionsWithOptions(opts...)
+	var hash maphash.Hash
+	hash.SetSeed(b.seed)
+	add := func(parts ...string) {
+		for _, part := range parts {
+			_, _ = hash.WriteString(part)
+			_ = hash.WriteByte(0) // which no name and no id holds
+		}
+	}
+	if query.ResRelation != nil {
+		add(query.ResRelation.Namespace, query.ResRelation.Relation)
+	}
+	add(filter.SubjectType, filter.RelationFilter.NonEllipsisRelation)
+	add(filter.OptionalSubjectIds...)
+	key := hash.Sum64()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.repeats[key]++; b.repeats[key] > b.most {
+		return status.Error(codes.ResourceExhausted, boundMessage)
+	}
+	return nil
+}
+
+// under is the context for the datastore: that of the call.
+func (b *bounded) under(ctx context.Context) context.Context {
+	if b.request != nil {
+		return b.request
+	}
+	return ctx
 }
 
 // SnapshotReader implements datalayer.DataLayer.
@@ -80,10 +135,13 @@ type boundedReader struct {
 }
 
 func (r boundedReader) ReadSchema(ctx context.Context) (datalayer.SchemaReader, error) {
+	if err := checkDepth(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.bound.take(ctx, &r.bound.queries); err != nil {
 		return nil, err
 	}
-	return r.RevisionedReader.ReadSchema(ctx)
+	return r.RevisionedReader.ReadSchema(r.bound.under(ctx))
 }
 
 func (r boundedReader) QueryRelationships(
@@ -92,7 +150,7 @@ func (r boundedReader) QueryRelationships(
 	if err := r.bound.take(ctx, &r.bound.queries); err != nil {
 		return nil, err
 	}
-	found, err := r.RevisionedReader.QueryRelationships(ctx, filter, opts...)
+	found, err := r.RevisionedReader.QueryRelationships(r.bound.under(ctx), filter, opts...)
 	return r.counted(ctx, found), err
 }
 
@@ -102,7 +160,10 @@ func (r boundedReader) ReverseQueryRelationships(
 	if err := r.bound.take(ctx, &r.bound.queries); err != nil {
 		return nil, err
 	}
-	found, err := r.RevisionedReader.ReverseQueryRelationships(ctx, filter, opts...)
+	if err := r.bound.repeat(filter, opts); err != nil {
+		return nil, err
+	}
+	found, err := r.RevisionedReader.ReverseQueryRelationships(r.bound.under(ctx), filter, opts...)
 	return r.counted(ctx, found), err
 }
 

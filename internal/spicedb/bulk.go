@@ -12,17 +12,12 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-const (
-	// maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may take.
-	maxBulk = 1000
-
-	// maxTooLarge is how many checks of a bulk may exceed the steps of a check, each asked alone. Those that have no answer then have
-	// none: a bulk must not cost as much as a thousand expensive checks.
-	maxTooLarge = 5
-)
+// maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may take.
+const maxBulk = 1000
 
 // CheckBulk implements authz.Engine. It takes any number of checks. SpiceDB decides checks that differ in the resource alone
-// together, so that one that fails fails others; each of them is asked again, alone.
+// together, so that one that fails fails others; each of them is asked again, alone, as long as ctx allows: the answer to each is that
+// of a single check.
 func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) (_ []authz.CheckResult, _ authz.Token, err error) {
 	defer c.observe("CheckBulk", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
@@ -47,12 +42,11 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 
 // bulk answers checks in several calls, all at the state of the first one.
 type bulk struct {
-	client   *Client
-	at       authz.Consistency
-	token    authz.Token
-	results  []authz.CheckResult
-	spoilt   map[schema.Name]bool // what SpiceDB decides wrongly of several resources
-	tooLarge int                  // how many checks exceeded the steps of a check alone
+	client  *Client
+	at      authz.Consistency
+	token   authz.Token
+	results []authz.CheckResult
+	spoilt  map[schema.Name]bool // what SpiceDB decides wrongly of several resources
 }
 
 // check fills in results. SpiceDB refuses a call as a whole for one malformed check, or when it is too large: then each
@@ -91,9 +85,6 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 		if !failed && !b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}] {
 			continue
 		}
-		if exceedsSteps(results[i].Err) && b.tooLarge >= maxTooLarge {
-			continue
-		}
 		response, err := b.client.check(ctx, check, b.at, false)
 		switch {
 		case err == nil:
@@ -103,9 +94,6 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 			return err
 		default:
 			results[i] = authz.CheckResult{Err: err}
-			if exceedsSteps(err) {
-				b.tooLarge++
-			}
 		}
 	}
 	return nil

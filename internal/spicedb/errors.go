@@ -56,7 +56,7 @@ var rules = []rule{
 	{reason: v1.ErrorReason_ERROR_REASON_TRANSACTION_METADATA_TOO_LARGE, is: authz.CodeTooLarge, message: "the metadata of the write is too large"},
 	{reason: v1.ErrorReason_ERROR_REASON_MAX_RELATIONSHIP_CONTEXT_SIZE, is: authz.CodeTooLarge, message: "the context of a relationship is too large"},
 	{reason: v1.ErrorReason_ERROR_REASON_EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT, is: authz.CodeTooLarge, message: "the limit is too large"},
-	{reason: v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, is: authz.CodeTooLarge, message: "the relationships behind this are nested too deeply, or in a circle"},
+	{reason: v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, is: authz.CodeTooLarge, message: depthMessage},
 
 	{code: codes.Unauthenticated, is: authz.CodeInternal, message: keyMessage},
 	{code: codes.PermissionDenied, is: authz.CodeInternal, message: keyMessage},
@@ -81,6 +81,7 @@ var rules = []rule{
 	{code: codes.Unknown, text: "import resolution", is: authz.CodeInvalid, message: "a schema that is applied is one text, without imports"},
 	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
 	{code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge, message: "the context is too large"},
+	{text: depthMessage, is: authz.CodeTooLarge, message: depthMessage},
 	{text: boundMessage, is: authz.CodeTooLarge, message: boundMessage},
 	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},
 

@@ -28,9 +28,9 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 
 // withNewest puts newest, and the bound of what a request reads, before the part of SpiceDB that chooses the revision
 // of a request.
-func withNewest(store datastore.Datastore) server.ConfigOption {
+func withNewest(store datastore.Datastore, divisor int64) server.ConfigOption {
 	in := func(ctx context.Context, method string) context.Context {
-		return datalayer.ContextWithDataLayer(ctx, newBounded(newest{datalayer.MustFromContext(ctx), store}, method))
+		return datalayer.ContextWithDataLayer(ctx, newBounded(ctx, newest{datalayer.MustFromContext(ctx), store}, method, divisor))
 	}
 	unary := func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		return handler(in(ctx, info.FullMethod), request)

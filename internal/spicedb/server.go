@@ -24,6 +24,7 @@ type serverConfig struct {
 	cache       bool
 	grpcAddress string
 	httpAddress string
+	divisor     int64 // of the limits of a call
 }
 
 // watchHeartbeat is how often PostgreSQL is asked whether there is something to tell, when there was nothing. The other datastores
@@ -34,7 +35,8 @@ const watchHeartbeat = 100 * time.Millisecond
 // authz.MaxContextBytes before it asks; the encoding, and parameters that hold parts of the context again, take more than that.
 const maxCaveatContext = 8 * authz.MaxContextBytes
 
-// start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits until it has ended.
+// start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits, for a bounded time, until it has
+// ended.
 func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
 	runnable, err := s.config().Complete(ctx)
 	if err != nil {
@@ -51,10 +53,15 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 	}()
 	stop = sync.OnceValue(func() error {
 		cancel()
-		if err := <-ended; !errors.Is(err, grpc.ErrServerStopped) { // it was stopped before it had begun
-			return err
+		select {
+		case err := <-ended:
+			if !errors.Is(err, grpc.ErrServerStopped) { // it was stopped before it had begun
+				return err
+			}
+			return nil
+		case <-time.After(2 * grace): // gRPC waits for calls without end, also if it is told to stop by force
+			return errors.New("the embedded SpiceDB goes on with a call: it does not end in time")
 		}
-		return nil
 	})
 	conn, err := runnable.NewClient(inProcessOptions(s.key)...)
 	if err != nil {
@@ -88,11 +95,21 @@ func (s serverConfig) config() *server.Config {
 		server.WithMetricsAPI(util.HTTPServerConfig{HTTPEnabled: false}),
 		server.WithSilentlyDisableTelemetry(true),
 		server.WithTelemetryEndpoint(""),
+		server.WithDispatchMaxDepth(maxDepth),
 		server.WithWatchHeartbeat(watchHeartbeat),
 		server.WithMaxCaveatContextSize(maxCaveatContext),
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),
-		withNewest(s.store),
+		withNewest(s.store, s.divisor),
+		sequential,
 	)
+}
+
+// sequential lets SpiceDB evaluate the parts of one look-up of resources, and of one check, one after the other. When one part of a
+// look-up fails, those at the same time would go on, each under a context of its own. Parts of a check at the same time make its
+// answer depend on which comes first, where one part allows and another one fails because it is nested too deeply.
+func sequential(c *server.Config) {
+	c.DispatchConcurrencyLimits.LookupResources = 1
+	c.DispatchConcurrencyLimits.Check = 1
 }
