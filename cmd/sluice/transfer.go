@@ -38,7 +38,7 @@ the store keeps the state that it began with.`,
 				return err
 			}
 			bar, progress := progressBar(cmd, -1)
-			err = errors.Join(runExport(cmd, engine, args[0], progress), engine.Close())
+			err = errors.Join(runExport(cmd, app.ExportSource(engine), args[0], progress), engine.Close())
 			_ = bar.Finish()
 			return err
 		},

@@ -2,177 +2,191 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleSet returns the role set of a subscription or account; none or several are a problem.
-func (r *ImportRules) roleSet(o *importedObject) (authz.RoleSet, bool) {
-	var names []string
-	for _, set := range authz.RoleSets {
-		if set.On == o.Type {
-			names = append(names, string(set.Name))
+// checkIDs holds the ids of a relationship to what the API accepts.
+func checkIDs(r *ImportRules, line int, relationship authz.Relationship) {
+	objects := []authz.Object{relationship.Resource}
+	if !relationship.Subject.Wildcard {
+		objects = append(objects, relationship.Subject.Object)
+	}
+	for _, object := range objects {
+		if err := checkID(object); err != nil {
+			r.problem(line, "the id of a %s: %s", object.Type, messageOf(err))
 		}
 	}
-	name, ok := r.oneOf(o, "role set", names)
-	if !ok {
-		return authz.RoleSet{}, false
-	}
-	set, err := authz.ParseRoleSet(name, o.Type)
-	return set, err == nil
 }
 
-func (r *ImportRules) checkSubscription(o *importedObject) {
-	if on, ok := r.only(o, "platform"); ok && on != platform {
-		r.problem(o.line, "there is one platform, %s, and %s is on %s", platform, o.Object, on)
+// checkID returns an error unless an operation can have chosen the id of an object.
+func checkID(object authz.Object) error {
+	id := object.ID
+	switch object.Type {
+	case membershipType:
+		id = memberOf(object)
+	case deletionType:
+		id = deletedObject(leftMembership(object)).ID
 	}
-	r.oneOf(o, "decision who creates accounts", []string{string(authz.FeatureUserPermissions), string(membersCreateAccounts)})
-	set, ok := r.roleSet(o)
-	if !ok {
-		return
-	}
-	o.facts.subscription.set, o.sound = set, true
-	r.checkRoles(o, set)
-	r.checkRequiredRole(o, set)
+	return chosenID(id)
 }
 
-func (r *ImportRules) checkAccount(ctx context.Context, o *importedObject) error {
-	set, hasSet := r.roleSet(o)
-	in, hasPlace := r.only(o, "subscription")
-	if hasSet {
-		r.checkRoles(o, set)
+// messageOf returns the message of an error without its code.
+func messageOf(err error) string {
+	var known *authz.Error
+	if errors.As(err, &known) {
+		return known.Message
 	}
-	if !hasSet || !hasPlace {
-		return nil
-	}
-	subscription := r.object(in, o.line)
-	if err := r.check(ctx, subscription); err != nil || !subscription.sound {
-		return err
-	}
-	o.facts = accountFacts{object: o.Object, set: set, subscription: subscription.facts.subscription}
-	o.sound = true
-	if o.facts.needsGuardian() {
-		r.checkRequiredRole(o, set)
-	}
-	return nil
+	return err.Error()
 }
 
-// checkRoles holds the roles on an object to its role set: which there are, and how many a person holds.
-func (r *ImportRules) checkRoles(o *importedObject, set authz.RoleSet) {
-	type held struct {
-		roles []string
-		line  int
+// chosenID returns an error with CodeInvalid unless a caller can have chosen the id.
+func chosenID(id authz.ID) error {
+	_, err := authz.ParseID(string(id))
+	if err == nil && id.IsForeign() {
+		err = authz.Errorf(authz.CodeInvalid, "%q is an id that only another tool can have stored", authz.Echo(string(id)))
 	}
-	people := make(map[authz.ID]held)
-	var order []authz.ID
-	for _, row := range o.rows {
-		if row.subject.Type != user || row.subject.Wildcard {
-			continue
-		}
-		if _, ok := set.Role(authz.Role(row.relation)); !ok {
-			r.problem(max(row.line, o.line), "%s has the role set %s, which has no role %s; its roles are %s",
-				o.Object, set.Name, row.relation, joined(set.Names()))
-			continue
-		}
-		person, ok := people[row.subject.ID]
-		if !ok {
-			order = append(order, row.subject.ID)
-		}
-		person.roles, person.line = append(person.roles, string(row.relation)), max(person.line, row.line)
-		people[row.subject.ID] = person
+	return err
+}
+
+// leftMembership returns, of the deletion of a membership, the one of the place; any other deletion as it is.
+func leftMembership(deletion authz.Object) authz.Object {
+	if place, found := strings.CutPrefix(string(deletion.ID), "membership/"); found {
+		deletion.ID = authz.ID(place)
 	}
-	for _, id := range order {
-		if person := people[id]; len(person.roles) > 1 {
-			if _, err := set.Parse(person.roles); err != nil {
-				r.problem(max(person.line, o.line), "user:%s on %s: %s", id, o.Object, err)
+	return deletion
+}
+
+func checkPlatform(_ context.Context, r *ImportRules, o *importedObject) error {
+	if o.Type == platform.Type && o.Object != platform {
+		r.problem(o.line, "there is one platform, %s, not %s", platform, o.Object)
+	}
+	if o.Type == "subscription" {
+		for _, row := range o.subjects("platform") {
+			if row.subject.Object != platform {
+				r.problem(o.at(row), "there is one platform, %s, and %s is on %s", platform, o.Object, row.subject)
 			}
 		}
 	}
+	return nil
 }
 
-func joined(roles []authz.Role) (text string) {
-	for i, role := range roles {
-		if i > 0 {
-			text += ", "
-		}
-		text += string(role)
-	}
-	return text
+func checkOnePlace(_ context.Context, r *ImportRules, o *importedObject) error {
+	r.requireOne(o, kindOf(o.Type).place)
+	return nil
 }
 
-// checkRequiredRole holds an object to the role that never dies out.
-func (r *ImportRules) checkRequiredRole(o *importedObject, set authz.RoleSet) {
-	var holders []importedRow
-	for _, row := range o.rows {
-		if row.relation == authz.Relation(set.Guardian) && row.subject.Type == user && !row.subject.Wildcard {
-			holders = append(holders, row)
-		}
-	}
-	switch {
-	case set.Guardian == "":
-	case len(holders) == 0:
-		r.problem(o.line, "%s has no %s: under the role set %s it needs one", o.Object, set.Guardian, set.Name)
-	case len(holders) > 1 && set.Transferred:
-		r.problem(lastLine(holders), "%s has more than one %s: %s and %s; the role set %s allows one",
-			o.Object, set.Guardian, holders[0].subject, holders[1].subject, set.Name)
+// requireOne reports a problem unless an object has exactly one subject of a relation.
+func (r *ImportRules) requireOne(o *importedObject, relation authz.Relation) {
+	switch found := o.subjects(relation); {
+	case len(found) == 0:
+		r.problem(o.line, "%s has no %s: it needs exactly one", o.Object, relation)
+	case len(found) > 1:
+		r.problem(lastLine(found), "%s has several %ss: %s and %s; it needs exactly one", o.Object, relation, found[0].subject, found[1].subject)
 	}
 }
 
-// checkPart holds an object in an account to it: nothing refers to another account.
-func (r *ImportRules) checkPart(ctx context.Context, o *importedObject) error {
-	if o.Type == "connector" {
-		catalogue := slices.ContainsFunc(o.rows, func(row importedRow) bool { return row.relation == "catalogue" })
-		built := slices.ContainsFunc(o.rows, func(row importedRow) bool { return row.relation == "account" })
-		if catalogue && built {
-			r.problem(o.line, "%s is in the catalogue and in an account: it needs exactly one of both", o.Object)
-		}
-		if catalogue {
-			return nil
-		}
-	}
-	in, ok := r.only(o, kindOf(o.Type).place)
-	if !ok {
-		return nil
-	}
-	place := r.object(in, o.line)
-	if err := r.check(ctx, place); err != nil || !place.sound {
+func checkAccountOfKind(ctx context.Context, r *ImportRules, o *importedObject) error {
+	account, ok, err := r.facts(ctx, o)
+	if err != nil || !ok || slices.Contains(setOf[o.Type], account.set.Name) {
 		return err
 	}
-	for _, row := range o.rows {
-		if err := r.checkReference(ctx, o, place, row); err != nil {
-			return err
+	r.problem(o.line, "%s is in %s, which has the role set %s: a %s is only in accounts with the role set %s",
+		o.Object, account.object, account.set.Name, o.Type, strings.Join(texts(setOf[o.Type]), " or "))
+	return nil
+}
+
+func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error {
+	catalogue, built := o.subjects("catalogue"), o.subjects("account")
+	switch {
+	case len(catalogue) > 0 && len(built) > 0:
+		r.problem(lastLine(append(catalogue, built...)), "%s is in the catalogue and in an account: it needs exactly one of both", o.Object)
+	case len(catalogue) == 0:
+		r.requireOne(o, "account")
+		for _, offer := range offers {
+			for _, row := range o.subjects(offer.relation) {
+				r.problem(o.at(row), "%s offers %s, which only connectors of the catalogue do", o.Object, offer.name)
+			}
 		}
-	}
-	o.facts, o.sound = place.facts, true
-	shared := slices.ContainsFunc(o.rows, func(row importedRow) bool { return row.relation == "shared" })
-	if o.Type == "connection" && !shared && !place.facts.privateConnections() {
-		r.problem(o.line, "%s is private, which only connections of team accounts in a subscription under multi_owner can be: it needs %s#shared@%s",
-			o.Object, o.Object, in)
 	}
 	return nil
 }
 
-// checkReference holds the relationships between the parts of an account to that account.
-func (r *ImportRules) checkReference(ctx context.Context, o, account *importedObject, row importedRow) error {
-	line := max(row.line, o.line)
-	switch row.relation {
-	case "shared", "open":
-		if row.subject.Object != account.Object {
-			r.problem(line, "%s is in %s: %s cannot be %s", o.Object, account.Object, row.relation, row.subject)
+func checkOneConnector(_ context.Context, r *ImportRules, o *importedObject) error {
+	r.requireOne(o, "connector")
+	return nil
+}
+
+// checkSameAccount holds the relationships between the parts of an account to that account.
+func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) error {
+	account, ok, err := r.facts(ctx, o)
+	if err != nil || !ok {
+		return err
+	}
+	for _, row := range o.rows {
+		switch row.relation {
+		case "shared", "open":
+			if row.subject.Object != account.object {
+				r.problem(o.at(row), "%s is in %s: %s cannot be %s", o.Object, account.object, row.relation, row.subject)
+			}
+		case "source", "destination", "member_of", "connector":
+			other := r.object(row.subject.Object, o.at(row))
+			if err := r.complete(ctx, other); err != nil {
+				return err
+			}
+			deleted, err := r.isDeleted(ctx, other)
+			if err != nil {
+				return err
+			}
+			if deleted {
+				continue
+			}
+			for _, place := range other.subjects("account") { // one that is in no account breaks another rule
+				if place.subject.Object != account.object {
+					r.problem(o.at(row), "%s is in %s, and its %s %s in another, %s", o.Object, account.object, row.relation, row.subject, place.subject)
+				}
+			}
 		}
-	case "source", "destination", "member_of", "connector":
-		other := r.object(row.subject.Object, line)
-		if err := r.complete(ctx, other); err != nil {
-			return err
+	}
+	return nil
+}
+
+func checkPrivate(ctx context.Context, r *ImportRules, o *importedObject) error {
+	account, ok, err := r.facts(ctx, o)
+	if err != nil || !ok || account.privateConnections() {
+		return err
+	}
+	const where = "which only connections of team accounts in a subscription under multi_owner can be"
+	if len(o.subjects(sharedWithTheWhole)) == 0 {
+		r.problem(o.line, "%s is private, %s: it needs %s#shared@%s", o.Object, where, o.Object, account.object)
+	}
+	for _, row := range o.subjects(sharedWithSomeNamed) {
+		r.problem(o.at(row), "%s is shared with %s by name, %s", o.Object, row.subject, where)
+	}
+	return nil
+}
+
+// checkNamed holds the people whom an object names to its account. An export leaves out who was named and whose role expired.
+func checkNamed(ctx context.Context, r *ImportRules, o *importedObject) error {
+	facts, ok, err := r.facts(ctx, o)
+	if err != nil || !ok {
+		return err
+	}
+	account := r.object(facts.object, o.line)
+	for _, row := range o.rows {
+		if row.line == 0 || !isNaming(o.Type, row.relation) {
+			continue
 		}
-		deleted, err := r.isDeleted(ctx, other)
-		if err != nil || deleted {
-			return err
-		}
-		for _, part := range other.rows { // one that is in no account is a problem of its own
-			if part.relation == "account" && part.subject.Object != account.Object {
-				r.problem(line, "%s is in %s, and its %s %s in another, %s", o.Object, account.Object, row.relation, row.subject, part.subject)
+		if who := row.subject.ID; !r.had(account, who) {
+			leaving, err := r.isLeaving(ctx, who, row.line)
+			if err != nil {
+				return err
+			}
+			if !leaving {
+				r.problem(row.line, "%s names %s, who holds no role on %s", o.Object, row.subject, facts.object)
 			}
 		}
 	}

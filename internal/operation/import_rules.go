@@ -4,16 +4,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // ImportRules checks relationships before they are imported: each against the schema, and all together, with what is stored
-// already, against the rules of the product that no operation can repair: docs/model.md. What expired counts for nothing, and
-// what is being deleted is left out, so that the export of any store that follows the rules passes.
+// already, against productRules. What expired counts for nothing, and objects that are being deleted are left out, so that what
+// operations wrote passes, whatever interrupted them.
 type ImportRules struct {
+	rules       []productRule
+	current     string // the name of the rule that is being checked
 	definitions map[authz.Type]authz.Definition
 	product     bool
 	stored      func(ctx context.Context, object authz.Object) ([]authz.Relationship, error)
@@ -21,6 +22,8 @@ type ImportRules struct {
 
 	objects  map[authz.Object]*importedObject
 	order    []*importedObject
+	peeked   map[authz.Object]*importedObject // of deletions and departures that no line names
+	ended    map[authz.Object][]authz.ID      // people of whom a relationship of the object has expired
 	problems []importProblem
 }
 
@@ -29,10 +32,8 @@ type importedObject struct {
 	authz.Object
 	line     int // that names it first
 	rows     []importedRow
-	complete bool // rows holds the stored ones as well
-	checked  bool
-	facts    accountFacts // of an account or subscription once it is checked
-	sound    bool         // the facts are known
+	complete bool          // rows holds the stored ones as well
+	factsOf  *accountFacts // of the place that it is or is in, see ImportRules.facts
 }
 
 // importedRow is a relationship of an object; its line is 0 if it is stored already.
@@ -40,70 +41,75 @@ type importedRow struct {
 	line     int
 	relation authz.Relation
 	subject  authz.Subject
+	ends     bool // it expires some time
 }
 
 type importProblem struct {
-	line int
-	text string
+	line       int
+	text, rule string
 }
 
 // NewImportRules returns rules for a schema. The rules of the product count if it has the role sets. stored reads the
 // relationships of an object in the target; it is nil if the target is empty.
 func NewImportRules(definitions []authz.Definition, stored func(context.Context, authz.Object) ([]authz.Relationship, error)) *ImportRules {
 	r := &ImportRules{
-		definitions: make(map[authz.Type]authz.Definition), stored: stored, now: time.Now(), objects: make(map[authz.Object]*importedObject),
+		rules: productRules, definitions: make(map[authz.Type]authz.Definition), stored: stored, now: time.Now(), objects: make(map[authz.Object]*importedObject),
+		peeked: make(map[authz.Object]*importedObject), ended: make(map[authz.Object][]authz.ID),
 	}
 	for _, d := range definitions {
 		r.definitions[d.Type] = d
 	}
-	r.product = true
-	for _, set := range authz.RoleSets {
-		if set.Name != authz.PlatformSet && !slices.Contains(r.definitions[set.On].Relations, authz.Relation(set.Name)) {
-			r.product = false
-		}
-	}
+	r.product = IsProduct(definitions)
 	return r
 }
 
-// references are the relations that the rules are about, beside every relation of subscriptions and accounts.
-var references = map[authz.Type][]authz.Relation{
-	"platform":         {authz.Relation(authz.RoleAdministrator)},
-	deletionType:       {deletionBy},
-	"importer":         {"account", "source", "destination"},
-	"connection":       {"account", "connector", "member_of", "shared"},
-	"connection_group": {"account"},
-	"connector":        {"account", "catalogue"},
-	"workspace":        {"account", "open"},
-	"integration":      {"account"},
-	"export":           {"account"},
-	"report":           {"account"},
-	"flow":             {"workspace"},
-	"schedule":         {"workspace"},
-	"service":          {"workspace"},
+// IsProduct reports whether a schema is the product's, with or without more: whether it has the role sets.
+func IsProduct(definitions []authz.Definition) bool {
+	relations := make(map[authz.Type][]authz.Relation)
+	for _, d := range definitions {
+		relations[d.Type] = d.Relations
+	}
+	return !slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
+		return set.Name != authz.PlatformSet && !slices.Contains(relations[set.On], authz.Relation(set.Name))
+	})
 }
 
 // Add takes the relationship of a line.
 func (r *ImportRules) Add(line int, relationship authz.Relationship) {
-	if !r.accepts(line, relationship) || !r.product {
+	r.current = "schema"
+	if !r.accepts(line, relationship) || !r.product || !isOfProduct(relationship.Resource.Type) {
 		return
 	}
+	for _, rule := range r.rules {
+		if r.current = rule.name; rule.checkRow != nil {
+			rule.checkRow(r, line, relationship)
+		}
+	}
+	subject := relationship.Subject
 	if !relationship.ExpiresAt.IsZero() && !relationship.ExpiresAt.After(r.now) {
-		return
-	}
-	typ := relationship.Resource.Type
-	relations, known := references[typ]
-	if !known && typ != "subscription" && typ != "account" {
+		if isPerson(subject) {
+			r.ended[relationship.Resource] = append(r.ended[relationship.Resource], subject.ID)
+		}
 		return
 	}
 	object := r.object(relationship.Resource, line)
-	if known && !slices.Contains(relations, relationship.Relation) {
-		return
-	}
-	object.rows = append(object.rows, importedRow{line, relationship.Relation, relationship.Subject})
-	if subject := relationship.Subject; !subject.Wildcard && subject.Type != user && subject.Type != "platform" {
+	object.rows = append(object.rows, importedRow{line, relationship.Relation, subject, !relationship.ExpiresAt.IsZero()})
+	if isReference(relationship) {
 		r.object(subject.Object, line)
 	}
 }
+
+// isReference reports whether the subject of a relationship has to be an object that is stored.
+func isReference(r authz.Relationship) bool {
+	switch r.Subject.Type {
+	case user, platform.Type, roleType, requestType, invitationType: // an invitation can have expired before its note does
+		return false
+	}
+	return !r.Subject.Wildcard
+}
+
+// isOfProduct reports whether operations write the relationships of objects of the type, and nobody else does.
+func isOfProduct(t authz.Type) bool { return Writes(t) || t == onceType }
 
 func (r *ImportRules) object(object authz.Object, line int) *importedObject {
 	found, ok := r.objects[object]
@@ -113,6 +119,18 @@ func (r *ImportRules) object(object authz.Object, line int) *importedObject {
 		r.order = append(r.order, found)
 	}
 	return found
+}
+
+// peek returns an object that the rules are not checked of because it is read here.
+func (r *ImportRules) peek(ctx context.Context, object authz.Object, line int) (*importedObject, error) {
+	found, ok := r.objects[object]
+	if !ok {
+		if found, ok = r.peeked[object]; !ok {
+			found = &importedObject{Object: object, line: line}
+			r.peeked[object] = found
+		}
+	}
+	return found, r.complete(ctx, found)
 }
 
 // accepts holds a relationship to the schema.
@@ -157,7 +175,7 @@ func describeSubject(s authz.SubjectType) string {
 }
 
 func (r *ImportRules) problem(line int, format string, args ...any) {
-	r.problems = append(r.problems, importProblem{line, fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, importProblem{line, fmt.Sprintf(format, args...), r.current})
 }
 
 // Problems checks what was added and returns which line breaks which rule, in the order of the lines.
@@ -170,16 +188,12 @@ func (r *ImportRules) Problems(ctx context.Context) ([]error, error) {
 	slices.SortStableFunc(r.problems, func(a, b importProblem) int { return a.line - b.line })
 	errs := make([]error, len(r.problems))
 	for i, p := range r.problems {
-		errs[i] = authz.Errorf(authz.CodeInvalid, "line %d: %s", p.line, p.text)
+		errs[i] = authz.Errorf(authz.CodeInvalid, "line %d: %s (rule %s)", p.line, p.text, p.rule)
 	}
 	return errs, nil
 }
 
 func (r *ImportRules) check(ctx context.Context, o *importedObject) error {
-	if o.checked || o.Type == deletionType {
-		return nil
-	}
-	o.checked = true
 	if err := r.complete(ctx, o); err != nil {
 		return err
 	}
@@ -187,21 +201,99 @@ func (r *ImportRules) check(ctx context.Context, o *importedObject) error {
 	if err != nil || deleted {
 		return err
 	}
-	switch o.Type {
-	case "platform":
-		if o.Object != platform {
-			r.problem(o.line, "there is one platform, %s, not %s", platform, o.Object)
+	for _, rule := range r.rules {
+		if rule.check == nil || !slices.Contains(rule.types, o.Type) {
+			continue
 		}
-	case "subscription":
-		r.checkSubscription(o)
-	case "account":
-		return r.checkAccount(ctx, o)
-	default:
-		if _, known := references[o.Type]; known {
-			return r.checkPart(ctx, o)
+		r.current = rule.name
+		if err := rule.check(ctx, r, o); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// facts returns what is known of the account or subscription that an object is or is in. It reports false if something of it is
+// missing or ambiguous, which other rules report, or if it is being deleted.
+func (r *ImportRules) facts(ctx context.Context, o *importedObject) (accountFacts, bool, error) {
+	if o.factsOf != nil {
+		return *o.factsOf, o.factsOf.object.ID != "", nil
+	}
+	o.factsOf = &accountFacts{}
+	if err := r.complete(ctx, o); err != nil {
+		return accountFacts{}, false, err
+	}
+	deleted, err := r.isDeleted(ctx, o)
+	if err != nil || deleted {
+		return accountFacts{}, false, err
+	}
+	set, isSet := roleSetIn(o)
+	if o.Type == "subscription" {
+		if isSet {
+			o.factsOf = &accountFacts{object: o.Object, subscription: subscriptionFacts{object: o.Object, set: set}}
+		}
+		return *o.factsOf, isSet, nil
+	}
+	places := o.subjects(kindOf(o.Type).place)
+	if len(places) != 1 || o.Type == "account" && !isSet {
+		return accountFacts{}, false, nil
+	}
+	facts, ok, err := r.facts(ctx, r.object(places[0].subject.Object, o.line))
+	if err != nil || !ok {
+		return accountFacts{}, false, err
+	}
+	if o.Type == "account" {
+		facts.object, facts.set = o.Object, set
+	}
+	o.factsOf = &facts
+	return facts, true, nil
+}
+
+// roleSetIn returns the role set of a subscription or account. It reports false if the object has none or several.
+func roleSetIn(o *importedObject) (set authz.RoleSet, ok bool) {
+	found := 0
+	for _, s := range authz.RoleSets {
+		if s.On == o.Type && s.Name != authz.PlatformSet && len(o.subjects(authz.Relation(s.Name))) > 0 {
+			set, found = s, found+1
+		}
+	}
+	return set, found == 1
+}
+
+// subjects returns the rows of a relation.
+func (o *importedObject) subjects(relation authz.Relation) (rows []importedRow) {
+	for _, row := range o.rows {
+		if row.relation == relation {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// has reports whether a person holds a relation of the object.
+func (o *importedObject) has(who authz.ID) bool {
+	return slices.ContainsFunc(o.rows, func(row importedRow) bool { return isPerson(row.subject) && row.subject.ID == who })
+}
+
+// had reports whether a person holds a relation of an object, or held one that expired since the file was written.
+func (r *ImportRules) had(o *importedObject, who authz.ID) bool {
+	return o.has(who) || slices.Contains(r.ended[o.Object], who)
+}
+
+func isPerson(s authz.Subject) bool { return s.Type == user && !s.Wildcard }
+
+// at returns a line that is imported for a problem with a row, which may be stored already.
+func (o *importedObject) at(row importedRow) int {
+	if row.line > 0 {
+		return row.line
+	}
+	return o.line
+}
+
+// isLeaving reports whether the removal of a person is under way.
+func (r *ImportRules) isLeaving(ctx context.Context, who authz.ID, line int) (bool, error) {
+	d, err := r.peek(ctx, departureOf(who), line)
+	return len(d.subjects(departureFrom)) > 0, err
 }
 
 // complete adds the stored relationships of an object.
@@ -218,7 +310,7 @@ func (r *ImportRules) complete(ctx context.Context, o *importedObject) error {
 		if !relationship.ExpiresAt.IsZero() && !relationship.ExpiresAt.After(r.now) {
 			continue
 		}
-		row := importedRow{0, relationship.Relation, relationship.Subject}
+		row := importedRow{0, relationship.Relation, relationship.Subject, !relationship.ExpiresAt.IsZero()}
 		if !slices.ContainsFunc(o.rows, func(other importedRow) bool { return other.relation == row.relation && other.subject == row.subject }) {
 			o.rows = append(o.rows, row)
 		}
@@ -228,21 +320,15 @@ func (r *ImportRules) complete(ctx context.Context, o *importedObject) error {
 
 // isDeleted reports whether the deletion of an object, or of a place that it is in, is under way.
 func (r *ImportRules) isDeleted(ctx context.Context, o *importedObject) (bool, error) {
-	deletion, ok := r.objects[deletionOf(o.Object)]
-	if !ok && r.stored != nil {
-		deletion, ok = r.object(deletionOf(o.Object), o.line), true
-		if err := r.complete(ctx, deletion); err != nil {
-			return false, err
-		}
-	}
-	if ok && slices.ContainsFunc(deletion.rows, func(row importedRow) bool { return row.relation == deletionBy }) {
-		return true, nil
+	deletion, err := r.peek(ctx, deletionOf(o.Object), o.line)
+	if err != nil || len(deletion.subjects(deletionBy)) > 0 {
+		return err == nil, err
 	}
 	if o.Type == "subscription" || kindOf(o.Type).place == "" {
 		return false, nil
 	}
 	for _, row := range o.rows {
-		if row.relation == kindOf(o.Type).place {
+		if row.relation == kindOf(o.Type).place && row.subject.Type != platform.Type {
 			place := r.object(row.subject.Object, o.line)
 			if err := r.complete(ctx, place); err != nil {
 				return false, err
@@ -253,49 +339,10 @@ func (r *ImportRules) isDeleted(ctx context.Context, o *importedObject) (bool, e
 	return false, nil
 }
 
-// only returns the one subject of a relation; none or several are a problem.
-func (r *ImportRules) only(o *importedObject, relation authz.Relation) (authz.Object, bool) {
-	var found []importedRow
-	for _, row := range o.rows {
-		if row.relation == relation {
-			found = append(found, row)
-		}
-	}
-	switch {
-	case len(found) == 0:
-		r.problem(o.line, "%s has no %s: it needs exactly one", o.Object, relation)
-		return authz.Object{}, false
-	case len(found) > 1:
-		r.problem(lastLine(found), "%s has several %ss: %s and %s; it needs exactly one", o.Object, relation, found[0].subject, found[1].subject)
-		return authz.Object{}, false
-	}
-	return found[0].subject.Object, true
-}
-
 // lastLine is the line of the last row that is imported.
 func lastLine(rows []importedRow) (line int) {
 	for _, row := range rows {
 		line = max(line, row.line)
 	}
 	return line
-}
-
-// oneOf returns which one of several flags an object has; none or several are a problem.
-func (r *ImportRules) oneOf(o *importedObject, what string, flags []string) (string, bool) {
-	var found []string
-	var rows []importedRow
-	for _, row := range o.rows {
-		if row.subject.Wildcard && slices.Contains(flags, string(row.relation)) {
-			found, rows = append(found, string(row.relation)), append(rows, row)
-		}
-	}
-	switch {
-	case len(found) == 0:
-		r.problem(o.line, "%s has no %s: it needs exactly one of %s", o.Object, what, strings.Join(flags, ", "))
-		return "", false
-	case len(found) > 1:
-		r.problem(lastLine(rows), "%s has more than one %s: %s", o.Object, what, strings.Join(found, ", "))
-		return "", false
-	}
-	return found[0], true
 }

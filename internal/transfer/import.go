@@ -95,7 +95,7 @@ func spool(from io.Reader, most int64) (_ *os.File, err error) {
 	return file, err
 }
 
-// Import imports a file. What an import of the same file into the same target has written that was interrupted is left out;
+// Import imports a file after all of it was checked, also if it is resumed. What an import of the same file into the same target has written that was interrupted is left out;
 // resumed tells how many relationships that were. name says which target it is.
 func Import(ctx context.Context, target Target, name, file string, options Options) (written, resumed int64, err error) {
 	in, err := os.Open(file)
@@ -118,10 +118,8 @@ func Import(ctx context.Context, target Target, name, file string, options Optio
 		done = file // it is another one by now
 	}
 	resumed = done.Relationships
-	if resumed == 0 {
-		if _, err := CheckAll(ctx, in, options.Rules); err != nil {
-			return 0, 0, err
-		}
+	if _, err := CheckAll(ctx, in, options.Rules); err != nil { // also again: what is stored may have changed in between
+		return 0, 0, err
 	}
 	written, err = importAfter(ctx, target, options.Apply, newReader(in), resumed, options.Progress, func(relationships int64) error {
 		done.Relationships = relationships

@@ -511,6 +511,25 @@ func TestImportNamesTenProblems(t *testing.T) {
 	require.Empty(t, target.relationships)
 }
 
+// TestResumedImportChecksAgain: an import that goes on where it ended checks the whole file first.
+func TestResumedImportChecksAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	long(t, file, "a")
+	var target target
+	ctx, progress := interrupting(t.Context(), 1)
+	options := checked(target.apply)
+	options.Progress = progress
+	_, _, err := transfer.Import(ctx, &target, "target", file, options)
+	require.Error(t, err)
+	written := len(target.relationships)
+	require.Positive(t, written)
+	options = transfer.Options{Apply: target.apply, Progress: quiet}
+	options.Rules = func(context.Context, string) (transfer.Rules, error) { return problems{}, nil }
+	_, _, err = transfer.Import(t.Context(), &target, "target", file, options)
+	require.ErrorContains(t, err, "line 0: wrong")
+	require.Len(t, target.relationships, written)
+}
+
 // TestSpoolIsPrivate: what comes from a pipe is in a file that has no name any more.
 func TestSpoolIsPrivate(t *testing.T) {
 	folder := t.TempDir()

@@ -1,0 +1,234 @@
+package operation
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/schema"
+)
+
+// ends has a relationship of a test expire long after it.
+const ends = "[expiration:2999-01-01T00:00:00Z]"
+
+// Digests of the subscriptions s and one, as the ids of memberships have them.
+var inS, inOne = string(digest("s")), string(digest("one"))
+
+// brokenImport is testdata/company.txt, which follows every rule, with a line less or some more, so that it breaks one rule alone.
+type brokenImport struct {
+	rule          string
+	without, with string // lines; of several, separated by spaces, each is one relationship
+	line          string // that is named; with if it is empty
+	says          string
+}
+
+var brokenImports = []brokenImport{
+	{"id", "", "account:t#guest@user:importer=3Ai9", "", "another tool"},
+	{"id", "", "account:t#guest@user:bad=zz", "", "another tool"},
+	{"id", "", "importer:a=0Ab#account@account:t", "", "another tool"},
+	{"id", "", "importer:a=E2=80=8Bb#account@account:t", "", "another tool"},
+	{"id", "", "importer:" + strings.Repeat("a", 257) + "#account@account:t", "", "another tool"},
+	{"id", "", "departure:" + strings.Repeat("a", 257) + "#from@account:t departure:" + strings.Repeat("a", 257) + "#begun_by@user:olga", "", "another tool"},
+	{"id", "", "deletion:report/" + strings.Repeat("a", 257) + "#done@user:ed" + ends, "", "at most 256 bytes"},
+	{"id", "", "removed_user:user=3Aed#from@account:t" + ends, "", "another tool"},
+	{"platform", "", "platform:other#administrator@user:root", "", "there is one platform, platform:main"},
+	{"platform", "subscription:one#platform@platform:main", "subscription:one#platform@platform:other", "", "subscription:one is on platform:other"},
+	{"one place", "subscription:one#platform@platform:main", "", "subscription:one#single_owner@user:*", "has no platform"},
+	{"one place", "account:t#subscription@subscription:s", "", "account:t#team@user:*", "has no subscription"},
+	{"one place", "", "account:t#subscription@subscription:one", "", "several subscriptions"},
+	{"one place", "", "importer:lost#creator@user:ed", "", "has no account"},
+	{"one place", "", "importer:i2#account@account:of-one", "", "several accounts"},
+	{"one place", "", "flow:f#workspace@workspace:r", "", "several workspaces"},
+	{"one place", "", "service:x#workspace@workspace:x", "", "workspace:x has no account"},
+	{"one place", "", "importer:i2#destination@connection:x connection:x#connector@connector:c", "importer:i2#destination@connection:x", "connection:x has no account"},
+	{"role set", "account:of-one#team@user:*", "", "account:of-one#subscription@subscription:one", "has no role set"},
+	{"role set", "", "account:t#analytics@user:*", "", "more than one role set: team, analytics"},
+	{"role set", "", "subscription:one#multi_owner@user:*", "", "more than one role set"},
+	{"account creation", "subscription:s#members_create_accounts@user:*", "", "subscription:s#platform@platform:main", "exactly one of user_permissions"},
+	{"account creation", "", "subscription:s#user_permissions@user:*", "", "more than one decision"},
+	{"role of the set", "", "account:t#operator@user:ed", "", "which has no role operator; its roles are owner, user, guest"},
+	{"role of the set", "", "subscription:one#member@user:ed", "", "which has no role member"},
+	{"one role", "", "account:t#user@user:milton", "", "a person holds one of them"},
+	{"one role", "", "subscription:s#owner@user:ed", "", "a person holds one of them"},
+	{"base role", "", "account:o#flow_author@user:ed", "", "nothing without a base role"},
+	{"required role", "account:t#owner@user:olga", "", "account:t#subscription@subscription:s", "account:t has no owner"},
+	{"required role", "account:o#administrator@user:olga", "", "account:o#subscription@subscription:s", "account:o has no administrator"},
+	{"required role", "subscription:one#owner@user:olga", "", "subscription:one#platform@platform:main", "subscription:one has no owner"},
+	{"single owner", "", "subscription:one#owner@user:oscar", "", "more than one owner: user:olga and user:oscar"},
+	{"member", "", "account:n#editor@user:zoe", "", "belongs to its subscription"},
+	{"membership", "", "membership:zoe/" + inS + "#further@subscription:s", "", "no role on it"},
+	{"membership", "", "membership:oscar/" + inS + "#first@account:n", "", "holds no role on account:n"},
+	{"membership", "", "membership:ed/" + inOne + "#first@account:n", "", "is not the membership of user:ed"},
+	{"membership", "account:n#editor@user:ed", "", "membership:ed/" + inS + "#first@account:n", "holds no role on account:n"},
+	{"first reason", "", "account:n2#subscription@subscription:s account:n2#analytics@user:* account:n2#editor@user:ed membership:ed/" + inS + "#first@account:n2", "", "more than one first"},
+	{"account of the kind", "", "importer:x#account@account:n", "", "only in accounts with the role set team"},
+	{"account of the kind", "", "report:x#account@account:t", "", "role set analytics"},
+	{"account of the kind", "", "connector:x#account@account:t", "", "role set operations"},
+	{"connector", "", "connector:x#offers_views@user:*", "", "has no account"},
+	{"connector", "", "connector:own#offers_views@user:*", "", "only connectors of the catalogue"},
+	{"connector", "", "connector:own#catalogue@user:*", "", "in the catalogue and in an account"},
+	{"connector", "connector:c#catalogue@user:*", "", "connector:c#offers_views@user:*", "has no account"},
+	{"one creator", "", "importer:i#creator@user:olga", "", "more than one creator: user:uma and user:olga"},
+	{"one creator", "", "connection:private#creator@user:olga", "", "more than one creator"},
+	{"one connector", "connection:shared#connector@connector:c", "", "connection:shared#account@account:t", "has no connector"},
+	{"one connector", "", "connector:d#catalogue@user:* connection:shared#connector@connector:d", "", "several connectors"},
+	{"one group", "", "connection_group:h#account@account:t connection:shared#member_of@connection_group:h", "", "more than one member_of"},
+	{"importer ends", "", "importer:i#source@connection:shared", "", "more than one source"},
+	{"importer ends", "", "importer:i#destination@connection:private", "", "more than one destination"},
+	{"same account", "", "importer:i2#destination@connection:only", "", "its destination connection:only in another, account:of-one"},
+	{"same account", "", "connection:only#member_of@connection_group:g", "", "in another, account:t"},
+	{"same account", "", "connection:own#account@account:t connection:own#connector@connector:own", "", "its connector connector:own in another"},
+	{"same account", "", "connection:shared#shared@account:o", "", "shared cannot be account:o"},
+	{"same account", "", "workspace:w#open@account:n", "", "open cannot be account:n"},
+	{"private connection", "connection:only#shared@account:of-one", "", "connection:only#account@account:of-one", "connection:only is private"},
+	{"private connection", "", "account:of-one#user@user:ed connection:only#shared_with@user:ed", "", "by name"},
+	{"named member", "", "connection:private#shared_with@user:stranger", "", "holds no role on account:t"},
+	{"named member", "", "workspace:r#entrant@user:stranger", "", "holds no role on account:o"},
+	{"invitation", "invitation:open#role@role:owner" + ends, "", "invitation:open#place@account:t" + ends, "neither open"},
+	{"invitation", "", "invitation:open#invitee@user:ned" + ends, "invitation:open#place@account:t" + ends, "neither open"},
+	{"invitation", "", "invitation:open#accepted@user:nina" + ends, "invitation:open#place@account:t" + ends, "neither open"},
+	{"invitation", "", "invitation:x#inviter@user:olga" + ends, "", "neither open"},
+	{"invitation", "", "invitation:no#place@account:t" + ends, "invitation:no#declined@user:zoe" + ends, "neither open"},
+	{"offered roles", "", "invitation:open#role@role:guest" + ends, "", "a person holds one of"},
+	{"offered roles", "", "invitation:used#role@role:editor" + ends, "", "no role of the role set team"},
+	{"offered roles", "invitation:all#role@role:user" + ends, "invitation:all#role@role:owner" + ends, "", "only user is for everybody"},
+	{"inviter", "invitation:open#inviter@user:olga" + ends, "invitation:open#inviter@user:stranger" + ends, "", "holds no role on account:t"},
+	{"inviter", "invitation:to-s#inviter@user:root" + ends, "invitation:to-s#inviter@user:milton" + ends, "", "holds no role on"},
+	{"latest invitation", "", "invitee:nina#latest@invitation:expired" + ends, "", "more than one latest"},
+	{"latest invitation", "", "invitee:ed#latest@invitation:to-s" + ends, "", "does not name user:ed"},
+	{"deletion", "", "deletion:nothing/x#done@user:ed" + ends, "", "names nothing"},
+	{"deletion", "", "deletion:connection_group/g#begun_by@user:ed", "", "names nothing"},
+	{"deletion", "", "deletion:membership/report/r#done@user:ed" + ends, "", "names nothing"},
+	{"departure", "", "departure:x#keeps_roles@user:*", "", "has no from"},
+	{"departure", "", "departure:uma#from@account:o", "", "several froms"},
+	{"departure", "departure:uma#begun_by@user:olga", "", "departure:uma#from@account:t", "has no begun_by"},
+	{"departure", "", "departure:uma#heir@user:oscar", "", "more than one heir"},
+	{"departure", "departure:uma#heir@user:olga", "departure:uma#heir@user:uma", "", "as the heir"},
+	{"departure", "", "departure:former#heir@user:olga", "", "reassigns nothing"},
+	{"departure", "departure:uma#heir@user:olga", "", "departure:uma#disconnects_private@user:*", "private connections"},
+	{"departure", "", "departure:uma#moves_private@user:*", "", "private connections"},
+	{"idempotency key", "", "idempotency_key:k#done@request:other" + ends, "", "more than one done"},
+}
+
+func companyRows(t *testing.T) []string {
+	t.Helper()
+	content, err := os.ReadFile("testdata/company.txt")
+	require.NoError(t, err)
+	return strings.Fields(string(content))
+}
+
+// problemsOf checks rows, of which the first is on line 1, against all rules but one.
+func problemsOf(t *testing.T, definitions []authz.Definition, rows []string, but string) []error {
+	t.Helper()
+	r := NewImportRules(definitions, nil)
+	require.True(t, r.product)
+	r.rules = slices.DeleteFunc(slices.Clone(productRules), func(rule productRule) bool { return rule.name == but })
+	for i, row := range rows {
+		relationship, err := spicedb.ParseRelationship(row)
+		require.NoError(t, err, row)
+		r.Add(i+1, relationship)
+	}
+	problems, err := r.Problems(t.Context())
+	require.NoError(t, err)
+	return problems
+}
+
+func productDefinitions(t *testing.T, more string) []authz.Definition {
+	t.Helper()
+	text, err := schema.Flatten()
+	require.NoError(t, err)
+	definitions, err := schema.Describe(text + more)
+	require.NoError(t, err)
+	return definitions
+}
+
+// TestImportRules breaks one rule at a time: an error names the line and the rule, and without that rule there is none. Every rule
+// is broken.
+func TestImportRules(t *testing.T) {
+	definitions := productDefinitions(t, "")
+	company := companyRows(t)
+	require.Empty(t, problemsOf(t, definitions, company, ""))
+	broken := make(map[string]bool)
+	for i, c := range brokenImports {
+		t.Run(fmt.Sprint(c.rule, " ", i), func(t *testing.T) {
+			broken[c.rule] = true
+			rows := slices.Clone(company)
+			if c.without != "" {
+				i := slices.Index(rows, c.without)
+				require.GreaterOrEqual(t, i, 0, c.without)
+				rows = slices.Delete(rows, i, i+1)
+			}
+			added := strings.Fields(c.with)
+			rows = append(rows, added...)
+			named := slices.Index(rows, c.line)
+			if c.line == "" {
+				named = len(rows) - 1
+				if c.rule == "id" {
+					named = len(rows) - len(added)
+				}
+			}
+			require.GreaterOrEqual(t, named, 0, c.line)
+			problems := problemsOf(t, definitions, rows, "")
+			require.NotEmpty(t, problems)
+			for _, problem := range problems {
+				require.ErrorIs(t, problem, authz.CodeInvalid)
+				require.ErrorContains(t, problem, "(rule "+c.rule+")")
+			}
+			require.ErrorContains(t, problems[0], fmt.Sprintf("line %d: ", named+1))
+			require.ErrorContains(t, problems[0], c.says)
+			require.Empty(t, problemsOf(t, definitions, rows, c.rule), "no other rule finds it")
+		})
+	}
+	for _, rule := range productRules {
+		require.True(t, broken[rule.name], "no case breaks the rule %s", rule.name)
+	}
+}
+
+// TestImportRulesAreDocumented: docs/durable.md has every rule in its words.
+func TestImportRulesAreDocumented(t *testing.T) {
+	content, err := os.ReadFile("../../docs/durable.md")
+	require.NoError(t, err)
+	for _, rule := range productRules {
+		require.Contains(t, string(content), "| "+rule.name+" | "+rule.sentence+" |")
+	}
+}
+
+// TestImportHoldsOwnTypesToTheSchemaAlone: objects of types of a user's own may have any id and refer to anything.
+func TestImportHoldsOwnTypesToTheSchemaAlone(t *testing.T) {
+	definitions := productDefinitions(t, "\ndefinition page {\n  relation account: account\n  relation editor: user\n}\n")
+	rows := append(companyRows(t), "page:importer=3Ai9#editor@user:bad=zz", "page:p#account@account:nowhere", "page:p#account@account:t")
+	require.Empty(t, problemsOf(t, definitions, rows, ""))
+	problems := problemsOf(t, definitions, append(rows, "page:p#reader@user:ed"), "")
+	require.Len(t, problems, 1)
+	require.ErrorContains(t, problems[0], "the type page has no relation reader (rule schema)")
+}
+
+// TestImportRefusesFlagsWithoutTheirObject: a flag of nothing is no object, whatever it says.
+func TestImportRefusesFlagsWithoutTheirObject(t *testing.T) {
+	definitions := productDefinitions(t, "")
+	company := companyRows(t)
+	for _, definition := range definitions {
+		for relation, accepted := range definition.Accepts {
+			if !isOfProduct(definition.Type) || !slices.ContainsFunc(accepted, func(s authz.SubjectType) bool { return s.Wildcard }) {
+				continue
+			}
+			row := fmt.Sprintf("%s:alone#%s@user:*", definition.Type, relation)
+			if slices.ContainsFunc(accepted, func(s authz.SubjectType) bool { return s.Wildcard && s.Expires }) {
+				row += ends
+			}
+			problems := problemsOf(t, definitions, append(company, row), "")
+			if relation == "catalogue" { // which is all that a connector needs
+				require.Empty(t, problems)
+				continue
+			}
+			require.NotEmpty(t, problems, row)
+			require.ErrorContains(t, problems[0], fmt.Sprintf("line %d: ", len(company)+1))
+		}
+	}
+}

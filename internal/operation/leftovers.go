@@ -1,0 +1,90 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Leftovers finds what a role left behind that was given until a time and expired: shares of connections and entries to workspaces
+// that name the person, and open invitations that they made. Nothing of it gives anybody anything, and no other operation leaves
+// it. It reads one state of an engine.
+type Leftovers struct{ plan *plan }
+
+// NewLeftovers returns the leftovers of a state.
+func NewLeftovers(engine authz.Engine, at authz.Token) *Leftovers {
+	p := newPlan(engine, Caller{})
+	p.snapshot = at
+	return &Leftovers{p}
+}
+
+// MayHave reports whether relationships of a relation can be leftovers.
+func (l *Leftovers) MayHave(t authz.Type, relation authz.Relation) bool {
+	return isNaming(t, relation) || t == invitationType || t == inviteeType
+}
+
+func isNaming(t authz.Type, relation authz.Relation) bool {
+	return slices.ContainsFunc(naming, func(f authz.Filter) bool { return f.Type == t && f.Relation == relation })
+}
+
+// Has reports whether a stored relationship is a leftover.
+func (l *Leftovers) Has(ctx context.Context, r authz.Relationship) (bool, error) {
+	switch {
+	case isNaming(r.Resource.Type, r.Relation):
+		account, found, err := l.placeOf(ctx, r.Resource)
+		if err != nil || !found {
+			return false, err
+		}
+		return l.isGone(ctx, r.Subject.ID, account)
+	case r.Resource.Type == inviteeType:
+		return l.isLeft(ctx, r.Subject.Object)
+	case r.Resource.Type == invitationType:
+		return l.isLeft(ctx, r.Resource)
+	}
+	return false, nil
+}
+
+// isLeft reports whether an invitation is open though its inviter belongs to nothing from which they could have made it.
+func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, error) {
+	found, err := l.plan.findSome(ctx, authz.Filter{Type: invitationType, ID: invitation.ID}, 0)
+	if err != nil {
+		return false, err
+	}
+	stored := invitationOf(invitation.ID, found)
+	if !stored.open() {
+		return false, nil
+	}
+	places := []authz.Object{stored.To, platform}
+	if stored.To.Type == "account" {
+		subscription, found, err := l.placeOf(ctx, stored.To)
+		if err != nil || !found {
+			return false, err
+		}
+		places = append(places, subscription)
+	}
+	return l.isGone(ctx, stored.Inviter, places...)
+}
+
+func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place authz.Object, found bool, err error) {
+	rows, err := l.plan.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
+	if err != nil || len(rows) == 0 {
+		return place, false, err
+	}
+	return rows[0].Subject.Object, true, nil
+}
+
+// isGone reports whether a person holds a role on none of the places, and no removal of theirs is under way.
+func (l *Leftovers) isGone(ctx context.Context, who authz.ID, places ...authz.Object) (bool, error) {
+	filters := []authz.Filter{{Type: departureType, ID: who, Relation: departureFrom}}
+	for _, place := range places {
+		filters = append(filters, authz.Filter{Type: place.Type, ID: place.ID, SubjectType: user, SubjectID: who})
+	}
+	for _, filter := range filters {
+		found, err := l.plan.findSome(ctx, filter, 1)
+		if err != nil || len(found) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
