@@ -24,7 +24,7 @@ type importable struct {
 
 func (e *importable) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	token, err := e.Engine.Write(ctx, write)
-	e.check(err, write.Metadata)
+	e.check(ctx, err, write.Metadata)
 	return token, err
 }
 
@@ -32,11 +32,11 @@ func (e *importable) DeleteAll(
 	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
 ) (authz.Token, error) {
 	token, err := e.Engine.DeleteAll(ctx, filter, preconditions, metadata)
-	e.check(err, metadata)
+	e.check(ctx, err, metadata)
 	return token, err
 }
 
-func (e *importable) check(err error, metadata map[string]any) {
+func (e *importable) check(ctx context.Context, err error, metadata map[string]any) {
 	e.t.Helper()
 	if err != nil {
 		return
@@ -45,14 +45,14 @@ func (e *importable) check(err error, metadata map[string]any) {
 	rules, line := operation.NewImportRules(e.definitions, nil), 0
 	var rows []string
 	for _, definition := range e.definitions {
-		for item, err := range e.Read(e.t.Context(), authz.Filter{Type: definition.Type}, authz.Fully(), authz.Page{}) {
+		for item, err := range e.Read(ctx, authz.Filter{Type: definition.Type}, authz.Fully(), authz.Page{}) {
 			require.NoError(e.t, err)
 			line++
 			rows = append(rows, fmt.Sprint("line ", line, ": ", item.Relationship))
 			rules.Add(line, item.Relationship)
 		}
 	}
-	problems, err := rules.Problems(e.t.Context())
+	problems, err := rules.Problems(ctx)
 	require.NoError(e.t, err)
 	require.Empty(e.t, problems, "after a write of %v: %v", metadata["operation"], rows)
 }
