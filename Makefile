@@ -9,7 +9,11 @@ VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo
 IMAGE        ?= sluice:dev
 TEST         ?= ./tests ./...
 TEST_FLAGS   ?=
-TEST_TIMEOUT ?= 80m
+TEST_TIMEOUT ?= 30m
+# What runs under the race detector: packages with concurrency of their own, and of the others the tests of that name.
+RACE         ?= ./internal/replica ./internal/audit ./internal/sqlitestore ./internal/httpapi ./internal/app ./client/...
+RACE_OTHERS  ?= ./tests ./internal/operation ./internal/spicedb
+RACE_TESTS   ?= Race|Overlap|Interrupted|Conformance|Stop
 FUZZTIME     ?= 10s
 BENCH        ?= .
 BENCHTIME    ?= 1s
@@ -31,8 +35,13 @@ run: ## Start a server with an embedded SpiceDB and the demo company in it
 	exec bin/dev/sluice serve --demo # not by go run, which reports Ctrl-C as a failure
 
 .PHONY: test
-test: $(GOTESTSUM) ## Run all tests with -race (TEST=./tests/... for some; SLUICE_REQUIRE_CONTAINERS=1 to insist on containers)
+test: $(GOTESTSUM) ## Run all tests (TEST=./tests/... for some; SLUICE_REQUIRE_CONTAINERS=1 to insist on containers)
 	GOTESTSUM=$(GOTESTSUM) scripts/test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
+
+.PHONY: race
+race: $(GOTESTSUM) ## Run the tests of what has concurrency of its own under the race detector (needs a C compiler)
+	GOTESTSUM=$(GOTESTSUM) scripts/test --race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(RACE)
+	GOTESTSUM=$(GOTESTSUM) scripts/test --race -timeout $(TEST_TIMEOUT) -run '$(RACE_TESTS)' $(TEST_FLAGS) $(RACE_OTHERS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s)

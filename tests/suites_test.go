@@ -55,13 +55,19 @@ type suite struct {
 	run  func(t *testing.T, on *backend)
 }
 
-// TestEmbedded runs all suites and the races before a SpiceDB in the server's own process. The replica answers what it can, and
-// a share of its answers is asked of SpiceDB as well.
+// TestEmbedded runs the suites before a SpiceDB in the server's own process. The in-memory replica answers what it can, and
+// SpiceDB verifies a share of its answers.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
-	t.Run("replica", func(t *testing.T) { run(t, on, slices.Concat(suites, races)) })
+	t.Run("replica", func(t *testing.T) { run(t, on, suites) })
 	answersAsSpiceDB(t, on)
+}
+
+// TestEmbeddedRaces runs the races before the same server. `make race` runs it under the race detector.
+func TestEmbeddedRaces(t *testing.T) {
+	t.Parallel()
+	run(t, memory.get(t), races)
 }
 
 // answersAsSpiceDB fails unless the replica of a server has answered, SpiceDB was asked the same, and nothing differed.
