@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadmeListsEveryFlagOfServe: the table of the README has each flag and its variable.
-func TestReadmeListsEveryFlagOfServe(t *testing.T) {
+// TestConfigurationListsEveryFlagOfServe checks that the table of the configuration page names each flag.
+func TestConfigurationListsEveryFlagOfServe(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)
 	newServe().Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" && !f.Hidden {
-			require.Regexp(t, "(?m)^\\| .*`--"+f.Name+"[` ]", string(readme))
+			require.Regexp(t, "(?m)^\\| .*`--"+f.Name+"[` ]", string(page))
 		}
 	})
 }

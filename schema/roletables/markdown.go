@@ -6,7 +6,7 @@ import (
 )
 
 // Document is the Markdown file that shows the tables, as seen from the folder schema/.
-const Document = "../README.md"
+const Document = "../docs/roles.md"
 
 // The lines between which a Markdown file holds the rendered tables.
 const (
