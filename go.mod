@@ -289,10 +289,6 @@ require (
 	resenje.org/singleflight v0.4.3 // indirect
 )
 
-replace github.com/docker/docker => github.com/docker/docker v28.0.0+incompatible
-
-replace github.com/fsnotify/fsnotify => github.com/fsnotify/fsnotify v1.9.0
-
 tool (
 	github.com/authzed/spicedb/cmd/spicedb
 	github.com/grpc-ecosystem/grpc-health-probe
