@@ -189,8 +189,14 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 	idle := runtime.NumGoroutine()
 	answered := 0
 	for i, question := range []struct{ doc, may string }{
-		{"doc:circle", "viewer"}, {"doc:ladder", "viewer"}, {"doc:ring", "above"}, {"doc:steps", "above"}, {"doc:chain", "above"},
-		{"doc:sets", "above"}, {"lad:l0", "both"}, {"lad:k0", "both"},
+		{"doc:circle", "viewer"},
+		{"doc:ladder", "viewer"},
+		{"doc:ring", "above"},
+		{"doc:steps", "above"},
+		{"doc:chain", "above"},
+		{"doc:sets", "above"},
+		{"lad:l0", "both"},
+		{"lad:k0", "both"},
 	} {
 		for j, c := range endlessCalls {
 			lookup := c.path == "/v1/lookup/resources"

@@ -68,6 +68,7 @@ func sizeOf(v reflect.Value, limit int) int {
 				sum += len(t.Field(i).Name) + punctuation + sizeOf(v.Field(i), limit-sum)
 			}
 		}
+	default: // numbers and booleans are short
 	}
 	return sum + punctuation
 }

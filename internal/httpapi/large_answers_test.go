@@ -69,16 +69,19 @@ func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
 	}
 	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
 		return func(yield func(authz.FoundResource, error) bool) {
-			for i := 0; yield(authz.FoundResource{ID: authz.ID(fmt.Sprintf("%0250d", i)), Decision: wide}, nil); i++ {
+			next := func(i int) authz.FoundResource {
+				return authz.FoundResource{ID: authz.ID(fmt.Sprintf("%0250d", i)), Decision: wide}
 			}
+			endless(next, yield)
 		}
 	}
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
-			for i := 0; yield(authz.FoundSubject{
-				Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprintf("%0250d", i))}}, Decision: wide,
-			}, nil); i++ {
+			next := func(i int) authz.FoundSubject {
+				subject := authz.Object{Type: "user", ID: authz.ID(fmt.Sprintf("%0250d", i))}
+				return authz.FoundSubject{Subject: authz.Subject{Object: subject}, Decision: wide}
 			}
+			endless(next, yield)
 		}
 	}
 	many := func(item, rest string) string {
@@ -109,21 +112,33 @@ func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
 	}
 }
 
+// endless yields results until the reader has enough.
+func endless[T any](next func(i int) T, yield func(T, error) bool) {
+	for i := 0; ; i++ {
+		if !yield(next(i), nil) {
+			return
+		}
+	}
+}
+
 // TestSearchesFindALimitedNumber gives a search without an end to AuthZEN.
 func TestSearchesFindALimitedNumber(t *testing.T) {
 	w := serve(t)
 	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
 		return func(yield func(authz.FoundResource, error) bool) {
-			for i := 0; yield(authz.FoundResource{ID: authz.ID(fmt.Sprint(i)), Decision: authz.Decision{State: authz.Allowed}}, nil); i++ {
+			next := func(i int) authz.FoundResource {
+				return authz.FoundResource{ID: authz.ID(fmt.Sprint(i)), Decision: authz.Decision{State: authz.Allowed}}
 			}
+			endless(next, yield)
 		}
 	}
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
-			for i := 0; yield(authz.FoundSubject{
-				Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(fmt.Sprint(i))}}, Err: bulky,
-			}, nil); i++ {
+			next := func(i int) authz.FoundSubject {
+				subject := authz.Object{Type: "user", ID: authz.ID(fmt.Sprint(i))}
+				return authz.FoundSubject{Subject: authz.Subject{Object: subject}, Err: bulky}
 			}
+			endless(next, yield)
 		}
 	}
 	for path, body := range map[string]string{

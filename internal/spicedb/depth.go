@@ -49,13 +49,9 @@ type stepSpan struct {
 
 // steps is the global provider of tracers, so that the steps of look-ups are counted: SpiceDB evaluates each step under a new context
 // that has nothing of the one before it but the span and the data layer. The provider that replaces it, if any, makes the spans.
-var steps = countSteps()
+var steps trace.TracerProvider = &stepProvider{}
 
-func countSteps() trace.TracerProvider {
-	counting := &stepProvider{}
-	otel.SetTracerProvider(counting)
-	return counting
-}
+func init() { otel.SetTracerProvider(steps) }
 
 type stepProvider struct{ embedded.TracerProvider }
 
