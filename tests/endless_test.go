@@ -176,7 +176,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	s := newScene(t, &backend{url: server.URL, spicedb: conn})
-	s.by("olga").must(http.MethodPost, "subscriptions", map[string]any{"id": "initech", "role_set": "multi_owner", "owner": "olga"})
+	s.must(http.MethodPost, "subscriptions", map[string]any{"id": "initech", "role_set": "multi_owner", "owner": "olga"})
 	endlessObjects(t, conn)
 	past := endlessCalls[slices.IndexFunc(endlessCalls, func(c endlessCall) bool { return c.path == "/v1/access" })]
 	deadline := time.Now().Add(10 * time.Minute)

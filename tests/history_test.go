@@ -114,7 +114,7 @@ func history(t *testing.T, on *backend) {
 		t.Fatal(err)
 	}
 	s.play(
-		"olga PUT connectors/~c {offers: []} => 200",
+		"backend PUT connectors/~c {offers: []} => 200",
 		"olga POST connections {id: ~private, account: ~a, connector: ~c}",
 		"olga POST importers {id: ~i, account: ~a, source: ~private}",
 		"olga DELETE importers/~i",

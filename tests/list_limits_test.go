@@ -27,7 +27,11 @@ func TestEveryListHasALimit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := s.as(s.id("olga")).call(e.method, e.at(s.id("x")), written)
+			caller := s.caller
+			if e.has("Sluice-Actor") {
+				caller = s.as(s.id("olga"))
+			}
+			a := caller.call(e.method, e.at(s.id("x")), written)
 			if a.status != http.StatusRequestEntityTooLarge || !strings.Contains(string(a.body), "1000") || len(a.body) > 1000 {
 				t.Errorf("%s with 1001 entries in %s: %d %.300s", e, place, a.status, a.body)
 			}

@@ -63,7 +63,7 @@ func TestDemo(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "uma builds an importer")
 	require.Regexp(t, `uma builds an importer .* exists already, unchanged`, stdout)
-	require.Regexp(t, `\n(\d+) of the (\d+) objects existed already, and stay as they are`, stdout)
+	require.Regexp(t, `\n\d+ objects existed already \(of \d+\) and did not change`, stdout)
 	require.NotContains(t, strings.Split(stdout, "\n")[0], "exists already", "connectors are set again")
 
 	require.Zero(t, s.stop(t), s.log)

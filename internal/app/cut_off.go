@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
@@ -34,10 +35,7 @@ func cutOff(requests []httpapi.Request, drain time.Duration) error {
 	if more := len(requests) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	what := "1 request was still under way, and was"
-	if len(requests) > 1 {
-		what = fmt.Sprintf("%d requests were still under way, and were", len(requests))
-	}
+	what := authz.Count(len(requests), "request was still under way, and was", "requests were still under way, and were")
 	return fmt.Errorf("after --drain-timeout %s %s cut off: %s; clients should retry under the same Idempotency-Key; "+
 		"to give requests more time, raise --drain-timeout above --request-timeout", drain, what, strings.Join(names, ", "))
 }

@@ -78,8 +78,8 @@ func Demo(ctx context.Context, client *http.Client, base, key string, out io.Wri
 	if existing == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(out, "\n%d of the %d objects existed already, and stay as they are. Connectors, roles and sharing are as listed above again.\n",
-		existing, objects)
+	_, err := fmt.Fprintf(out, "\n%s existed already (of %d) and did not change. Connectors, roles and sharing are as listed above again.\n",
+		authz.Count(existing, "object", "objects"), objects)
 	return err
 }
 
