@@ -13,9 +13,9 @@ TEST         ?= ./tests ./...
 TEST_FLAGS   ?=
 TEST_TIMEOUT ?= 30m
 # What runs under the race detector: packages with concurrency of their own, and of the others the tests of that name.
-RACE         ?= ./internal/replica ./internal/audit ./internal/sqlitestore ./internal/httpapi ./internal/app ./client/...
-RACE_OTHERS  ?= ./tests ./internal/operation ./internal/spicedb
-RACE_TESTS   ?= Race|Overlap|Interrupted|Conformance|Stop
+RACE         ?= ./internal/replica ./internal/audit ./internal/httpapi ./internal/app ./client/...
+RACE_OTHERS  ?= ./tests ./internal/operation ./internal/spicedb ./internal/sqlitestore
+RACE_TESTS   ?= Race|Overlap|Interrupted|MemoryConformance|Stop|Readers|Writers|Backup|Pool|Collect
 FUZZTIME     ?= 10s
 BENCH        ?= .
 BENCHTIME    ?= 1s

@@ -192,7 +192,7 @@ func (s *suite) bulkMalformed(t *testing.T) {
 	s.touch(t, relationship(doc, "viewer", user(t, "viewer")))
 	good := authz.Check{Subject: user(t, "viewer"), Permission: "view", Resource: doc}
 	bad := map[int]authz.Check{
-		0: {Subject: user(t, "viewer"), Permission: "view", Resource: doc, Context: map[string]any{"today": strings.Repeat("x", 20_000)}},
+		0: {Subject: user(t, "viewer"), Permission: "view", Resource: doc, Context: map[string]any{"today": strings.Repeat("x", 200_000)}},
 		4: {Subject: user(t, "viewer"), Permission: "No Permission", Resource: doc},
 		7: {Subject: user(t, "viewer"), Permission: "view", Resource: authz.Object{Type: "document", ID: authz.ID(strings.Repeat("é", 1000))}},
 		8: {Subject: user(t, "viewer"), Permission: "view", Resource: doc, Context: map[string]any{"today": struct{}{}}},

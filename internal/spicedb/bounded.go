@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,19 +24,28 @@ type limits struct {
 	repeats int64 // of one query from subjects to resources; unlimited if zero
 }
 
+// callLimits are the limits of the calls whose names begin with a prefix.
+type callLimits struct {
+	prefix string
+	limits limits
+}
+
 // limitsOf are those of the calls that evaluate permissions, by the beginning of their names. Other calls read or write
 // relationships as they come. Look-ups hold in memory what they have found, once for each way to it. A look-up of resources
 // repeats a query from subjects to resources once for each way to those subjects, in parts of 100 subjects.
-var limitsOf = []struct {
-	prefix string
-	limits limits
-}{
+var limitsOf = []callLimits{
 	{"CheckBulk", limits{queries: 200_000, rows: 20_000_000}}, // as Check: a check is too large in a bulk if it is too large alone
 	{"BulkCheck", limits{queries: 200_000, rows: 20_000_000}},
 	{"Check", limits{queries: 200_000, rows: 20_000_000}},
 	{"Expand", limits{queries: 20_000, rows: 2_000_000}},
 	{"LookupResources", limits{queries: 1_000_000, rows: 20_000_000, repeats: 2_000}},
 	{"LookupSubjects", limits{queries: 20_000, rows: 2_000_000}},
+}
+
+// evaluates reports whether a method of SpiceDB's API evaluates permissions, and does nothing else.
+func evaluates(method string) bool {
+	name := method[strings.LastIndexByte(method, '/')+1:]
+	return slices.ContainsFunc(limitsOf, func(one callLimits) bool { return strings.HasPrefix(name, one.prefix) })
 }
 
 const boundMessage = "the answer needs too many steps: relationships form a circle, or lead to the same objects in many ways"

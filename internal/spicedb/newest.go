@@ -7,6 +7,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datalayer"
 	"github.com/authzed/spicedb/pkg/datastore"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // newest makes "fully consistent" mean what it says. SpiceDB lets requests share one question for the newest revision, as
@@ -33,10 +35,28 @@ func withNewest(store datastore.Datastore, divisor int64) server.ConfigOption {
 		return datalayer.ContextWithDataLayer(ctx, newBounded(ctx, newest{datalayer.MustFromContext(ctx), store}, method, divisor))
 	}
 	unary := func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		return handler(in(ctx, info.FullMethod), request)
+		evaluate := func(ctx context.Context) (any, error) { return handler(in(ctx, info.FullMethod), request) }
+		if !evaluates(info.FullMethod) {
+			return evaluate(ctx)
+		}
+		return untilNotCanceled(ctx, evaluate)
 	}
 	stream := func(service any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		return handler(service, streamWith{ServerStream: s, ctx: in(s.Context(), info.FullMethod)})
+		evaluate := func(ctx context.Context, s grpc.ServerStream) error {
+			return handler(service, streamWith{ServerStream: s, ctx: in(ctx, info.FullMethod)})
+		}
+		if !evaluates(info.FullMethod) {
+			return evaluate(s.Context(), s)
+		}
+		request := &replayed{ServerStream: s}
+		_, err := untilNotCanceled(s.Context(), func(ctx context.Context) (any, error) {
+			err := evaluate(ctx, request.again())
+			if request.sent && isCanceledInside(ctx, err) { // the reader has a part of the answer already
+				return nil, status.Error(codes.Unavailable, "the look-up was cut off; it goes on after the last cursor")
+			}
+			return nil, err
+		})
+		return err
 	}
 	return func(c *server.Config) {
 		server.WithUnaryMiddlewareModification(before[grpc.UnaryServerInterceptor](unary))(c)

@@ -38,7 +38,7 @@ const maxCaveatContext = 8 * authz.MaxContextBytes
 // start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits, for a bounded time, until it has
 // ended.
 func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
-	runnable, err := s.config().Complete(ctx)
+	runnable, err := s.config().Complete(ctx) //nolint:contextcheck // each call that the server will take has its own context
 	if err != nil {
 		return nil, nil, err
 	}

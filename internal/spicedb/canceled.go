@@ -1,0 +1,68 @@
+package spicedb
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// maxCanceled is how often a call is evaluated that SpiceDB itself cancels.
+const maxCanceled = 10
+
+// isCanceledInside reports whether SpiceDB v1.56.0 canceled a call whose caller still waits. It cancels the parts of an
+// evaluation that it no longer needs; rarely, the error of such a part becomes the answer.
+func isCanceledInside(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && (status.Code(err) == codes.Canceled || errors.Is(err, context.Canceled))
+}
+
+// untilNotCanceled evaluates a call again if SpiceDB itself canceled it. The handler must only read.
+func untilNotCanceled(
+	ctx context.Context, handler func(context.Context) (any, error),
+) (answer any, err error) {
+	for range maxCanceled {
+		if answer, err = handler(ctx); !isCanceledInside(ctx, err) {
+			break
+		}
+	}
+	return answer, err
+}
+
+// replayed is a stream of one request, which several evaluations receive in turn.
+type replayed struct {
+	grpc.ServerStream
+	request proto.Message // nil until it was received
+	sent    bool          // a message of the answer
+}
+
+// again makes the next evaluation receive the request from its beginning.
+func (r *replayed) again() *replay { return &replay{replayed: r} }
+
+type replay struct {
+	*replayed
+	received bool
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (r *replay) RecvMsg(m any) error {
+	message, ok := m.(proto.Message)
+	if !ok || r.received || r.request == nil {
+		err := r.ServerStream.RecvMsg(m)
+		if ok && err == nil && !r.received {
+			r.received, r.request = true, proto.Clone(message)
+		}
+		return err
+	}
+	r.received = true
+	proto.Merge(message, r.request)
+	return nil
+}
+
+// SendMsg implements grpc.ServerStream.
+func (r *replay) SendMsg(m any) error {
+	r.sent = true
+	return r.ServerStream.SendMsg(m)
+}

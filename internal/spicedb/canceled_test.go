@@ -1,0 +1,75 @@
+package spicedb
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// TestCallsThatSpiceDBCancelsAreEvaluatedAgain checks when an evaluation that ends as canceled runs again.
+func TestCallsThatSpiceDBCancelsAreEvaluatedAgain(t *testing.T) {
+	t.Parallel()
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	inside := status.Error(codes.Canceled, "a part was canceled")
+	for name, c := range map[string]struct {
+		ctx         context.Context
+		errs        []error // of one evaluation after the other; the last one of all that follow
+		evaluations int
+		want        error
+	}{
+		"once inside":       {t.Context(), []error{inside, nil}, 2, nil},
+		"as Go's error":     {t.Context(), []error{context.Canceled, context.Canceled, nil}, 3, nil},
+		"always inside":     {t.Context(), []error{inside}, maxCanceled, inside},
+		"the caller left":   {left, []error{inside}, 1, inside},
+		"another error":     {t.Context(), []error{errAnother}, 1, errAnother},
+		"inside, then this": {t.Context(), []error{inside, errAnother}, 2, errAnother},
+	} {
+		evaluations := 0
+		_, err := untilNotCanceled(c.ctx, func(context.Context) (any, error) {
+			evaluations++
+			return nil, c.errs[min(evaluations, len(c.errs))-1]
+		})
+		require.ErrorIs(t, err, c.want, name)
+		require.Equal(t, c.evaluations, evaluations, name)
+	}
+}
+
+var errAnother = errors.New("another error")
+
+// oneRequest is a stream that has one request.
+type oneRequest struct {
+	grpc.ServerStream
+	received int
+}
+
+func (s *oneRequest) RecvMsg(m any) error {
+	s.received++
+	proto.Merge(m.(proto.Message), &v1.LookupResourcesRequest{Permission: "view"})
+	return nil
+}
+
+func (s *oneRequest) SendMsg(any) error { return nil }
+
+// TestEachEvaluationReceivesTheRequest checks that a stream hands its request to every evaluation, and knows of answers.
+func TestEachEvaluationReceivesTheRequest(t *testing.T) {
+	t.Parallel()
+	stream := &oneRequest{}
+	request := &replayed{ServerStream: stream}
+	for range 3 {
+		var got v1.LookupResourcesRequest
+		require.NoError(t, request.again().RecvMsg(&got))
+		require.Equal(t, "view", got.GetPermission())
+	}
+	require.Equal(t, 1, stream.received)
+	require.False(t, request.sent)
+	require.NoError(t, request.again().SendMsg(&v1.LookupResourcesResponse{}))
+	require.True(t, request.sent)
+}
