@@ -114,6 +114,10 @@ func TestWatchCut(t *testing.T) {
 	require.Positive(t, told.of(replica.FromReplica))
 
 	line.set(true)
+	eventually(t, func() bool { // until the replica has noticed
+		reads(t, front, "a", "uma", authz.Consistency{Freshness: authz.MinimizeLatency})
+		return told.of("watch_lost") > 0
+	})
 	var last authz.Token
 	before := told.of(replica.FromReplica)
 	for i, begun := 0, time.Now(); time.Since(begun) < time.Minute; i++ {
