@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -109,6 +110,13 @@ func (s *Service) reassign(
 	return answered(report, token, err)
 }
 
+// hiddenCreations is the error of a removal from a subscription that would reassign objects on accounts that the actor may
+// not view. It names none of them.
+func hiddenCreations(d departure) error {
+	return lacks("assign_roles", "%s lacks the permission assign_roles on some accounts where %s created something: "+
+		"remove %s without reassign_to", d.by.ID, d.who, d.who)
+}
+
 // handOver plans the first write of a departure to an heir: the end of all roles. It is nothing if the person holds none and
 // created nothing.
 func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*departure, error) {
@@ -144,6 +152,9 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 	observer := p.observer()
 	for _, account := range sortedKeys(moving) {
 		if err := observer.allow(ctx, accountObject(account), "assign_roles"); err != nil {
+			if errors.Is(err, authz.CodeNotFound) && account != d.from.ID {
+				return nil, hiddenCreations(d)
+			}
 			return nil, err
 		}
 		if len(moving[account]) == 0 && d.from.Type != "account" {
