@@ -119,11 +119,23 @@ type RestoreOptions struct {
 	AllowUnsealed bool
 }
 
+// openRegular opens a file to read it. It refuses a pipe, whose opening would wait for its other end, and a device.
+func openRegular(file string) (*os.File, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file: name the file that `sluice backup` wrote", file)
+	}
+	return os.Open(file)
+}
+
 // Restore checks a file that Backup made, and makes a copy of it the store of a directory that no server has open. It opens
 // the file once: the bytes that it has checked are those that it copies. kept is the directory of a replaced store. The
 // restored store is another one for those who hold tokens: what was written after the backup is not in it.
 func Restore(ctx context.Context, file, path string, options RestoreOptions) (contents Contents, kept string, err error) {
-	source, err := os.Open(file)
+	source, err := openRegular(file)
 	if err != nil {
 		return contents, "", err
 	}

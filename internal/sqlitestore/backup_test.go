@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,19 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, kept)
 	requireBatches(t, open(t, fresh, Options{}), []int{2, 0, 0, 0})
+}
+
+// TestRestoreRefusesAPipe checks that Restore does not wait for a file that is none.
+func TestRestoreRefusesAPipe(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, file := range []string{pipe, os.DevNull, t.TempDir()} {
+		directory := filepath.Join(t.TempDir(), "store")
+		_, _, err := Restore(t.Context(), file, directory, RestoreOptions{AllowUnsealed: true})
+		require.ErrorContains(t, err, file+" is no regular file")
+		require.NoDirExists(t, directory)
+	}
 }
 
 // TestRestoreRefuses a file that is damaged, however little, and leaves the store that is there.
