@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
@@ -168,6 +172,34 @@ func TestEventsOutlastRequests(t *testing.T) {
 	if e, ok := next(); ok {
 		t.Fatalf("after the end comes %+v", e)
 	}
+}
+
+// TestEventsEndWithTheirKey opens a stream with a key whose end comes meanwhile.
+func TestEventsEndWithTheirKey(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "keys")
+	secret, key, err := apikey.Generate("reader", apikey.Check|apikey.Inspect)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte(key.Line()+"\n"), 0o600))
+	config := configuration()
+	config.APIKeysFile = file
+	server := start(t, config)
+	c := newCaller(t, server.URL)
+	put := func(id string) {
+		c.must(http.MethodPut, "connectors/"+id, map[string]any{"offers": []string{"views"}})
+	}
+	next, leave := c.withKey(secret).follow("", "")
+	defer leave()
+	put("before")
+	_, ok := next()
+	require.True(t, ok)
+
+	key.ExpiresAt = time.Now().Add(-time.Second)
+	require.NoError(t, os.WriteFile(file, []byte(key.Line()+"\n"), 0o600))
+	require.NoError(t, server.Reload())
+	put("after")
+	e, ok := next()
+	require.False(t, ok, "after the end of its key, the stream has %+v", e)
 }
 
 // TestNothingIsLeftBehind is that a server that keeps everything in memory makes no data directory.

@@ -147,13 +147,17 @@ func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 	return len(found), true, e.send(text.String())
 }
 
-// permitted returns an error if the key is no longer one of the server's with what it had, or the actor may no longer read.
+// permitted returns an error if the key has expired or is no longer one of the server's with what it had, or the actor may no longer
+// read.
 func (e *events) permitted(ctx context.Context) error {
 	k := callOf(e.c)
 	_, secret, _ := strings.Cut(e.c.Request.Header.Get("Authorization"), " ")
 	key, found := e.server.Keys.Identify(strings.TrimLeft(secret, " "))
 	if !found {
 		return authz.Errorf(authz.CodeUnauthenticated, "the key is no longer one of this server's")
+	}
+	if key.HasExpired(time.Now()) {
+		return expired(key)
 	}
 	if err := authorize(k.route, key.Scopes); err != nil {
 		return err

@@ -113,7 +113,7 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 	}
 	if key.HasExpired(time.Now()) {
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
-		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key %s expired at %s", key.Name, key.ExpiresAt.UTC().Format(time.RFC3339))
+		return apikey.Identity{}, "", expired(key)
 	}
 	if s.rehearses { // the request for it has been counted
 		return key, secret, nil
@@ -123,6 +123,13 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 		return key, "", authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
 	}
 	return key, secret, nil
+}
+
+// expired is the error of a key whose end has come.
+func expired(key apikey.Identity) error {
+	return authz.Errorf(
+		authz.CodeUnauthenticated, "the key %s expired at %s", key.Name, key.ExpiresAt.UTC().Format(time.RFC3339),
+	)
 }
 
 func authorize(r *route, scopes apikey.Scopes) error {
