@@ -269,3 +269,45 @@ func edited(example map[string]any, edit func(map[string]any)) []byte {
 	edit(object)
 	return mustJSON(object)
 }
+
+// TestErrorsQuoteLittle sends a number, a text and a name of 100,000 characters in each field of each body. Whatever is wrong with it, the
+// error does not repeat it.
+func TestErrorsQuoteLittle(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	fields := 0
+	for _, e := range endpoints(t) {
+		if e.operation.RequestBody == nil {
+			continue
+		}
+		schema := e.operation.RequestBody.Value.Content["application/json"].Schema.Value
+		names := slices.Collect(maps.Keys(schema.Properties))
+		for _, part := range schema.AllOf {
+			names = slices.AppendSeq(names, maps.Keys(part.Value.Properties))
+		}
+		for _, name := range names {
+			fields++
+			for _, value := range []any{
+				json.Number(strings.Repeat("9", 100_000)), strings.Repeat("x", 100_000),
+				map[string]any{strings.Repeat("x", 100_000): 1},
+			} {
+				body, _ := plain(schema).(map[string]any)
+				body = maps.Clone(body)
+				if body == nil {
+					body = make(map[string]any)
+				}
+				body[name] = value
+				caller := s.caller
+				if e.has("Sluice-Actor") {
+					caller = s.as(s.id("olga"))
+				}
+				if a := caller.call(e.method, e.at(s.id("x")), body); a.status >= http.StatusBadRequest && len(a.problem().Detail) > 600 {
+					t.Errorf("%s with a large %s: the detail has %d bytes: %.300s", e, name, len(a.problem().Detail), a.body)
+				}
+			}
+		}
+	}
+	if fields < 60 {
+		t.Errorf("the contract has %d fields only", fields)
+	}
+}

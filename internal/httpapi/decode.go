@@ -148,7 +148,9 @@ func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	var other *json.UnmarshalTypeError
 	switch {
 	case errors.As(decoded, &other):
-		mismatch = authz.Errorf(authz.CodeInvalid, "the field %q cannot be a %s", other.Field, other.Value)
+		mismatch = authz.Errorf(
+			authz.CodeInvalid, "the field %q cannot be a %s", authz.Echo(other.Field), authz.Echo(other.Value),
+		)
 	case decoded != nil:
 		mismatch = &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: decoded}
 	}
