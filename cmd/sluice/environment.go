@@ -78,16 +78,25 @@ var otherVariables = []string{
 // testVariable matches the variables of the tests and benchmarks.
 var testVariable = regexp.MustCompile(`^SLUICE_(TEST|DIFFERENTIAL|BENCH)_[A-Z]+(_[A-Z]+)*$`)
 
-// serviceVariable matches what Kubernetes and Docker links set for each service whose name begins with "sluice".
-var serviceVariable = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+// Kubernetes and Docker links set such variables for each service whose name begins with "sluice". The value of PORT and of
+// PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080; without one, the name is probably meant for Sluice and misspelt.
+var (
+	serviceVariable    = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`)
+	serviceURLVariable = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?$`)
+)
+
+// isOfService reports whether Kubernetes or a Docker link sets a variable.
+func isOfService(name, value string) bool {
+	return serviceVariable.MatchString(name) || serviceURLVariable.MatchString(name) && strings.Contains(value, "://")
+}
 
 // checkEnvironment refuses a variable SLUICE_… that no command knows: it is probably misspelt, and its setting would
 // silently not hold.
 func checkEnvironment(root *cobra.Command) error {
 	known := variables(root)
 	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, variablePrefix) || known[name] || serviceVariable.MatchString(name) || testVariable.MatchString(name) {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, variablePrefix) || known[name] || isOfService(name, value) || testVariable.MatchString(name) {
 			continue
 		}
 		message := fmt.Sprintf("%.100s: the environment has this variable, which Sluice does not know", name)
@@ -113,7 +122,11 @@ func variables(root *cobra.Command) map[string]bool {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		if cmd.PreRunE != nil {
-			cmd.Flags().VisitAll(func(flag *pflag.Flag) { known[variable(flag)] = true })
+			cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+				if flag.Name != "help" {
+					known[variable(flag)] = true
+				}
+			})
 		}
 		for _, sub := range cmd.Commands() {
 			visit(sub)

@@ -197,6 +197,9 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "app:check:a-secret-of-mine,"}, says: "--api-key"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_GRPC_KEY", ""}, says: "SLUICE_GRPC_KEY: the value is empty"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEY", "app:check:a-secret-of-mine"}, says: "SLUICE_API_KEY: the environment has this variable, which Sluice does not know; the nearest is SLUICE_API_KEYS; unset it"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_HTTP_PORT", "9090"}, says: "SLUICE_HTTP_PORT: the environment has this variable"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_PORT", "9090"}, says: "SLUICE_PORT: the environment has this variable"},
+		{args: []string{"serve"}, env: [2]string{"SLUICE_HELP", "1"}, says: "SLUICE_HELP: the environment has this variable"},
 		{args: []string{"check", "user:a", "view", "account:b"}, env: [2]string{"SLUICE_DATADIR", "x"}, says: "the nearest is SLUICE_DATA_DIR"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_" + strings.Repeat("X", 10000), "x"}, says: "SLUICE_XXX"},
 		{args: []string{"audit", "nope"}, says: "nope"},
@@ -261,10 +264,13 @@ func TestKeyNewThatExpires(t *testing.T) {
 // some in every container beside it.
 func TestForeignVariables(t *testing.T) {
 	for _, name := range []string{
-		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP", "SLUICE_PORT", "SLUICE_PORT_8080_TCP",
+		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP",
 		"SLUICE_PORT_8080_TCP_ADDR", "SLUICE_CONSOLE_SERVICE_HOST", "SLUICE_POSTGRES_PASSWORD", "SLUICE_REQUIRE_CONTAINERS",
 	} {
 		t.Setenv(name, "x")
+	}
+	for _, name := range []string{"SLUICE_PORT", "SLUICE_PORT_8080_TCP", "SLUICE_CONSOLE_PORT"} {
+		t.Setenv(name, "tcp://10.0.0.1:8080")
 	}
 	_, stderr, code := sluice(t, "schema", "print")
 	require.Zero(t, code, stderr)
