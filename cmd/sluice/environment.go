@@ -18,8 +18,8 @@ const variablePrefix = "SLUICE_"
 
 // fromEnvironment makes every flag of the command take its value from SLUICE_… where it is not given: --grpc-listen from
 // SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
-// SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential,
-// which is an error: a deployment that lost its secret must not start without it.
+// SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential or
+// of a list, which is an error for every command: a deployment that lost its secret must not start without it.
 func fromEnvironment(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flag.Usage += " [" + variable(flag) + "]" })
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -47,10 +47,7 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	switch {
 	case !set:
 		return nil
-	case strings.TrimSpace(value) == "":
-		if credentials[flag.Name] {
-			return fmt.Errorf("%s: the value is empty; unset the variable if there is none", variable(flag))
-		}
+	case strings.TrimSpace(value) == "": // checkEnvironment refuses an empty secret
 		return nil
 	}
 	values := []string{value}
@@ -65,14 +62,17 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	return nil
 }
 
-// credentials are the flags whose value, or file, is a secret.
-var credentials = map[string]bool{"api-key": true, "api-keys-file": true, "grpc-key": true, "spicedb-token": true, "key": true}
+// credentials are the flags whose value, or file, is a secret; the addresses of databases hold a password.
+var credentials = map[string]bool{
+	"api-key": true, "api-keys-file": true, "grpc-key": true, "spicedb-token": true, "key": true,
+	"datastore-uri": true, "audit-uri": true,
+}
 
 // otherVariables are those that Compose, the tests and the scripts of this repository read. The program accepts them,
-// because a shell that exports them may also start it.
-var otherVariables = []string{
-	"SLUICE_IMAGE", "SLUICE_SPICEDB_IMAGE", "SLUICE_POSTGRES_PASSWORD", "SLUICE_PORT_1", "SLUICE_PORT_2",
-	"SLUICE_REQUIRE_CONTAINERS",
+// because a shell that exports them may also start it. The value says whether the variable must not be empty.
+var otherVariables = map[string]bool{
+	"SLUICE_IMAGE": false, "SLUICE_SPICEDB_IMAGE": false, "SLUICE_POSTGRES_PASSWORD": true, "SLUICE_PORT_1": false,
+	"SLUICE_PORT_2": false, "SLUICE_REQUIRE_CONTAINERS": false,
 }
 
 // testVariable matches the variables of the tests and benchmarks.
@@ -91,12 +91,18 @@ func isOfService(name, value string) bool {
 }
 
 // checkEnvironment refuses a variable SLUICE_… that no command knows: it is probably misspelt, and its setting would
-// silently not hold.
+// silently not hold. It refuses an empty secret or list, also that of another command.
 func checkEnvironment(root *cobra.Command) error {
 	known := variables(root)
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, variablePrefix) || known[name] || isOfService(name, value) || testVariable.MatchString(name) {
+		needsValue, isKnown := known[name]
+		switch {
+		case needsValue && strings.TrimSpace(value) == "":
+			return fmt.Errorf("%s: the value is empty; unset the variable if there is none", name)
+		case isKnown || !strings.HasPrefix(name, variablePrefix):
+			continue
+		case isOfService(name, value) || testVariable.MatchString(name):
 			continue
 		}
 		message := fmt.Sprintf("%.100s: the environment has this variable, which Sluice does not know", name)
@@ -113,18 +119,15 @@ func checkEnvironment(root *cobra.Command) error {
 // maxVariable is the longest name, in bytes, that is compared with the known ones.
 const maxVariable = 64
 
-// variables returns the names of all variables that some command reads.
+// variables returns the names of all variables that some command reads, and whether each must not be empty.
 func variables(root *cobra.Command) map[string]bool {
-	known := make(map[string]bool)
-	for _, name := range otherVariables {
-		known[name] = true
-	}
+	known := maps.Clone(otherVariables)
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		if cmd.PreRunE != nil {
 			cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 				if flag.Name != "help" {
-					known[variable(flag)] = true
+					known[variable(flag)] = credentials[flag.Name] || repeatable(flag)
 				}
 			})
 		}

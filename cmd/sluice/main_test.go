@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -274,6 +275,31 @@ func TestForeignVariables(t *testing.T) {
 	}
 	_, stderr, code := sluice(t, "schema", "print")
 	require.Zero(t, code, stderr)
+}
+
+// TestEmptySecretsStopEveryCommand holds that a deployment that lost a secret does not start without it.
+func TestEmptySecretsStopEveryCommand(t *testing.T) {
+	var secrets []string
+	for name, needsValue := range variables(newRoot()) {
+		if needsValue {
+			secrets = append(secrets, name)
+		}
+	}
+	slices.Sort(secrets)
+	require.Equal(t, []string{
+		"SLUICE_API_KEYS", "SLUICE_API_KEYS_FILE", "SLUICE_AUDIT_URI", "SLUICE_DATASTORE_URI", "SLUICE_GRPC_KEY", "SLUICE_KEY",
+		"SLUICE_POSTGRES_PASSWORD", "SLUICE_SPICEDB_TOKEN",
+	}, secrets)
+	for _, name := range secrets {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "")
+			for _, args := range [][]string{{"serve"}, {"check", "user:a", "view", "account:b"}, {"backup", "b.db"}, {"schema", "print"}} {
+				_, stderr, code := sluice(t, args...)
+				require.Equal(t, 2, code, args)
+				require.Contains(t, stderr, name+": the value is empty", args)
+			}
+		})
+	}
 }
 
 func TestVersion(t *testing.T) {
