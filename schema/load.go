@@ -52,7 +52,7 @@ func Load(ctx context.Context, name string) (File, error) {
 
 // parseYAML reads a validation YAML. folder opens a folder named relative to that of the YAML.
 func parseYAML(ctx context.Context, content []byte, name string, folder func(string) fs.FS) (File, error) {
-	parsed, err := validationfile.DecodeValidationFile(content)
+	parsed, err := validationfile.DecodeValidationFile([]byte(CanonicalExpirations(string(content))))
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", name, oneLine(err))
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // write makes files in a new folder and returns it.
@@ -96,6 +97,7 @@ schema: |-
   }
 relationships: |-
   page:one#reader@user:ann[weekday:{"day":3}][expiration:2030-01-02T03:04:05Z]
+  page:one#reader@user:bob[weekday:{"day":3}][expiration:2030-01-02t05:04:05.25+02:00]
 `})
 	file, err := Load(t.Context(), filepath.Join(dir, "v.yaml"))
 	if err != nil {
@@ -104,6 +106,10 @@ relationships: |-
 	got := file.Relationships[0]
 	if got.GetOptionalCaveat().GetContext().AsMap()["day"] != 3.0 || got.GetOptionalExpiresAt().AsTime().Year() != 2030 {
 		t.Errorf("got %v", got)
+	}
+	want := time.Date(2030, 1, 2, 3, 4, 5, 250_000_000, time.UTC)
+	if got := file.Relationships[1].GetOptionalExpiresAt().AsTime(); !got.Equal(want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // Parse reads a key as it stands in a flag, NAME:SCOPE+SCOPE:KEY. The error does not repeat the text.
@@ -86,7 +87,7 @@ func parseLine(fields []string) (Key, error) {
 		end, isEnd := strings.CutPrefix(field, expiresPrefix)
 		switch {
 		case isEnd && key.ExpiresAt.IsZero():
-			if key.ExpiresAt, err = time.Parse(time.RFC3339, end); err != nil || key.ExpiresAt.IsZero() {
+			if key.ExpiresAt, err = authz.ParseTime(end); err != nil || key.ExpiresAt.IsZero() {
 				return Key{}, errors.New("the end of a key is written expires= and a time such as 2027-01-31T00:00:00Z")
 			}
 		case !isEnd && key.Rate == Rate{}:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -224,7 +223,7 @@ func queryTime(name string, value *string) (time.Time, error) {
 	if value == nil {
 		return time.Time{}, nil
 	}
-	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(*value))
+	at, err := authz.ParseTime(*value)
 	if err != nil || at.Year() < 1 {
 		return time.Time{}, authz.Errorf(authz.CodeInvalid, "the parameter %q must be a time such as 2026-03-01T12:00:00Z; in an address, the + of an offset is written %%2B", name)
 	}

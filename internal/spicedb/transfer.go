@@ -78,10 +78,10 @@ func relationshipText(r *v1.Relationship) (string, error) {
 	return text + expiration, err
 }
 
-// parseRelationship reads a relationship. Errors have code authz.CodeInvalid, also for a number in the context of the
-// caveat that a double does not hold exactly.
+// parseRelationship reads a relationship, and its expiration as authz.ParseTime does. Errors have code authz.CodeInvalid,
+// also for a number in the context of the caveat that a double does not hold exactly.
 func parseRelationship(text string) (*v1.Relationship, error) {
-	parsed, err := tuple.ParseV1Rel(text)
+	parsed, err := tuple.ParseV1Rel(schema.CanonicalExpirations(text))
 	if err != nil {
 		return nil, notRelationship(text, err)
 	}

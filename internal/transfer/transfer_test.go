@@ -511,6 +511,25 @@ func TestImportNamesTenProblems(t *testing.T) {
 	require.Empty(t, target.relationships)
 }
 
+// TestImportReadsTimesAsRequestsDo: the T and the Z of an expiration may be in lower case, and it may have an offset.
+func TestImportReadsTimesAsRequestsDo(t *testing.T) {
+	engine := store(t, "memory")
+	text := "schema: |-\n  " + strings.ReplaceAll(documents, "\n", "\n  ") + "\nrelationships: |-\n" +
+		"  document:a#reader@user:a[expiration:2901-02-03t04:05:06z]\n" +
+		"  document:b#reader@user:b[expiration:2901-02-03T06:05:06.000+02:00]\n"
+	_, err := transfer.ImportFrom(t.Context(), engine, strings.NewReader(text), checked(engine.ApplySchema))
+	require.NoError(t, err)
+	stored, _ := contentOf(t, engine)
+	require.Equal(t, []string{
+		"document:a#reader@user:a[expiration:2901-02-03T04:05:06Z]",
+		"document:b#reader@user:b[expiration:2901-02-03T04:05:06Z]",
+	}, stored)
+	for _, wrong := range []string{"tomorrow", "2901-02-30T04:05:06Z", "2901-02-03 04:05:06Z"} {
+		_, err := spicedb.ParseRelationship("document:a#reader@user:a[expiration:" + wrong + "]")
+		require.ErrorIs(t, err, authz.CodeInvalid, wrong)
+	}
+}
+
 // TestResumedImportChecksAgain: an import that goes on where it ended checks the whole file first.
 func TestResumedImportChecksAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
