@@ -98,7 +98,8 @@ func decimal(number string) (digits string, exponent int) {
 
 // Inexact says what is wrong with a number that IsExact refuses.
 func Inexact(number string) string {
-	return "holds the number " + Echo(number) + ", which is not exact as a 64-bit floating-point number: send it as a string"
+	return "holds the number " + Echo(number) + ", which is not exact as a 64-bit floating-point number: " +
+		"send it as a string and declare the parameter as string"
 }
 
 // CheckNumbers returns an error with CodeInvalid if a value of JSON holds a number that a double does not hold

@@ -112,7 +112,7 @@ func (s *suite) inexactNumbers(t *testing.T) {
 		t.Helper()
 		shown := message(t, authz.CodeInvalid, err)
 		require.Contains(t, shown, "9007199254740993")
-		require.Contains(t, shown, "send it as a string")
+		require.Contains(t, shown, "send it as a string and declare the parameter as string")
 	}
 	_, _, err := s.engine.Check(t.Context(), check, authz.Fully())
 	refused(err)

@@ -15,6 +15,11 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		words            []string
 	}{
 		{"unknown field", roles, `{"rols":["guest"]}`, []string{`the field "rols" does not exist`, "the fields here are expires_at, reason, roles"}},
+		{"seconds for a time", roles, `{"roles":["guest"],"expires_in":60}`, []string{`the field "expires_in" does not exist`, "; expires_at takes a time, such as 2030-"}},
+		{
+			"time for seconds", "/v1/accounts/acme/invitations", `{"roles":["guest"],"expires_at":"2030-01-31T17:00:00Z"}`,
+			[]string{`the field "expires_at" does not exist`, "; expires_in takes a number of seconds"},
+		},
 		{"another case", roles, `{"Roles":["guest"]}`, []string{`the field "Roles" does not exist`}},
 		{"no time", roles, `{"roles":["guest"],"expires_at":"2030-01-01"}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
 		{"number for a time", roles, `{"roles":["guest"],"expires_at":1893456000}`, []string{`the field "expires_at" must be a time of RFC 3339`}},
@@ -47,7 +52,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		{"surrogate in a key", importer, `{"\udc00":"x"}`, []string{"surrogate"}},
 		{"empty map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"":["editor"]}}`, []string{`the field "accounts."`, "empty"}},
 		{"repeated map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a1":[]}}`, []string{`the field "accounts.a1" stands there twice`}},
-		{"null roles", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":null}}`, []string{`the field "accounts.a1" must be a list, not null`}},
+		{"null roles", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":null}}`, []string{`the field "accounts.a1" must be a list, not null; an empty list, [], removes the roles`}},
 		{"wrong visibility", "/v1/connections", `{"id":"c","account":"a","connector":"k","visibility":"public"}`, []string{`the field "visibility"`, "private", "shared"}},
 		{"empty visibility", "/v1/connections", `{"id":"c","account":"a","connector":"k","visibility":""}`, []string{`the field "visibility"`}},
 		{"number for bool", "/v1/workspaces", `{"id":"w","account":"a","open":1}`, []string{`the field "open" must be true or false, not a number`}},

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -118,7 +117,7 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 			s.skip()
 			return nil
 		case !known:
-			return faultf("does not exist; the fields here are %s", strings.Join(fields.names, ", "))
+			return faultf("does not exist; the fields here are %s%s", strings.Join(fields.names, ", "), fields.hint(key))
 		case seen&(1<<i) != 0:
 			return faultf("stands there twice")
 		}
@@ -163,6 +162,9 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 			return faultf("stands there twice")
 		}
 		seen[key] = true
+		if value.Kind() == reflect.Slice && s.peek() == 'n' { // the lists of roles by person or account
+			return faultf("must be a list, not null; an empty list, [], removes the roles")
+		}
 		return s.value(value, depth+1)
 	})
 	if full != nil { // which is about the whole, and not about the entry that is one too many
@@ -301,10 +303,10 @@ func (s *scanner) string() string {
 func (s *scanner) time(first byte) *fault {
 	if first == '"' {
 		start := s.at
-		text := []byte(s.string())
-		upper := bytes.ToUpper(text)
-		if new(time.Time).UnmarshalText(upper) == nil {
-			if raw := s.data[start+1 : s.at-1]; !bytes.Equal(text, upper) && bytes.Equal(raw, text) {
+		text := s.string()
+		if _, err := authz.ParseTime(text); err == nil {
+			upper := strings.ToUpper(text)
+			if raw := s.data[start+1 : s.at-1]; text != upper && string(raw) == text {
 				copy(raw, upper)
 				s.changed = true
 			}

@@ -35,6 +35,20 @@ func fieldsOf(t reflect.Type) *fields {
 	return f
 }
 
+// hint is the end of the error for an unknown field, if the caller probably means another one: roles end at a time, and
+// invitations after a number of seconds.
+func (f *fields) hint(unknown string) string {
+	_, takesTime := f.index["expires_at"]
+	_, takesSeconds := f.index["expires_in"]
+	switch {
+	case unknown == "expires_in" && takesTime:
+		return "; expires_at takes a time, such as 2030-01-31T17:00:00Z"
+	case unknown == "expires_at" && takesSeconds:
+		return "; expires_in takes a number of seconds"
+	}
+	return ""
+}
+
 // isUnion reports whether a type is generated from a oneOf, whose parts have to be told apart by hand.
 func isUnion(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == rawMessage && !t.Field(0).IsExported()
