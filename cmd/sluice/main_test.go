@@ -210,7 +210,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"schema", "diff", "--datastore", "memory"}, says: "--datastore"},
 		{args: []string{"backup"}, says: "accepts 1 arg"},
 		{args: []string{"backup", "b.db", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
-		{args: []string{"restore", "main_test.go", "--data-dir", "nowhere"}, says: "is no SQLite file"},
+		{args: []string{"restore", "main_test.go", "--data-dir", "nowhere"}, says: "is not a SQLite file"},
 		{args: []string{"export", "main_test.go", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
 		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "--datastore: nothing is in a memory"},
 		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// ErrExists is that there is something where a backup or a restored store would go.
+// ErrExists is the error for a backup file or a store that exists already.
 var ErrExists = ownfile.ErrExists
 
 // ErrUnsealed is the error for a file without the line that Backup writes with its hash. Changes of such a file since the
@@ -24,16 +24,16 @@ var ErrUnsealed = errors.New("the backup has no seal")
 
 // Contents is what a backup holds.
 type Contents struct {
-	Committed     time.Time // the last write
+	Committed     time.Time // time of the last write
 	Relationships int64
 	Bytes         int64
 }
 
-// Backup copies the store of a directory as it is at one moment into a new file, while a server may be writing to it, and
-// checks the copy. The file is there when it is whole and has reached the disk. The revisions of the garbage-collection
-// window are in it as well.
+// Backup copies the store of a directory into a new file and checks the copy. A server may write to the store
+// meanwhile: the copy is the state at one moment. The file appears under its name once it is complete and on disk. The
+// copy includes the history within the garbage-collection window.
 func Backup(ctx context.Context, directory, file string) (_ Contents, err error) {
-	if err := find(directory); err != nil {
+	if err := requireStore(directory); err != nil {
 		return Contents{}, err
 	}
 	source := filepath.Join(directory, storeFile)
@@ -65,7 +65,7 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 		return Contents{}, fmt.Errorf("the copy of %s: %w", source, err)
 	}
 	if err := errors.Join(seal(ctx, half), half.Sync()); err != nil {
-		return Contents{}, failure(err)
+		return Contents{}, classify(err)
 	}
 	contents.Bytes += sealLength
 	if err := ownfile.Publish(half, file); err != nil {
@@ -89,7 +89,7 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	var verdict string
-	if _, err := c.one("PRAGMA integrity_check(1)", nil, &verdict); err != nil {
+	if _, err := c.queryRow("PRAGMA integrity_check(1)", nil, &verdict); err != nil {
 		return contents, err
 	}
 	if verdict != "ok" {
@@ -98,7 +98,7 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	if err := ctx.Err(); err != nil {
 		return contents, err
 	}
-	stored, err := readStart(c) // a server could not start on it otherwise
+	stored, err := readStart(c) // without these rows no server could start on the copy
 	if err != nil {
 		return contents, err
 	}
@@ -109,31 +109,32 @@ func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	return Contents{Committed: time.Unix(0, int64(stored.head.revision)), Relationships: count, Bytes: info.Size()}, nil
 }
 
-// RestoreOptions say what Restore may do. The zero value permits the least.
+// RestoreOptions are the exceptions that Restore permits. The zero value permits none.
 type RestoreOptions struct {
-	// Replace keeps a store that exists in a directory beside it. Without it, such a store makes Restore return ErrExists.
+	// Replace moves an existing store into a directory beside the new one. Without it, Restore returns ErrExists.
 	Replace bool
 
-	// AllowUnsealed accepts a file without a seal, such as that of a store that was closed. Without it, Restore returns
+	// AllowUnsealed accepts a file without a seal, for example the file of a closed store. Without it, Restore returns
 	// ErrUnsealed.
 	AllowUnsealed bool
 }
 
-// openRegular opens a file to read it. It refuses a pipe, whose opening would wait for its other end, and a device.
+// openRegular opens a regular file for reading. It returns an error for a device and for a pipe, since opening a pipe
+// waits for its other end.
 func openRegular(file string) (*os.File, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file: name the file that `sluice backup` wrote", file)
+		return nil, fmt.Errorf("%s is not a regular file: name the file that `sluice backup` wrote", file)
 	}
 	return os.Open(file)
 }
 
-// Restore checks a file that Backup made, and makes a copy of it the store of a directory that no server has open. It opens
-// the file once: the bytes that it has checked are those that it copies. kept is the directory of a replaced store. The
-// restored store is another one for those who hold tokens: what was written after the backup is not in it.
+// Restore checks a backup and copies it into a directory as its store. No server may have the directory open. Restore
+// opens the file once, so that it copies the bytes that it has checked. It returns the directory of a replaced store in
+// kept. The restored store gets a new id: a token from the old store may name a write that the backup lacks.
 func Restore(ctx context.Context, file, path string, options RestoreOptions) (contents Contents, kept string, err error) {
 	source, err := openRegular(file)
 	if err != nil {
@@ -151,11 +152,11 @@ func Restore(ctx context.Context, file, path string, options RestoreOptions) (co
 	}
 	defer func() {
 		err = errors.Join(err, d.close())
-		if err != nil && errors.Is(missing, fs.ErrNotExist) { // it was made for a store that there is not
+		if err != nil && errors.Is(missing, fs.ErrNotExist) { // openDirectory created it, and it has no store
 			err = errors.Join(err, os.Remove(d.lock.Path()), os.Remove(path))
 		}
 	}()
-	exists := find(path) == nil
+	exists := requireStore(path) == nil
 	if exists && !options.Replace {
 		return contents, "", fmt.Errorf("the store %s %w", d.file(), ErrExists)
 	}
@@ -184,15 +185,15 @@ func Restore(ctx context.Context, file, path string, options RestoreOptions) (co
 		return contents, "", err
 	}
 	if exists {
-		if kept, err = d.keep(); err != nil {
+		if kept, err = d.setAside(); err != nil {
 			return contents, kept, err
 		}
 	}
 	return contents, kept, replace(half, d.file())
 }
 
-// checkBackup checks what can be checked before anything is copied: the header and the seal, which it returns, and the
-// length of the file without it.
+// checkBackup checks the header and the seal of a file before anything is copied. It returns the line of the seal and
+// the length of the file without it.
 func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line string, length int64, err error) {
 	if err := checkHeaderOf(file, file.Name()); err != nil {
 		return "", 0, err
@@ -212,8 +213,8 @@ func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line s
 	return line, length, checkSeal(ctx, line, io.NewSectionReader(file, 0, length))
 }
 
-// copyOf copies the first bytes of a file into a new file of the directory, while it compares them with the seal: the file
-// may have changed since it was checked.
+// copyOf copies the first bytes of a file into a new file of the directory and compares them with the seal again: the
+// file may have changed since its first check.
 func (d *directory) copyOf(ctx context.Context, source *os.File, line string, length int64) (path string, err error) {
 	target, err := d.newFile()
 	if err != nil {
@@ -221,14 +222,15 @@ func (d *directory) copyOf(ctx context.Context, source *os.File, line string, le
 	}
 	err = checkSeal(ctx, line, io.TeeReader(io.NewSectionReader(source, 0, length), target))
 	if err := errors.Join(err, target.Close()); err != nil {
-		return "", errors.Join(failure(err), removeStore(target.Name()))
+		return "", errors.Join(classify(err), removeStore(target.Name()))
 	}
 	return target.Name(), nil
 }
 
-// keep puts the store aside, as a whole, under a name that tells the time. It stays in its place until another takes it.
-func (d *directory) keep() (kept string, err error) {
-	// Where SQLite can still read it, everything is in the one file then.
+// setAside links the store into a new directory named after the time and returns that directory. The store also stays
+// in its place until the new one replaces it.
+func (d *directory) setAside() (kept string, err error) {
+	// If SQLite can still read the store, this moves the write-ahead log into the file.
 	if c, err := connect(d.file(), "rw"); err == nil {
 		_, _ = c.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 		_ = c.Close()
@@ -242,7 +244,7 @@ func (d *directory) keep() (kept string, err error) {
 			return kept, err
 		}
 	}
-	for _, suffix := range []string{"-wal", "-shm"} { // they must not be taken for those of the new file
+	for _, suffix := range []string{"-wal", "-shm"} { // SQLite must not apply them to the new file
 		if err := os.Remove(d.file() + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return kept, err
 		}

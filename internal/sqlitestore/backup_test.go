@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBackupOfARunningStore copies a store while another process writes to it, again and again. Each copy is whole.
+// TestBackupOfARunningStore makes backups while another process writes to the store, and checks that each is complete.
 func TestBackupOfARunningStore(t *testing.T) {
 	t.Parallel()
 	directory, elsewhere := t.TempDir(), t.TempDir()
@@ -20,7 +20,7 @@ func TestBackupOfARunningStore(t *testing.T) {
 		require.True(t, lines.Scan())
 	}
 	go func() {
-		for lines.Scan() { // so that it is not held up
+		for lines.Scan() { // keeps the pipe of the child empty
 			continue
 		}
 	}()
@@ -84,8 +84,8 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, err)
 	restored := open(t, directory, Options{})
 	requireBatches(t, restored, []int{2, 0, 0, 0})
-	require.NotEqual(t, before, restored.id, "a token of what came after the backup is none of this store")
-	require.NoError(t, restored.CheckRevision(t.Context(), first), "the window is in the backup")
+	require.NotEqual(t, before, restored.id, "a token from after the backup must not be valid here")
+	require.NoError(t, restored.CheckRevision(t.Context(), first), "the backup contains the history of the window")
 	require.NoError(t, writeBatch(t.Context(), restored, 0, 3))
 	replaced := open(t, kept, Options{})
 	requireBatches(t, replaced, []int{3, 0, 0, 0})
@@ -97,7 +97,7 @@ func TestRestore(t *testing.T) {
 	requireBatches(t, open(t, fresh, Options{}), []int{2, 0, 0, 0})
 }
 
-// TestRestoreRefusesAPipe checks that Restore does not wait for a file that is none.
+// TestRestoreRefusesAPipe checks that Restore does not wait for a pipe.
 func TestRestoreRefusesAPipe(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "pipe")
@@ -105,37 +105,37 @@ func TestRestoreRefusesAPipe(t *testing.T) {
 	for _, file := range []string{pipe, os.DevNull, t.TempDir()} {
 		directory := filepath.Join(t.TempDir(), "store")
 		_, _, err := Restore(t.Context(), file, directory, RestoreOptions{AllowUnsealed: true})
-		require.ErrorContains(t, err, file+" is no regular file")
+		require.ErrorContains(t, err, file+" is not a regular file")
 		require.NoDirExists(t, directory)
 	}
 }
 
-// TestRestoreRefuses a file that is damaged, however little, and leaves the store that is there.
+// TestRestoreRefuses checks that Restore rejects a backup with any damage and keeps the existing store.
 func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")
-	used(t, directory)
+	newUsedStore(t, directory)
 	_, err := Backup(t.Context(), directory, file)
 	require.NoError(t, err)
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
 	before := content(t, directory)
 	changed := func(file []byte, where int) []byte { file[where] ^= 1; return file }
-	detail := bytes.Index(whole, []byte("batch 0-200")) // SQLite takes any text as it is
+	detail := bytes.Index(whole, []byte("batch 0-200")) // SQLite's own check accepts any text here
 	require.Positive(t, detail)
 	for name, c := range map[string]struct {
 		damage func(file []byte) []byte
 		want   error
 	}{
-		"cut":                 {func(file []byte) []byte { return file[:len(file)-1] }, ErrCorrupt},
-		"cut by a page":       {func(file []byte) []byte { return file[:len(file)-int(sealLength)-4096] }, ErrCorrupt},
+		"truncated":           {func(file []byte) []byte { return file[:len(file)-1] }, ErrCorrupt},
+		"truncated by a page": {func(file []byte) []byte { return file[:len(file)-int(sealLength)-4096] }, ErrCorrupt},
 		"a wrong page":        {func(file []byte) []byte { copy(file[len(file)-5000:], make([]byte, 4096)); return file }, ErrCorrupt},
 		"a letter of an id":   {func(file []byte) []byte { return changed(file, detail+len("batch 0-20")) }, ErrCorrupt},
 		"a digit of the hash": {func(file []byte) []byte { return changed(file, len(file)-2) }, ErrCorrupt},
-		"another program":     {func([]byte) []byte { return []byte("a text") }, ErrForeign},
-		"nothing":             {func([]byte) []byte { return nil }, ErrForeign},
-		"another program's":   {func(file []byte) []byte { return changed(file, 68) }, ErrForeign},
-		"of a newer version":  {func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, ErrNewer},
+		"another format":      {func([]byte) []byte { return []byte("a text") }, ErrForeign},
+		"empty":               {func([]byte) []byte { return nil }, ErrForeign},
+		"another application": {func(file []byte) []byte { return changed(file, 68) }, ErrForeign},
+		"newer version":       {func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, ErrNewer},
 	} {
 		damaged := filepath.Join(t.TempDir(), "damaged.db")
 		require.NoError(t, os.WriteFile(damaged, c.damage(append([]byte{}, whole...)), 0o600))

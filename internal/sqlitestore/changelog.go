@@ -8,27 +8,29 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// entryKind says what an entry of the change log is about.
+// entryKind is the kind of an entry in the change log.
 type entryKind byte
 
 const (
-	relationshipCreated entryKind = iota + 1 // it was not there before: a core.v1.RelationTuple
-	relationshipTouched                      // it was there in another form
-	relationshipDeleted                      // as it was
-	namespaceChanged                         // a core.v1.NamespaceDefinition
-	namespaceDeleted                         // its name
-	caveatChanged                            // a core.v1.CaveatDefinition
-	caveatDeleted                            // its name
+	relationshipCreated entryKind = iota + 1 // created; the body is a core.v1.RelationTuple
+	// existed with another caveat or expiration; the body is the new core.v1.RelationTuple
+	relationshipTouched
+	relationshipDeleted // the body is the deleted core.v1.RelationTuple
+	namespaceChanged    // the body is a core.v1.NamespaceDefinition
+	namespaceDeleted    // the body is its name
+	caveatChanged       // the body is a core.v1.CaveatDefinition
+	caveatDeleted       // the body is its name
 )
 
-// maxEntries is how many bytes of entries are kept in one row.
+// maxEntries is the number of bytes of entries after which a new row begins.
 const maxEntries = 64 << 10
 
-// changeLog collects what a write changes, and stores it for Watch: each entry is its kind, its length and its content.
+// changeLog collects the changes of a write and stores them for Watch. An entry is its kind, its length and its
+// content.
 type changeLog struct {
 	writer   *conn
 	revision revision
-	next     int64 // row
+	next     int64 // id of the next row
 	entries  []byte
 }
 
@@ -58,7 +60,7 @@ func (l *changeLog) add(kind entryKind, content []byte) error {
 	return l.store(0, nil)
 }
 
-// store writes a row with the entries that have not been stored.
+// store writes a row with the entries that are not stored yet.
 func (l *changeLog) store(relationships int64, metadata any) error {
 	_, err := l.writer.exec("INSERT INTO change (id, revision, relationships, metadata, updates) VALUES (?, ?, ?, ?, ?)",
 		l.next, int64(l.revision), relationships, metadata, blob(l.entries))
@@ -67,7 +69,7 @@ func (l *changeLog) store(relationships int64, metadata any) error {
 	return err
 }
 
-// finish writes the last row of the write, which says how many relationships there are then, and returns its id.
+// finish writes the last row of the write, with the resulting number of relationships, and returns its id.
 func (t *transaction) finish(metadata *structpb.Struct) (last int64, err error) {
 	var encoded any
 	if len(metadata.GetFields()) > 0 {

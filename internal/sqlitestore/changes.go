@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// changes puts the entries of one revision together, in their order.
+// changes merges the entries of one revision in their order.
 type changes struct {
 	revision      revision
 	at            datastore.RevisionChanges
@@ -37,7 +37,7 @@ type logRow struct {
 	entries  []byte
 }
 
-// add takes a row, and of its entries those that are content that is watched.
+// add adds those entries of a row that the watcher asked for.
 func (c *changes) add(row logRow, content datastore.WatchContent) error {
 	if row.metadata != nil {
 		metadata := &structpb.Struct{}
@@ -96,7 +96,7 @@ func (c *changes) entry(kind entryKind, body []byte) error {
 	return nil
 }
 
-// relationship lets the last change of a relationship stand for all of the revision.
+// relationship records a change. The last change of a relationship replaces earlier ones of the revision.
 func (c *changes) relationship(kind entryKind, body []byte) error {
 	var stored core.RelationTuple
 	if err := stored.UnmarshalVT(body); err != nil {
@@ -121,8 +121,8 @@ func (c *changes) relationship(kind entryKind, body []byte) error {
 	return nil
 }
 
-// told is what a watcher is told; nothing if empty.
-func (c *changes) told() (_ datastore.RevisionChanges, empty bool) {
+// revisionChanges returns the changes in the form that Watch sends. It reports whether there are none.
+func (c *changes) revisionChanges() (_ datastore.RevisionChanges, empty bool) {
 	for _, key := range c.order {
 		change := c.relationships[key]
 		if change.existed || change.update.Operation != tuple.UpdateOperationDelete {

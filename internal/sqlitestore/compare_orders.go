@@ -7,9 +7,9 @@ import (
 	"hash/maphash"
 )
 
-// compareOrders returns how many relationships a file has, and ErrCorrupt unless both tables of relationships have the same
-// ones and the history names each by both of its keys. Equal numbers are not enough: a check reads the one table, a look-up the
-// other. It reads each table once, and compares sums of hashes under a seed that nobody knows.
+// compareOrders returns the number of relationships in a file. It returns ErrCorrupt unless both tables contain the
+// same relationships and each history row has two matching keys. Equal counts are not enough: a check reads one table,
+// a look-up the other. It reads each table once and compares sums of hashes under a random seed.
 func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 	seed := maphash.MakeSeed()
 	var sums [2]uint64
@@ -36,9 +36,9 @@ func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 			}
 			switch {
 			case bySubject && key != subject || !bySubject && key != resource:
-				return fmt.Errorf("%w: %q is no key", ErrCorrupt, key)
+				return fmt.Errorf("%w: %q is not a valid key", ErrCorrupt, key)
 			case !bySubject && row[3] != expires(&r):
-				return fmt.Errorf("%w: %q expires at %v, and is noted as expiring at %v", ErrCorrupt, key, expires(&r), row[3])
+				return fmt.Errorf("%w: %q expires at %v, but its column expires has %v", ErrCorrupt, key, expires(&r), row[3])
 			}
 			counts[i]++
 			sums[i] += maphash.String(seed, fmt.Sprintf("%s %d %x", resource, created, details))
@@ -52,7 +52,7 @@ func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 	case counts[0] != counts[1]:
 		return 0, differentCounts(counts[0], counts[1])
 	case sums[0] != sums[1]:
-		return 0, fmt.Errorf("%w: its relationships by resource are not those by subject", ErrCorrupt)
+		return 0, fmt.Errorf("%w: the tables by_resource and by_subject differ", ErrCorrupt)
 	}
 	return counts[0], c.each(ctx, "SELECT key, swapped FROM history", func(row []driver.Value) error {
 		var key, swapped string
@@ -61,20 +61,20 @@ func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 		}
 		k, err := decodeKey(key)
 		if err == nil && encodeKey(k.Swapped()) != swapped {
-			err = fmt.Errorf("%w: the history has %q by resource and %q by subject", ErrCorrupt, key, swapped)
+			err = fmt.Errorf("%w: a history row has the key %q and the different swapped key %q", ErrCorrupt, key, swapped)
 		}
 		return err
 	})
 }
 
-// compareCounts returns ErrCorrupt unless both tables of relationships have the same number of rows: what can be compared at
-// every open.
+// compareCounts returns ErrCorrupt unless both tables of relationships have the same number of rows. It is cheap enough
+// for every open.
 func compareCounts(c *conn) error {
 	var byResource, bySubject int64
-	if _, err := c.one("SELECT count(*) FROM by_resource", nil, &byResource); err != nil {
+	if _, err := c.queryRow("SELECT count(*) FROM by_resource", nil, &byResource); err != nil {
 		return err
 	}
-	if _, err := c.one("SELECT count(*) FROM by_subject", nil, &bySubject); err != nil {
+	if _, err := c.queryRow("SELECT count(*) FROM by_subject", nil, &bySubject); err != nil {
 		return err
 	}
 	if byResource != bySubject {
@@ -84,10 +84,10 @@ func compareCounts(c *conn) error {
 }
 
 func differentCounts(byResource, bySubject int64) error {
-	return fmt.Errorf("%w: its relationships by resource are %d, and by subject %d", ErrCorrupt, byResource, bySubject)
+	return fmt.Errorf("%w: by_resource has %d rows, and by_subject has %d", ErrCorrupt, byResource, bySubject)
 }
 
-// each calls visit for each row of a query, until it returns an error or ctx ends.
+// each calls visit for each row of a query, until visit returns an error or ctx ends.
 func (c *conn) each(ctx context.Context, query string, visit func(row []driver.Value) error) error {
 	var stopped error
 	err := c.query(query, nil, func(row []driver.Value) bool {
@@ -102,7 +102,7 @@ func (c *conn) each(ctx context.Context, query string, visit func(row []driver.V
 	return err
 }
 
-// assignAll stores the values of a row. It returns ErrCorrupt for one of another type.
+// assignAll stores the values of a row. It returns ErrCorrupt if a value has the wrong type.
 func assignAll(row []driver.Value, destinations ...any) error {
 	for i, destination := range destinations {
 		if err := assign(destination, row[i]); err != nil {

@@ -10,39 +10,39 @@ import (
 
 const someResource, someSubject = " WHERE key = (SELECT min(key) FROM by_resource)", " WHERE key = (SELECT min(key) FROM by_subject)"
 
-// inconsistent are changes of a store past Sluice that SQLite's integrity check accepts.
+// inconsistent are changes made by another program that SQLite's integrity check accepts.
 var inconsistent = map[string]struct {
 	statement string
-	opens     bool // an open does not read everything
+	opens     bool // Open does not read everything, so it does not notice
 }{
-	"a relationship by resource is gone":  {"DELETE FROM by_resource" + someResource, false},
-	"a relationship by subject is gone":   {"DELETE FROM by_subject" + someSubject, false},
-	"one more by resource":                {"INSERT INTO by_resource VALUES ('account sales owner user mallory ...', 1, NULL, NULL)", false},
-	"one more by subject":                 {"INSERT INTO by_subject VALUES ('user mallory ... account sales owner', 1, NULL)", false},
-	"another one by subject":              {"UPDATE by_subject SET key = key || 'x'" + someSubject, true},
-	"another one by resource":             {"UPDATE by_resource SET key = key || 'x'" + someResource, true},
-	"no key":                              {"UPDATE by_resource SET key = 'x'" + someResource, true},
-	"another revision":                    {"UPDATE by_subject SET created = created - 1" + someSubject, true},
-	"another caveat":                      {"UPDATE by_subject SET details = x'1a020a00'" + someSubject, true},
-	"details of another form":             {"UPDATE by_resource SET details = x'ff'" + someResource, true},
-	"an expiration that is none":          {"UPDATE by_resource SET expires = 1" + someResource, true},
-	"a revision that is a text":           {"UPDATE by_resource SET created = 'x'" + someResource, true},
-	"details that are a text":             {"UPDATE by_subject SET details = 'x'" + someSubject, true},
-	"another relationship in the history": {"UPDATE history SET swapped = swapped || 'x'", true},
-	"no row of the store":                 {"DELETE FROM store", false},
-	"two rows of the store":               {"INSERT INTO store VALUES ('b', 0)", false},
-	"no id":                               {"UPDATE store SET id = ''", false},
-	"a text for a number":                 {"UPDATE store SET collected = 'x'", false},
-	"no change":                           {"DELETE FROM change", false},
-	"a revision of no time":               {"UPDATE change SET revision = 0", false},
-	"no schema":                           {"INSERT INTO definition VALUES ('schema', 'unified', 1, 0, x'ff', NULL, NULL)", false},
+	"a relationship by resource is missing": {"DELETE FROM by_resource" + someResource, false},
+	"a relationship by subject is missing":  {"DELETE FROM by_subject" + someSubject, false},
+	"one more by resource":                  {"INSERT INTO by_resource VALUES ('account sales owner user mallory ...', 1, NULL, NULL)", false},
+	"one more by subject":                   {"INSERT INTO by_subject VALUES ('user mallory ... account sales owner', 1, NULL)", false},
+	"another one by subject":                {"UPDATE by_subject SET key = key || 'x'" + someSubject, true},
+	"another one by resource":               {"UPDATE by_resource SET key = key || 'x'" + someResource, true},
+	"an invalid key":                        {"UPDATE by_resource SET key = 'x'" + someResource, true},
+	"another revision":                      {"UPDATE by_subject SET created = created - 1" + someSubject, true},
+	"another caveat":                        {"UPDATE by_subject SET details = x'1a020a00'" + someSubject, true},
+	"malformed details":                     {"UPDATE by_resource SET details = x'ff'" + someResource, true},
+	"a wrong expiration":                    {"UPDATE by_resource SET expires = 1" + someResource, true},
+	"a revision that is a text":             {"UPDATE by_resource SET created = 'x'" + someResource, true},
+	"details that are a text":               {"UPDATE by_subject SET details = 'x'" + someSubject, true},
+	"another relationship in the history":   {"UPDATE history SET swapped = swapped || 'x'", true},
+	"no row of the store":                   {"DELETE FROM store", false},
+	"two rows of the store":                 {"INSERT INTO store VALUES ('b', 0)", false},
+	"no id":                                 {"UPDATE store SET id = ''", false},
+	"a text instead of a number":            {"UPDATE store SET collected = 'x'", false},
+	"no row of the change log":              {"DELETE FROM change", false},
+	"revision 0":                            {"UPDATE change SET revision = 0", false},
+	"a malformed schema":                    {"INSERT INTO definition VALUES ('schema', 'unified', 1, 0, x'ff', NULL, NULL)", false},
 }
 
-// TestInconsistentTablesAreRefused: a store whose tables contradict each other is neither copied nor restored, also if somebody
-// computed the hash of the backup again, and it is not opened if that shows in the numbers.
+// TestInconsistentTablesAreRefused checks stores whose tables contradict each other. Backup and Restore reject them,
+// even with a recomputed seal. Open rejects those whose row counts differ.
 func TestInconsistentTablesAreRefused(t *testing.T) {
 	t.Parallel()
-	whole, err := os.ReadFile(used(t, t.TempDir()))
+	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))
 	require.NoError(t, err)
 	for name, c := range inconsistent {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestInconsistentTablesAreRefused(t *testing.T) {
 			require.NoError(t, os.WriteFile(sealed, content, 0o600))
 			opened, err := os.OpenFile(sealed, os.O_RDWR, 0)
 			require.NoError(t, err)
-			require.NoError(t, seal(t.Context(), opened)) // anybody can
+			require.NoError(t, seal(t.Context(), opened)) // anybody can recompute the seal
 			require.NoError(t, opened.Close())
 			_, _, err = Restore(t.Context(), sealed, fresh, RestoreOptions{})
 			require.ErrorIs(t, err, ErrCorrupt)
@@ -74,16 +74,16 @@ func TestInconsistentTablesAreRefused(t *testing.T) {
 	}
 }
 
-// TestStatisticsOfAnalyzeAreDropped: a store on which somebody ran ANALYZE serves, can be copied, restored and opened, and
-// loses the statistics when it is opened.
+// TestStatisticsOfAnalyzeAreDropped checks a store after ANALYZE: it serves requests, can be backed up, restored and
+// opened, and loses the statistics when it is opened.
 func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
-	file := used(t, directory)
+	file := newUsedStore(t, directory)
 	count := func(file string) (tables int64) {
 		c, err := connect(file, "ro")
 		require.NoError(t, err)
-		_, err = c.one("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'", nil, &tables)
+		_, err = c.queryRow("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'", nil, &tables)
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
 		return tables
@@ -92,7 +92,7 @@ func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	require.NoError(t, err)
 	doctor(t, file, []string{"ANALYZE"})
 	require.Positive(t, count(file))
-	requireBatches(t, s, []int{200, 0, 0, 0}) // on a connection that is opened now
+	requireBatches(t, s, []int{200, 0, 0, 0}) // on a connection opened after ANALYZE
 	require.NoError(t, writeBatch(t.Context(), s, 0, 201))
 	backup, fresh := filepath.Join(t.TempDir(), "backup.db"), filepath.Join(t.TempDir(), "new")
 	_, err = Backup(t.Context(), directory, backup)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// open opens a store in a directory of the test, and closes it at the end of the test.
+// open opens a store and closes it at the end of the test.
 func open(tb testing.TB, path string, options Options) *Store {
 	tb.Helper()
 	s, err := Open(path, options)
@@ -18,14 +18,15 @@ func open(tb testing.TB, path string, options Options) *Store {
 	return s
 }
 
-// TestConformance is SpiceDB's own suite.
+// TestConformance runs SpiceDB's own suite.
 //
-// It leaves out one category, of tests that keep two write transactions open at the same time: SpiceDB's in-memory datastore
-// leaves it out for the same reason, and the suite itself says that "datastores with a global write lock (e.g. memdb) must
-// exclude this category". All but one of its tests hold here none the less, and are run by name. The one,
-// ConcurrentWriteSerializationTest, ends the first transaction only after the second, which here begins after the first.
+// It leaves out one category, whose tests keep two write transactions open at the same time. SpiceDB's in-memory
+// datastore leaves it out for the same reason: the suite says that "datastores with a global write lock (e.g. memdb)
+// must exclude this category". All but one of these tests pass here and are run by name. The exception is
+// ConcurrentWriteSerializationTest: it ends the first transaction only after the second, which here begins after the
+// first.
 func TestConformance(t *testing.T) {
-	factory := test.NewTesterFactory(&failed{class: errBusy, cause: errBusy})
+	factory := test.NewTesterFactory(&sqliteError{class: errBusy, cause: errBusy})
 	tester := factory.NewTester(test.DatastoreTesterFunc(
 		func(tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16) (datastore.Datastore, error) {
 			return open(tb, tb.TempDir(), Options{

@@ -11,22 +11,22 @@ import (
 	"modernc.org/sqlite"
 )
 
-// conn is a connection to the file, with the statements that it has prepared. It is used by one goroutine at a time.
+// conn is a connection to the file with its prepared statements. One goroutine at a time may use it.
 //
-// The driver is used without database/sql, which would take as long as the statement itself: a check asks several
-// questions, each of which takes some ten microseconds.
+// It calls the driver directly. database/sql would add as much time as the statement takes: a check runs several
+// queries of about ten microseconds each.
 type conn struct {
 	driver.Conn
 	statements map[string]driver.Stmt
 }
 
-// connect opens a connection. mode is SQLite's: ro, rw, rwc or memory. Triggers and views that a file may hold do not run.
+// connect opens a connection. mode is SQLite's: ro, rw, rwc or memory. It disables triggers and views in the file.
 func connect(path, mode string, pragmas ...string) (*conn, error) {
 	query := url.Values{"mode": {mode}, "_pragma": append([]string{"busy_timeout(10000)", "trusted_schema(0)"}, pragmas...)}
 	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String()
 	opened, err := new(sqlite.Driver).Open(name)
 	if err != nil {
-		return nil, failure(err)
+		return nil, classify(err)
 	}
 	c := &conn{Conn: opened, statements: map[string]driver.Stmt{}}
 	authorizer, ok := opened.(sqlite.AuthorizerRegisterer)
@@ -34,13 +34,13 @@ func connect(path, mode string, pragmas ...string) (*conn, error) {
 		return nil, errors.Join(errors.New("the SQLite driver has no authorizer"), c.Close())
 	}
 	if err := authorizer.RegisterAuthorizer(refuseTriggers); err != nil {
-		return nil, errors.Join(failure(err), c.Close())
+		return nil, errors.Join(classify(err), c.Close())
 	}
 	return c, nil
 }
 
-// connectStore opens a connection to the file of a store. It changes nothing in a file whose SQLite schema is not the
-// expected one, and returns ErrForeign.
+// connectStore opens a connection to the file of a store. If the SQLite schema of the file is not the expected one, it
+// returns ErrForeign and changes nothing.
 func connectStore(path, mode string, pragmas ...string) (*conn, error) {
 	c, err := connect(path, mode)
 	if err != nil {
@@ -64,19 +64,19 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	}
 	s, err := c.Prepare(query)
 	if err != nil {
-		return nil, failure(err)
+		return nil, classify(err)
 	}
 	c.statements[query] = s
 	return s, nil
 }
 
-// exec runs a statement that returns no rows, and returns how many rows it changed. The context of a request would cost a
-// goroutine for each statement, and none runs long.
+// exec runs a statement that returns no rows, and returns the number of changed rows. It takes no context: that would
+// cost a goroutine for each statement, and none of them runs long.
 func (c *conn) exec(query string, args ...any) (int64, error) {
 	return c.execUntil(context.Background(), query, args...)
 }
 
-// execUntil is exec for a statement that may run long.
+// execUntil is exec with a context, for a statement that may run long.
 func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64, error) {
 	s, err := c.prepare(query)
 	if err != nil {
@@ -84,12 +84,13 @@ func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64,
 	}
 	result, err := s.(driver.StmtExecContext).ExecContext(ctx, named(args)) //nolint:errcheck // every statement of the driver is one
 	if err != nil {
-		return 0, failure(err)
+		return 0, classify(err)
 	}
 	return result.RowsAffected()
 }
 
-// query calls visit for each row, until it returns false. The row is only valid during the call, but what it holds stays.
+// query calls visit for each row until visit returns false. The slice is valid only during the call, but its values
+// stay valid.
 func (c *conn) query(query string, args []any, visit func(row []driver.Value) (more bool)) (err error) {
 	s, err := c.prepare(query)
 	if err != nil {
@@ -97,11 +98,11 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 	}
 	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args)) //nolint:errcheck // as in execUntil
 	if err != nil {
-		return failure(err)
+		return classify(err)
 	}
 	defer func() {
 		if closing := rows.Close(); err == nil {
-			err = failure(closing)
+			err = classify(closing)
 		}
 	}()
 	row := make([]driver.Value, len(rows.Columns()))
@@ -110,15 +111,15 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return failure(err)
+			return classify(err)
 		case !visit(row):
 			return nil
 		}
 	}
 }
 
-// one reads a single row into the destinations, and reports whether there was one.
-func (c *conn) one(query string, args []any, destinations ...any) (found bool, err error) {
+// queryRow reads a single row into the destinations and reports whether there was one.
+func (c *conn) queryRow(query string, args []any, destinations ...any) (found bool, err error) {
 	var wrong error
 	err = c.query(query, args, func(row []driver.Value) bool {
 		found = true
@@ -132,7 +133,7 @@ func (c *conn) one(query string, args []any, destinations ...any) (found bool, e
 	return found, errors.Join(err, wrong)
 }
 
-// assign stores a value of a row; NULL is the zero value.
+// assign stores a value of a row in a destination. NULL becomes the zero value.
 func assign(destination any, value driver.Value) error {
 	var ok bool
 	switch d := destination.(type) {
@@ -151,7 +152,7 @@ func assign(destination any, value driver.Value) error {
 	return nil
 }
 
-// Close ends the connection with all its statements.
+// Close closes the connection and its statements.
 func (c *conn) Close() error {
 	var errs []error
 	for _, s := range c.statements {

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The load: each writer makes one batch after the other, in one write each, which also removes the batch that is kept no
-// longer and notes the number of the batch on the writer's own relationship.
+// The load of a writer: each write creates a batch, deletes the batch that is ten numbers older, and stores the batch
+// number in the caveat context of the writer's own relationship.
 const (
 	writers   = 4
 	batchSize = 5
@@ -54,7 +54,7 @@ func writeBatch(ctx context.Context, s *Store, writer, number int) error {
 	return err
 }
 
-// lastBatch is the number that the writer's relationship notes; 0 if there is none.
+// lastBatch returns the number in the writer's relationship, or 0 if there is none.
 func lastBatch(ctx context.Context, s *Store, writer int) (number int, err error) {
 	reader := s.SnapshotReader(s.head.Load().revision)
 	found, err := reader.QueryRelationships(ctx, datastore.RelationshipsFilter{OptionalResourceType: "writer", OptionalResourceIds: []string{fmt.Sprint(writer)}})
@@ -68,8 +68,8 @@ func lastBatch(ctx context.Context, s *Store, writer int) (number int, err error
 	return int(r.OptionalCaveat.GetContext().GetFields()["is"].GetNumberValue()), nil
 }
 
-// writeForEver is the process that is killed. It says each batch that has been acknowledged.
-func writeForEver(directory string) error {
+// writeForever runs in the process that the test kills. It prints each acknowledged batch.
+func writeForever(directory string) error {
 	s, err := Open(directory, Options{GCWindow: 50 * time.Millisecond, GCInterval: 20 * time.Millisecond})
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func writeForEver(directory string) error {
 	return <-failures
 }
 
-// TestKill kills a process that writes, again and again, and looks at what is there then.
+// TestKill kills a writing process repeatedly and checks the stored relationships after each kill.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	times := 200
@@ -123,7 +123,7 @@ func TestKill(t *testing.T) {
 		for w := range writers {
 			last, err := lastBatch(t.Context(), s, w)
 			require.NoError(t, err)
-			// The write under way may have been committed, and its acknowledgment lost with the process.
+			// The running write may have been committed without being acknowledged.
 			require.Contains(t, []int{acknowledged[w], acknowledged[w] + 1}, last)
 			inFlight += last - acknowledged[w]
 			acknowledged[w] = last
@@ -136,13 +136,13 @@ func TestKill(t *testing.T) {
 	c, err := connect(directory+"/"+storeFile, "ro")
 	require.NoError(t, err)
 	var verdict string
-	_, err = c.one("PRAGMA integrity_check", nil, &verdict)
+	_, err = c.queryRow("PRAGMA integrity_check", nil, &verdict)
 	require.NoError(t, err)
 	require.Equal(t, "ok", verdict)
 	require.NoError(t, c.Close())
 }
 
-// requireBatches holds that there is what the writers have made, no more and no less, in both orders.
+// requireBatches requires that exactly the batches of the writers are stored, in both orders.
 func requireBatches(t *testing.T, s *Store, last []int) {
 	t.Helper()
 	var want []string

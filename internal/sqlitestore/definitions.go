@@ -19,15 +19,15 @@ const (
 	schemaName = "unified"
 )
 
-// definitions reads the schema and the counters at a revision: a part of every reader.
+// definitions reads the schema and the counters at a revision. Every reader embeds it.
 type definitions struct {
 	at    revision
-	err   error // of opening the reader
+	err   error // from opening the reader
 	use   func(func(*conn) error) error
 	count func(context.Context, datastore.RelationshipsFilter) (int, error)
 }
 
-// definition is one as it is stored.
+// definition is a row of the table definition.
 type definition struct {
 	name           string
 	created        revision
@@ -35,7 +35,7 @@ type definition struct {
 	count, counted int64
 }
 
-// read returns the definitions of a kind at the revision, sorted by name; one of them, if a name is given.
+// read returns the definitions of a kind at the revision, sorted by name. If a name is given, it returns only that one.
 func (d *definitions) read(kind, name string) (out []definition, err error) {
 	if d.err != nil {
 		return nil, d.err
@@ -69,7 +69,7 @@ func number(v driver.Value) int64 {
 	return n
 }
 
-// message is what a definition is stored as.
+// message is a protobuf message that a definition is stored as.
 type message[T any] interface {
 	*T
 	datastore.SchemaDefinition
@@ -152,7 +152,7 @@ func (d *definitions) ReadStoredSchema(context.Context) (schema *datastore.ReadO
 	return schema, err
 }
 
-// readStoredSchema returns datastore.ErrSchemaNotFound where there is none.
+// readStoredSchema returns the schema at a revision, or datastore.ErrSchemaNotFound.
 func readStoredSchema(c *conn, at revision) (*core.StoredSchema, error) {
 	found, err := readDefinitions(c, kindSchema, schemaName, at)
 	switch {

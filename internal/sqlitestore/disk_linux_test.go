@@ -18,7 +18,7 @@ func init() {
 	children["full for a backup"] = restoreToFull
 }
 
-// runInMount runs a child in namespaces of its own, in which it may mount a disk on the directory.
+// runInMount runs a child in its own namespaces, in which it may mount a disk on the directory.
 func runInMount(t *testing.T, name string) {
 	t.Helper()
 	directory := t.TempDir()
@@ -38,7 +38,7 @@ func runInMount(t *testing.T, name string) {
 	t.Logf("%s", out)
 }
 
-// mountDisk puts a small disk of memory on the directory, for this process alone.
+// mountDisk mounts a small tmpfs on the directory, for this process alone.
 func mountDisk(directory, size string) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private mounts: %w", err)
@@ -74,8 +74,8 @@ func openReadOnly(directory string) error {
 
 func TestFullDisk(t *testing.T) { runInMount(t, "full") }
 
-// fillDisk writes until the disk is full, and holds that what was acknowledged is there, that nothing else is, and that
-// writing goes on when there is room again.
+// fillDisk writes until the disk is full. It checks that exactly the acknowledged writes are stored, and that writing
+// continues once there is space again.
 func fillDisk(directory string) error {
 	if err := mountDisk(directory, "4m"); err != nil {
 		return err
@@ -92,7 +92,7 @@ func fillDisk(directory string) error {
 	for ; err == nil; number++ {
 		err = writeBatch(background, s, 0, number+1)
 	}
-	number-- // the last one failed
+	number-- // the last write failed
 	if !errors.Is(err, ErrFull) {
 		return fmt.Errorf("after %d batches: %w", number, err)
 	}
@@ -125,7 +125,7 @@ func fillDisk(directory string) error {
 
 func TestRestoreToAFullDisk(t *testing.T) { runInMount(t, "full for a backup") }
 
-// restoreToFull makes a backup, and restores one, where there is no room: the error says so, and nothing is left.
+// restoreToFull makes a backup and restores one on a full disk. It checks the error and that no file is left over.
 func restoreToFull(directory string) error {
 	elsewhere, err := os.MkdirTemp("", "sluice-restore")
 	if err != nil {

@@ -1,8 +1,7 @@
-// Package sqlitestore is SpiceDB's datastore interface on a SQLite file: a SpiceDB that loses nothing, in one process,
-// without a database server.
+// Package sqlitestore implements SpiceDB's datastore on a SQLite file: durable storage without a database server.
 //
-// All relationships are held twice, sorted by resource and by subject, so that each question that SpiceDB asks is a look at
-// a few neighbouring rows. What a write replaces or deletes moves to a history, in which reads at an older revision find
-// it, until it is older than the garbage-collection window. Each write leaves an entry in a log of changes, which Watch
-// reads. Writers take turns; readers wait for nobody (write-ahead log).
+// It stores each relationship twice, sorted by resource and by subject, so that each query of SpiceDB reads a few
+// adjacent rows. A write moves the relationships that it replaces or deletes to a history. Reads at an older revision
+// find them there until the garbage collection removes them. Each write appends to a change log, which Watch reads. One
+// writer runs at a time; readers wait for no writer (SQLite's write-ahead log).
 package sqlitestore

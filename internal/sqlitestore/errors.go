@@ -11,29 +11,29 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// What can be wrong with a store. Errors of this package are one of these where they say more than their text.
+// Errors that callers can distinguish with errors.Is.
 var (
-	// ErrCorrupt: the file, or what is in it, is not as this package has written it.
+	// ErrCorrupt means that the content of the file is not what this package writes.
 	ErrCorrupt = errors.New("the store is damaged")
-	// ErrForeign: the file is none of this package.
-	ErrForeign = errors.New("this is no store of Sluice")
-	// ErrFull: there is no room on the disk.
+	// ErrForeign means that another program made the file, or changed its SQLite schema.
+	ErrForeign = errors.New("this is not a store of Sluice")
+	// ErrFull means that the disk is full.
 	ErrFull = errors.New("no space is left on the disk of the store")
-	// ErrInUse: another process has the directory open.
+	// ErrInUse means that another process has the directory open.
 	ErrInUse = errors.New("the data directory is in use")
-	// ErrNewer: the file was written by a newer version.
+	// ErrNewer means that a newer version wrote the file.
 	ErrNewer = errors.New("the store was written by a newer version")
-	// ErrNone: there is no store in the directory.
+	// ErrNone means that the directory has no store.
 	ErrNone = errors.New("there is no store")
-	// ErrNotWritable: the directory or the file is read-only.
+	// ErrNotWritable means that the directory or the file is read-only.
 	ErrNotWritable = errors.New("the store cannot be written")
 
 	errBusy   = errors.New("the store is locked by another process")
 	errClosed = errors.New("the store is closed")
-	errDisk   = errors.New("the disk of the store fails")
+	errDisk   = errors.New("reading or writing the disk of the store failed")
 )
 
-// classes says what SQLite's result codes mean here.
+// classes maps result codes of SQLite to errors of this package.
 var classes = map[int]error{
 	sqlite3.SQLITE_BUSY:     errBusy,
 	sqlite3.SQLITE_LOCKED:   errBusy,
@@ -46,29 +46,31 @@ var classes = map[int]error{
 	sqlite3.SQLITE_IOERR:    errDisk,
 }
 
-// failed is an error of SQLite. To SpiceDB's callers it is "unavailable": nothing is wrong with what they asked.
-type failed struct {
+// sqliteError is an error of SQLite with its class. SpiceDB reports it as "unavailable", since the request is not at
+// fault.
+type sqliteError struct {
 	class error
 	cause error
 }
 
-func (f *failed) Error() string   { return fmt.Sprintf("%v: %v", f.class, f.cause) }
-func (f *failed) Unwrap() []error { return []error{f.class, f.cause} }
+func (f *sqliteError) Error() string   { return fmt.Sprintf("%v: %v", f.class, f.cause) }
+func (f *sqliteError) Unwrap() []error { return []error{f.class, f.cause} }
 
-// GRPCStatus is how SpiceDB answers a call that met the error.
-func (f *failed) GRPCStatus() *status.Status { return status.New(codes.Unavailable, f.Error()) }
+// GRPCStatus returns the status with which SpiceDB answers the failed call.
+func (f *sqliteError) GRPCStatus() *status.Status { return status.New(codes.Unavailable, f.Error()) }
 
-// failure gives an error of the driver its class, and one of the operating system, if it is that of a full disk.
-func failure(err error) error {
+// classify adds the class to an error of the driver, and ErrFull to a full disk reported by the operating system. It
+// returns other errors unchanged.
+func classify(err error) error {
 	var known *sqlite.Error
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &failed{class: ErrFull, cause: err}
+		return &sqliteError{class: ErrFull, cause: err}
 	}
 	if !errors.As(err, &known) {
 		return err
 	}
 	if class, ok := classes[known.Code()&0xff]; ok {
-		return &failed{class: class, cause: err}
+		return &sqliteError{class: class, cause: err}
 	}
 	return err
 }

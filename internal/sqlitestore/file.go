@@ -16,25 +16,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// The files of a data directory. SQLite keeps two more beside the store while it is open.
+// The files of a data directory. While the store is open, SQLite adds the files -wal and -shm.
 const (
 	storeFile = "sluice.db"
 	lockFile  = "sluice.lock"
 )
 
-// What the file says about itself in its header.
+// Values in the header of the file.
 const (
 	applicationID = 0x51_c1_ce_01
 	fileVersion   = 1
 )
 
-// directory is a data directory that this process has for itself.
+// directory is a data directory that this process has locked.
 type directory struct {
 	path string
 	lock *flock.Flock
 }
 
-// openDirectory takes the directory for this process, and makes it if there is none.
+// openDirectory locks the directory for this process. It creates the directory if it does not exist.
 func openDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: cannot make the data directory: %w", ErrNotWritable, err)
@@ -53,14 +53,14 @@ func openDirectory(path string) (*directory, error) {
 	case !locked:
 		return nil, fmt.Errorf("%w: %s%s", ErrInUse, path, d.holder())
 	}
-	// For the error of the next one. The lock ends with the process, whatever the file says.
+	// The next process names this one in its error. The lock itself ends with the process, whatever the file contains.
 	if err := os.WriteFile(d.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: the data directory %s: %w", ErrNotWritable, path, err), d.lock.Close())
 	}
 	return d, nil
 }
 
-// holder says which process has the directory, as far as it can be known.
+// holder names the process that has the directory, if the lock file says so.
 func (d *directory) holder() string {
 	text, err := os.ReadFile(d.lock.Path())
 	id, wrong := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -74,16 +74,15 @@ func (d *directory) file() string { return filepath.Join(d.path, storeFile) }
 
 func (d *directory) close() error { return d.lock.Close() }
 
-// find returns ErrNone where there is no store.
-func find(path string) error {
+// requireStore returns ErrNone if the directory has no store.
+func requireStore(path string) error {
 	if _, err := os.Stat(filepath.Join(path, storeFile)); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w in %s", ErrNone, path)
 	}
 	return nil
 }
 
-// prepare brings the file into being, or sees that it is one that this version can use. It changes nothing in a file that
-// it refuses.
+// prepare creates the file, or checks that this version can use it. It changes nothing in a file that it rejects.
 func (d *directory) prepare(now revision) error {
 	switch err := checkHeader(d.file()); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -93,11 +92,11 @@ func (d *directory) prepare(now revision) error {
 	}
 }
 
-// newSuffix ends the name of a file that is to become the store.
+// newSuffix is part of the name of a file that will become the store.
 const newSuffix = ".new"
 
-// newFile creates an empty file in the directory under a random name, which is to become the store. It removes what
-// processes that were killed have left of such files.
+// newFile creates an empty file, under a random name in the directory, that will become the store. It deletes such
+// files of killed processes.
 func (d *directory) newFile() (*os.File, error) {
 	if err := ownfile.RemoveLeftovers(d.file(), newSuffix); err != nil {
 		return nil, err
@@ -109,14 +108,15 @@ func (d *directory) newFile() (*os.File, error) {
 	return file, nil
 }
 
-// create makes the file under another name first, so that a store is either whole or not there.
+// create writes the file under another name first, so that the store appears complete.
 func (d *directory) create(now revision) error {
 	file, err := d.newFile()
 	if err != nil {
 		return err
 	}
 	half := file.Name()
-	if err := file.Close(); err != nil { // before SQLite opens it, whose locks would end with a later Close
+	// SQLite opens the file next, and closing it later would release SQLite's locks
+	if err := file.Close(); err != nil {
 		return errors.Join(err, removeStore(half))
 	}
 	c, err := connect(half, "rw", "journal_mode(off)", "synchronous(full)")
@@ -137,7 +137,7 @@ func (d *directory) create(now revision) error {
 	return replace(half, d.file())
 }
 
-// checkHeader reads the first bytes of the file, without SQLite, which would begin to recover a file that it can read.
+// checkHeader reads the first bytes of the file without SQLite, which would start to recover the file.
 func checkHeader(path string) error {
 	file, err := os.Open(path)
 	switch {
@@ -154,7 +154,7 @@ func checkHeader(path string) error {
 func checkHeaderOf(file *os.File, path string) error {
 	var header [100]byte
 	if _, err := file.ReadAt(header[:], 0); err != nil {
-		return fmt.Errorf("%w: %s is no SQLite file", ErrForeign, path)
+		return fmt.Errorf("%w: %s is not a SQLite file", ErrForeign, path)
 	}
 	number := func(offset int) int64 { return int64(binary.BigEndian.Uint32(header[offset:])) }
 	pageSize := int64(binary.BigEndian.Uint16(header[16:]))
@@ -163,26 +163,26 @@ func checkHeaderOf(file *os.File, path string) error {
 	}
 	switch {
 	case string(header[:16]) != "SQLite format 3\x00":
-		return fmt.Errorf("%w: %s is no SQLite file", ErrForeign, path)
+		return fmt.Errorf("%w: %s is not a SQLite file", ErrForeign, path)
 	case number(68) != applicationID:
 		return fmt.Errorf("%w: %s is a SQLite file of another application", ErrForeign, path)
 	case number(60) > fileVersion:
-		return fmt.Errorf("%w: %s has version %d, and this program reads up to %d", ErrNewer, path, number(60), fileVersion)
+		return fmt.Errorf("%w: %s has version %d, but this program reads versions up to %d", ErrNewer, path, number(60), fileVersion)
 	}
 	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
-	// With a log beside it, the end of the file may be in there.
+	// If there is a write-ahead log, the end of the file may be in it.
 	if log, err := os.Stat(path + "-wal"); (err != nil || log.Size() == 0) && info.Size() < number(28)*pageSize {
 		return fmt.Errorf(
-			"%w: %s has been cut: its size in bytes is %d and was %d", ErrCorrupt, path, info.Size(), number(28)*pageSize,
+			"%w: %s has been truncated: it has %d bytes of %d", ErrCorrupt, path, info.Size(), number(28)*pageSize,
 		)
 	}
 	return nil
 }
 
-// replace gives a whole and closed file its name, and returns when that has reached the disk.
+// replace renames a complete and closed file. It returns once the new name is on disk.
 func replace(from, to string) error {
 	file, err := os.OpenFile(from, os.O_RDWR, 0)
 	if err != nil {
@@ -197,7 +197,7 @@ func replace(from, to string) error {
 	return syncDirectory(to)
 }
 
-// syncDirectory returns when the name of a file has reached the disk.
+// syncDirectory returns once the name of a file is on disk.
 func syncDirectory(path string) error {
 	directory, err := os.Open(filepath.Dir(path))
 	if err != nil {
@@ -206,7 +206,7 @@ func syncDirectory(path string) error {
 	return errors.Join(directory.Sync(), directory.Close())
 }
 
-// removeStore removes a file with what SQLite keeps beside it, where it is.
+// removeStore deletes a file and the files that SQLite keeps beside it. Missing files are no error.
 func removeStore(path string) error {
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -8,10 +8,10 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// gcTimeout ends a garbage collection that the next one continues.
+// gcTimeout limits one garbage collection. The next one continues where it stopped.
 const gcTimeout = 10 * time.Minute
 
-// How many rows are removed in one turn of the writer. A row of the log can be large.
+// Numbers of rows that a garbage collection deletes per write. A row of the log can be large.
 const (
 	gcStep    = 500
 	gcLogStep = 50
@@ -22,21 +22,21 @@ var (
 	_ datastore.GarbageCollector            = collector{}
 )
 
-// BuildGarbageCollector returns what SpiceDB's loop calls.
+// BuildGarbageCollector returns the collector that SpiceDB's loop calls.
 func (s *Store) BuildGarbageCollector(context.Context) (datastore.GarbageCollector, error) {
 	return collector{store: s}, nil
 }
 
-// HasGCRun reports whether a garbage collection has ended since the start, or since ResetGCCompleted.
+// HasGCRun reports whether a garbage collection has finished since the start or since ResetGCCompleted.
 func (s *Store) HasGCRun() bool { return s.gcHasRun.Load() }
 
-// MarkGCCompleted is called by SpiceDB's loop.
+// MarkGCCompleted makes HasGCRun return true. SpiceDB's loop calls it.
 func (s *Store) MarkGCCompleted() { s.gcHasRun.Store(true) }
 
-// ResetGCCompleted is for tests.
+// ResetGCCompleted makes HasGCRun return false. Tests call it.
 func (s *Store) ResetGCCompleted() { s.gcHasRun.Store(false) }
 
-// collector is one garbage collection. Two at a time would do no harm.
+// collector runs garbage collections. It needs no lock: two at a time do no harm.
 type collector struct{ store *Store }
 
 func (collector) LockForGCRun(context.Context) (bool, error) { return true, nil }
@@ -47,17 +47,17 @@ func (collector) Close() {}
 
 func (c collector) Now(context.Context) (time.Time, error) { return c.store.options.Now(), nil }
 
-// TxIDBefore returns the newest revision before a time; one that is older than all if there is none.
+// TxIDBefore returns the newest revision before a time, or 0 if there is none.
 func (c collector) TxIDBefore(_ context.Context, at time.Time) (datastore.Revision, error) {
 	var newest int64
 	err := c.store.readers.use(func(c *conn) error {
-		_, err := c.one("SELECT revision FROM change WHERE id < ? ORDER BY id DESC LIMIT 1", []any{at.UnixNano()}, &newest)
+		_, err := c.queryRow("SELECT revision FROM change WHERE id < ? ORDER BY id DESC LIMIT 1", []any{at.UnixNano()}, &newest)
 		return err
 	})
 	return revision(newest), err
 }
 
-// DeleteBeforeTx removes what nobody can see at the revision and later.
+// DeleteBeforeTx deletes the history and the log entries that no read at the revision or a later one needs.
 func (c collector) DeleteBeforeTx(ctx context.Context, r datastore.Revision) (counts datastore.DeletionCounts, err error) {
 	before, ok := r.(revision)
 	if !ok {
@@ -67,7 +67,7 @@ func (c collector) DeleteBeforeTx(ctx context.Context, r datastore.Revision) (co
 	if int64(before) <= s.collected.Load() {
 		return counts, nil
 	}
-	// First of all: from now on, nobody reads what is going to be removed.
+	// This comes first: no read may start at a revision whose history is about to be deleted.
 	s.collected.Store(int64(before))
 	if _, err := s.step(ctx, "UPDATE store SET collected = ?1", int64(before)); err != nil {
 		return counts, err
@@ -99,7 +99,7 @@ func (c collector) DeleteBeforeTx(ctx context.Context, r datastore.Revision) (co
 	return counts, err
 }
 
-// What the garbage collection does in a step. None looks at more rows than it removes.
+// Statements of one step. None scans more rows than it deletes.
 const (
 	removeHistory     = "DELETE FROM history WHERE (ended, key) IN (SELECT ended, key FROM history WHERE ended <= ?1 ORDER BY ended, key LIMIT ?2)"
 	removeDefinitions = "DELETE FROM definition WHERE (kind, name, created) IN (SELECT kind, name, created FROM definition WHERE ended > 0 AND ended <= ?1 LIMIT ?2)"
@@ -108,19 +108,19 @@ const (
 	selectExpired     = "SELECT key, details FROM by_resource WHERE expires < ? LIMIT ?"
 )
 
-// logAfter is the first row of the log that belongs to a revision after the given one; the last row if there is none.
+// logAfter returns the first row of the log that belongs to a later revision, or the last row if there is none.
 func (c collector) logAfter(r revision) (id int64, err error) {
 	err = c.store.readers.use(func(c *conn) error {
-		found, err := c.one("SELECT id FROM change WHERE id > ?1 AND revision > ?1 ORDER BY id LIMIT 1", []any{int64(r)}, &id)
+		found, err := c.queryRow("SELECT id FROM change WHERE id > ?1 AND revision > ?1 ORDER BY id LIMIT 1", []any{int64(r)}, &id)
 		if err == nil && !found {
-			_, err = c.one("SELECT max(id) FROM change", nil, &id)
+			_, err = c.queryRow("SELECT max(id) FROM change", nil, &id)
 		}
 		return err
 	})
 	return id, err
 }
 
-// DeleteExpiredRels removes relationships that expired before the window. Nobody can see them at any revision.
+// DeleteExpiredRels deletes relationships that expired before the window. No readable revision can see them.
 func (c collector) DeleteExpiredRels(ctx context.Context) (total int64, err error) {
 	s := c.store
 	limit := s.options.Now().Add(-s.options.GCWindow).Unix()
@@ -135,7 +135,7 @@ func (c collector) DeleteExpiredRels(ctx context.Context) (total int64, err erro
 	return total, nil
 }
 
-// removeExpired removes some relationships that expired before a time, as far as the time is told in seconds.
+// removeExpired deletes some of the relationships that expired before a time. The time is in whole seconds.
 func (s *Store) removeExpired(ctx context.Context, before int64) (count int64, err error) {
 	err = s.maintain(ctx, func(c *conn) error {
 		expired, err := c.rows(selectExpired, []any{before, int64(gcStep)})
@@ -158,7 +158,7 @@ func (s *Store) removeExpired(ctx context.Context, before int64) (count int64, e
 		if _, err := c.exec("UPDATE change SET relationships = relationships - ? WHERE id = ?", count, s.lastID); err != nil {
 			return err
 		}
-		h := *s.head.Load() // which nobody else changes meanwhile
+		h := *s.head.Load() // nobody else changes it while this goroutine is the writer
 		h.relationships -= count
 		s.head.Store(&h)
 		return nil
@@ -166,7 +166,7 @@ func (s *Store) removeExpired(ctx context.Context, before int64) (count int64, e
 	return count, err
 }
 
-// step is one turn of the writer with one statement.
+// step runs one statement as the writer.
 func (s *Store) step(ctx context.Context, statement string, args ...any) (count int64, err error) {
 	err = s.maintain(ctx, func(c *conn) error {
 		count, err = c.exec(statement, args...)
@@ -175,12 +175,12 @@ func (s *Store) step(ctx context.Context, statement string, args ...any) (count 
 	return count, err
 }
 
-// maintain changes what nobody sees: there is no new revision.
+// maintain runs writes that no reader can notice. They get no revision.
 func (s *Store) maintain(ctx context.Context, do func(*conn) error) (err error) {
-	if err := s.takeWriter(ctx); err != nil {
+	if err := s.acquireWriter(ctx); err != nil {
 		return err
 	}
-	defer s.giveWriter()
+	defer s.releaseWriter()
 	if _, err := s.writer.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clock runs as the test says.
+// clock is a clock that the test sets.
 type clock struct{ now atomic.Int64 }
 
 func newClock() *clock {
@@ -35,13 +35,13 @@ func collectGarbage(t *testing.T, s *Store) {
 func rowsOf(t *testing.T, s *Store, table string) (count int64) {
 	t.Helper()
 	require.NoError(t, s.readers.use(func(c *conn) error {
-		_, err := c.one("SELECT count(*) FROM "+table, nil, &count)
+		_, err := c.queryRow("SELECT count(*) FROM "+table, nil, &count)
 		return err
 	}))
 	return count
 }
 
-// TestDaysOfRewriting rewrites the same relationships for days. After the first day, the file does not grow.
+// TestDaysOfRewriting rewrites the same relationships for three days. The file must not grow after the first day.
 func TestDaysOfRewriting(t *testing.T) {
 	t.Parallel()
 	const every, days, users = 8 * time.Minute, 3, 10
@@ -87,8 +87,8 @@ func TestDaysOfRewriting(t *testing.T) {
 	}
 }
 
-// TestWindow: what is in the window can be read and watched, and what is not is refused, also where a reader has begun
-// before the garbage collection.
+// TestWindow checks that revisions in the window can be read and watched, and older ones cannot. A reader that began
+// before the garbage collection gets an error as well.
 func TestWindow(t *testing.T) {
 	now := newClock()
 	s := open(t, t.TempDir(), Options{Now: now.Now, GCWindow: time.Hour, GCInterval: 24 * time.Hour})
@@ -98,7 +98,7 @@ func TestWindow(t *testing.T) {
 		at = append(at, s.head.Load().revision)
 		now.pass(20 * time.Minute)
 	}
-	// They are 100, 80, 60, 40 and 20 minutes old.
+	// The revisions are 100, 80, 60, 40 and 20 minutes old.
 	early := s.SnapshotReader(at[3])
 	stale := func(err error) {
 		t.Helper()
@@ -114,7 +114,7 @@ func TestWindow(t *testing.T) {
 		}
 		require.NoError(t, s.CheckRevision(t.Context(), r))
 		r := s.SnapshotReader(r).(*reader)
-		count, err := countMatches(run(t.Context(), r.rows, query{filter: datastore.RelationshipsFilter{OptionalResourceType: "batch"}}))
+		count, err := countMatches(iterate(t.Context(), r.rows, query{filter: datastore.RelationshipsFilter{OptionalResourceType: "batch"}}))
 		require.NoError(t, err)
 		require.Equal(t, (i+1)*batchSize, count)
 	}
@@ -133,10 +133,10 @@ func TestWindow(t *testing.T) {
 			return err
 		}
 	}
-	require.NoError(t, watch(at[1])) // its successors are all there
+	require.NoError(t, watch(at[1])) // all later changes are still in the log
 	stale(watch(at[0]))
 
-	now.pass(50 * time.Minute) // 70 minutes is the youngest
+	now.pass(50 * time.Minute) // the youngest revision is 70 minutes old
 	require.NoError(t, writeBatch(t.Context(), s, 0, 6))
 	collectGarbage(t, s)
 	found, err := early.QueryRelationships(t.Context(), datastore.RelationshipsFilter{OptionalResourceType: "batch"})
@@ -146,11 +146,12 @@ func TestWindow(t *testing.T) {
 
 	now.pass(10 * time.Hour)
 	collectGarbage(t, s)
-	require.NoError(t, s.CheckRevision(t.Context(), s.head.Load().revision), "the newest one, however old it is")
+	require.NoError(t, s.CheckRevision(t.Context(), s.head.Load().revision), "the newest revision stays readable, whatever its age")
 	requireBatches(t, s, []int{6, 0, 0, 0})
 }
 
-// TestExpiredAreCollected: relationships that expired before the window go, and others stay.
+// TestExpiredAreCollected checks that the garbage collection deletes relationships that expired before the window, and
+// no others.
 func TestExpiredAreCollected(t *testing.T) {
 	now := newClock()
 	s := open(t, t.TempDir(), Options{Now: now.Now, GCInterval: 24 * time.Hour})
@@ -169,7 +170,7 @@ func TestExpiredAreCollected(t *testing.T) {
 	require.NoError(t, err)
 	now.pass(2 * time.Hour)
 	collectGarbage(t, s)
-	require.EqualValues(t, gcStep+12, rowsOf(t, s, "by_resource"), "they expired in the window")
+	require.EqualValues(t, gcStep+12, rowsOf(t, s, "by_resource"), "relationships that expired within the window stay")
 	now.pass(24 * time.Hour)
 	collectGarbage(t, s)
 	for _, table := range []string{"by_resource", "by_subject"} {
@@ -180,7 +181,7 @@ func TestExpiredAreCollected(t *testing.T) {
 	require.EqualValues(t, 2, stats.EstimatedRelationshipCount)
 }
 
-// TestWritersDuringCollection: a garbage collection lets writers have their turn.
+// TestWritersDuringCollection checks that writes run between the steps of a garbage collection.
 func TestWritersDuringCollection(t *testing.T) {
 	now := newClock()
 	s := open(t, t.TempDir(), Options{Now: now.Now, GCInterval: 24 * time.Hour})

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// A key is stored as its components with spaces between them. No component contains a space or anything less than it, so
-// that the text is sorted as the components are.
+// A key is stored as its components, joined by spaces. No component contains a space or a lower character, so that the
+// texts sort like the components.
 const (
 	separator = " "
 	above     = "!" // the next greater character
@@ -24,30 +24,31 @@ func decodeKey(text string) (k keyspan.Key, err error) {
 	rest, found := text, true
 	for i := range k {
 		if !found {
-			return k, fmt.Errorf("%w: %q is no key", ErrCorrupt, text)
+			return k, fmt.Errorf("%w: %q is not a valid key", ErrCorrupt, text)
 		}
 		k[i], rest, found = strings.Cut(rest, separator)
 	}
 	if found {
-		return k, fmt.Errorf("%w: %q is no key", ErrCorrupt, text)
+		return k, fmt.Errorf("%w: %q is not a valid key", ErrCorrupt, text)
 	}
 	return k, nil
 }
 
-// keysOf returns both keys of a relationship. SpiceDB's own rules for names and ids are stricter than what is checked here.
+// keysOf returns both keys of a relationship. SpiceDB's own rules for names and ids are stricter than this check.
 func keysOf(r *tuple.Relationship) (resource, subject string, err error) {
 	k := keyspan.ByResource(r)
 	for _, component := range k {
 		for i := range len(component) {
 			if component[i] <= ' ' {
-				return "", "", fmt.Errorf("%q can be no part of a relationship", component)
+				return "", "", fmt.Errorf("%q cannot be part of a relationship", component)
 			}
 		}
 	}
 	return encodeKey(k), encodeKey(k.Swapped()), nil
 }
 
-// bounds returns the least key of a part and the least that is above it. They are the same if the part is one key.
+// bounds returns the range of keys of a part: the least key, and the least key above it. They are equal if the part is
+// a single key.
 func bounds(p keyspan.Part) (from, to string) {
 	prefix := strings.Join(p.Components, separator)
 	switch {
@@ -66,7 +67,7 @@ func bounds(p keyspan.Part) (from, to string) {
 
 const maxKey = "\U0010FFFF"
 
-// encodeDetails returns what a relationship has beside its key; nothing for most.
+// encodeDetails returns the caveat and expiration of a relationship, or nil if it has neither.
 func encodeDetails(r *tuple.Relationship) ([]byte, error) {
 	if r.OptionalCaveat == nil && r.OptionalExpiration == nil && r.OptionalIntegrity == nil {
 		return nil, nil
@@ -76,7 +77,7 @@ func encodeDetails(r *tuple.Relationship) ([]byte, error) {
 	return details.MarshalVT()
 }
 
-// decode makes a relationship of its key in one of the orders and its details.
+// decode returns the relationship with a key in one of the two orders and these details.
 func decode(text string, bySubject bool, details []byte) (r tuple.Relationship, err error) {
 	k, err := decodeKey(text)
 	if err != nil {
@@ -101,7 +102,7 @@ func decode(text string, bySubject bool, details []byte) (r tuple.Relationship, 
 	return r, nil
 }
 
-// expires is when a relationship expires, in whole seconds since 1970, rounded up; nil if never.
+// expires returns when a relationship expires, in whole seconds since 1970, rounded up, or nil for a permanent one.
 func expires(r *tuple.Relationship) any {
 	if r.OptionalExpiration == nil {
 		return nil

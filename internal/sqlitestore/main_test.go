@@ -12,10 +12,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// children are what a process does that a test starts: this program, with the name in its environment.
+// children are the functions that a child process of a test runs: the test binary with the name in its environment.
 var children = map[string]func(directory string) error{
-	"write": writeForEver,
-	"hold":  holdForEver,
+	"write": writeForever,
+	"hold":  holdForever,
 }
 
 const childName, childDirectory = "SLUICE_TEST_CHILD", "SLUICE_TEST_DIRECTORY"
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
 
-// startChild starts a process. It is killed at the end of the test, if it is still there.
+// startChild starts a child process, which is killed at the end of the test.
 func startChild(t *testing.T, name, directory string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), os.Args[0])
@@ -43,4 +43,4 @@ func startChild(t *testing.T, name, directory string) (*exec.Cmd, *bufio.Scanner
 	return command, bufio.NewScanner(out)
 }
 
-var background = context.Background() // of processes without a test
+var background = context.Background() // for child processes, which have no test context

@@ -20,10 +20,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// model is what a store should hold at a revision.
+// model is the expected state of a store at a revision.
 type model map[keyspan.Key]tuple.Relationship
 
-// history is the model at each revision, in order.
+// modelHistory is the model at each revision, in order.
 type modelHistory struct {
 	revisions []revision
 	states    []model
@@ -31,7 +31,7 @@ type modelHistory struct {
 
 func (h *modelHistory) last() model { return h.states[len(h.states)-1] }
 
-// dice makes up relationships and filters.
+// dice generates random relationships and filters.
 type dice struct{ *rand.Rand }
 
 func (d dice) pick(from ...string) string { return from[d.IntN(len(from))] }
@@ -103,7 +103,7 @@ func (d dice) query() query {
 
 var errRefused = errors.New("refused")
 
-// write does a random write and takes it over into the model.
+// write does a random write and applies it to the model.
 func (d dice) write(t *testing.T, s *Store, h *modelHistory) {
 	t.Helper()
 	next := maps.Clone(h.last())
@@ -148,8 +148,8 @@ func (d dice) write(t *testing.T, s *Store, h *modelHistory) {
 			})
 			require.EqualValues(t, before-len(next), count)
 		}
-		q := d.query() // sees what it has written
-		requireSame(t, next, q, run(ctx, tx.(*transaction).rows, q))
+		q := d.query() // sees its own writes
+		requireSame(t, next, q, iterate(ctx, tx.(*transaction).rows, q))
 		if refuse {
 			return errRefused
 		}
@@ -163,7 +163,7 @@ func (d dice) write(t *testing.T, s *Store, h *modelHistory) {
 	h.revisions, h.states = append(h.revisions, at.(revision)), append(h.states, next)
 }
 
-// requireSame compares what a query finds with what a walk through the model finds.
+// requireSame compares the result of a query with a scan over the model.
 func requireSame(t *testing.T, state model, q query, found datastore.RelationshipIterator) {
 	t.Helper()
 	order := orderOf(q.sort == options.BySubject || q.sort != options.ByResource && keyspan.PlanFor(q.filter).BySubject)
@@ -184,7 +184,7 @@ func (d dice) read(t *testing.T, s *Store, h *modelHistory) {
 	t.Helper()
 	i := d.IntN(len(h.revisions))
 	q := d.query()
-	if q.sort == options.ByResource || q.sort == options.BySubject { // a cursor is something that was found
+	if q.sort == options.ByResource || q.sort == options.BySubject { // a cursor is a relationship of the result
 		for _, r := range h.states[i] {
 			switch {
 			case !q.matches(r):
@@ -201,10 +201,10 @@ func (d dice) read(t *testing.T, s *Store, h *modelHistory) {
 	}
 	reader := s.SnapshotReader(h.revisions[i]).(*reader)
 	require.NoError(t, reader.err)
-	requireSame(t, h.states[i], q, run(t.Context(), reader.rows, q))
+	requireSame(t, h.states[i], q, iterate(t.Context(), reader.rows, q))
 }
 
-// watch holds that the changes after a revision make of its state the last one, each revision for itself.
+// watch checks that the changes after a revision, applied in order, give each later state of the model.
 func (d dice) watch(t *testing.T, s *Store, h *modelHistory) {
 	t.Helper()
 	i := d.IntN(len(h.revisions))
@@ -216,7 +216,7 @@ func (d dice) watch(t *testing.T, s *Store, h *modelHistory) {
 		select {
 		case change := <-updates:
 			for i < len(h.revisions) && h.revisions[i] < change.Revision.(revision) {
-				i++ // some changed nothing
+				i++ // some revisions changed nothing
 			}
 			require.Equal(t, h.revisions[i], change.Revision)
 			for _, u := range change.RelationshipChanges {
@@ -241,8 +241,8 @@ func (d dice) watch(t *testing.T, s *Store, h *modelHistory) {
 	}
 }
 
-// TestAgainstModel does random writes, and compares what random questions find at every revision so far, and what Watch
-// tells from it on, with a model; also after the store has been closed and opened.
+// TestAgainstModel does random writes. It compares random queries at every revision, and the changes that Watch sends
+// after each, with a model. It does so again after closing and reopening the store.
 func TestAgainstModel(t *testing.T) {
 	t.Parallel()
 	d := dice{rand.New(rand.NewPCG(3, uint64(time.Now().UnixNano())))}
@@ -273,7 +273,7 @@ func TestAgainstModel(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestReadersDoNotWait: while a write is under way, everybody reads what was there before it.
+// TestReadersDoNotWait checks that reads during a write see the state before it.
 func TestReadersDoNotWait(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	require.NoError(t, writeBatch(t.Context(), s, 0, 1))
@@ -285,13 +285,13 @@ func TestReadersDoNotWait(t *testing.T) {
 
 		waiting, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 		defer cancel()
-		require.ErrorIs(t, writeBatch(waiting, s, 1, 1), context.DeadlineExceeded) // writers do
+		require.ErrorIs(t, writeBatch(waiting, s, 1, 1), context.DeadlineExceeded) // other writers wait
 		return nil
 	})
 	require.NoError(t, err)
 }
 
-// TestOverlappingWrites: whoever was told of a write sees it, however many others write.
+// TestOverlappingWrites checks that a writer sees its own acknowledged write while others write.
 func TestOverlappingWrites(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	var group sync.WaitGroup
@@ -311,7 +311,7 @@ func TestOverlappingWrites(t *testing.T) {
 					t.Error("the newest revision is older than a write that has ended", err)
 				}
 				for _, seen := range []datastore.Revision{at, head.Revision} {
-					count, err := countMatches(run(t.Context(), s.SnapshotReader(seen).(*reader).rows, query{filter: datastore.RelationshipsFilter{
+					count, err := countMatches(iterate(t.Context(), s.SnapshotReader(seen).(*reader).rows, query{filter: datastore.RelationshipsFilter{
 						OptionalResourceType: "document", OptionalResourceIds: []string{fmt.Sprint(w)},
 					}}))
 					if err != nil || count != i+1 {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPlans: nothing that is asked often, and no step of the garbage collection, walks through a table or sorts.
+// TestPlans checks the query plans: no frequent query and no step of the garbage collection scans a table or sorts.
 func TestPlans(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	statements := map[string]string{
@@ -24,10 +24,10 @@ func TestPlans(t *testing.T) {
 		} {
 			keys.bySubject = bySubject
 			statements[name+" now"], _ = statementNow(keys, 1, 1)
-			statements[name+" then"], _ = statementThen(keys, 1, 1)
+			statements[name+" at a revision"], _ = statementAt(keys, 1, 1)
 			for name, statement := range statements {
 				require.NoError(t, s.readers.use(func(c *conn) error {
-					parameters := strings.Count(statement, "?") // at least as many as there are
+					parameters := strings.Count(statement, "?") // at least as many as the statement has
 					return c.query("EXPLAIN QUERY PLAN "+statement, make([]any, parameters), func(row []driver.Value) bool {
 						step := row[3].(string)
 						require.NotContains(t, step, "SCAN", "%s: %s", name, statement)

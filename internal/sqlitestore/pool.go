@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// pool holds the connections that read. A connection never waits but for the disk, so that a few for each processor are
-// enough; more would each read the same pages.
+// pool holds the connections that read. A connection waits only for the disk, so a few per processor are enough; more
+// would cache the same pages again.
 //
-// Each has a goroutine of its own. SQLite needs a larger stack than a goroutine begins with, and SpiceDB begins one for each
-// part of a check: they would spend more time on growing their stacks than on asking.
+// Each connection has its own goroutine. SQLite needs a larger stack than a new goroutine has, and SpiceDB starts a
+// goroutine for each part of a check. Those would spend more time growing their stacks than querying.
 type pool struct {
 	path    string
 	pragmas []string
-	free    chan struct{} // holds one element for each connection that may be in use beside those that are
+	free    chan struct{} // has an element for each further connection that may be used
 	ended   sync.WaitGroup
 
 	mu     sync.Mutex
-	idle   []*worker // of which the last was used last, and has the most in its cache
+	idle   []*worker // the last one was used last, and has the warmest cache
 	closed bool
 }
 
@@ -32,7 +32,7 @@ type worker struct {
 
 type job func(*conn) error
 
-// readerCache is what all readers together keep in memory, in KiB. The rest is in the operating system's cache of the file.
+// readerCache is the memory of all readers together, in KiB. The operating system caches the rest of the file.
 const readerCache = 64 << 10
 
 func newPool(path string) *pool {
@@ -47,11 +47,11 @@ func newPool(path string) *pool {
 	return p
 }
 
-// use calls do with a connection that is its own during the call, when there is one. do must not call use.
+// use waits for a free connection and calls do with it. do must not call use.
 func (p *pool) use(do job) error {
 	<-p.free
 	defer func() { p.free <- struct{}{} }()
-	w, err := p.take()
+	w, err := p.acquire()
 	if err != nil {
 		return err
 	}
@@ -63,8 +63,8 @@ func (p *pool) use(do job) error {
 	return err
 }
 
-// take returns an idle worker, or a new one.
-func (p *pool) take() (*worker, error) {
+// acquire returns an idle worker, or a new one.
+func (p *pool) acquire() (*worker, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -90,7 +90,7 @@ func (p *pool) take() (*worker, error) {
 	return w, nil
 }
 
-// close waits for readers under way.
+// close waits for running readers and closes all connections.
 func (p *pool) close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -98,7 +98,7 @@ func (p *pool) close() error {
 	for range cap(p.free) {
 		<-p.free
 	}
-	defer func() { // for those who come later
+	defer func() { // for later calls of use and close
 		for range cap(p.free) {
 			p.free <- struct{}{}
 		}

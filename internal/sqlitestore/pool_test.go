@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPool: those who read at the same time share a few connections, who reads alone has the same one again and again, and
-// nobody is left when the pool is closed.
+// TestPool checks that concurrent readers share a few connections, that a single reader always gets the same one, and
+// that closing the pool ends all goroutines.
 func TestPool(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	require.NoError(t, writeBatch(t.Context(), s, 0, 1))
@@ -39,7 +39,7 @@ func TestPool(t *testing.T) {
 				defer inside.Add(-1)
 				runtime.Gosched()
 				var count int64
-				_, err := c.one("SELECT count(*) FROM by_resource", nil, &count)
+				_, err := c.queryRow("SELECT count(*) FROM by_resource", nil, &count)
 				if err == nil && count != batchSize+1 {
 					t.Errorf("there are %d relationships", count)
 				}

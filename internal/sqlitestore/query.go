@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// query is what is asked of the relationships.
+// query selects relationships.
 type query struct {
 	filter        datastore.RelationshipsFilter
 	sort          options.SortOrder
@@ -21,8 +21,8 @@ type query struct {
 	limit         *uint64
 
 	skipCaveats bool
-	expired     bool      // tell what has expired as well
-	now         time.Time // what expires before has expired
+	expired     bool      // includes expired relationships
+	now         time.Time // the time that expirations are compared with
 }
 
 func (q query) matches(r tuple.Relationship) bool {
@@ -36,13 +36,13 @@ func (q query) matches(r tuple.Relationship) bool {
 	}
 }
 
-// row is a relationship as it is stored.
+// row is a stored relationship.
 type row struct {
 	key     string
 	details []byte
 }
 
-// span is keys to look for: either those between from and to, or each of keys.
+// span is a set of keys to read: those between from and to, or each of keys.
 type span struct {
 	bySubject bool
 	from, to  string // inclusive, exclusive
@@ -52,19 +52,20 @@ type span struct {
 // A source returns the rows of a span in order, or the first limit of them.
 type source func(ctx context.Context, s span, limit int) ([]row, error)
 
-// Rows are read in pages, between which no connection is held: a reader may take any time, and ask other questions
-// meanwhile. Most questions have few answers.
+// Rows are read in pages. No connection is held between pages: a reader may take any time and run other queries
+// meanwhile. Most queries find few rows, so the first page is small.
 const (
 	firstPage = 128
 	nextPage  = 2048
-	maxKeys   = 64 // of one statement
+	maxKeys   = 64 // per statement
 )
 
-// pastKey makes a key the least text that is greater than it and not greater than any other key.
+// pastKey is appended to a key to get the least text above it that is not above any other key.
 const pastKey = "\x01"
 
-// run yields the relationships that the query asks for. Unsorted and ChooseEfficient is the order in which they are found.
-func run(ctx context.Context, read source, q query) datastore.RelationshipIterator {
+// iterate yields the relationships that the query selects. With Unsorted or ChooseEfficient, it yields them in the
+// order of the plan.
+func iterate(ctx context.Context, read source, q query) datastore.RelationshipIterator {
 	p := keyspan.PlanFor(q.filter)
 	return func(yield func(tuple.Relationship, error) bool) {
 		if q.limit != nil && *q.limit == 0 {
@@ -79,7 +80,7 @@ func run(ctx context.Context, read source, q query) datastore.RelationshipIterat
 		if p.InOrder(q.sort) {
 			err = scan(ctx, read, p, q, one)
 		} else {
-			err = sorted(ctx, read, p, q, one)
+			err = scanSorted(ctx, read, p, q, one)
 		}
 		if err != nil {
 			yield(tuple.Relationship{}, err)
@@ -87,8 +88,8 @@ func run(ctx context.Context, read source, q query) datastore.RelationshipIterat
 	}
 }
 
-// sorted finds in one order and visits in the other.
-func sorted(ctx context.Context, read source, p keyspan.Plan, q query, visit func(tuple.Relationship) bool) error {
+// scanSorted collects the matches in one order and visits them in the other.
+func scanSorted(ctx context.Context, read source, p keyspan.Plan, q query, visit func(tuple.Relationship) bool) error {
 	order := orderOf(q.sort == options.BySubject)
 	after, before := q.after, q.before
 	q.after, q.before = nil, nil
@@ -158,7 +159,7 @@ func scan(ctx context.Context, read source, p keyspan.Plan, q query, visit func(
 	return nil
 }
 
-// spans are the parts of a plan as far as they are after the one key and not beyond the other, where they are given.
+// spans returns the spans of a plan that are after one key and up to another. An empty key is no bound.
 func spans(p keyspan.Plan, after, before string) []span {
 	var out []span
 	for _, part := range p.Parts {
@@ -186,7 +187,7 @@ func spans(p keyspan.Plan, after, before string) []span {
 	return out
 }
 
-// rows reads what a statement finds.
+// rows returns all rows that a statement finds.
 func (c *conn) rows(statement string, args []any) (found []row, err error) {
 	err = c.query(statement, args, func(values []driver.Value) bool {
 		r := row{}

@@ -7,31 +7,32 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// reader reads the state at a revision.
+// reader implements datastore.Reader at a revision.
 type reader struct {
 	*definitions
 	store *Store
 	at    revision
-	err   error // of opening the reader
+	err   error // from opening the reader
 }
 
-// SnapshotReader reads the state at a revision.
+// SnapshotReader returns a reader of the state at a revision. The reader's methods return an error if the revision
+// cannot be read.
 func (s *Store) SnapshotReader(r datastore.Revision) datastore.Reader {
 	if err := s.open(); err != nil {
 		return &reader{err: err, definitions: &definitions{err: err}}
 	}
-	at, err := s.readable(r)
+	at, err := s.requireReadable(r)
 	out := &reader{store: s, at: at, err: err}
 	out.definitions = &definitions{at: at, err: err, use: out.use, count: out.count}
 	return out
 }
 
-// use calls do with a connection that sees everything up to the revision of the reader.
+// use calls do with a connection that sees every write up to the reader's revision.
 func (r *reader) use(do func(*conn) error) error {
 	if err := r.store.readers.use(do); err != nil {
 		return err
 	}
-	// The connection has seen the file at some moment until now, so that what has not been collected until now was there.
+	// Checking afterwards is enough: what is not yet collected now was not collected when the connection read.
 	if int64(r.at) < r.store.collected.Load() {
 		return datastore.NewInvalidRevisionErr(r.at, datastore.RevisionStale)
 	}
@@ -46,33 +47,33 @@ func (r *reader) QueryRelationships(ctx context.Context, filter datastore.Relati
 	if err != nil {
 		return nil, err
 	}
-	return run(ctx, r.rows, q), nil
+	return iterate(ctx, r.rows, q), nil
 }
 
 func (r *reader) ReverseQueryRelationships(ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return run(ctx, r.rows, reverse(r.store.options.Now(), filter, opts)), nil
+	return iterate(ctx, r.rows, reverse(r.store.options.Now(), filter, opts)), nil
 }
 
 func (r *reader) count(ctx context.Context, filter datastore.RelationshipsFilter) (int, error) {
-	return countMatches(run(ctx, r.rows, query{filter: filter, now: r.store.options.Now()}))
+	return countMatches(iterate(ctx, r.rows, query{filter: filter, now: r.store.options.Now()}))
 }
 
-// rows is the source of a reader. Where nothing has ended since its revision, all that it may see is among what is there
-// now; else some of it is in the history.
+// rows is the source of a reader. If no relationship was replaced or deleted since its revision, the current rows are
+// enough. Otherwise it reads the history too.
 func (r *reader) rows(_ context.Context, s span, limit int) (rows []row, err error) {
 	err = r.use(func(c *conn) error {
-		if r.nothingEnded() {
-			if rows, err = c.rows(statementNow(s, limit, int64(r.at))); err != nil || r.nothingEnded() {
+		if r.isCurrent() {
+			if rows, err = c.rows(statementNow(s, limit, int64(r.at))); err != nil || r.isCurrent() {
 				return err
 			}
 		}
-		rows, err = c.rows(statementThen(s, limit, int64(r.at)))
+		rows, err = c.rows(statementAt(s, limit, int64(r.at)))
 		return err
 	})
 	return rows, err
 }
 
-func (r *reader) nothingEnded() bool { return r.store.ended.Load() <= int64(r.at) }
+func (r *reader) isCurrent() bool { return r.store.ended.Load() <= int64(r.at) }

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// used makes a store with something in it, and returns its file.
-func used(t *testing.T, directory string) string {
+// newUsedStore creates a store with 200 batches and returns its file.
+func newUsedStore(t *testing.T, directory string) string {
 	t.Helper()
 	s, err := Open(directory, Options{})
 	require.NoError(t, err)
@@ -24,7 +24,7 @@ func used(t *testing.T, directory string) string {
 	return filepath.Join(directory, storeFile)
 }
 
-// content is the names and hashes of all files of a directory, but for the lock.
+// content returns the names and hashes of all files in a directory, except for the lock.
 func content(t *testing.T, directory string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -41,24 +41,24 @@ func content(t *testing.T, directory string) map[string]string {
 	return out
 }
 
-// TestRefuses: what cannot be used gives one clear error, and is left as it is.
+// TestRefuses checks that Open returns one clear error for an unusable file and leaves the file unchanged.
 func TestRefuses(t *testing.T) {
-	whole, err := os.ReadFile(used(t, t.TempDir()))
+	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		damage func(file []byte) []byte
 		want   error
 		says   string
 	}{
-		"no SQLite file": {
+		"not a SQLite file": {
 			damage: func([]byte) []byte {
 				return []byte("these are somebody's notes, not a store, and they are longer than a hundred bytes, which is a header's length")
 			},
-			want: ErrForeign, says: "is no SQLite file",
+			want: ErrForeign, says: "is not a SQLite file",
 		},
 		"empty": {
 			damage: func([]byte) []byte { return nil },
-			want:   ErrForeign, says: "is no SQLite file",
+			want:   ErrForeign, says: "is not a SQLite file",
 		},
 		"another application": {
 			damage: func(file []byte) []byte { binary.BigEndian.PutUint32(file[68:], 7); return file },
@@ -68,9 +68,9 @@ func TestRefuses(t *testing.T) {
 			damage: func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file },
 			want:   ErrNewer, says: fmt.Sprintf("version %d", fileVersion+1),
 		},
-		"cut": {
+		"truncated": {
 			damage: func(file []byte) []byte { return file[:len(file)-4096] },
-			want:   ErrCorrupt, says: "has been cut",
+			want:   ErrCorrupt, says: "has been truncated",
 		},
 		"a page of garbage": {
 			damage: func(file []byte) []byte {
@@ -86,7 +86,7 @@ func TestRefuses(t *testing.T) {
 			directory := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(directory, storeFile), c.damage(slices.Clone(whole)), 0o600))
 			before := content(t, directory)
-			for range 2 { // the second time as well: the directory is free again
+			for range 2 { // the second attempt shows that the first has unlocked the directory
 				_, err := Open(directory, Options{})
 				require.ErrorIs(t, err, c.want)
 				require.ErrorContains(t, err, c.says)
@@ -96,7 +96,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-func holdForEver(directory string) error {
+func holdForever(directory string) error {
 	if _, err := Open(directory, Options{}); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func TestRefusesADirectoryWithoutPermission(t *testing.T) {
 		t.Skip("root may write everywhere; TestReadOnlyDisk holds the same")
 	}
 	directory := t.TempDir()
-	used(t, directory)
+	newUsedStore(t, directory)
 	require.NoError(t, os.Chmod(filepath.Join(directory, lockFile), 0o400))
 	_, err := Open(directory, Options{})
 	require.ErrorIs(t, err, ErrNotWritable)

@@ -6,8 +6,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// revision is the moment of a commit in nanoseconds since 1970. Each is greater than the one before, even where the clock
-// is not.
+// revision is the time of a commit in nanoseconds since 1970. Each is greater than the one before, even if the clock
+// goes back.
 type revision int64
 
 func (r revision) String() string { return strconv.FormatInt(int64(r), 10) }
@@ -19,7 +19,7 @@ func (r revision) Equal(other datastore.Revision) bool {
 
 func (r revision) GreaterThan(other datastore.Revision) bool {
 	o, ok := other.(revision)
-	return !ok || r > o // than no revision
+	return !ok || r > o // every revision is greater than no revision
 }
 
 func (r revision) LessThan(other datastore.Revision) bool {
@@ -27,10 +27,10 @@ func (r revision) LessThan(other datastore.Revision) bool {
 	return ok && r < o
 }
 
-// ByteSortable holds for all moments between 2001 and 2262.
+// ByteSortable reports whether the texts sort like the revisions, which holds for all times between 2001 and 2262.
 func (r revision) ByteSortable() bool { return true }
 
-// RevisionFromString reads what String wrote.
+// RevisionFromString parses the text that String returns.
 func (*Store) RevisionFromString(serialized string) (datastore.Revision, error) {
 	n, err := strconv.ParseInt(serialized, 10, 64)
 	if err != nil || n <= 0 {

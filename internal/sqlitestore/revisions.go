@@ -6,15 +6,15 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// HeadRevision is the revision of the last write that has been committed.
+// HeadRevision returns the revision of the last committed write.
 func (s *Store) HeadRevision(context.Context) (datastore.RevisionWithSchemaHash, error) {
 	if err := s.open(); err != nil {
 		return datastore.RevisionWithSchemaHash{}, err
 	}
-	return s.head.Load().told(), nil
+	return s.head.Load().withHash(), nil
 }
 
-// OptimizedRevision is the newest revision of the time when one was last chosen, which is at most Quantization ago.
+// OptimizedRevision returns a recent revision for reads that accept one. It is at most Quantization old.
 func (s *Store) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	if s.options.Quantization == 0 {
 		return s.HeadRevision(ctx)
@@ -27,24 +27,24 @@ func (s *Store) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSc
 	if now := s.options.Now(); !now.Before(s.until) {
 		s.optimized, s.until = *s.head.Load(), now.Add(s.options.Quantization)
 	}
-	return s.optimized.told(), nil
+	return s.optimized.withHash(), nil
 }
 
-func (h *head) told() datastore.RevisionWithSchemaHash {
+func (h *head) withHash() datastore.RevisionWithSchemaHash {
 	return datastore.RevisionWithSchemaHash{Revision: h.revision, SchemaHash: h.schemaHash}
 }
 
-// CheckRevision returns a datastore.InvalidRevisionError for a revision that cannot be read, or soon cannot: one older than
-// the garbage-collection window, unless it is the newest.
+// CheckRevision returns a datastore.InvalidRevisionError if a revision cannot be read, or may soon not be. That is a
+// revision older than the garbage-collection window, unless it is the newest.
 func (s *Store) CheckRevision(_ context.Context, r datastore.Revision) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	_, err := s.readable(r)
+	_, err := s.requireReadable(r)
 	return err
 }
 
-func (s *Store) readable(r datastore.Revision) (revision, error) {
+func (s *Store) requireReadable(r datastore.Revision) (revision, error) {
 	at, ok := r.(revision)
 	newest := s.head.Load().revision
 	switch {
@@ -61,12 +61,12 @@ func (s *Store) windowStart() revision {
 	return revision(s.options.Now().Add(-s.options.GCWindow).UnixNano())
 }
 
-// nextRevision is called by the writer alone.
+// nextRevision returns the revision of the next write. Only the writer calls it.
 func (s *Store) nextRevision() revision {
 	return max(revision(s.options.Now().UnixNano()), revision(s.lastID)+1)
 }
 
-// publish makes a committed revision the newest one.
+// publish makes a committed revision the newest one and wakes the watchers.
 func (s *Store) publish(h head) {
 	s.head.Store(&h)
 	s.mu.Lock()
@@ -75,20 +75,20 @@ func (s *Store) publish(h head) {
 	s.published = make(chan struct{})
 }
 
-// next returns what is closed at the first write after the returned head.
+// next returns the head and a channel that the next write after it closes.
 func (s *Store) next() (*head, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.head.Load(), s.published
 }
 
-// MetricsID is the same for all stores.
+// MetricsID returns the name of the datastore, which is the same for all stores.
 func (*Store) MetricsID() (string, error) { return Engine, nil }
 
-// UniqueID stays the same until another store is restored in its place.
+// UniqueID returns the id of the store. Restore gives the store a new id.
 func (s *Store) UniqueID(context.Context) (string, error) { return s.id, nil }
 
-// ReadyState is ready until Close.
+// ReadyState reports the store as ready until Close.
 func (s *Store) ReadyState(context.Context) (datastore.ReadyState, error) {
 	if err := s.open(); err != nil {
 		return datastore.ReadyState{Message: err.Error()}, nil
@@ -96,21 +96,21 @@ func (s *Store) ReadyState(context.Context) (datastore.ReadyState, error) {
 	return datastore.ReadyState{IsReady: true}, nil
 }
 
-// Features are those that OfflineFeatures names.
+// Features returns OfflineFeatures.
 func (s *Store) Features(context.Context) (*datastore.Features, error) { return s.OfflineFeatures() }
 
-// OfflineFeatures are all but those that only databases of several machines have a use for.
+// OfflineFeatures lists all features except those that only matter for databases on several machines.
 func (*Store) OfflineFeatures() (*datastore.Features, error) {
 	supported := datastore.Feature{Status: datastore.FeatureSupported}
 	return &datastore.Features{
 		Watch:                   supported,
 		IntegrityData:           supported,
 		ContinuousCheckpointing: datastore.Feature{Status: datastore.FeatureUnsupported, Reason: "a checkpoint follows each write; there are none between writes"},
-		WatchEmitsImmediately:   datastore.Feature{Status: datastore.FeatureUnsupported, Reason: "changes are told when they are committed"},
+		WatchEmitsImmediately:   datastore.Feature{Status: datastore.FeatureUnsupported, Reason: "Watch sends changes when they are committed"},
 	}, nil
 }
 
-// Statistics count what is there now, without the relationships that have expired and are not yet collected.
+// Statistics counts the current relationships and those that have expired but are not yet collected.
 func (s *Store) Statistics(ctx context.Context) (datastore.Stats, error) {
 	if err := s.open(); err != nil {
 		return datastore.Stats{}, err

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// A backup ends with a line that holds the hash of all before it, since SQLite does not see every change of a byte. It is beyond
-// the pages that SQLite knows of, so that any SQLite reads the file all the same.
+// A seal is a line at the end of a backup with the hash of all bytes before it, since SQLite does not detect every
+// changed byte. The line is after the last page of the file, so that any SQLite can still read the file.
 const (
 	sealBegin  = "sluice backup sha256 "
 	sealFormat = sealBegin + "%x\n"
 	sealLength = int64(len(sealBegin) + 2*sha256.Size + 1)
 )
 
-// pageUnit: the length of a file without the line is a multiple of it, at every page size of SQLite's.
+// pageUnit divides the size of every SQLite file: it is the smallest page size.
 const pageUnit = 512
 
-// seal adds the line to a file.
+// seal appends the line to a file.
 func seal(ctx context.Context, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
@@ -35,7 +35,8 @@ func seal(ctx context.Context, file *os.File) error {
 	return err
 }
 
-// readSeal returns the line at the end of a file and how long the file is without it. The line is empty if there is none.
+// readSeal returns the line at the end of a file and the length of the file without it. The line is empty if there is
+// none.
 func readSeal(file *os.File) (line string, length int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -50,21 +51,20 @@ func readSeal(file *os.File) (line string, length int64, err error) {
 	case strings.HasPrefix(line, sealBegin):
 		return line, length, nil
 	case info.Size()%pageUnit != 0:
-		return "", 0, fmt.Errorf("%w: it has been cut", ErrCorrupt)
+		return "", 0, fmt.Errorf("%w: it has been truncated", ErrCorrupt)
 	default:
 		return "", info.Size(), nil
 	}
 }
 
-// checkSeal returns ErrCorrupt unless the bytes that a reader returns are those that were sealed. It accepts anything if
-// there is no seal.
+// checkSeal returns ErrCorrupt unless the hash of the bytes is the one in the line. An empty line accepts any bytes.
 func checkSeal(ctx context.Context, line string, sealed io.Reader) error {
 	hash, err := hashOfFile(ctx, sealed)
 	if err != nil {
 		return err
 	}
 	if line != "" && fmt.Sprintf(sealFormat, hash) != line {
-		return fmt.Errorf("%w: it is not as it was when the backup was made", ErrCorrupt)
+		return fmt.Errorf("%w: it has changed since the backup was made", ErrCorrupt)
 	}
 	return nil
 }

@@ -48,8 +48,8 @@ func countMatches(found datastore.RelationshipIterator) (count int, err error) {
 	return count, nil
 }
 
-// shapes are the statements that read, by what they look for: a range, or up to so many keys; from one order or the other.
-// Their parameters have no numbers, by which the driver would look for them.
+// shapes are the statements that read, for each order: over a range, or over up to a number of keys. Their parameters
+// are not numbered, since the driver would have to search for numbers.
 var shapes = func() (all [2][]shape) {
 	for i, names := range []struct{ table, index, column string }{
 		{"by_resource", "history_by_resource", "key"},
@@ -60,7 +60,7 @@ var shapes = func() (all [2][]shape) {
 			past := "SELECT " + names.column + ", details FROM history INDEXED BY " + names.index +
 				" WHERE " + where(names.column) + " AND ended > ? AND created <= ?"
 			all[i] = append(all[i], shape{
-				parameters: parameters, now: now + " ORDER BY key LIMIT ?", then: now + " UNION ALL " + past + " ORDER BY 1 LIMIT ?",
+				parameters: parameters, now: now + " ORDER BY key LIMIT ?", at: now + " UNION ALL " + past + " ORDER BY 1 LIMIT ?",
 			})
 		}
 		add(2, func(column string) string { return column + " >= ? AND " + column + " < ?" })
@@ -71,14 +71,14 @@ var shapes = func() (all [2][]shape) {
 	return all
 }()
 
-// shape is how some spans are looked for: what is there now, and was at a revision; or what was there at a revision, and since
-// then may have ended.
+// shape is a pair of statements for spans of one form. now finds the current relationships that existed at a revision.
+// at finds these and those that were replaced or deleted since.
 type shape struct {
 	parameters int
-	now, then  string
+	now, at    string
 }
 
-// shape returns the statements of a span, and the values of its condition.
+// shape returns the statements for a span and the values of its condition.
 func (s span) shape() (found shape, condition []any) {
 	order := shapes[0]
 	if s.bySubject {
@@ -95,19 +95,20 @@ func (s span) shape() (found shape, condition []any) {
 	return found, condition
 }
 
-// statementNow finds what is there now, and was at the revision.
+// statementNow returns the statement for current relationships that existed at the revision.
 func statementNow(s span, limit int, at int64) (statement string, args []any) {
 	found, condition := s.shape()
 	return found.now, append(condition, at, s.atMost(limit))
 }
 
-// statementThen finds what was there at the revision, and since then may have ended.
-func statementThen(s span, limit int, at int64) (statement string, args []any) {
+// statementAt returns the statement for relationships that existed at the revision, including those that were replaced
+// or deleted since.
+func statementAt(s span, limit int, at int64) (statement string, args []any) {
 	found, condition := s.shape()
-	return found.then, slices.Concat(condition, []any{at}, condition, []any{at, at, s.atMost(limit)})
+	return found.at, slices.Concat(condition, []any{at}, condition, []any{at, at, s.atMost(limit)})
 }
 
-// atMost is the limit of a statement: all of some keys are read at once.
+// atMost returns the limit of a statement. A span of single keys is read at once.
 func (s span) atMost(limit int) int64 {
 	if s.keys != nil {
 		return int64(len(s.keys))

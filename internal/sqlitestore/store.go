@@ -14,30 +14,30 @@ import (
 	"modernc.org/sqlite"
 )
 
-// Engine is the name of the datastore.
+// Engine is SpiceDB's name for this datastore.
 const Engine = "sqlite"
 
-// Options say how a store works. The zero value of each is SpiceDB's default.
+// Options configure a store. A zero value selects SpiceDB's default.
 type Options struct {
-	// MustExist makes Open return ErrNone where there is no store, instead of making one.
+	// MustExist makes Open return ErrNone instead of creating a store.
 	MustExist bool
 
-	// GCWindow is how long a revision can be read after a newer one has come: 24 hours by default.
+	// GCWindow is how long a revision stays readable after a newer one exists. The default is 24 hours.
 	GCWindow time.Duration
 
-	// GCInterval is the time between two garbage collections: 3 minutes by default.
+	// GCInterval is the time between two garbage collections. The default is 3 minutes.
 	GCInterval time.Duration
 
-	// Quantization is how long one revision is told to readers that do not ask for the newest. With 0 they are told the
-	// newest as well, which costs nothing here.
+	// Quantization is how long readers that do not ask for the newest revision get the same one. With 0 they get the
+	// newest, which costs nothing here.
 	Quantization time.Duration
 
-	// WatchBuffer is how many changes a watcher may be behind before it has WatchTimeout to take one: 1024 and one second
-	// by default.
+	// WatchBuffer is the number of changes that Watch buffers for a slow watcher. When the buffer is full, the watcher
+	// has WatchTimeout to receive one. The defaults are 1024 and one second.
 	WatchBuffer  uint16
 	WatchTimeout time.Duration
 
-	// Now is the clock: time.Now by default.
+	// Now is the clock. The default is time.Now.
 	Now func() time.Time
 }
 
@@ -58,7 +58,7 @@ func (o *Options) complete() {
 	}
 }
 
-// Store is a datastore.Datastore in a directory. It can be used by many goroutines.
+// Store is a datastore.Datastore in a directory. It is safe for concurrent use.
 type Store struct {
 	options   Options
 	directory *directory
@@ -70,33 +70,33 @@ type Store struct {
 	lastID  int64 // of the table change
 
 	head      atomic.Pointer[head]
-	ended     atomic.Int64 // no relationship has ended after this revision
-	collected atomic.Int64 // what ended up to this revision is gone
+	ended     atomic.Int64 // newest revision that replaced or deleted a relationship
+	collected atomic.Int64 // the history up to this revision is deleted
 
 	mu        sync.Mutex
-	published chan struct{} // closed when a newer head is there
+	published chan struct{} // closed when head is replaced
 	optimized head
-	until     time.Time // when optimized is to be chosen anew
+	until     time.Time // when to replace optimized
 
 	gcHasRun atomic.Bool
 	closing  context.CancelFunc
-	closed   chan struct{} // of closing
+	closed   chan struct{} // by Close
 	tasks    sync.WaitGroup
 }
 
-// head is the newest revision.
+// head describes the newest revision.
 type head struct {
 	revision      revision
 	schemaHash    string
 	relationships int64
 }
 
-// Open opens the store in a directory, or makes one where there is none. The directory is then in use by this process until
-// Close. The error is one of those of this package, where it is none of the operating system.
+// Open opens the store in a directory and creates it if there is none. It locks the directory for this process until
+// Close. Errors that are not the operating system's are among the errors of this package.
 func Open(path string, options Options) (_ *Store, err error) {
 	options.complete()
 	if options.MustExist {
-		if err := find(path); err != nil {
+		if err := requireStore(path); err != nil {
 			return nil, err
 		}
 	}
@@ -116,7 +116,7 @@ func Open(path string, options Options) (_ *Store, err error) {
 	if err := directory.prepare(revision(options.Now().UnixNano())); err != nil {
 		return nil, err
 	}
-	// A commit waits for the data, not for the time of the last change. Without the system call, it waits for both.
+	// With fdatasync, a commit waits for the data but not for the modification time of the file.
 	_, _ = sqlite.Fdatasync(true)
 	if err := s.connectWriter(); err != nil {
 		return nil, err
@@ -143,8 +143,8 @@ func (s *Store) connectWriter() (err error) {
 	return err
 }
 
-// load reads where the store stands, and compares the numbers of relationships in both tables, which takes longer with more of
-// them.
+// load reads the state of the store. It also compares the row counts of both tables, which takes longer with more
+// relationships.
 func (s *Store) load() error {
 	if err := compareCounts(s.writer); err != nil {
 		return err
@@ -160,14 +160,14 @@ func (s *Store) load() error {
 	return nil
 }
 
-// start is what a store must have to be opened.
+// start is the state that every store must contain.
 type start struct {
 	id                     string
 	head                   head
 	last, ended, collected int64
 }
 
-// readStart returns ErrCorrupt for a file that cannot be opened as a store.
+// readStart reads the state. It returns ErrCorrupt if the file cannot be opened as a store.
 func readStart(c *conn) (stored start, err error) {
 	var rows int64
 	for _, read := range []struct {
@@ -179,18 +179,18 @@ func readStart(c *conn) (stored start, err error) {
 		{"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1", []any{&stored.last, (*int64)(&stored.head.revision), &stored.head.relationships}},
 		{"SELECT ifnull(max(ended), 0) FROM history", []any{&stored.ended}},
 	} {
-		found, err := c.one(read.query, nil, read.destinations...)
+		found, err := c.queryRow(read.query, nil, read.destinations...)
 		switch {
 		case err != nil:
 			return stored, err
 		case !found:
-			return stored, fmt.Errorf("%w: a table is empty that never is: %s", ErrCorrupt, read.query)
+			return stored, fmt.Errorf("%w: a required row is missing: %s", ErrCorrupt, read.query)
 		case rows != 1:
 			return stored, fmt.Errorf("%w: the table store has %d rows instead of one", ErrCorrupt, rows)
 		}
 	}
 	if stored.id == "" || stored.head.revision <= 0 {
-		return stored, fmt.Errorf("%w: its id is %q, and its last revision %d", ErrCorrupt, stored.id, stored.head.revision)
+		return stored, fmt.Errorf("%w: its id is %q and its last revision is %d", ErrCorrupt, stored.id, stored.head.revision)
 	}
 	schema, err := readStoredSchema(c, stored.head.revision)
 	if err != nil && !errors.Is(err, datastore.ErrSchemaNotFound) {
@@ -202,7 +202,7 @@ func readStart(c *conn) (stored start, err error) {
 
 func hashOf(schema *core.StoredSchema) string { return schema.GetV1().GetSchemaHash() }
 
-// Close waits for what is under way and closes the store. The directory is then free.
+// Close waits for running reads and writes, closes the store and unlocks the directory.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	select {
@@ -214,7 +214,7 @@ func (s *Store) Close() error {
 	close(s.closed)
 	s.mu.Unlock()
 	s.closing()
-	s.writing <- struct{}{} // for ever
+	s.writing <- struct{}{} // never released: no write starts after Close
 	s.tasks.Wait()
 	return s.closeFiles()
 }
@@ -222,7 +222,7 @@ func (s *Store) Close() error {
 func (s *Store) closeFiles() error {
 	errs := []error{s.readers.close()}
 	if s.writer != nil {
-		errs = append(errs, s.writer.Close()) // the last one, so that all is in the one file then
+		errs = append(errs, s.writer.Close()) // closed last, so that SQLite merges the write-ahead log into the file
 	}
 	return errors.Join(append(errs, s.directory.close())...)
 }

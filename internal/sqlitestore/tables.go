@@ -16,7 +16,7 @@ import (
 //go:embed schema.sql
 var tables string
 
-// refuseTriggers is an authorizer that lets no statement run a trigger or read a view: a store has neither.
+// refuseTriggers is an authorizer that rejects statements which run a trigger or read a view. A store has neither.
 func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string) sqlite.AuthorizerReturnCode {
 	if triggerOrView != "" {
 		return sqlite.AuthorizerDeny
@@ -24,9 +24,9 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
-// checkTables returns ErrForeign unless the tables and indexes of the file are those of schema.sql, and nothing else is in
-// its SQLite schema: no trigger, view, constraint or default that would act when the store is used. It accepts the statistics
-// of ANALYZE, which SQLite's planner reads.
+// checkTables returns ErrForeign unless the SQLite schema of the file is exactly that of schema.sql. A trigger, view,
+// constraint or default could change what later statements do. It accepts the statistics tables of ANALYZE, which
+// SQLite's planner reads.
 func checkTables(c *conn) error {
 	want, err := expectedTables()
 	if err != nil {
@@ -38,7 +38,7 @@ func checkTables(c *conn) error {
 	}
 	for _, one := range got {
 		if !slices.Contains(want, one) && !slices.Contains(statistics, one) {
-			return fmt.Errorf("%w: its SQLite schema has %s, which is not one of Sluice's", ErrForeign, one.named())
+			return fmt.Errorf("%w: its SQLite schema has an unexpected declaration: %s", ErrForeign, one.named())
 		}
 	}
 	for _, one := range want {
@@ -53,11 +53,11 @@ func checkTables(c *conn) error {
 	return nil
 }
 
-// declaration is a row of SQLite's own table of tables, indexes, triggers and views.
+// declaration is a row of sqlite_schema: a table, index, trigger or view.
 type declaration struct{ kind, name, table, sql string }
 
-// statistics are the tables that SQLite's ANALYZE makes, in all its versions. They can make a statement slow, and change no
-// answer: whoever opens a store to write drops them.
+// statistics are the tables that ANALYZE creates, in all versions of SQLite. They can make a statement slow but change
+// no result. Opening a store for writing drops them.
 var statistics = []declaration{
 	{"table", "sqlite_stat1", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"},
 	{"table", "sqlite_stat2", "sqlite_stat2", "CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)"},
@@ -65,7 +65,7 @@ var statistics = []declaration{
 	{"table", "sqlite_stat4", "sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"},
 }
 
-// dropStatistics drops the statistics of ANALYZE, where there are any.
+// dropStatistics drops the statistics tables of ANALYZE.
 func dropStatistics(c *conn) error {
 	got, err := readTables(c)
 	if err != nil {
@@ -81,7 +81,8 @@ func dropStatistics(c *conn) error {
 	return nil
 }
 
-// dropStatistics drops those of the store, through a connection of its own: one that has read them goes on using them.
+// dropStatistics drops the statistics tables of the store. It uses its own connection, since a connection that has read
+// them keeps using them.
 func (d *directory) dropStatistics() error {
 	c, err := connectStore(d.file(), "rw")
 	if err != nil {
@@ -90,7 +91,7 @@ func (d *directory) dropStatistics() error {
 	return errors.Join(dropStatistics(c), c.Close())
 }
 
-// named names the declaration, and shows the beginning of an unexpected one.
+// named describes the declaration, with the beginning of its text.
 func (d declaration) named() string {
 	const shown = 200
 	sql := d.sql
@@ -102,8 +103,8 @@ func (d declaration) named() string {
 
 var comments = regexp.MustCompile(`--[^\n]*`)
 
-// readTables lists the declarations of a file. Comments and spaces do not matter in them: no declaration of Sluice's has a
-// quoted text or a quoted name, within which they would.
+// readTables lists the declarations of a file. It removes comments and spaces before it compares them. That is safe
+// because no declaration in schema.sql has a quoted text or name.
 func readTables(c *conn) (found []declaration, err error) {
 	const query = "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema"
 	wrong := false
@@ -124,7 +125,7 @@ func readTables(c *conn) (found []declaration, err error) {
 	return found, err
 }
 
-// expectedTables lists the declarations that schema.sql makes.
+// expectedTables lists the declarations of schema.sql.
 var expectedTables = sync.OnceValues(func() (want []declaration, err error) {
 	c, err := connect(":memory:", "memory")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// foreign is what a doctored file may hold, as the statements that make it.
+// foreign are changes to the SQLite schema of a file, as statements.
 var foreign = map[string][]string{
 	"a trigger": {`CREATE TRIGGER grant_role AFTER INSERT ON change BEGIN
 		INSERT OR IGNORE INTO by_resource VALUES ('account sales owner user mallory ...', 1, NULL, NULL); END`},
@@ -19,8 +19,8 @@ var foreign = map[string][]string{
 	"a view":                      {`CREATE VIEW more AS SELECT * FROM by_resource`},
 	"a table":                     {`CREATE TABLE more (id INTEGER)`},
 	"an index":                    {`CREATE INDEX more ON by_resource (created)`},
-	"an index that is missing":    {`DROP INDEX by_expiry`},
-	"a table that is missing":     {`DROP TABLE history`},
+	"a missing index":             {`DROP INDEX by_expiry`},
+	"a missing table":             {`DROP TABLE history`},
 	"a column":                    {`ALTER TABLE store ADD COLUMN more TEXT DEFAULT 'x'`},
 	"a view instead of a table": {
 		`ALTER TABLE by_subject RENAME TO moved`, `CREATE VIEW by_subject AS SELECT * FROM moved`,
@@ -29,7 +29,7 @@ var foreign = map[string][]string{
 		`DROP TABLE store`, `CREATE TABLE store (id TEXT NOT NULL, collected INTEGER NOT NULL CHECK (collected >= 0))`,
 		`INSERT INTO store VALUES ('a', 1)`,
 	},
-	"a comment that is none": {
+	"a comment inside a quoted text": {
 		`DROP TABLE store`,
 		"CREATE TABLE store (id TEXT NOT NULL, collected INTEGER NOT NULL DEFAULT '--\n' )",
 		`INSERT INTO store VALUES ('a', 1)`,
@@ -48,11 +48,11 @@ func doctor(t *testing.T, file string, statements []string) {
 	require.NoError(t, c.Close())
 }
 
-// TestForeignSQLiteSchemaIsRefused: a store with a trigger, a view or changed tables is neither opened nor copied, and a
-// backup with one is not restored, sealed or not.
+// TestForeignSQLiteSchemaIsRefused checks a store with a trigger, a view or changed tables. Open and Backup reject it,
+// and Restore rejects it with and without a seal.
 func TestForeignSQLiteSchemaIsRefused(t *testing.T) {
 	t.Parallel()
-	whole, err := os.ReadFile(used(t, t.TempDir()))
+	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))
 	require.NoError(t, err)
 	for name, statements := range foreign {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestForeignSQLiteSchemaIsRefused(t *testing.T) {
 			require.NoDirExists(t, fresh)
 			opened, err := os.OpenFile(file, os.O_RDWR, 0)
 			require.NoError(t, err)
-			require.NoError(t, seal(t.Context(), opened)) // anybody can
+			require.NoError(t, seal(t.Context(), opened)) // anybody can recompute the seal
 			require.NoError(t, opened.Close())
 			_, _, err = Restore(t.Context(), file, fresh, RestoreOptions{})
 			require.ErrorIs(t, err, ErrForeign)
@@ -87,7 +87,7 @@ func TestForeignSQLiteSchemaIsRefused(t *testing.T) {
 	}
 }
 
-// TestTriggersDoNotRun even if somebody adds one to the file of a store that is open.
+// TestTriggersDoNotRun checks that a trigger does not run even if it is added to the file of an open store.
 func TestTriggersDoNotRun(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -98,16 +98,16 @@ func TestTriggersDoNotRun(t *testing.T) {
 	c, err := connect(filepath.Join(directory, storeFile), "ro")
 	require.NoError(t, err)
 	var found int64
-	_, err = c.one("SELECT count(*) FROM by_resource WHERE key LIKE '%mallory%'", nil, &found)
+	_, err = c.queryRow("SELECT count(*) FROM by_resource WHERE key LIKE '%mallory%'", nil, &found)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	require.Zero(t, found)
 }
 
-// TestRestoreNeedsASeal: a file that is no backup is restored only if that is asked for.
+// TestRestoreNeedsASeal checks that Restore accepts a file without a seal only with AllowUnsealed.
 func TestRestoreNeedsASeal(t *testing.T) {
 	t.Parallel()
-	file, fresh := used(t, t.TempDir()), filepath.Join(t.TempDir(), "new")
+	file, fresh := newUsedStore(t, t.TempDir()), filepath.Join(t.TempDir(), "new")
 	_, _, err := Restore(t.Context(), file, fresh, RestoreOptions{})
 	require.ErrorIs(t, err, ErrUnsealed)
 	require.NoDirExists(t, fresh)
@@ -120,11 +120,11 @@ func TestRestoreNeedsASeal(t *testing.T) {
 	requireBatches(t, open(t, fresh, Options{}), []int{200, 0, 0, 0})
 }
 
-// TestCopyIsWhatWasChecked: bytes that change in a backup between its check and its copy are noticed.
+// TestCopyIsWhatWasChecked checks that Restore notices bytes that change between its check and its copy.
 func TestCopyIsWhatWasChecked(t *testing.T) {
 	t.Parallel()
 	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")
-	used(t, directory)
+	newUsedStore(t, directory)
 	_, err := Backup(t.Context(), directory, file)
 	require.NoError(t, err)
 	source, err := os.OpenFile(file, os.O_RDWR, 0)
@@ -156,7 +156,7 @@ func TestCopyIsWhatWasChecked(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// TestLinksInTheDataDirectoryAreRefused: nothing that the store writes goes through a link.
+// TestLinksInTheDataDirectoryAreRefused checks that the store never writes through a symbolic link.
 func TestLinksInTheDataDirectoryAreRefused(t *testing.T) {
 	t.Parallel()
 	victim := filepath.Join(t.TempDir(), "victim")
@@ -172,7 +172,7 @@ func TestLinksInTheDataDirectoryAreRefused(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	require.NoError(t, os.Symlink(victim, filepath.Join(directory, storeFile+newSuffix)))
 	require.NoError(t, os.Symlink(victim, backup+".part"))
-	used(t, directory)
+	newUsedStore(t, directory)
 	_, err := Backup(t.Context(), directory, backup)
 	require.NoError(t, err)
 	content, err := os.ReadFile(victim)

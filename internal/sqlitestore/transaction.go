@@ -11,14 +11,14 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// A write that meets another process on the file is tried again, this often and after this pause.
+// A write retries when another process has locked the file: the number of attempts, and the pause between them.
 const (
 	attempts = 10
 	pause    = 20 * time.Millisecond
 )
 
-// ReadWriteTx waits for its turn to write, or for ctx. do sees what is there now and what it has itself written; what it
-// has written is there as a whole when ReadWriteTx returns without an error, and not at all when it returns one.
+// ReadWriteTx waits until it may write, or until ctx ends, and calls do in a transaction. do sees the committed state
+// and its own writes. If ReadWriteTx returns an error, nothing of it is stored.
 func (s *Store) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption) (datastore.Revision, error) {
 	o := options.NewRWTOptionsWithOptions(opts...)
 	for attempt := 1; ; attempt++ {
@@ -37,8 +37,8 @@ func (s *Store) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts .
 	}
 }
 
-// takeWriter returns when nobody else writes. giveWriter lets the next one.
-func (s *Store) takeWriter(ctx context.Context) error {
+// acquireWriter waits until no other write runs. releaseWriter admits the next one.
+func (s *Store) acquireWriter(ctx context.Context) error {
 	select {
 	case <-s.closed:
 		return errClosed
@@ -46,22 +46,22 @@ func (s *Store) takeWriter(ctx context.Context) error {
 		return ctx.Err()
 	case s.writing <- struct{}{}:
 	}
-	if s.writer == nil { // it was given up after a failure
+	if s.writer == nil { // rollBack closed it
 		if err := s.connectWriter(); err != nil {
-			s.giveWriter()
+			s.releaseWriter()
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) giveWriter() { <-s.writing }
+func (s *Store) releaseWriter() { <-s.writing }
 
 func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *options.RWTOptions) (_ revision, err error) {
-	if err := s.takeWriter(ctx); err != nil {
+	if err := s.acquireWriter(ctx); err != nil {
 		return 0, err
 	}
-	defer s.giveWriter()
+	defer s.releaseWriter()
 	h := *s.head.Load()
 	if o.SchemaHashPrecondition != "" && o.SchemaHashPrecondition != h.schemaHash {
 		return 0, datastore.ErrSchemaHashPreconditionFailed
@@ -71,7 +71,7 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	}
 	committed := false
 	defer func() {
-		if !committed { // also where do panics
+		if !committed { // also if do panics
 			err = errors.Join(err, s.rollBack())
 		}
 	}()
@@ -81,13 +81,13 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	if err := do(ctx, t); err != nil {
 		return 0, err
 	}
-	t.mu.Lock() // and never unlocked: nothing is written after the end
+	t.mu.Lock() // never unlocked: SpiceDB must not write after the end
 	last, err := t.finish(o.Metadata)
 	if err != nil {
 		return 0, err
 	}
 	if t.ended {
-		s.ended.Store(int64(h.revision)) // before anybody can see that something is gone
+		s.ended.Store(int64(h.revision)) // before any reader can miss the moved rows
 	}
 	if _, err := s.writer.exec("COMMIT"); err != nil {
 		return 0, fmt.Errorf("cannot commit: %w", err)
@@ -98,8 +98,8 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	return t.head.revision, nil
 }
 
-// rollBack ends the transaction under way. After a failure of the disk, SQLite may have ended it already, and the
-// connection is not to be trusted.
+// rollBack ends the transaction. If that fails, for example after a disk failure, it closes the connection, which is in
+// an unknown state.
 func (s *Store) rollBack() error {
 	if _, err := s.writer.exec("ROLLBACK"); err == nil {
 		return nil
@@ -109,15 +109,15 @@ func (s *Store) rollBack() error {
 	return closing
 }
 
-// transaction is a write under way.
+// transaction is a running write.
 type transaction struct {
 	*definitions
 	store *Store
-	head  head // as it will be
+	head  head // the head after the commit
 	log   *changeLog
-	ended bool // some relationship has ended
+	ended bool // the write has replaced or deleted a relationship
 
-	mu sync.Mutex // SpiceDB reads at the same time in several goroutines
+	mu sync.Mutex // SpiceDB reads from several goroutines
 }
 
 func newTransaction(s *Store, h head) *transaction {
@@ -133,7 +133,7 @@ func (t *transaction) use(do func(*conn) error) error {
 	return do(t.store.writer)
 }
 
-// rows is the source of a transaction: what is there now.
+// rows is the source of a transaction. It reads the current rows.
 func (t *transaction) rows(_ context.Context, s span, limit int) (rows []row, err error) {
 	err = t.use(func(c *conn) error {
 		rows, err = c.rows(statementNow(s, limit, int64(t.head.revision)))
@@ -147,13 +147,13 @@ func (t *transaction) QueryRelationships(ctx context.Context, filter datastore.R
 	if err != nil {
 		return nil, err
 	}
-	return run(ctx, t.rows, q), nil
+	return iterate(ctx, t.rows, q), nil
 }
 
 func (t *transaction) ReverseQueryRelationships(ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
-	return run(ctx, t.rows, reverse(t.store.options.Now(), filter, opts)), nil
+	return iterate(ctx, t.rows, reverse(t.store.options.Now(), filter, opts)), nil
 }
 
 func (t *transaction) count(ctx context.Context, filter datastore.RelationshipsFilter) (int, error) {
-	return countMatches(run(ctx, t.rows, query{filter: filter, now: t.store.options.Now()}))
+	return countMatches(iterate(ctx, t.rows, query{filter: filter, now: t.store.options.Now()}))
 }

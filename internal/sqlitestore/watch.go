@@ -9,8 +9,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// Watch tells what was committed after a revision, and goes on with what is committed from now on, until ctx ends. A
-// watcher can begin at any revision whose successors the garbage collection has not removed.
+// Watch sends the changes committed after a revision, and then each new one, until ctx ends. The revision may be any
+// whose later changes the garbage collection has not deleted.
 func (s *Store) Watch(ctx context.Context, after datastore.Revision, o datastore.WatchOptions) (<-chan datastore.RevisionChanges, <-chan error) {
 	if o.WatchBufferLength == 0 {
 		o.WatchBufferLength = s.options.WatchBuffer
@@ -19,7 +19,7 @@ func (s *Store) Watch(ctx context.Context, after datastore.Revision, o datastore
 		o.WatchBufferWriteTimeout = s.options.WatchTimeout
 	}
 	updates, errs := make(chan datastore.RevisionChanges, o.WatchBufferLength), make(chan error, 1)
-	from, err := s.watchable(after, o)
+	from, err := s.requireWatchable(after, o)
 	if err != nil {
 		close(updates)
 		errs <- err
@@ -34,7 +34,7 @@ func (s *Store) Watch(ctx context.Context, after datastore.Revision, o datastore
 	return updates, errs
 }
 
-func (s *Store) watchable(after datastore.Revision, o datastore.WatchOptions) (revision, error) {
+func (s *Store) requireWatchable(after datastore.Revision, o datastore.WatchOptions) (revision, error) {
 	if o.EmissionStrategy == datastore.EmitImmediatelyStrategy {
 		return 0, errors.New("emit immediately strategy is unsupported in SQLite")
 	}
@@ -55,11 +55,11 @@ func (s *Store) watchable(after datastore.Revision, o datastore.WatchOptions) (r
 type watcher struct {
 	store   *Store
 	options datastore.WatchOptions
-	last    revision // that has been told
+	last    revision // the last revision sent
 	updates chan<- datastore.RevisionChanges
 }
 
-// follow returns why it ended.
+// follow sends changes until it fails or ctx ends, and returns the reason.
 func (w *watcher) follow(ctx context.Context) error {
 	for {
 		head, next := w.store.next()
@@ -78,7 +78,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// catchUp tells all revisions up to one that has been published.
+// catchUp sends all revisions up to a published one.
 func (w *watcher) catchUp(ctx context.Context, upTo revision) error {
 	var current *changes
 	for from, more := int64(w.last)+1, true; more; {
@@ -88,7 +88,7 @@ func (w *watcher) catchUp(ctx context.Context, upTo revision) error {
 		}
 		for _, row := range rows {
 			if current == nil || current.revision != row.revision {
-				if err := w.tell(ctx, current); err != nil {
+				if err := w.sendChanges(ctx, current); err != nil {
 					return err
 				}
 				current = newChanges(row.revision)
@@ -103,7 +103,7 @@ func (w *watcher) catchUp(ctx context.Context, upTo revision) error {
 		}
 		more = len(rows) == logPage
 	}
-	if err := w.tell(ctx, current); err != nil {
+	if err := w.sendChanges(ctx, current); err != nil {
 		return err
 	}
 	w.last = upTo
@@ -113,10 +113,10 @@ func (w *watcher) catchUp(ctx context.Context, upTo revision) error {
 	return w.send(ctx, datastore.RevisionChanges{Revision: upTo, IsCheckpoint: true})
 }
 
-// logPage is how many rows of the log are read at once.
+// logPage is the number of log rows per query.
 const logPage = 64
 
-// read returns the next rows of the log, from a row on, that belong to revisions not yet told.
+// read returns the next rows of the log, starting at an id, of revisions that are not yet sent.
 func (w *watcher) read(from int64, upTo revision) (rows []logRow, err error) {
 	err = w.store.readers.use(func(c *conn) error {
 		return c.query("SELECT id, revision, metadata, updates FROM change WHERE id >= ? AND revision > ? AND revision <= ? ORDER BY id LIMIT ?",
@@ -135,20 +135,20 @@ func (w *watcher) read(from int64, upTo revision) (rows []logRow, err error) {
 	return rows, err
 }
 
-// tell tells one revision, if it is any that changed what is watched.
-func (w *watcher) tell(ctx context.Context, c *changes) error {
+// sendChanges sends one revision, unless nothing in it is watched.
+func (w *watcher) sendChanges(ctx context.Context, c *changes) error {
 	if c == nil {
 		return nil
 	}
 	w.last = c.revision
-	told, empty := c.told()
+	changes, empty := c.revisionChanges()
 	if empty {
 		return nil
 	}
-	return w.send(ctx, told)
+	return w.send(ctx, changes)
 }
 
-// send waits for a slow watcher, but not long.
+// send waits for a slow watcher for up to the configured timeout.
 func (w *watcher) send(ctx context.Context, change datastore.RevisionChanges) error {
 	select {
 	case w.updates <- change:

@@ -37,7 +37,7 @@ func (t *transaction) WriteRelationships(ctx context.Context, updates []tuple.Re
 }
 
 func (t *transaction) apply(c *conn, u tuple.RelationshipUpdate) error {
-	u.Relationship.OptionalCaveat = complete(u.Relationship.OptionalCaveat)
+	u.Relationship.OptionalCaveat = withContext(u.Relationship.OptionalCaveat)
 	resource, subject, err := keysOf(&u.Relationship)
 	if err != nil {
 		return err
@@ -54,12 +54,12 @@ func (t *transaction) apply(c *conn, u tuple.RelationshipUpdate) error {
 	case tuple.UpdateOperationDelete:
 		return t.remove(c, resource, subject)
 	default:
-		return fmt.Errorf("there is no operation %v on a relationship", u.Operation)
+		return fmt.Errorf("unknown operation %v on a relationship", u.Operation)
 	}
 }
 
-// complete gives a caveat without a context an empty one, as all of SpiceDB's datastores do.
-func complete(caveat *core.ContextualizedCaveat) *core.ContextualizedCaveat {
+// withContext gives a caveat without a context an empty one, as all of SpiceDB's datastores do.
+func withContext(caveat *core.ContextualizedCaveat) *core.ContextualizedCaveat {
 	switch {
 	case caveat.GetCaveatName() == "":
 		return nil
@@ -70,7 +70,7 @@ func complete(caveat *core.ContextualizedCaveat) *core.ContextualizedCaveat {
 	}
 }
 
-// create reports whether the relationship was not there before.
+// create reports whether the relationship did not exist before.
 func (t *transaction) create(c *conn, resource, subject string, r tuple.Relationship) (bool, error) {
 	details, err := encodeDetails(&r)
 	if err != nil {
@@ -90,7 +90,7 @@ func (t *transaction) create(c *conn, resource, subject string, r tuple.Relation
 func (t *transaction) touch(c *conn, resource, subject string, r tuple.Relationship) error {
 	var created int64
 	var stored []byte
-	found, err := c.one(selectResource, []any{resource}, &created, &stored)
+	found, err := c.queryRow(selectResource, []any{resource}, &created, &stored)
 	if err != nil {
 		return err
 	}
@@ -118,11 +118,11 @@ func (t *transaction) touch(c *conn, resource, subject string, r tuple.Relations
 	return t.log.relationship(tuple.Touch(r))
 }
 
-// remove does nothing where the relationship is not there.
+// remove does nothing if the relationship does not exist.
 func (t *transaction) remove(c *conn, resource, subject string) error {
 	var created int64
 	var stored []byte
-	found, err := c.one(selectResource, []any{resource}, &created, &stored)
+	found, err := c.queryRow(selectResource, []any{resource}, &created, &stored)
 	if err != nil || !found {
 		return err
 	}
@@ -143,7 +143,8 @@ func (t *transaction) remove(c *conn, resource, subject string) error {
 	return t.log.relationship(tuple.Delete(before))
 }
 
-// end keeps a relationship as it was for those who read at an older revision. Nobody has seen what began in this write.
+// end moves a relationship to the history for readers at older revisions. A relationship that this write created is not
+// moved, since no reader has seen it.
 func (t *transaction) end(c *conn, resource, subject string, created int64, details []byte) error {
 	if created == int64(t.at) {
 		return nil
@@ -153,7 +154,7 @@ func (t *transaction) end(c *conn, resource, subject string, created int64, deta
 	return err
 }
 
-// blob makes no details NULL.
+// blob returns NULL for empty details.
 func blob(details []byte) any {
 	if details == nil {
 		return nil
@@ -161,7 +162,7 @@ func blob(details []byte) any {
 	return details
 }
 
-// DeleteRelationships deletes what the filter selects, whether it has expired or not.
+// DeleteRelationships deletes the relationships that match the filter, including expired ones.
 func (t *transaction) DeleteRelationships(ctx context.Context, filter *v1.RelationshipFilter, opts ...options.DeleteOptionsOption) (count uint64, limited bool, err error) {
 	converted, err := datastore.RelationshipsFilterFromPublicFilter(filter)
 	if err != nil {
@@ -171,7 +172,7 @@ func (t *transaction) DeleteRelationships(ctx context.Context, filter *v1.Relati
 	if limit != nil && *limit == 0 {
 		limit = nil
 	}
-	for r, err := range run(ctx, t.rows, query{filter: converted, limit: limit, expired: true, now: t.store.options.Now()}) {
+	for r, err := range iterate(ctx, t.rows, query{filter: converted, limit: limit, expired: true, now: t.store.options.Now()}) {
 		if err != nil {
 			return 0, false, err
 		}
@@ -183,7 +184,7 @@ func (t *transaction) DeleteRelationships(ctx context.Context, filter *v1.Relati
 	return count, limit != nil && count == *limit, nil
 }
 
-// BulkLoad creates what the source has.
+// BulkLoad creates all relationships of the source.
 func (t *transaction) BulkLoad(ctx context.Context, source datastore.BulkWriteRelationshipSource) (count uint64, err error) {
 	for {
 		next, err := source.Next(ctx)

@@ -19,7 +19,7 @@ func (t *transaction) put(c *conn, kind, name string, body []byte, count, counte
 	return err
 }
 
-// drop ends a definition and reports whether there was one.
+// drop ends a definition and reports whether it existed.
 func (t *transaction) drop(c *conn, kind, name string) (bool, error) {
 	unseen, err := c.exec("DELETE FROM definition WHERE kind = ? AND name = ? AND created = ? AND ended = 0", kind, name, int64(t.at))
 	if err != nil || unseen > 0 {
@@ -29,7 +29,7 @@ func (t *transaction) drop(c *conn, kind, name string) (bool, error) {
 	return count > 0, err
 }
 
-// write replaces a definition that Watch tells of.
+// write replaces a definition and appends it to the change log.
 func (t *transaction) write(kind string, entry entryKind, d interface {
 	datastore.SchemaDefinition
 	MarshalVT() ([]byte, error)
@@ -60,7 +60,7 @@ func (t *transaction) LegacyWriteCaveats(_ context.Context, caveats []*core.Cave
 	written := map[string]bool{}
 	for _, caveat := range caveats {
 		if written[caveat.GetName()] {
-			return fmt.Errorf("the caveat %s is given twice", caveat.GetName())
+			return fmt.Errorf("the caveat %s occurs twice", caveat.GetName())
 		}
 		written[caveat.GetName()] = true
 		if err := t.write(kindCaveat, caveatChanged, caveat); err != nil {
