@@ -1,0 +1,72 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestKeysAreReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.txt")
+	newKey := func(name string) (key, line string) {
+		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect")
+		require.Zero(t, code)
+		key, line, _ = strings.Cut(stdout, "\n")
+		return key, line
+	}
+	first, firstLine := newKey("first")
+	second, secondLine := newKey("second")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	write(firstLine)
+	s := start(t, "--api-keys-file", file)
+	require.Empty(t, s.key)
+	status := func(key string) int {
+		code, _ := get(t, http.DefaultClient, s.url+"/v1/role-sets", key)
+		return code
+	}
+	require.Equal(t, http.StatusOK, status(first))
+	require.Equal(t, http.StatusUnauthorized, status(second))
+
+	write("this is no line of a keys file")
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	write(secondLine)
+	eventually(t, "the new key is known", func() bool {
+		require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+		return status(second) == http.StatusOK
+	})
+	require.Equal(t, http.StatusUnauthorized, status(first))
+	require.Zero(t, s.stop(t))
+}
+
+// TestExpiringKeys holds that a key which has expired opens nothing, and that the log and a metric tell of it before.
+func TestExpiringKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.txt")
+	secrets := map[string]string{}
+	var lines string
+	for name, end := range map[string]time.Duration{"ended": -time.Minute, "soon": 13 * 24 * time.Hour, "later": 15 * 24 * time.Hour} {
+		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect", "--rate", "1000/s")
+		require.Zero(t, code)
+		secret, line, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
+		secrets[name] = secret
+		lines += line + " expires=" + time.Now().Add(end).UTC().Format(time.RFC3339) + "\n"
+	}
+	require.NoError(t, os.WriteFile(file, []byte(lines), 0o600))
+	s := start(t, "--api-keys-file", file)
+	status, body := get(t, http.DefaultClient, s.url+"/v1/role-sets", secrets["ended"])
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Contains(t, body, "the key ended expired at ")
+	status, body = get(t, http.DefaultClient, s.url+"/metrics", secrets["soon"])
+	require.Equal(t, http.StatusOK, status)
+	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="soon"\} 1\.12\d*e\+06`, body)
+	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="ended"\} -\d+\.`, body)
+	require.Zero(t, s.stop(t), s.log)
+	require.Contains(t, s.log.String(), `"msg":"the API key expires soon; `+"`sluice key new`"+` makes another","key":"soon"`)
+	require.Contains(t, s.log.String(), `"msg":"the API key has expired; `+"`sluice key new`"+` makes another","key":"ended"`)
+	require.NotContains(t, s.log.String(), `"key":"later"`)
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestGracefulStop stops the server while it reads a request, and lets the request end. Its span reaches the exporter that
+// the environment names, by the end of the server.
+func TestGracefulStop(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "console")
+	s := start(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	body := `{"subject":"user:ada","permission":"view","resource":"account:acme"}`
+	_, err = io.WriteString(conn, "POST /v1/check HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: Bearer "+s.key+
+		"\r\nContent-Length: 68\r\nExpect: 100-continue\r\n\r\n")
+	require.NoError(t, err)
+	require.Len(t, body, 68)
+	interim := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	_, err = io.ReadFull(conn, interim) // the handler has begun to read
+	require.NoError(t, err)
+
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	eventually(t, "new connections are refused", func() bool {
+		other, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+		if err == nil {
+			_ = other.Close()
+		}
+		return err != nil
+	})
+	_, err = io.WriteString(conn, body)
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "200 OK")
+	require.Contains(t, string(answer), `"allowed":false`)
+	<-s.drained
+	_ = s.Wait()
+	require.Zero(t, s.ProcessState.ExitCode(), s.log)
+	require.Contains(t, s.printed.String(), "/v1/check")
+	require.NotContains(t, s.printed.String(), s.key)
+}
+
+// TestShutdownDelay holds that a server which is asked to stop says so at /readyz, and serves until the delay ends. The second
+// signal ends the delay.
+func TestShutdownDelay(t *testing.T) {
+	s := start(t, "--shutdown-delay", "10m", "--metrics-listen", "127.0.0.1:0")
+	require.NotEmpty(t, s.metrics)
+	status, body := get(t, http.DefaultClient, s.metrics, "")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, "sluice_decisions_total")
+	for _, other := range []string{"/v1/role-sets", "/readyz", "/"} {
+		status, _ = get(t, http.DefaultClient, strings.TrimSuffix(s.metrics, "/metrics")+other, s.key)
+		require.Equal(t, http.StatusNotFound, status, other)
+	}
+
+	status, _ = get(t, http.DefaultClient, s.url+"/readyz", "")
+	require.Equal(t, http.StatusOK, status)
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	eventually(t, "the server is not ready", func() bool {
+		status, body = get(t, http.DefaultClient, s.url+"/readyz", "")
+		return status == http.StatusServiceUnavailable
+	})
+	require.Contains(t, body, "about to stop")
+	status, _ = get(t, http.DefaultClient, s.url+"/v1/role-sets", s.key)
+	require.Equal(t, http.StatusOK, status, "requests are still served")
+	require.Zero(t, s.stop(t), s.log)
+}

@@ -1,0 +1,119 @@
+package transfer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/transfer"
+)
+
+func TestImportRefuses(t *testing.T) {
+	target := store(t, "memory")
+	for name, c := range map[string]struct{ file, says string }{
+		"nothing":                    {"", "has to begin with schema"},
+		"relationships first":        {"relationships: |-\n  document:a#reader@user:b\n", "has to begin with schema"},
+		"a schema elsewhere":         {"schemaFile: company.zed\n", "line 1: a schema in another file"},
+		"a schema in quotes":         {"schema: \"definition user {}\"\n", "line 1: schema has to be a block"},
+		"no YAML":                    {"{]\n", "line 1"},
+		"a schema that is none":      {"schema: |-\n  definition\n", "parse error"},
+		"a relationship that is not": {"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n", `"user:a" is no relationship`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := transfer.ImportFrom(t.Context(), target, strings.NewReader(c.file), checked(target.ApplySchema))
+			require.ErrorContains(t, err, c.says)
+			require.False(t, errors.Is(err, authz.CodeInternal))
+		})
+	}
+}
+
+// TestImportChecksBeforeItWrites: one wrong line of a file keeps all of it out, is named, and shows escaped ids.
+func TestImportChecksBeforeItWrites(t *testing.T) {
+	target := store(t, "memory")
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	for line, says := range map[string]string{
+		"document:a#reader":             "line 6: ",
+		"document:a#reader@user:tom@x":  `escaped it is "document:a#reader@user:tom=40x"`,
+		"document:a b#reader@user:tom":  `escaped it is "document:a=20b#reader@user:tom"`,
+		"document:a#reader@user:\u00fc": `escaped it is "document:a#reader@user:=C3=BC"`,
+	} {
+		text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n\n  " + line + "\n"
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		applied := false
+		apply := func(context.Context, string) error { applied = true; return nil }
+		_, _, err := transfer.Import(t.Context(), target, "target", file, checked(apply))
+		require.ErrorContains(t, err, "line 6: ")
+		require.ErrorContains(t, err, says)
+		require.False(t, applied)
+		_, err = transfer.ImportFrom(t.Context(), target, strings.NewReader(text), checked(apply))
+		require.ErrorContains(t, err, "line 6: ", "from a pipe")
+		require.ErrorContains(t, err, says)
+		require.False(t, applied)
+	}
+}
+
+// checked are options that check each relationship alone.
+func checked(apply transfer.Apply) transfer.Options {
+	rules := func(context.Context, string) (transfer.Rules, error) { return alone{}, nil }
+	return transfer.Options{Apply: apply, Rules: rules, Progress: quiet}
+}
+
+// alone are rules for each relationship alone.
+type alone struct{}
+
+func (alone) Check(_ int, text string) error {
+	_, err := spicedb.ParseRelationship(text)
+	return err
+}
+
+func (alone) Problems(context.Context) ([]error, error) { return nil, nil }
+
+// problems are rules that everything breaks.
+type problems struct{ alone }
+
+func (problems) Problems(context.Context) ([]error, error) {
+	var errs []error
+	for line := range 12 {
+		errs = append(errs, fmt.Errorf("line %d: wrong", line))
+	}
+	return errs, nil
+}
+
+// TestImportNamesTenProblems: nothing is written if a rule is broken, and the error has the first ten problems.
+func TestImportNamesTenProblems(t *testing.T) {
+	var target target
+	text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n"
+	options := transfer.Options{Apply: target.apply, Progress: quiet}
+	options.Rules = func(context.Context, string) (transfer.Rules, error) { return problems{}, nil }
+	_, err := transfer.ImportFrom(t.Context(), &target, strings.NewReader(text), options)
+	require.ErrorContains(t, err, "line 9: wrong\nand 2 more")
+	require.NotContains(t, err.Error(), "line 10")
+	require.Empty(t, target.relationships)
+}
+
+// TestImportReadsTimesAsRequestsDo: the T and the Z of an expiration may be in lower case, and it may have an offset.
+func TestImportReadsTimesAsRequestsDo(t *testing.T) {
+	engine := store(t, "memory")
+	text := "schema: |-\n  " + strings.ReplaceAll(documents, "\n", "\n  ") + "\nrelationships: |-\n" +
+		"  document:a#reader@user:a[expiration:2901-02-03t04:05:06z]\n" +
+		"  document:b#reader@user:b[expiration:2901-02-03T06:05:06.000+02:00]\n"
+	_, err := transfer.ImportFrom(t.Context(), engine, strings.NewReader(text), checked(engine.ApplySchema))
+	require.NoError(t, err)
+	stored, _ := contentOf(t, engine)
+	require.Equal(t, []string{
+		"document:a#reader@user:a[expiration:2901-02-03T04:05:06Z]",
+		"document:b#reader@user:b[expiration:2901-02-03T04:05:06Z]",
+	}, stored)
+	for _, wrong := range []string{"tomorrow", "2901-02-30T04:05:06Z", "2901-02-03 04:05:06Z"} {
+		_, err := spicedb.ParseRelationship("document:a#reader@user:a[expiration:" + wrong + "]")
+		require.ErrorIs(t, err, authz.CodeInvalid, wrong)
+	}
+}

@@ -1,0 +1,203 @@
+package transfer_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/transfer"
+)
+
+// interrupting ends the context after some progress.
+func interrupting(ctx context.Context, after int) (context.Context, transfer.Progress) {
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, func(int64, int64) {
+		if after--; after <= 0 {
+			cancel()
+		}
+	}
+}
+
+// TestInterruptedExport: an export that is interrupted goes on where it ended, also after further writes.
+func TestInterruptedExport(t *testing.T) {
+	want := some(4500)
+	source := filled(t, "sqlite", want)
+	whole := filepath.Join(t.TempDir(), "whole.yaml")
+	_, _, err := transfer.Export(t.Context(), source, whole, quiet)
+	require.NoError(t, err)
+
+	file := filepath.Join(t.TempDir(), "interrupted.yaml")
+	var before int64
+	for run := 0; ; run++ {
+		require.Less(t, run, 10)
+		ctx, progress := interrupting(t.Context(), 2)
+		written, resumed, err := transfer.Export(ctx, source, file, progress)
+		require.Equal(t, before, resumed)
+		if err == nil {
+			require.EqualValues(t, len(want), written)
+			require.Positive(t, run)
+			break
+		}
+		require.NoFileExists(t, file)
+		require.Greater(t, written, resumed)
+		before = written
+		require.NoError(t, source.Import(t.Context(), []string{fmt.Sprintf("document:later#reader@user:u%d", run)}))
+	}
+	require.Equal(t, read(t, whole), read(t, file))
+	requireAlone(t, file)
+
+	_, _, err = transfer.Export(t.Context(), source, file, quiet)
+	require.ErrorContains(t, err, "there is a file")
+}
+
+// requireAlone requires that no notes are left beside a file.
+func requireAlone(t *testing.T, file string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{file}, left)
+}
+
+// target keeps what is imported into it.
+type target struct{ relationships []string }
+
+func (t *target) Import(_ context.Context, relationships []string) error {
+	t.relationships = append(t.relationships, relationships...)
+	return nil
+}
+
+func (t *target) apply(context.Context, string) error { return nil }
+
+// long writes a file that is imported in two parts, and returns what is in it.
+func long(t *testing.T, file, prefix string) (relationships []string) {
+	t.Helper()
+	for i := range 15_000 {
+		relationships = append(relationships, fmt.Sprintf("document:%s%d#reader@user:u", prefix, i))
+	}
+	text := "schema: |-\n  definition user {}\nrelationships: |-\n  " + strings.Join(relationships, "\n  ") + "\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return relationships
+}
+
+// TestInterruptedImport: an import that is interrupted goes on where it ended.
+func TestInterruptedImport(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	want := long(t, file, "a")
+	var target target
+	var before int64
+	for run := 0; ; run++ {
+		require.Less(t, run, 10)
+		ctx, progress := interrupting(t.Context(), 1+run) // it passes over what it has done
+		written, resumed, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
+		require.Equal(t, before, resumed)
+		if err == nil {
+			require.EqualValues(t, len(want), written)
+			require.Greater(t, run, 1)
+			break
+		}
+		require.Greater(t, written, resumed)
+		before = written
+	}
+	require.Equal(t, want, target.relationships, "each was imported once")
+	requireAlone(t, file)
+}
+
+// TestExportBeginsAnew where the state that it began with is gone: here, since it is one of another store.
+func TestExportBeginsAnew(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	ctx, progress := interrupting(t.Context(), 2)
+	_, _, err := transfer.Export(ctx, filled(t, "memory", some(2500)), file, progress)
+	require.Error(t, err)
+	written, resumed, err := transfer.Export(t.Context(), filled(t, "memory", some(10)), file, quiet)
+	require.NoError(t, err)
+	require.Zero(t, resumed)
+	require.EqualValues(t, 16, written)
+	require.Equal(t, 16, strings.Count(read(t, file), "#reader@"))
+}
+
+// TestExportWithoutItsPart: where the file is gone that its note tells of, the export begins anew; where nothing has come of it,
+// it leaves nothing.
+func TestExportWithoutItsPart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	source := filled(t, "sqlite", some(3000))
+	ctx, progress := interrupting(t.Context(), 2)
+	_, _, err := transfer.Export(ctx, source, file, progress)
+	require.Error(t, err)
+	require.NoError(t, os.Truncate(partOf(t, file), 100))
+	written, resumed, err := transfer.Export(t.Context(), source, file, quiet)
+	require.NoError(t, err)
+	require.Zero(t, resumed)
+	require.EqualValues(t, 3006, written)
+	require.Equal(t, 3006, strings.Count(read(t, file), "#reader@"))
+	require.NotContains(t, read(t, file), "\x00")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err = transfer.Export(ctx, source, file+".other", quiet)
+	require.Error(t, err)
+	requireAlone(t, file)
+
+	require.NoError(t, os.WriteFile(file+".other.state", []byte("{"), 0o600))
+	_, _, err = transfer.Export(t.Context(), source, file+".other", quiet)
+	require.ErrorContains(t, err, "remove it to start again")
+	require.FileExists(t, file+".other.state")
+	parts, err := filepath.Glob(file + ".other.*.part")
+	require.NoError(t, err)
+	require.Empty(t, parts)
+}
+
+// partOf returns the file that an interrupted export of a file has written.
+func partOf(t *testing.T, file string) string {
+	t.Helper()
+	parts, err := filepath.Glob(file + ".*.part")
+	require.NoError(t, err)
+	require.Len(t, parts, 1)
+	return parts[0]
+}
+
+// TestImportOfAnotherFile: what was imported of a file is not left out of another one of the same name and size.
+func TestImportOfAnotherFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	var target target
+	first := long(t, file, "a")
+	ctx, progress := interrupting(t.Context(), 1)
+	written, _, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
+	require.Error(t, err)
+	other := long(t, file, "b")
+	_, resumed, err := transfer.Import(t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet})
+	require.NoError(t, err)
+	require.Zero(t, resumed)
+	require.Equal(t, slices.Concat(first[:written], other), target.relationships)
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(content)
+}
+
+// TestResumedImportChecksAgain: an import that goes on where it ended checks the whole file first.
+func TestResumedImportChecksAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "company.yaml")
+	long(t, file, "a")
+	var target target
+	ctx, progress := interrupting(t.Context(), 1)
+	options := checked(target.apply)
+	options.Progress = progress
+	_, _, err := transfer.Import(ctx, &target, "target", file, options)
+	require.Error(t, err)
+	written := len(target.relationships)
+	require.Positive(t, written)
+	options = transfer.Options{Apply: target.apply, Progress: quiet}
+	options.Rules = func(context.Context, string) (transfer.Rules, error) { return problems{}, nil }
+	_, _, err = transfer.Import(t.Context(), &target, "target", file, options)
+	require.ErrorContains(t, err, "line 0: wrong")
+	require.Len(t, target.relationships, written)
+}
