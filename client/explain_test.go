@@ -19,7 +19,7 @@ func TestExplain(t *testing.T) {
 
 	allowed := ok[client.Explanation](t)(shared.Client.Explain(ctx, ask("uma", "run")))
 	require.True(t, allowed.Allowed)
-	require.Contains(t, allowed.Text, "uma is user of account "+a)
+	require.Contains(t, allowed.Text, "uma is a user of account "+a)
 	require.Len(t, allowed.Path, 2)
 	require.NotEmpty(t, client.Token(ctx))
 

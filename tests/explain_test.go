@@ -39,14 +39,14 @@ func TestExplainReads(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
 	for _, c := range []struct{ who, permission, resource, says string }{
-		{"gert", "share", "connection:~c", "gert has the permission share on connection c, since gert created connection c and is guest of account a"},
-		{"otto", "run", "importer:~i", "otto has the permission run on importer i, since otto is owner of account a"},
-		{"ulla", "delete", "account:~a", "ulla lacks the permission delete on account a; missing is that ulla is owner of account a: ask an owner of account a: olga, otto"},
-		{"nina", "view", "importer:~i", "nina lacks the permission view on importer i; missing is that nina is user of account a: ask an owner or user of account a: olga, otto, ulla"},
-		{"rita", "view", "workspace:~w", "rita lacks the permission view on workspace w; missing is that rita may enter workspace w: ask an administrator of account o: olga"},
-		{"rita", "create_flow", "workspace:~w", "rita lacks the permission create_flow on workspace w; missing is that rita is flow author of account o and rita may enter workspace w: ask an administrator of account o: olga; then ask an administrator of account o: olga"},
-		{"otto", "view", "connection:~c", "otto lacks the permission view on connection c; missing is that connection c is shared with otto: ask whoever created connection c: gert"},
-		{"nina", "run", "importer:~none", "nina lacks the permission run on importer none; importer none is not stored: no relationship has it as its resource"},
+		{"gert", "share", "connection:~c", "gert has the permission share on connection c, because gert created connection c and is a guest of account a"},
+		{"otto", "run", "importer:~i", "otto has the permission run on importer i, because otto is an owner of account a"},
+		{"ulla", "delete", "account:~a", "ulla lacks the permission delete on account a. ulla is not an owner of account a. An owner of account a can do that: olga, otto"},
+		{"nina", "view", "importer:~i", "nina lacks the permission view on importer i. nina is not a user of account a. An owner or user of account a can do that: olga, otto, ulla"},
+		{"rita", "view", "workspace:~w", "rita lacks the permission view on workspace w. rita may not enter workspace w. An administrator of account o can do that: olga"},
+		{"rita", "create_flow", "workspace:~w", "rita lacks the permission create_flow on workspace w. rita is not a flow author of account o and rita may not enter workspace w. Step 1: An administrator of account o can do that: olga. Step 2: An administrator of account o can do that: olga"},
+		{"otto", "view", "connection:~c", "otto lacks the permission view on connection c. connection c is not shared with otto. The creator of connection c can do that: gert"},
+		{"nina", "run", "importer:~none", "nina lacks the permission run on importer none. importer none is not stored: no relationship has it as its resource"},
 	} {
 		resource := s.in(c.resource)
 		if text := s.plain(s.why(question{"user:" + s.id(c.who), c.permission, resource}).Text); text != c.says {
@@ -257,7 +257,7 @@ relationships: |-
 	config := configuration()
 	config.Schema = file
 	c := newCaller(t, start(t, config).URL)
-	if e := c.why(question{"user:kim", "enter", "room:attic"}); e.Text != "kim has the permission enter on room attic, since kim is keeper of room attic" || len(e.Path) != 1 || e.Trace == nil {
+	if e := c.why(question{"user:kim", "enter", "room:attic"}); e.Text != "kim has the permission enter on room attic, because kim is keeper of room attic" || len(e.Path) != 1 || e.Trace == nil {
 		t.Errorf("%+v", e)
 	}
 	if e := c.why(question{"user:gus", "enter", "room:attic"}); e.Allowed || !slices.Equal(e.MissingContext, []string{"hour"}) || len(e.Path) != 1 {

@@ -47,7 +47,7 @@ func (e explanation) print(out io.Writer, resource string, whole bool) {
 		way.tree().print(out, "")
 	}
 	if e.Withheld {
-		fmt.Fprintln(out, "\n(parts are withheld, which are about what the reader may not see)")
+		fmt.Fprintln(out, "\n(some parts are hidden from the reader)")
 	}
 	if whole && e.Trace != nil {
 		fmt.Fprintln(out)
@@ -89,7 +89,7 @@ func (w missingWay) tree() tree {
 		root.below = append(root.below, tree{line: r.relationship()})
 	}
 	for _, r := range w.Without {
-		root.below = append(root.below, tree{line: r.relationship() + " goes"})
+		root.below = append(root.below, tree{line: r.relationship() + " (deleted)"})
 	}
 	for _, o := range w.Operations {
 		call := tree{line: o.Method + " " + o.Path}

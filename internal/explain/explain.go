@@ -1,6 +1,6 @@
-// Package explain tells why an engine answered a check as it did: through which relationships somebody may do something,
-// or what they lack, which operations would give it to them, and whom to ask. Nothing of it is guessed: every chain and
-// every way to a permission was tried out on SpiceDB, in a scratch with what the answer rests on.
+// Package explain gives the reason of a decision: the relationships that allow it, or the changes that would allow it
+// and the people who may make them. It proves each path and each suggestion by evaluating the check in a scratch engine
+// that holds the relationships of the decision.
 package explain
 
 import (
@@ -11,118 +11,122 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// Explainer explains the answers of an engine.
+// Explainer explains the decisions of an engine. It is safe for concurrent use.
 type Explainer struct {
 	engine      authz.Engine
 	definitions func(context.Context) ([]authz.Definition, error)
 	operations  *operation.Service
 }
 
-// New returns an Explainer. operations performs the product operations on the engine; it is nil when the schema lacks the
-// product's definitions, and then explanations name relationships and no operations.
-func New(engine authz.Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service) *Explainer {
+// New returns an Explainer. definitions returns the definitions of the engine's schema. operations performs the
+// product's operations on the engine. If it is nil, explanations suggest relationships instead of operations.
+func New(
+	engine authz.Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service,
+) *Explainer {
 	return &Explainer{engine: engine, definitions: definitions, operations: operations}
 }
 
-// Question is a check to explain, and to whom.
+// Question is a check to explain, and the reader of the explanation.
 type Question struct {
 	Check       authz.Check
 	Consistency authz.Consistency
 
-	// Actor is the person who is to read the explanation; it may be empty. With All and no actor, everything is told;
-	// without either, what the subject of the check may see, and nobody's name.
+	// Actor is the person who reads the explanation, or empty. Without an actor, All shows everything; without All, the
+	// explanation shows what the subject of the check may see, without names of people.
 	Actor authz.ID
 	All   bool
 }
 
-// Explanation is the answer to a check with its reason.
+// Explanation is a decision with its reason.
 type Explanation struct {
 	Decision authz.Decision
 	Token    authz.Token
 
-	// Text says it in words.
+	// Text is the reason in words.
 	Text string
 
-	// Path is the chain of relationships that an allowed or conditional answer rests on, from the resource to the subject.
-	// The answer needs each of them; marks such as an account's role set are left out.
+	// Path holds the relationships that an allowed or conditional answer depends on, from the resource to the subject.
+	// The answer needs each of them. Flags, such as an account's role set, are left out.
 	Path []Step
 
-	// Failed are, of a denied answer, the relationships that it would be an allowed one by, if what they are there on condition
-	// of held.
+	// Failed holds relationships whose conditions do not hold. If they held, the denied check would be allowed.
 	Failed []Step
 
-	// Missing are the ways in which a denied answer would become an allowed one, the nearest first.
-	Missing []Way
+	// Suggestions are changes that would make a denied check allowed. The smallest change comes first.
+	Suggestions []Suggestion
 
-	// Unstored reports that nothing is stored about the resource: no relationship has it as its resource. It is told with
-	// Question.All without an actor alone; to anybody else, the resource is then one that they may not see.
+	// Unstored reports that no relationship has the resource as its resource. It is set only with Question.All and
+	// without an actor. Other readers cannot distinguish such a resource from a hidden one.
 	Unstored bool
 
-	// Withheld reports that parts were left out, which are about what the reader may not see.
-	Withheld bool
+	// Omitted reports that parts were left out because the reader may not see them.
+	Omitted bool
 
-	// Incomplete reports that a limit was reached: not everything around was looked at, or not every combination tried.
+	// Incomplete reports that a limit was reached: some relationships were not read, or some combinations not tried.
 	Incomplete bool
 
-	// Trace is the engine's own account; it is there for Question.All without an actor alone.
+	// Trace is SpiceDB's debug trace. It is set only with Question.All and without an actor.
 	Trace *authz.Trace
 }
 
-// Step is one relationship that an answer rests on.
+// Step is one relationship that an answer depends on.
 type Step struct {
 	Relationship authz.Relationship
 	Text         string
 
-	// Expression is that of its caveat; it is there for Question.All without an actor alone.
+	// Expression is the expression of the relationship's caveat. It is set only with Question.All and without an actor.
 	Expression string
 }
 
-// Way is what would make a denied answer an allowed one.
-type Way struct {
+// Suggestion is a change that would make a denied check allowed.
+type Suggestion struct {
 	Text string
 
-	// Relationships are those that the subject would come to, and Without those that would have to go.
+	// Relationships would be added, and Without deleted.
 	Relationships []authz.Relationship
 	Without       []authz.Relationship
 
-	// Operations are to be performed in this order; none if no operation leads there.
+	// Operations make the change if they are performed in this order. It is empty if no operation makes it.
 	Operations []Operation
 
-	// Requires is the feature that the subscription lacks and that the first operation turns on; it may be empty.
+	// Requires is the feature that the subscription lacks, or empty. The first operation turns it on.
 	Requires authz.Feature
 }
 
-// Operation is a call of the API that has to be made, and who may.
+// Operation is an API call of a suggestion, with the people who may make it.
 type Operation struct {
 	Text         string
 	Method, Path string
 
-	// Body is nil where there is none and, with BodyWithheld, where it names people that the reader may not know about.
-	Body         map[string]any
-	BodyWithheld bool
+	// Body is the request body. It is nil if the call has none. With BodyOmitted, it is nil because it names people who
+	// are hidden from the reader.
+	Body        map[string]any
+	BodyOmitted bool
 
-	// Needs are the permissions, on the object On, that the approver needs. An operation of the Backend
-	// needs a key with the scope provision instead.
+	// Needs are the permissions on the object On that an approver needs. If Backend is set, the call needs a key with
+	// the scope provision instead.
 	Needs   []authz.Permission
 	On      authz.Object
 	Backend bool
 
-	Performers []Performers
+	Approvers []Approvers
 }
 
-// Performers are people who may perform an operation, and in which relation they stand.
-type Performers struct {
+// Approvers are people who may perform an operation because they have a relation to a resource.
+type Approvers struct {
 	Resource authz.Object
 	Relation authz.Relation
 
-	// People are some of them, if the reader may know about them. More reports that there are further ones.
+	// People are at most maxPeople of the approvers. It is empty if the reader may not know them. More reports that
+	// there are others.
 	People []authz.ID
 	More   bool
 }
 
-// Explain answers a check and explains it. The error has code CodeNotFound if an actor asks about somebody else's
-// permission on an object that the actor may not see, or that does not exist. Who asks without an actor, or about
-// themselves, and the subject may not see the object, is told no more than that, just as if it did not exist.
+// Explain decides a check and explains the decision. If an actor asks about another person and may not see the
+// resource, or if the resource does not exist, the error has code CodeNotFound. Without an actor, or if the actor is
+// the subject, it then returns a denial without a reason. A resource that does not exist and a hidden one give the same
+// answer.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {
@@ -134,67 +138,72 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 	}
 	i := &inquiry{
 		Explainer: e, check: question.Check, decision: decision, trace: trace, token: token,
-		schema: describe(definitions), view: newView(e, question, token, definitions),
+		schema: describe(definitions), visibility: newVisibility(e, question, token, definitions),
 	}
 	answer := Explanation{Decision: decision, Token: token}
-	if seen, err := i.isSeen(ctx); err != nil || !seen {
-		if err == nil && question.Actor != "" && i.view.reader != question.Check.Subject {
-			err = authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", question.Check.Resource)
+	if seen, err := i.mayReaderSeeResource(ctx); err != nil || !seen {
+		if err == nil && question.Actor != "" && i.visibility.reader != question.Check.Subject {
+			err = authz.Errorf(
+				authz.CodeNotFound, "there is no %s, or the actor may not see it", question.Check.Resource,
+			)
 		}
-		answer.Text = fmt.Sprintf("%s; there is no %s, or %s may not see it", i.verdict(), nameObject(i.check.Resource), nameSubject(i.check.Subject))
+		answer.Text = fmt.Sprintf("%s; there is no %s, or %s may not see it", i.verdict(), nameObject(
+			i.check.Resource,
+		), nameSubject(i.check.Subject))
 		return answer, err
 	}
 	return answer, i.explain(ctx, &answer)
 }
 
-// isSeen reports whether the reader may know that there is such a resource. Who may do something to an object, knows it.
-func (i *inquiry) isSeen(ctx context.Context) (bool, error) {
-	if i.decision.State != authz.Denied && i.view.reader == i.check.Subject {
+// mayReaderSeeResource reports whether the reader may know that the resource exists. A subject who has any permission
+// on the resource may know it.
+func (i *inquiry) mayReaderSeeResource(ctx context.Context) (bool, error) {
+	if i.decision.State != authz.Denied && i.visibility.reader == i.check.Subject {
 		return true, nil
 	}
-	return i.view.sees(ctx, i.check.Resource)
+	return i.visibility.maySee(ctx, i.check.Resource)
 }
 
 func (i *inquiry) explain(ctx context.Context, answer *Explanation) error {
-	if err := i.completeTrace(ctx); err != nil {
+	if err := i.replaceCachedTrace(ctx); err != nil {
 		return err
 	}
-	if i.view.all {
+	if i.visibility.all {
 		answer.Trace = i.trace
 	}
 	if i.decision.State != authz.Denied {
-		chain, err := i.chain(ctx)
+		path, err := i.findPath(ctx)
 		if err != nil {
 			return err
 		}
-		return i.tellPath(ctx, chain, answer)
+		return i.addPath(ctx, path, answer)
 	}
-	ways, err := i.ways(ctx)
+	suggestions, err := i.suggestions(ctx)
 	if err != nil {
 		return err
 	}
-	if err := i.tellFailed(ctx, answer); err != nil {
+	if err := i.addFailedConditions(ctx, answer); err != nil {
 		return err
 	}
-	return i.tellMissing(ctx, ways, answer)
+	return i.addSuggestions(ctx, suggestions, answer)
 }
 
-// inquiry is the explanation of one answer, at the state that the answer rests on.
+// inquiry is one call of Explain. It reads at the revision of the decision, and caches what it has read.
 type inquiry struct {
 	*Explainer
-	check    authz.Check
-	decision authz.Decision
-	trace    *authz.Trace
-	token    authz.Token
-	schema   map[authz.Type]authz.Definition
-	view     *view
+	check      authz.Check
+	decision   authz.Decision
+	trace      *authz.Trace
+	token      authz.Token
+	schema     map[authz.Type]authz.Definition
+	visibility *visibility
 
-	withheld   bool // something was left out that the reader may not know of
+	omitted    bool // parts are hidden from the reader
 	incomplete bool // a limit was reached
 
-	neighbours map[neighbourhood][]authz.Relationship
-	powers     map[power]bool
-	holders    map[operation.Holder][]authz.Subject
+	neighborhoods map[neighborhoodKey][]authz.Relationship
+	sufficient    map[relationPermission]bool
+	holders       map[operation.Holder][]authz.Subject
 }
 
 func (i *inquiry) at() authz.Consistency { return authz.AtSnapshot(i.token) }

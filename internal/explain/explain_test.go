@@ -23,14 +23,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
 
-// open starts an engine with a schema and relationships as zed writes them, and explains what it answers.
-func open(t *testing.T, config spicedb.EmbeddedConfig, text string, relationships ...string) (*spicedb.EmbeddedEngine, *explain.Explainer) {
+// open starts an engine with a schema and relationships in zed's notation, and returns it with an Explainer.
+func open(
+	t *testing.T, config spicedb.EmbeddedConfig, text string, relationships ...string,
+) (*spicedb.EmbeddedEngine, *explain.Explainer) {
 	t.Helper()
 	engine, err := spicedb.Embedded(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
 	name := filepath.Join(t.TempDir(), "world.yaml")
-	world, err := json.Marshal(map[string]string{"schema": text, "relationships": strings.Join(relationships, "\n")}) // JSON is YAML
+	// JSON is YAML
+	world, err := json.Marshal(map[string]string{"schema": text, "relationships": strings.Join(relationships, "\n")})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, world, 0o600))
 	file, err := schema.Load(t.Context(), name)
@@ -39,10 +42,12 @@ func open(t *testing.T, config spicedb.EmbeddedConfig, text string, relationship
 	require.NoError(t, engine.Load(t.Context(), file.Relationships))
 	definitions, err := schema.Describe(file.Text)
 	require.NoError(t, err)
-	return engine, explain.New(engine, func(context.Context) ([]authz.Definition, error) { return definitions, nil }, nil)
+	return engine, explain.New(
+		engine, func(context.Context) ([]authz.Definition, error) { return definitions, nil }, nil,
+	)
 }
 
-// question is a check as one writes it: user:alice view document:plan.
+// question parses a check such as "user:alice view document:plan".
 func question(t *testing.T, text string) explain.Question {
 	t.Helper()
 	words := strings.Fields(text)
@@ -50,7 +55,9 @@ func question(t *testing.T, text string) explain.Question {
 	require.NoError(t, err)
 	resource, err := authz.ParseObject(words[2])
 	require.NoError(t, err)
-	return explain.Question{Check: authz.Check{Subject: subject, Permission: authz.Permission(words[1]), Resource: resource}, All: true}
+	return explain.Question{
+		Check: authz.Check{Subject: subject, Permission: authz.Permission(words[1]), Resource: resource}, All: true,
+	}
 }
 
 func path(e explain.Explanation) []string {
@@ -61,10 +68,10 @@ func path(e explain.Explanation) []string {
 	return all
 }
 
-// missing writes each way as the relationships that it adds, and with a minus those that go.
+// missing returns each suggestion as text: the relationships that it adds, and with a minus sign those that it deletes.
 func missing(e explain.Explanation) []string {
 	var all []string
-	for _, way := range e.Missing {
+	for _, way := range e.Suggestions {
 		var parts []string
 		for _, r := range way.Relationships {
 			parts = append(parts, r.String())
@@ -113,7 +120,7 @@ definition document {
 	permission publish = author & signed
 }`
 
-func TestPath(t *testing.T) {
+func TestPathNeedsEachRelationship(t *testing.T) {
 	t.Parallel()
 	_, explainer := open(
 		t, spicedb.EmbeddedConfig{}, documents,
@@ -121,7 +128,8 @@ func TestPath(t *testing.T) {
 		"folder:top#reader@team:all#member", "team:all#member@team:eng#member", "team:eng#member@user:alice",
 		"document:plan#author@user:bob", "document:plan#signed@user:bob",
 		`document:plan#visitor@user:vic[in_office:{"offices":["berlin"]}]`,
-		"document:plan#guest@user:gus[expiration:2999-01-01T00:00:00Z]", "document:flyer#open@user:*", "document:flyer#author@user:bob",
+		"document:plan#guest@user:gus[expiration:2999-01-01T00:00:00Z]", "document:flyer#open@user:*",
+		"document:flyer#author@user:bob",
 	)
 	for _, c := range []struct {
 		question, context string
@@ -131,15 +139,22 @@ func TestPath(t *testing.T) {
 		{"user:alice view document:plan", "", []string{
 			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member",
 			"team:all#member@team:eng#member", "team:eng#member@user:alice",
-		}, "alice has the permission view on document plan, since folder of document plan is folder b; "},
-		{"user:bob view document:plan", "", []string{"document:plan#author@user:bob"}, "bob has the permission view on document plan, since bob is author of document plan"},
-		{"user:bob publish document:plan", "", []string{"document:plan#author@user:bob", "document:plan#signed@user:bob"}, "bob is signed"},
-		{"user:vic view document:plan", "berlin", []string{"document:plan#visitor@user:vic"}, "on the condition in_office"},
+		}, "alice has the permission view on document plan, because folder of document plan is folder b; "},
+		{"user:bob view document:plan", "", []string{
+			"document:plan#author@user:bob",
+		}, "bob has the permission view on document plan, because bob is author of document plan"},
+		{"user:bob publish document:plan", "", []string{
+			"document:plan#author@user:bob", "document:plan#signed@user:bob",
+		}, "bob is signed"},
+		{"user:vic view document:plan", "berlin", []string{
+			"document:plan#visitor@user:vic",
+		}, "on the condition in_office"},
 		{"user:gus view document:plan", "", []string{"document:plan#guest@user:gus"}, "gus is guest"},
 		{"user:eve view document:flyer", "", []string{"document:flyer#open@user:*"}, "every user is open"},
 		{"team:eng#member view document:plan", "", []string{
-			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member", "team:all#member@team:eng#member",
-		}, "every member of team eng has the permission view on document plan, since "},
+			"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:all#member",
+			"team:all#member@team:eng#member",
+		}, "every member of team eng has the permission view on document plan, because "},
 	} {
 		q := question(t, c.question)
 		if c.context != "" {
@@ -154,8 +169,7 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// TestUnstored asks about an object whose id is misspelled.
-func TestUnstored(t *testing.T) {
+func TestUnknownResourceIsUnstored(t *testing.T) {
 	t.Parallel()
 	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, "document:plan#author@user:bob")
 	e, err := explainer.Explain(t.Context(), question(t, "user:bob view document:plann"))
@@ -167,24 +181,25 @@ func TestUnstored(t *testing.T) {
 	require.False(t, e.Unstored)
 }
 
-// TestIncomplete lies beyond the limits, and says so.
-func TestIncomplete(t *testing.T) {
+func TestLimitsMakeExplanationIncomplete(t *testing.T) {
 	t.Parallel()
 	var many []string
 	for n := range 210 {
 		many = append(many, fmt.Sprintf("folder:f%d#parent@folder:f%d", n, n+1))
 	}
-	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, append(many, "document:plan#folder@folder:f205", "document:deep#folder@folder:f0")...)
+	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, append(
+		many, "document:plan#folder@folder:f205", "document:deep#folder@folder:f0",
+	)...)
 	for document, incomplete := range map[string]bool{"plan": false, "deep": true} {
 		e, err := explainer.Explain(t.Context(), question(t, "user:eve publish document:"+document))
 		require.NoError(t, err)
 		require.Equal(t, incomplete, e.Incomplete, e.Text)
-		require.Equal(t, incomplete, strings.Contains(e.Text, "not everything was looked at or tried"))
+		require.Equal(t, incomplete, strings.Contains(e.Text, "The explanation is incomplete"))
 	}
 }
 
-// TestMissing tries the ways that are told on the engine itself.
-func TestMissing(t *testing.T) {
+// TestSuggestionsAllowTheCheck performs each suggestion on the engine and checks again.
+func TestSuggestionsAllowTheCheck(t *testing.T) {
 	t.Parallel()
 	engine, explainer := open(
 		t, spicedb.EmbeddedConfig{}, documents,
@@ -196,10 +211,13 @@ func TestMissing(t *testing.T) {
 		want     []string
 	}{
 		{"user:alice view document:plan", []string{
-			"document:plan#author@user:alice", "folder:a#reader@user:alice", "folder:top#reader@user:alice", "team:eng#member@user:alice",
+			"document:plan#author@user:alice", "folder:a#reader@user:alice", "folder:top#reader@user:alice",
+			"team:eng#member@user:alice",
 		}},
 		{"user:bob publish document:plan", []string{"document:plan#signed@user:bob"}},
-		{"user:alice publish document:plan", []string{"document:plan#author@user:alice document:plan#signed@user:alice"}},
+		{"user:alice publish document:plan", []string{
+			"document:plan#author@user:alice document:plan#signed@user:alice",
+		}},
 		{"user:bea view document:plan", []string{"-document:plan#banned@user:bea"}},
 		{"team:eng#member publish document:plan", nil},
 	} {
@@ -208,7 +226,7 @@ func TestMissing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, authz.Denied, e.Decision.State, c.question)
 		require.ElementsMatch(t, c.want, missing(e), c.question)
-		for _, way := range e.Missing {
+		for _, way := range e.Suggestions {
 			require.Empty(t, way.Operations)
 			var does, undoes authz.Write
 			for _, r := range way.Relationships {
@@ -230,12 +248,13 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestCached asks a SpiceDB that remembers its answers, so that its own trace ends where it remembered.
-func TestCached(t *testing.T) {
+// TestCachedAnswerHasFullPath uses a SpiceDB with a dispatch cache. Its own trace ends where it used the cache.
+func TestCachedAnswerHasFullPath(t *testing.T) {
 	t.Parallel()
 	engine, explainer := open(
 		t, spicedb.EmbeddedConfig{DispatchCache: true}, documents,
-		"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:eng#member", "team:eng#member@user:alice",
+		"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:eng#member",
+		"team:eng#member@user:alice",
 	)
 	q := question(t, "user:alice view document:plan")
 	remembers := func() bool {
@@ -247,12 +266,13 @@ func TestCached(t *testing.T) {
 	e, err := explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:eng#member", "team:eng#member@user:alice",
+		"document:plan#folder@folder:b", "folder:b#parent@folder:top", "folder:top#reader@team:eng#member",
+		"team:eng#member@user:alice",
 	}, path(e))
 	require.False(t, e.Trace.HasCached())
 	require.NotEmpty(t, e.Trace.Parts)
 
-	// Also when what is remembered is a part of another question.
+	// The cached answer may also be a part of another check.
 	q = question(t, "user:alice read folder:b")
 	require.Eventually(t, remembers, 5*time.Minute, 10*time.Millisecond)
 	e, err = explainer.Explain(t.Context(), q)
@@ -260,18 +280,19 @@ func TestCached(t *testing.T) {
 	require.Len(t, e.Path, 3)
 }
 
-// TestReader asks without the right to see everything: what the subject may not see is left out.
-func TestReader(t *testing.T) {
+// TestHiddenPartsAreOmitted reads explanations without the right to see everything.
+func TestHiddenPartsAreOmitted(t *testing.T) {
 	t.Parallel()
 	_, explainer := open(
 		t, spicedb.EmbeddedConfig{}, documents,
-		"document:plan#folder@folder:b", "folder:b#reader@team:eng#member", "team:eng#member@user:alice", "document:plan#banned@user:mallory",
+		"document:plan#folder@folder:b", "folder:b#reader@team:eng#member", "team:eng#member@user:alice",
+		"document:plan#banned@user:mallory",
 	)
 	q := question(t, "user:alice view document:plan")
 	q.All = false
 	e, err := explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
-	require.True(t, e.Withheld)
+	require.True(t, e.Omitted)
 	require.Equal(t, []string{"document:plan#folder@folder:b"}, path(e))
 	require.NotContains(t, e.Text, "eng")
 	require.Nil(t, e.Trace)
@@ -283,7 +304,7 @@ func TestReader(t *testing.T) {
 	unseen, err := explainer.Explain(t.Context(), missing)
 	require.NoError(t, err)
 	require.Equal(t, strings.ReplaceAll(seen.Text, "plan", "none"), unseen.Text)
-	require.Empty(t, seen.Missing)
+	require.Empty(t, seen.Suggestions)
 
 	q.Actor = "mallory"
 	_, err = explainer.Explain(t.Context(), q)

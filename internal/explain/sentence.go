@@ -9,76 +9,113 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// isMark reports whether a relationship says which role set an object speaks, which matters to the schema alone.
-func isMark(r authz.Relationship) bool {
+// isFlag reports whether a relationship is a flag that names the role set of an object. Flags matter to the schema only.
+func isFlag(r authz.Relationship) bool {
 	return r.Subject.Wildcard && slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
 		return set.On == r.Resource.Type && authz.Relation(set.Name) == r.Relation
 	})
 }
 
-// withoutMarks leaves out the marks, and what leads to nothing else.
-func withoutMarks(chain []authz.Relationship) []authz.Relationship {
-	leadsOn := make(map[authz.Object]bool) // an object with marks alone is false
-	for _, r := range chain {
-		leadsOn[r.Resource] = leadsOn[r.Resource] || !isMark(r)
+// withoutFlags removes the flags from a path, and each relationship whose subject has only flags in the path.
+func withoutFlags(path []authz.Relationship) []authz.Relationship {
+	hasOthers := make(map[authz.Object]bool) // false for an object that has only flags
+	for _, r := range path {
+		hasOthers[r.Resource] = hasOthers[r.Resource] || !isFlag(r)
 	}
-	return slices.DeleteFunc(slices.Clone(chain), func(r authz.Relationship) bool {
-		on, known := leadsOn[r.Subject.Object]
-		return isMark(r) || !r.Subject.Wildcard && known && !on
+	return slices.DeleteFunc(slices.Clone(path), func(r authz.Relationship) bool {
+		others, known := hasOthers[r.Subject.Object]
+		return isFlag(r) || !r.Subject.Wildcard && known && !others
 	})
 }
 
-// phrases say what a relationship of the product means: %[1]s is the resource, %[2]s the subject.
-var phrases = map[string]string{
-	"account subscription":                 "%[1]s belongs to %[2]s",
-	"subscription platform":                "%[1]s is on the %[2]s",
-	"importer account":                     "%[1]s is in %[2]s",
-	"connection account":                   "%[1]s is in %[2]s",
-	"workspace account":                    "%[1]s is in %[2]s",
-	"integration account":                  "%[1]s is in %[2]s",
-	"export account":                       "%[1]s is in %[2]s",
-	"report account":                       "%[1]s is in %[2]s",
-	"connector account":                    "%[1]s was built by %[2]s",
-	"flow workspace":                       "%[1]s is in %[2]s",
-	"schedule workspace":                   "%[1]s is in %[2]s",
-	"service workspace":                    "%[1]s is in %[2]s",
-	"importer creator":                     "%[2]s created %[1]s",
-	"connection creator":                   "%[2]s created %[1]s",
-	"connection shared":                    "%[1]s is shared with %[2]s",
-	"connection shared_with":               "%[1]s is shared with %[2]s",
-	"connection connector":                 "%[1]s is one of %[2]s",
-	"connector catalogue":                  "%[1]s is part of the catalogue",
-	"connector offers_views":               "%[1]s offers views",
-	"workspace open":                       "%[1]s is open to %[2]s",
-	"workspace entrant":                    "%[2]s may enter %[1]s",
-	"subscription members_create_accounts": "members of %[1]s create accounts",
-	"connector offers_financial_settings":  "%[1]s offers financial settings",
-	"connector offers_postgres_database":   "%[1]s offers a Postgres database",
+// phrase is the wording of a relation. In format, %[1]s is the resource, %[2]s the subject and %[3]s the verb.
+type phrase struct {
+	format string
+	verb   verb
 }
 
-// sentence says what a relationship means.
+// verb has the two forms that a phrase needs: for a stored and for a missing relationship.
+type verb struct{ positive, negative string }
+
+var (
+	be      = verb{"is", "is not"}
+	mayVerb = verb{"may", "may not"}
+	offer   = verb{"offers", "does not offer"}
+	inPlace = phrase{"%[1]s %[3]s in %[2]s", be}
+)
+
+// phrases has the wording of the product's relations. The key is the resource's type and the relation.
+var phrases = map[string]phrase{
+	"account subscription":                 {"%[1]s %[3]s to %[2]s", verb{"belongs", "does not belong"}},
+	"subscription platform":                {"%[1]s %[3]s on the %[2]s", be},
+	"importer account":                     inPlace,
+	"connection account":                   inPlace,
+	"workspace account":                    inPlace,
+	"integration account":                  inPlace,
+	"export account":                       inPlace,
+	"report account":                       inPlace,
+	"connector account":                    {"%[1]s %[3]s built by %[2]s", verb{"was", "was not"}},
+	"flow workspace":                       inPlace,
+	"schedule workspace":                   inPlace,
+	"service workspace":                    inPlace,
+	"importer creator":                     {"%[2]s %[3]s %[1]s", verb{"created", "did not create"}},
+	"connection creator":                   {"%[2]s %[3]s %[1]s", verb{"created", "did not create"}},
+	"connection shared":                    {"%[1]s %[3]s shared with %[2]s", be},
+	"connection shared_with":               {"%[1]s %[3]s shared with %[2]s", be},
+	"connection connector":                 {"%[1]s %[3]s %[2]s", verb{"uses", "does not use"}},
+	"connector catalogue":                  {"%[1]s %[3]s part of the catalogue", be},
+	"connector offers_views":               {"%[1]s %[3]s views", offer},
+	"workspace open":                       {"%[1]s %[3]s open to %[2]s", be},
+	"workspace entrant":                    {"%[2]s %[3]s enter %[1]s", mayVerb},
+	"subscription members_create_accounts": {"members of %[1]s %[3]s create accounts", mayVerb},
+	"connector offers_financial_settings":  {"%[1]s %[3]s financial settings", offer},
+	"connector offers_postgres_database":   {"%[1]s %[3]s a Postgres database", offer},
+}
+
+// sentence states a stored relationship in words, with the name of its caveat.
 func (i *inquiry) sentence(r authz.Relationship) string {
-	phrase, known := phrases[string(r.Resource.Type)+" "+string(r.Relation)]
-	switch {
-	case known && i.operations != nil:
-	case r.Subject == i.check.Subject || r.Subject.Wildcard:
-		phrase = "%[2]s is " + words(r.Relation) + " of %[1]s"
-	default:
-		phrase = words(r.Relation) + " of %[1]s is %[2]s"
-	}
-	text := fmt.Sprintf(phrase, nameObject(r.Resource), nameSubject(r.Subject))
+	text := i.state(r, func(v verb) string { return v.positive })
 	if r.Caveat != "" {
 		text += ", on the condition " + r.Caveat
 	}
 	return text
 }
 
-// words writes a name of the schema as people read it.
+// negativeSentence states in words that a relationship is missing.
+func (i *inquiry) negativeSentence(r authz.Relationship) string {
+	return i.state(r, func(v verb) string { return v.negative })
+}
+
+// state words a relationship with the form of the verb that form selects.
+func (i *inquiry) state(r authz.Relationship, form func(verb) string) string {
+	wording, known := phrases[string(r.Resource.Type)+" "+string(r.Relation)]
+	switch {
+	case known && i.operations != nil:
+	case r.Subject != i.check.Subject && !r.Subject.Wildcard:
+		wording = phrase{words(r.Relation) + " of %[1]s %[3]s %[2]s", be}
+	case i.isRole(r):
+		wording = phrase{"%[2]s %[3]s " + article(words(r.Relation)) + " of %[1]s", be}
+	default:
+		wording = phrase{"%[2]s %[3]s " + words(r.Relation) + " of %[1]s", be}
+	}
+	return fmt.Sprintf(wording.format, nameObject(r.Resource), nameSubject(r.Subject), form(wording.verb))
+}
+
+// isRole reports whether a relationship gives a role of the product.
+func (i *inquiry) isRole(r authz.Relationship) bool {
+	return i.operations != nil && !r.Subject.Wildcard &&
+		slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
+			_, found := set.Role(authz.Role(r.Relation))
+			return set.On == r.Resource.Type && found
+		})
+}
+
+// words replaces the underscores of a schema name by spaces.
 func words[S ~string](name S) string { return strings.ReplaceAll(string(name), "_", " ") }
 
 func nameObject(o authz.Object) string { return words(o.Type) + " " + nameID(o.ID) }
 
-// nameSubject names people by their ids alone.
+// nameSubject names a subject in words. The name of a user is the bare id.
 func nameSubject(s authz.Subject) string {
 	switch {
 	case s.Wildcard:
@@ -91,7 +128,7 @@ func nameSubject(s authz.Subject) string {
 	return nameObject(s.Object)
 }
 
-// nameID quotes an id that would not be read as a word of the sentence.
+// nameID quotes an id that has spaces, quotes or unprintable characters.
 func nameID(id authz.ID) string {
 	if strings.ContainsFunc(string(id), func(r rune) bool { return r == ' ' || r == '"' || !strconv.IsPrint(r) }) {
 		return strconv.Quote(string(id))
@@ -99,7 +136,7 @@ func nameID(id authz.ID) string {
 	return string(id)
 }
 
-// article puts a or an before a word.
+// article puts "a" or "an" before a word.
 func article(word string) string {
 	if strings.ContainsRune("aeiou", rune(word[0])) && !strings.HasPrefix(word, "us") {
 		return "an " + word
@@ -107,20 +144,25 @@ func article(word string) string {
 	return "a " + word
 }
 
-// verdict says the answer.
+// verdict states the decision in words.
 func (i *inquiry) verdict() string {
-	who, what := nameSubject(i.check.Subject), fmt.Sprintf("the permission %s on %s", i.check.Permission, nameObject(i.check.Resource))
+	resource := nameObject(i.check.Resource)
+	who, what := nameSubject(i.check.Subject), fmt.Sprintf("the permission %s on %s", i.check.Permission, resource)
 	has, lacks := "has", "lacks"
 	if slices.Contains(i.schema[i.check.Resource.Type].Relations, authz.Relation(i.check.Permission)) {
-		what = fmt.Sprintf("in the relation %s of %s", i.check.Permission, nameObject(i.check.Resource))
+		what = fmt.Sprintf("in the relation %s of %s", i.check.Permission, resource)
 		has, lacks = "is", "is not"
 	}
 	switch {
 	case i.decision.Allowed():
 		return fmt.Sprintf("%s %s %s", who, has, what)
+	case i.decision.State == authz.Conditional:
+		missing := strings.Join(i.decision.MissingContext, ", ")
+		return fmt.Sprintf("whether %s %s %s depends on missing context: %s", who, has, what, missing)
 	case i.check.Subject.Relation != "":
-		// SpiceDB was asked about the group, which is not to ask about each who is in it: a mark holds every user, and no group.
-		return fmt.Sprintf("%s as one subject %s %s, whatever each of them may", who, lacks, what)
+		// SpiceDB decides about the group as one subject. Its members may have the permission all the same, since a flag
+		// holds every user but no group.
+		return fmt.Sprintf("%s, as one subject, %s %s; the answer for each member may differ", who, lacks, what)
 	}
 	return fmt.Sprintf("%s %s %s", who, lacks, what)
 }

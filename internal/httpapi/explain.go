@@ -45,12 +45,12 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	shown := Explanation{
 		Allowed: e.Decision.Allowed(), MissingContext: missingContext(e.Decision), Text: e.Text,
-		Unstored: unlessFalse(e.Unstored), Withheld: unlessFalse(e.Withheld), Incomplete: unlessFalse(e.Incomplete), Token: string(e.Token),
+		Unstored: unlessFalse(e.Unstored), Withheld: unlessFalse(e.Omitted), Incomplete: unlessFalse(e.Incomplete), Token: string(e.Token),
 	}
 	refer := referrer{&err}
 	if e.Decision.State == authz.Denied {
-		missing := make([]MissingWay, len(e.Missing))
-		for i, way := range e.Missing {
+		missing := make([]MissingWay, len(e.Suggestions))
+		for i, way := range e.Suggestions {
 			missing[i] = refer.way(way)
 		}
 		shown.Missing = &missing
@@ -107,7 +107,7 @@ func (f referrer) relationships(all []authz.Relationship) []MissingRelationship 
 	return shown
 }
 
-func (f referrer) way(w explain.Way) MissingWay {
+func (f referrer) way(w explain.Suggestion) MissingWay {
 	way := MissingWay{
 		Text: w.Text, Relationships: f.relationships(w.Relationships), RequiresFeature: unlessEmpty(w.Requires),
 		Operations: make([]GrantingOperation, len(w.Operations)),
@@ -123,8 +123,8 @@ func (f referrer) way(w explain.Way) MissingWay {
 
 func (f referrer) operation(o explain.Operation) GrantingOperation {
 	shown := GrantingOperation{
-		Text: o.Text, Method: o.Method, Path: o.Path, BodyWithheld: unlessFalse(o.BodyWithheld),
-		Needs: make([]NeededPermission, len(o.Needs)), Performers: make([]Performers, len(o.Performers)),
+		Text: o.Text, Method: o.Method, Path: o.Path, BodyWithheld: unlessFalse(o.BodyOmitted),
+		Needs: make([]NeededPermission, len(o.Needs)), Performers: make([]Performers, len(o.Approvers)),
 	}
 	if o.Body != nil {
 		shown.Body = &o.Body
@@ -135,7 +135,7 @@ func (f referrer) operation(o explain.Operation) GrantingOperation {
 	for i, need := range o.Needs {
 		shown.Needs[i] = NeededPermission{Permission: string(need), Resource: f.object(o.On)}
 	}
-	for i, group := range o.Performers {
+	for i, group := range o.Approvers {
 		shown.Performers[i] = Performers{Relation: string(group.Relation), Resource: f.object(group.Resource), More: unlessFalse(group.More)}
 		if len(group.People) > 0 {
 			shown.Performers[i].People = new(texts(group.People))

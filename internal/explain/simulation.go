@@ -9,19 +9,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// rehearsal is a scratch whose writes can be undone.
-type rehearsal struct {
+// simulation is a scratch engine whose writes can be rolled back.
+type simulation struct {
 	authz.Engine
-	stored map[authz.Relationship]authz.Relationship // by what identifies it
-	undo   map[authz.Relationship]authz.Update       // of what was written since the last restore, by what identifies it
+	stored map[authz.Relationship]authz.Relationship // keyed by identity
+	// reverts the writes since the last rollBack or commit; keyed by identity
+	undo map[authz.Relationship]authz.Update
 }
 
-func (i *inquiry) rehearse(ctx context.Context, relationships []authz.Relationship) (*rehearsal, error) {
+func (i *inquiry) simulate(ctx context.Context, relationships []authz.Relationship) (*simulation, error) {
 	scratch, err := i.engine.Scratch(ctx, "", relationships)
 	if err != nil {
 		return nil, err
 	}
-	r := &rehearsal{
+	r := &simulation{
 		Engine: scratch,
 		stored: make(map[authz.Relationship]authz.Relationship, len(relationships)),
 		undo:   make(map[authz.Relationship]authz.Update),
@@ -32,14 +33,14 @@ func (i *inquiry) rehearse(ctx context.Context, relationships []authz.Relationsh
 	return r, nil
 }
 
-// identity is a relationship without what a touch replaces.
+// identity returns the relationship without the fields that a touch replaces.
 func identity(r authz.Relationship) authz.Relationship {
 	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
 	return r
 }
 
-// Write implements authz.Engine.
-func (r *rehearsal) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+// Write implements authz.Engine. It records how to revert the write.
+func (r *simulation) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	token, err := r.Engine.Write(ctx, write)
 	if err != nil {
 		return token, err
@@ -62,28 +63,28 @@ func (r *rehearsal) Write(ctx context.Context, write authz.Write) (authz.Token, 
 	return token, nil
 }
 
-// restore undoes every write since the last time, or since what was written was kept.
-func (r *rehearsal) restore(ctx context.Context) error {
+// rollBack reverts all writes since the last rollBack or commit.
+func (r *simulation) rollBack(ctx context.Context) error {
 	if len(r.undo) == 0 {
 		return nil
 	}
 	_, err := r.Write(ctx, authz.Write{Updates: slices.Collect(maps.Values(r.undo))})
-	r.keep()
+	r.commit()
 	return err
 }
 
-// keep leaves what was written as it is.
-func (r *rehearsal) keep() { clear(r.undo) }
+// commit makes the writes since the last rollBack or commit permanent.
+func (r *simulation) commit() { clear(r.undo) }
 
-// attempt reports the answer to the check after the updates, in place of what was written since the last restore. Like that,
-// one attempt after the other is one write each.
-func (r *rehearsal) attempt(ctx context.Context, check authz.Check, updates []authz.Update) (authz.State, error) {
+// evaluate returns the answer to the check after the updates. It reverts earlier uncommitted writes in the same write,
+// so that a series of evaluations costs one write each.
+func (r *simulation) evaluate(ctx context.Context, check authz.Check, updates []authz.Update) (authz.State, error) {
 	stale := maps.Clone(r.undo)
 	for _, update := range updates {
 		delete(stale, identity(update.Relationship))
 	}
 	if len(stale)+len(updates) > authz.MaxUpdates {
-		if err := r.restore(ctx); err != nil {
+		if err := r.rollBack(ctx); err != nil {
 			return authz.Denied, err
 		}
 		clear(stale)

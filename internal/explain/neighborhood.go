@@ -9,26 +9,30 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// How much is read around a resource: objects, and relationships of one object with others of one type.
+// Limits of what is read around a resource. maxObjects counts objects; maxRelationshipsPerFilter counts relationships
+// of one object to objects of one type.
 const (
-	maxObjects = 200
-	maxLinks   = 100
+	maxObjects                = 200
+	maxRelationshipsPerFilter = 100
 
-	// maxAround is how many relationships are looked at, of all objects together.
-	maxAround = 5_000
+	// maxRelationships counts the relationships of all objects together.
+	maxRelationships = 5_000
 )
 
-// neighbourhood is a subject and a resource.
-type neighbourhood struct {
+// neighborhoodKey is a subject and a resource whose neighborhood was read.
+type neighborhoodKey struct {
 	subject  authz.Subject
 	resource authz.Object
 }
 
-// around reads what a decision about the subject and the resource can rest on: of the resource and everything that it
-// is related to, the relationships with the subject, with everybody of its type, and with other objects.
-func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource authz.Object) ([]authz.Relationship, error) {
-	place := neighbourhood{subject, resource}
-	if known, ok := i.neighbours[place]; ok {
+// readNeighborhood returns the relationships that a decision about the subject and the resource may depend on. It
+// starts at the resource and follows relationships to other objects. For each object it reads the relationships with
+// the subject, with the wildcard of the subject's type, and with other objects.
+func (i *inquiry) readNeighborhood(
+	ctx context.Context, subject authz.Subject, resource authz.Object,
+) ([]authz.Relationship, error) {
+	place := neighborhoodKey{subject, resource}
+	if known, ok := i.neighborhoods[place]; ok {
 		return known, nil
 	}
 	var all []authz.Relationship
@@ -37,19 +41,19 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 	for frontier := []authz.Object{resource}; len(frontier) > 0; {
 		var filters []authz.Filter
 		for _, object := range frontier {
-			filters = append(filters, i.filters(subject, object)...)
+			filters = append(filters, i.filtersFor(subject, object)...)
 		}
 		found, err := i.readAll(ctx, filters)
 		if err != nil {
 			return nil, err
 		}
-		if found, err = i.forget(ctx, found); err != nil {
+		if found, err = i.hideRoles(ctx, found); err != nil {
 			return nil, err
 		}
 		frontier = nil
 		for _, r := range found {
 			next := r.Subject.Object
-			if len(all) == maxAround {
+			if len(all) == maxRelationships {
 				i.incomplete = true
 				break
 			}
@@ -68,22 +72,22 @@ func (i *inquiry) around(ctx context.Context, subject authz.Subject, resource au
 			frontier = append(frontier, next)
 		}
 	}
-	if i.neighbours == nil {
-		i.neighbours = make(map[neighbourhood][]authz.Relationship)
+	if i.neighborhoods == nil {
+		i.neighborhoods = make(map[neighborhoodKey][]authz.Relationship)
 	}
-	i.neighbours[place] = all
+	i.neighborhoods[place] = all
 	return all, nil
 }
 
-// forget leaves out the roles of the subject that the reader may not see, from the relationships that a denial depends
-// on. Suggestions are then those for a person without these roles, so that they do not show whether the roles exist.
-func (i *inquiry) forget(ctx context.Context, found []authz.Relationship) ([]authz.Relationship, error) {
+// hideRoles removes the roles of the subject that are hidden from the reader, if the check is denied. The suggestions
+// are then those for a person without these roles, so they do not reveal whether the roles exist.
+func (i *inquiry) hideRoles(ctx context.Context, found []authz.Relationship) ([]authz.Relationship, error) {
 	if i.decision.State != authz.Denied {
 		return found, nil
 	}
 	var known []authz.Relationship
 	for _, r := range found {
-		hidden, err := i.view.hidesRoles(ctx, r.Resource)
+		hidden, err := i.visibility.hidesRoles(ctx, r.Resource)
 		if err != nil {
 			return nil, err
 		}
@@ -94,7 +98,7 @@ func (i *inquiry) forget(ctx context.Context, found []authz.Relationship) ([]aut
 	return known, nil
 }
 
-// isStored reports whether there is a relationship of which the resource of the check is the resource.
+// isStored reports whether the resource of the check is the resource of any relationship.
 func (i *inquiry) isStored(ctx context.Context) (bool, error) {
 	filter := authz.Filter{Type: i.check.Resource.Type, ID: i.check.Resource.ID}
 	for _, err := range i.engine.Read(ctx, filter, i.at(), authz.Page{Limit: 1}) {
@@ -103,8 +107,8 @@ func (i *inquiry) isStored(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// filters select the relationships of one object that matter to the subject.
-func (i *inquiry) filters(subject authz.Subject, object authz.Object) []authz.Filter {
+// filtersFor returns filters for the relationships of one object that matter to the subject.
+func (i *inquiry) filtersFor(subject authz.Subject, object authz.Object) []authz.Filter {
 	var filters []authz.Filter
 	add := func(f authz.Filter) {
 		f.Type, f.ID = object.Type, object.ID
@@ -121,15 +125,15 @@ func (i *inquiry) filters(subject authz.Subject, object authz.Object) []authz.Fi
 				add(authz.Filter{SubjectType: t.Type})
 			}
 			if t.Type == subject.Type && t.Relation == subject.Relation {
-				add(exactly(subject))
+				add(filterOf(subject))
 			}
 		}
 	}
 	return filters
 }
 
-// exactly selects the relationships of a subject.
-func exactly(subject authz.Subject) authz.Filter {
+// filterOf returns a filter for the relationships of a subject.
+func filterOf(subject authz.Subject) authz.Filter {
 	return authz.Filter{
 		SubjectType: subject.Type, SubjectID: subject.ID, SubjectWildcard: subject.Wildcard,
 		SubjectRelation: subject.Relation, SubjectPlain: subject.Relation == "",
@@ -138,14 +142,17 @@ func exactly(subject authz.Subject) authz.Filter {
 
 func (i *inquiry) hasRelations(t authz.Type) bool { return len(i.schema[t].Relations) > 0 }
 
-// readAll reads what the filters select, of each at most maxLinks.
+// readAll reads the relationships that the filters select, at most maxRelationshipsPerFilter per filter. If a filter
+// selects more, it sets i.incomplete.
 func (i *inquiry) readAll(ctx context.Context, filters []authz.Filter) ([]authz.Relationship, error) {
 	found := make([][]authz.Relationship, len(filters))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for n, filter := range filters {
 		group.Go(func() error {
-			for item, err := range i.engine.Read(ctx, filter, i.at(), authz.Page{Limit: maxLinks + 1}) {
+			for item, err := range i.engine.Read(
+				ctx, filter, i.at(), authz.Page{Limit: maxRelationshipsPerFilter + 1},
+			) {
 				if err != nil {
 					return err
 				}
@@ -156,9 +163,9 @@ func (i *inquiry) readAll(ctx context.Context, filters []authz.Filter) ([]authz.
 	}
 	err := group.Wait()
 	for n, all := range found {
-		if len(all) > maxLinks {
+		if len(all) > maxRelationshipsPerFilter {
 			i.incomplete = true
-			found[n] = all[:maxLinks]
+			found[n] = all[:maxRelationshipsPerFilter]
 		}
 	}
 	return slices.Concat(found...), err

@@ -9,15 +9,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-func TestConditional(t *testing.T) {
+func TestConditionDecidesAnswer(t *testing.T) {
 	t.Parallel()
-	_, explainer := open(t, spicedb.EmbeddedConfig{}, documents, `document:plan#visitor@user:vic[in_office:{"offices":["berlin"]}]`)
+	_, explainer := open(
+		t, spicedb.EmbeddedConfig{}, documents, `document:plan#visitor@user:vic[in_office:{"offices":["berlin"]}]`,
+	)
 	q := question(t, "user:vic view document:plan")
 	e, err := explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, authz.Decision{State: authz.Conditional, MissingContext: []string{"place"}}, e.Decision)
 	require.Equal(t, []string{"document:plan#visitor@user:vic"}, path(e))
-	require.Contains(t, e.Text, "unless the context holds place")
+	require.Contains(t, e.Text, "depends on missing context: place")
 
 	q.Check.Context = map[string]any{"place": "paris"}
 	e, err = explainer.Explain(t.Context(), q)
@@ -28,9 +30,13 @@ func TestConditional(t *testing.T) {
 	require.Len(t, e.Failed, 1)
 	require.Equal(t, "in_office", e.Failed[0].Relationship.Caveat)
 	require.Equal(t, "place in offices", e.Failed[0].Expression)
-	require.Contains(t, e.Text, "vic is visitor of document plan, on the condition in_office (place in offices), which does not hold; otherwise missing is that")
+	require.Contains(
+		t, e.Text,
+		"vic is visitor of document plan, but the condition in_office (place in offices) does not hold. vic is not ",
+	)
 
-	q.All = false // and the subject sees nothing of a document that they may not read
+	// The subject may not see a document that they may not view.
+	q.All = false
 	e, err = explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
 	require.Empty(t, e.Failed)
@@ -44,8 +50,8 @@ func TestConditional(t *testing.T) {
 	require.Equal(t, "place in offices", e.Path[0].Expression)
 }
 
-// TestReaderOfConditions keeps what a caveat says from who is not told everything.
-func TestReaderOfConditions(t *testing.T) {
+// TestExpressionIsHiddenFromActor checks that only a reader who may see everything gets the caveat's expression.
+func TestExpressionIsHiddenFromActor(t *testing.T) {
 	t.Parallel()
 	_, explainer := open(t, spicedb.EmbeddedConfig{}, `caveat office_hours(hour int) {
 	hour >= 9 && hour < 17
@@ -63,6 +69,9 @@ definition door {
 	e, err := explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
 	require.Len(t, e.Failed, 1)
-	require.Contains(t, e.Text, "office is opener of door d1, on the condition office_hours, which does not hold; otherwise missing is that office is keeper of door d1")
+	require.Contains(
+		t, e.Text,
+		"office is opener of door d1, but the condition office_hours does not hold. office is not keeper of door d1",
+	)
 	require.Empty(t, e.Failed[0].Expression)
 }

@@ -1,0 +1,160 @@
+package explain
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+// addPath adds the part of the path that the reader may see. If the path contains a hidden role of the subject, it adds
+// nothing: the other relationships would reveal the role.
+func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer *Explanation) error {
+	answer.Incomplete = i.incomplete && len(path) == 0
+	for _, r := range withoutFlags(path) {
+		hidden, err := i.visibility.hidesRoles(ctx, r.Resource)
+		if err != nil {
+			return err
+		}
+		if hidden && r.Subject == i.check.Subject {
+			answer.Path, answer.Omitted = nil, true
+			break
+		}
+		known, err := i.visibility.mayKnow(ctx, r)
+		if err != nil {
+			return err
+		}
+		if !known {
+			answer.Omitted = true
+			continue
+		}
+		answer.Path = append(answer.Path, i.step(r))
+	}
+	answer.Text = i.pathSummary(answer)
+	return nil
+}
+
+// addSuggestions adds the suggestions that the reader may see.
+func (i *inquiry) addSuggestions(ctx context.Context, suggestions []candidate, answer *Explanation) error {
+	answer.Omitted, answer.Incomplete = i.omitted, i.incomplete
+	if i.visibility.all {
+		stored, err := i.isStored(ctx)
+		if err != nil {
+			return err
+		}
+		answer.Unstored = !stored
+	}
+	for _, suggestion := range suggestions {
+		shown, err := i.renderSuggestion(ctx, suggestion)
+		if err != nil {
+			return err
+		}
+		if shown == nil {
+			answer.Omitted = true
+			continue
+		}
+		answer.Suggestions = append(answer.Suggestions, *shown)
+	}
+	answer.Text = i.denialSummary(answer)
+	return nil
+}
+
+// renderSuggestion returns a suggestion as the reader may see it, or nil if it is hidden.
+func (i *inquiry) renderSuggestion(ctx context.Context, suggestion candidate) (*Suggestion, error) {
+	for _, r := range slices.Concat(suggestion.added, suggestion.deleted) {
+		objects := []authz.Object{r.Resource}
+		if r.Subject.Type != i.check.Subject.Type && !r.Subject.Wildcard {
+			objects = append(objects, r.Subject.Object)
+		}
+		if seen, err := i.visibility.maySee(ctx, objects...); err != nil || !seen {
+			return nil, err
+		}
+	}
+	shown := &Suggestion{Relationships: suggestion.added, Requires: suggestion.requires()}
+	for _, r := range suggestion.deleted {
+		// An ownership transfer deletes the role of another person, who may be hidden.
+		if known, err := i.mayName(ctx, r); err != nil {
+			return nil, err
+		} else if known {
+			shown.Without = append(shown.Without, r)
+		}
+	}
+	for n, grant := range suggestion.grants {
+		if isRelationshipChange(grant) {
+			continue
+		}
+		call, err := i.renderOperation(ctx, grant, suggestion.approvers[n])
+		if call == nil || err != nil {
+			return nil, err
+		}
+		shown.Operations = append(shown.Operations, *call)
+	}
+	shown.Text = i.suggestionText(shown)
+	return shown, nil
+}
+
+// mayName reports whether the reader may know the subject of the relationship.
+func (i *inquiry) mayName(ctx context.Context, r authz.Relationship) (bool, error) {
+	if r.Subject == i.visibility.reader || operation.Listing(r.Resource.Type) == "" {
+		return true, nil
+	}
+	return i.visibility.mayListPeople(ctx, r.Resource)
+}
+
+func (i *inquiry) renderOperation(
+	ctx context.Context, grant operation.Grant, approvers []Approvers,
+) (*Operation, error) {
+	for _, object := range []authz.Object{grant.On, grant.NeedsOn} {
+		if object.Type == "" {
+			continue
+		}
+		if seen, err := i.visibility.maySee(ctx, object); err != nil || !seen {
+			return nil, err
+		}
+	}
+	shown := &Operation{
+		Method: grant.Method, Path: grant.Path, Body: grant.Body, Needs: grant.Needs, On: grant.NeedsOn,
+		Backend: grant.Backend,
+	}
+	if omitted, err := i.namesHiddenPeople(ctx, grant); err != nil {
+		return nil, err
+	} else if omitted {
+		shown.Body, shown.BodyOmitted = nil, true
+	}
+	for _, group := range approvers {
+		if seen, err := i.visibility.maySee(ctx, group.Resource); err != nil {
+			return nil, err
+		} else if !seen {
+			continue
+		}
+		listed, err := i.visibility.mayListPeople(ctx, listedOn(grant, group))
+		if err != nil {
+			return nil, err
+		}
+		if !listed {
+			group.People, group.More = nil, false
+		}
+		shown.Approvers = append(shown.Approvers, group)
+	}
+	shown.Text = operationText(shown)
+	return shown, nil
+}
+
+func listedOn(grant operation.Grant, group Approvers) authz.Object {
+	for _, holder := range grant.Holders {
+		if holder.Object == group.Resource && holder.Relation == group.Relation {
+			return holder.ListedOn
+		}
+	}
+	return authz.Object{}
+}
+
+// namesHiddenPeople reports whether the body of the call names people who are hidden from the reader.
+func (i *inquiry) namesHiddenPeople(ctx context.Context, grant operation.Grant) (bool, error) {
+	if len(grant.Others) == 0 {
+		return false, nil
+	}
+	listed, err := i.visibility.mayListPeople(ctx, grant.Holders[0].ListedOn)
+	return !listed, err
+}
