@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestBulkAnswersAsChecks holds that each check of a bulk has the answer that it has alone, also where the replica
-// answers some of them and SpiceDB others, and that both answer at one state.
+// TestBulkAnswersAsChecks compares each check of a bulk with the same check alone. The replica answers some of them and
+// SpiceDB others, at one state.
 func TestBulkAnswersAsChecks(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -59,7 +59,7 @@ definition box {
 		decision, _, err := r.Check(t.Context(), check, latest)
 		require.Equal(t, outcome(decision, err), outcome(results[i].Decision, results[i].Err), "%+v", check)
 	}
-	require.Equal(t, "allowed", outcome(results[60].Decision, results[60].Err), "which is too deep for SpiceDB")
+	require.Equal(t, "allowed", outcome(results[60].Decision, results[60].Err), "SpiceDB cannot: it is too deep")
 	require.Equal(t, "error invalid", outcome(results[0].Decision, results[0].Err))
 	require.Zero(t, r.Stats().Differences)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// company is accounts of a hundred members and a hundred importers, of which every member created one.
+// company returns accounts of a hundred members and a hundred importers. Each member created one importer.
 func company(accounts int) []*v1.Relationship {
 	relationship := func(typ, id, relation, subjectType, subject string) *v1.Relationship {
 		return &v1.Relationship{
@@ -38,7 +38,7 @@ func company(accounts int) []*v1.Relationship {
 	return all
 }
 
-// million is how many accounts of a company make a million relationships.
+// million is the number of accounts of company with a million relationships.
 const million = 3312
 
 func filled(b *testing.B, relationships []*v1.Relationship) *spicedb.EmbeddedEngine {
@@ -70,7 +70,8 @@ func filled(b *testing.B, relationships []*v1.Relationship) *spicedb.EmbeddedEng
 	return engine
 }
 
-// filledWithMillion keeps nothing of what it fills in.
+// filledWithMillion returns an engine with a million relationships. It keeps no reference to them, so that the heap can
+// be measured.
 func filledWithMillion(b *testing.B) (engine *spicedb.EmbeddedEngine, count float64) {
 	b.Helper()
 	all := company(million)
@@ -84,7 +85,7 @@ func heap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// BenchmarkMillion loads a million relationships from the durable store, and then follows 500 writes a second.
+// BenchmarkMillion loads a million relationships from the durable store and then follows 500 writes per second.
 func BenchmarkMillion(b *testing.B) {
 	engine, count := filledWithMillion(b)
 	var r *Replica
@@ -123,12 +124,12 @@ func BenchmarkMillion(b *testing.B) {
 	})
 }
 
-// follow writes at a rate, and returns how long after each write had answered the replica was behind it, sorted.
+// follow writes at a rate. It returns the sorted delays between the end of each write and its arrival in the replica.
 func follow(b *testing.B, r *Replica, perSecond int, span time.Duration) []time.Duration {
 	b.Helper()
 	_, head, err := r.source.Head(b.Context())
 	if err == nil {
-		err = r.Reached(b.Context(), head) // it has loaded
+		err = r.Reached(b.Context(), head) // waits for the first load
 	}
 	if err != nil {
 		b.Fatal(err)
@@ -163,7 +164,7 @@ func follow(b *testing.B, r *Replica, perSecond int, span time.Duration) []time.
 	return lags
 }
 
-// BenchmarkWriterTurn is how long a writer keeps readers out at a time: what it changes before they have their turn.
+// BenchmarkWriterTurn measures how long the writer blocks readers: the time for one chunk of changes.
 func BenchmarkWriterTurn(b *testing.B) {
 	s := newStore()
 	s.touch(company(330), 1)
@@ -194,7 +195,7 @@ func BenchmarkWriterTurn(b *testing.B) {
 	b.ReportMetric(float64(turns[len(turns)*99/100].Microseconds()), "p99-µs")
 }
 
-// BenchmarkCheck is one check, without HTTP.
+// BenchmarkCheck measures one check without HTTP.
 func BenchmarkCheck(b *testing.B) {
 	engine := filled(b, company(100))
 	r := New(engine.Client, engine.Client, Options{})

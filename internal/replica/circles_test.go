@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/replica"
 )
 
-// nested are schemas in which a permission leads to itself along one relation at most, since with more SpiceDB takes exponential time
-// in a circle.
+// nested are schemas in which a permission refers to itself along at most one relation. With more, SpiceDB takes
+// exponential time in a circle.
 func nested() map[string]*model {
 	relations := func(definitions ...*definition) *model {
 		m := &model{}
@@ -54,8 +54,8 @@ func nested() map[string]*model {
 	}
 }
 
-// TestCircles compares checks in circles, and beside them. SpiceDB takes minutes for a look-up there, so that look-ups are compared with
-// its checks, where these come to an end.
+// TestCircles compares checks on relationships with circles. SpiceDB takes minutes for a look-up there, so the
+// replica's look-ups are compared with those of SpiceDB's checks that finish.
 func TestCircles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -78,7 +78,7 @@ func TestCircles(t *testing.T) {
 	require.Greater(t, w.lookedUp, w.asked/20)
 }
 
-// compareLookUps holds that the replica's look-ups, of those that it can answer itself, find what SpiceDB allows.
+// compareLookUps checks that the replica's own look-ups find exactly what SpiceDB allows.
 func (w *world) compareLookUps(t *testing.T, q questions) {
 	t.Helper()
 	at := authz.AsFreshAs(w.token)
@@ -105,7 +105,7 @@ func (w *world) compareLookUps(t *testing.T, q questions) {
 	}
 }
 
-// answersItself reports whether the replica decides such questions.
+// answersItself reports whether the replica decides such questions without SpiceDB.
 func (w *world) answersItself(t *testing.T, subject authz.Subject, permission authz.Permission, typ authz.Type) bool {
 	t.Helper()
 	before := w.who.of(replica.FromReplica)
@@ -122,7 +122,7 @@ func (w *world) compareFound(t *testing.T, found, entry string, check authz.Chec
 	}
 }
 
-// circles makes relationships in which each object leads to one other object, or to itself, or to none.
+// circles generates relationships in which each object refers to one other object, to itself, or to none.
 func (m *model) circles(r *rand.Rand) authz.Write {
 	var write authz.Write
 	add := func(resource authz.Object, relation authz.Relation, subject authz.Subject) {

@@ -14,24 +14,24 @@ import (
 	"github.com/sluice-authz/sluice/internal/replica"
 )
 
-// comparison asks one engine what another one is asked at the same state, and keeps the differences.
+// comparison asks two engines the same questions at the same state and collects the differences.
 type comparison struct {
-	engine authz.Engine // whose answers are compared
+	engine authz.Engine // the engine under test
 	truth  authz.Engine
-	who    *answers // who gave them
+	who    *answers // counts who answered
 
-	// circles is set where relationships lead in a circle. SpiceDB follows it until it has gone too deep and gives up, unless some other
-	// way there gets it the answer first, while the replica sees that it was there before. There, and only there, one of the two may
-	// answer where the other one has CodeTooLarge.
+	// circles is set if relationships form circles. SpiceDB follows a circle until it gives up at a depth limit, unless
+	// another path answers first. The replica detects circles. Only there may one of the two answer while the other
+	// returns CodeTooLarge.
 	circles bool
 
-	asked, own int // comparisons, and how many of them were about the replica's own answers
+	asked, own int // comparisons, and those of answers that the replica gave itself
 	divided    int // how often SpiceDB's bulk and its check differ
 	outcomes   map[string]int
 	found      []difference
 }
 
-// difference is one question that was answered in two ways.
+// difference is a question with two different answers.
 type difference struct {
 	question  string
 	got, want string
@@ -42,10 +42,10 @@ func (d difference) String() string {
 	return fmt.Sprintf("%s: the replica says %s, SpiceDB %s", d.question, d.got, d.want)
 }
 
-// limit is how long all questions at a state may take, on a machine that is busy with other things.
+// limit is the time limit for all questions at a state, generous for a busy machine.
 const limit = 3 * time.Minute
 
-// compare asks everything at the state of the token, which no write may follow before it returns.
+// compare asks all questions at the state of the token. No write may run before it returns.
 func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 	t.Helper()
 	c.compareChecks(t, q.checks, token)
@@ -69,7 +69,7 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 	}
 }
 
-// ask asks both. The state is the same for both, since the replica has no newer one.
+// ask asks both engines. They answer at the same state, since the replica has no newer one.
 func (c *comparison) ask(
 	t *testing.T, question string, token authz.Token, ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,
 ) {
@@ -82,7 +82,8 @@ func (c *comparison) ask(
 	c.note(difference{question, got, ask(ctx, c.truth, authz.AtSnapshot(token)), ask}, own)
 }
 
-// compareChecks asks each check alone and all in one, of the replica at a state that it chooses, and of SpiceDB at that state.
+// compareChecks asks the replica each check alone and all in one bulk, at a state that it chooses. It then asks SpiceDB
+// at that state.
 func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token authz.Token) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -108,7 +109,8 @@ func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token aut
 	c.compareBulks(ctx, t, checks, got, own, token)
 }
 
-// compareBulks asks together what the replica answered alone, which it does itself, and a mixture, which it hands over.
+// compareBulks asks two bulks: one of the checks that the replica answers itself, and a mixed one that it forwards to
+// SpiceDB.
 func (c *comparison) compareBulks(ctx context.Context, t *testing.T, checks []authz.Check, got []string, own []bool, token authz.Token) {
 	t.Helper()
 	var its []int
@@ -133,8 +135,8 @@ func (c *comparison) compareBulks(ctx context.Context, t *testing.T, checks []au
 	}
 }
 
-// noteCheck counts the comparison of a check with SpiceDB's bulk. In doubt SpiceDB's check is right: its bulk takes an all() over
-// relationships under caveats for denied when it is about several resources (v1.56.0).
+// noteCheck counts the comparison of a check with SpiceDB's bulk. If they differ, SpiceDB's single check decides:
+// SpiceDB v1.56.0's bulk denies an all() over relationships with caveats when the bulk covers several resources.
 func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token, own bool) {
 	if d.got != d.want {
 		if alone := d.ask(ctx, c.truth, authz.AtSnapshot(at)); alone != d.want {
@@ -145,7 +147,8 @@ func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token
 	c.note(d, own)
 }
 
-// spiceDB asks SpiceDB all at once, but in circles one after the other: there a bulk was seen not to end within minutes, at rest.
+// spiceDB asks SpiceDB all checks in a bulk. With circles it asks one at a time, since a bulk may not finish within
+// minutes.
 func (c *comparison) spiceDB(ctx context.Context, t *testing.T, checks []authz.Check, at authz.Token) []string {
 	t.Helper()
 	if !c.circles {
@@ -180,10 +183,10 @@ func checkDifference(check authz.Check, got, want string) difference {
 	}}
 }
 
-// tooDeep is what SpiceDB says in a circle.
+// tooDeep is SpiceDB's answer in a circle.
 var tooDeep = outcome(authz.Decision{}, authz.CodeTooLarge)
 
-// note counts a comparison, and keeps it if the answers differ.
+// note counts a comparison and records a difference.
 func (c *comparison) note(d difference, own bool) {
 	c.asked++
 	if own {
@@ -200,7 +203,7 @@ func (c *comparison) note(d difference, own bool) {
 	c.found = append(c.found, d)
 }
 
-// outcome is an answer as it is compared: of an error the code alone.
+// outcome formats an answer for comparison. Of an error it keeps only the code.
 func outcome(decision authz.Decision, err error) string {
 	switch {
 	case err != nil:
@@ -221,7 +224,8 @@ func code(err error) authz.Code {
 	return authz.CodeOf(err)
 }
 
-// resources is what a look-up finds: in the order of ids, whole or, with a limit, page by page. The token is empty if that is nothing.
+// resources returns the result of a look-up, sorted by id, at once or, with a limit, page by page. The token is empty
+// if the result is.
 func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQuery, at authz.Consistency, limit int) (string, authz.Token) {
 	var found []string
 	var token authz.Token
@@ -242,7 +246,7 @@ func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQue
 	}
 }
 
-// subjects is what a look-up finds, sorted, since its order is not told. The token is empty if that is nothing.
+// subjects returns the sorted result of a look-up. The token is empty if the result is.
 func subjects(ctx context.Context, engine authz.Engine, query authz.SubjectQuery, at authz.Consistency) (string, authz.Token) {
 	var found []string
 	var token authz.Token
@@ -270,7 +274,7 @@ func pick(checks []authz.Check, which []int) []authz.Check {
 	return out
 }
 
-// sample is about count of the checks, spread evenly.
+// sample returns about count of the checks, evenly spread.
 func sample(checks []authz.Check, count int) []authz.Check {
 	var out []authz.Check
 	for i := 0; i < len(checks); i += max(1, len(checks)/count) {

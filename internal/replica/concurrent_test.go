@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestConcurrent holds that every answer that was given while others wrote, and now and then changed the schema, is SpiceDB's answer
-// at exactly the state whose token came with it; all answers of a bulk and all of a look-up at one.
+// TestConcurrent asks questions while others write and change the schema. Each answer must be SpiceDB's at the state of
+// the token that came with it. All answers of a bulk or a look-up must belong to one state.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]spicedb.EmbeddedConfig{
@@ -31,22 +31,22 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// scene is what writers and readers do at the same time.
+// scene is the state that concurrent writers and readers share.
 type scene struct {
 	engine  *spicedb.EmbeddedEngine
 	replica *replica.Replica
 	who     *answers
 
 	model     *model
-	schemas   []string // all take the same relationships
+	schemas   []string // the stored relationships are valid under each of them
 	questions questions
-	newest    atomic.Value // the authz.Token of some write that ended lately
+	newest    atomic.Value // the authz.Token of a recent write
 
 	mu    sync.Mutex
 	given map[authz.Token][]answer
 }
 
-// answer is what a reader was told at a state: about checks, or by a look-up.
+// answer is the answer that a reader got at a state, to checks or a look-up.
 type answer struct {
 	checks []authz.Check
 	lookUp func(engine authz.Engine, at authz.Consistency) (string, authz.Token)
@@ -59,7 +59,8 @@ func newScene(t *testing.T, config spicedb.EmbeddedConfig) *scene {
 	s := &scene{engine: embedded(t, config), who: &answers{}, given: make(map[authz.Token][]answer)}
 	s.model = randomModel(r, traits{usersets: true, recursion: true, subtraction: true})
 	s.questions = s.model.questions(r)
-	s.questions.checks = slices.DeleteFunc(s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" }) // SpiceDB's
+	// SpiceDB answers these
+	s.questions.checks = slices.DeleteFunc(s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" })
 	for len(s.schemas) < 3 {
 		if err := s.engine.ApplySchema(t.Context(), s.model.String()); err == nil {
 			s.schemas = append(s.schemas, s.model.String())
@@ -78,7 +79,7 @@ const (
 	writers     = 3
 	readers     = 4
 	writesEach  = 20
-	answersEach = 300 // at most
+	answersEach = 300 // per reader, at most
 )
 
 func (s *scene) play(t *testing.T) {
@@ -130,7 +131,7 @@ func (s *scene) writer(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// reader asks one thing. An error is no answer, and neither is a look-up that finds nothing: no token comes with it.
+// reader asks one question. It records no answer for an error or an empty look-up, which has no token.
 func (s *scene) reader(t *testing.T, r *rand.Rand) {
 	at := authz.Consistency{Freshness: authz.MinimizeLatency}
 	if r.IntN(3) == 0 {
@@ -176,7 +177,7 @@ func (s *scene) note(token authz.Token, a answer) {
 	s.given[token] = append(s.given[token], a)
 }
 
-// verify asks SpiceDB everything again, at the states that the answers named.
+// verify asks SpiceDB all recorded questions again, at the states of their answers.
 func (s *scene) verify(t *testing.T) {
 	t.Helper()
 	given := 0

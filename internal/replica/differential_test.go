@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// Which random schemas the differential tests go through: SLUICE_DIFFERENTIAL_SCHEMAS of them, from SLUICE_DIFFERENTIAL_SEED on. A
-// failure names the one seed of its schema.
+// Environment variables for the differential tests: the number of random schemas and the first seed. A failure prints
+// the seed of its schema.
 const (
 	seedVariable    = "SLUICE_DIFFERENTIAL_SEED"
 	schemasVariable = "SLUICE_DIFFERENTIAL_SCHEMAS"
@@ -35,11 +35,11 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// ownShare is which share of the answers must be the replica's own, or the comparison would be one of SpiceDB with itself.
+// ownShare is the minimum share of the replica's own answers. Otherwise the test would compare SpiceDB with itself.
 const ownShare = 0.4
 
-// TestDifferential holds that the replica answers random questions about random relationships under random schemas as SpiceDB does
-// at the same state, while relationships and schemas change.
+// TestDifferential compares the replica's answers with SpiceDB's at the same state: random questions about random
+// relationships under random schemas, while both change.
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -50,21 +50,21 @@ func TestDifferential(t *testing.T) {
 	}
 	t.Logf("%d schemas, %d refused; %d comparisons, %d of the replica's own answers; SpiceDB divided %d times; outcomes %v; answers %v",
 		w.accepted, w.refused, w.asked, w.own, w.divided, w.outcomes, w.who.all())
-	require.Less(t, w.refused, max(2, w.accepted/5), "the generator makes too many schemas that SpiceDB refuses")
+	require.Less(t, w.refused, max(2, w.accepted/5), "the generator makes too many schemas that SpiceDB rejects")
 	require.Greater(t, float64(w.own), ownShare*float64(w.asked))
 }
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
-// world is a SpiceDB with a replica before it that takes one random schema after the other.
+// world is a SpiceDB behind a replica, for a sequence of random schemas.
 type world struct {
 	comparison
 	engine   *spicedb.EmbeddedEngine
 	replica  *replica.Replica
-	small    bool // a tenth of the questions, once
+	small    bool // a tenth of the questions, one round
 	accepted int
 	refused  int
-	lookedUp int // answers of look-ups that were compared with checks
+	lookedUp int // answers of look-ups compared with checks
 
 	model *model
 	token authz.Token
@@ -78,7 +78,7 @@ func newWorld(t testing.TB) *world {
 	return &world{comparison: comparison{engine: r, truth: engine, who: who}, engine: engine, replica: r}
 }
 
-// schema takes a random schema and compares some of everything after each of some rounds of writes.
+// schema applies a random schema and compares some questions after each of several rounds of writes.
 func (w *world) schema(t *testing.T, seed uint64, traits traits) {
 	t.Helper()
 	r := random(seed)
@@ -104,7 +104,7 @@ func (w *world) schema(t *testing.T, seed uint64, traits traits) {
 	}
 }
 
-// apply replaces the schema, and everything that is stored under the one before. It reports whether SpiceDB takes it.
+// apply replaces the schema and deletes all relationships of the previous one. It reports whether SpiceDB accepts it.
 func (w *world) apply(t *testing.T, m *model) bool {
 	t.Helper()
 	if w.model != nil {
@@ -121,7 +121,7 @@ func (w *world) apply(t *testing.T, m *model) bool {
 	return true
 }
 
-// change makes one random change; now and then it is one of the permissions.
+// change makes one random change of a relationship or, sometimes, of a permission.
 func (w *world) change(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	switch r.IntN(12) {
@@ -132,7 +132,7 @@ func (w *world) change(t *testing.T, r *rand.Rand) {
 			require.ErrorIs(t, err, authz.CodeInvalid)
 			w.model.restore(before)
 		}
-		w.write(t, w.model.randomWrite(r, 1, nil)) // whose token is behind the schema's
+		w.write(t, w.model.randomWrite(r, 1, nil)) // its token is newer than the schema's
 	case 1, 2:
 		w.deleteAll(t, w.model.randomFilter(r))
 	default:
@@ -166,7 +166,7 @@ func (w *world) stored(t *testing.T) []authz.Relationship {
 	return out
 }
 
-// compareAll compares once the replica has caught up, and fails with the smallest example of a difference.
+// compareAll compares once the replica has caught up. On a difference it fails with the smallest example.
 func (w *world) compareAll(t *testing.T, seed uint64, q questions) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -181,10 +181,10 @@ func (w *world) compareAll(t *testing.T, seed uint64, q questions) {
 	for _, one := range w.shrink(t, example) {
 		b.WriteString("\t" + text(one) + "\n")
 	}
-	t.Fatalf("%s=%d: %d differences, such as\n%s\nunder\n%s\nwith\n%s", seedVariable, seed, len(w.found), example, w.model, &b)
+	t.Fatalf("%s=%d: %d differences, for example\n%s\nunder\n%s\nwith\n%s", seedVariable, seed, len(w.found), example, w.model, &b)
 }
 
-// shrink takes away every relationship without which the two still differ.
+// shrink removes every relationship that the difference does not need.
 func (w *world) shrink(t *testing.T, d difference) []authz.Relationship {
 	t.Helper()
 	all := w.stored(t)

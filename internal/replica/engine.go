@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// How many relationships an answer may look at. SpiceDB decides a check with more of them in pieces, which it remembers.
+// Limits on the relationships that one answer may read. SpiceDB splits larger checks into parts that it caches.
 const (
 	checkRows  = 50_000
 	lookUpRows = 20_000_000
@@ -38,7 +38,7 @@ func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consist
 	return r.Engine.Check(ctx, check, at)
 }
 
-// CheckBulk implements authz.Engine. The engine behind answers the checks that the replica cannot answer, at the same state.
+// CheckBulk implements authz.Engine. The engine behind answers the checks that the replica cannot, at the same state.
 func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 	s, why := r.acquire(at)
 	if s != nil {
@@ -59,8 +59,8 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 	return r.Engine.CheckBulk(ctx, checks, at)
 }
 
-// checkAll decides checks. rest are the positions of those that it could not decide, and why says for which reason the first of
-// them.
+// checkAll decides checks. It returns the positions of those that it could not decide in rest, and the reason for the
+// first of them in why.
 func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Time) (results []authz.CheckResult, rest []int, why string) {
 	results = make([]authz.CheckResult, len(checks))
 	for i, check := range checks {
@@ -72,12 +72,12 @@ func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Tim
 		}
 	}
 	if len(checks) == 0 {
-		why = whyUnknown
+		why = reasonUnknown
 	}
 	return results, rest, why
 }
 
-// complete fills in the results that are missing, and reports whether the engine behind had them at the state.
+// complete fills in the missing results. It reports false if the engine behind could not answer at the same state.
 func (r *Replica) complete(ctx context.Context, s *state, checks []authz.Check, results []authz.CheckResult, rest []int) bool {
 	if len(rest) == 0 {
 		return true
@@ -96,7 +96,7 @@ func (r *Replica) complete(ctx context.Context, s *state, checks []authz.Check, 
 	return true
 }
 
-// pick returns the items whose positions are wanted.
+// pick returns the items at the wanted positions.
 func pick[T any](items []T, wanted func(int) bool) []T {
 	var out []T
 	for i, item := range items {
@@ -107,19 +107,19 @@ func pick[T any](items []T, wanted func(int) bool) []T {
 	return out
 }
 
-// check decides one question; why says for which reason it could not.
+// check decides one check, or returns in why the reason that it could not.
 func (s *state) check(ctx context.Context, check authz.Check, now time.Time) (_ authz.Decision, why string) {
 	plan, why := s.plan(check.Subject, check.Resource.Type, check.Permission)
 	switch {
 	case why != "":
 		return authz.Decision{}, why
 	case check.Resource.ID == "":
-		return authz.Decision{}, whyUnknown
+		return authz.Decision{}, reasonUnknown
 	}
 	resource := query.Object{ObjectType: string(check.Resource.Type), ObjectID: authz.EncodeID(check.Resource.ID)}
 	path, err := s.evaluation(ctx, checkRows, now, false).Check(plan.check, resource, subjectOf(check.Subject))
 	if err != nil {
-		return authz.Decision{}, whyOf(err)
+		return authz.Decision{}, reasonOf(err)
 	}
 	if path == nil {
 		return authz.Decision{}, ""
@@ -127,22 +127,22 @@ func (s *state) check(ctx context.Context, check authz.Check, now time.Time) (_ 
 	return authz.Decision{State: authz.Allowed}, ""
 }
 
-// plan finds the plan for a question about a subject; why says for which reason SpiceDB has to answer it.
+// plan returns the plan for questions about a subject, or in why the reason that SpiceDB has to answer.
 func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Permission) (_ *plan, why string) {
 	switch {
 	case subject.Wildcard || subject.Relation != "":
-		return nil, whySubjectSet
+		return nil, reasonSubjectSet
 	case subject.ID == "" || !s.plans.has(string(subject.Type)):
-		return nil, whyUnknown
+		return nil, reasonUnknown
 	}
 	plan := s.plans.of(string(typ), string(permission))
 	switch {
 	case plan == nil:
-		return nil, whyUnknown
+		return nil, reasonUnknown
 	case !plan.exact:
-		return nil, whyPlanner
+		return nil, reasonPlanner
 	case !s.plans.answersFor(plan, string(subject.Type)):
-		return nil, whySubjectSet
+		return nil, reasonSubjectSet
 	}
 	return plan, ""
 }
@@ -151,28 +151,29 @@ func subjectOf(subject authz.Subject) query.ObjectAndRelation {
 	return query.ObjectAndRelation{ObjectType: string(subject.Type), ObjectID: authz.EncodeID(subject.ID), Relation: tuple.Ellipsis}
 }
 
-// evaluation is one run of a plan over the state. Where each subject has to be named, it ends with errWildcard if it meets everybody.
+// evaluation returns the context for one run of a plan. With named, the run ends with errWildcard if it meets a
+// wildcard subject.
 func (s *state) evaluation(ctx context.Context, rows int, now time.Time, named bool) *query.Context {
 	return &query.Context{
 		Context:           ctx,
 		Executor:          query.LocalExecutor{},
 		Reader:            &reader{store: s.store, at: s.version, now: momentOf(now), left: rows, named: named},
-		MaxRecursionDepth: rows, // it ends where nothing new is found
+		MaxRecursionDepth: rows, // the run ends when it finds nothing new
 	}
 }
 
-func whyOf(err error) string {
+func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, errCaveat):
-		return whyCaveat
+		return reasonCaveat
 	case errors.Is(err, errTooMuch):
-		return whyTooMuch
+		return reasonTooMuch
 	case errors.Is(err, errWildcard):
-		return whyWildcard
+		return reasonWildcard
 	case errors.Is(err, errEnded):
-		return whyEnded
+		return reasonEnded
 	default:
-		return whyPlanner
+		return reasonPlanner
 	}
 }
 
@@ -195,7 +196,7 @@ func (r *Replica) LookupResources(
 	}
 }
 
-// resources returns a page of what the query finds.
+// resources returns a page of the resources that the query finds.
 func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz.Consistency, page authz.Page) (found []authz.FoundResource, why string) {
 	found, err := r.pages.Page(ctx, q, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
 		var s *state
@@ -213,34 +214,36 @@ func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz
 		return all, nil
 	})
 	if err != nil && why == "" {
-		why = whyUnknown // the engine behind says what is wrong with the page
+		why = reasonUnknown // the engine behind reports the error in the page
 	}
 	return found, why
 }
 
-// errElsewhere leaves an answer to the engine behind.
+// errElsewhere makes the engine behind answer.
 var errElsewhere = errors.New("the engine behind has to answer")
 
-// resources returns everything that the query finds, sorted by id.
+// resources returns all resources that the query finds, sorted by id.
 func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.Time) (all []authz.FoundResource, why string) {
 	plan, why := s.plan(q.Subject, q.Type, q.Permission)
 	if why != "" {
 		return nil, why
 	}
 	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)}
-	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources) // at the top it would look for what comes twice, as is done below
+	// otherwise the planner would remove duplicates, as the code below does
+	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources)
 	var ids []authz.ID
 	full := 1 << 18
 	for _, part := range plan.resources {
 		paths, err := evaluation.IterResources(part, subject, resources)
 		if err != nil {
-			return nil, whyOf(err)
+			return nil, reasonOf(err)
 		}
 		for path, err := range paths {
 			if err != nil {
-				return nil, whyOf(err)
+				return nil, reasonOf(err)
 			}
-			if ids = append(ids, authz.DecodeID(q.Type, path.Resource.ObjectID)); len(ids) >= full { // what comes often is kept once
+			// removes duplicates of frequently found resources
+			if ids = append(ids, authz.DecodeID(q.Type, path.Resource.ObjectID)); len(ids) >= full {
 				slices.Sort(ids)
 				ids = slices.Compact(ids)
 				full = max(full, 2*len(ids))
@@ -280,35 +283,36 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 	}
 }
 
-// subjects returns everybody whom the query finds, in no order.
+// subjects returns all subjects that the query finds, in no order.
 func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Time) (found []authz.FoundSubject, why string) {
 	if q.SubjectRelation != "" {
-		return nil, whySubjectSet
+		return nil, reasonSubjectSet
 	}
 	plan := s.plans.of(string(q.Resource.Type), string(q.Permission))
 	if plan == nil || q.Resource.ID == "" || !s.plans.has(string(q.Type)) {
-		return nil, whyUnknown
+		return nil, reasonUnknown
 	}
 	switch {
 	case !plan.exact:
-		return nil, whyPlanner
+		return nil, reasonPlanner
 	case !s.plans.answersFor(plan, string(q.Type)):
-		return nil, whySubjectSet
+		return nil, reasonSubjectSet
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
 	evaluation := s.evaluation(ctx, lookUpRows, now, plan.excludes)
-	evaluation.MarkAsOperation(plan.subjects, query.OperationIterSubjects) // at the top it would keep silent about everybody
+	// otherwise the planner would omit wildcards
+	evaluation.MarkAsOperation(plan.subjects, query.OperationIterSubjects)
 	paths, err := evaluation.IterSubjects(plan.subjects, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
 	if err != nil {
-		return nil, whyOf(err)
+		return nil, reasonOf(err)
 	}
 	seen := make(map[authz.ID]bool)
 	for path, err := range paths {
 		switch {
 		case err != nil:
-			return nil, whyOf(err)
+			return nil, reasonOf(err)
 		case path.Subject.ObjectID == tuple.PublicWildcard:
-			return nil, whyWildcard
+			return nil, reasonWildcard
 		}
 		id := authz.DecodeID(q.Type, path.Subject.ObjectID)
 		if seen[id] {

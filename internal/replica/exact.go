@@ -8,32 +8,30 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// exact reports whether SpiceDB v1.56.0's query planner decides a plan as SpiceDB's own evaluation does. Where it is known not
-// to, SpiceDB is asked; the differential test is what found these cases, and what would find others:
+// exact reports whether the query planner of SpiceDB v1.56.0 decides a plan as SpiceDB's own evaluation does. If it is
+// known to differ, SpiceDB answers. The differential test found these cases:
+//   - rel.all(permission) evaluates "all" for each kind of subject separately, and misses resources behind sets of subjects;
+//   - if a relation accepts objects of a type with expiration, and also sets of that type, SpiceDB still counts expired ones;
+//   - self matches nobody in a look-up of subjects of another type, where SpiceDB finds a subject with the resource's id;
+//   - the planner does not follow a set of subjects within another set, or one behind an arrow to a relation;
+//   - within a recursive permission a wildcard matches nobody, an object met by another relation or as the left side of an
+//     arrow is taken for the next step, and an intersection, an exclusion or an all() applies at the first step only.
 //
-//   - rel.all(permission) takes "all" for each kind of subject of the relation apart, and overlooks resources behind sets of
-//     subjects;
-//   - where a relation takes objects of a type that expire, and sets of that type, SpiceDB goes on counting those that have expired;
-//   - self is nobody to a look-up of subjects of another type, where SpiceDB names a subject of that type with the id of the resource;
-//   - a set of subjects within a set of subjects is not followed, nor is one behind an arrow to a relation;
-//   - within a permission that leads to itself a wildcard matches nobody, an object that is met by another relation or as the left
-//     side of an arrow is taken for the next step, and an intersection, an exclusion or an all() is applied at the first step alone.
-//
-// Look-ups of subjects that meet everybody, as in (viewer:* - banned) - viewer, are another case, which the reader sees to.
+// The reader handles one more case: look-ups of subjects that meet a wildcard, as in (viewer:* - banned) - viewer.
 func exact(o query.Outline) bool {
 	return inspection{}.exact(o, false, nil)
 }
 
-// inspection is what encloses a part of a plan.
+// inspection describes what encloses a part of a plan.
 type inspection struct {
-	within    []step // the permissions that lead to themselves
-	selective bool   // and between the first of them and here not every way leads on
+	within    []step // the enclosing recursive permissions
+	selective bool   // an intersection, an exclusion or an arrow is between the first of them and here
 }
 
-// step is a permission that leads to itself.
+// step is a recursive permission.
 type step struct{ definition, relation string }
 
-// exact inspects one node; left is whether it is the left side of an arrow, siblings are the parts of the union that it is in.
+// exact inspects one node. left is set for the left side of an arrow; siblings are the other parts of its union.
 func (in inspection) exact(o query.Outline, left bool, siblings []query.Outline) bool {
 	switch o.Type {
 	case query.DatastoreIteratorType:
@@ -72,10 +70,12 @@ func (in inspection) exact(o query.Outline, left bool, siblings []query.Outline)
 }
 
 func (in inspection) leaf(r *schema.BaseRelation, left bool, siblings []query.Outline) bool {
-	if outlives(r) {
+	if ignoresExpiration(r) {
 		return false
 	}
-	if isSet(r) && !left && !slices.ContainsFunc(siblings, func(o query.Outline) bool { return o.Type == query.ArrowIteratorType && leads(o.SubOutlines[0], r) }) {
+	if isSet(r) && !left && !slices.ContainsFunc(siblings, func(o query.Outline) bool {
+		return o.Type == query.ArrowIteratorType && readsRelation(o.SubOutlines[0], r)
+	}) {
 		return false
 	}
 	for _, step := range in.within {
@@ -86,13 +86,13 @@ func (in inspection) leaf(r *schema.BaseRelation, left bool, siblings []query.Ou
 	return true
 }
 
-// isSet reports whether the subjects of a relation are sets, such as team#member.
+// isSet reports whether the subjects of a relation are sets, for example team#member.
 func isSet(r *schema.BaseRelation) bool {
 	return r.Subrelation() != "" && r.Subrelation() != tuple.Ellipsis
 }
 
-// outlives reports whether SpiceDB overlooks expirations in the relation.
-func outlives(r *schema.BaseRelation) bool {
+// ignoresExpiration reports whether SpiceDB ignores expirations in the relation.
+func ignoresExpiration(r *schema.BaseRelation) bool {
 	relation, ok := r.Parent().(*schema.Relation)
 	return !ok || slices.ContainsFunc(relation.BaseRelations(), func(one *schema.BaseRelation) bool {
 		return one.Expiration() && !isSet(one) && slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool {
@@ -101,12 +101,12 @@ func outlives(r *schema.BaseRelation) bool {
 	})
 }
 
-// leads reports whether an outline is a look at the relation.
-func leads(o query.Outline, r *schema.BaseRelation) bool {
+// readsRelation reports whether an outline reads the relation.
+func readsRelation(o query.Outline, r *schema.BaseRelation) bool {
 	return o.Type == query.DatastoreIteratorType && leafOf(o.Args.Relation) == leafOf(r)
 }
 
-// oneKind reports whether the left side of an all() is the only kind of subject that its relation has, and one of objects.
+// oneKind reports whether the left side of an all() is a relation with a single kind of subject, and those are objects.
 func oneKind(left query.Outline) bool {
 	if left.Type != query.DatastoreIteratorType {
 		return false

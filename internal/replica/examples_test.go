@@ -11,12 +11,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// examples are those in which SpiceDB's query planner and its own evaluation differ, one for each case that exact names.
+// examples has a question for each case named in exact, in which SpiceDB's query planner and its evaluation differ.
 var examples = []struct {
 	name, schema, stored string
 
-	// What is asked, and SpiceDB's answer: resource#permission@subject of a check, type#permission@subject or
-	// resource#permission@type of a look-up.
+	// The question, and SpiceDB's answer. A check is resource#permission@subject; a look-up is type#permission@subject
+	// or resource#permission@type.
 	question, answer string
 }{
 	{
@@ -43,39 +43,39 @@ var examples = []struct {
 		"team:a#member@user:u folder:f#viewer@team:a#member folder:g#parent@folder:f",
 		"folder:g#view@user:u", "allowed",
 	}, {
-		"everybody in a permission that leads to itself",
+		"a wildcard in a recursive permission",
 		`definition user {} definition folder { relation parent: folder relation viewer: user:* permission view = viewer + parent->view }`,
 		"folder:f#viewer@user:* folder:g#parent@folder:f",
 		"folder:g#view@user:u", "allowed",
 	}, {
-		"another relation in a permission that leads to itself",
+		"another relation in a recursive permission",
 		`definition user {} definition folder { relation parent: folder relation link: folder relation viewer: user permission view = viewer + link + parent->view }`,
 		"folder:g#link@folder:f folder:f#viewer@user:u",
 		"folder:g#view@user:u", "denied",
 	}, {
-		"the left side of an arrow in a permission that leads to itself",
+		"the left side of an arrow in a recursive permission",
 		`definition user {} definition team { relation viewer: team#view | user relation owner: user permission view = viewer->owner + owner }`,
 		"team:c#viewer@team:b#view team:b#viewer@team:a#view team:a#owner@user:u",
 		"team:c#view@user:u", "denied",
 	}, {
-		"an intersection in a permission that leads to itself",
+		"an intersection in a recursive permission",
 		`definition user {} definition folder { relation parent: folder relation viewer: user relation cleared: user
 		permission view = (viewer + parent->view) & cleared }`,
 		"folder:f#viewer@user:u folder:f#cleared@user:u folder:g#parent@folder:f folder:g#cleared@user:v",
 		"folder:g#view@user:u", "denied",
 	}, {
-		"an exclusion in a permission that leads to itself",
+		"an exclusion in a recursive permission",
 		`definition user {} definition folder { relation parent: folder relation viewer: user relation banned: user
 		permission view = (viewer + parent->view) - banned }`,
 		"folder:f#viewer@user:u folder:g#parent@folder:f folder:g#banned@user:u",
 		"folder:g#view@user:u", "denied",
 	}, {
-		"all in a permission that leads to itself",
+		"all in a recursive permission",
 		`definition user {} definition folder { relation parent: folder relation viewer: user permission view = viewer + parent.all(view) }`,
 		"folder:g#parent@folder:e folder:g#parent@folder:f folder:f#viewer@user:u",
 		"folder:g#view@user:u", "denied",
 	}, {
-		"an intersection around one that leads to itself, in another one that does",
+		"an intersection around a recursive permission, in another one",
 		`definition user {} definition team { relation viewer: user relation cleared: user relation owner: folder
 		permission view = (viewer + owner->view) & cleared }
 		definition folder { relation parent: team | folder permission view = parent->view }`,
@@ -86,19 +86,20 @@ var examples = []struct {
 		"self of another type, subjects",
 		`use self definition user {} definition team { relation viewer: user permission view = viewer + self }`,
 		"team:a#viewer@user:u",
-		"team:a#view@user", `subjects ["user:a allowed without []" "user:u allowed without []"]`, // it is not of the type that was asked for
+		// user:a is not of the requested type
+		"team:a#view@user", `subjects ["user:a allowed without []" "user:u allowed without []"]`,
 	}, {
 		"an object that expires beside sets",
 		`use expiration definition user {} definition team { relation member: user } definition folder { relation viewer: team with expiration | team#member }`,
 		"folder:f#viewer@team:a[expired]",
-		"folder:f#viewer@team:a", "allowed", // it is not so any more
+		"folder:f#viewer@team:a", "allowed", // no longer so since then
 	}, {
 		"an object for the set that it has",
 		`definition user {} definition team { relation viewer: team#viewer | user }`,
 		"team:b#viewer@team:a#viewer",
 		"team:b#viewer@team:a", "denied",
 	}, {
-		"everybody inside an exclusion, subjects",
+		"a wildcard inside an exclusion, subjects",
 		`definition user {} definition folder { relation viewer: user relation open: user:*
 		permission rest = open - viewer permission most = rest + viewer permission view = open - most }`,
 		"folder:f#open@user:* folder:f#viewer@user:u",
@@ -112,7 +113,7 @@ func TestExamples(t *testing.T) {
 	for _, example := range examples {
 		t.Run(example.name, func(t *testing.T) {
 			for _, typ := range []authz.Type{"group", "team", "folder"} {
-				_, _ = w.engine.DeleteAll(t.Context(), authz.Filter{Type: typ}, nil, nil) // the last schema has it or not
+				_, _ = w.engine.DeleteAll(t.Context(), authz.Filter{Type: typ}, nil, nil) // depends on the previous schema
 			}
 			lines := strings.NewReplacer(" relation ", "\nrelation ", " permission ", "\npermission ", " }", "\n}", "} ", "}\n", " definition ", "\ndefinition ").Replace(example.schema)
 			require.NoError(t, w.engine.ApplySchema(t.Context(), lines))

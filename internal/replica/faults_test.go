@@ -46,7 +46,7 @@ func write(t *testing.T, engine authz.Engine, action authz.Action, relationships
 	return token
 }
 
-// reads asks whether a user may read a document.
+// reads asks an engine whether a user may read a document.
 func reads(t *testing.T, engine authz.Engine, document, user string, at authz.Consistency) bool {
 	t.Helper()
 	r := reader(document, user)
@@ -93,14 +93,14 @@ func (b *breakable) set(isCut bool) {
 	}
 }
 
-// eventually waits for what another goroutine does without a token to tell of it.
+// eventually waits for another goroutine that offers no token to wait for.
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 5*time.Minute, 5*time.Millisecond)
 }
 
-// TestWatchCut cuts Watch for a minute, during which everything changes. No answer is wrong, and when Watch is back the replica
-// answers again.
+// TestWatchCut cuts Watch while everything changes. No answer may be wrong, and the replica must answer again once
+// Watch is back.
 func TestWatchCut(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -129,7 +129,7 @@ func TestWatchCut(t *testing.T) {
 		require.False(t, reads(t, front, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}))
 		time.Sleep(500 * time.Millisecond)
 	}
-	require.Equal(t, before, told.of(replica.FromReplica), "nothing is answered while Watch is cut")
+	require.Equal(t, before, told.of(replica.FromReplica), "the replica must not answer while Watch is cut")
 	require.Positive(t, told.of("watch_lost"))
 
 	line.set(false)
@@ -142,7 +142,7 @@ func TestWatchCut(t *testing.T) {
 	require.Zero(t, r.Stats().Differences)
 }
 
-// TestHistoryLost: while Watch is cut, SpiceDB forgets what happened after the state that the replica holds.
+// TestHistoryLost cuts Watch until SpiceDB no longer has the changes after the replica's state.
 func TestHistoryLost(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -165,7 +165,7 @@ func TestHistoryLost(t *testing.T) {
 	})
 	line.set(false)
 	reached(t, r, last)
-	eventually(t, func() bool { // on a machine that stands still for a while, SpiceDB answers some
+	eventually(t, func() bool { // on a machine that pauses, SpiceDB answers some
 		before := told.of(replica.FromReplica)
 		for document, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true} {
 			require.Equal(t, want, reads(t, r, document, "uma", authz.AsFreshAs(last)), document)
@@ -174,7 +174,7 @@ func TestHistoryLost(t *testing.T) {
 	})
 }
 
-// TestRestart: SpiceDB ends in the middle, and comes back with what it held.
+// TestRestart stops SpiceDB and starts it again with the same store.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	directory, key := t.TempDir(), "a-preshared-key"
@@ -197,14 +197,15 @@ func TestRestart(t *testing.T) {
 	})
 	config.GRPCListen = first.GRPCAddress
 	second := embedded(t, config)
-	write(t, second, authz.Delete, reader("a", "uma")) // past the replica
+	write(t, second, authz.Delete, reader("a", "uma")) // without the replica
 	last := write(t, second, authz.Touch, reader("b", "uma"))
 	reached(t, r, last)
 	require.False(t, reads(t, front, "a", "uma", authz.AsFreshAs(last)))
 	require.True(t, reads(t, front, "b", "uma", authz.AsFreshAs(last)))
 }
 
-// TestTwoServers: what is written through one is seen through the other with its token at once, and without it within the bound.
+// TestTwoServers checks that a write through one server is visible through another: at once with its token, and within
+// Bound without it.
 func TestTwoServers(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t, spicedb.EmbeddedConfig{})
@@ -227,8 +228,8 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
-// TestSilentWatch: Watch is under way and tells nothing of what another server writes. That is seen within the bound all the same,
-// and at once with its token.
+// TestSilentWatch uses a Watch that sends nothing of another server's writes. They must be visible within Bound, and at
+// once with their token.
 func TestSilentWatch(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -251,7 +252,7 @@ func TestSilentWatch(t *testing.T) {
 	require.Positive(t, told.of("stale"))
 }
 
-// slowed is a source whose Watch begins at once, and then comes late.
+// slowed is a source whose Watch starts at once and then sends late.
 type slowed struct {
 	replica.Source
 	delay time.Duration

@@ -13,48 +13,48 @@ import (
 )
 
 const (
-	probeEvery = time.Second // how often SpiceDB is asked for its newest state
+	probeEvery = time.Second // interval at which SpiceDB is asked for its newest state
 	retryFirst = 50 * time.Millisecond
-	retryLast  = 5 * time.Second // how long the replica waits at most before it tries again what failed
+	retryLast  = 5 * time.Second // longest pause before the replica retries a failure
 )
 
-// Why following ends.
+// Reasons why following ends.
 var (
 	errSchema  = errors.New("the schema changed")
-	errTooMany = errors.New("there are more relationships than the replica may hold")
-	errEmpty   = errors.New("SpiceDB holds no schema yet")
+	errTooMany = errors.New("SpiceDB stores more relationships than the replica may")
+	errEmpty   = errors.New("SpiceDB has no schema yet")
 )
 
-// Run follows what is stored, until ctx ends. It returns when nothing of it is under way any more.
+// Run follows SpiceDB until ctx ends. It returns after all its goroutines have ended.
 func (r *Replica) Run(ctx context.Context) {
 	ctx, r.stop = context.WithCancel(ctx)
 	r.life = ctx
 	defer r.end()
-	wait, told := retryFirst, ""
+	wait, logged := retryFirst, ""
 	for ctx.Err() == nil {
-		begun := clock()
+		start := clock()
 		err := r.loadAndFollow(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errSchema):
-			r.withdraw(whySchema)
-			r.options.Logger.InfoContext(ctx, "the replica loads anew, since the schema changed")
+			r.withdraw(reasonSchema)
+			r.options.Logger.InfoContext(ctx, "the in-memory replica reloads, since the schema changed")
 			continue
 		case errors.Is(err, errTooMany):
-			r.standDown(whyTooMany)
-			r.options.Logger.WarnContext(ctx, "the replica stands down: more relationships are stored than it may hold; SpiceDB answers everything",
+			r.standDown(reasonTooMany)
+			r.options.Logger.WarnContext(ctx, "the in-memory replica stands down: too many relationships are stored; SpiceDB answers everything",
 				"max", r.options.MaxRelationships, "flag", "--replica-max-relationships")
 			return
 		case !errors.Is(err, errEmpty):
-			r.withdraw(whyLost)
-			if err.Error() != told {
-				told = err.Error()
-				r.options.Logger.WarnContext(ctx, "the replica cannot follow SpiceDB, which answers everything until it can again", "error", told)
+			r.withdraw(reasonLost)
+			if err.Error() != logged {
+				logged = err.Error()
+				r.options.Logger.WarnContext(ctx, "the in-memory replica cannot follow Watch; SpiceDB answers everything until it can", "error", logged)
 			}
 		}
-		if clock()-begun > time.Minute {
-			wait, told = retryFirst, ""
+		if clock()-start > time.Minute {
+			wait, logged = retryFirst, ""
 		}
 		select {
 		case <-time.After(wait):
@@ -64,17 +64,17 @@ func (r *Replica) Run(ctx context.Context) {
 	}
 }
 
-// end takes back what Run began.
+// end frees what Run loaded.
 func (r *Replica) end() {
 	r.stop()
-	r.withdraw(whyLost)
+	r.withdraw(reasonLost)
 	r.mu.Lock()
 	r.ended = true
 	r.mu.Unlock()
 	r.running.Wait()
 }
 
-// withdraw lets the engine behind answer everything, until the next state is published.
+// withdraw lets the engine behind answer everything until the next state is published.
 func (r *Replica) withdraw(why string) {
 	if !r.off.Load() {
 		r.why.Store(why)
@@ -83,22 +83,23 @@ func (r *Replica) withdraw(why string) {
 	r.retired = nil
 }
 
-// standDown lets the engine behind answer everything, for good, and ends Run.
+// standDown lets the engine behind answer everything permanently, and ends Run.
 func (r *Replica) standDown(why string) {
 	r.why.Store(why)
 	r.off.Store(true)
 	r.stop()
 }
 
-// loadAndFollow holds what is stored and follows its changes, until that fails.
+// loadAndFollow loads all relationships and follows their changes until an error occurs.
 func (r *Replica) loadAndFollow(ctx context.Context) error {
-	begun := clock()
+	start := clock()
 	f, err := r.load(ctx)
 	if err != nil {
 		return err
 	}
 	relationships, _ := f.state.store.size()
-	r.options.Logger.DebugContext(ctx, "the replica has loaded what is stored", "relationships", relationships, "took", (clock() - begun).Round(time.Millisecond).String())
+	r.options.Logger.DebugContext(ctx, "the in-memory replica has loaded all relationships",
+		"relationships", relationships, "took", (clock() - start).Round(time.Millisecond).String())
 
 	probing, stop := context.WithCancel(ctx)
 	ended, schema := make(chan struct{}), f.state.plans.text
@@ -112,20 +113,20 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 	}()
 	complaint := ""
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		told := f.state.token
-		err := r.source.WatchStored(ctx, told, f.take)
-		r.watch(false)
+		logged := f.state.token
+		err := r.source.WatchStored(ctx, logged, f.receive)
+		r.setWatching(false)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errSchema), errors.Is(err, errTooMany), errors.Is(err, authz.ErrHistoryLost):
 			return err
-		case f.state.token != told:
+		case f.state.token != logged:
 			wait, complaint = retryFirst, ""
 		}
-		// It goes on behind the last state: changes that were told and show in none are told again.
+		// Watch resumes after the last state. It may send some changes again.
 		r.stats.lost.Add(1)
 		if err.Error() != complaint {
 			complaint = err.Error()
-			r.options.Logger.WarnContext(ctx, "the replica lost SpiceDB's Watch, and SpiceDB answers until it is back", "error", complaint)
+			r.options.Logger.WarnContext(ctx, "the in-memory replica lost Watch; SpiceDB answers everything until it resumes", "error", complaint)
 		}
 		select {
 		case <-time.After(wait):
@@ -135,30 +136,31 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 	}
 }
 
-// watch notes whether Watch is under way. After it broke off nothing is known to be new until SpiceDB has been asked again.
-func (r *Replica) watch(under bool) {
+// setWatching records whether Watch is running. After Watch fails, no state counts as new until SpiceDB has been asked
+// again.
+func (r *Replica) setWatching(running bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watching = under
-	if under {
-		r.settle()
+	r.watching = running
+	if running {
+		r.updateFreshness()
 		return
 	}
 	r.probes = nil
 	r.fresh.Store(never)
 }
 
-// follower is a replica that follows changes, from a state that it loaded.
+// follower follows the changes after a loaded state.
 type follower struct {
-	replica *Replica
-	state   *state   // the last one that was published
-	loaded  revision // what it began with
-	told    revision // that, and everything that Watch has told since
+	replica  *Replica
+	state    *state   // the last published state
+	loaded   revision // the revision of the first load
+	received revision // the revision up to which changes were received
 }
 
-// load reads everything at one state, and publishes it.
+// load reads all relationships at one state and publishes it.
 func (r *Replica) load(ctx context.Context) (*follower, error) {
-	begun := clock()
+	start := clock()
 	text, token, err := r.source.Head(ctx)
 	switch {
 	case errors.Is(err, authz.CodeNotFound) || err == nil && text == "":
@@ -168,11 +170,11 @@ func (r *Replica) load(ctx context.Context) (*follower, error) {
 	}
 	plans, err := newPlans(text)
 	if err != nil {
-		return nil, fmt.Errorf("the schema is none that the query planner takes: %w", err)
+		return nil, fmt.Errorf("the query planner does not accept the schema: %w", err)
 	}
 	revision, ok := parseRevision(token)
 	if !ok {
-		return nil, fmt.Errorf("SpiceDB gave a token that does not tell its state: %q", token)
+		return nil, fmt.Errorf("SpiceDB sent a token that names no known state: %q", token)
 	}
 	s := &state{store: newStore(), version: 1, plans: plans, token: token, revision: revision}
 	err = r.source.ExportStored(ctx, token, func(relationships []*v1.Relationship) error {
@@ -186,39 +188,39 @@ func (r *Replica) load(ctx context.Context) (*follower, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	r.probes = []probe{{at: begun, revision: revision}}
+	r.probes = []probe{{at: start, revision: revision}}
 	r.mu.Unlock()
-	f := &follower{replica: r, state: s, loaded: revision, told: revision}
+	f := &follower{replica: r, state: s, loaded: revision, received: revision}
 	f.publish(s)
 	return f, nil
 }
 
-// take makes the changes that SpiceDB tells. They show when SpiceDB has said that everything up to some revision is told, and so
-// all at once.
+// receive applies a message of Watch. The changes become visible, all at once, when SpiceDB confirms that every change
+// up to a revision was sent.
 //
-// A transaction can be told again, and out of order: on PostgreSQL whenever transactions overlap, elsewhere after a Watch broke
-// off. What has been told is passed over.
-func (f *follower) take(message *v1.WatchResponse) error {
+// SpiceDB may send a transaction twice and out of order: on PostgreSQL when transactions overlap, elsewhere after Watch
+// resumes. receive skips changes that it has applied.
+func (f *follower) receive(message *v1.WatchResponse) error {
 	s := f.state
 	token := authz.Token(message.GetChangesThrough().GetToken())
-	if token == s.token && message.GetIsCheckpoint() { // where Watch begins
-		f.replica.watch(true)
+	if token == s.token && message.GetIsCheckpoint() { // the first message of Watch
+		f.replica.setWatching(true)
 		return nil
 	}
 	revision, ok := parseRevision(token)
 	switch {
 	case !ok:
-		return fmt.Errorf("SpiceDB gave a token that does not tell its state: %q", token)
+		return fmt.Errorf("SpiceDB sent a token that names no known state: %q", token)
 	case message.GetSchemaUpdated():
 		if f.loaded.includes(revision) {
 			return nil
 		}
 		return errSchema
 	case len(message.GetUpdates()) > 0:
-		if f.told.includes(revision) {
+		if f.received.includes(revision) {
 			return nil
 		}
-		f.told = f.told.join(revision)
+		f.received = f.received.join(revision)
 		s.store.apply(message.GetUpdates(), s.version+1)
 		if s.store.live > f.replica.options.MaxRelationships {
 			return errTooMany
@@ -230,20 +232,20 @@ func (f *follower) take(message *v1.WatchResponse) error {
 	return nil
 }
 
-// complete publishes what has been told, when SpiceDB says that nothing up to a revision is left to tell. On PostgreSQL that
-// revision may be an older one, at which SpiceDB goes on: the state is then named by a token of its own.
+// complete publishes the received changes when SpiceDB confirms that all changes up to a revision were sent. On
+// PostgreSQL that revision may be older than some received changes. The state then gets a token of its own.
 func (f *follower) complete(token authz.Token, revision revision) error {
-	if !revision.includes(f.told) {
+	if !revision.includes(f.received) {
 		if revision.snapshot == nil {
-			return nil // of a Watch that was taken up again, and is not there yet
+			return nil // Watch has resumed and is not yet where it was
 		}
-		revision = revision.join(f.told)
+		revision = revision.join(f.received)
 		var err error
 		if token, err = revision.token(token); err != nil {
 			return err
 		}
 	}
-	f.told = revision
+	f.received = revision
 	s := f.state
 	if s.revision.includes(revision) {
 		return nil // nothing new
@@ -258,17 +260,17 @@ func (f *follower) publish(s *state) {
 	r.publish(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settle()
+	r.updateFreshness()
 }
 
-// probe is the newest state at a time.
+// probe is a newest state of SpiceDB with the time of the question.
 type probe struct {
 	at       time.Duration
 	revision revision
 }
 
-// probe asks for the newest state again and again. What the replica holds is as new as the last of these states that it includes,
-// also when SpiceDB has nothing to tell.
+// probe asks SpiceDB for the newest state periodically. The in-memory replica is as new as the latest of these states
+// that it includes. That holds even if Watch sends nothing.
 func (r *Replica) probe(ctx context.Context, schema string) {
 	ticks := time.NewTicker(probeEvery)
 	defer ticks.Stop()
@@ -277,11 +279,11 @@ func (r *Replica) probe(ctx context.Context, schema string) {
 		text, token, err := r.source.Head(ctx)
 		if revision, ok := parseRevision(token); err == nil && ok {
 			r.mu.Lock()
-			if text != schema { // and Watch has not said so
+			if text != schema { // Watch did not report the new schema
 				r.fresh.Store(never)
 			} else {
 				r.probes = append(r.probes, probe{at, revision})
-				r.settle()
+				r.updateFreshness()
 			}
 			r.mu.Unlock()
 		}
@@ -293,11 +295,12 @@ func (r *Replica) probe(ctx context.Context, schema string) {
 	}
 }
 
-// maxProbes is how many probes wait for what they saw: older than the bound, they would be of no use.
+// maxProbes limits the waiting probes. Older ones are beyond Bound and of no use.
 const maxProbes = int(2 * Bound / probeEvery)
 
-// settle takes over how new the current state is known to be, and says so to those who wait for it. The caller holds r.mu.
-func (r *Replica) settle() {
+// updateFreshness updates the time at which the current state was the newest, and wakes the waiting requests. The
+// caller holds r.mu.
+func (r *Replica) updateFreshness() {
 	defer func() {
 		close(r.arrived)
 		r.arrived = make(chan struct{})

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// FuzzDifferential goes through a small random schema of the constructs that the bits of the second argument allow.
+// FuzzDifferential compares answers under a small random schema. The bits of the second argument select its constructs.
 func FuzzDifferential(f *testing.F) {
 	for bits := range 8 {
 		f.Add(uint64(bits), uint8(1<<bits))

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// wrong answers one kind of question wrongly, every time it comes to one of the given number, counted from the first.
+// wrong answers one kind of question wrongly, every n-th time.
 type wrong struct {
 	authz.Engine
 	method string
@@ -62,7 +62,7 @@ func (w wrong) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at 
 	return without(w.Engine.LookupSubjects(ctx, query, at), func() bool { return w.lies("subjects") })
 }
 
-// without leaves out items.
+// without returns a sequence that omits some items.
 func without[T any](all iter.Seq2[T, error], leave func() bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for item, err := range all {
@@ -76,7 +76,7 @@ func without[T any](all iter.Seq2[T, error], leave func() bool) iter.Seq2[T, err
 	}
 }
 
-// TestHarness holds that the comparison finds an engine that is wrong now and then, in every kind of answer.
+// TestHarness checks that the comparison finds an engine with occasional wrong answers, for every kind of answer.
 func TestHarness(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

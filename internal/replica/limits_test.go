@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// logged is what was logged.
+// logged collects log output.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -33,7 +33,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// TestIdle: a system in which nothing happens stays on the replica, for longer than the bound.
+// TestIdle checks that an idle system is answered by the replica for longer than Bound.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	for name, config := range stores {
@@ -44,7 +44,7 @@ func TestIdle(t *testing.T) {
 			require.NoError(t, engine.ApplySchema(t.Context(), documents))
 			r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe})
 			reached(t, r, write(t, r, authz.Touch, reader("a", "uma")))
-			isIdle := func() bool { // false if the machine stood still for longer than the replica may
+			isIdle := func() bool { // false if the machine paused for too long
 				before := told.of(replica.FromSpiceDB)
 				stoodStill := false
 				for begun := time.Now(); time.Since(begun) < replica.Bound+4*time.Second; {
@@ -66,7 +66,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestExpiration: a relationship stops counting at its second, for checks and look-ups.
+// TestExpiration checks that a relationship stops counting at its expiration, in checks and look-ups.
 func TestExpiration(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -98,7 +98,7 @@ func TestExpiration(t *testing.T) {
 	require.Positive(t, told.of(replica.FromReplica))
 }
 
-// TestTooMany: above its limit the replica stands down and says so, whether it loads or follows.
+// TestTooMany checks that the replica stands down above its limit and logs it, while loading and while following.
 func TestTooMany(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]int{"loading": 11, "following": 10} {
@@ -128,7 +128,7 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
-// lying is an engine that turns decisions around.
+// lying is an engine that inverts decisions.
 type lying struct{ authz.Engine }
 
 func (l lying) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
@@ -139,7 +139,7 @@ func (l lying) Check(ctx context.Context, check authz.Check, at authz.Consistenc
 	return authz.Decision{State: authz.Allowed}, token, err
 }
 
-// TestDifference: an answer that is not SpiceDB's takes the replica out of service, with what is needed to find out why.
+// TestDifference checks that a wrong answer takes the replica out of service and logs what an investigation needs.
 func TestDifference(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -151,9 +151,9 @@ func TestDifference(t *testing.T) {
 		Verify: 1, Observe: told.observe, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	reached(t, r, token)
-	require.True(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)), "the answer itself waits for nobody")
+	require.True(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)), "the answer must not wait for the verification")
 	eventually(t, func() bool { return r.Stats().Differences == 1 })
-	require.False(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)), "whoever is behind answers now")
+	require.False(t, reads(t, r, "a", "uma", authz.AsFreshAs(token)), "the engine behind must answer now")
 	require.Equal(t, 1, told.of("differs"))
 	for _, said := range []string{"document", "uma", "permission read", string(token[:20])} {
 		require.Contains(t, log.String(), said)

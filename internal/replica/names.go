@@ -1,12 +1,12 @@
 package replica
 
-// relationID stands for a relation of a type, or in place of a subject's relation for none.
+// relationID is the number of a relation of a type, or noRelation.
 type relationID uint16
 
-// typeID stands for a type.
+// typeID is the number of a type.
 type typeID uint16
 
-// names gives the types and relations of a schema short numbers. Only what is written adds to them.
+// names maps the types and relations of a schema to short numbers. Only writes add to it.
 type names struct {
 	types     map[string]typeID
 	relations map[relationName]relationID
@@ -16,7 +16,7 @@ type names struct {
 
 type relationName struct{ typ, relation string }
 
-// noRelation is the number of a subject's relation that has none: SpiceDB's "...".
+// noRelation is the number for a subject without a relation: SpiceDB's "...".
 const noRelation relationID = 0
 
 func newNames() names {

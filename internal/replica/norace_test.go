@@ -2,8 +2,8 @@
 
 package replica_test
 
-// schemasInCI is how many schemas take about a quarter of a minute.
+// schemasInCI is the number of schemas that take about 15 seconds.
 const schemasInCI = 30
 
-// circlesInCI is how many times each schema with circles is filled.
+// circlesInCI is the number of random fillings of each schema with circles.
 const circlesInCI = 3

@@ -1,24 +1,24 @@
 package replica
 
-// objectID stands for an object that some relationship names. Zero is none.
+// objectID is the number of an object that a relationship names. Zero is no object.
 type objectID uint32
 
-// objects gives objects short numbers, for as long as a relationship names them.
+// objects maps objects to short numbers for as long as a relationship names them.
 type objects struct {
 	byName map[objectName]objectID
 	all    slab[object]
 	free   []objectID
-	bytes  int // of the ids
+	bytes  int // total size of the ids
 }
 
 type objectName struct {
 	typ typeID
-	id  string // as it is stored
+	id  string // as stored
 }
 
 type object struct {
 	id   string
-	refs uint32 // relationships that name it
+	refs uint32 // number of relationships that name it
 	typ  typeID
 }
 
@@ -30,7 +30,7 @@ func (o *objects) get(n objectID) *object { return o.all.at(uint32(n)) }
 
 func (o *objects) find(typ typeID, id string) objectID { return o.byName[objectName{typ, id}] }
 
-// retain returns the number of an object, which it keeps until it is released as often.
+// retain returns the number of an object and counts one more reference to it. release undoes that.
 func (o *objects) retain(typ typeID, id string) objectID {
 	if n := o.find(typ, id); n != 0 {
 		o.get(n).refs++

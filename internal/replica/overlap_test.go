@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestOverlapOnPostgres: of transactions that overlap, SpiceDB v1.56.0's Watch tells some again and out of order on PostgreSQL. What
-// was removed meanwhile does not come back.
+// TestOverlapOnPostgres overlaps transactions on PostgreSQL. SpiceDB v1.56.0's Watch sends some of them twice and out
+// of order. Relationships deleted meanwhile must not reappear.
 func TestOverlapOnPostgres(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -40,7 +40,7 @@ func TestOverlapOnPostgres(t *testing.T) {
 			reached(t, r, token)
 			require.False(t, reads(t, r, document, "uma", authz.AsFreshAs(token)), "trial %d", trial)
 			require.True(t, reads(t, r, fmt.Sprintf("%s-%d", document, i), "uma", authz.AsFreshAs(token)))
-			time.Sleep(time.Duration(2*trial) * time.Millisecond) // to meet Watch at different moments
+			time.Sleep(time.Duration(2*trial) * time.Millisecond) // varies the moment relative to Watch
 		}
 	}
 	require.Positive(t, told.of(replica.FromReplica))

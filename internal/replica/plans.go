@@ -10,7 +10,7 @@ import (
 	"github.com/authzed/spicedb/pkg/schemadsl/input"
 )
 
-// plans are those of one schema, each made when it is asked for first.
+// plans are the plans of one schema. Each is compiled on first use.
 type plans struct {
 	schema *schema.Schema
 	text   string
@@ -19,15 +19,15 @@ type plans struct {
 
 type planKey struct{ typ, permission string }
 
-// plan evaluates a permission for subjects that are no sets.
+// plan evaluates a permission for subjects that are not sets.
 type plan struct {
-	exact     bool // the planner decides it as SpiceDB does; nothing else can be done with the plan otherwise
-	recursive bool // the permission leads to itself
-	excludes  bool // it has an exclusion
+	exact     bool // the planner decides as SpiceDB does; otherwise the other fields are not set
+	recursive bool // the permission refers to itself
+	excludes  bool // it contains an exclusion
 
-	check     query.Iterator   // decides
+	check     query.Iterator   // decides checks
 	subjects  query.Iterator   // finds subjects
-	resources []query.Iterator // find, all together, the resources
+	resources []query.Iterator // together they find the resources
 }
 
 func newPlans(text string) (*plans, error) {
@@ -48,8 +48,8 @@ func (p *plans) has(typ string) bool {
 	return ok
 }
 
-// answersFor reports whether the plan decides as SpiceDB does for subjects of a type: where a permission leads to itself, the
-// planner takes an object for the sets of subjects that the object has.
+// answersFor reports whether the plan decides as SpiceDB does for subjects of a type. In a recursive permission the
+// planner confuses an object with the sets of subjects of that object.
 func (p *plans) answersFor(plan *plan, typ string) bool {
 	if !plan.recursive {
 		return true
@@ -58,7 +58,7 @@ func (p *plans) answersFor(plan *plan, typ string) bool {
 	return ok && len(definition.Relations()) == 0 && len(definition.Permissions()) == 0
 }
 
-// of returns the plan for a permission or relation of a type; nil if the schema has none or the planner
+// of returns the plan for a permission or relation of a type. It returns nil if the schema has none or the planner
 // cannot make one.
 func (p *plans) of(typ, permission string) *plan {
 	key := planKey{typ, permission}
@@ -66,7 +66,7 @@ func (p *plans) of(typ, permission string) *plan {
 		return made.(*plan) //nolint:errcheck,forcetypeassert // nothing else is stored
 	}
 	if !p.names(typ, permission) {
-		return nil // and nothing is kept of what callers may ask for
+		return nil // unknown names come from callers and are not cached
 	}
 	made, _ := p.made.LoadOrStore(key, p.build(typ, permission))
 	return made.(*plan) //nolint:errcheck,forcetypeassert // nothing else is stored
@@ -112,7 +112,7 @@ func (p *plans) build(typ, permission string) *plan {
 	return made
 }
 
-// compile makes the iterators of a plan, each of the outline as it is quickest for what it does.
+// compile makes the iterators of a plan. Each uses the form of the outline that is fastest for its purpose.
 func (p *plan) compile(outline query.CanonicalOutline) error {
 	compiled := func(root query.Outline) (query.Iterator, error) {
 		return query.CanonicalOutline{Root: root, CanonicalKeys: outline.CanonicalKeys, Hints: outline.Hints}.Compile()
@@ -133,7 +133,7 @@ func (p *plan) compile(outline query.CanonicalOutline) error {
 	return err
 }
 
-// shortestFirst has the parts of a union or an intersection come in the order of their size, since one of them may be enough.
+// shortestFirst sorts the parts of a union or an intersection by size, since evaluation often stops after the first.
 func shortestFirst(o query.Outline) query.Outline {
 	if o.Type == query.UnionIteratorType || o.Type == query.IntersectionIteratorType {
 		slices.SortStableFunc(o.SubOutlines, func(a, b query.Outline) int { return size(a) - size(b) })
@@ -149,7 +149,8 @@ func size(o query.Outline) int {
 	return n
 }
 
-// unnamed leaves out the names of permissions and relations. They are for subjects that are sets, and for what is found.
+// unnamed removes the names of permissions and relations from an outline. Only subjects that are sets, and results,
+// need them.
 func unnamed(o query.Outline) query.Outline {
 	if o.Type == query.AliasIteratorType {
 		return o.SubOutlines[0]
@@ -157,7 +158,7 @@ func unnamed(o query.Outline) query.Outline {
 	return o
 }
 
-// parts are what a permission is the union of.
+// parts returns the parts of the union that a permission is.
 func parts(o query.Outline) []query.Outline {
 	switch o.Type {
 	case query.AliasIteratorType:
@@ -173,8 +174,8 @@ func parts(o query.Outline) []query.Outline {
 	}
 }
 
-// simplify leaves out what the reader sees to: it never shows a relationship under a caveat or one that has expired, so
-// caveats have nothing to decide, and a relation that is declared with and without them needs one look.
+// simplify removes what the reader does itself. The reader never returns relationships with a caveat or expired ones.
+// So caveats need no evaluation, and a relation declared both with and without them is read once.
 func simplify(o query.Outline) (query.Outline, error) {
 	if o.Type == query.CaveatIteratorType {
 		return o.SubOutlines[0], nil
@@ -198,7 +199,7 @@ func simplify(o query.Outline) (query.Outline, error) {
 	return o, nil
 }
 
-// leaf is what a look at a relation asks for.
+// leaf identifies the relationships that a node of the outline reads.
 type leaf struct {
 	definition, relation, subjectType, subjectRelation string
 	wildcard                                           bool

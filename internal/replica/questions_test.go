@@ -6,14 +6,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// questions are the checks and look-ups about what a schema speaks of: every permission and relation, of every object and of one that
-// no relationship names, for every object. Those about usersets are many and answered alike, so that some are drawn.
+// questions are all checks and look-ups that a schema allows: every permission and relation, of every object and of an
+// unknown one, for every object. Of the many questions about usersets, which are answered alike, it has a sample.
 type questions struct {
 	checks    []authz.Check
 	resources []authz.ResourceQuery
 	subjects  []authz.SubjectQuery
 
-	malformed []authz.Check // SpiceDB refuses them, and a bulk that holds one
+	malformed []authz.Check // SpiceDB rejects them, and a bulk with one of them
 }
 
 func (m *model) questions(r *rand.Rand) questions {
@@ -29,7 +29,7 @@ func (m *model) questions(r *rand.Rand) questions {
 					q.checks = append(q.checks, authz.Check{Subject: subject, Permission: permission, Resource: objectOf(d.name, i), Context: someContext()})
 				}
 				if m.traits.self {
-					continue // SpiceDB v1.56.0 panics where it looks resources up by a permission such as self & viewer
+					continue // SpiceDB v1.56.0 panics when it looks up resources of a permission such as self & viewer
 				}
 				q.resources = append(q.resources, authz.ResourceQuery{Subject: subject, Permission: permission, Type: d.name, Context: someContext()})
 			}
@@ -55,7 +55,7 @@ func (m *model) questions(r *rand.Rand) questions {
 	return q
 }
 
-// some leaves a share of the questions.
+// some returns a random share of the questions.
 func (q questions) some(r *rand.Rand, share float64) questions {
 	return questions{
 		checks: draw(r, q.checks, share), resources: draw(r, q.resources, share), subjects: draw(r, q.subjects, share),
@@ -73,8 +73,8 @@ func draw[T any](r *rand.Rand, all []T, share float64) []T {
 	return out
 }
 
-// subjects are the objects of the plain types and one more of each that no relationship names, and of each other type an object
-// and a userset.
+// subjects returns the objects of the plain types, an unknown one of each, and of every other type an object and a
+// userset.
 func (m *model) subjects(r *rand.Rand) []authz.Subject {
 	var out []authz.Subject
 	for _, name := range plainTypes {

@@ -2,8 +2,8 @@
 
 package replica_test
 
-// schemasInCI is how many schemas take about ten seconds under the race detector.
+// schemasInCI is the number of schemas that take about ten seconds under the race detector.
 const schemasInCI = 6
 
-// circlesInCI is how many times each schema with circles is filled.
+// circlesInCI is the number of random fillings of each schema with circles.
 const circlesInCI = 1

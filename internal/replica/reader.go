@@ -9,32 +9,32 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// Why an evaluation ends without an answer.
+// Reasons why an evaluation ends without an answer.
 var (
-	errCaveat  = errors.New("a relationship under a caveat is on the path")
-	errTooMuch = errors.New("more relationships would have to be looked at than one answer may")
+	errCaveat  = errors.New("a relationship with a caveat is on the path")
+	errTooMuch = errors.New("the answer would read too many relationships")
 
-	errEnded = errors.New("the request is over")
+	errEnded = errors.New("the request was cancelled")
 
-	// errWildcard ends a look-up that meets everybody.
-	errWildcard = errors.New("everybody is among the subjects")
+	// errWildcard ends a look-up that meets a wildcard subject.
+	errWildcard = errors.New("a wildcard is among the subjects")
 )
 
-// reader shows the query planner one state of a store. It belongs to one evaluation.
+// reader implements the query planner's datastore over one state. It belongs to one evaluation.
 type reader struct {
 	store *store
 	at    version
-	now   moment // a relationship that expires by then does not count
-	left  int    // how many rows may still be looked at
+	now   moment // a relationship that expires at or before it does not count
+	left  int    // rows that may still be read
 
-	// named is whether everybody, wherever it is met, ends the evaluation: what an exclusion leaves of everybody the planner tells
-	// otherwise than SpiceDB does.
+	// named makes a wildcard subject end the evaluation. If an exclusion subtracts from a wildcard, the planner returns
+	// it in another form than SpiceDB.
 	named bool
 }
 
 var _ query.QueryDatastoreReader = (*reader)(nil)
 
-// readChunk is how many rows are looked at before a writer has its turn.
+// readChunk is the number of rows read before a writer may run.
 const readChunk = 256
 
 // CheckRelationships implements query.QueryDatastoreReader.
@@ -54,7 +54,7 @@ func (r *reader) CheckRelationships(
 	return func(yield func(*query.Path, error) bool) { yield(path, nil) }, nil
 }
 
-// check reports whether a relationship is there, which is one look of those that an evaluation may take.
+// check reports whether a relationship exists. It counts as one row read.
 func (r *reader) check(resourceType, resourceID, relation string, subject query.ObjectAndRelation) (bool, error) {
 	if r.left--; r.left < 0 {
 		return false, errTooMuch
@@ -66,7 +66,7 @@ func (r *reader) check(resourceType, resourceID, relation string, subject query.
 	return found, err
 }
 
-// holds reports whether a relationship is there.
+// holds reports whether a relationship exists.
 func (r *reader) holds(resourceType, resourceID, relation string, subject query.ObjectAndRelation) (bool, error) {
 	s := r.store
 	s.mu.RLock()
@@ -82,7 +82,7 @@ func (r *reader) holds(resourceType, resourceID, relation string, subject query.
 	return false, nil
 }
 
-// counts reports whether a row of the state counts.
+// counts reports whether a row of the state counts at this time.
 func (r *reader) counts(one *row) (bool, error) {
 	switch {
 	case one.expires <= r.now:
@@ -94,7 +94,7 @@ func (r *reader) counts(one *row) (bool, error) {
 	}
 }
 
-// subjectRelation is empty for SpiceDB's "...".
+// subjectRelation maps SpiceDB's "..." to the empty string.
 func subjectRelation(name string) string {
 	if name == tuple.Ellipsis {
 		return ""
@@ -102,7 +102,7 @@ func subjectRelation(name string) string {
 	return name
 }
 
-// stored is how a relationship names the relation of its subject: the planner leaves it out for wildcards.
+// stored returns the relation of a subject as relationships name it. The planner omits it for wildcards.
 func stored(relation string) string {
 	if relation == "" {
 		return tuple.Ellipsis
@@ -110,7 +110,7 @@ func stored(relation string) string {
 	return relation
 }
 
-// QuerySubjects implements query.QueryDatastoreReader. The planner never asks without a resource, nor for pages.
+// QuerySubjects implements query.QueryDatastoreReader. The planner always names a resource and never asks for pages.
 func (r *reader) QuerySubjects(
 	ctx context.Context, resource query.Object, relation string, subjects query.ObjectType, _, _ bool, _ query.QueryPage,
 ) (query.PathSeq, error) {
@@ -169,8 +169,8 @@ func (r *reader) QueryResources(
 func ofResource(one *row) rowID { return one.ofResource.next }
 func ofSubject(one *row) rowID  { return one.ofSubject.next }
 
-// visible is the first row of the state in a list. A reader that releases the lock must hold such a row: others may be
-// freed.
+// visible returns the first row of a list that the state contains. A reader may release the lock only at such a row,
+// since others may be freed.
 func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 	for id != 0 && !r.store.row(id).in(r.at) {
 		id = next(r.store.row(id))
@@ -178,7 +178,8 @@ func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 	return id
 }
 
-// list yields what is made of the rows of a list that match. It begins at a row of the state, and lets go of the lock now and then.
+// list yields the paths of the matching rows of a list. It starts at a row of the state and releases the lock after
+// each chunk.
 func (r *reader) list(
 	ctx context.Context, first rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path,
 ) query.PathSeq {
@@ -199,7 +200,7 @@ func (r *reader) list(
 	}
 }
 
-// chunk looks at some rows from one on, and returns where to go on.
+// chunk reads some rows of a list and returns the row to continue at.
 func (r *reader) chunk(
 	ctx context.Context, id rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path, paths []query.Path,
 ) (rowID, []query.Path, error) {
@@ -233,13 +234,14 @@ func (r *reader) chunk(
 	return 0, paths, nil
 }
 
-// SubjectExistsAsRelationship implements query.QueryDatastoreReader. It serves subjects that are sets, which are not looked up
-// here.
+// SubjectExistsAsRelationship implements query.QueryDatastoreReader. The planner calls it only for subjects that are
+// sets, which this package does not look up.
 func (r *reader) SubjectExistsAsRelationship(context.Context, query.Object, string) (bool, error) {
 	return false, nil
 }
 
-// LookupCaveatDefinition implements query.QueryDatastoreReader. No relationship under a caveat gets so far.
+// LookupCaveatDefinition implements query.QueryDatastoreReader. It is never called, since the reader returns no
+// relationship with a caveat.
 func (r *reader) LookupCaveatDefinition(context.Context, string) (datastore.CaveatDefinition, error) {
 	return nil, errCaveat
 }

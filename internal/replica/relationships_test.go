@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// There are few objects of a type, so that paths meet.
+// Each type has few objects, so that paths meet.
 const (
 	objectsOfType = 4
 	plainOfType   = 2
@@ -20,8 +20,8 @@ func objectOf(typ authz.Type, i int) authz.Object {
 	return authz.Object{Type: typ, ID: authz.ID(fmt.Sprintf("%s%d", typ[:1], i))}
 }
 
-// randomRelationship makes a relationship that the schema allows. It leads from an object to one of a lower number,
-// so that no circle closes: SpiceDB takes exponential time to look anything up in one.
+// randomRelationship returns a relationship that the schema allows. Objects refer only to objects with a lower number,
+// so that there is no circle: SpiceDB takes exponential time for look-ups in circles.
 func (m *model) randomRelationship(r *rand.Rand) authz.Relationship {
 	objects := m.objects()
 	d := objects[r.IntN(len(objects))]
@@ -48,7 +48,7 @@ func (m *model) randomRelationship(r *rand.Rand) authz.Relationship {
 	return out
 }
 
-// randomExpiration is in the past or so far ahead that nothing expires while answers are compared.
+// randomExpiration returns a time in the past, or one so far ahead that nothing expires during a comparison.
 func randomExpiration(r *rand.Rand) time.Time {
 	if dates := enginetest.Dates(); r.IntN(4) == 0 {
 		return dates[r.IntN(len(dates))]
@@ -59,7 +59,7 @@ func randomExpiration(r *rand.Rand) time.Time {
 	return time.Now().Add(time.Duration(1+r.IntN(1000)) * time.Hour).Truncate(time.Second)
 }
 
-// randomContext is what a relationship gives its caveat: everything, a part, or nothing.
+// randomContext returns all, some or none of the parameters of a caveat.
 func randomContext(r *rand.Rand, caveat string) string {
 	contexts := map[string][]string{
 		"below":  {"", `{"limit":10}`, `{"amount":5}`, `{"limit":10,"amount":5}`, `{"limit":5,"amount":10}`},
@@ -71,7 +71,7 @@ func randomContext(r *rand.Rand, caveat string) string {
 	return contexts[r.IntN(len(contexts))]
 }
 
-// checkContexts are what requests give the caveats.
+// checkContexts returns the caveat contexts that requests send.
 func (m *model) checkContexts() []map[string]any {
 	if !m.traits.caveats {
 		return []map[string]any{nil}
@@ -83,7 +83,7 @@ func (m *model) checkContexts() []map[string]any {
 	}
 }
 
-// randomWrite makes updates that do not meet on one relationship. What is deleted may be there or not.
+// randomWrite returns updates of different relationships. It may delete relationships that do not exist.
 func (m *model) randomWrite(r *rand.Rand, updates int, stored []authz.Relationship) authz.Write {
 	var write authz.Write
 	met := make(map[string]bool)
@@ -103,7 +103,7 @@ func (m *model) randomWrite(r *rand.Rand, updates int, stored []authz.Relationsh
 	return write
 }
 
-// randomFilter selects some of what is stored.
+// randomFilter selects some of the stored relationships.
 func (m *model) randomFilter(r *rand.Rand) authz.Filter {
 	one := m.randomRelationship(r)
 	switch r.IntN(4) {

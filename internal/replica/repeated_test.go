@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRepeatedPathsEnd asks the in-memory replica about folders that can be reached in 2^20 ways, about a circle of them and about a
-// thousand teams that share a large one. The replica or SpiceDB answers in bounded memory, and what a request started
-// ends with it.
+// TestRepeatedPathsEnd asks the in-memory replica about folders with 2^20 paths, about a circle of folders, and about a
+// thousand teams that share a large one. The answers need bounded memory, and no goroutine ignoresExpiration its
+// request.
 func TestRepeatedPathsEnd(t *testing.T) {
 	var told answers
 	engine := embedded(t, spicedb.EmbeddedConfig{})
@@ -91,11 +91,11 @@ definition folder {
 				if err := ask(t.Context(), id, permission); err != nil {
 					require.ErrorIs(t, err, authz.CodeTooLarge, "%s of %s", kind, id)
 				}
-				if id != "shared" { // of which a check has to read too much for the replica
+				if id != "shared" { // a check of shared reads too much for the replica
 					require.Greater(t, told.of(replica.FromReplica), before, "%s of %s: the replica visits each object once", kind, id)
 				}
 			}
-			runtime.GC() // garbage is not what is bounded
+			runtime.GC() // the bound is on live memory
 			var memory runtime.MemStats
 			runtime.ReadMemStats(&memory)
 			require.Less(t, memory.HeapAlloc, uint64(1<<30), id)
@@ -103,5 +103,5 @@ definition folder {
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	require.Error(t, questions["subjects"](ended, "shared", "view"), "an answer ends with its request")
+	require.Error(t, questions["subjects"](ended, "shared", "view"), "an answer must end with its request")
 }

@@ -13,73 +13,78 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// DefaultMaxRelationships is how many relationships a replica holds at most unless it is told otherwise.
+// DefaultMaxRelationships is the largest number of relationships that a replica stores by default.
 const DefaultMaxRelationships = 5_000_000
 
-// Bound is how old the state may be that an answer rests on: a write that another server made is seen at the latest then.
+// Bound is the maximum age of the state behind an answer. A write through another server is visible after at most this
+// time.
 const Bound = 5 * time.Second
 
-// Source tells what SpiceDB holds, in SpiceDB's own form. Its errors are those of an authz.Engine.
+// Source reads and watches SpiceDB's relationships in SpiceDB's own form. Its errors are those of an authz.Engine.
 type Source interface {
 	// Head returns the stored schema and a token of the newest state.
 	Head(ctx context.Context) (schema string, token authz.Token, err error)
 
-	// ExportStored hands every relationship of a state to take, a part at a time, until it returns an error.
+	// ExportStored calls take with every relationship of a state, in batches. It stops if take returns an error.
 	ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) error
 
-	// WatchStored hands what SpiceDB's Watch tells after a state to take, until it returns an error or ctx ends; first a
-	// checkpoint of the state itself. The error has authz.ErrHistoryLost as a cause if SpiceDB does not have what happened after it.
+	// WatchStored calls take with the messages of SpiceDB's Watch after a state. The first message is a checkpoint of
+	// the state itself. It stops if take returns an error or ctx ends. The error wraps authz.ErrHistoryLost if SpiceDB
+	// no longer has the changes after the state.
 	WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error
 }
 
-// Options are what a replica can be told. The zero value is fine.
+// Options configure a replica. The zero value selects the defaults.
 type Options struct {
-	// MaxRelationships is above which number the replica stands down for good; DefaultMaxRelationships if zero.
+	// MaxRelationships is the number of relationships above which the replica stands down permanently. Zero selects
+	// DefaultMaxRelationships.
 	MaxRelationships int
 
-	// Verify is which share of the replica's answers is asked of the engine behind as well, from 0 to 1.
+	// Verify is the share of answers, from 0 to 1, that the replica compares with the engine behind.
 	Verify float64
 
-	// Observe is told of each call who answered, FromReplica or FromSpiceDB, and in the latter case why.
+	// Observe is called after each call with who answered, FromReplica or FromSpiceDB, and in the latter case the
+	// reason.
 	Observe func(method, source, reason string)
 
 	Logger *slog.Logger // discards if nil
 }
 
-// Methods are those of authz.Engine that the replica answers.
+// Methods are the methods of authz.Engine that the replica answers.
 var Methods = []string{"Check", "CheckBulk", "LookupResources", "LookupSubjects"}
 
-// Who answers.
+// The values of source in Observe.
 const (
 	FromReplica = "replica"
 	FromSpiceDB = "spicedb"
 )
 
-// Why SpiceDB answers, in place of the replica.
+// Reasons why SpiceDB answers instead of the replica.
 const (
-	whyFully      = "fully_consistent" // it was asked for
-	whyLoading    = "loading"          // nothing is loaded yet
-	whyLost       = "watch_lost"       // nothing is heard of SpiceDB's changes
-	whySchema     = "schema_change"    // the schema is changing
-	whyStale      = "stale"            // nothing was heard for too long
-	whyBehind     = "behind"           // the token names what has not arrived yet
-	whyToken      = "unknown_token"    // the token is none that the replica can read
-	whySnapshot   = "other_snapshot"   // a state was asked for that the replica does not show
-	whyCaveat     = "caveat"           // a caveat is on the path
-	whyWildcard   = "wildcard"         // everybody is among the subjects
-	whySubjectSet = "subject_set"      // the subject is a set of subjects
-	whyUnknown    = "unknown_name"     // the schema does not have it, SpiceDB says what is wrong
-	whyTooMuch    = "too_much"         // too many relationships would have to be looked at
-	whyPlanner    = "planner"          // the query planner does not decide it as SpiceDB does
-	whyEnded      = "ended"            // the request is over, as SpiceDB says
-	whyTooMany    = "too_many"         // more relationships are stored than the replica may hold
-	whyDiffers    = "differs"          // an answer differed from SpiceDB's
+	reasonFully      = "fully_consistent" // the request requires it
+	reasonLoading    = "loading"          // no state is loaded yet
+	reasonLost       = "watch_lost"       // Watch is not running
+	reasonSchema     = "schema_change"    // the schema is changing
+	reasonStale      = "stale"            // the state is older than Bound
+	reasonBehind     = "behind"           // the token names a state that has not arrived yet
+	reasonToken      = "unknown_token"    // the replica cannot read the token
+	reasonSnapshot   = "other_snapshot"   // the request names a state that the replica no longer has
+	reasonCaveat     = "caveat"           // a relationship with a caveat is on the path
+	reasonWildcard   = "wildcard"         // a wildcard is among the subjects
+	reasonSubjectSet = "subject_set"      // the subject is a set of subjects
+	reasonUnknown    = "unknown_name"     // the schema lacks the name; SpiceDB answers with the error
+	reasonTooMuch    = "too_much"         // the answer would read too many relationships
+	reasonPlanner    = "planner"          // the query planner does not decide it as SpiceDB does
+	reasonEnded      = "ended"            // the request was cancelled; SpiceDB answers with the error
+	reasonTooMany    = "too_many"         // SpiceDB stores more relationships than the replica may
+	reasonDiffers    = "differs"          // an answer differed from SpiceDB's
 )
 
-// Replica is an authz.Engine that answers from memory what it can, and has the engine behind it answer the rest. Run makes it
-// follow what is stored; until then, and whenever it cannot follow, the engine behind answers everything.
+// Replica is an authz.Engine that answers from memory if it can. Otherwise the engine behind it answers. Run loads the
+// relationships and follows their changes. Until it has loaded, and whenever it cannot follow, the engine behind
+// answers everything.
 type Replica struct {
-	authz.Engine // behind it
+	authz.Engine // the engine behind
 
 	source  Source
 	options Options
@@ -87,21 +92,21 @@ type Replica struct {
 	random  func() float64
 
 	current atomic.Pointer[state] // nil while the replica does not answer
-	why     atomic.Value          // a string: why it does not
-	fresh   atomic.Int64          // when the current state is known to have been the newest, by clock; or never
-	known   atomic.Int64          // the last of these times, also if Watch broke off since
-	off     atomic.Bool           // for good
+	why     atomic.Value          // a string: why it does not answer
+	fresh   atomic.Int64          // when the current state was last known to be the newest, by clock, or never
+	known   atomic.Int64          // the last value of fresh, kept after Watch fails
+	off     atomic.Bool           // permanently
 
 	life context.Context //nolint:containedctx // Run's, which verifications end with
 	stop context.CancelFunc
 
-	retired []*state // of the current store, which may be pinned, the oldest first; Run's own
+	retired []*state // earlier states of the current store that may be pinned, oldest first; only Run uses it
 
 	mu       sync.Mutex
-	watching bool          // Watch is under way
-	probes   []probe       // newer than what has arrived, the oldest first
-	arrived  chan struct{} // closed when a state has arrived or is known to be new
-	ended    bool          // Run has
+	watching bool          // Watch is running
+	probes   []probe       // probes newer than the current state, oldest first
+	arrived  chan struct{} // closed when a state arrives or becomes known to be new
+	ended    bool          // Run has returned
 
 	verifying chan struct{}
 	running   sync.WaitGroup
@@ -110,7 +115,7 @@ type Replica struct {
 
 var _ authz.Engine = (*Replica)(nil)
 
-// New returns a replica of what source tells, in front of engine.
+// New returns a replica of the source in front of an engine. It answers nothing until Run runs.
 func New(engine authz.Engine, source Source, options Options) *Replica {
 	if options.MaxRelationships == 0 {
 		options.MaxRelationships = DefaultMaxRelationships
@@ -124,29 +129,30 @@ func New(engine authz.Engine, source Source, options Options) *Replica {
 		life: context.Background(), stop: func() {},
 	}
 	r.fresh.Store(never)
-	r.why.Store(whyLoading)
+	r.why.Store(reasonLoading)
 	return r
 }
 
-// started is what clock counts from.
+// started is the zero of clock.
 var started = time.Now()
 
-// never is the time at which a state is known to have been the newest of which that is not known at all.
+// never is the value of fresh for a state that was never known to be the newest.
 const never = int64(-1 << 62)
 
-// clock is a time that never goes back.
+// clock returns a monotonic time.
 func clock() time.Duration { return time.Since(started) }
 
-// acquire pins the state that answers a request of some consistency; nil, and why, if SpiceDB has to.
+// acquire pins the state that answers a request of some consistency. It returns nil and the reason if SpiceDB has to
+// answer.
 func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 	var wanted revision
 	switch at.Freshness {
 	case authz.Default, authz.FullyConsistent:
-		return nil, whyFully
+		return nil, reasonFully
 	case authz.AtLeastAsFresh, authz.ExactSnapshot:
 		var ok bool
 		if wanted, ok = parseRevision(at.Token); !ok {
-			return nil, whyToken
+			return nil, reasonToken
 		}
 	case authz.MinimizeLatency:
 	}
@@ -160,16 +166,16 @@ func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 	}
 	switch {
 	case fresh == never:
-		why = whyLost
+		why = reasonLost
 	case clock()-time.Duration(fresh) > Bound:
-		why = whyStale
+		why = reasonStale
 	case at.Freshness == authz.MinimizeLatency:
 	case s.revision.store != wanted.store:
-		why = whyToken
+		why = reasonToken
 	case !s.revision.includes(wanted):
-		why = whyBehind
+		why = reasonBehind
 	case at.Freshness == authz.ExactSnapshot && !wanted.includes(s.revision):
-		why = whySnapshot
+		why = reasonSnapshot
 	}
 	if why != "" {
 		s.unpin()
@@ -189,11 +195,12 @@ func (r *Replica) observe(method, why string) {
 	}
 }
 
-// Reached returns when the replica answers from a state that includes what the token names, or with an error when ctx ends.
+// Reached waits until the replica answers from a state that includes the token's writes. It returns an error when ctx
+// ends, and CodeInvalid for a token that the replica cannot read.
 func (r *Replica) Reached(ctx context.Context, token authz.Token) error {
 	wanted, ok := parseRevision(token)
 	if !ok {
-		return authz.Errorf(authz.CodeInvalid, "%q is no token of a state that a replica can wait for", token)
+		return authz.Errorf(authz.CodeInvalid, "%q is not a token that the in-memory replica can wait for", token)
 	}
 	for {
 		r.mu.Lock()

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(enginetest.Main{M: m}, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
 
-// followed is a replica that runs until the test ends, before an engine.
+// followed returns a replica that runs until the end of the test.
 func followed(t testing.TB, engine authz.Engine, source replica.Source, options replica.Options) *replica.Replica {
 	t.Helper()
 	r := replica.New(engine, source, options)
@@ -42,7 +42,7 @@ func embedded(t testing.TB, config spicedb.EmbeddedConfig) *spicedb.EmbeddedEngi
 	return engine
 }
 
-// answers counts who answered, and why it was not the replica.
+// answers counts who answered and the reasons why SpiceDB did.
 type answers struct {
 	mu     sync.Mutex
 	counts map[string]int
@@ -72,7 +72,7 @@ func (a *answers) all() map[string]int {
 	return maps.Clone(a.counts)
 }
 
-// caughtUp is a replica that has followed every write before the writer goes on.
+// caughtUp is a replica whose Write returns once the replica has followed the write.
 type caughtUp struct{ *replica.Replica }
 
 func (c caughtUp) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
@@ -94,11 +94,11 @@ func (c caughtUp) wait(ctx context.Context, token authz.Token, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 	defer cancel()
 	if err := c.Reached(ctx, token); err != nil {
-		panic(err) // the tests of the suite write from goroutines of their own
+		panic(err) // the suite writes from its own goroutines
 	}
 }
 
-// stores are the SpiceDBs that replicas are tested before.
+// stores are the configurations of SpiceDB that the replica is tested with.
 var stores = map[string]func(t *testing.T) spicedb.EmbeddedConfig{
 	"memory": func(*testing.T) spicedb.EmbeddedConfig { return spicedb.EmbeddedConfig{} },
 	"sqlite": func(t *testing.T) spicedb.EmbeddedConfig {
@@ -109,8 +109,8 @@ var stores = map[string]func(t *testing.T) spicedb.EmbeddedConfig{
 	},
 }
 
-// TestEngine runs what every engine must do, with a replica that lags as it does, which is longest on PostgreSQL, and with one that
-// has always caught up.
+// TestEngine runs the engine suite twice: with a replica that lags as it does, longest on PostgreSQL, and with one that
+// catches up after every write.
 func TestEngine(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
 		t.Run(name, func(t *testing.T) {

@@ -13,27 +13,27 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// revision is what a token tells about the state that it names: of which store it is, and which transactions it includes. Those
-// of PostgreSQL are a snapshot, those of every other store a point in time.
+// revision is the state that a token names: the store, and the transactions that it includes. On PostgreSQL it is a
+// snapshot, on every other store a point in time.
 type revision struct {
 	store    string // the beginning of the store's id
 	point    point
 	snapshot *snapshot
 }
 
-// point is nanoseconds since 1970, and CockroachDB's logical clock within them.
+// point is nanoseconds since 1970 with CockroachDB's logical clock as a fraction.
 type point struct {
 	nanos   int64
 	logical uint64
 }
 
-// snapshot includes the transactions below xmax, but for those in progress, which are sorted.
+// snapshot includes the transactions below xmax except those in progress, which are sorted.
 type snapshot struct {
 	xmax       uint64
 	inProgress []uint64
 }
 
-// parseRevision reads a token. ok is false if it is none, or does not say of which store it is.
+// parseRevision reads a token. ok is false if it is malformed or does not name its store.
 func parseRevision(token authz.Token) (r revision, ok bool) {
 	decoded, err := zedtoken.Decode(&v1.ZedToken{Token: string(token)})
 	if err != nil || decoded.GetV1().GetDatastoreUniqueIdPrefix() == "" {
@@ -48,7 +48,7 @@ func parseRevision(token authz.Token) (r revision, ok bool) {
 	return r, ok
 }
 
-// logicalDigits is how many digits CockroachDB's logical clock has behind the point.
+// logicalDigits is the number of digits of CockroachDB's logical clock after the decimal point.
 const logicalDigits = 10
 
 func parsePoint(text string) (p point, ok bool) {
@@ -82,7 +82,8 @@ func parseSnapshot(text string) (*snapshot, bool) {
 	return s, true
 }
 
-// includes reports whether everything that the other state includes is in this one. It is false for states of different stores.
+// includes reports whether this state includes everything that the other state includes. It is false for states of
+// different stores.
 func (r revision) includes(other revision) bool {
 	switch {
 	case r.store == "" || r.store != other.store || (r.snapshot == nil) != (other.snapshot == nil):
@@ -103,14 +104,14 @@ func (s *snapshot) includes(other *snapshot) bool {
 		}
 	}
 	for x := s.xmax; x < other.xmax; x++ {
-		if other.has(x) { // at the latest behind all that is in progress there
+		if other.has(x) { // true at the latest for a transaction after all those in progress there
 			return false
 		}
 	}
 	return true
 }
 
-// join is a revision that includes exactly what one of the two does, of the same store.
+// join returns the revision that includes exactly what either of two revisions of the same store includes.
 func (r revision) join(other revision) revision {
 	switch {
 	case r.includes(other):
@@ -130,7 +131,7 @@ func (r revision) join(other revision) revision {
 	return r
 }
 
-// missing are the transactions below a limit that the snapshot does not include.
+// missing returns the transactions below a limit that the snapshot does not include.
 func (s *snapshot) missing(below uint64) []uint64 {
 	missing := slices.Clone(s.inProgress)
 	for x := s.xmax; x < below; x++ {
@@ -139,7 +140,7 @@ func (s *snapshot) missing(below uint64) []uint64 {
 	return missing
 }
 
-// token names the revision. It is like another token of the same store, which names another revision.
+// token returns a token of the revision. like is a token of another revision of the same store.
 func (r revision) token(like authz.Token) (authz.Token, error) {
 	decoded, err := zedtoken.Decode(&v1.ZedToken{Token: string(like)})
 	if err != nil {

@@ -38,7 +38,7 @@ func TestIncludes(t *testing.T) {
 		{of("s", later), of("another", now), false},
 		{of("s", now+".0000000002"), of("s", now+".0000000001"), true},
 		{of("s", now+".0000000001"), of("s", now+".0000000002"), false},
-		{of("s", now+".1"), of("s", now+".0999999999"), true}, // zeros at the end are left out
+		{of("s", now+".1"), of("s", now+".0999999999"), true}, // trailing zeros are omitted
 		{of("s", later), of("s", snapshotText(t, 5, 9)), false},
 		{of("s", snapshotText(t, 5, 9)), of("s", now), false},
 	} {
@@ -61,7 +61,7 @@ func snapshotText(t testing.TB, xmin, xmax uint64, inProgress ...uint64) string 
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
-// TestSnapshotsInclude compares includes with what it means: every transaction of the one is in the other.
+// TestSnapshotsInclude compares includes with its definition: every transaction of one snapshot is in the other.
 func TestSnapshotsInclude(t *testing.T) {
 	const most = 14
 	random := rand.New(rand.NewPCG(3, 4))

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// traits says which constructs a random schema may use. Schemas with few of them show what one construct does on its own, and
-// leave more to the replica.
+// traits selects the constructs of a random schema. A schema with few of them tests each construct alone, and the
+// replica answers more of its questions.
 type traits struct {
 	wildcards, usersets, expiration, caveats, recursion, subtraction, all, self bool
 }
@@ -24,7 +24,7 @@ func randomTraits(r *rand.Rand) traits {
 	}
 }
 
-// model is a schema as the generator knows it.
+// model is a random schema in the generator's form.
 type model struct {
 	traits      traits
 	definitions []*definition
@@ -41,7 +41,7 @@ type relation struct {
 	allowed []allowed
 }
 
-// allowed is one kind of subject that a relation takes.
+// allowed is one kind of subject of a relation.
 type allowed struct {
 	typ      authz.Type
 	relation string
@@ -65,7 +65,7 @@ caveat on_day(day string, today string) {
 }
 `
 
-// The names recur in several definitions, so that arrows lead on from each type they reach.
+// The same names occur in several definitions, so that arrows continue from each type.
 var (
 	plainTypes      = []authz.Type{"user", "robot"}
 	objectTypes     = []authz.Type{"team", "folder", "paper"}
@@ -73,8 +73,8 @@ var (
 	permissionNames = []string{"view", "edit", "share", "audit"}
 )
 
-// randomModel makes a schema that SpiceDB takes in most cases; not in all, since its rules about wildcards behind usersets and
-// about circles are its own.
+// randomModel returns a schema that SpiceDB accepts in most cases. The generator does not know SpiceDB's rules about
+// wildcards behind usersets and about circles.
 func randomModel(r *rand.Rand, t traits) *model {
 	m := &model{traits: t}
 	for _, name := range plainTypes {
@@ -97,7 +97,7 @@ func randomModel(r *rand.Rand, t traits) *model {
 	return m
 }
 
-// randomPermissions gives each definition permissions, which replace those that it had.
+// randomPermissions replaces the permissions of each definition.
 func (m *model) randomPermissions(r *rand.Rand) {
 	for _, d := range m.definitions {
 		d.permissions = nil
@@ -152,7 +152,7 @@ func (m *model) randomSubjects(r *rand.Rand, index int, rel *relation) []allowed
 	return out
 }
 
-// someAbove picks a type that objects of the definition may refer to: an earlier one, and with recursion any.
+// someAbove returns a type that objects of the definition may refer to: an earlier one, or with recursion any.
 func (m *model) someAbove(r *rand.Rand, index int) authz.Type {
 	objects := m.objects()
 	switch {
@@ -167,8 +167,8 @@ func (m *model) someAbove(r *rand.Rand, index int) authz.Type {
 	}
 }
 
-// expression makes the expression of a permission. It names other permissions of the definition only if they come before, since
-// SpiceDB refuses circles within one object.
+// expression returns the expression of a permission. It names only earlier permissions of the definition, since SpiceDB
+// rejects circles within one object.
 func (m *model) expression(r *rand.Rand, d *definition, permission, depth int) string {
 	if depth == 0 || r.IntN(3) == 0 {
 		return m.leaf(r, d, permission)
@@ -201,7 +201,7 @@ func (m *model) leaf(r *rand.Rand, d *definition, permission int) string {
 	return string(d.relations[r.IntN(len(d.relations))].name)
 }
 
-// arrow makes an arrow over a relation that leads to objects with something to ask for; an empty one if there is none.
+// arrow returns an arrow over a relation whose objects have a name to refer to, or an empty text if there is none.
 func (m *model) arrow(r *rand.Rand, d *definition) string {
 	rel := d.relations[r.IntN(len(d.relations))]
 	if len(rel.allowed) == 0 || slices.ContainsFunc(rel.allowed, func(a allowed) bool { return a.wildcard }) {
@@ -226,7 +226,7 @@ func (m *model) arrow(r *rand.Rand, d *definition) string {
 	}
 }
 
-// objects are the definitions that have relations.
+// objects returns the definitions that have relations.
 func (m *model) objects() []*definition { return m.definitions[len(plainTypes):] }
 
 func (m *model) definition(name authz.Type) *definition {
@@ -234,7 +234,7 @@ func (m *model) definition(name authz.Type) *definition {
 	return m.definitions[i]
 }
 
-// names are the relations and permissions of a definition.
+// names returns the relations and permissions of a definition.
 func (d *definition) names() []string {
 	var out []string
 	for _, rel := range d.relations {
@@ -294,7 +294,7 @@ func (a allowed) String() string {
 	return text
 }
 
-// permissions are those of every definition, to come back to.
+// permissions returns the permissions of every definition, for restore.
 func (m *model) permissions() [][]*permission {
 	var out [][]*permission
 	for _, d := range m.objects() {

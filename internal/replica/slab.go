@@ -1,12 +1,12 @@
 package replica
 
-// slab is a slice that grows without being copied, so that nobody waits for that. Its first element, 0, is never used.
+// slab is a slice that grows without copying its elements, so that no reader waits for a copy. Element 0 is never used.
 type slab[T any] struct {
 	parts [][]T
 	size  uint32
 }
 
-// slabPart is how many elements a part has.
+// slabPart is the number of elements per part.
 const slabPart = 1 << 12
 
 func newSlab[T any]() slab[T] {

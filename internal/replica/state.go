@@ -6,8 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// state is what was stored at one moment, with the schema of that moment. Nothing of it changes; what it shows is kept for as long
-// as somebody has it pinned.
+// state is the relationships and the schema at one moment. It is immutable. Its rows stay in memory while it is pinned.
 type state struct {
 	store    *store
 	version  version
@@ -20,7 +19,7 @@ type state struct {
 
 func (s *state) unpin() { s.pins.Add(-1) }
 
-// pin returns the current state, which the caller unpins; nil if there is none.
+// pin returns the current state, or nil if there is none. The caller unpins it.
 func (r *Replica) pin() *state {
 	for {
 		s := r.current.Load()
@@ -35,7 +34,7 @@ func (r *Replica) pin() *state {
 	}
 }
 
-// publish makes a state the current one, and frees what only earlier ones showed that nobody has pinned.
+// publish makes a state the current one and frees rows of unpinned earlier states.
 func (r *Replica) publish(s *state) {
 	if before := r.current.Swap(s); before != nil && before.store == s.store {
 		r.retired = append(r.retired, before)
@@ -45,7 +44,7 @@ func (r *Replica) publish(s *state) {
 	r.sweep()
 }
 
-// sweep frees what no state shows any more.
+// sweep frees the rows that no current or pinned state contains.
 func (r *Replica) sweep() {
 	current := r.current.Load()
 	if current == nil {

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Stats is what a replica holds and has done.
+// Stats describes the content and the work of a replica.
 type Stats struct {
-	Answering     bool          // whether it answers what it can
-	Relationships int           // that it holds
-	Bytes         int           // that they take, roughly
-	Lag           time.Duration // since when what it holds is known to have been the newest; 0 if it holds nothing
-	Changes       uint64        // that it has followed
-	Lost          uint64        // how often Watch ended
-	Verified      uint64        // answers that were asked of SpiceDB as well
-	Differences   uint64        // of them, that were not the same
+	Answering     bool          // whether the replica answers at all
+	Relationships int           // stored in memory
+	Bytes         int           // approximate memory use
+	Lag           time.Duration // time since the content was last known to be the newest; 0 if there is none
+	Changes       uint64        // received from Watch
+	Lost          uint64        // how often Watch failed
+	Verified      uint64        // answers compared with SpiceDB's
+	Differences   uint64        // compared answers that were not the same
 }
 
 type counters struct{ changes, lost, verified, differences atomic.Uint64 }
 
-// Stats may be asked for at any time.
+// Stats returns the current values. It is safe for concurrent use.
 func (r *Replica) Stats() Stats {
 	out := Stats{
 		Changes: r.stats.changes.Load(), Lost: r.stats.lost.Load(),

@@ -10,12 +10,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// version numbers the states that a store has been in. A row is in those from its creation until before its deletion.
+// version numbers the states of a store. A row belongs to all versions from its creation until before its deletion.
 type version uint64
 
-// store holds relationships, each found by itself, by its resource and relation, and by its subject and relation. It has one
-// writer and any number of readers, who see the states that they have pinned; a deleted row stays until nobody sees it. Neither
-// holds the lock for long.
+// store is an in-memory store of relationships with three indexes: by relationship, by resource and relation, and by
+// subject and relation. It has one writer and any number of readers. Readers see the states that they pinned: a deleted
+// row stays until no pinned state contains it. Neither side holds the lock for long.
 type store struct {
 	mu      sync.RWMutex
 	names   names
@@ -24,18 +24,19 @@ type store struct {
 	free    []rowID
 
 	byRelationship map[relationshipKey]rowID // the newest row of a relationship
-	byResource     map[resourceKey]rowID     // the first of a list
-	bySubject      map[subjectKey]rowID      // the first of a list
+	byResource     map[resourceKey]rowID     // the first row of a list
+	bySubject      map[subjectKey]rowID      // the first row of a list
 
-	live int    // rows that are not deleted
+	live int    // number of rows that are not deleted
 	dead []dead // deleted rows, in the order of their deletion
 }
 
-// rowID numbers rows. Zero is none.
+// rowID numbers rows. Zero is no row.
 type rowID uint32
 
-// row is one relationship, for some span of versions. Rows with one resource and relation are a list, and so are those with one
-// subject and relation; a new one comes first, so that a reader in the middle of the list does not meet it.
+// row is one relationship for a range of versions. Rows with the same resource and relation form a list, and so do rows
+// with the same subject and relation. A new row is inserted first, so that a reader in the middle of the list does not
+// meet it.
 type row struct {
 	resource, subject objectID
 	relation          relationID
@@ -43,20 +44,20 @@ type row struct {
 	caveated          bool
 
 	ofResource, ofSubject link
-	older                 rowID // of the same relationship
+	older                 rowID // an older row of the same relationship
 	expires               moment
 	created, deleted      version
 }
 
 type link struct{ next, previous rowID }
 
-// moment is a time in microseconds since 1970, which holds every year that a timestamp can.
+// moment is a time in microseconds since 1970. It covers every year that a timestamp can hold.
 type moment int64
 
-// noExpiry is the moment at which a relationship without an expiration expires.
+// noExpiry is the expiration of a permanent relationship.
 const noExpiry moment = math.MaxInt64
 
-// momentOf rounds down, as a clock does.
+// momentOf rounds down, as clocks do.
 func momentOf(t time.Time) moment { return moment(t.UnixMicro()) }
 
 // expiryOf rounds up: a relationship counts until its expiration.
@@ -95,7 +96,7 @@ func (r *row) key() relationshipKey {
 
 func (r *row) subjectKey() subjectKey { return subjectKey{r.subject, r.subjectRelation, r.relation} }
 
-// in reports whether the row is in a version.
+// in reports whether the row belongs to a version.
 func (r *row) in(v version) bool { return r.created <= v && (r.deleted == 0 || v < r.deleted) }
 
 func newStore() *store {
@@ -111,10 +112,10 @@ func newStore() *store {
 
 func (s *store) row(id rowID) *row { return s.rows.at(uint32(id)) }
 
-// writeChunk is how many changes are made before readers have their turn.
+// writeChunk is the number of changes applied before readers may run.
 const writeChunk = 64
 
-// touch puts relationships into a version, in place of the same ones with another expiration or caveat.
+// touch adds relationships to a version. It replaces the same ones with another expiration or caveat.
 func (s *store) touch(relationships []*v1.Relationship, v version) {
 	for start := 0; start < len(relationships); start += writeChunk {
 		s.mu.Lock()
@@ -125,7 +126,7 @@ func (s *store) touch(relationships []*v1.Relationship, v version) {
 	}
 }
 
-// apply makes the updates of a version.
+// apply applies updates to a version.
 func (s *store) apply(updates []*v1.RelationshipUpdate, v version) {
 	for start := 0; start < len(updates); start += writeChunk {
 		s.mu.Lock()
@@ -200,14 +201,14 @@ func (s *store) remove(r *v1.Relationship, v version) {
 	}
 }
 
-// bury deletes a row from a version on. One that was created in the same version has been in none.
+// bury deletes a row from a version on. A row created in the same version belongs to none.
 func (s *store) bury(id rowID, v version) {
 	s.row(id).deleted = v
 	s.dead = append(s.dead, dead{id, v})
 	s.live--
 }
 
-// keyOf finds the key of a relationship by its names; a key that no row has if they are unknown.
+// keyOf returns the key of a relationship. If a name is unknown, it returns a key that no row has.
 func (s *store) keyOf(resourceType, resourceID, relation, subjectType, subjectID, subjectRelation string) (key relationshipKey) {
 	key.resource = s.objects.find(s.names.types[resourceType], resourceID)
 	key.relation = s.names.relations[relationName{resourceType, relation}]
@@ -221,7 +222,7 @@ func (s *store) keyOf(resourceType, resourceID, relation, subjectType, subjectID
 	return key
 }
 
-// sweep frees the rows that were deleted by a version before which nobody looks any more.
+// sweep frees the rows that were deleted in or before a version.
 func (s *store) sweep(v version) {
 	for {
 		s.mu.Lock()
@@ -230,7 +231,7 @@ func (s *store) sweep(v version) {
 			s.release(s.dead[n].row)
 		}
 		if s.dead = s.dead[n:]; len(s.dead) == 0 {
-			s.dead = nil // and what it was cut off from
+			s.dead = nil // frees the underlying array
 		}
 		s.mu.Unlock()
 		if n < writeChunk {
@@ -243,7 +244,7 @@ func (s *store) release(id rowID) {
 	one := s.row(id)
 	key := one.key()
 	if newest := s.byRelationship[key]; newest == id {
-		delete(s.byRelationship, key) // with the last row; an older one would have been freed before
+		delete(s.byRelationship, key) // this was the last row, since older ones are freed first
 	} else {
 		for newest != 0 {
 			newer := s.row(newest)
@@ -261,7 +262,7 @@ func (s *store) release(id rowID) {
 	s.free = append(s.free, id)
 }
 
-// unlink takes a row out of a list.
+// unlink removes a row from a list.
 func unlink[K comparable](s *store, first map[K]rowID, key K, id rowID, of func(*row) *link) {
 	l := *of(s.row(id))
 	switch {
@@ -277,13 +278,13 @@ func unlink[K comparable](s *store, first map[K]rowID, key K, id rowID, of func(
 	}
 }
 
-// size is how many relationships there are, and roughly how many bytes they take: what is stored, and maps at the load that
-// they have on average.
+// size returns the number of relationships and an estimate of their bytes: the stored data, and maps at their average
+// load.
 func (s *store) size() (relationships, bytes int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	const slack, head = 4, 3           // a map takes 4/3 of its entries
-	const id = unsafe.Sizeof(rowID(0)) // objectID is as large
+	const slack, head = 4, 3           // a map allocates 4/3 of its entries
+	const id = unsafe.Sizeof(rowID(0)) // objectID has the same size
 	entry := func(n int, key uintptr) int { return n * int(key+id+1) * slack / head }
 	bytes = len(s.rows.parts)*slabPart*int(unsafe.Sizeof(row{})) + len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
 	bytes += entry(len(s.byRelationship), unsafe.Sizeof(relationshipKey{}))

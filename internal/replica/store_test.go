@@ -28,7 +28,8 @@ func update(i int, del bool) *v1.RelationshipUpdate {
 	return &v1.RelationshipUpdate{Operation: operation, Relationship: relationship(i)}
 }
 
-// seen is what a state shows, found in each of the three ways; they must agree.
+// seen returns the relationships that a state contains. It reads them through each of the three indexes, which must
+// agree.
 func seen(t *testing.T, s *state) map[int]bool {
 	t.Helper()
 	out := [3]map[int]bool{{}, {}, {}}
@@ -64,8 +65,8 @@ func seen(t *testing.T, s *state) map[int]bool {
 	return out[0]
 }
 
-// TestStates: each state shows what it showed when it was published, for as long as it is pinned and whatever is written and
-// freed beside it. At the end nothing is held that no state shows.
+// TestStates checks that a pinned state does not change, whatever is written and freed. At the end, the store has no
+// row that no state contains.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	r := New(nil, nil, Options{})
@@ -119,7 +120,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestLongList: a list that is longer than readers look at in one go is read whole, at one state, while it is written.
+// TestLongList reads a list longer than a chunk while it is written. The result must belong to one state.
 func TestLongList(t *testing.T) {
 	t.Parallel()
 	const length = 20 * readChunk
@@ -141,7 +142,7 @@ func TestLongList(t *testing.T) {
 	for path, err := range paths {
 		require.NoError(t, err)
 		found[path.Subject.ObjectID] = true
-		if len(found)%100 == 0 { // before it and behind it
+		if len(found)%100 == 0 { // before and after the current position
 			n := version(len(found))
 			s.apply([]*v1.RelationshipUpdate{
 				{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: member(length + len(found))},

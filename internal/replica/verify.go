@@ -12,22 +12,23 @@ import (
 )
 
 const (
-	maxVerifying  = 4                // answers that are verified at once; others are not
-	verifyTimeout = 10 * time.Second // SpiceDB's answer may take so long
+	maxVerifying  = 4                // concurrent verifications; further answers are not verified
+	verifyTimeout = 10 * time.Second // time limit for SpiceDB's answer
 )
 
-// verification is a question with the ways to answer it at a state. Answers are comparable with reflect.DeepEqual.
+// verification is a question and the functions that answer it at a state. Answers are comparable with
+// reflect.DeepEqual.
 type verification struct {
 	question any
 	replica  func(ctx context.Context, now time.Time) (answer any, why string)
 	spicedb  func(context.Context, authz.Consistency) (any, error)
 }
 
-// sampled reports whether an answer is one of the share that is verified.
+// sampled reports whether to verify an answer.
 func (r *Replica) sampled() bool { return r.options.Verify > 0 && r.random() < r.options.Verify }
 
-// verify asks SpiceDB, beside the request, what it answers at the very state that the replica answered from. An answer that
-// differs takes the replica out of service.
+// verify compares an answer with SpiceDB's at the same state, in the background. A different answer takes the replica
+// out of service.
 func (r *Replica) verify(s *state, answer any, v verification) {
 	select {
 	case r.verifying <- struct{}{}:
@@ -40,7 +41,7 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 		<-r.verifying
 		return
 	}
-	s.pins.Add(1) // the caller has it pinned
+	s.pins.Add(1) // the caller still has it pinned
 	r.running.Go(func() {
 		defer func() {
 			s.unpin()
@@ -50,7 +51,7 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 		defer cancel()
 		expected, err := v.spicedb(ctx, authz.AtSnapshot(s.token))
 		if err != nil {
-			return // it no longer has the state, or is away
+			return // SpiceDB no longer has the state or is unavailable
 		}
 		r.stats.verified.Add(1)
 		if !reflect.DeepEqual(answer, expected) && !v.isOfAnotherTime(ctx, expected) {
@@ -59,8 +60,8 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 	})
 }
 
-// isOfAnotherTime reports whether the replica would answer the same at another time. SpiceDB looked at expirations later, by the
-// clock of its database, or not at all, if it remembered a part of the answer.
+// isOfAnotherTime reports whether the expected answer is the replica's at another time. SpiceDB evaluates expirations
+// later, by its database's clock, or not at all for cached parts of an answer.
 func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	now := time.Now()
 	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), {}} {
@@ -71,12 +72,12 @@ func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	return false
 }
 
-// differ takes the replica out of service.
+// differ logs a difference and takes the replica out of service.
 func (r *Replica) differ(ctx context.Context, s *state, question, answer, expected any) {
 	r.stats.differences.Add(1)
-	r.standDown(whyDiffers)
+	r.standDown(reasonDiffers)
 	relationships, _ := s.store.size()
-	r.options.Logger.ErrorContext(ctx, "the replica answered otherwise than SpiceDB, and is off until the next start",
+	r.options.Logger.ErrorContext(ctx, "an answer of the in-memory replica differed from SpiceDB's; the replica is off until the next start",
 		"question", fmt.Sprintf("%+v", question), "replica", fmt.Sprintf("%+v", answer), "spicedb", fmt.Sprintf("%+v", expected),
 		"snapshot", string(s.token), "relationships", relationships, "schema", s.plans.text)
 }
@@ -102,7 +103,7 @@ func (r *Replica) verifyBulk(s *state, checks []authz.Check, given []authz.Check
 		spicedb: func(ctx context.Context, at authz.Consistency) (any, error) {
 			results, _, err := r.Engine.CheckBulk(ctx, checks, at)
 			for i, result := range results {
-				if result.Err != nil && i < len(given) { // it has no answer, as in a chain that is too deep for it
+				if result.Err != nil && i < len(given) { // SpiceDB has no answer, for example for a chain that is too deep
 					results[i] = given[i]
 				}
 			}
@@ -151,10 +152,10 @@ func (r *Replica) verifySubjects(s *state, q authz.SubjectQuery, given []authz.F
 	})
 }
 
-// first makes an answer of any type one that can be compared.
+// first returns its arguments, with the answer as any.
 func first[T any](answer T, why string) (any, string) { return answer, why }
 
-// idsOf are the resources with their decisions, in their order.
+// idsOf formats the resources with their decisions, in their order.
 func idsOf(found []authz.FoundResource) []string {
 	out := make([]string, len(found))
 	for i, one := range found {
@@ -163,7 +164,7 @@ func idsOf(found []authz.FoundResource) []string {
 	return out
 }
 
-// subjectsOf are the subjects with their decisions, in an order of their own.
+// subjectsOf formats the subjects with their decisions, sorted.
 func subjectsOf(found []authz.FoundSubject) []string {
 	out := make([]string, len(found))
 	for i, one := range found {

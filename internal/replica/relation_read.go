@@ -6,16 +6,16 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// look reads a relation in a plan that decides. It does what the planner's own does, without a list of what is one
-// relationship at most, and without another list of what the reader lists.
-type look struct {
+// relationRead reads a relation in a plan that decides checks. It does the same as the planner's iterator with fewer
+// lists: a check reads at most one relationship, and the reader already returns a list.
+type relationRead struct {
 	*query.DatastoreIterator
 
 	relation *schema.BaseRelation
 }
 
 // CheckImpl implements query.Plan.
-func (l *look) CheckImpl(ctx *query.Context, resource query.Object, subject query.ObjectAndRelation) (*query.Path, error) {
+func (l *relationRead) CheckImpl(ctx *query.Context, resource query.Object, subject query.ObjectAndRelation) (*query.Path, error) {
 	r, ours := ctx.Reader.(*reader)
 	if !ours || isSet(l.relation) || subject.Relation != tuple.Ellipsis {
 		return l.DatastoreIterator.CheckImpl(ctx, resource, subject)
@@ -35,7 +35,7 @@ func (l *look) CheckImpl(ctx *query.Context, resource query.Object, subject quer
 }
 
 // IterSubjectsImpl implements query.Plan.
-func (l *look) IterSubjectsImpl(ctx *query.Context, resource query.Object, filter query.ObjectType) (query.PathSeq, error) {
+func (l *relationRead) IterSubjectsImpl(ctx *query.Context, resource query.Object, filter query.ObjectType) (query.PathSeq, error) {
 	if l.relation.Wildcard() {
 		return l.DatastoreIterator.IterSubjectsImpl(ctx, resource, filter)
 	}
@@ -43,7 +43,7 @@ func (l *look) IterSubjectsImpl(ctx *query.Context, resource query.Object, filte
 	return ctx.Reader.QuerySubjects(ctx, resource, l.relation.RelationName(), subjects, l.relation.Caveat() != "", l.relation.Expiration(), query.QueryPage{})
 }
 
-// compile makes the iterator of an outline, with looks for the reads of relations.
+// compile returns the iterator of an outline, in which relationRead reads the relations.
 func compile(o query.Outline, keys map[query.OutlineNodeID]query.CanonicalKey) (query.Iterator, error) {
 	subs := make([]query.Iterator, len(o.SubOutlines))
 	for i, sub := range o.SubOutlines {
@@ -54,7 +54,7 @@ func compile(o query.Outline, keys map[query.OutlineNodeID]query.CanonicalKey) (
 	}
 	made, err := query.MakeIterator(o.Type, o.Args, subs, keys[o.ID])
 	if own, is := made.(*query.DatastoreIterator); is {
-		return &look{DatastoreIterator: own, relation: o.Args.Relation}, err
+		return &relationRead{DatastoreIterator: own, relation: o.Args.Relation}, err
 	}
 	return made, err
 }
