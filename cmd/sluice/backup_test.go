@@ -102,7 +102,7 @@ func exportAndImport(t *testing.T, s *serving) {
 	require.Regexp(t, `^exported \d+ relationships\n$`, stdout)
 	_, stderr, code = sluice(t, append([]string{"export", file}, s.remote()...)...)
 	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "there is a file "+file)
+	require.Contains(t, stderr, "the file "+file+" exists already")
 
 	imported, stderr, code := sluice(t, "import", file, "--data-dir", data)
 	require.Zero(t, code, stderr)

@@ -45,7 +45,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// checkError checks that an error says what it should, and never what the key is.
+// checkError requires that an error contains a text and never the key.
 func checkError(t *testing.T, text string, err error, want string) {
 	t.Helper()
 	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -64,27 +64,27 @@ func TestParseFile(t *testing.T) {
 		want []apikey.Key
 		err  string
 	}{
-		{"", nil, "the file holds no key"},
-		{"# keys\n\n  \t\r\n", nil, "the file holds no key"},
+		{"", nil, "the file contains no key"},
+		{"# keys\n\n  \t\r\n", nil, "the file contains no key"},
 		{"app check " + sum, []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash}}, ""},
 		{"\tapp  check+inspect " + strings.ToUpper(sum) + " 50/s # the app\r\n", []apikey.Key{
 			{Name: "app", Scopes: apikey.Check | apikey.Inspect, Hash: hash, Rate: apikey.Rate{Requests: 50, Per: time.Second}},
 		}, ""},
 		{"app check " + sum + " 600/m", []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash, Rate: apikey.Rate{Requests: 600, Per: time.Minute}}}, ""},
-		{"# one\napp check " + secret, nil, "line 2: the third field is the SHA-256"},
+		{"# one\napp check " + secret, nil, "line 2: the third field must be the SHA-256"},
 		{"app check " + sum[2:], nil, "line 1: the third field"},
 		{"app check " + sum + "00", nil, "line 1: the third field"},
 		{"app check " + sum[1:], nil, "line 1: the third field"},
 		{"app " + secret, nil, "line 1: a line is NAME SCOPE+SCOPE SHA256"},
-		{"app check " + sum + " 50/s x", nil, "line 1: a key has one rate and one end"},
+		{"app check " + sum + " 50/s x", nil, "line 1: a key may have only one rate"},
 		{"app check " + sum + " 50/s expires=2027-01-31T00:00:00Z x", nil, "line 1: a line is"},
 		{"app check " + sum + " expires=2027-01-31T00:00:00Z", []apikey.Key{
 			{Name: "app", Scopes: apikey.Check, Hash: hash, ExpiresAt: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},
 		}, ""},
-		{"app check " + sum + " expires=2027-01-31", nil, "line 1: the end of a key"},
-		{"app check " + sum + " expires=", nil, "line 1: the end of a key"},
-		{"app check " + sum + " expires=0001-01-01T00:00:00Z", nil, "line 1: the end of a key"},
-		{"app check " + sum + " expires=2027-01-31T00:00:00Z expires=2028-01-31T00:00:00Z", nil, "line 1: a key has one"},
+		{"app check " + sum + " expires=2027-01-31", nil, "line 1: the expiration of a key"},
+		{"app check " + sum + " expires=", nil, "line 1: the expiration of a key"},
+		{"app check " + sum + " expires=0001-01-01T00:00:00Z", nil, "line 1: the expiration of a key"},
+		{"app check " + sum + " expires=2027-01-31T00:00:00Z expires=2028-01-31T00:00:00Z", nil, "line 1: a key may have only one"},
 		{secret + "! check " + sum, nil, "line 1: the name"},
 		{"app " + secret + " " + sum, nil, "line 1: the scopes"},
 		{"app check " + sum + " " + secret, nil, "line 1: a rate"},
@@ -92,7 +92,7 @@ func TestParseFile(t *testing.T) {
 		{"app check " + sum + " 5/h", nil, "line 1: a rate"},
 		{"app check " + sum + " 50", nil, "line 1: a rate"},
 		{"app check " + sum + " 1000001/s", nil, "line 1: a rate"},
-		{"\n" + strings.Repeat("x", 5000), nil, "line 2: a line has at most"},
+		{"\n" + strings.Repeat("x", 5000), nil, "line 2: a line may have at most"},
 	} {
 		got, err := apikey.ParseFile(strings.NewReader(tt.text))
 		checkError(t, tt.text, err, tt.err)
@@ -127,10 +127,10 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 		t.Error("two keys are the same")
 	}
 	if _, _, err := apikey.Generate("my app", apikey.Check); err == nil {
-		t.Error("a wrong name was taken")
+		t.Error("a wrong name was accepted")
 	}
 	if _, _, err := apikey.Generate("app", 0); err == nil {
-		t.Error("a key without scopes was made")
+		t.Error("Generate accepted no scopes")
 	}
 }
 
@@ -156,7 +156,7 @@ func TestIdentifyAndReplace(t *testing.T) {
 	find("", "")
 	for _, wrong := range [][]apikey.Key{{key("a", "1"), key("a", "2")}, {key("a", "1"), key("b", "1")}} {
 		if err := keys.Replace(wrong); err == nil {
-			t.Errorf("took %v", wrong)
+			t.Errorf("accepted %v", wrong)
 		}
 	}
 	find("3", "c")
@@ -182,7 +182,7 @@ func TestKeysAreReplacedWhileTheyAreUsed(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				if _, ok := keys.Identify("1"); !ok {
-					t.Error("the key was gone for a moment")
+					t.Error("the key was missing for a moment")
 				}
 			}
 		})
@@ -220,7 +220,7 @@ func TestUseKeepsToTheRate(t *testing.T) {
 			t.Fatalf("limited for %s within the rate", wait)
 		}
 	}
-	for range 3 { // what is refused is not counted
+	for range 3 { // rejected uses are not counted
 		if wait := use("1"); wait != 250*time.Millisecond {
 			t.Fatalf("limited for %s, want 250ms", wait)
 		}
@@ -229,7 +229,7 @@ func TestUseKeepsToTheRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if use("1") == 0 {
-		t.Error("replacing the keys gave the rate back")
+		t.Error("replacing the keys reset the used rate")
 	}
 	now = now.Add(250 * time.Millisecond)
 	if use("1") != 0 || use("1") == 0 {
@@ -240,7 +240,7 @@ func TestUseKeepsToTheRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if use("1") != 0 {
-		t.Error("another rate begins anew")
+		t.Error("a key with another rate must start with all of it")
 	}
 }
 
@@ -279,7 +279,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestExpensiveUsesCountManyTimes uses keys of different rates for what costs ten requests.
+// TestExpensiveUsesCountManyTimes checks uses that cost ten requests, for keys of different rates.
 func TestExpensiveUsesCountManyTimes(t *testing.T) {
 	fast, slow := key("fast", "1"), key("slow", "2")
 	fast.Rate, slow.Rate = apikey.Rate{Requests: 15, Per: time.Second}, apikey.Rate{Requests: 2, Per: time.Second}
@@ -296,9 +296,9 @@ func TestExpensiveUsesCountManyTimes(t *testing.T) {
 		return k.Use(now, cost)
 	}
 	if use("1", 10) != 0 || use("1", 10) == 0 || use("1", 5) != 0 || use("1", 1) == 0 {
-		t.Error("a use that costs ten does not count as ten")
+		t.Error("a use that costs ten must count as ten")
 	}
 	if use("2", 10) != 0 || use("2", 1) == 0 {
-		t.Error("a use that costs more than the rate allows at once does not count as all of it")
+		t.Error("a use that costs more than the rate must use up the whole rate")
 	}
 }

@@ -1,5 +1,5 @@
-// Package apikey knows API keys: their scopes and rates, how they are written in flags and files, and which of them
-// a request carries. It holds hashes of keys, never the keys.
+// Package apikey defines API keys: their scopes and rates, their form in flags and files, and the set of keys that a
+// server accepts. It stores hashes of keys, never the keys.
 package apikey
 
 import (
@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// Prefix begins every key that Generate makes, so that a key in a wrong place can be told by its looks.
+// Prefix begins every key that Generate makes, so that secret scanners recognize one.
 const Prefix = "sluice_"
 
 // Hash is the SHA-256 of a key.
 type Hash [sha256.Size]byte
 
-// Key is what is known about an API key.
+// Key describes an API key.
 type Key struct {
-	// Name stands in logs and in the history of what was written; it is no secret.
+	// Name identifies the key in logs and in the audit log. It is not secret.
 	Name   string
 	Scopes Scopes
 	Hash   Hash
 
-	// Rate is how often the key may be used; zero means without limit.
+	// Rate limits how often the key may be used. Zero means no limit.
 	Rate Rate
 
-	// ExpiresAt is when the key ends; the zero time means never.
+	// ExpiresAt is when the key expires. The zero time means never.
 	ExpiresAt time.Time
 }
 
-// HasExpired reports whether the key has ended at a time.
+// HasExpired reports whether the key has expired at a time.
 func (k Key) HasExpired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
 // Line returns the key's line for a keys file.
@@ -47,10 +47,10 @@ func (k Key) Line() string {
 	return line
 }
 
-// expiresPrefix begins the field of a keys file that says when a key ends.
+// expiresPrefix begins the field of a keys file with the expiration of a key.
 const expiresPrefix = "expires="
 
-// Generate makes a new key. The secret is what clients send; it is returned this once.
+// Generate makes a new key. The secret is what clients send. Only this call returns it.
 func Generate(name string, scopes Scopes) (secret string, key Key, err error) {
 	if err := checkName(name); err != nil {
 		return "", Key{}, err
@@ -64,14 +64,14 @@ func Generate(name string, scopes Scopes) (secret string, key Key, err error) {
 	return secret, Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
 }
 
-// HashOf returns the hash that a key is known by.
+// HashOf returns the hash that identifies a key.
 func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func checkName(name string) error {
 	if !namePattern.MatchString(name) {
-		return fmt.Errorf("the name of a key has up to 64 of A-Z, a-z, 0-9, '.', '_' and '-', and begins with a letter or digit")
+		return fmt.Errorf("the name of a key must have 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', and begin with a letter or digit")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Keys is the set of keys that a server accepts. It can be replaced while it is in use.
+// Keys is the set of keys that a server accepts. It is safe for concurrent use.
 type Keys struct {
 	current atomic.Pointer[[]entry]
 }
@@ -19,7 +19,7 @@ type entry struct {
 	limiter *rate.Limiter
 }
 
-// New returns the set of the keys. It is an error if two have the same name or are the same key.
+// New returns a set of keys. It returns an error if two keys have the same name or the same secret.
 func New(keys ...Key) (*Keys, error) {
 	k := new(Keys)
 	if err := k.Replace(keys); err != nil {
@@ -28,16 +28,16 @@ func New(keys ...Key) (*Keys, error) {
 	return k, nil
 }
 
-// Replace takes other keys in place of those of the set, at once and as a whole. What a key that stays has used up of
-// its rate stays used up. On an error, as New has it, nothing changes.
+// Replace replaces all keys of the set at once. A key that stays keeps its used-up rate. It returns the errors of New,
+// and then changes nothing.
 func (k *Keys) Replace(keys []Key) error {
 	names, hashes := make(map[string]bool, len(keys)), make(map[Hash]string, len(keys))
 	for _, key := range keys {
 		if names[key.Name] {
-			return fmt.Errorf("there are two keys of the name %s", key.Name)
+			return fmt.Errorf("two keys have the name %s", key.Name)
 		}
 		if other, taken := hashes[key.Hash]; taken {
-			return fmt.Errorf("%s and %s are the same key", other, key.Name)
+			return fmt.Errorf("the keys %s and %s have the same secret", other, key.Name)
 		}
 		names[key.Name], hashes[key.Hash] = true, key.Name
 	}
@@ -68,13 +68,13 @@ func (k *Keys) All() []Key {
 	return keys
 }
 
-// Identity is a key that was found in the set.
+// Identity is a key of the set.
 type Identity struct {
 	Key
 	limiter *rate.Limiter
 }
 
-// Identify finds the key that a secret is. It takes as long for any secret, whether and where it is in the set.
+// Identify returns the key with a secret. It takes the same time for any secret.
 func (k *Keys) Identify(secret string) (Identity, bool) {
 	hash := HashOf(secret)
 	entries := *k.current.Load()
@@ -89,8 +89,8 @@ func (k *Keys) Identify(secret string) (Identity, bool) {
 	return Identity(entries[found]), true
 }
 
-// Use counts a use of the key against its rate at a time, as so many requests as the use costs, or as all of a rate that
-// allows fewer. Above the rate, it counts nothing and returns after how long the key may be used so again.
+// Use counts a use of the key at a time. A use costs as many requests as cost says, or all requests of a smaller rate.
+// If the rate is exhausted, it counts nothing and returns how long to wait.
 func (i Identity) Use(now time.Time, cost int) (wait time.Duration) {
 	if i.limiter == nil {
 		return 0

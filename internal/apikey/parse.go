@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Parse reads a key as it stands in a flag, NAME:SCOPE+SCOPE:KEY. The error does not repeat the text.
+// Parse parses a key in the form of a flag, NAME:SCOPE+SCOPE:KEY. The error does not contain the text.
 func Parse(text string) (Key, error) {
 	parts := strings.SplitN(text, ":", 3)
 	if len(parts) != 3 {
@@ -31,11 +31,12 @@ func Parse(text string) (Key, error) {
 	return Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
 }
 
-// maxLine is how long a line of a keys file may be, in bytes.
+// maxLine is the largest length of a line of a keys file in bytes.
 const maxLine = 4096
 
-// ParseFile reads a keys file: a key on each line as NAME SCOPE+SCOPE SHA256, then its rate, such as 50/s, and its end,
-// such as expires=2027-01-31T00:00:00Z, if it has them. Empty lines and what follows a '#' do not count. The error names the line.
+// ParseFile parses a keys file. Each line has a key as NAME SCOPE+SCOPE SHA256, optionally followed by its rate, for
+// example 50/s, and its expiration, for example expires=2027-01-31T00:00:00Z. It ignores empty lines and comments after
+// '#'. The error names the line.
 func ParseFile(r io.Reader) ([]Key, error) {
 	var keys []Key
 	lines := bufio.NewScanner(r)
@@ -55,20 +56,20 @@ func ParseFile(r io.Reader) ([]Key, error) {
 		keys = append(keys, key)
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("line %d: a line has at most %d bytes", number+1, maxLine)
+		return nil, fmt.Errorf("line %d: a line may have at most %d bytes", number+1, maxLine)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("the file holds no key; sluice key new makes one")
+		return nil, errors.New("the file contains no key; sluice key new makes one")
 	}
 	return keys, nil
 }
 
 func parseLine(fields []string) (Key, error) {
 	if len(fields) < 3 || len(fields) > 5 {
-		return Key{}, errors.New("a line is NAME SCOPE+SCOPE SHA256, then optionally a rate such as 50/s and an end such as expires=2027-01-31T00:00:00Z")
+		return Key{}, errors.New("a line is NAME SCOPE+SCOPE SHA256, then optionally a rate, for example 50/s, and an expiration, for example expires=2027-01-31T00:00:00Z")
 	}
 	if err := checkName(fields[0]); err != nil {
 		return Key{}, err
@@ -80,7 +81,7 @@ func parseLine(fields []string) (Key, error) {
 	}
 	hash, err := hex.DecodeString(fields[2])
 	if err != nil || len(hash) != len(key.Hash) {
-		return Key{}, fmt.Errorf("the third field is the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself", 2*len(key.Hash))
+		return Key{}, fmt.Errorf("the third field must be the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself", 2*len(key.Hash))
 	}
 	copy(key.Hash[:], hash)
 	for _, field := range fields[3:] {
@@ -88,20 +89,20 @@ func parseLine(fields []string) (Key, error) {
 		switch {
 		case isEnd && key.ExpiresAt.IsZero():
 			if key.ExpiresAt, err = authz.ParseTime(end); err != nil || key.ExpiresAt.IsZero() {
-				return Key{}, errors.New("the end of a key is written expires= and a time such as 2027-01-31T00:00:00Z")
+				return Key{}, errors.New("the expiration of a key is expires= and a time, for example expires=2027-01-31T00:00:00Z")
 			}
 		case !isEnd && key.Rate == Rate{}:
 			if key.Rate, err = ParseRate(field); err != nil {
 				return Key{}, err
 			}
 		default:
-			return Key{}, errors.New("a key has one rate and one end at most")
+			return Key{}, errors.New("a key may have only one rate and one expiration")
 		}
 	}
 	return key, nil
 }
 
-// sendable reports whether a secret can stand in an Authorization header.
+// sendable reports whether an Authorization header can contain the secret.
 func sendable(secret string) bool {
 	for i := range len(secret) {
 		if secret[i] <= ' ' || secret[i] > '~' {

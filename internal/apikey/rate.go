@@ -9,13 +9,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is how many requests a key may make in a span of time.
+// Rate is the number of requests that a key may make in a span of time.
 type Rate struct {
 	Requests int
 	Per      time.Duration // a second or a minute
 }
 
-// String returns the rate as it stands in a keys file.
+// String returns the rate in the form of a keys file.
 func (r Rate) String() string {
 	unit := "s"
 	if r.Per == time.Minute {
@@ -26,7 +26,7 @@ func (r Rate) String() string {
 
 const maxRate = 1_000_000
 
-// ParseRate reads a rate such as 50/s or 600/m.
+// ParseRate parses a rate, for example 50/s or 600/m.
 func ParseRate(text string) (Rate, error) {
 	count, unit, _ := strings.Cut(text, "/")
 	requests, err := strconv.Atoi(count)
@@ -37,8 +37,7 @@ func ParseRate(text string) (Rate, error) {
 	return Rate{Requests: requests, Per: per}, nil
 }
 
-// limiter returns a token bucket that allows the rate, all of what it allows in its span of time at once if need be; nil
-// without a rate.
+// limiter returns a token bucket for the rate, or nil for no limit. The bucket may be emptied at once.
 func (r Rate) limiter() *rate.Limiter {
 	if r == (Rate{}) {
 		return nil

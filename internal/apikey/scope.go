@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Scopes is what a key may be used for.
+// Scopes is a set of scopes: what a key may be used for.
 type Scopes uint8
 
-// The scopes. Check decides, Operate performs operations on behalf of any actor, Provision performs those of the
-// backend itself, Inspect reads what is stored.
+// The scopes. Check decides; Operate performs operations on behalf of any actor; Provision performs operations of the
+// backend itself; Inspect reads stored data.
 const (
 	Check Scopes = 1 << iota
 	Operate
@@ -40,11 +40,11 @@ func (s Scopes) Names() []string {
 	return names
 }
 
-// Any reports whether one of the wanted scopes is there.
+// Any reports whether the set has one of the wanted scopes.
 func (s Scopes) Any(wanted Scopes) bool { return s&wanted != 0 }
 
-// ParseScopes reads names of scopes joined by '+'. The error lists the names that there are and repeats nothing of
-// the text, which may hold a key that stands in the wrong place.
+// ParseScopes parses names of scopes joined by '+'. The error lists the valid names but nothing of the text, which may
+// contain a misplaced key.
 func ParseScopes(text string) (Scopes, error) {
 	var scopes Scopes
 names:
@@ -55,7 +55,7 @@ names:
 				continue names
 			}
 		}
-		return 0, fmt.Errorf("the scopes of a key are names joined by '+', and the names are %s", strings.Join(AllScopes.Names(), ", "))
+		return 0, fmt.Errorf("the scopes of a key must be names joined by '+'; the names are %s", strings.Join(AllScopes.Names(), ", "))
 	}
 	return scopes, nil
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// chainLength is more than SpiceDB follows from one object to the next.
+// chainLength is more objects than SpiceDB follows one after another.
 const chainLength = 60
 
-// chain is boxes of which each but the first is inside the one before, where the owner owns the first one.
+// chain returns boxes, each inside the one before. The owner owns the first one.
 func (s *suite) chain(t *testing.T, owner authz.Subject) []authz.Object {
 	t.Helper()
 	boxes := []authz.Object{object(t, "box", "0")}
@@ -26,13 +26,13 @@ func (s *suite) chain(t *testing.T, owner authz.Subject) []authz.Object {
 	return boxes
 }
 
-// onDay puts a relationship under a caveat.
+// onDay adds a caveat to a relationship.
 func onDay(r authz.Relationship, allowed string) authz.Relationship {
 	r.Caveat, r.CaveatContext = "on_day", fmt.Sprintf(`{"allowed":%q}`, allowed)
 	return r
 }
 
-// bulkAsChecks holds that each check of a bulk has the answer that it has alone, also if others fail.
+// bulkAsChecks compares each check of a bulk with the same check alone, also if other checks of the bulk fail.
 func (s *suite) bulkAsChecks(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	boxes := s.chain(t, alice)
@@ -68,7 +68,7 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 				authz.Check{Subject: subject, Permission: "seize", Resource: some, Context: context})
 		}
 	}
-	for _, subject := range []authz.Subject{alice, bob} { // each costs as much as all others together
+	for _, subject := range []authz.Subject{alice, bob} { // each costs as much as all other checks together
 		checks = append(checks, authz.Check{Subject: subject, Permission: "view", Resource: boxes[chainLength-1]})
 	}
 	outcomes := make(map[string]int)
@@ -90,8 +90,8 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 	}
 }
 
-// failingConditions holds that a caveat that fails for one item of a look-up leaves the others as they are, and that
-// each item is what a check of it says.
+// failingConditions makes a caveat fail for one item of a look-up. The other items must not change, and each must agree
+// with a check of it.
 func (s *suite) failingConditions(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	daily, plain, open := object(t, "box", "daily"), object(t, "box", "plain"), document(t, "open")
@@ -135,7 +135,7 @@ func (s *suite) failingConditions(t *testing.T) {
 	}
 }
 
-// outcome is an answer as it is compared: of an error the code alone.
+// outcome formats an answer for comparison. Of an error it keeps only the code.
 func outcome(decision authz.Decision, err error) string {
 	var code authz.Code
 	switch {
@@ -150,7 +150,7 @@ func outcome(decision authz.Decision, err error) string {
 	}
 }
 
-// errorAs finds the code of an error.
+// errorAs reports whether err has a code and stores it.
 func errorAs(err error, code *authz.Code) bool {
 	if direct, ok := err.(authz.Code); ok { //nolint:errorlint // the code itself
 		*code = direct

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// awkward are ids that a store may trip over.
+// awkward returns ids with characters that a store may handle wrongly.
 func awkward() []string {
 	return []string{
 		"alice@example.com", "größe", "日本語", "🙂", "a=b", "=40", "*", "a#b", "urn:alice", "stored:bad=zz", "a b", "%2F", "a/b", "..", "\"'`",

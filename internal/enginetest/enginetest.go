@@ -1,5 +1,5 @@
-// Package enginetest is what every authz.Engine must do, as one suite to run against each, and the means to start the
-// servers that engines are tested on.
+// Package enginetest is a test suite that every authz.Engine must pass, and starts the servers that engines are tested
+// on.
 package enginetest
 
 import (
@@ -72,13 +72,13 @@ definition document {
 	permission as_member = viewer
 }`
 
-// Option leaves out what an engine cannot do.
+// Option skips a test for something that an engine cannot do.
 type Option func(*suite)
 
-// OverlapUnseen leaves out that a writer sees what they wrote while others write. The reason is told.
+// OverlapUnseen skips the test that a writer sees its own write while others write. It logs the reason.
 func OverlapUnseen(reason string) Option { return func(s *suite) { s.overlapUnseen = reason } }
 
-// Run runs the suite. open returns an engine on an empty store; it is called once, and whoever opens the engine closes it.
+// Run runs the suite. It calls open once, for an engine on an empty store. The caller closes the engine.
 func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) {
 	t.Helper()
 	s := &suite{engine: open(t)}
@@ -131,7 +131,7 @@ type suite struct {
 	overlapUnseen string
 }
 
-// object names an object that belongs to the running test alone.
+// object returns an object whose id belongs to the running test alone.
 func object(t *testing.T, typ authz.Type, name string) authz.Object {
 	return authz.Object{Type: typ, ID: authz.ID(t.Name() + "/" + name)}
 }
@@ -146,7 +146,7 @@ func relationship(resource authz.Object, relation authz.Relation, subject authz.
 	return authz.Relationship{Resource: resource, Relation: relation, Subject: subject}
 }
 
-// updates makes one update of each relationship.
+// updates returns a write with one update per relationship.
 func updates(action authz.Action, relationships ...authz.Relationship) authz.Write {
 	var write authz.Write
 	for _, r := range relationships {
@@ -204,7 +204,7 @@ func collect[T any](t *testing.T, sequence iter.Seq2[T, error]) []T {
 	return out
 }
 
-// failure returns the error that a sequence ends with.
+// failure returns the error at the end of a sequence.
 func failure[T any](sequence iter.Seq2[T, error]) error {
 	var last error
 	for _, err := range sequence {
@@ -213,13 +213,13 @@ func failure[T any](sequence iter.Seq2[T, error]) error {
 	return last
 }
 
-// requireCode holds that err is an *authz.Error with the code.
+// requireCode requires that err is an *authz.Error with the code.
 func requireCode(t *testing.T, code authz.Code, err error) {
 	t.Helper()
 	require.NotEmpty(t, message(t, code, err))
 }
 
-// message is what callers are shown of an error that has the code.
+// message returns the text that callers see of an error with the code.
 func message(t *testing.T, code authz.Code, err error) string {
 	t.Helper()
 	var e *authz.Error
@@ -229,7 +229,7 @@ func message(t *testing.T, code authz.Code, err error) string {
 	return e.Message
 }
 
-// eventually is for what the store does in its own time, such as letting a relationship expire.
+// eventually waits for something that happens without a token, for example an expiration.
 func eventually(ctx context.Context, t testing.TB, holds func() bool) {
 	t.Helper()
 	for !holds() {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// explanations holds that an explanation has the answer of a check, and the trace leads to the relationships.
+// explanations checks that an explanation agrees with a check, and that its trace contains the relationships.
 func (s *suite) explanations(t *testing.T) {
 	doc, folder, team := document(t, "explained"), object(t, "folder", "explained"), object(t, "team", "explained")
 	token := s.touch(
@@ -58,7 +58,8 @@ func find(trace *authz.Trace, object authz.Object, name authz.Permission) *authz
 	return nil
 }
 
-// scratches holds that a scratch has the schema and what it was given, and keeps apart from the engine and from others.
+// scratches checks that a scratch engine has the schema and the given relationships only, apart from the engine and
+// other scratches.
 func (s *suite) scratches(t *testing.T) {
 	doc := document(t, "scratched")
 	stored := relationship(doc, "viewer", user(t, "stored"))
@@ -69,7 +70,7 @@ func (s *suite) scratches(t *testing.T) {
 		require.NoError(t, err)
 		return decision.Allowed()
 	}
-	for range 3 { // a scratch that is used again is empty
+	for range 3 { // a reused scratch must be empty
 		one, err := s.engine.Scratch(t.Context(), "", []authz.Relationship{given})
 		require.NoError(t, err)
 		other, err := s.engine.Scratch(t.Context(), "", nil)
@@ -83,7 +84,7 @@ func (s *suite) scratches(t *testing.T) {
 		require.False(t, may(other, "added"))
 		require.False(t, may(s.engine, "added"))
 		require.False(t, may(s.engine, "given"))
-		require.NoError(t, other.Close()) // before the first, so that the next round has them the other way round
+		require.NoError(t, other.Close()) // closed in reverse order, so that the next round gets them swapped
 		require.NoError(t, one.Close())
 	}
 	_, err := s.engine.Scratch(t.Context(), "", []authz.Relationship{relationship(doc, "viewr", user(t, "given"))})

@@ -11,7 +11,7 @@ import (
 )
 
 func (s *suite) lookupResources(t *testing.T) {
-	const n = 1200 // more than SpiceDB gives at once
+	const n = 1200 // more than SpiceDB returns per page
 	alice := user(t, "alice")
 	s.touch(t, many(n, func(i int) authz.Relationship {
 		return relationship(document(t, number("d", i)), "owner", alice)
@@ -38,7 +38,7 @@ func (s *suite) lookupResources(t *testing.T) {
 			if len(part) < limit {
 				break
 			}
-			// A cursor continues its list at any consistency that the next request asks for, and sees nothing newer.
+			// A cursor continues its list at the same state, whatever consistency the next request has.
 			page.Cursor = part[len(part)-1].Cursor()
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
@@ -54,7 +54,7 @@ func (s *suite) lookupResources(t *testing.T) {
 	}
 }
 
-// zzz is how many documents the earlier rounds of lookupResources added.
+// zzz returns how many documents the earlier rounds of lookupResources added.
 func zzz(limit int) int {
 	if limit == 500 {
 		return 0
@@ -62,8 +62,8 @@ func zzz(limit int) int {
 	return 1
 }
 
-// lookupOnce holds that a look-up lists a resource once that is reached in several ways, also over several pages, and
-// that a cursor continues its own query alone.
+// lookupOnce checks that a look-up returns a resource once even if several paths lead to it, also over several pages. A
+// cursor must be rejected with any other query.
 func (s *suite) lookupOnce(t *testing.T) {
 	const n = 210
 	alice, folder, team := user(t, "alice"), object(t, "folder", "f"), object(t, "team", "t")
@@ -87,7 +87,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 	s.touch(t, all...)
 	slices.Sort(want)
 	query := authz.ResourceQuery{Subject: alice, Permission: "view", Type: "document"}
-	// Tests beside this one may have documents for everybody.
+	// Tests that run in parallel may have documents for everybody.
 	mine := func(found []authz.FoundResource) (ids []authz.ID) {
 		for _, one := range found {
 			require.True(t, one.Decision.Allowed())
@@ -107,7 +107,8 @@ func (s *suite) lookupOnce(t *testing.T) {
 				break
 			}
 			page.Cursor = part[len(part)-1].Cursor()
-			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice)) // not seen
+			// must not be visible to the cursor
+			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice))
 		}
 		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })
 		require.Equal(t, want, got, "limit %d", limit)
@@ -132,7 +133,7 @@ func (s *suite) lookupSubjects(t *testing.T) {
 		relationship(doc, "viewer", user(t, "direct")),
 		relationship(doc, "viewer", authz.Subject{Object: team, Relation: "member"}),
 		relationship(team, "member", user(t, "through team")),
-		relationship(team, "member", user(t, "direct")), // in two ways, and comes once
+		relationship(team, "member", user(t, "direct")), // two paths, but returned once
 		relationship(doc, "owner", user(t, "owner")),
 		relationship(doc, "viewer", user(t, "owner")),
 	)
@@ -149,7 +150,7 @@ func (s *suite) lookupSubjects(t *testing.T) {
 	require.Len(t, teams, 1)
 	require.Equal(t, authz.Subject{Object: team, Relation: "member"}, teams[0].Subject)
 
-	// A wildcard is told as such, with those that it does not cover.
+	// A wildcard is returned as such, with the subjects that it excludes.
 	open := document(t, "open")
 	s.touch(t, relationship(open, "viewer", authz.Everybody("user")), relationship(open, "banned", user(t, "direct")))
 	wild := collect(t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: open, Permission: "comment", Type: "user"}, authz.Fully()))
@@ -201,14 +202,14 @@ func (s *suite) readFilters(t *testing.T) {
 	} {
 		err := failure(s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{}))
 		if name == "impossible relation" && err == nil {
-			continue // a store may as well find nothing
+			continue // a store may also find nothing
 		}
 		requireCode(t, authz.CodeInvalid, err)
 	}
 }
 
 func (s *suite) readPages(t *testing.T) {
-	const n = 1100 // more than SpiceDB gives at once
+	const n = 1100 // more than SpiceDB returns per page
 	doc := document(t, "doc")
 	written := many(n, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })
 	s.touch(t, written...)
@@ -228,7 +229,7 @@ func (s *suite) readPages(t *testing.T) {
 			page.Cursor = part[len(part)-1].Cursor
 			at = authz.Consistency{Freshness: authz.MinimizeLatency}
 			if limit < 100 {
-				limit = 1000 // the limit may change from page to page
+				limit = 1000 // the limit may differ from page to page
 				page.Limit = limit
 			}
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Main runs the tests of a package that share the PostgreSQL server which is started for the first that needs it.
+// Main runs the tests of a package. They share one PostgreSQL server, which starts with the first test that needs it.
 type Main struct{ *testing.M }
 
 // Run runs the tests.
@@ -31,7 +31,7 @@ func (m Main) Run() int {
 	return m.M.Run()
 }
 
-// shared is the server of tests that Main runs.
+// shared is the server for the tests that Main runs.
 var shared server
 
 type server struct {
@@ -41,7 +41,7 @@ type server struct {
 	atEnd []func()
 }
 
-// start starts the server unless that has been done, and returns its URI.
+// start returns the URI of the server and starts it if necessary.
 func (s *server) start(t testing.TB, programs string) string {
 	t.Helper()
 	s.mu.Lock()
@@ -58,9 +58,10 @@ func (s *server) end() {
 	}
 }
 
-// Postgres returns the URI of an empty PostgreSQL database: on the server that SLUICE_TEST_POSTGRES_URI names, or on one
-// started for the test, or for all that Main runs, which is fast rather than durable. Settings such as "fsync=on" are for one
-// of the test alone. Without either the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+// Postgres returns the URI of an empty PostgreSQL database. SLUICE_TEST_POSTGRES_URI names its server. Without it,
+// Postgres starts a server with durability off. Main shares that server between tests, but settings, for example
+// "fsync=on", get a server of their own. Without a server or the postgres program, the test is skipped, or fails if
+// SLUICE_REQUIRE_CONTAINERS is 1.
 func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	server := os.Getenv("SLUICE_TEST_POSTGRES_URI")
@@ -78,7 +79,7 @@ func Postgres(t testing.TB, settings ...string) string {
 	return createDatabase(t, server)
 }
 
-// postgresPrograms is the folder of initdb and postgres; empty if there is none.
+// postgresPrograms returns the folder of initdb and postgres, or an empty text if there is none.
 func postgresPrograms() string {
 	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	slices.Reverse(candidates)
@@ -97,10 +98,11 @@ func postgresPrograms() string {
 	return ""
 }
 
-// startPostgres runs a server in a folder of its own, and returns its URI. atEnd is given what ends it.
+// startPostgres starts a server in its own folder and returns its URI. It passes the function that stops the server to
+// atEnd.
 func startPostgres(t testing.TB, programs string, settings []string, atEnd func(func())) string {
 	t.Helper()
-	// Not t.TempDir: PostgreSQL runs as another user, who may not enter the folders above that.
+	// Not t.TempDir: PostgreSQL runs as another user, who may have no access to its parent folders.
 	folder, err := os.MkdirTemp("", "sluice-postgres") //nolint:usetesting // see above
 	require.NoError(t, err)
 	atEnd(func() { _ = os.RemoveAll(folder) })
@@ -122,7 +124,7 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	server.Stdout, server.Stderr = &log, &log
 	require.NoError(t, server.Start())
 	atEnd(func() {
-		_ = server.Process.Signal(syscall.SIGINT) // ends at once, with its connections
+		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown, which closes connections
 		_ = server.Wait()
 	})
 
@@ -139,7 +141,8 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	return uri
 }
 
-// unprivileged is how a program is run that refuses to run as root, as PostgreSQL does: as nobody, who gets the folder.
+// unprivileged returns attributes to run a program as the user nobody, who becomes the owner of the folder. PostgreSQL
+// refuses to run as root.
 func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -176,7 +179,7 @@ func freePort(t testing.TB) int {
 	return number
 }
 
-// createDatabase makes a database that ends with the test, and returns its URI.
+// createDatabase creates a database, drops it after the test, and returns its URI.
 func createDatabase(t testing.TB, server string) string {
 	t.Helper()
 	uri, err := url.Parse(server)

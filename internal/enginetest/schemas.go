@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// schema begins with a store that has none, and leaves Schema behind.
+// schema starts without a schema and applies Schema.
 func (s *suite) schema(t *testing.T) {
 	text, err := s.engine.Schema(t.Context())
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func (s *suite) schemaChanges(t *testing.T) {
 		require.NoError(t, err, c.name)
 		require.NotEmpty(t, changes, c.name)
 		if c.name == "remove definition" {
-			continue // a relation goes as well; only that it can be told matters here
+			continue // removing the relation changes more; only the removal matters here
 		}
 		breaking, found := false, false
 		for _, change := range changes {
@@ -88,7 +88,7 @@ func (s *suite) schemaChanges(t *testing.T) {
 		require.True(t, found, "%s: %v", c.name, changes)
 	}
 
-	// SpiceDB refuses to remove what relationships still use.
+	// SpiceDB rejects removing a relation that has relationships.
 	s.touch(t, relationship(document(t, "doc"), "banned", user(t, "alice")))
 	smaller := strings.Replace(edit("relation banned: user", ""), "permission comment = view - banned", "permission comment = view", 1)
 	requireCode(t, authz.CodeInvalid, s.engine.ApplySchema(t.Context(), smaller))

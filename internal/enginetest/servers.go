@@ -14,10 +14,10 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// DefaultImage is the SpiceDB image that tests run; SLUICE_SPICEDB_IMAGE names another one.
+// DefaultImage is the SpiceDB image of the tests. SLUICE_SPICEDB_IMAGE overrides it.
 const DefaultImage = "authzed/spicedb:v1.56.0"
 
-// localDocker is where a container engine on this machine listens.
+// localDocker is the socket of a local container engine.
 const localDocker = "/var/run/docker.sock"
 
 // SpiceDB is a SpiceDB in a container, without TLS.
@@ -28,11 +28,11 @@ type SpiceDB struct {
 	Endpoint, Token string
 }
 
-// starting has one test at a time speak to testcontainers, which keeps what it finds out about the engine in variables of its own.
+// starting serializes calls of testcontainers, which caches facts about the engine in unprotected variables.
 var starting sync.Mutex
 
-// Container starts a SpiceDB with an empty memory datastore in a container that ends with the test. Without a container
-// engine, or without the image, the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+// Container starts a SpiceDB with an empty in-memory datastore in a container, and stops it after the test. Without a
+// container engine or the image, the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) SpiceDB {
 	t.Helper()
 	NeedContainers(t)
@@ -42,13 +42,13 @@ func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) Spic
 	defer cancel()
 	container, err := sdbtestcontainer.Run(ctx, Image(), options...)
 	if err != nil {
-		Missing(t, "the image "+Image()+" cannot be had or does not start: "+strings.Join(strings.Fields(err.Error()), " "))
+		Missing(t, "the image "+Image()+" cannot be pulled or does not start: "+strings.Join(strings.Fields(err.Error()), " "))
 	}
 	t.Cleanup(func() { require.NoError(t, testcontainers.TerminateContainer(container)) })
 	return SpiceDB{Container: container, Endpoint: container.GRPCEndpoint(), Token: container.PresharedKey()}
 }
 
-// NeedContainers skips the test where there is no container engine, or fails it if SLUICE_REQUIRE_CONTAINERS is 1.
+// NeedContainers skips the test if there is no container engine, or fails it if SLUICE_REQUIRE_CONTAINERS is 1.
 func NeedContainers(t *testing.T) {
 	t.Helper()
 	starting.Lock()
@@ -58,7 +58,7 @@ func NeedContainers(t *testing.T) {
 	}
 }
 
-// Image is the SpiceDB image that tests run.
+// Image returns the SpiceDB image of the tests.
 func Image() string {
 	if image := os.Getenv("SLUICE_SPICEDB_IMAGE"); image != "" {
 		return image
@@ -66,16 +66,16 @@ func Image() string {
 	return DefaultImage
 }
 
-// Missing ends a test that needs what this machine does not have: skipped, or failed if SLUICE_REQUIRE_CONTAINERS is 1.
+// Missing skips a test that needs something this machine lacks, or fails it if SLUICE_REQUIRE_CONTAINERS is 1.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("SLUICE_REQUIRE_CONTAINERS") == "1" {
 		t.Fatalf("%s, and SLUICE_REQUIRE_CONTAINERS is 1", what)
 	}
-	t.Skipf("not run: %s", what)
+	t.Skipf("skipped: %s", what)
 }
 
-// noContainers says why no container can be started; nothing if one can.
+// noContainers returns why no container can be started, or an empty text if one can.
 func noContainers(ctx context.Context) string {
 	if os.Getenv("DOCKER_HOST") != "" {
 		return ""
@@ -85,7 +85,7 @@ func noContainers(ctx context.Context) string {
 		return "nothing listens at " + localDocker
 	}
 	_ = connection.Close()
-	// The engine is on this machine, so its ports are here, and what the test leaves behind is cleaned up by the test.
+	// The engine runs on this machine: its ports are local, and the tests clean up their containers.
 	setUnlessSet("TESTCONTAINERS_RYUK_DISABLED", "true")
 	setUnlessSet("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
 	return ""

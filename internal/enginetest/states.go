@@ -31,7 +31,7 @@ func (s *suite) snapshots(t *testing.T) {
 	require.Len(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(with), authz.Page{})), 1)
 	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(without), authz.Page{})))
 
-	// The token of an answer names the state that it rests on, also after later writes.
+	// The token of an answer names the state of the answer, also after later writes.
 	_, token, err := s.engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Fully())
 	require.NoError(t, err)
 	s.touch(t, r)
@@ -85,7 +85,7 @@ func (s *suite) endedContexts(t *testing.T) {
 	}
 	require.Empty(t, s.read(t, authz.Exactly(write.Updates[0].Relationship)))
 
-	// A context that ends in the middle of a sequence ends the sequence, which is longer than SpiceDB gives at once.
+	// A context that ends within a sequence ends the sequence. The sequence is longer than a page of SpiceDB.
 	doc := document(t, "many")
 	s.touch(t, many(1100, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -99,8 +99,8 @@ func (s *suite) endedContexts(t *testing.T) {
 	}())
 }
 
-// overlappingWriters holds that writers read their own writes, at the token of the write or fully consistently,
-// while others write.
+// overlappingWriters checks that writers read their own writes while others write, with the token of the write or fully
+// consistently.
 func (s *suite) overlappingWriters(t *testing.T) {
 	if s.overlapUnseen != "" {
 		t.Skip(s.overlapUnseen)
@@ -120,7 +120,7 @@ func (s *suite) overlappingWriters(t *testing.T) {
 				at := []authz.Consistency{authz.AsFreshAs(token), authz.AtSnapshot(token), authz.Fully()}[i%3]
 				decision, _, err := s.engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: doc}, at)
 				if err == nil && !decision.Allowed() {
-					err = fmt.Errorf("writer %d, round %d: at %v the write is not seen", w, i, at)
+					err = fmt.Errorf("writer %d, round %d: at %v the write is not visible", w, i, at)
 				}
 				if err != nil {
 					errs <- err
@@ -136,8 +136,8 @@ func (s *suite) overlappingWriters(t *testing.T) {
 	}
 }
 
-// racingCreators holds that of several who create the same relationship under the same precondition, one succeeds and
-// the others are told to plan again.
+// racingCreators checks that of several writers who create the same relationship under the same precondition, one
+// succeeds. The others must get the error to retry.
 func (s *suite) racingCreators(t *testing.T) {
 	for round := range 10 {
 		doc := document(t, fmt.Sprint(round))

@@ -18,7 +18,7 @@ func (s *suite) actions(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, s.allowed(t, alice, "view", doc, authz.AsFreshAs(token)))
 
-	// Creating twice is a conflict, and nothing of that write happens.
+	// Creating twice is a conflict, and the whole write fails.
 	second := relationship(doc, "owner", alice)
 	_, err = s.engine.Write(t.Context(), updates(authz.Create, second, r))
 	requireCode(t, authz.CodeConflict, err)
@@ -28,7 +28,7 @@ func (s *suite) actions(t *testing.T) {
 	s.touch(t, r)
 	require.Equal(t, texts(r), s.read(t, authz.Filter{Type: "document", ID: doc.ID}))
 
-	for range 2 { // deleting what is not there is no error
+	for range 2 { // deleting a missing relationship is no error
 		token, err = s.engine.Write(t.Context(), updates(authz.Delete, r))
 		require.NoError(t, err)
 		require.False(t, s.allowed(t, alice, "view", doc, authz.AsFreshAs(token)))
@@ -125,7 +125,7 @@ func (s *suite) limits(t *testing.T) {
 }
 
 func (s *suite) deleteAll(t *testing.T) {
-	const n = authz.MaxUpdates + 100 // more than one write may hold
+	const n = authz.MaxUpdates + 100 // more than one write may contain
 	doc, other := document(t, "doc"), document(t, "other")
 	alice := user(t, "alice")
 	s.touch(t, many(n, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...)
@@ -167,7 +167,7 @@ func (s *suite) expiration(t *testing.T) {
 	require.True(t, until.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	require.True(t, s.allowed(t, user(t, "later"), "edit", doc, authz.Fully()))
 
-	// Touching with nothing new but the expiration moves it, both ways.
+	// Touching with another expiration moves it, both ways.
 	for _, moved := range []time.Time{until.Add(time.Hour), until.Add(-time.Minute)} {
 		s.touch(t, grant("later", moved))
 		items = collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
@@ -175,22 +175,22 @@ func (s *suite) expiration(t *testing.T) {
 		require.True(t, moved.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	}
 
-	// Touching without an expiration takes it away.
+	// Touching without an expiration removes it.
 	s.touch(t, grant("later", time.Time{}))
 	items = collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
 	require.Len(t, items, 1)
 	require.True(t, items[0].Relationship.ExpiresAt.IsZero())
 
-	// Decisions may be cached beyond an expiration by a SpiceDB that is not ours, so nothing is decided before it here.
+	// A remote SpiceDB may cache decisions beyond an expiration, so this test asks nothing before it.
 	var soon authz.Relationship
-	for left := 1500 * time.Millisecond; ; left *= 2 { // a slow machine needs more
+	for left := 1500 * time.Millisecond; ; left *= 2 { // a slow machine needs more time
 		soon = grant("soon", time.Now().Add(left))
 		s.touch(t, soon)
 		found := len(s.read(t, authz.Exactly(soon)))
 		if found == 1 {
 			break
 		}
-		require.False(t, time.Now().Before(soon.ExpiresAt), "it is gone before its end")
+		require.False(t, time.Now().Before(soon.ExpiresAt), "it ended before its expiration")
 		require.Less(t, left, time.Minute)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -198,7 +198,7 @@ func (s *suite) expiration(t *testing.T) {
 	eventually(ctx, t, func() bool { return len(s.read(t, authz.Exactly(soon))) == 0 })
 	require.False(t, s.allowed(t, user(t, "soon"), "edit", doc, authz.Fully()))
 
-	// What has expired is absent to a precondition, and can be touched anew.
+	// An expired relationship is absent for a precondition, and can be touched again.
 	write := updates(authz.Touch, grant("soon", until))
 	write.Preconditions = []authz.Precondition{{Filter: authz.Exactly(soon)}}
 	_, err := s.engine.Write(t.Context(), write)
@@ -209,8 +209,8 @@ func (s *suite) expiration(t *testing.T) {
 	require.Len(t, s.read(t, authz.Exactly(soon)), 1)
 }
 
-// Dates are expirations at the limits of what clocks, databases and RFC 3339 express: before and after 1970, the years that
-// nanoseconds since 1970 reach (1677 to 2262), and the last second of the year 9999.
+// Dates returns expirations at the limits of clocks, databases and RFC 3339: before and after 1970, the years of
+// nanoseconds since 1970 (1677 to 2262), and the last second of the year 9999.
 func Dates() []time.Time {
 	return []time.Time{
 		time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
@@ -224,7 +224,8 @@ func Dates() []time.Time {
 	}
 }
 
-// expirationDates holds that a relationship counts exactly if its expiration is in the future, in every kind of question.
+// expirationDates checks that a relationship counts exactly if its expiration is in the future, in every kind of
+// question.
 func (s *suite) expirationDates(t *testing.T) {
 	doc := document(t, "doc")
 	var rows []authz.Relationship

@@ -4,7 +4,7 @@ package ownfile
 
 import "io/fs"
 
-// Elsewhere the permissions of the folder decide.
+// On other systems the permissions of the folder decide.
 const (
 	noFollow  = 0
 	othersMay = 0

@@ -13,7 +13,7 @@ const (
 	othersMay = 0o077
 )
 
-// ownership reports whether this user owns the file, and whether it has one name only.
+// ownership reports whether this user owns the file, and whether it has only one name.
 func ownership(info fs.FileInfo) (owned, single bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int64(stat.Uid) == int64(os.Geteuid()), ok && stat.Nlink == 1

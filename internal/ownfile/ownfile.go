@@ -1,6 +1,6 @@
-// Package ownfile creates and opens files that nobody else has prepared: a new file has a random name and is created
-// exclusively, and an existing one is used only if this user owns it, nobody else may write or read it, and no link leads
-// to it.
+// Package ownfile creates and opens files that no other user can have prepared. A new file has a random name and is
+// created exclusively. An existing file is used only if this user owns it, no other user may read or write it, and it
+// is not a link.
 package ownfile
 
 import (
@@ -12,28 +12,28 @@ import (
 	"strings"
 )
 
-// ErrForeign is the error for a file that somebody else may have prepared.
+// ErrForeign is the error for a file that another user may have prepared.
 var ErrForeign = errors.New("not a file of this user alone")
 
-// ErrExists is the error for a name that is already taken.
+// ErrExists is the error for a name that exists already.
 var ErrExists = errors.New("exists already")
 
 // Create creates a file beside path for this user alone. Its name is that of path, a random part and the suffix. The
-// caller renames it with Publish, or removes it.
+// caller renames it with Publish or removes it.
 func Create(path, suffix string) (*os.File, error) {
 	// CreateTemp opens with O_EXCL, which neither reuses a file nor follows a link.
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)
 }
 
-// IsCreated reports whether name, without a folder, is one that Create gives to a file beside path.
+// IsCreated reports whether Create may have given a name, without a folder, to a file beside path.
 func IsCreated(name, path, suffix string) bool {
 	rest, ok := strings.CutPrefix(name, filepath.Base(path)+".")
 	random, ends := strings.CutSuffix(rest, suffix)
 	return ok && ends && random != "" && strings.Trim(random, "0123456789") == ""
 }
 
-// RemoveLeftovers removes the files that Create created beside path for processes that were killed. Nobody else may be
-// creating such files at the same time.
+// RemoveLeftovers removes files that Create made beside path for killed processes. No other process may be creating
+// such files meanwhile.
 func RemoveLeftovers(path, suffix string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -49,10 +49,10 @@ func RemoveLeftovers(path, suffix string) error {
 	return nil
 }
 
-// Open opens an existing file, without following a link. It returns ErrForeign unless the file is a regular one with a
+// Open opens an existing file without following a link. It returns ErrForeign unless the file is a regular one with a
 // single name that this user owns and no other user may read or write.
 func Open(path string, flag int) (*os.File, error) {
-	before, err := os.Lstat(path) // opening a pipe would wait for its other end
+	before, err := os.Lstat(path) // before opening, since opening a pipe waits for its other end
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func Open(path string, flag int) (*os.File, error) {
 func check(path string, info fs.FileInfo) error {
 	switch owned, single := ownership(info); {
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is %w: it is a link or no regular file", path, ErrForeign)
+		return fmt.Errorf("%s is %w: it is a link or not a regular file", path, ErrForeign)
 	case !owned:
 		return fmt.Errorf("%s is %w: another user owns it", path, ErrForeign)
 	case !single:
@@ -88,7 +88,7 @@ func check(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// RefuseLink returns ErrForeign if path is a link or no regular file. A path that does not exist is accepted.
+// RefuseLink returns ErrForeign if path is a link or not a regular file. A path that does not exist is accepted.
 func RefuseLink(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -97,12 +97,12 @@ func RefuseLink(path string) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is %w: it is a link or no regular file", path, ErrForeign)
+		return fmt.Errorf("%s is %w: it is a link or not a regular file", path, ErrForeign)
 	}
 	return nil
 }
 
-// Replace writes content under path in one step, for this user alone. What path was before, a link included, is replaced.
+// Replace writes content under path atomically, for this user alone. It replaces an existing file or link.
 func Replace(path string, content []byte) error {
 	file, err := Create(path, ".new")
 	if err != nil {
@@ -118,8 +118,8 @@ func Replace(path string, content []byte) error {
 	return nil
 }
 
-// Publish gives a complete file its final name, which must not exist: ErrExists. It returns ErrForeign if from is no
-// longer the file that was written. The caller has synced the file.
+// Publish gives a complete file its final name. It returns ErrExists if the name exists, and ErrForeign if the file was
+// replaced meanwhile. The caller has synced the file.
 func Publish(file *os.File, to string) error {
 	written, err := file.Stat()
 	if err != nil {
@@ -130,9 +130,9 @@ func Publish(file *os.File, to string) error {
 		return err
 	}
 	if !os.SameFile(written, named) {
-		return fmt.Errorf("%s is %w: somebody replaced it", file.Name(), ErrForeign)
+		return fmt.Errorf("%s is %w: another program replaced it", file.Name(), ErrForeign)
 	}
-	switch err := os.Link(file.Name(), to); { // unlike a rename, it does not replace
+	switch err := os.Link(file.Name(), to); { // unlike a rename, a link does not replace
 	case err == nil:
 		return os.Remove(file.Name())
 	case errors.Is(err, fs.ErrExist):

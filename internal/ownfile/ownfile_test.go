@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// TestOpenRefusesFilesThatOthersPrepared: links, second names, pipes, other owners and open modes are refused.
+// TestOpenRefusesFilesThatOthersPrepared checks that Open rejects links, second names, pipes, other owners and open
+// modes.
 func TestOpenRefusesFilesThatOthersPrepared(t *testing.T) {
 	directory := t.TempDir()
 	path := func(name string) string { return filepath.Join(directory, name) }
@@ -47,7 +48,7 @@ func TestOpenRefusesFilesThatOthersPrepared(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestPublish: a file gets its name only if the name is free and the file is the one that was written.
+// TestPublish checks that a file gets its name only if the name is free and the file was not replaced.
 func TestPublish(t *testing.T) {
 	directory := t.TempDir()
 	target, outside := filepath.Join(directory, "target"), filepath.Join(directory, "outside")
@@ -78,7 +79,7 @@ func TestPublish(t *testing.T) {
 	require.FileExists(t, target)
 }
 
-// TestReplaceDoesNotFollowLinks: a link under the name is replaced, and its target stays.
+// TestReplaceDoesNotFollowLinks checks that Replace replaces a link and not its target.
 func TestReplaceDoesNotFollowLinks(t *testing.T) {
 	directory := t.TempDir()
 	victim, note := filepath.Join(directory, "victim"), filepath.Join(directory, "note")

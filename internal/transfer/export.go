@@ -14,21 +14,21 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// Source is what is exported from.
+// Source is a SpiceDB to export from.
 type Source interface {
 	// Head returns the schema of the newest state, and the token of that state.
 	Head(ctx context.Context) (schema string, at authz.Token, err error)
 
-	// Export calls take with all relationships of a state, a batch at a time, and with where the next batch begins. With
-	// after, which an earlier call passed to take, it begins there. The error is authz.CodeInvalid if the state is no
-	// longer kept.
+	// ExportTexts calls take with the relationships of a state, a batch at a time, and with a cursor after the batch.
+	// If after is such a cursor, the export continues there. The error is authz.CodeInvalid if SpiceDB no longer has
+	// the state.
 	ExportTexts(ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error) error
 }
 
-// Progress is told how many relationships, and bytes of the file, there have been.
+// Progress is called with the number of relationships and of bytes of the file so far.
 type Progress func(relationships, bytes int64)
 
-// ExportTo writes everything.
+// ExportTo writes the schema and all relationships to out.
 func ExportTo(ctx context.Context, source Source, out io.Writer, progress Progress) error {
 	schema, at, err := source.Head(ctx)
 	if err != nil {
@@ -41,15 +41,16 @@ func ExportTo(ctx context.Context, source Source, out io.Writer, progress Progre
 	return source.ExportTexts(ctx, at, "", func(relationships []string, _ string) error { return e.add(relationships) })
 }
 
-// export is one under way.
+// export is a running export.
 type export struct {
 	out      io.Writer
 	progress Progress
-	standing standing
+	state    exportState
 }
 
-// standing is where an export stands: which file it writes, what is in it, and where it goes on.
-type standing struct {
+// exportState is the content of an export's state file: the file that it writes, its length, and the cursor to continue
+// at.
+type exportState struct {
 	Part          string      `json:"part"` // the name of the file, without its folder
 	At            authz.Token `json:"at"`
 	After         string      `json:"after"`
@@ -57,14 +58,14 @@ type standing struct {
 	Relationships int64       `json:"relationships"`
 }
 
-func (s standing) longerThan(file *os.File) bool {
+func (s exportState) longerThan(file *os.File) bool {
 	info, err := file.Stat()
 	return err != nil || info.Size() < s.Bytes
 }
 
 func (e *export) write(text string) error {
 	n, err := io.WriteString(e.out, text)
-	e.standing.Bytes += int64(n)
+	e.state.Bytes += int64(n)
 	return err
 }
 
@@ -72,22 +73,22 @@ func (e *export) add(relationships []string) error {
 	if err := e.write(lines(relationships)); err != nil {
 		return err
 	}
-	e.standing.Relationships += int64(len(relationships))
-	e.progress(e.standing.Relationships, e.standing.Bytes)
+	e.state.Relationships += int64(len(relationships))
+	e.progress(e.state.Relationships, e.state.Bytes)
 	return nil
 }
 
-// Export writes everything into a file, which has its name when it is complete. An interrupted export of the same file is
-// resumed with the state that it began with, as long as the source keeps that state; resumed is the number of relationships
-// that it had written. Until then the file has a random name. The error is ownfile.ErrForeign if somebody else may have
-// prepared what the export would resume.
+// Export writes the schema and all relationships into a file. The file has a random name until it is complete. An
+// interrupted export of the same file resumes at the state that it began with, if the source still has it; resumed is
+// the number of relationships that it had written. The error is ownfile.ErrForeign if another user may have written a
+// file that the export would resume.
 func Export(ctx context.Context, source Source, file string, progress Progress) (written, resumed int64, err error) {
 	if _, err := os.Lstat(file); err == nil {
-		return 0, 0, fmt.Errorf("there is a file %s already", file)
+		return 0, 0, fmt.Errorf("the file %s exists already", file)
 	}
-	note := file + ".state"
+	stateFile := file + ".state"
 	e := &export{progress: progress}
-	found, err := readNote(note, &e.standing)
+	found, err := readState(stateFile, &e.state)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -98,42 +99,43 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 	e.out = out
 	defer func() {
 		err = errors.Join(err, out.Close())
-		if err != nil && !found && e.standing.Relationships == 0 { // there is nothing to go on with
-			err = errors.Join(err, remove(out.Name()), remove(note))
+		if err != nil && !found && e.state.Relationships == 0 { // there is nothing to resume
+			err = errors.Join(err, remove(out.Name()), remove(stateFile))
 		}
 	}()
 	if resuming {
-		resumed = e.standing.Relationships
-		if err := e.resume(ctx, source, out, note); !errors.Is(err, authz.CodeInvalid) {
-			return e.standing.Relationships, resumed, e.finish(err, out, file)
+		resumed = e.state.Relationships
+		if err := e.resume(ctx, source, out, stateFile); !errors.Is(err, authz.CodeInvalid) {
+			return e.state.Relationships, resumed, e.finish(err, out, file)
 		}
-		// The source no longer keeps the state that the export began with: start again in the same file.
-		e.standing, resumed = standing{}, 0
+		// The source no longer has the state that the export began with: start again in the same file.
+		e.state, resumed = exportState{}, 0
 	}
 	schema, at, err := source.Head(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	e.standing.At, e.standing.Part = at, filepath.Base(out.Name())
-	if err := cut(out, 0); err != nil {
+	e.state.At, e.state.Part = at, filepath.Base(out.Name())
+	if err := truncate(out, 0); err != nil {
 		return 0, 0, err
 	}
 	if err := e.write(head(schema)); err != nil {
 		return 0, 0, err
 	}
-	err = e.from(ctx, source, out, note)
-	return e.standing.Relationships, resumed, e.finish(err, out, file)
+	err = e.from(ctx, source, out, stateFile)
+	return e.state.Relationships, resumed, e.finish(err, out, file)
 }
 
-// partSuffix ends the names of files that an export is writing.
+// partSuffix is the end of the name of an incomplete export.
 const partSuffix = ".part"
 
-// open opens the file of an interrupted export, or creates one if there is none or less is in it than the note says.
+// open opens the file of an interrupted export. It creates a new file if there is none, or if it is shorter than the
+// state file says.
 func (e *export) open(file string, found bool) (out *os.File, resuming bool, err error) {
-	part := filepath.Join(filepath.Dir(file), e.standing.Part)
-	if found && ownfile.IsCreated(e.standing.Part, file, partSuffix) {
+	part := filepath.Join(filepath.Dir(file), e.state.Part)
+	if found && ownfile.IsCreated(e.state.Part, file, partSuffix) {
 		switch out, err := ownfile.Open(part, os.O_WRONLY); {
-		case err == nil && !e.standing.longerThan(out):
+		case err == nil && !e.state.longerThan(out):
 			return out, true, nil
 		case err == nil:
 			if err := errors.Join(out.Close(), os.Remove(part)); err != nil {
@@ -145,33 +147,33 @@ func (e *export) open(file string, found bool) (out *os.File, resuming bool, err
 			return nil, false, err
 		}
 	}
-	e.standing = standing{}
+	e.state = exportState{}
 	out, err = ownfile.Create(file, partSuffix)
 	return out, false, err
 }
 
-func (e *export) resume(ctx context.Context, source Source, out *os.File, note string) error {
-	if err := cut(out, e.standing.Bytes); err != nil {
+func (e *export) resume(ctx context.Context, source Source, out *os.File, stateFile string) error {
+	if err := truncate(out, e.state.Bytes); err != nil {
 		return err
 	}
-	return e.from(ctx, source, out, note)
+	return e.from(ctx, source, out, stateFile)
 }
 
-// from writes what is missing, and notes after each batch how far it has come.
-func (e *export) from(ctx context.Context, source Source, out *os.File, note string) error {
-	if err := writeNote(note, e.standing); err != nil {
+// from writes the missing relationships and saves the state after each batch.
+func (e *export) from(ctx context.Context, source Source, out *os.File, stateFile string) error {
+	if err := writeState(stateFile, e.state); err != nil {
 		return err
 	}
-	return source.ExportTexts(ctx, e.standing.At, e.standing.After, func(relationships []string, after string) error {
+	return source.ExportTexts(ctx, e.state.At, e.state.After, func(relationships []string, after string) error {
 		if err := e.add(relationships); err != nil {
 			return err
 		}
-		e.standing.After = after
-		return errors.Join(out.Sync(), writeNote(note, e.standing))
+		e.state.After = after
+		return errors.Join(out.Sync(), writeState(stateFile, e.state))
 	})
 }
 
-// finish gives a complete file its name.
+// finish renames a complete file to its final name.
 func (e *export) finish(err error, out *os.File, file string) error {
 	if err != nil {
 		return err
@@ -185,7 +187,7 @@ func (e *export) finish(err error, out *os.File, file string) error {
 	return os.Remove(file + ".state")
 }
 
-// remove removes a file, if it is there.
+// remove deletes a file if it exists.
 func remove(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -193,8 +195,8 @@ func remove(path string) error {
 	return nil
 }
 
-// cut lets writing go on after the first bytes.
-func cut(out *os.File, bytes int64) error {
+// truncate shortens a file and sets the position to its end.
+func truncate(out *os.File, bytes int64) error {
 	if err := out.Truncate(bytes); err != nil {
 		return err
 	}
@@ -202,11 +204,12 @@ func cut(out *os.File, bytes int64) error {
 	return err
 }
 
-// maxNote is more than any note holds, in bytes.
-const maxNote = 64 << 10
+// maxState is the largest size of a state file in bytes.
+const maxState = 64 << 10
 
-// readNote reports whether there is a note. The error is ownfile.ErrForeign if somebody else may have written it.
-func readNote(path string, into any) (found bool, err error) {
+// readState reads a state file and reports whether it exists. The error is ownfile.ErrForeign if another user may have
+// written it.
+func readState(path string, into any) (found bool, err error) {
 	file, err := ownfile.Open(path, os.O_RDONLY)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -216,7 +219,7 @@ func readNote(path string, into any) (found bool, err error) {
 	case err != nil:
 		return false, err
 	}
-	content, err := io.ReadAll(io.LimitReader(file, maxNote))
+	content, err := io.ReadAll(io.LimitReader(file, maxState))
 	if err := errors.Join(err, file.Close()); err != nil {
 		return false, err
 	}
@@ -226,9 +229,9 @@ func readNote(path string, into any) (found bool, err error) {
 	return true, nil
 }
 
-// writeNote replaces a note in one step.
-func writeNote(path string, note any) error {
-	content, err := json.Marshal(note)
+// writeState replaces a state file atomically.
+func writeState(path string, state any) error {
+	content, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}

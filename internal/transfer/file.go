@@ -1,8 +1,8 @@
-// Package transfer moves a schema with all its relationships from one SpiceDB to another, through a file or a pipe. What is
-// interrupted goes on where it ended.
+// Package transfer copies a schema with all its relationships from one SpiceDB to another, through a file or a pipe. An
+// interrupted transfer resumes where it stopped.
 //
-// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. It is written and read
-// line by line, so that its size does not matter.
+// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. It is written and
+// read line by line, so that memory does not limit its size.
 package transfer
 
 import (
@@ -19,7 +19,7 @@ const (
 	indentation      = "  "
 )
 
-// head is the beginning of a file, until the first relationship.
+// head returns the beginning of a file, up to the first relationship.
 func head(schema string) string {
 	var out strings.Builder
 	out.WriteString(schemaKey + ": |-\n")
@@ -42,15 +42,15 @@ func lines(relationships []string) string {
 	return out.String()
 }
 
-// reader reads a file.
+// reader reads a file line by line.
 type reader struct {
 	scanner *bufio.Scanner
-	number  int // of the line
+	number  int // number of the current line
 	bytes   int64
-	ahead   string // a line that has been read too early
+	ahead   string // a line that was read ahead
 }
 
-// maxLine is longer than any relationship with its caveat's context.
+// maxLine is longer than any relationship with a caveat context, in bytes.
 const maxLine = 1 << 20
 
 func newReader(from io.Reader) *reader {
@@ -76,7 +76,7 @@ func (r *reader) line() (string, error) {
 	return r.scanner.Text(), nil
 }
 
-// key goes to the next of the two keys that matter, and leaves out what others hold. It returns io.EOF if there is none.
+// key skips to the next schema or relationships key and returns it. It returns io.EOF if there is none.
 func (r *reader) key() (string, error) {
 	for {
 		line, err := r.line()
@@ -90,13 +90,13 @@ func (r *reader) key() (string, error) {
 		value = strings.TrimSpace(value)
 		switch {
 		case !ok:
-			return "", fmt.Errorf("line %d: %q is no line of a validation YAML", r.number, line)
+			return "", fmt.Errorf("line %d: %q is not a line of a validation YAML", r.number, line)
 		case name == "schemaFile":
-			return "", fmt.Errorf("line %d: a schema in another file cannot be imported: write it here as schema", r.number)
+			return "", fmt.Errorf("line %d: schemaFile is not supported: write the schema here as schema", r.number)
 		case name != schemaKey && name != relationshipsKey:
 			continue
 		case !strings.HasPrefix(value, "|") && value != "" && value != `""`:
-			return "", fmt.Errorf("line %d: %s has to be a block of text that begins with |-", r.number, name)
+			return "", fmt.Errorf("line %d: %s must be a block of text that begins with |-", r.number, name)
 		}
 		return name, nil
 	}
@@ -116,12 +116,12 @@ func (r *reader) indented() (string, error) {
 	}
 }
 
-// schema reads the schema, which has to come first.
+// schema reads the schema, which must come first.
 func (r *reader) schema() (string, error) {
 	name, err := r.key()
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && name != schemaKey:
-		return "", errors.New("the file has to begin with schema")
+		return "", errors.New("the file must begin with schema")
 	case err != nil:
 		return "", err
 	}
@@ -138,7 +138,7 @@ func (r *reader) schema() (string, error) {
 	}
 }
 
-// batch reads the next relationships, up to a number. There are fewer at the end alone.
+// batch reads the next relationships, up to size. It returns fewer only at the end.
 func (r *reader) batch(size int) (out []string, err error) {
 	for len(out) < size {
 		line, err := r.indented()

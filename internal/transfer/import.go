@@ -9,20 +9,20 @@ import (
 	"os"
 )
 
-// Target is what is imported into.
+// Target is a SpiceDB to import into.
 type Target interface {
-	// Import writes relationships, in as many writes as it takes. Those that are there already stay, with the caveat and the
-	// expiration that are given.
+	// Import writes relationships in one or more writes. A relationship that exists already gets the given caveat and
+	// expiration.
 	Import(ctx context.Context, relationships []string) error
 }
 
-// batchSize is how many relationships are imported before it is noted.
+// batchSize is the number of relationships after which the import saves its state.
 const batchSize = 10_000
 
 // Apply applies a schema to the target.
 type Apply func(ctx context.Context, schema string) error
 
-// Check reads the beginning of a file, and returns the error that importing it would begin with.
+// Check reads the beginning of a file. It returns the error with which an import of the file would start.
 func Check(file string) error {
 	in, err := os.Open(file)
 	if err != nil {
@@ -33,27 +33,27 @@ func Check(file string) error {
 	return err
 }
 
-// Rules are what is checked before anything is written.
+// Rules check relationships before anything is written.
 type Rules interface {
 	// Check returns the error of one relationship.
 	Check(line int, relationship string) error
 
-	// Problems returns the errors of everything that was checked, in the order of the lines.
+	// Problems returns the errors that need all relationships, sorted by line.
 	Problems(ctx context.Context) ([]error, error)
 }
 
-// NewRules returns the rules for the schema of a file; nil checks nothing.
+// NewRules returns the rules for the schema of a file. A nil NewRules checks nothing.
 type NewRules func(ctx context.Context, schema string) (Rules, error)
 
-// Options say how to import.
+// Options configure an import.
 type Options struct {
 	Apply    Apply
 	Rules    NewRules
 	Progress Progress
 }
 
-// ImportFrom imports everything. What is repeated changes nothing. Nothing is written before all of it was read into a
-// temporary file and checked. The file is removed.
+// ImportFrom imports from a pipe. It first copies everything into a temporary file and checks it, so that an invalid
+// input writes nothing. Importing the same relationships again changes nothing.
 func ImportFrom(ctx context.Context, target Target, from io.Reader, options Options) (written int64, err error) {
 	file, err := Spool(from)
 	if err != nil {
@@ -66,10 +66,11 @@ func ImportFrom(ctx context.Context, target Target, from io.Reader, options Opti
 	return importAfter(ctx, target, options.Apply, newReader(file), 0, options.Progress, func(int64) error { return nil })
 }
 
-// maxSpool is how many bytes of a pipe are taken at most.
+// maxSpool is the largest number of bytes read from a pipe.
 const maxSpool = 8 << 30
 
-// Spool copies what comes from a pipe into a temporary file that nobody else can read and that is gone when it is closed.
+// Spool copies a pipe into a temporary file that no other user can read. The file has no name and is deleted when it is
+// closed.
 func Spool(from io.Reader) (*os.File, error) { return spool(from, maxSpool) }
 
 func spool(from io.Reader, most int64) (_ *os.File, err error) {
@@ -82,7 +83,7 @@ func spool(from io.Reader, most int64) (_ *os.File, err error) {
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	if err := os.Remove(file.Name()); err != nil { // it lives as long as it is open
+	if err := os.Remove(file.Name()); err != nil { // the content lasts while the file is open
 		return nil, err
 	}
 	switch n, err := io.Copy(file, io.LimitReader(from, most+1)); {
@@ -95,8 +96,8 @@ func spool(from io.Reader, most int64) (_ *os.File, err error) {
 	return file, err
 }
 
-// Import imports a file after all of it was checked, also if it is resumed. What an import of the same file into the same target has written that was interrupted is left out;
-// resumed tells how many relationships that were. name says which target it is.
+// Import checks a file and imports it. It skips the relationships that an interrupted import of the same file into the
+// same target has written, and returns their number in resumed. name identifies the target.
 func Import(ctx context.Context, target Target, name, file string, options Options) (written, resumed int64, err error) {
 	in, err := os.Open(file)
 	if err != nil {
@@ -110,20 +111,21 @@ func Import(ctx context.Context, target Target, name, file string, options Optio
 	hash := sha256.Sum256([]byte(name))
 	path := fmt.Sprintf("%s.into-%x.state", file, hash[:6])
 	var done imported
-	found, err := readNote(path, &done)
+	found, err := readState(path, &done)
 	if err != nil {
 		return 0, 0, err
 	}
 	if file := (imported{Size: info.Size(), Changed: info.ModTime().UnixNano()}); !found || done.Size != file.Size || done.Changed != file.Changed {
-		done = file // it is another one by now
+		done = file // the file has changed since
 	}
 	resumed = done.Relationships
-	if _, err := CheckAll(ctx, in, options.Rules); err != nil { // also again: what is stored may have changed in between
+	// also when resuming, since the stored data may have changed
+	if _, err := CheckAll(ctx, in, options.Rules); err != nil {
 		return 0, 0, err
 	}
 	written, err = importAfter(ctx, target, options.Apply, newReader(in), resumed, options.Progress, func(relationships int64) error {
 		done.Relationships = relationships
-		return writeNote(path, done)
+		return writeState(path, done)
 	})
 	if err == nil && (found || written > 0) {
 		err = os.Remove(path)
@@ -131,11 +133,11 @@ func Import(ctx context.Context, target Target, name, file string, options Optio
 	return written, resumed, err
 }
 
-// maxProblems is how many problems an error names.
+// maxProblems is the largest number of problems in an error.
 const maxProblems = 10
 
-// CheckAll checks a file and returns how many relationships it has. The error names the lines of the first problems and their
-// rules. The file can be read from its beginning afterwards.
+// CheckAll checks a file and returns its number of relationships. The error names the lines of the first problems.
+// Afterwards the file is at its beginning.
 func CheckAll(ctx context.Context, file io.ReadSeeker, rules NewRules) (relationships int64, err error) {
 	from := newReader(file)
 	schema, err := from.schema()
@@ -169,7 +171,7 @@ func checkLines(ctx context.Context, from *reader, check Rules) (count int64, er
 	case err != nil:
 		return 0, err
 	case name != relationshipsKey:
-		return 0, fmt.Errorf("line %d: there is a second schema", from.number)
+		return 0, fmt.Errorf("line %d: the file has a second schema", from.number)
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -191,14 +193,14 @@ func rewind(file io.Seeker) error {
 	return err
 }
 
-// imported is how far an import has come.
+// imported is the content of an import's state file.
 type imported struct {
-	Size          int64 `json:"size"`    // of the file
-	Changed       int64 `json:"changed"` // when the file was, in nanoseconds since 1970
+	Size          int64 `json:"size"`    // size of the file
+	Changed       int64 `json:"changed"` // modification time of the file in nanoseconds since 1970
 	Relationships int64 `json:"relationships"`
 }
 
-func importAfter(ctx context.Context, target Target, apply Apply, from *reader, done int64, progress Progress, note func(int64) error) (count int64, err error) {
+func importAfter(ctx context.Context, target Target, apply Apply, from *reader, done int64, progress Progress, save func(int64) error) (count int64, err error) {
 	schema, err := from.schema()
 	if err != nil {
 		return 0, err
@@ -214,7 +216,7 @@ func importAfter(ctx context.Context, target Target, apply Apply, from *reader, 
 	case err != nil:
 		return 0, err
 	case name != relationshipsKey:
-		return 0, fmt.Errorf("line %d: there is a second schema", from.number)
+		return 0, fmt.Errorf("line %d: the file has a second schema", from.number)
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -233,7 +235,7 @@ func importAfter(ctx context.Context, target Target, apply Apply, from *reader, 
 			if err := target.Import(ctx, batch); err != nil {
 				return count, fmt.Errorf("the relationships up to line %d: %w", from.number, err)
 			}
-			if err := note(count); err != nil {
+			if err := save(count); err != nil {
 				return count, err
 			}
 		}

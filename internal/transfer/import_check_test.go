@@ -19,13 +19,13 @@ import (
 func TestImportRefuses(t *testing.T) {
 	target := store(t, "memory")
 	for name, c := range map[string]struct{ file, says string }{
-		"nothing":                    {"", "has to begin with schema"},
-		"relationships first":        {"relationships: |-\n  document:a#reader@user:b\n", "has to begin with schema"},
-		"a schema elsewhere":         {"schemaFile: company.zed\n", "line 1: a schema in another file"},
-		"a schema in quotes":         {"schema: \"definition user {}\"\n", "line 1: schema has to be a block"},
-		"no YAML":                    {"{]\n", "line 1"},
-		"a schema that is none":      {"schema: |-\n  definition\n", "parse error"},
-		"a relationship that is not": {"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n", `"user:a" is no relationship`},
+		"empty":                    {"", "must begin with schema"},
+		"relationships first":      {"relationships: |-\n  document:a#reader@user:b\n", "must begin with schema"},
+		"a schema in another file": {"schemaFile: company.zed\n", "line 1: schemaFile is not supported"},
+		"a schema in quotes":       {"schema: \"definition user {}\"\n", "line 1: schema must be a block"},
+		"not YAML":                 {"{]\n", "line 1"},
+		"an invalid schema":        {"schema: |-\n  definition\n", "parse error"},
+		"an invalid relationship":  {"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n", `"user:a" is no relationship`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := transfer.ImportFrom(t.Context(), target, strings.NewReader(c.file), checked(target.ApplySchema))
@@ -35,7 +35,8 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
-// TestImportChecksBeforeItWrites: one wrong line of a file keeps all of it out, is named, and shows escaped ids.
+// TestImportChecksBeforeItWrites checks that one invalid line prevents the whole import. The error names the line and
+// shows the escaped id.
 func TestImportChecksBeforeItWrites(t *testing.T) {
 	target := store(t, "memory")
 	file := filepath.Join(t.TempDir(), "company.yaml")
@@ -60,13 +61,13 @@ func TestImportChecksBeforeItWrites(t *testing.T) {
 	}
 }
 
-// checked are options that check each relationship alone.
+// checked returns options that check each relationship on its own.
 func checked(apply transfer.Apply) transfer.Options {
 	rules := func(context.Context, string) (transfer.Rules, error) { return alone{}, nil }
 	return transfer.Options{Apply: apply, Rules: rules, Progress: quiet}
 }
 
-// alone are rules for each relationship alone.
+// alone are rules that check each relationship on its own.
 type alone struct{}
 
 func (alone) Check(_ int, text string) error {
@@ -76,7 +77,7 @@ func (alone) Check(_ int, text string) error {
 
 func (alone) Problems(context.Context) ([]error, error) { return nil, nil }
 
-// problems are rules that everything breaks.
+// problems are rules that every relationship breaks.
 type problems struct{ alone }
 
 func (problems) Problems(context.Context) ([]error, error) {
@@ -87,7 +88,7 @@ func (problems) Problems(context.Context) ([]error, error) {
 	return errs, nil
 }
 
-// TestImportNamesTenProblems: nothing is written if a rule is broken, and the error has the first ten problems.
+// TestImportNamesTenProblems checks that broken rules prevent the import and that the error has the first ten problems.
 func TestImportNamesTenProblems(t *testing.T) {
 	var target target
 	text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n"
@@ -99,7 +100,7 @@ func TestImportNamesTenProblems(t *testing.T) {
 	require.Empty(t, target.relationships)
 }
 
-// TestImportReadsTimesAsRequestsDo: the T and the Z of an expiration may be in lower case, and it may have an offset.
+// TestImportReadsTimesAsRequestsDo checks that an expiration may have a lower-case T and Z, or an offset.
 func TestImportReadsTimesAsRequestsDo(t *testing.T) {
 	engine := store(t, "memory")
 	text := "schema: |-\n  " + strings.ReplaceAll(documents, "\n", "\n  ") + "\nrelationships: |-\n" +

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
-// interrupting ends the context after some progress.
+// interrupting cancels the context after some progress.
 func interrupting(ctx context.Context, after int) (context.Context, transfer.Progress) {
 	ctx, cancel := context.WithCancel(ctx)
 	return ctx, func(int64, int64) {
@@ -24,7 +24,7 @@ func interrupting(ctx context.Context, after int) (context.Context, transfer.Pro
 	}
 }
 
-// TestInterruptedExport: an export that is interrupted goes on where it ended, also after further writes.
+// TestInterruptedExport checks that an interrupted export resumes, also after further writes.
 func TestInterruptedExport(t *testing.T) {
 	want := some(4500)
 	source := filled(t, "sqlite", want)
@@ -53,10 +53,10 @@ func TestInterruptedExport(t *testing.T) {
 	requireAlone(t, file)
 
 	_, _, err = transfer.Export(t.Context(), source, file, quiet)
-	require.ErrorContains(t, err, "there is a file")
+	require.ErrorContains(t, err, "exists already")
 }
 
-// requireAlone requires that no notes are left beside a file.
+// requireAlone requires that no state file is left beside a file.
 func requireAlone(t *testing.T, file string) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"))
@@ -64,7 +64,7 @@ func requireAlone(t *testing.T, file string) {
 	require.Equal(t, []string{file}, left)
 }
 
-// target keeps what is imported into it.
+// target records the imported relationships.
 type target struct{ relationships []string }
 
 func (t *target) Import(_ context.Context, relationships []string) error {
@@ -74,7 +74,7 @@ func (t *target) Import(_ context.Context, relationships []string) error {
 
 func (t *target) apply(context.Context, string) error { return nil }
 
-// long writes a file that is imported in two parts, and returns what is in it.
+// long writes a file that takes two batches to import, and returns its relationships.
 func long(t *testing.T, file, prefix string) (relationships []string) {
 	t.Helper()
 	for i := range 15_000 {
@@ -85,7 +85,7 @@ func long(t *testing.T, file, prefix string) (relationships []string) {
 	return relationships
 }
 
-// TestInterruptedImport: an import that is interrupted goes on where it ended.
+// TestInterruptedImport checks that an interrupted import resumes where it stopped.
 func TestInterruptedImport(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	want := long(t, file, "a")
@@ -93,7 +93,7 @@ func TestInterruptedImport(t *testing.T) {
 	var before int64
 	for run := 0; ; run++ {
 		require.Less(t, run, 10)
-		ctx, progress := interrupting(t.Context(), 1+run) // it passes over what it has done
+		ctx, progress := interrupting(t.Context(), 1+run) // a resumed import reports progress for skipped batches too
 		written, resumed, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
 		require.Equal(t, before, resumed)
 		if err == nil {
@@ -108,8 +108,8 @@ func TestInterruptedImport(t *testing.T) {
 	requireAlone(t, file)
 }
 
-// TestExportBeginsAnew where the state that it began with is gone: here, since it is one of another store.
-func TestExportBeginsAnew(t *testing.T) {
+// TestExportStartsAgain checks an export whose first state is gone, here because another store replaced the first.
+func TestExportStartsAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	ctx, progress := interrupting(t.Context(), 2)
 	_, _, err := transfer.Export(ctx, filled(t, "memory", some(2500)), file, progress)
@@ -121,8 +121,8 @@ func TestExportBeginsAnew(t *testing.T) {
 	require.Equal(t, 16, strings.Count(read(t, file), "#reader@"))
 }
 
-// TestExportWithoutItsPart: where the file is gone that its note tells of, the export begins anew; where nothing has come of it,
-// it leaves nothing.
+// TestExportWithoutItsPart checks that an export starts again if its part file is missing, and that a failed export
+// without progress leaves no file.
 func TestExportWithoutItsPart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	source := filled(t, "sqlite", some(3000))
@@ -152,7 +152,7 @@ func TestExportWithoutItsPart(t *testing.T) {
 	require.Empty(t, parts)
 }
 
-// partOf returns the file that an interrupted export of a file has written.
+// partOf returns the part file of an interrupted export.
 func partOf(t *testing.T, file string) string {
 	t.Helper()
 	parts, err := filepath.Glob(file + ".*.part")
@@ -161,7 +161,7 @@ func partOf(t *testing.T, file string) string {
 	return parts[0]
 }
 
-// TestImportOfAnotherFile: what was imported of a file is not left out of another one of the same name and size.
+// TestImportOfAnotherFile checks that an import does not resume for another file of the same name and size.
 func TestImportOfAnotherFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	var target target
@@ -183,7 +183,7 @@ func read(t *testing.T, file string) string {
 	return string(content)
 }
 
-// TestResumedImportChecksAgain: an import that goes on where it ended checks the whole file first.
+// TestResumedImportChecksAgain checks that a resumed import first checks the whole file.
 func TestResumedImportChecksAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	long(t, file, "a")

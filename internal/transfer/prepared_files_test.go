@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
-// TestExportAndImportRefuseFilesThatOthersPrepared: neither follows a link or resumes from a file that others may write.
+// TestExportAndImportRefuseFilesThatOthersPrepared checks that neither follows a link or resumes from a file that
+// others may write.
 func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 	source := filled(t, "memory", some(3000))
 	interrupted := func(t *testing.T) (file string) {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSpoolIsBounded: a pipe that does not end fills no disk, and nothing of it stays.
+// TestSpoolIsBounded checks that an endless pipe does not fill the disk and leaves no file.
 func TestSpoolIsBounded(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)

@@ -34,7 +34,7 @@ definition document {
 	permission read = reader
 }`
 
-// some relationships, sorted as SpiceDB exports them.
+// some returns relationships, sorted as SpiceDB exports them.
 func some(count int) []string {
 	all := []string{
 		`document:a=3A|b/c#reader@user:*`,
@@ -90,7 +90,7 @@ func contentOf(t *testing.T, source transfer.Source) (relationships []string, sc
 	return relationships, schema
 }
 
-// TestBetweenStores: what is exported from one is in the other, and the file is a validation YAML.
+// TestBetweenStores exports from one kind of store into another, and checks that the file is a validation YAML.
 func TestBetweenStores(t *testing.T) {
 	want := some(1500)
 	slices.Sort(want)
@@ -122,8 +122,8 @@ func TestBetweenStores(t *testing.T) {
 	}
 }
 
-// TestNumbersOfContexts holds that a number that a double does not hold exactly stops an import before it writes, with its line;
-// and that a large number which another tool has stored is exported as the number that is imported again.
+// TestNumbersOfContexts checks numbers in caveat contexts. One that a double cannot hold exactly stops an import before
+// it writes; the error names its line. A large number that another tool has stored survives an export and an import.
 func TestNumbersOfContexts(t *testing.T) {
 	const numbers = `
   caveat among(amount double, some list<double>) {
@@ -167,7 +167,7 @@ func TestNumbersOfContexts(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// TestSpoolIsPrivate: what comes from a pipe is in a file that has no name any more.
+// TestSpoolIsPrivate checks that the input of a pipe is kept in a file without a name.
 func TestSpoolIsPrivate(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
