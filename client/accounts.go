@@ -35,7 +35,9 @@ func (c *Client) UserAccounts(ctx context.Context, user string) iter.Seq2[Listed
 
 func userAccounts(ctx context.Context, by *rest.Client, user string) iter.Seq2[ListedAccount, error] {
 	return pages(func(cursor string) ([]ListedAccount, string, error) {
-		page, err := answer[rest.AccountPage](by.ListUserAccounts(ctx, user, &rest.ListUserAccountsParams{Limit: &pageSize, Cursor: cursor}))
+		page, err := answer[rest.AccountPage](by.ListUserAccounts(
+			ctx, user, &rest.ListUserAccountsParams{Limit: &pageSize, Cursor: cursor},
+		))
 		return page.Accounts, page.NextCursor, err
 	})
 }
@@ -43,7 +45,9 @@ func userAccounts(ctx context.Context, by *rest.Client, user string) iter.Seq2[L
 // AccountMembers are the members of an account.
 func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
-		page, err := answer[rest.MemberPage](a.rest.ListAccountMembers(ctx, id, &rest.ListAccountMembersParams{Limit: &pageSize, Cursor: cursor}))
+		page, err := answer[rest.MemberPage](a.rest.ListAccountMembers(
+			ctx, id, &rest.ListAccountMembersParams{Limit: &pageSize, Cursor: cursor},
+		))
 		return page.Members, page.NextCursor, err
 	})
 }
@@ -53,10 +57,14 @@ func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...
 	return a.PutAccountMemberUntil(ctx, id, user, time.Time{}, roles...)
 }
 
-// PutAccountMemberUntil sets the roles of a person on an account, which end at a time, in full seconds; a zero time stands for
-// never.
-func (a *Actor) PutAccountMemberUntil(ctx context.Context, id, user string, until time.Time, roles ...string) (ChangedMember, error) {
-	return answer[ChangedMember](a.rest.PutAccountMember(ctx, id, user, nil, rest.AccountRoles{Roles: list(roles), ExpiresAt: until}))
+// PutAccountMemberUntil sets the roles of a person on an account, which end at a time, in full seconds; a zero time
+// stands for never.
+func (a *Actor) PutAccountMemberUntil(
+	ctx context.Context, id, user string, until time.Time, roles ...string,
+) (ChangedMember, error) {
+	return answer[ChangedMember](a.rest.PutAccountMember(
+		ctx, id, user, nil, rest.AccountRoles{Roles: list(roles), ExpiresAt: until},
+	))
 }
 
 // AddAccountOwner makes a person an owner of a team account beside the others, without an actor. The audit log keeps

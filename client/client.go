@@ -2,10 +2,12 @@
 //
 //	sluice, err := client.New("https://authz.example.com", key)
 //	may, err := sluice.Can(ctx, "alice", "run", "importer:i1")
-//	account, err := sluice.As("alice").CreateAccount(ctx, client.NewAccount{ID: "acme", Subscription: "s1", RoleSet: "team"})
+//	account, err := sluice.As("alice").CreateAccount(ctx, client.NewAccount{
+//		ID: "acme", Subscription: "s1", RoleSet: "team",
+//	})
 //
-// An answer other than a clear yes is no: where there is an error, the boolean beside it is false. Errors carry the code
-// of the API: errors.Is(err, client.NotFound).
+// An answer other than a clear yes is no: where there is an error, the boolean beside it is false. Errors carry the
+// code of the API: errors.Is(err, client.NotFound).
 //
 // Requests are repeated while the server is away or busy, for ten seconds at most and within the context. Operations
 // happen once all the same: each is sent under an idempotency key.
@@ -56,7 +58,9 @@ const attemptTimeout = 40 * time.Second
 func New(address, key string, options ...Option) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return nil, &Error{Code: Invalid, Detail: fmt.Sprintf("%q is not an address such as https://authz.example.com", address)}
+		return nil, &Error{
+			Code: Invalid, Detail: fmt.Sprintf("%q is not an address such as https://authz.example.com", address),
+		}
 	}
 	if key == "" {
 		return nil, &Error{Code: Invalid, Detail: "the API key is empty; every call needs one"}
@@ -89,12 +93,12 @@ func connections() http.RoundTripper {
 	return own
 }
 
-// REST is the generated client below, for calls that this package has no method for. It sends with the same key, repeats
-// the same, and returns the same errors.
+// REST is the generated client below, for calls that this package has no method for. It sends with the same key,
+// repeats the same, and returns the same errors.
 func (c *Client) REST() *rest.Client { return c.rest }
 
-// As performs operations on behalf of a person, named by the application's own id. Whether that person may is decided by
-// the server, each time.
+// As performs operations on behalf of a person, named by the application's own id. Whether that person may is decided
+// by the server, each time.
 func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],
@@ -105,8 +109,8 @@ func (c *Client) As(user string) *Actor {
 	return &Actor{rest: &as, user: user}
 }
 
-// headerValue is the one form in which a header names a person: the percent sign, the comma, the space, and every byte that is
-// not visible ASCII are percent-encoded.
+// headerValue is the one form in which a header names a person: the percent sign, the comma, the space, and every byte
+// that is not visible ASCII are percent-encoded.
 func headerValue(user string) string {
 	var b strings.Builder
 	for i := range len(user) {

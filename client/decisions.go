@@ -32,8 +32,8 @@ func (r Reference) String() string {
 	return r.Type + ":" + r.ID
 }
 
-// wire writes the reference in the form in which every id means itself. JSON cannot say what is not UTF-8; written all the
-// same, it would be another id.
+// wire writes the reference in the form in which every id means itself. JSON cannot say what is not UTF-8; written all
+// the same, it would be another id.
 func (r Reference) wire() (out rest.Reference, err error) {
 	if !utf8.ValidString(r.String()) {
 		return out, &Error{Code: Invalid, Detail: fmt.Sprintf("the reference %q is not UTF-8", r)}
@@ -81,8 +81,8 @@ func (c *Client) Can(ctx context.Context, user, permission, resource string) (bo
 	return decision.Allowed, err
 }
 
-// CanEach reports, for up to 1000 resources "type:id" in one call, whether a person may do something to each. If one of the
-// questions cannot be decided, there is no answer to any.
+// CanEach reports, for up to 1000 resources "type:id" in one call, whether a person may do something to each. If one of
+// the questions cannot be decided, there is no answer to any.
 func (c *Client) CanEach(ctx context.Context, user, permission string, resources ...string) (map[string]bool, error) {
 	checks := make([]Check, len(resources))
 	for i, resource := range resources {
@@ -102,8 +102,8 @@ func (c *Client) CanEach(ctx context.Context, user, permission string, resources
 	return may, nil
 }
 
-// CanAll reports whether a person may do something to every one of up to 1000 resources "type:id". It is false beside any
-// error, and an error if there are none.
+// CanAll reports whether a person may do something to every one of up to 1000 resources "type:id". It is false beside
+// any error, and an error if there are none.
 func (c *Client) CanAll(ctx context.Context, user, permission string, resources ...string) (bool, error) {
 	may, err := c.CanEach(ctx, user, permission, resources...)
 	if err != nil {
@@ -134,8 +134,8 @@ func (c *Client) Check(ctx context.Context, check Check) (Decision, error) {
 	return Decision{Allowed: decision.Allowed, MissingContext: decision.MissingContext, Token: decision.Token}, nil
 }
 
-// CheckAll decides up to 1000 questions in one call and at one state. The decisions stand in the order of the checks; an
-// error of one is in its place and does not fail the others.
+// CheckAll decides up to 1000 questions in one call and at one state. The decisions stand in the order of the checks;
+// an error of one is in its place and does not fail the others.
 func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, error) {
 	in := make([]rest.BulkCheck, len(checks))
 	for i, check := range checks {
@@ -163,8 +163,8 @@ func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, err
 	return decisions, nil
 }
 
-// Permissions returns for each permission of a resource "type:id" whether the person has it. A permission that could not
-// be decided is false.
+// Permissions returns for each permission of a resource "type:id" whether the person has it. A permission that could
+// not be decided is false.
 func (c *Client) Permissions(ctx context.Context, user, resource string) (map[string]bool, error) {
 	in, err := Check{Subject: User(user), Resource: Object(resource)}.wire()
 	if err != nil {

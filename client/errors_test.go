@@ -25,15 +25,23 @@ func TestErrors(t *testing.T) {
 	}{
 		"forbidden": {
 			func() error { return second(shared.Client.As("ulla").PutAccountMember(ctx, a, "eve", "owner")) },
-			client.Error{Code: client.Forbidden, Status: 403, Permission: "assign_roles", Detail: "ulla lacks the permission assign_roles on account:" + a},
+			client.Error{
+				Code: client.Forbidden, Status: 403, Permission: "assign_roles",
+				Detail: "ulla lacks the permission assign_roles on account:" + a,
+			},
 		},
 		"not found": {
 			func() error { return second(shared.Client.As("eve").GetAccount(ctx, a)) },
-			client.Error{Code: client.NotFound, Status: 404, Detail: "there is no account:" + a + ", or the actor may not see it"},
+			client.Error{
+				Code: client.NotFound, Status: 404, Detail: "there is no account:" + a + ", or the actor may not see it",
+			},
 		},
 		"conflict": {
 			func() error { return olga.RemoveAccountMember(ctx, a, t.Name()+"-olga") },
-			client.Error{Code: client.Conflict, Status: 409, Accounts: []string{a}, Detail: "the last owner or administrator would go; make somebody else one first, on " + a},
+			client.Error{
+				Code: client.Conflict, Status: 409, Accounts: []string{a},
+				Detail: "the last owner or administrator would go; make somebody else one first, on " + a,
+			},
 		},
 		"invalid": {
 			func() error { return second(shared.Client.Can(ctx, "ulla", "veiw", "account:"+a)) },
@@ -45,7 +53,9 @@ func TestErrors(t *testing.T) {
 		},
 		"a key without the scope": {
 			func() error { return onlyChecks.As("olga").DeleteSubscription(ctx, s) },
-			client.Error{Code: client.Forbidden, Status: 403, Detail: "this call needs a key with the scope operate; the key has check"},
+			client.Error{
+				Code: client.Forbidden, Status: 403, Detail: "this call needs a key with the scope operate; the key has check",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +85,10 @@ func TestManyChecks(t *testing.T) {
 		client.Check{Subject: olga, Permission: "view", Resource: client.Object("account:" + a)},
 		client.Check{Subject: olga, Permission: "veiw", Resource: client.Object("account:" + a)},
 		client.Check{Subject: client.User("eve"), Permission: "view", Resource: client.Object("account:" + a)},
-		client.Check{Subject: client.Reference{Type: "account", ID: a, Relation: "owner"}, Permission: "view", Resource: client.Object("account:" + a)},
+		client.Check{
+			Subject: client.Reference{Type: "account", ID: a, Relation: "owner"}, Permission: "view",
+			Resource: client.Object("account:" + a),
+		},
 	))
 	require.True(t, decisions[0].Allowed)
 	require.NotEmpty(t, decisions[0].Token)

@@ -27,10 +27,14 @@ func Example() {
 	err = errors.Join(
 		second(sluice.PutConnector(ctx, "postgres", "views")),
 		second(sluice.CreateSubscription(ctx, client.NewSubscription{ID: "initech", RoleSet: "multi_owner", Owner: "alice"})),
-		second(sluice.As("alice").CreateAccount(ctx, client.NewAccount{ID: "sales", Subscription: "initech", RoleSet: "team"})),
+		second(sluice.As("alice").CreateAccount(
+			ctx, client.NewAccount{ID: "sales", Subscription: "initech", RoleSet: "team"},
+		)),
 		second(sluice.As("alice").PutAccountMember(ctx, "sales", "bob", "user")),
 		second(sluice.As("alice").PutAccountMember(ctx, "sales", "gus", "guest")),
-		second(sluice.As("bob").CreateConnection(ctx, client.NewConnection{ID: "crm", Account: "sales", Connector: "postgres"})),
+		second(sluice.As("bob").CreateConnection(
+			ctx, client.NewConnection{ID: "crm", Account: "sales", Connector: "postgres"},
+		)),
 		second(sluice.As("bob").CreateImporter(ctx, client.NewImporter{ID: "leads", Account: "sales", Source: "crm"})),
 	)
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 // Explanation is a decision with its reason: the path of relationships that allows it, or what is missing.
 type Explanation = rest.Explanation
 
-// Explain decides one question and says why. With a key that has the scope inspect it tells everything, with another one what
-// the subject may see, and nobody's name.
+// Explain decides one question and says why. With a key that has the scope inspect it tells everything, with another
+// one what the subject may see, and nobody's name.
 func (c *Client) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, c.rest, check)
 }
 
-// Explain decides one question and says why, to this person: about objects that they may view, naming people where they may
-// list them.
+// Explain decides one question and says why, to this person: about objects that they may view, naming people where they
+// may list them.
 func (a *Actor) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, a.rest, check)
 }

@@ -14,7 +14,9 @@ func TestExplain(t *testing.T) {
 	ok[client.Importer](t)(olga.CreateImporter(ctx, client.NewImporter{ID: a + "-i", Account: a}))
 	ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "uma", "user"))
 	ask := func(user, permission string) client.Check {
-		return client.Check{Subject: client.User(user), Permission: permission, Resource: client.Object("importer:" + a + "-i")}
+		return client.Check{
+			Subject: client.User(user), Permission: permission, Resource: client.Object("importer:" + a + "-i"),
+		}
 	}
 
 	allowed := ok[client.Explanation](t)(shared.Client.Explain(ctx, ask("uma", "run")))

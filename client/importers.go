@@ -24,7 +24,9 @@ func Detach() End { return End{nullable.NewNullNullable[string]()} }
 
 // SetImporterConnections changes the ends of an importer.
 func (a *Actor) SetImporterConnections(ctx context.Context, id string, source, destination End) (Importer, error) {
-	return answer[Importer](a.rest.SetImporterConnections(ctx, id, nil, rest.ImporterEnds{Source: source.to, Destination: destination.to}))
+	return answer[Importer](a.rest.SetImporterConnections(
+		ctx, id, nil, rest.ImporterEnds{Source: source.to, Destination: destination.to},
+	))
 }
 
 // CopyImporter copies an importer with the ends that the actor may use; LeftOut names the others.

@@ -41,7 +41,9 @@ func TestLimitedTime(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "multi_owner", "team")
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	require.Equal(t, until, ok[client.ChangedMember](t)(olga.PutAccountMemberUntil(ctx, a, "gus", until, "guest")).ExpiresAt)
+	require.Equal(
+		t, until, ok[client.ChangedMember](t)(olga.PutAccountMemberUntil(ctx, a, "gus", until, "guest")).ExpiresAt,
+	)
 	require.Equal(t, until, all(t, shared.Client.As("gus").Accounts(ctx))[0].ExpiresAt)
 	require.Zero(t, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "gus", "guest")).ExpiresAt)
 }
@@ -51,7 +53,9 @@ func TestOnce(t *testing.T) {
 	ctx := client.WithIdempotencyKey(t.Context(), t.Name())
 	_, a, olga := company(t, "multi_owner", "team")
 	in := client.NewInvitation{Roles: []string{"user"}}
-	first, again := ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in)), ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in))
+	first, again := ok[client.Invitation](t)(olga.InviteToAccount(ctx, a, in)), ok[client.Invitation](t)(
+		olga.InviteToAccount(ctx, a, in),
+	)
 	require.Equal(t, first.ID, again.ID)
 	require.False(t, first.Replayed)
 	require.True(t, again.Replayed)

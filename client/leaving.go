@@ -8,8 +8,8 @@ import (
 )
 
 // Handover says who becomes the creator of what somebody created who is removed. Private is what happens to private
-// connections of theirs: Disconnect or Leave. If it is empty they move too where the actor removes themselves, and where
-// somebody else does the removal is refused with Conflict while there are any.
+// connections of theirs: Disconnect or Leave. If it is empty they move too where the actor removes themselves, and
+// where somebody else does the removal is refused with Conflict while there are any.
 type Handover struct {
 	To      string
 	Private PrivateConnections
@@ -33,8 +33,8 @@ func (a *Actor) HandOverAccountMember(ctx context.Context, id, user string, to H
 	return reassigned(a.rest.RemoveAccountMember(ctx, id, user, params))
 }
 
-// HandOverSubscriptionMember removes a person from a subscription and all of its accounts, and hands over what they created
-// there, see HandOverAccountMember.
+// HandOverSubscriptionMember removes a person from a subscription and all of its accounts, and hands over what they
+// created there, see HandOverAccountMember.
 func (a *Actor) HandOverSubscriptionMember(ctx context.Context, id, user string, to Handover) (Reassigned, error) {
 	params := &rest.RemoveSubscriptionMemberParams{ReassignTo: &to.To, PrivateConnections: to.private()}
 	return reassigned(a.rest.RemoveSubscriptionMember(ctx, id, user, params))

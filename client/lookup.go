@@ -74,8 +74,8 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 	}
 }
 
-// LookupSubjects is everybody of a type who may do something to the resource, as they come, however many. The check's subject
-// has a type alone, or a type and a relation. A sequence that ends without an error was whole.
+// LookupSubjects is everybody of a type who may do something to the resource, as they come, however many. The check's
+// subject has a type alone, or a type and a relation. A sequence that ends without an error was whole.
 func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[FoundSubject, error] {
 	return func(yield func(FoundSubject, error) bool) {
 		in, err := check.wire()
@@ -85,8 +85,9 @@ func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[Foun
 		}
 		at, answered := chainOf(ctx).ask()
 		response, err := c.rest.LookupSubjects(ctx, rest.SubjectLookup{
-			Resource: in.Resource, Permission: in.Permission, SubjectType: check.Subject.Type, SubjectRelation: check.Subject.Relation,
-			Context: in.Context, Consistency: at,
+			Resource: in.Resource, Permission: in.Permission, SubjectType: check.Subject.Type,
+			SubjectRelation: check.Subject.Relation,
+			Context:         in.Context, Consistency: at,
 		}, acceptLines)
 		if err != nil {
 			yield(FoundSubject{}, asError(err))
@@ -122,8 +123,10 @@ func foundSubject(sent rest.FoundSubject) FoundSubject {
 // The collection is their type in the plural, such as importers.
 func (a *Actor) AccountContents(ctx context.Context, account, collection string) iter.Seq2[VisibleObject, error] {
 	return pages(func(cursor string) ([]VisibleObject, string, error) {
-		page, err := answer[rest.ObjectPage](a.rest.ListAccountContents(ctx, account, rest.ListAccountContentsParamsCollection(collection),
-			&rest.ListAccountContentsParams{Actor: a.user, Limit: &pageSize, Cursor: cursor}))
+		page, err := answer[rest.ObjectPage](
+			a.rest.ListAccountContents(ctx, account, rest.ListAccountContentsParamsCollection(collection),
+				&rest.ListAccountContentsParams{Actor: a.user, Limit: &pageSize, Cursor: cursor}),
+		)
 		return page.Objects, page.NextCursor, err
 	})
 }
@@ -132,8 +135,10 @@ func (a *Actor) AccountContents(ctx context.Context, account, collection string)
 // The collection is their type in the plural, such as flows.
 func (a *Actor) WorkspaceContents(ctx context.Context, workspace, collection string) iter.Seq2[VisibleObject, error] {
 	return pages(func(cursor string) ([]VisibleObject, string, error) {
-		page, err := answer[rest.ObjectPage](a.rest.ListWorkspaceContents(ctx, workspace, rest.ListWorkspaceContentsParamsCollection(collection),
-			&rest.ListWorkspaceContentsParams{Actor: a.user, Limit: &pageSize, Cursor: cursor}))
+		page, err := answer[rest.ObjectPage](
+			a.rest.ListWorkspaceContents(ctx, workspace, rest.ListWorkspaceContentsParamsCollection(collection),
+				&rest.ListWorkspaceContentsParams{Actor: a.user, Limit: &pageSize, Cursor: cursor}),
+		)
 		return page.Objects, page.NextCursor, err
 	})
 }

@@ -50,7 +50,9 @@ func TestWorkspaceContents(t *testing.T) {
 	_, a, olga := company(t, "multi_owner", "operations")
 	ok[client.Workspace](t)(olga.CreateWorkspace(t.Context(), client.NewWorkspace{ID: a + "-w", Account: a, Open: true}))
 	ok[client.ChangedMember](t)(olga.PutAccountMember(t.Context(), a, "ann", "operator", "flow_author"))
-	ok[client.WorkspacePart](t)(shared.Client.As("ann").CreateFlow(t.Context(), client.NewWorkspacePart{ID: a + "-f", Workspace: a + "-w"}))
+	ok[client.WorkspacePart](t)(shared.Client.As("ann").CreateFlow(
+		t.Context(), client.NewWorkspacePart{ID: a + "-f", Workspace: a + "-w"},
+	))
 	seen := all(t, shared.Client.As("ann").WorkspaceContents(t.Context(), a+"-w", "flows"))
 	require.Len(t, seen, 1)
 	require.Equal(t, a+"-f", seen[0].ID)

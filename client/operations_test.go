@@ -42,7 +42,9 @@ func company(t *testing.T, roleSet, account string) (subscription, acme string, 
 	})
 	require.NoError(t, err)
 	olga = shared.Client.As(owner)
-	created := ok[client.Account](t)(olga.CreateAccount(t.Context(), client.NewAccount{ID: acme, Subscription: subscription, RoleSet: account}))
+	created := ok[client.Account](t)(olga.CreateAccount(
+		t.Context(), client.NewAccount{ID: acme, Subscription: subscription, RoleSet: account},
+	))
 	require.Equal(t, account, created.RoleSet)
 	return subscription, acme, olga
 }
@@ -54,7 +56,9 @@ func TestSubscription(t *testing.T) {
 	require.Equal(t, []string{"dashboards"}, got.Features)
 	require.Empty(t, ok[client.Subscription](t)(shared.Client.PutFeatures(ctx, s)).Features)
 
-	require.Equal(t, []string{"member"}, ok[client.ChangedMember](t)(olga.PutSubscriptionMember(ctx, s, "bob", "member")).Roles)
+	require.Equal(
+		t, []string{"member"}, ok[client.ChangedMember](t)(olga.PutSubscriptionMember(ctx, s, "bob", "member")).Roles,
+	)
 	changed := ok[client.ChangedMember](t)(olga.PutMemberAccounts(ctx, s, "bob", client.RolesByID{a: {"user"}}))
 	require.Equal(t, client.RolesByID{a: {"user"}}, client.RolesByID{a: changed.Accounts[a]})
 	members := all(t, olga.SubscriptionMembers(ctx, s, true))
@@ -114,7 +118,9 @@ func TestAccount(t *testing.T) {
 	_, a, olga := company(t, "multi_owner", "team")
 	require.Equal(t, a, ok[client.Account](t)(olga.GetAccount(ctx, a)).ID)
 	require.Equal(t, []string{"guest"}, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "gus", "guest")).Roles)
-	require.Len(t, ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, client.RolesByID{"bob": {"user"}, "gus": nil})), 2)
+	require.Len(
+		t, ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, client.RolesByID{"bob": {"user"}, "gus": nil})), 2,
+	)
 	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 2)
 	require.NoError(t, olga.RemoveAccountMember(ctx, a, "bob"))
 	require.Len(t, all(t, olga.AccountMembers(ctx, a)), 1)
@@ -204,7 +210,9 @@ func TestLeaving(t *testing.T) {
 	}
 	_, err := shared.Client.PutConnector(ctx, "mysql")
 	require.NoError(t, err)
-	ok[client.Connection](t)(shared.Client.As(bob).CreateConnection(ctx, client.NewConnection{ID: t.Name() + "-c", Account: a, Connector: "mysql"}))
+	ok[client.Connection](t)(shared.Client.As(bob).CreateConnection(
+		ctx, client.NewConnection{ID: t.Name() + "-c", Account: a, Connector: "mysql"},
+	))
 	ok[client.Importer](t)(shared.Client.As(bob).CreateImporter(ctx, client.NewImporter{ID: t.Name() + "-i", Account: a}))
 
 	report := ok[client.Offboarding](t)(olga.Offboarding(ctx, a, bob))
@@ -231,14 +239,18 @@ func TestConnectionsAndImporters(t *testing.T) {
 	_, err := shared.Client.PutConnector(ctx, "mysql", "views")
 	require.NoError(t, err)
 	for _, id := range []string{"one", "two"} {
-		made := ok[client.Connection](t)(olga.CreateConnection(ctx, client.NewConnection{ID: a + id, Account: a, Connector: "mysql"}))
+		made := ok[client.Connection](t)(olga.CreateConnection(
+			ctx, client.NewConnection{ID: a + id, Account: a, Connector: "mysql"},
+		))
 		require.Equal(t, client.Shared, made.Visibility)
 	}
 	require.Equal(t, "pair", ok[client.Connection](t)(olga.GroupConnection(ctx, a+"one", "pair")).Group)
 	require.Empty(t, ok[client.Connection](t)(olga.UngroupConnection(ctx, a+"one")).Group)
 	ok[client.Connection](t)(olga.ShareConnection(ctx, a+"one", client.Sharing{Visibility: client.Shared}))
 
-	made := ok[client.Importer](t)(olga.CreateImporter(ctx, client.NewImporter{ID: a + "i", Account: a, Source: a + "one"}))
+	made := ok[client.Importer](t)(olga.CreateImporter(
+		ctx, client.NewImporter{ID: a + "i", Account: a, Source: a + "one"},
+	))
 	require.Equal(t, a+"one", made.Source)
 	changed := ok[client.Importer](t)(olga.SetImporterConnections(ctx, a+"i", client.Detach(), client.Connect(a+"two")))
 	require.Equal(t, []string{"", a + "two"}, []string{changed.Source, changed.Destination})
@@ -247,10 +259,23 @@ func TestConnectionsAndImporters(t *testing.T) {
 	require.Empty(t, ok[client.CopiedImporter](t)(olga.CopyImporter(ctx, a+"i", a+"copy")).LeftOut)
 
 	stored := all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", "source"))
-	require.Equal(t, []client.Relationship{{Resource: client.Object("importer:" + a + "copy"), Relation: "source", Subject: client.Object("connection:" + a + "one")}}, stored)
+	require.Equal(
+		t,
+		[]client.Relationship{{
+			Resource: client.Object("importer:" + a + "copy"), Relation: "source",
+			Subject: client.Object("connection:" + a + "one"),
+		}},
+		stored,
+	)
 	require.Greater(t, len(all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", ""))), 1)
 	team := all(t, shared.Client.Relationships(ctx, "account:"+a, "team"))
-	require.Equal(t, []client.Relationship{{Resource: client.Object("account:" + a), Relation: "team", Subject: client.User(""), Everybody: true}}, team)
+	require.Equal(
+		t,
+		[]client.Relationship{{
+			Resource: client.Object("account:" + a), Relation: "team", Subject: client.User(""), Everybody: true,
+		}},
+		team,
+	)
 
 	require.NoError(t, olga.DeleteImporter(ctx, a+"copy"))
 	require.NoError(t, olga.DeleteConnection(ctx, a+"two"))
@@ -261,16 +286,25 @@ func TestWorkspacesAndParts(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "multi_owner", "operations")
 	w := a + "-w"
-	require.True(t, ok[client.Workspace](t)(olga.CreateWorkspace(ctx, client.NewWorkspace{ID: w, Account: a, Open: true})).Open)
-	ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "ann", "operator", "flow_author", "integration_author", "connector_author"))
-	require.Equal(t, []string{"ann"}, ok[client.Workspace](t)(olga.SetWorkspaceAccess(ctx, w, client.Access{Users: []string{"ann"}})).Users)
+	require.True(
+		t, ok[client.Workspace](t)(olga.CreateWorkspace(ctx, client.NewWorkspace{ID: w, Account: a, Open: true})).Open,
+	)
+	ok[client.ChangedMember](t)(olga.PutAccountMember(
+		ctx, a, "ann", "operator", "flow_author", "integration_author", "connector_author",
+	))
+	require.Equal(
+		t, []string{"ann"},
+		ok[client.Workspace](t)(olga.SetWorkspaceAccess(ctx, w, client.Access{Users: []string{"ann"}})).Users,
+	)
 	ann := shared.Client.As("ann")
 
 	flow := client.NewWorkspacePart{ID: a + "-f", Workspace: w}
 	ok[client.WorkspacePart](t)(ann.CreateFlow(ctx, flow))
 	ok[client.WorkspacePart](t)(ann.CreateSchedule(ctx, flow))
 	ok[client.WorkspacePart](t)(ann.CreateService(ctx, flow))
-	require.NoError(t, errors.Join(ann.DeleteFlow(ctx, flow.ID), ann.DeleteSchedule(ctx, flow.ID), ann.DeleteService(ctx, flow.ID)))
+	require.NoError(
+		t, errors.Join(ann.DeleteFlow(ctx, flow.ID), ann.DeleteSchedule(ctx, flow.ID), ann.DeleteService(ctx, flow.ID)),
+	)
 
 	part := client.NewPart{ID: a + "-p", Account: a}
 	ok[client.Part](t)(ann.CreateIntegration(ctx, part))
@@ -304,7 +338,9 @@ func TestPlatform(t *testing.T) {
 func TestAnyID(t *testing.T) {
 	ctx := t.Context()
 	s, _, olga := company(t, "multi_owner", "team")
-	for _, id := range []string{".", "..", "...", "a/../b", "north/east", "room#1", "x:y", "100%", "a+b c", "ä@例.de", "*", "?q=1"} {
+	for _, id := range []string{
+		".", "..", "...", "a/../b", "north/east", "room#1", "x:y", "100%", "a+b c", "ä@例.de", "*", "?q=1",
+	} {
 		t.Run(id, func(t *testing.T) {
 			ok[client.Account](t)(olga.CreateAccount(ctx, client.NewAccount{ID: id, Subscription: s, RoleSet: "team"}))
 			require.Equal(t, id, ok[client.Account](t)(olga.GetAccount(ctx, id)).ID)

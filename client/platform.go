@@ -73,7 +73,8 @@ func (c *Client) Relationships(ctx context.Context, resource, relation string) i
 	})
 }
 
-// readReference reads a reference in either form. The string type:* is everybody of a type; the id "*" comes in the other.
+// readReference reads a reference in either form. The string type:* is everybody of a type; the id "*" comes in the
+// other.
 func readReference(r rest.Reference) (_ Reference, everybody bool) {
 	text, err := r.AsReferenceString()
 	if err != nil {

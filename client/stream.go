@@ -76,7 +76,9 @@ func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, to
 	switch {
 	case err != nil:
 		cause := errors.Join(errBrokenOff, err)
-		return item, "", &Error{Code: Unavailable, Detail: "the answer did not arrive whole", Status: response.StatusCode, cause: cause}
+		return item, "", &Error{
+			Code: Unavailable, Detail: "the answer did not arrive whole", Status: response.StatusCode, cause: cause,
+		}
 	case last.Error != nil:
 		return item, "", problemOf(*last.Error)
 	}
@@ -104,7 +106,8 @@ func (b *patientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// doStream sends a request whose answer may be a stream: the client's time limit holds for the headers and for each read.
+// doStream sends a request whose answer may be a stream: the client's time limit holds for the headers and for each
+// read.
 func doStream(client *http.Client, request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())
 	patient := *client

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// lookUp asks a server that writes the answer for everybody who may see account:a, and returns who came before the error.
+// lookUp asks a server that writes the answer for everybody who may see account:a, and returns who came before the
+// error.
 func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options ...client.Option) (int, error) {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -22,7 +23,9 @@ func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options 
 	c, err := client.New(server.URL, "key", options...)
 	require.NoError(t, err)
 	came := 0
-	for found, err := range c.LookupSubjects(ctx, client.Check{Subject: client.User(""), Permission: "view", Resource: client.Object("account:a")}) {
+	for found, err := range c.LookupSubjects(
+		ctx, client.Check{Subject: client.User(""), Permission: "view", Resource: client.Object("account:a")},
+	) {
 		if err != nil {
 			return came, err
 		}
@@ -135,7 +138,9 @@ func TestStreamLeft(t *testing.T) {
 	defer server.Close()
 	c, err := client.New(server.URL, "key")
 	require.NoError(t, err)
-	for _, err := range c.LookupSubjects(t.Context(), client.Check{Subject: client.User(""), Permission: "view", Resource: client.Object("account:a")}) {
+	for _, err := range c.LookupSubjects(
+		t.Context(), client.Check{Subject: client.User(""), Permission: "view", Resource: client.Object("account:a")},
+	) {
 		require.NoError(t, err)
 		break
 	}

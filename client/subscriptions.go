@@ -49,7 +49,9 @@ func (c *Client) AddSubscriptionOwner(ctx context.Context, id, user, reason stri
 // SubscriptionAccounts are the accounts of a subscription that the actor may view, with the actor's roles.
 func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[ListedAccount, error] {
 	return pages(func(cursor string) ([]ListedAccount, string, error) {
-		page, err := answer[rest.AccountPage](a.rest.ListSubscriptionAccounts(ctx, id, &rest.ListSubscriptionAccountsParams{Limit: &pageSize, Cursor: cursor}))
+		page, err := answer[rest.AccountPage](a.rest.ListSubscriptionAccounts(
+			ctx, id, &rest.ListSubscriptionAccountsParams{Limit: &pageSize, Cursor: cursor},
+		))
 		return page.Accounts, page.NextCursor, err
 	})
 }
@@ -86,5 +88,7 @@ func (a *Actor) RemoveSubscriptionMember(ctx context.Context, id, user string) e
 
 // PutMemberAccounts sets the roles of one person on many accounts of a subscription, all or nothing.
 func (a *Actor) PutMemberAccounts(ctx context.Context, id, user string, accounts RolesByID) (ChangedMember, error) {
-	return answer[ChangedMember](a.rest.PutMemberAccounts(ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)}))
+	return answer[ChangedMember](a.rest.PutMemberAccounts(
+		ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)},
+	))
 }

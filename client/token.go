@@ -22,8 +22,8 @@ const (
 // names and every operation performed with the context, on whatever server. The token is that of an operation, of
 // another service's Token, or of a write to SpiceDB; it may be empty.
 //
-// Where all requests go to one server this is not needed: without a chain, a decision sees every write that the server has
-// made.
+// Where all requests go to one server this is not needed: without a chain, a decision sees every write that the server
+// has made.
 func WithToken(ctx context.Context, token string) context.Context {
 	c := &chain{known: token}
 	if token == Newest {
@@ -56,8 +56,8 @@ func chainOf(ctx context.Context) *chain {
 }
 
 // chain holds the token that decisions are asked with. Of operations that overlap, no one token need cover all: after
-// them, decisions ask for the newest state, until one that began after the last of them has returned a token that covers
-// them.
+// them, decisions ask for the newest state, until one that began after the last of them has returned a token that
+// covers them.
 type chain struct {
 	mu      sync.Mutex
 	known   string // covers every finished operation, if missing is not set

@@ -25,18 +25,22 @@ func TestChain(t *testing.T) {
 		asks    string // what the last check holds; empty for no consistency
 		token   string
 	}{
-		"no chain":                       {nil, []string{created, yes}, calls{create, check}, "", ""},
-		"nothing written":                {begin(""), []string{yes, yes}, calls{check, check}, "", ""},
-		"another service's token":        {begin("t"), []string{yes}, calls{check}, fresh, "t"},
-		"the newest":                     {begin(client.Newest), []string{yes}, calls{check}, newest, "t"},
-		"the newest, once":               {begin(client.Newest), []string{yes, yes}, calls{check, check}, fresh, "t"},
-		"the fastest":                    {begin(client.Fastest), []string{yes}, calls{check}, fastest, client.Fastest},
-		"after an operation":             {begin("old"), []string{created, yes}, calls{create, check}, fresh, "t"},
-		"after a refused operation":      {begin("t"), []string{refused, yes}, calls{create, check}, fresh, "t"},
-		"after one that may have been":   {begin("t"), []string{internal, `200 {"allowed":true,"token":"n"}`}, calls{create, check}, newest, "n"},
-		"after one without an answer":    {begin("t"), []string{"200 <html>", yes}, calls{create, check}, newest, "t"},
-		"a look is no operation":         {begin("t"), []string{created, yes}, calls{show, check}, fresh, "t"},
-		"an older decision's own answer": {begin("t"), []string{`200 {"allowed":true,"token":"older"}`, yes}, calls{check, check}, fresh, "t"},
+		"no chain":                  {nil, []string{created, yes}, calls{create, check}, "", ""},
+		"nothing written":           {begin(""), []string{yes, yes}, calls{check, check}, "", ""},
+		"another service's token":   {begin("t"), []string{yes}, calls{check}, fresh, "t"},
+		"the newest":                {begin(client.Newest), []string{yes}, calls{check}, newest, "t"},
+		"the newest, once":          {begin(client.Newest), []string{yes, yes}, calls{check, check}, fresh, "t"},
+		"the fastest":               {begin(client.Fastest), []string{yes}, calls{check}, fastest, client.Fastest},
+		"after an operation":        {begin("old"), []string{created, yes}, calls{create, check}, fresh, "t"},
+		"after a refused operation": {begin("t"), []string{refused, yes}, calls{create, check}, fresh, "t"},
+		"after one that may have been": {
+			begin("t"), []string{internal, `200 {"allowed":true,"token":"n"}`}, calls{create, check}, newest, "n",
+		},
+		"after one without an answer": {begin("t"), []string{"200 <html>", yes}, calls{create, check}, newest, "t"},
+		"a look is no operation":      {begin("t"), []string{created, yes}, calls{show, check}, fresh, "t"},
+		"an older decision's own answer": {
+			begin("t"), []string{`200 {"allowed":true,"token":"older"}`, yes}, calls{check, check}, fresh, "t",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,7 +84,9 @@ func TestChainAcrossServers(t *testing.T) {
 			require.NotEmpty(t, client.Token(ctx))
 			require.Equal(t, set.may, ok[bool](t)(elsewhere.Can(there, "ulla", "view", "account:"+a)))
 			require.Equal(t, set.may, ok[map[string]bool](t)(elsewhere.Permissions(there, "ulla", "account:"+a))["view"])
-			require.Equal(t, set.may, ok[map[string]bool](t)(elsewhere.CanEach(there, "ulla", "view", "account:"+a))["account:"+a])
+			require.Equal(
+				t, set.may, ok[map[string]bool](t)(elsewhere.CanEach(there, "ulla", "view", "account:"+a))["account:"+a],
+			)
 		}
 	}
 }
@@ -109,7 +115,9 @@ func another(t *testing.T) *client.Client {
 	t.Helper()
 	config := app.DefaultConfig()
 	config.Listen = "127.0.0.1:0"
-	config.Store = app.StoreConfig{Endpoint: shared.SpiceDB, Token: shared.SpiceDBKey, Insecure: true, DataDir: t.TempDir()}
+	config.Store = app.StoreConfig{
+		Endpoint: shared.SpiceDB, Token: shared.SpiceDBKey, Insecure: true, DataDir: t.TempDir(),
+	}
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close(context.WithoutCancel(t.Context()))) })

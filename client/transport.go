@@ -14,7 +14,8 @@ import (
 )
 
 // transport sends requests with the key, and operations with an idempotency key. It retries the requests that may be
-// repeated, returns an answer with a status of 400 or more as an *Error, and adds operations to the chain of the context.
+// repeated, returns an answer with a status of 400 or more as an *Error, and adds operations to the chain of the
+// context.
 type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
@@ -122,8 +123,8 @@ func (t *transport) do(request *http.Request) (*http.Response, error) {
 	return t.http.Do(request) //nolint:gosec // the address is that of New
 }
 
-// repeatable reports whether the request that failed so may be sent again. That an operation may have happened is no reason
-// not to, as it does so once under its idempotency key.
+// repeatable reports whether the request that failed so may be sent again. That an operation may have happened is no
+// reason not to, as it does so once under its idempotency key.
 func (e *Error) repeatable() bool { return e.Code == Unavailable || e.Code == Limited }
 
 // endsBefore reports whether the context ends within the time.

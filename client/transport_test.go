@@ -56,7 +56,9 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := s.answers[min(len(s.asked), len(s.answers)-1)]
-	s.asked = append(s.asked, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+string(body)+" "+r.Header.Get("Idempotency-Key")))
+	s.asked = append(
+		s.asked, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+string(body)+" "+r.Header.Get("Idempotency-Key")),
+	)
 	var status int
 	var content string
 	if _, err := fmt.Sscanf(next, "%d %s", &status, &content); err != nil {
@@ -110,10 +112,12 @@ func TestRepeating(t *testing.T) {
 		sent    int
 		code    client.Code
 	}{
-		"a check while the server is away":          {check, []string{unavailable, unavailable, yes}, 3, ""},
-		"a check whose connection broke":            {check, []string{"drop", yes}, 2, ""},
-		"a check above the rate":                    {check, []string{limited, yes}, 2, ""},
-		"a check while the server restarts":         {check, []string{unavailable, unavailable, unavailable, unavailable, unavailable, yes}, 6, ""},
+		"a check while the server is away": {check, []string{unavailable, unavailable, yes}, 3, ""},
+		"a check whose connection broke":   {check, []string{"drop", yes}, 2, ""},
+		"a check above the rate":           {check, []string{limited, yes}, 2, ""},
+		"a check while the server restarts": {
+			check, []string{unavailable, unavailable, unavailable, unavailable, unavailable, yes}, 6, "",
+		},
 		"a check that the server fails at":          {check, []string{internal, yes}, 1, client.Internal},
 		"a look while the server is away":           {show, []string{unavailable, created}, 2, ""},
 		"an operation above the rate":               {create, []string{limited, created}, 2, ""},
@@ -143,7 +147,8 @@ func TestRepeating(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeys holds that every operation has a key of its own, which its repetitions share, and no question has one.
+// TestIdempotencyKeys holds that every operation has a key of its own, which its repetitions share, and no question has
+// one.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	server := answering(t, created, created, unavailable, created, yes)

@@ -13,8 +13,8 @@ import (
 	"github.com/authzed/spicedb/pkg/schemadsl/input"
 )
 
-// flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text with
-// its warnings. name is what an error calls the text.
+// flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text
+// with its warnings. name is what an error calls the text.
 func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) {
 	compiled, err := compile(text, name, compiler.SourceFS(files))
 	if err != nil {
@@ -59,8 +59,8 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
 }
 
-// validate checks what compiling alone does not: that every name in an expression exists and fits where it stands, and that
-// one question never needs two types of one caveat parameter. It returns warnings about parts that grant nothing.
+// validate checks what compiling alone does not: that every name in an expression exists and fits where it stands, and
+// that one question never needs two types of one caveat parameter. It returns warnings about parts that grant nothing.
 func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) (warnings []string, err error) {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {

@@ -28,7 +28,10 @@ func Describe(text string) ([]authz.Definition, error) {
 		if object.GetName() == StampType {
 			continue
 		}
-		definition := authz.Definition{Type: authz.Type(object.GetName()), Doc: sentence(object.GetMetadata()), Accepts: make(map[authz.Relation][]authz.SubjectType)}
+		definition := authz.Definition{
+			Type: authz.Type(object.GetName()), Doc: sentence(object.GetMetadata()),
+			Accepts: make(map[authz.Relation][]authz.SubjectType),
+		}
 		for _, relation := range object.GetRelation() {
 			if namespace.GetRelationKind(relation) != implv1.RelationMetadata_PERMISSION {
 				definition.Relations = append(definition.Relations, authz.Relation(relation.GetName()))
@@ -64,8 +67,8 @@ func accepted(relation *core.Relation) []authz.SubjectType {
 	return types
 }
 
-// CaveatParameters lists, sorted, what the caveats of a schema without imports are given: the names in caveat c(name type).
-// Errors have code authz.CodeInvalid.
+// CaveatParameters lists, sorted, what the caveats of a schema without imports are given: the names in caveat c(name
+// type). Errors have code authz.CodeInvalid.
 func CaveatParameters(text string) ([]string, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {

@@ -80,8 +80,10 @@ func schemaOf(
 ) (File, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
-	case len(parsed.NamespaceConfigs) > 0 || len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused, not ignored
-		return File{}, fmt.Errorf("%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name)
+	case len(parsed.NamespaceConfigs)+len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused
+		return File{}, fmt.Errorf(
+			"%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name,
+		)
 	case inline != "" && reference != "":
 		return File{}, fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
 	case inline != "":

@@ -124,7 +124,8 @@ func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
 					one, two := typeName(g.caveats[other].GetParameterTypes()[name]), typeName(parameters[name])
 					if one != two {
 						return fmt.Errorf(
-							"definition %s: %s may depend on caveat %s, whose parameter %s is %s, and on caveat %s, whose %s is %s: rename one of the parameters",
+							"definition %s: %s may depend on caveat %s, whose parameter %s is %s, and on caveat %s, whose %s is %s: "+
+								"rename one of the parameters",
 							definition.GetName(), relation.GetName(), other, name, one, caveat, name, two)
 					}
 				}

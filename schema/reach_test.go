@@ -18,7 +18,9 @@ definition user {}
 
 // onLines puts each statement of a schema on a line of its own.
 func onLines(text string) string {
-	return strings.NewReplacer("{ ", "{\n", " }", "\n}", " relation ", "\nrelation ", " permission ", "\npermission ").Replace(text)
+	return strings.NewReplacer(
+		"{ ", "{\n", " }", "\n}", " relation ", "\nrelation ", " permission ", "\npermission ",
+	).Replace(text)
 }
 
 // TestParameterOfTwoTypesIsRefused: wherever one question may evaluate two caveats with one parameter of two types, the
@@ -33,7 +35,9 @@ func TestParameterOfTwoTypesIsRefused(t *testing.T) {
 		"the relation of an arrow": `definition folder { relation owner: user with below permission own = owner }
 			definition doc { relation parent: folder with named permission read = parent->own }`,
 		"a function": `definition folder { relation owner: user with below permission own = owner }
-			definition doc { relation parent: folder relation second: user with named permission read = second + parent.all(own) }`,
+			definition doc {
+				relation parent: folder relation second: user with named permission read = second + parent.all(own)
+			}`,
 		"members of a group": `definition group { relation member: user with below | group#member }
 			definition doc { relation second: user with named relation reader: group#member permission read = reader + second }`,
 		"a wildcard":      `definition doc { relation first: user:* with below relation second: user with named permission read = first + second }`,

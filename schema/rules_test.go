@@ -66,7 +66,9 @@ func TestNothingIsExcluded(t *testing.T) {
 		if rewrite.GetExclusion() != nil {
 			t.Errorf("%s has an exclusion", where)
 		}
-		for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
+		for _, operation := range []*core.SetOperation{
+			rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion(),
+		} {
 			for _, child := range operation.GetChild() {
 				if all := child.GetFunctionedTupleToUserset(); all.GetFunction() == core.FunctionedTupleToUserset_FUNCTION_ALL {
 					t.Errorf("%s has an all(…), which excludes too", where)

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// versions has a line for each schema that the product has had: its number and the hash of its text. The last one is the
-// schema of this program. go generate appends a line when the schema has changed.
+// versions has a line for each schema that the product has had: its number and the hash of its text. The last one is
+// the schema of this program. go generate appends a line when the schema has changed.
 //
 //go:embed versions.txt
 var versions string
@@ -33,8 +33,8 @@ func lastVersion(lines string) int {
 	return number
 }
 
-// NextVersions returns the lines of versions.txt for a text of the product's schema: those that there are, and one more if
-// the last one is not of this text.
+// NextVersions returns the lines of versions.txt for a text of the product's schema: those that there are, and one more
+// if the last one is not of this text.
 func NextVersions(text string) string {
 	hash := Hash(text)
 	if strings.HasSuffix(versions, " "+hash+"\n") {
@@ -46,8 +46,8 @@ func NextVersions(text string) string {
 // Hash identifies the text of a schema.
 func Hash(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16] }
 
-// StampType is the definition whose comment holds the Stamp of a stored schema. It has no relations, so that nothing can
-// be stored about it. SpiceDB keeps it with the schema, and a write replaces both in one step.
+// StampType is the definition whose comment holds the Stamp of a stored schema. It has no relations, so that nothing
+// can be stored about it. SpiceDB keeps it with the schema, and a write replaces both in one step.
 const StampType = "sluice_schema"
 
 // Stamp says where a stored schema comes from.
@@ -77,7 +77,9 @@ func (s Stamp) HasReplaced(hash string) bool { return slices.Contains(s.Replaced
 
 const stampBegin = "/** Which schema this is; written by Sluice: "
 
-var stampPattern = regexp.MustCompile(`(?s)\s*(?:/\*\*[^/]*?(\{[^\n]*\})\s*\*/\s*)?definition ` + StampType + `\s*\{\s*\}\s*`)
+var stampPattern = regexp.MustCompile(
+	`(?s)\s*(?:/\*\*[^/]*?(\{[^\n]*\})\s*\*/\s*)?definition ` + StampType + `\s*\{\s*\}\s*`,
+)
 
 // WithStamp adds the definition with a stamp to the text of a schema that has none.
 func WithStamp(text string, stamp Stamp) (string, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStampIsFoundAgain: what WithStamp adds, SplitStamp removes, whatever the file is called, and a foreign comment on the
-// definition does not become a stamp.
+// TestStampIsFoundAgain: what WithStamp adds, SplitStamp removes, whatever the file is called, and a foreign comment on
+// the definition does not become a stamp.
 func TestStampIsFoundAgain(t *testing.T) {
 	product, err := Flatten()
 	require.NoError(t, err)

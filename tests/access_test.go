@@ -21,7 +21,9 @@ func (s scene) had(permission, resource string, at time.Time) []string {
 			Allowed bool
 		}
 	}
-	s.withKey(inspectKey).must(http.MethodGet, "access?resource="+url.QueryEscape(resource)+"&permission="+permission+"&at="+url.QueryEscape(at.Format(time.RFC3339Nano)), nil).decode(s.t, &answer)
+	s.withKey(
+		inspectKey,
+	).must(http.MethodGet, "access?resource="+url.QueryEscape(resource)+"&permission="+permission+"&at="+url.QueryEscape(at.Format(time.RFC3339Nano)), nil).decode(s.t, &answer)
 	var who []string
 	for _, found := range answer.Subjects {
 		who = append(who, strings.TrimPrefix(found.Subject, "user:"+s.prefix))
@@ -91,14 +93,22 @@ func pastAccess(t *testing.T, on *backend) {
 		status int
 		words  string
 	}{
-		"resource=importer:x&permission=run":                                              {400, `the parameter "at" is missing`},
-		"resource=importer:x&permission=run&at=noon":                                      {400, `the parameter "at" must be a time`},
-		"resource=importer:x&permission=run&at=2100-01-01T00:00:00Z":                      {400, "in the future"},
-		"resource=importer:x&permission=run&at=2001-01-01T00:00:00Z":                      {404, "the audit log begins later"},
+		"resource=importer:x&permission=run": {
+			400, `the parameter "at" is missing`,
+		},
+		"resource=importer:x&permission=run&at=noon": {
+			400, `the parameter "at" must be a time`,
+		},
+		"resource=importer:x&permission=run&at=2100-01-01T00:00:00Z": {400, "in the future"},
+		"resource=importer:x&permission=run&at=2001-01-01T00:00:00Z": {
+			404, "the audit log begins later",
+		},
 		"resource=importer:x&permission=fly&at=" + moments[1].at.Format(time.RFC3339Nano): {400, "fly"},
 		"resource=importer&permission=run&at=" + moments[1].at.Format(time.RFC3339Nano):   {400, "is not a reference"},
 	} {
-		if a := s.call(http.MethodGet, "access?"+query, nil); a.status != want.status || !strings.Contains(a.problem().Detail, want.words) {
+		if a := s.call(http.MethodGet, "access?"+query, nil); a.status != want.status || !strings.Contains(
+			a.problem().Detail, want.words,
+		) {
 			t.Errorf("%s: %d %s, want %d %s", a.request, a.status, a.body, want.status, want.words)
 		}
 	}

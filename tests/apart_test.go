@@ -56,10 +56,12 @@ var inside = []string{
 
 var insideObjects = []string{
 	"account:~t", "account:~o", "account:~n", "connection:~shared", "connection:~charts", "importer:~i", "workspace:~open",
-	"workspace:~closed", "flow:~f", "flow:~g", "schedule:~d", "service:~v", "integration:~int", "connector:~own", "export:~e", "report:~r",
+	"workspace:~closed", "flow:~f", "flow:~g", "schedule:~d", "service:~v", "integration:~int", "connector:~own",
+	"export:~e", "report:~r",
 }
 
-// outsiders are people with every role of every role set of accounts, each set in an account of its own in the subscription.
+// outsiders are people with every role of every role set of accounts, each set in an account of its own in the
+// subscription.
 func (s scene) outsiders(sub, master string) []string {
 	var sets struct {
 		RoleSets []struct {
@@ -86,7 +88,9 @@ func (s scene) outsiders(sub, master string) []string {
 				roles = append(roles, base[set.Name])
 			}
 			person := sub + "-" + set.Name + "-" + role.Name
-			s.play(fmt.Sprintf("%s PUT accounts/~%s/members/~%s {roles: [%s]}", master, account, person, strings.Join(roles, ", ")))
+			s.play(fmt.Sprintf(
+				"%s PUT accounts/~%s/members/~%s {roles: [%s]}", master, account, person, strings.Join(roles, ", "),
+			))
 			people = append(people, person)
 		}
 	}
@@ -96,8 +100,8 @@ func (s scene) outsiders(sub, master string) []string {
 	return people
 }
 
-// accountsApart asks every permission on everything in one account for everybody with a role somewhere else: in an account
-// of another subscription, in that subscription itself, and in other accounts of the same subscription.
+// accountsApart asks every permission on everything in one account for everybody with a role somewhere else: in an
+// account of another subscription, in that subscription itself, and in other accounts of the same subscription.
 func accountsApart(t *testing.T, on *backend) {
 	for _, set := range []string{"multi_owner", "single_owner"} {
 		t.Run(set, func(t *testing.T) {
@@ -117,7 +121,10 @@ func accountsApart(t *testing.T, on *backend) {
 				"single-owner PUT subscriptions/~xs/members/~single-it {roles: [it_admin]}",
 				"single-owner PUT subscriptions/~xs/members/~single-reader {roles: [read_only]}",
 			)
-			people := append(s.outsiders("xm", "multi-owner"), "multi-owner", "multi-member", "single-owner", "single-business", "single-it", "single-reader", "nobody")
+			people := append(
+				s.outsiders("xm", "multi-owner"), "multi-owner", "multi-member", "single-owner", "single-business", "single-it",
+				"single-reader", "nobody",
+			)
 			objects := append(slices.Clone(insideObjects), "subscription:~s", "platform:main")
 			s.mayNothing(t, people, objects)
 			neverAsked(t, s.catalogue(), objects)
@@ -145,7 +152,9 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 		for _, object := range objects {
 			typ, _, _ := strings.Cut(object, ":")
 			for _, permission := range catalogue[typ] {
-				if questions = append(questions, question{"user:" + s.id(person), permission, s.in(object)}); len(questions) == 500 {
+				if questions = append(
+					questions, question{"user:" + s.id(person), permission, s.in(object)},
+				); len(questions) == 500 {
 					flush()
 				}
 			}
@@ -172,7 +181,9 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {
-		if len(permissions) > 0 && !slices.ContainsFunc(objects, func(o string) bool { return strings.HasPrefix(o, typ+":") }) {
+		if len(permissions) > 0 && !slices.ContainsFunc(
+			objects, func(o string) bool { return strings.HasPrefix(o, typ+":") },
+		) {
 			t.Errorf("no %s was asked for", typ)
 		}
 	}

@@ -194,6 +194,8 @@ func (c caller) mayEach(questions []question) []bool {
 func (c caller) permissions(subject, resource string) map[string]bool {
 	c.t.Helper()
 	var decision struct{ Permissions map[string]bool }
-	c.as("").must(http.MethodPost, "permissions", map[string]string{"subject": subject, "resource": resource}).decode(c.t, &decision)
+	c.as("").must(http.MethodPost, "permissions", map[string]string{"subject": subject, "resource": resource}).decode(
+		c.t, &decision,
+	)
 	return decision.Permissions
 }

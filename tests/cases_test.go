@@ -10,8 +10,8 @@ import (
 )
 
 // cases plays every file of testdata/cases: steps, one a line, as step says. A line that begins with '#' says what the
-// next ones are about, "each $x in a b" at the top plays the file once for each of the values, and "include name" plays the
-// file of that name in testdata/preludes first.
+// next ones are about, "each $x in a b" at the top plays the file once for each of the values, and "include name" plays
+// the file of that name in testdata/preludes first.
 func cases(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/cases/*/*.case")
 	if err != nil || len(files) == 0 {

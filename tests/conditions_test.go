@@ -56,8 +56,8 @@ relationships: |-
   document:night#banned@user:dan
 `
 
-// TestLookupsSpeakLikeChecks looks up under a schema with conditions, wildcards and exclusions: what an entry says is what a
-// check says, for every resource and person, in both directions.
+// TestLookupsSpeakLikeChecks looks up under a schema with conditions, wildcards and exclusions: what an entry says is
+// what a check says, for every resource and person, in both directions.
 func TestLookupsSpeakLikeChecks(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "documents.yaml")
@@ -73,7 +73,9 @@ func TestLookupsSpeakLikeChecks(t *testing.T) {
 		Allowed        bool
 		MissingContext []string `json:"missing_context"`
 	}
-	for _, context := range []map[string]any{{}, {"hour": 23}, {"hour": 12}, {"region": "eu"}, {"region": "eu", "hour": 3}, {"region": "us", "hour": 23}} {
+	for _, context := range []map[string]any{
+		{}, {"hour": 23}, {"hour": 12}, {"region": "eu"}, {"region": "eu", "hour": 3}, {"region": "us", "hour": 23},
+	} {
 		for _, permission := range []string{"read", "comment", "note", "reader"} {
 			want := map[string]map[string]decision{}
 			for _, resource := range []string{"plan", "hazy", "open", "wide", "night"} {
@@ -93,7 +95,8 @@ func TestLookupsSpeakLikeChecks(t *testing.T) {
 				for cursor, page := "", 0; page == 0 || cursor != ""; page++ {
 					var list foundResources
 					s.lookUp("resources", map[string]any{
-						"subject": "user:" + who, "permission": permission, "resource_type": "document", "context": context, "limit": 1, "cursor": cursor,
+						"subject": "user:" + who, "permission": permission, "resource_type": "document", "context": context, "limit": 1,
+						"cursor": cursor,
 					}).decode(t, &list)
 					for _, r := range list.Resources {
 						got[r.Resource] = decision{r.Allowed, r.MissingContext}
@@ -112,7 +115,9 @@ func TestLookupsSpeakLikeChecks(t *testing.T) {
 				}
 			}
 			for resource, wanted := range want {
-				found := s.subjects(map[string]any{"resource": "document:" + resource, "permission": permission, "subject_type": "user", "context": context})
+				found := s.subjects(map[string]any{
+					"resource": "document:" + resource, "permission": permission, "subject_type": "user", "context": context,
+				})
 				got := map[string]decision{}
 				for _, who := range people {
 					if d, ok := decisionIn(found, "user:"+who); ok {
@@ -134,14 +139,16 @@ func TestLookupsSpeakLikeChecks(t *testing.T) {
 		t.Errorf("who may comment on what is open: %+v", found)
 	}
 	for _, path := range []string{"accounts/a/importers?actor=ada", "workspaces/w/flows?actor=ada"} {
-		if a := s.call(http.MethodGet, path, nil); a.status != http.StatusNotFound || !strings.Contains(a.problem().Detail, "product") {
+		if a := s.call(http.MethodGet, path, nil); a.status != http.StatusNotFound || !strings.Contains(
+			a.problem().Detail, "product",
+		) {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}
 }
 
-// decisionIn reads an answer as docs/api.md says: an entry of its own says what holds for a subject; else the wildcard does,
-// unless it excludes the subject.
+// decisionIn reads an answer as docs/api.md says: an entry of its own says what holds for a subject; else the wildcard
+// does, unless it excludes the subject.
 func decisionIn(found []foundSubject, subject string) (foundSubject, bool) {
 	for _, f := range found {
 		if f.Subject == subject {

@@ -26,9 +26,18 @@ func TestReadYourWrites(t *testing.T) {
 					question     question
 					want         bool
 				}{
-					{s.by("olga"), http.MethodPut, member, roles("guest"), question{"user:" + s.id(who), "view", "account:" + s.id("a")}, true},
-					{s.by(who), http.MethodPost, "importers", map[string]any{"id": importer, "account": s.id("a")}, question{"user:" + s.id(who), "edit", "importer:" + importer}, true},
-					{s.by("olga"), http.MethodDelete, member, nil, question{"user:" + s.id(who), "edit", "importer:" + importer}, false},
+					{
+						s.by("olga"), http.MethodPut, member, roles("guest"),
+						question{"user:" + s.id(who), "view", "account:" + s.id("a")}, true,
+					},
+					{
+						s.by(who), http.MethodPost, "importers", map[string]any{"id": importer, "account": s.id("a")},
+						question{"user:" + s.id(who), "edit", "importer:" + importer}, true,
+					},
+					{
+						s.by("olga"), http.MethodDelete, member, nil, question{"user:" + s.id(who), "edit", "importer:" + importer},
+						false,
+					},
 				} {
 					if a := step.from.call(step.method, step.path, step.body); a.status >= 300 {
 						t.Errorf("%s: %d %s", a.request, a.status, a.body)
@@ -67,6 +76,7 @@ func TestConsistency(t *testing.T) {
 		}
 	}
 	s.must(http.MethodPost, "check", map[string]any{
-		"subject": "user:" + s.id("nina"), "permission": "view", "resource": "account:" + s.id("a"), "consistency": "minimize_latency",
+		"subject": "user:" + s.id("nina"), "permission": "view", "resource": "account:" + s.id("a"),
+		"consistency": "minimize_latency",
 	}).token(t)
 }

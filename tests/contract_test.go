@@ -63,7 +63,8 @@ func (e endpoint) at(id string) string {
 		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
 			segment = id
 			// Where the contract names the words that can stand there, it is one of those.
-			if p := e.operation.Parameters.GetByInAndName("path", strings.TrimSuffix(name, "}")); p != nil && len(p.Schema.Value.Enum) > 0 {
+			if p := e.operation.Parameters.GetByInAndName("path", strings.TrimSuffix(name, "}")); p != nil &&
+				len(p.Schema.Value.Enum) > 0 {
 				segment = p.Schema.Value.Enum[0].(string)
 			}
 		}
@@ -108,4 +109,7 @@ func (e endpoint) example(t testing.TB) map[string]any {
 	return nil
 }
 
-var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions}
+var methods = []string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead,
+	http.MethodOptions,
+}

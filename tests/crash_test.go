@@ -28,7 +28,8 @@ type removal struct {
 
 var removals = []removal{
 	{
-		"an account, to bob, disconnecting", "olga", "accounts/~a/members/~ulla?reassign_to=~bob&private_connections=disconnect",
+		"an account, to bob, disconnecting", "olga",
+		"accounts/~a/members/~ulla?reassign_to=~bob&private_connections=disconnect",
 		func(r string) string {
 			if strings.Contains(r, "connection:~p") {
 				return ""
@@ -38,7 +39,8 @@ var removals = []removal{
 		func(s scene) []string { return notes(s, "olga") },
 	},
 	{
-		"a subscription, to bob, leaving private connections", "olga", "subscriptions/~s/members/~ulla?reassign_to=~bob&private_connections=leave",
+		"a subscription, to bob, leaving private connections", "olga",
+		"subscriptions/~s/members/~ulla?reassign_to=~bob&private_connections=leave",
 		func(r string) string {
 			if strings.HasPrefix(r, "connection:~p") {
 				return r
@@ -98,25 +100,34 @@ const privateOnes = 25
 func leaver() []string {
 	rows := []string{
 		"connector:~crm#catalogue@user:*",
-		"subscription:~s#platform@platform:main", "subscription:~s#multi_owner@user:*", "subscription:~s#members_create_accounts@user:*",
+		"subscription:~s#platform@platform:main", "subscription:~s#multi_owner@user:*",
+		"subscription:~s#members_create_accounts@user:*",
 		"subscription:~s#owner@user:~olga", "subscription:~s#member@user:~ulla",
 		"account:~a#subscription@subscription:~s", "account:~a#team@user:*", "account:~a#owner@user:~olga",
 		"account:~a#owner@user:~ulla", "account:~a#user@user:~bob",
 	}
 	for i := range 520 {
-		rows = append(rows, fmt.Sprintf("importer:~i%d#account@account:~a", i), fmt.Sprintf("importer:~i%d#creator@user:~ulla", i))
+		rows = append(
+			rows, fmt.Sprintf("importer:~i%d#account@account:~a", i), fmt.Sprintf("importer:~i%d#creator@user:~ulla", i),
+		)
 	}
 	for i := range 10 {
 		c := fmt.Sprintf("connection:~c%d", i)
-		rows = append(rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#shared@account:~a", c+"#creator@user:~ulla")
+		rows = append(
+			rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#shared@account:~a", c+"#creator@user:~ulla",
+		)
 	}
 	for i := range 60 {
 		c := fmt.Sprintf("connection:~b%d", i)
-		rows = append(rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#creator@user:~bob", c+"#shared_with@user:~ulla")
+		rows = append(
+			rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#creator@user:~bob", c+"#shared_with@user:~ulla",
+		)
 	}
 	for i := range privateOnes {
 		c := fmt.Sprintf("connection:~p%d", i)
-		rows = append(rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#creator@user:~ulla", c+"#shared_with@user:~bob")
+		rows = append(
+			rows, c+"#account@account:~a", c+"#connector@connector:~crm", c+"#creator@user:~ulla", c+"#shared_with@user:~bob",
+		)
 		for j := range 2 {
 			importer := fmt.Sprintf("importer:~j%d-%d", i, j)
 			rows = append(rows, importer+"#account@account:~a", importer+"#creator@user:~bob", importer+"#source@"+c)
@@ -160,10 +171,19 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	for round := 0; c.killed < crashes; round++ {
 		c.round(round, removals[round%len(removals)])
 	}
-	t.Logf("%d servers killed, %d of them in the middle of a removal, %d more while they finished one; a removal takes %v, is under way %v, and a start that finishes one takes %s",
-		c.killed, c.inside, c.resuming, c.takes, c.under, c.finishes)
+	t.Logf(
+		"%d servers killed, %d of them in the middle of a removal, %d more while they finished one; a removal takes %v, is under way %v, and a start that finishes one takes %s",
+		c.killed,
+		c.inside,
+		c.resuming,
+		c.takes,
+		c.under,
+		c.finishes,
+	)
 	if c.inside < crashes/10 || c.resuming == 0 {
-		t.Errorf("only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming)
+		t.Errorf(
+			"only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming,
+		)
 	}
 }
 
@@ -174,16 +194,16 @@ type crash struct {
 	victim *victim
 	url    string // of the victim
 
-	// How long a removal takes from the request to its answer, how long of that it is under way, and how long a start takes
-	// that finishes one: as was seen so far.
+	// How long a removal takes from the request to its answer, how long of that it is under way, and how long a start
+	// takes that finishes one: as was seen so far.
 	takes, under map[string]time.Duration
 	finishes     time.Duration
 
 	killed, inside, resuming int
 }
 
-// prepare writes a scene in which ulla has not left, and returns a caller who may remove her, and what is to be stored when
-// she has.
+// prepare writes a scene in which ulla has not left, and returns a caller who may remove her, and what is to be stored
+// when she has.
 func (c *crash) prepare(r removal) (scene, []string) {
 	c.t.Helper()
 	s := newScene(c.t, c.on)
@@ -294,7 +314,9 @@ func (c *crash) waitUntilUnderWay(s scene, ended <-chan struct{}) {
 }
 
 func (c *crash) isUnderWay(s scene) bool {
-	return len(readRelationships(c.t, c.on.spicedb, &v1.RelationshipFilter{ResourceType: "departure", OptionalResourceId: s.id("ulla")})) > 0
+	return len(readRelationships(
+		c.t, c.on.spicedb, &v1.RelationshipFilter{ResourceType: "departure", OptionalResourceId: s.id("ulla")},
+	)) > 0
 }
 
 // compare holds what is stored of the scene against what is to be.
@@ -308,7 +330,9 @@ func (c *crash) compare(s scene, want []string, what string) {
 // clear takes a scene away.
 func (c *crash) clear(s scene) {
 	c.t.Helper()
-	request := &v1.DeleteRelationshipsRequest{RelationshipFilter: &v1.RelationshipFilter{OptionalResourceIdPrefix: s.prefix}}
+	request := &v1.DeleteRelationshipsRequest{
+		RelationshipFilter: &v1.RelationshipFilter{OptionalResourceIdPrefix: s.prefix},
+	}
 	if _, err := v1.NewPermissionsServiceClient(c.on.spicedb).DeleteRelationships(c.t.Context(), request); err != nil {
 		c.t.Fatal(err)
 	}

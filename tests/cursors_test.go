@@ -13,7 +13,10 @@ import (
 func TestForeignCursorsAreInvalid(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "backend PUT connectors/~con {offers: []}")
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"backend PUT connectors/~con {offers: []}",
+	)
 	for _, a := range []string{"a", "b"} {
 		s.play(
 			"olga POST accounts {id: ~"+a+", subscription: ~s, role_set: team}",
@@ -32,10 +35,12 @@ func TestForeignCursorsAreInvalid(t *testing.T) {
 	olga := s.by("olga")
 	lists := make(map[string]caller)
 	for path, from := range map[string]caller{
-		"accounts/~a/members": olga, "accounts/~b/members": olga, "subscriptions/~s/members": olga, "subscriptions/~s/members?by_account=true": olga, "subscriptions/~s/people": olga,
+		"accounts/~a/members": olga, "accounts/~b/members": olga, "subscriptions/~s/members": olga,
+		"subscriptions/~s/members?by_account=true": olga, "subscriptions/~s/people": olga,
 		"subscriptions/~s/accounts": olga, "users/~olga/accounts": olga, "users/~peter/accounts": s.by("peter"),
 		"accounts/~a/invitations": olga, "accounts/~b/invitations": olga, "subscriptions/~s/invitations": olga,
-		"accounts/~a/importers?actor=~olga": olga, "accounts/~a/importers?actor=~peter": olga, "accounts/~b/importers?actor=~olga": olga, "accounts/~a/connections?actor=~olga": olga,
+		"accounts/~a/importers?actor=~olga": olga, "accounts/~a/importers?actor=~peter": olga,
+		"accounts/~b/importers?actor=~olga": olga, "accounts/~a/connections?actor=~olga": olga,
 		"relationships?resource=account:~a": s.caller, "relationships?resource=account:~b": s.caller,
 		"audit?account=~a": s.caller, "audit?account=~b": s.caller,
 	} {
@@ -85,7 +90,8 @@ func TestForeignCursorsAreInvalid(t *testing.T) {
 		s.must(http.MethodPost, "lookup/resources", body).decode(t, &first)
 		for _, cursor := range []string{first.NextCursor, cursors[s.in("accounts/~a/members")]} {
 			lookups[1-i]["cursor"] = cursor
-			if got := s.call(http.MethodPost, "lookup/resources", lookups[1-i]); cursor == "" || got.problem().Code != "invalid" {
+			if got := s.call(http.MethodPost, "lookup/resources", lookups[1-i]); cursor == "" ||
+				got.problem().Code != "invalid" {
 				t.Errorf("a look-up with the cursor %q: %d %s", cursor, got.status, got.body)
 			}
 			delete(lookups[1-i], "cursor")

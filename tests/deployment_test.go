@@ -26,7 +26,8 @@ func sluiceImage() string {
 	return "sluice:dev"
 }
 
-// TestDeployment runs two Sluice containers before one SpiceDB container: a write through one is seen through the other.
+// TestDeployment runs two Sluice containers before one SpiceDB container: a write through one is seen through the
+// other.
 func TestDeployment(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
@@ -60,7 +61,9 @@ func TestDeployment(t *testing.T) {
 	}
 	writer, reader := one, other
 	for round := range 20 {
-		token := writer.by("olga").must(http.MethodPut, "accounts/"+one.id("a")+"/members/"+one.id("ulla"), roles("user")).token(t)
+		token := writer.by(
+			"olga",
+		).must(http.MethodPut, "accounts/"+one.id("a")+"/members/"+one.id("ulla"), roles("user")).token(t)
 		if !ask(reader, token) {
 			t.Fatalf("round %d: a write through one server is not seen through the other", round)
 		}
@@ -85,8 +88,9 @@ func needImage(t *testing.T, engine docker) {
 	}
 }
 
-// TestVolume runs the image by itself, with a named volume and nothing else that it may write to: what was acknowledged is there
-// after a stop and a start, and in another container on the volume; a backup of the running server is made in the volume.
+// TestVolume runs the image by itself, with a named volume and nothing else that it may write to: what was acknowledged
+// is there after a stop and a start, and in another container on the volume; a backup of the running server is made in
+// the volume.
 func TestVolume(t *testing.T) {
 	t.Parallel()
 	enginetest.NeedContainers(t)
@@ -134,8 +138,8 @@ func TestVolume(t *testing.T) {
 	other.play("nina GET accounts/~a => 200")
 }
 
-// onVolume starts a server that keeps everything in a volume, and waits until its own health check says that it is ready. The
-// volume ends with the test.
+// onVolume starts a server that keeps everything in a volume, and waits until its own health check says that it is
+// ready. The volume ends with the test.
 func onVolume(t *testing.T, volume string) *testcontainers.DockerContainer {
 	t.Helper()
 	container, err := testcontainers.Run(t.Context(), sluiceImage(),
@@ -146,7 +150,9 @@ func onVolume(t *testing.T, volume string) *testcontainers.DockerContainer {
 		}),
 		testcontainers.WithExposedPorts("8080/tcp"),
 		testcontainers.WithEnv(map[string]string{"SLUICE_API_KEYS": strings.Join(apiKeys, ",")}),
-		testcontainers.WithWaitStrategyAndDeadline(10*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
+		testcontainers.WithWaitStrategyAndDeadline(
+			10*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond),
+		),
 	)
 	if container != nil {
 		t.Cleanup(func() {
@@ -182,7 +188,9 @@ func sluiceContainer(t *testing.T, in *testcontainers.DockerNetwork, token strin
 			"SLUICE_SPICEDB_INSECURE": "true",
 			"SLUICE_API_KEYS":         strings.Join(apiKeys, ","),
 		}),
-		testcontainers.WithWaitStrategyAndDeadline(10*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond)),
+		testcontainers.WithWaitStrategyAndDeadline(
+			10*time.Minute, wait.ForHealthCheck().WithPollInterval(200*time.Millisecond),
+		),
 	)
 	if container != nil {
 		t.Cleanup(func() {

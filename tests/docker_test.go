@@ -57,7 +57,9 @@ func (d docker) connect(t *testing.T, network, id, name string) {
 
 func (d docker) disconnect(t *testing.T, network, id string) {
 	t.Helper()
-	if _, err := d.NetworkDisconnect(context.WithoutCancel(t.Context()), network, client.NetworkDisconnectOptions{Container: id, Force: true}); err != nil {
+	if _, err := d.NetworkDisconnect(
+		context.WithoutCancel(t.Context()), network, client.NetworkDisconnectOptions{Container: id, Force: true},
+	); err != nil {
 		t.Error(err)
 	}
 }

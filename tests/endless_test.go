@@ -48,8 +48,8 @@ definition lad {
 }
 `
 
-// endlessObjects are a circle, a circle of two ways, ladders of two ways, a deep chain, and sets that share a large set. Each is asked
-// for by its first document. alice is at the end of each.
+// endlessObjects are a circle, a circle of two ways, ladders of two ways, a deep chain, and sets that share a large
+// set. Each is asked for by its first document. alice is at the end of each.
 func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	rows := []string{
@@ -72,7 +72,9 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 		rows = append(rows, step("chain", i)+"#parent@"+step("chain", i+1))
 	}
 	for i := range 1000 {
-		rows = append(rows, fmt.Sprintf("doc:sets#allowed@group:g%d#member", i), fmt.Sprintf("group:g%d#member@group:huge#member", i))
+		rows = append(
+			rows, fmt.Sprintf("doc:sets#allowed@group:g%d#member", i), fmt.Sprintf("group:g%d#member@group:huge#member", i),
+		)
 	}
 	for i := range 500 {
 		rows = append(rows, fmt.Sprintf("group:huge#member@user:u%d", i))
@@ -83,8 +85,17 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 		at, next = fmt.Sprint("lad:k", i%5), fmt.Sprint("lad:k", i/5)
 		rows = append(rows, at+"#aaa@"+next+"#can", at+"#bbb@"+next+"#can")
 	}
-	rows = append(rows, "lad:l26#aaa@user:alice", "lad:k0#aaa@user:alice", "doc:circle#allowed@user:alice", "doc:ring1#direct@user:alice",
-		"doc:ladder24#allowed@user:alice", "doc:ladder24#direct@user:alice", "doc:steps24#direct@user:alice", "doc:chain60#direct@user:alice")
+	rows = append(
+		rows,
+		"lad:l26#aaa@user:alice",
+		"lad:k0#aaa@user:alice",
+		"doc:circle#allowed@user:alice",
+		"doc:ring1#direct@user:alice",
+		"doc:ladder24#allowed@user:alice",
+		"doc:ladder24#direct@user:alice",
+		"doc:steps24#direct@user:alice",
+		"doc:chain60#direct@user:alice",
+	)
 	for chunk := range slices.Chunk(rows, 1000) {
 		write(t, conn, chunk...)
 	}
@@ -92,21 +103,40 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 
 type endlessCall struct{ method, path, body string }
 
-// endlessCalls are the endpoints that ask for permissions, with a body or, of a GET, with parameters that ask about $TYPE, $DOC and $MAY.
+// endlessCalls are the endpoints that ask for permissions, with a body or, of a GET, with parameters that ask about
+// $TYPE, $DOC and $MAY.
 var endlessCalls = []endlessCall{
 	{"POST", "/v1/check", `{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"}`},
-	{"POST", "/v1/check/bulk", `{"checks":[{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"},{"subject":"user:u7","permission":"$MAY","resource":"$TYPE:$DOC"}]}`},
+	{
+		"POST", "/v1/check/bulk",
+		`{"checks":[{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"},{"subject":"user:u7","permission":"$MAY","resource":"$TYPE:$DOC"}]}`,
+	},
 	{"POST", "/v1/permissions", `{"subject":"user:alice","resource":"$TYPE:$DOC"}`},
 	{"POST", "/v1/lookup/resources", `{"subject":"user:alice","permission":"$MAY","resource_type":"$TYPE"}`},
 	{"POST", "/v1/lookup/subjects", `{"resource":"$TYPE:$DOC","permission":"$MAY","subject_type":"user"}`},
 	{"POST", "/v1/explain", `{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"}`},
 	{"GET", "/v1/access", `resource=$TYPE:$DOC&permission=$MAY&at=$NOW`},
 	{"POST", "/v1/preview", `{"method":"PUT","path":"/v1/accounts/sales/members/alice","body":{"roles":["user"]}}`},
-	{"POST", "/access/v1/evaluation", `{"subject":{"type":"user","id":"alice"},"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}}`},
-	{"POST", "/access/v1/evaluations", `{"subject":{"type":"user","id":"alice"},"evaluations":[{"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}},{"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}}]}`},
-	{"POST", "/access/v1/search/subject", `{"subject":{"type":"user"},"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}}`},
-	{"POST", "/access/v1/search/resource", `{"subject":{"type":"user","id":"alice"},"action":{"name":"$MAY"},"resource":{"type":"$TYPE"}}`},
-	{"POST", "/access/v1/search/action", `{"subject":{"type":"user","id":"alice"},"resource":{"type":"$TYPE","id":"$DOC"}}`},
+	{
+		"POST", "/access/v1/evaluation",
+		`{"subject":{"type":"user","id":"alice"},"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}}`,
+	},
+	{
+		"POST", "/access/v1/evaluations",
+		`{"subject":{"type":"user","id":"alice"},"evaluations":[{"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}},{"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}}]}`,
+	},
+	{
+		"POST", "/access/v1/search/subject",
+		`{"subject":{"type":"user"},"action":{"name":"$MAY"},"resource":{"type":"$TYPE","id":"$DOC"}}`,
+	},
+	{
+		"POST", "/access/v1/search/resource",
+		`{"subject":{"type":"user","id":"alice"},"action":{"name":"$MAY"},"resource":{"type":"$TYPE"}}`,
+	},
+	{
+		"POST", "/access/v1/search/action",
+		`{"subject":{"type":"user","id":"alice"},"resource":{"type":"$TYPE","id":"$DOC"}}`,
+	},
 }
 
 // notEndless are the calls of keys with check or inspect that ask for no permission of a schema's own, and why.
@@ -127,7 +157,9 @@ func TestEveryQuestionIsAskedEndlessly(t *testing.T) {
 		if !slices.Contains(e.scopes, "check") && !slices.Contains(e.scopes, "inspect") {
 			continue
 		}
-		asked := slices.ContainsFunc(endlessCalls, func(c endlessCall) bool { return c.method == e.method && c.path == e.path })
+		asked := slices.ContainsFunc(
+			endlessCalls, func(c endlessCall) bool { return c.method == e.method && c.path == e.path },
+		)
 		require.True(t, asked || notEndless[e.method+" "+e.path] != "", "%s %s", e.method, e.path)
 	}
 }
@@ -142,7 +174,9 @@ func writeEndlessSchema(t *testing.T) string {
 // ask performs the call about a document, and returns the status of its answer; 0 if it has none.
 func (c endlessCall) ask(ctx context.Context, url, object, may string) (status int, err error) {
 	typ, id, _ := strings.Cut(object, ":")
-	body := strings.NewReplacer("$TYPE", typ, "$DOC", id, "$MAY", may, "$NOW", time.Now().UTC().Format(time.RFC3339Nano)).Replace(c.body)
+	body := strings.NewReplacer(
+		"$TYPE", typ, "$DOC", id, "$MAY", may, "$NOW", time.Now().UTC().Format(time.RFC3339Nano),
+	).Replace(c.body)
 	address := url + c.path
 	if c.method == http.MethodGet {
 		address, body = address+"?"+body, ""
@@ -166,8 +200,9 @@ func (c endlessCall) ask(ctx context.Context, url, object, may string) (status i
 	return response.StatusCode, errors.Join(err, response.Body.Close())
 }
 
-// TestEveryQuestionEnds asks every endpoint that asks for permissions about circles, ladders of two ways, a deep chain and sets that
-// share a large set, and leaves: nothing that the requests started goes on after them. What is answered is no fault of the server.
+// TestEveryQuestionEnds asks every endpoint that asks for permissions about circles, ladders of two ways, a deep chain
+// and sets that share a large set, and leaves: nothing that the requests started goes on after them. What is answered
+// is no fault of the server.
 func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutines would count
 	config := configuration()
 	config.Schema = writeEndlessSchema(t)
@@ -231,7 +266,10 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 func TestServerStopsWhileQuestionsRun(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()
-	server := newProcess(t, "--datastore", "memory", "--grpc-listen", "127.0.0.1:0", "--grpc-key", key, "--schema", writeEndlessSchema(t), "--drain-timeout", "1s")
+	server := newProcess(
+		t, "--datastore", "memory", "--grpc-listen", "127.0.0.1:0", "--grpc-key", key, "--schema", writeEndlessSchema(t),
+		"--drain-timeout", "1s",
+	)
 	found := server.addresses()
 	conn, err := dialSpiceDB(found.spicedb, key)
 	require.NoError(t, err)
@@ -241,7 +279,9 @@ func TestServerStopsWhileQuestionsRun(t *testing.T) {
 	for i, c := range endlessCalls {
 		sent.Add(1)
 		once := sync.OnceFunc(sent.Done)
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }})
+		ctx := httptrace.WithClientTrace(
+			t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }},
+		)
 		ended.Go(func() {
 			defer once()
 			_, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer") // it may be cut off
@@ -251,8 +291,12 @@ func TestServerStopsWhileQuestionsRun(t *testing.T) {
 	ended.Go(func() {
 		once := sync.OnceFunc(sent.Done)
 		defer once()
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }})
-		lookup := endlessCalls[slices.IndexFunc(endlessCalls, func(c endlessCall) bool { return c.path == "/v1/lookup/resources" })]
+		ctx := httptrace.WithClientTrace(
+			t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }},
+		)
+		lookup := endlessCalls[slices.IndexFunc(
+			endlessCalls, func(c endlessCall) bool { return c.path == "/v1/lookup/resources" },
+		)]
 		_, _ = lookup.ask(ctx, found.url, "lad:l0", "both")
 	})
 	sent.Wait()

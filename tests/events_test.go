@@ -137,7 +137,9 @@ func events(t *testing.T, on *backend) {
 	for _, id := range []string{"x", "-1", "999999999999"} {
 		request := s.request(http.MethodGet, "events", nil)
 		request.Header.Set("Last-Event-ID", id)
-		if answer := s.send(request); answer.status != http.StatusBadRequest || !strings.Contains(answer.problem().Detail, "Last-Event-ID") {
+		if answer := s.send(request); answer.status != http.StatusBadRequest || !strings.Contains(
+			answer.problem().Detail, "Last-Event-ID",
+		) {
 			t.Errorf("Last-Event-ID %s: %d %s", id, answer.status, answer.body)
 		}
 	}
@@ -237,7 +239,8 @@ func TestHistoryGoesOn(t *testing.T) {
 			other := one
 			if name == "database" {
 				other = newCaller(t, start(t, config).URL)
-			} else if _, err := app.Start(t.Context(), config); err == nil || !strings.Contains(err.Error(), "--data-dir: the audit log") {
+			} else if _, err := app.Start(t.Context(), config); err == nil ||
+				!strings.Contains(err.Error(), "--data-dir: the audit log") {
 				t.Fatalf("a second server with the directory of another: %v", err)
 			}
 			put(other, "two")

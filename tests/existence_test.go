@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// existing is a scene with an object of every type that sven and other outsiders may not see. They have accounts of their
-// own, ~x…, in which they may do everything.
+// existing is a scene with an object of every type that sven and other outsiders may not see. They have accounts of
+// their own, ~x…, in which they may do everything.
 var existing = []string{
 	"include team",
 	"ulla POST connections {id: ~connection, account: ~a, connector: ~crm}",
@@ -129,8 +129,8 @@ var ownProbes = []struct{ object, request string }{
 	{"a", "PUT subscriptions/~xs/members/~nina/accounts {accounts: {~xt: [user], $ID: [user]}}"},
 }
 
-// TestExistenceIsNotRevealed asks for objects that somebody may not see, and for objects that do not exist: the answers are
-// the same, and say that there is nothing.
+// TestExistenceIsNotRevealed asks for objects that somebody may not see, and for objects that do not exist: the answers
+// are the same, and say that there is nothing.
 func TestExistenceIsNotRevealed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -179,7 +179,10 @@ func (s scene) sameAnswer(t *testing.T, actor, object, request string, status in
 		there, toldThere := ask(object)
 		missing, toldMissing := ask("missing-" + object)
 		if there.status != status || missing.status != status || !bytes.Equal(toldThere, toldMissing) {
-			t.Errorf("%s about what exists: %d %s\nand about what does not: %d %s", there.request, there.status, toldThere, missing.status, toldMissing)
+			t.Errorf(
+				"%s about what exists: %d %s\nand about what does not: %d %s", there.request, there.status, toldThere,
+				missing.status, toldMissing,
+			)
 		}
 	})
 }
@@ -194,7 +197,12 @@ func TestEveryOperationIsProbed(t *testing.T) {
 		"POST /v1/invitations/ID/accept", "POST /v1/invitations/ID/decline", // see deadInvitations
 	}
 	for _, p := range probes {
-		next, err := parseStep("sven " + strings.NewReplacer("$ID", "ID", "members/~nina", "members/ID", "members/~olga", "members/ID", "members/~ulla", "members/ID", "invitations/~handle", "invitations/ID", "$ME", "ID").Replace(p.request))
+		next, err := parseStep(
+			"sven " + strings.NewReplacer(
+				"$ID", "ID", "members/~nina", "members/ID", "members/~olga", "members/ID", "members/~ulla", "members/ID",
+				"invitations/~handle", "invitations/ID", "$ME", "ID",
+			).Replace(p.request),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

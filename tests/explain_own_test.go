@@ -23,12 +23,15 @@ definition dashboard {
 }
 `
 
-// TestExplainOwnDefinitions explains denials about a type beside the product's: by the operations on the account that it
-// is in, by its own relations, and by both together. Each of the ways is gone.
+// TestExplainOwnDefinitions explains denials about a type beside the product's: by the operations on the account that
+// it is in, by its own relations, and by both together. Each of the ways is gone.
 func TestExplainOwnDefinitions(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, dashboards)
-	write(t, conn, "dashboard:revenue#account@account:sales", "dashboard:revenue#shows@importer:leads-sales", "dashboard:revenue#creator@user:peter")
+	write(
+		t, conn, "dashboard:revenue#account@account:sales", "dashboard:revenue#shows@importer:leads-sales",
+		"dashboard:revenue#creator@user:peter",
+	)
 	c := newCaller(t, server.URL).withKey(server.Key)
 	c.as("olga").must("PUT", "accounts/sales/members/gus", map[string]any{"roles": []string{"guest"}})
 
@@ -44,11 +47,13 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		ways                  []string
 	}{
 		{
-			"nemo", "view", "nemo lacks the permission view on dashboard revenue. nemo is not a guest of account sales. An owner of account sales can do that: olga",
+			"nemo", "view",
+			"nemo lacks the permission view on dashboard revenue. nemo is not a guest of account sales. An owner of account sales can do that: olga",
 			[]string{"account:sales#guest", "account:sales#user"},
 		},
 		{
-			"olga", "edit", "olga lacks the permission edit on dashboard revenue. olga is not editor of dashboard revenue. The application itself writes relationships of this type",
+			"olga", "edit",
+			"olga lacks the permission edit on dashboard revenue. olga is not editor of dashboard revenue. The application itself writes relationships of this type",
 			[]string{"dashboard:revenue#editor", "dashboard:revenue#creator"},
 		},
 		{
@@ -56,8 +61,13 @@ func TestExplainOwnDefinitions(t *testing.T) {
 				"Step 1: An owner of account sales can do that: olga. Step 2: The application itself writes that nemo is editor of dashboard revenue",
 			[]string{"account:sales#guest dashboard:revenue#editor", "account:sales#owner dashboard:revenue#editor"},
 		},
-		{"peter", "delete", "peter is not a guest of account sales. ", []string{"account:sales#guest", "account:sales#owner"}},
-		{"gus", "delete", "gus is not creator of dashboard revenue. The application itself writes relationships of this type", []string{"dashboard:revenue#creator", "account:sales#owner"}},
+		{
+			"peter", "delete", "peter is not a guest of account sales. ", []string{"account:sales#guest", "account:sales#owner"},
+		},
+		{
+			"gus", "delete", "gus is not creator of dashboard revenue. The application itself writes relationships of this type",
+			[]string{"dashboard:revenue#creator", "account:sales#owner"},
+		},
 	} {
 		q := question{"user:" + test.who, test.permission, "dashboard:revenue"}
 		e := why(q)
@@ -76,9 +86,15 @@ func TestExplainOwnDefinitions(t *testing.T) {
 	}
 
 	// A group is asked about as such, and a role counts with a mark that holds people alone.
-	require.Contains(t, why(question{"account:sales#owner", "view", "account:sales"}).Text, "every owner of account sales, as one subject, lacks the permission view on account sales; the answer for each member may differ")
+	require.Contains(
+		t,
+		why(question{"account:sales#owner", "view", "account:sales"}).Text,
+		"every owner of account sales, as one subject, lacks the permission view on account sales; the answer for each member may differ",
+	)
 	require.True(t, why(question{"subscription:initech#owner", "view", "account:sales"}).Allowed)
-	require.Contains(t, why(question{"user:gus", "owner", "account:sales"}).Text, "gus is not in the relation owner of account sales. ")
+	require.Contains(
+		t, why(question{"user:gus", "owner", "account:sales"}).Text, "gus is not in the relation owner of account sales. ",
+	)
 
 	// The first way of each, gone: the call by somebody who is named, and what is the application's own.
 	for _, q := range []question{{"user:nemo", "edit", "dashboard:revenue"}, {"user:olga", "edit", "dashboard:revenue"}} {

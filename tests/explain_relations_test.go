@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestExplanationsShowRelationsOfVisibleObjects asks for explanations with a key that only checks, for named readers and for none. A
-// key without inspect cannot ask for a relation, so an explanation may show it one only of an object that its reader may view: the
-// actor, or without one the subject of the check. No explanation shows it a type that only the product itself uses.
+// TestExplanationsShowRelationsOfVisibleObjects asks for explanations with a key that only checks, for named readers
+// and for none. A key without inspect cannot ask for a relation, so an explanation may show it one only of an object
+// that its reader may view: the actor, or without one the subject of the check. No explanation shows it a type that
+// only the product itself uses.
 func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -25,7 +26,9 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 	}
 	shown, asked := 0, 0
 	for object, permissions := range map[string][]string{
-		"connection:~own": {"view", "use", "share"}, "importer:~i": {"view", "run", "delete"}, "account:~a": {"view", "list_members", "delete"},
+		"connection:~own": {"view", "use", "share"}, "importer:~i": {"view", "run", "delete"}, "account:~a": {
+			"view", "list_members", "delete",
+		},
 	} {
 		for _, subject := range []string{"olga", "ulla", "gina", "nina", "sven"} {
 			for _, reader := range []string{"", "olga", "gina", "nina"} {
@@ -35,7 +38,9 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 					if reader != "" {
 						by = s.by(reader)
 					}
-					got := by.withKey(checkKey).call(http.MethodPost, "explain", question{"user:" + s.id(subject), permission, s.in(object)})
+					got := by.withKey(checkKey).call(
+						http.MethodPost, "explain", question{"user:" + s.id(subject), permission, s.in(object)},
+					)
 					viewer := reader
 					if viewer == "" {
 						viewer = subject
@@ -46,9 +51,14 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 						if internal[typ] {
 							t.Errorf("%s reads %s: %s", viewer, resource, got.body)
 						}
-						may := s.withKey(checkKey).must(http.MethodPost, "check", question{"user:" + s.id(viewer), viewing(typ), resource})
+						may := s.withKey(checkKey).must(
+							http.MethodPost, "check", question{"user:" + s.id(viewer), viewing(typ), resource},
+						)
 						if !strings.HasPrefix(string(may.body), `{"allowed":true`) {
-							t.Errorf("%s may not view %s, and reads of it in the explanation of %s %s for %s: %s", viewer, resource, permission, object, subject, got.body)
+							t.Errorf(
+								"%s may not view %s, and reads of it in the explanation of %s %s for %s: %s", viewer, resource, permission,
+								object, subject, got.body,
+							)
 						}
 					}
 				}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for every
-// third permission of objects that they see: the answers to which the decision is the same are the same.
+// TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for
+// every third permission of objects that they see: the answers to which the decision is the same are the same.
 func TestExplainKeepsRoles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -65,7 +65,9 @@ func TestExplainKeepsRoles(t *testing.T) {
 				}
 				told := make(map[bool]string) // by the decision, which a check tells as well
 				for _, who := range append(c.members, "sven") {
-					a := s.by(c.reader).withKey(checkKey).must(http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)})
+					a := s.by(c.reader).withKey(checkKey).must(
+						http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)},
+					)
 					answer := tokens.ReplaceAllString(strings.ReplaceAll(string(a.body), s.id(who), "WHO"), "")
 					yes := strings.HasPrefix(answer, `{"allowed":true`)
 					if before, asked := told[yes]; asked && answer != before {

@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestExplainRoleTables asks why for the rows of the role tables. Of those that are allowed, every sixth, others in each
-// column, has a chain of stored relationships from the resource to the subject. Of those that are denied, every 24th has a
-// way with an operation, and every other of these is played out: the first way, performed as somebody who is named, makes it
-// allowed.
+// TestExplainRoleTables asks why for the rows of the role tables. Of those that are allowed, every sixth, others in
+// each column, has a chain of stored relationships from the resource to the subject. Of those that are denied, every
+// 24th has a way with an operation, and every other of these is played out: the first way, performed as somebody who is
+// named, makes it allowed.
 func TestExplainRoleTables(t *testing.T) {
 	t.Parallel()
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
@@ -32,13 +32,15 @@ func TestExplainRoleTables(t *testing.T) {
 	}
 }
 
-// beyondOperations are the denied permissions that no operation gives to somebody: only who creates a connection shares it,
-// and under multi_owner nobody pays or transfers.
+// beyondOperations are the denied permissions that no operation gives to somebody: only who creates a connection shares
+// it, and under multi_owner nobody pays or transfers.
 var beyondOperations = []string{"connection share", "subscription pay", "subscription transfer_ownership"}
 
 func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
 	newWorld := func() *world {
-		w := &world{scene: newScene(t, on), table: table, home: h, column: table.Columns[column], objects: map[string]string{}}
+		w := &world{
+			scene: newScene(t, on), table: table, home: h, column: table.Columns[column], objects: map[string]string{},
+		}
 		w.build()
 		return w
 	}

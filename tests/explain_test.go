@@ -39,14 +39,35 @@ func TestExplainReads(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
 	for _, c := range []struct{ who, permission, resource, says string }{
-		{"gert", "share", "connection:~c", "gert has the permission share on connection c, because gert created connection c and is a guest of account a"},
+		{
+			"gert", "share", "connection:~c",
+			"gert has the permission share on connection c, because gert created connection c and is a guest of account a",
+		},
 		{"otto", "run", "importer:~i", "otto has the permission run on importer i, because otto is an owner of account a"},
-		{"ulla", "delete", "account:~a", "ulla lacks the permission delete on account a. ulla is not an owner of account a. An owner of account a can do that: olga, otto"},
-		{"nina", "view", "importer:~i", "nina lacks the permission view on importer i. nina is not a user of account a. An owner or user of account a can do that: olga, otto, ulla"},
-		{"rita", "view", "workspace:~w", "rita lacks the permission view on workspace w. rita may not enter workspace w. An administrator of account o can do that: olga"},
-		{"rita", "create_flow", "workspace:~w", "rita lacks the permission create_flow on workspace w. rita is not a flow author of account o and rita may not enter workspace w. Step 1: An administrator of account o can do that: olga. Step 2: An administrator of account o can do that: olga"},
-		{"otto", "view", "connection:~c", "otto lacks the permission view on connection c. connection c is not shared with otto. The creator of connection c can do that: gert"},
-		{"nina", "run", "importer:~none", "nina lacks the permission run on importer none. importer none is not stored: no relationship has it as its resource"},
+		{
+			"ulla", "delete", "account:~a",
+			"ulla lacks the permission delete on account a. ulla is not an owner of account a. An owner of account a can do that: olga, otto",
+		},
+		{
+			"nina", "view", "importer:~i",
+			"nina lacks the permission view on importer i. nina is not a user of account a. An owner or user of account a can do that: olga, otto, ulla",
+		},
+		{
+			"rita", "view", "workspace:~w",
+			"rita lacks the permission view on workspace w. rita may not enter workspace w. An administrator of account o can do that: olga",
+		},
+		{
+			"rita", "create_flow", "workspace:~w",
+			"rita lacks the permission create_flow on workspace w. rita is not a flow author of account o and rita may not enter workspace w. Step 1: An administrator of account o can do that: olga. Step 2: An administrator of account o can do that: olga",
+		},
+		{
+			"otto", "view", "connection:~c",
+			"otto lacks the permission view on connection c. connection c is not shared with otto. The creator of connection c can do that: gert",
+		},
+		{
+			"nina", "run", "importer:~none",
+			"nina lacks the permission run on importer none. importer none is not stored: no relationship has it as its resource",
+		},
 	} {
 		resource := s.in(c.resource)
 		if text := s.plain(s.why(question{"user:" + s.id(c.who), c.permission, resource}).Text); text != c.says {
@@ -59,7 +80,9 @@ func TestExplainReads(t *testing.T) {
 func TestExplainEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
-		{"nina", "delete", "importer:~i"}, {"nina", "use", "connection:~c"}, {"rita", "create_flow", "workspace:~w"}, {"rita", "invite_owner", "subscription:~s"},
+		{"nina", "delete", "importer:~i"}, {"nina", "use", "connection:~c"}, {"rita", "create_flow", "workspace:~w"}, {
+			"rita", "invite_owner", "subscription:~s",
+		},
 	} {
 		tried := 0
 		for n := 0; n == 0 || n < tried; n += 2 {
@@ -96,7 +119,9 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 	if !s.may(q) {
 		t.Errorf("still denied after %s", ways[0].Text)
 	}
-	s.play(`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "` + ends + `"}]}`)
+	s.play(
+		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "` + ends + `"}]}`,
+	)
 }
 
 // TestExplainFeature needs a feature before a role can be given.
@@ -144,8 +169,14 @@ func TestExplainNamesPeople(t *testing.T) {
 		{"a key with inspect", s.caller, "nina", "account:~a", "create_importer", []string{"olga", "otto", "ulla"}},
 		{"an owner", s.by("otto"), "nina", "account:~a", "create_importer", []string{"olga", "otto", "ulla"}},
 		{"a user", s.by("ulla"), "nina", "importer:~i", "run", []string{"olga", "otto", "ulla"}},
-		{"a guest with a key without inspect", s.by("gert").withKey(checkKey), "gert", "account:~a", "delete", []string{"gert"}},
-		{"a user with a key without inspect", s.by("ulla").withKey(checkKey), "ulla", "account:~a", "delete", []string{"olga", "otto", "ulla"}},
+		{
+			"a guest with a key without inspect", s.by("gert").withKey(checkKey), "gert", "account:~a", "delete",
+			[]string{"gert"},
+		},
+		{
+			"a user with a key without inspect", s.by("ulla").withKey(checkKey), "ulla", "account:~a", "delete",
+			[]string{"olga", "otto", "ulla"},
+		},
 		{"nobody, with a key without inspect", s.withKey(checkKey).caller, "ulla", "account:~a", "delete", []string{"ulla"}},
 		{"nobody, about a body with others", s.withKey(checkKey).caller, "pat", "workspace:~shut", "create_flow", nil},
 	} {
@@ -175,14 +206,17 @@ func TestExplainNamesPeople(t *testing.T) {
 		}
 	}
 	// What somebody else holds, and lacks, is only for who may list it.
-	if e, body := ask(s.by("gert"), question{"user:" + s.id("nina"), "create_importer", "account:" + s.id("a")}); !e.Withheld || len(e.Missing) > 0 {
+	if e, body := ask(
+		s.by("gert"), question{"user:" + s.id("nina"), "create_importer", "account:" + s.id("a")},
+	); !e.Withheld || len(e.Missing) > 0 {
 		t.Errorf("a guest is told what nina lacks: %s", body)
 	}
 	e, body = ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
 	if !e.Allowed || !e.Withheld || strings.Contains(body, "user of") {
 		t.Errorf("a guest is told what ulla is: %s", body)
 	}
-	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Withheld || !strings.Contains(body, "user of") {
+	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Withheld ||
+		!strings.Contains(body, "user of") {
 		t.Errorf("an owner is not told what ulla is: %s", body)
 	}
 }
@@ -195,16 +229,19 @@ func TestExplainHidesWhatIsHidden(t *testing.T) {
 		line{"existing", text}.play(s, "", "")
 	}
 	asked := map[string]string{
-		"s": "subscription view", "a": "account create_importer", "o": "account view_data", "n": "account edit", "importer": "importer run",
+		"s": "subscription view", "a": "account create_importer", "o": "account view_data", "n": "account edit",
+		"importer":   "importer run",
 		"connection": "connection use", "workspace": "workspace create_flow", "flow": "flow run", "schedule": "schedule edit",
-		"service": "service manage", "integration": "integration edit", "connector": "connector edit", "export": "export view", "report": "report view",
+		"service": "service manage", "integration": "integration edit", "connector": "connector edit",
+		"export": "export view", "report": "report view",
 	}
 	for name, what := range asked {
 		typ, permission, _ := strings.Cut(what, " ")
 		same := func(how string, from caller, who string, status int) {
 			ask := func(name string) []byte {
 				a := from.call(http.MethodPost, "explain", map[string]any{
-					"subject": "user:" + s.id(who), "permission": permission, "resource": typ + ":" + s.id(name), "consistency": "fully_consistent",
+					"subject": "user:" + s.id(who), "permission": permission, "resource": typ + ":" + s.id(name),
+					"consistency": "fully_consistent",
 				})
 				if a.status != status {
 					t.Errorf("%s about %s: %d %s", how, name, a.status, a.body)
@@ -212,7 +249,9 @@ func TestExplainHidesWhatIsHidden(t *testing.T) {
 				told := regexp.MustCompile(s.id(name)+`\b`).ReplaceAll(a.body, []byte("ID"))
 				return tokens.ReplaceAll(requestID.ReplaceAll(told, nil), nil)
 			}
-			if there, missing := ask(name), ask("missing"); !bytes.Equal(there, missing) || bytes.Contains(there, []byte("olga")) {
+			if there, missing := ask(name), ask("missing"); !bytes.Equal(there, missing) || bytes.Contains(
+				there, []byte("olga"),
+			) {
 				t.Errorf("%s: about %s: %s\nabout what does not exist: %s", how, name, there, missing)
 			}
 		}
@@ -225,7 +264,9 @@ func TestExplainHidesWhatIsHidden(t *testing.T) {
 		}
 	}
 	// olga owns everything around the connection, and may not see it.
-	if a := s.by("olga").call(http.MethodPost, "explain", question{"user:" + s.id("ulla"), "use", "connection:" + s.id("connection")}); a.status != http.StatusNotFound {
+	if a := s.by("olga").call(
+		http.MethodPost, "explain", question{"user:" + s.id("ulla"), "use", "connection:" + s.id("connection")},
+	); a.status != http.StatusNotFound {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
@@ -257,16 +298,21 @@ relationships: |-
 	config := configuration()
 	config.Schema = file
 	c := newCaller(t, start(t, config).URL)
-	if e := c.why(question{"user:kim", "enter", "room:attic"}); e.Text != "kim has the permission enter on room attic, because kim is keeper of room attic" || len(e.Path) != 1 || e.Trace == nil {
+	if e := c.why(question{
+		"user:kim", "enter", "room:attic",
+	}); e.Text != "kim has the permission enter on room attic, because kim is keeper of room attic" || len(e.Path) != 1 || e.Trace == nil {
 		t.Errorf("%+v", e)
 	}
-	if e := c.why(question{"user:gus", "enter", "room:attic"}); e.Allowed || !slices.Equal(e.MissingContext, []string{"hour"}) || len(e.Path) != 1 {
+	if e := c.why(question{"user:gus", "enter", "room:attic"}); e.Allowed ||
+		!slices.Equal(e.MissingContext, []string{"hour"}) || len(e.Path) != 1 {
 		t.Errorf("%+v", e)
 	}
-	if e := c.why(question{"user:eve", "enter", "room:attic"}); len(e.Missing) != 1 || e.Missing[0].Relationships[0].String() != "room:attic#keeper@user:eve" || len(e.Missing[0].Operations) != 0 {
+	if e := c.why(question{"user:eve", "enter", "room:attic"}); len(e.Missing) != 1 ||
+		e.Missing[0].Relationships[0].String() != "room:attic#keeper@user:eve" || len(e.Missing[0].Operations) != 0 {
 		t.Errorf("%+v", e)
 	}
-	if e := c.why(question{"user:cleo", "enter", "room:attic"}); len(e.Missing) != 1 || e.Missing[0].Without[0].String() != "room:attic#closed@user:cleo" {
+	if e := c.why(question{"user:cleo", "enter", "room:attic"}); len(e.Missing) != 1 ||
+		e.Missing[0].Without[0].String() != "room:attic#closed@user:cleo" {
 		t.Errorf("%+v", e)
 	}
 }

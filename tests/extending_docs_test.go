@@ -16,8 +16,8 @@ import (
 
 var anyBlock = regexp.MustCompile("(?s)```(zed|sh|json|yaml)\n(.*?)```")
 
-// TestExtendingAsPrinted serves the schema of docs/extending.md and runs its commands, as they are printed there. What the
-// page does with zed, the test does over the API that zed speaks.
+// TestExtendingAsPrinted serves the schema of docs/extending.md and runs its commands, as they are printed there. What
+// the page does with zed, the test does over the API that zed speaks.
 func TestExtendingAsPrinted(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")

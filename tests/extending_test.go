@@ -50,20 +50,25 @@ func own(t *testing.T, text string) (*sluicetest.Server, *grpc.ClientConn) {
 	ctx, olga := t.Context(), server.Client.As("olga")
 	_, err = server.Client.PutConnector(ctx, "mysql", "views")
 	require.NoError(t, err)
-	_, err = server.Client.CreateSubscription(ctx, client.NewSubscription{ID: "initech", RoleSet: "multi_owner", Owner: "olga"})
+	_, err = server.Client.CreateSubscription(
+		ctx, client.NewSubscription{ID: "initech", RoleSet: "multi_owner", Owner: "olga"},
+	)
 	require.NoError(t, err)
 	for _, account := range []string{"sales", "support"} {
 		_, err = olga.CreateAccount(ctx, client.NewAccount{ID: account, Subscription: "initech", RoleSet: "team"})
 		require.NoError(t, err)
 		_, err = olga.CreateConnection(ctx, client.NewConnection{ID: "crm-" + account, Account: account, Connector: "mysql"})
 		require.NoError(t, err)
-		_, err = olga.CreateImporter(ctx, client.NewImporter{ID: "leads-" + account, Account: account, Source: "crm-" + account})
+		_, err = olga.CreateImporter(
+			ctx, client.NewImporter{ID: "leads-" + account, Account: account, Source: "crm-" + account},
+		)
 		require.NoError(t, err)
 	}
 	return server, conn
 }
 
-// relationships are written as zed writes them, resource#relation@subject; a caveat's name may stand behind in brackets.
+// relationships are written as zed writes them, resource#relation@subject; a caveat's name may stand behind in
+// brackets.
 func write(t *testing.T, conn *grpc.ClientConn, relationships ...string) (token string) {
 	t.Helper()
 	request := new(v1.WriteRelationshipsRequest)
@@ -79,7 +84,9 @@ func write(t *testing.T, conn *grpc.ClientConn, relationships ...string) (token 
 		if caveat != "" {
 			r.OptionalCaveat = &v1.ContextualizedCaveat{CaveatName: caveat}
 		}
-		request.Updates = append(request.Updates, &v1.RelationshipUpdate{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: r})
+		request.Updates = append(
+			request.Updates, &v1.RelationshipUpdate{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: r},
+		)
 	}
 	response, err := v1.NewPermissionsServiceClient(conn).WriteRelationships(t.Context(), request)
 	require.NoError(t, err)
@@ -117,7 +124,9 @@ func TestOwnDefinitions(t *testing.T) {
 		require.Equal(t, test.want, may, test)
 	}
 	decision, err := server.Client.Check(ctx, client.Check{
-		Subject: client.User("olga"), Permission: "view", Resource: client.Object("dashboard:hours"), Context: map[string]any{"hour": 10},
+		Subject: client.User("olga"), Permission: "view", Resource: client.Object("dashboard:hours"), Context: map[string]any{
+			"hour": 10,
+		},
 	})
 	require.NoError(t, err)
 	require.True(t, decision.Allowed)
@@ -160,10 +169,22 @@ func TestNothingDangles(t *testing.T) {
 		remove func(*client.Actor) error
 		gone   []string // what nothing may name any more
 	}{
-		"an account":     {func(olga *client.Actor) error { return olga.DeleteAccount(t.Context(), "sales") }, []string{"account:sales", "importer:leads-sales", "connection:crm-sales"}},
-		"an importer":    {func(olga *client.Actor) error { return olga.DeleteImporter(t.Context(), "leads-sales") }, []string{"importer:leads-sales"}},
-		"a connection":   {func(olga *client.Actor) error { return olga.DeleteConnection(t.Context(), "crm-sales") }, []string{"connection:crm-sales"}},
-		"a subscription": {func(olga *client.Actor) error { return olga.DeleteSubscription(t.Context(), "initech") }, []string{"account:", "importer:", "connection:", "subscription:"}},
+		"an account": {
+			func(olga *client.Actor) error { return olga.DeleteAccount(t.Context(), "sales") },
+			[]string{"account:sales", "importer:leads-sales", "connection:crm-sales"},
+		},
+		"an importer": {
+			func(olga *client.Actor) error { return olga.DeleteImporter(t.Context(), "leads-sales") },
+			[]string{"importer:leads-sales"},
+		},
+		"a connection": {
+			func(olga *client.Actor) error { return olga.DeleteConnection(t.Context(), "crm-sales") },
+			[]string{"connection:crm-sales"},
+		},
+		"a subscription": {
+			func(olga *client.Actor) error { return olga.DeleteSubscription(t.Context(), "initech") },
+			[]string{"account:", "importer:", "connection:", "subscription:"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -160,7 +160,9 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 			}
 			expect("look-up of resources for "+who+" "+permission, got, failingDocuments, at)
 			expect("search of resources for "+who+" "+permission, search(s, "resource", with(map[string]any{
-				"subject": entity("user", who), "action": map[string]any{"name": permission}, "resource": map[string]any{"type": "document"},
+				"subject": entity("user", who), "action": map[string]any{"name": permission}, "resource": map[string]any{
+					"type": "document",
+				},
 			})), failingDocuments, at)
 		}
 		for _, document := range failingDocuments {
@@ -210,7 +212,9 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 			expect("stream of subjects of "+permission+" "+document, stateOfEach(streamed), failingPeople, at)
 
 			expect("search of subjects of "+permission+" "+document, search(s, "subject", with(map[string]any{
-				"subject": map[string]any{"type": "user"}, "action": map[string]any{"name": permission}, "resource": entity("document", document),
+				"subject": map[string]any{"type": "user"}, "action": map[string]any{"name": permission}, "resource": entity(
+					"document", document,
+				),
 			})), failingPeople, at)
 		}
 	}
@@ -254,7 +258,8 @@ func search(s scene, kind string, body map[string]any) map[string]string {
 		s.must(http.MethodPost, "/access/v1/search/"+kind, body).decode(s.t, &answer)
 		require.Len(s.t, answer.Results, answer.Page.Count)
 		for _, who := range failingPeople {
-			if everybody := answer.Context.Everybody; everybody != nil && !slices.Contains(everybody.Except, who) && states[who] == "" {
+			if everybody := answer.Context.Everybody; everybody != nil && !slices.Contains(everybody.Except, who) &&
+				states[who] == "" {
 				states[who] = "allowed"
 			}
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps what changed. The start says so, in the log
-// of the process, in the metrics and in the audit log, which then has what is there.
+// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps what changed. The start says so,
+// in the log of the process, in the metrics and in the audit log, which then has what is there.
 func TestCollectedWhileAway(t *testing.T) {
 	t.Parallel()
 	const window = 7 * time.Second // longer than revisions are quantized
@@ -48,7 +48,9 @@ func TestCollectedWhileAway(t *testing.T) {
 	}
 
 	s.write(s.in("account:~a#user@user:~mallory"), s.in("account:~a#guest@user:~eve"))
-	if _, err := v1.NewPermissionsServiceClient(on.spicedb).DeleteRelationships(t.Context(), &v1.DeleteRelationshipsRequest{
+	if _, err := v1.NewPermissionsServiceClient(
+		on.spicedb,
+	).DeleteRelationships(t.Context(), &v1.DeleteRelationshipsRequest{
 		RelationshipFilter: &v1.RelationshipFilter{ResourceType: "account", OptionalRelation: "user", OptionalSubjectFilter: &v1.SubjectFilter{
 			SubjectType: "user", OptionalSubjectId: s.id("mallory"),
 		}},
@@ -65,17 +67,22 @@ func TestCollectedWhileAway(t *testing.T) {
 	if len(entries) != 3 || entries[2].Kind != "gap" || entries[2].Reason != "not_kept" || entries[1].Kind != "snapshot" {
 		t.Fatalf("the log ends with %+v", entries)
 	}
-	if told := changes(entries[:1]); len(told) != 2 || told[0] != s.in(" touch account:~a#guest@user:~eve") || told[1] != s.in(" touch account:~a#guest@user:~trent") {
+	if told := changes(entries[:1]); len(told) != 2 || told[0] != s.in(" touch account:~a#guest@user:~eve") ||
+		told[1] != s.in(" touch account:~a#guest@user:~trent") {
 		t.Errorf("after the gap there is %q", told)
 	}
 	then := "access?resource=account:" + s.id("a") + "&permission=view&at=" + away.Add(window/2).UTC().Format(time.RFC3339)
-	if answer := s.call(http.MethodGet, then, nil); answer.status != http.StatusNotFound || !strings.Contains(answer.problem().Detail, "gap from") {
+	if answer := s.call(http.MethodGet, then, nil); answer.status != http.StatusNotFound || !strings.Contains(
+		answer.problem().Detail, "gap from",
+	) {
 		t.Errorf("of a time in the gap: %d %s", answer.status, answer.body)
 	}
 	if then := s.had("view", "account:"+s.id("a"), known[len(known)-2].Time); !slices.Equal(then, []string{"olga"}) {
 		t.Errorf("before the gap there were %q", then)
 	}
-	if now := s.had("view", "account:"+s.id("a"), time.Now()); !slices.Equal(now, []string{"eve", "olga", "peter", "trent"}) {
+	if now := s.had("view", "account:"+s.id("a"), time.Now()); !slices.Equal(
+		now, []string{"eve", "olga", "peter", "trent"},
+	) {
 		t.Errorf("after the gap there are %q", now)
 	}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/metrics", http.NoBody)
@@ -88,7 +95,9 @@ func TestCollectedWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if metrics, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(metrics), "\nsluice_audit_gaps_total 1\n") {
+	if metrics, err := io.ReadAll(response.Body); err != nil || !strings.Contains(
+		string(metrics), "\nsluice_audit_gaps_total 1\n",
+	) {
 		t.Errorf("the metrics have no gap (%v)", err)
 	}
 }

@@ -59,7 +59,9 @@ func TestHeadAnswersAsGetDoes(t *testing.T) {
 	if root := s.withKey("").call(http.MethodGet, "/", nil); root.header.Get("Location") != "/docs" {
 		t.Errorf("GET / answered %d %v", root.status, root.header)
 	}
-	if got := s.call(http.MethodPost, "/healthz", nil); got.header.Get("Allow") != "GET, HEAD" || !strings.Contains(got.problem().Detail, "GET, HEAD") {
+	if got := s.call(http.MethodPost, "/healthz", nil); got.header.Get("Allow") != "GET, HEAD" || !strings.Contains(
+		got.problem().Detail, "GET, HEAD",
+	) {
 		t.Errorf("%v %s", got.header, got.body)
 	}
 	if got := s.call(http.MethodHead, "check", nil); got.header.Get("Allow") != http.MethodPost {

@@ -24,7 +24,8 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 		"peter POST connections {id: ~shared, account: ~a, connector: ~c, visibility: shared}",
 		"peter POST importers {id: ~mixed, account: ~a, source: ~hubspot, destination: ~shared}",
 	)
-	s.write(s.in("connection:~hubspot#shared_with@user:~bob"), s.in("account:~a#guest@user:~zoe")) // zoe's role is seen, and bob's share is not
+	// zoe's role is seen, and bob's share is not
+	s.write(s.in("connection:~hubspot#shared_with@user:~bob"), s.in("account:~a#guest@user:~zoe"))
 	s.write(s.in("connection:~hubspot#shared_with@user:~bill"), s.in("account:~b#guest@user:~zoe"))
 	s.play("olga PUT accounts/~a/members/~bob {roles: [user]}", "olga PUT accounts/~a/members/~bob {roles: [guest]}")
 	account := "account=" + s.id("a")
@@ -35,7 +36,9 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	body := func(query string) string {
 		return string(olga.must(http.MethodGet, "audit?"+account+"&"+query, nil).body)
 	}
-	for _, more := range []string{"", "&limit=1", "&operation=create_importer", "&actor=" + s.id("peter"), "&since=2001-01-01T00:00:00Z"} {
+	for _, more := range []string{
+		"", "&limit=1", "&operation=create_importer", "&actor=" + s.id("peter"), "&since=2001-01-01T00:00:00Z",
+	} {
 		hidden, unknown := body("object=connection:"+s.id("hubspot")+more), body("object=connection:"+s.id("unknown")+more)
 		if hidden != unknown {
 			t.Errorf("a hidden connection is told from one that does not exist%s:\n%s\n%s", more, hidden, unknown)
@@ -45,7 +48,9 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 		!strings.Contains(all, s.id("zoe")) || regexp.MustCompile(`"(seq|part|hash|prev)":`).MatchString(all) {
 		t.Errorf("olga reads\n%s", all)
 	}
-	for _, query := range []string{"&object=user:" + s.id("bob"), "&operation=put_account_member&object=user:" + s.id("bob")} {
+	for _, query := range []string{
+		"&object=user:" + s.id("bob"), "&operation=put_account_member&object=user:" + s.id("bob"),
+	} {
 		first, next := olga.page(account + "&limit=1" + query)
 		rest, end := olga.page(account + "&limit=1" + query + "&cursor=" + next)
 		if len(first) != 1 || len(rest) != 1 || end != "" {
@@ -61,7 +66,9 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 			t.Errorf("the cursor %q holds the number %s, %v", next, position[8:], err)
 		}
 	}
-	for query, want := range map[string]string{"": "touch account:~a#owner@user:~olga", "&object=user:" + s.id("bob"): "touch account:~a#user@user:~bob"} {
+	for query, want := range map[string]string{
+		"": "touch account:~a#owner@user:~olga", "&object=user:" + s.id("bob"): "touch account:~a#user@user:~bob",
+	} {
 		next, leave := olga.follow(account+query, "0")
 		e, ok := next()
 		leave()
@@ -70,7 +77,9 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 			t.Errorf("the stream%s begins with %s %v, want %s", query, e.id, e.Updates, want)
 		}
 	}
-	answer := olga.withKey(inspectKey).call(http.MethodGet, "access?resource=connection:"+s.id("hubspot")+"&permission=use&at=2026-01-01T00:00:00Z", nil)
+	answer := olga.withKey(inspectKey).call(
+		http.MethodGet, "access?resource=connection:"+s.id("hubspot")+"&permission=use&at=2026-01-01T00:00:00Z", nil,
+	)
 	if answer.status != http.StatusBadRequest || !strings.Contains(answer.problem().Detail, "Sluice-Actor") {
 		t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
 	}

@@ -37,7 +37,9 @@ type update struct {
 }
 
 func (u update) String() string {
-	return u.Action + " " + strings.Trim(string(u.Resource), `"`) + "#" + u.Relation + "@" + strings.Trim(string(u.Subject), `"`)
+	return u.Action + " " + strings.Trim(string(u.Resource), `"`) + "#" + u.Relation + "@" + strings.Trim(
+		string(u.Subject), `"`,
+	)
 }
 
 // changes are the updates of entries, each with who made it.
@@ -69,8 +71,8 @@ func (c caller) page(query string) (entries []entry, next string) {
 	return entries, page.NextCursor
 }
 
-// history waits until the history that a query selects satisfies a condition, and returns it, the oldest first. The log follows
-// what is written; a caller who has an answer may be a moment ahead of it.
+// history waits until the history that a query selects satisfies a condition, and returns it, the oldest first. The log
+// follows what is written; a caller who has an answer may be a moment ahead of it.
 func (c caller) history(query string, enough func([]entry) bool) []entry {
 	c.t.Helper()
 	end := time.Now().Add(2 * time.Minute)
@@ -96,7 +98,9 @@ func history(t *testing.T, on *backend) {
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 	)
-	request := s.by("olga").request(http.MethodPut, "accounts/"+s.id("a")+"/members/"+url.PathEscape(s.id("pe#ter")), roles("user"))
+	request := s.by("olga").request(
+		http.MethodPut, "accounts/"+s.id("a")+"/members/"+url.PathEscape(s.id("pe#ter")), roles("user"),
+	)
 	request.Header.Set("X-Request-ID", s.id("request"))
 	if answer := s.by("olga").send(request); answer.status != http.StatusOK {
 		t.Fatal(answer)
@@ -165,9 +169,11 @@ func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 func (s scene) narrowed(account string, all []entry) {
 	s.t.Helper()
 	for query, want := range map[string]func(entry) bool{
-		"actor=" + s.id("olga"):                         func(e entry) bool { return e.Actor == s.id("olga") },
-		"operation=put_account_member":                  func(e entry) bool { return e.Operation == "put_account_member" },
-		"object=importer:" + s.id("i"):                  func(e entry) bool { return strings.HasSuffix(e.Operation, "_importer") },
+		"actor=" + s.id("olga"):        func(e entry) bool { return e.Actor == s.id("olga") },
+		"operation=put_account_member": func(e entry) bool { return e.Operation == "put_account_member" },
+		"object=importer:" + s.id("i"): func(e entry) bool {
+			return strings.HasSuffix(e.Operation, "_importer")
+		},
 		"since=" + all[2].Time.Format(time.RFC3339Nano): func(e entry) bool { return !e.Time.Before(all[2].Time) },
 		"until=" + all[2].Time.Format(time.RFC3339Nano): func(e entry) bool { return e.Time.Before(all[2].Time) },
 	} {
@@ -207,7 +213,11 @@ func (s scene) pages(account string, all []entry) {
 	var seqs []int64
 	for next, page := "", 0; page == 0 || next != ""; page++ {
 		var entries []entry
-		entries, next = s.page(account + "&limit=2&until=" + all[len(all)-1].Time.Add(time.Microsecond).Format(time.RFC3339Nano) + "&cursor=" + next)
+		entries, next = s.page(
+			account + "&limit=2&until=" + all[len(all)-1].Time.Add(
+				time.Microsecond,
+			).Format(time.RFC3339Nano) + "&cursor=" + next,
+		)
 		for _, e := range entries {
 			seqs = append(seqs, e.Seq)
 		}
@@ -243,7 +253,9 @@ func (s scene) refused(account string) {
 		if answer.status != test.status || !strings.Contains(answer.problem().Detail, test.words) {
 			s.t.Errorf("%s: %d %s, want %d %s", answer.request, answer.status, answer.body, test.status, test.words)
 		}
-		if events := test.by.call(http.MethodGet, "events?"+test.query, nil); test.status != 400 && events.status != test.status {
+		if events := test.by.call(
+			http.MethodGet, "events?"+test.query, nil,
+		); test.status != 400 && events.status != test.status {
 			s.t.Errorf("%s: %d %s, want %d", events.request, events.status, events.body, test.status)
 		}
 	}
@@ -285,7 +297,10 @@ func TestHistoryOfOthers(t *testing.T) {
 	if strings.Contains(olga, s.id("private")) {
 		t.Errorf("olga reads of peter's private connection:\n%s", olga)
 	}
-	for _, want := range []string{"connection:~shared#creator@user:~peter", "account:~a#guest@user:~milton", "importer:~mixed#destination@connection:~shared"} {
+	for _, want := range []string{
+		"connection:~shared#creator@user:~peter", "account:~a#guest@user:~milton",
+		"importer:~mixed#destination@connection:~shared",
+	} {
 		if !strings.Contains(olga, s.in(want)) {
 			t.Errorf("olga does not read of %s:\n%s", s.in(want), olga)
 		}
@@ -297,7 +312,9 @@ func TestHistoryOfOthers(t *testing.T) {
 	if len(withheld) != 1 || !withheld[0].Withheld {
 		t.Errorf("olga is not told that something of the importer is withheld: %+v", withheld)
 	}
-	if answer := s.withKey(checkKey).by("bill").call(http.MethodGet, "audit?"+account, nil); answer.status != http.StatusNotFound {
+	if answer := s.withKey(checkKey).by("bill").call(
+		http.MethodGet, "audit?"+account, nil,
+	); answer.status != http.StatusNotFound {
 		t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
 	}
 

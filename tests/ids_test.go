@@ -15,10 +15,15 @@ import (
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+	)
 	for _, id := range []string{
-		"alice@example.com", "a b", "a/b/c", "/", "//", "..", ".", "a%2Fb", "100%", "%", "a#b", "#", "a:b", "*", "=", "==2A", "a=3Db", "ÄÖÜ ß", "日本語", "😀",
-		"a\"b\\c", "urn:a:b", "users:bob", "?a=b&c", ";", "+", "a+b", "<script>", "'; --", "-", "_", "|", "null", strings.Repeat("x", 256), strings.Repeat("日", 85),
+		"alice@example.com", "a b", "a/b/c", "/", "//", "..", ".", "a%2Fb", "100%", "%", "a#b", "#", "a:b", "*", "=", "==2A",
+		"a=3Db", "ÄÖÜ ß", "日本語", "😀",
+		"a\"b\\c", "urn:a:b", "users:bob", "?a=b&c", ";", "+", "a+b", "<script>", "'; --", "-", "_", "|", "null",
+		strings.Repeat("x", 256), strings.Repeat("日", 85),
 	} {
 		who, importer := id, s.prefix+id
 		if len(importer) > 256 {
@@ -44,7 +49,9 @@ func TestIDs(t *testing.T) {
 		}
 		var decision struct{ Allowed bool }
 		check := map[string]any{
-			"subject": map[string]string{"type": "user", "id": who}, "permission": "copy", "resource": map[string]string{"type": "importer", "id": importer},
+			"subject": map[string]string{"type": "user", "id": who}, "permission": "copy", "resource": map[string]string{
+				"type": "importer", "id": importer,
+			},
 		}
 		s.must(http.MethodPost, "check", check).decode(t, &decision)
 		if !decision.Allowed {
@@ -80,7 +87,9 @@ func TestInvisibleCharactersAreInvalidInBodies(t *testing.T) {
 				t.Errorf("%s in %s: %d %s", c, body, got.status, got.body)
 			}
 		}
-		check := fmt.Appendf(nil, `{"subject": {"type": "user", "id": "a%s"}, "permission": "view", "resource": "account:a%s"}`, c, c)
+		check := fmt.Appendf(
+			nil, `{"subject": {"type": "user", "id": "a%s"}, "permission": "view", "resource": "account:a%s"}`, c, c,
+		)
 		if got := s.call(http.MethodPost, "check", check); got.problem().Code != "invalid" {
 			t.Errorf("%s in a check: %d %s", c, got.status, got.body)
 		}
@@ -152,7 +161,9 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	if first, ok := next(); !ok || first.Actor != s.id("bob") {
 		t.Errorf("the first event of user:bob is %+v", first)
 	}
-	preview := map[string]any{"method": "PUT", "path": "/v1/accounts/" + s.id("a") + "/members/user:" + s.id("new"), "body": roles("user")}
+	preview := map[string]any{
+		"method": "PUT", "path": "/v1/accounts/" + s.id("a") + "/members/user:" + s.id("new"), "body": roles("user"),
+	}
 	got := s.as("user:"+s.id("olga")).must(http.MethodPost, "preview", preview)
 	if !strings.Contains(string(got.body), `"user:`+s.id("new")+`"`) {
 		t.Errorf("a preview for user:… tells %s", got.body)
@@ -183,7 +194,10 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
 	s := newScene(t, on)
-	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}", "olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+	)
 	for _, stored := range []string{
 		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // whose form is the longest that the contract allows
 		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", s.prefix + "d=20", s.prefix + "e=E3=85=A4",

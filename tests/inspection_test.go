@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestRelationsNeedInspect asks for every relation and every step of permissions of the schema in every call that takes a
-// permission, with a key that only checks. A key with every scope is answered.
+// TestRelationsNeedInspect asks for every relation and every step of permissions of the schema in every call that takes
+// a permission, with a key that only checks. A key with every scope is answered.
 func TestRelationsNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -49,7 +49,9 @@ func TestRelationsNeedInspect(t *testing.T) {
 		t.Errorf("asked for %d names only", asked)
 	}
 	for path, body := range questionsOf("connection", "creator") {
-		if got := s.call(http.MethodPost, path, body); got.status != http.StatusOK || strings.Contains(string(got.body), "scope inspect") {
+		if got := s.call(http.MethodPost, path, body); got.status != http.StatusOK || strings.Contains(
+			string(got.body), "scope inspect",
+		) {
 			t.Errorf("with every scope, %s: %d %s", path, got.status, got.body)
 		}
 	}
@@ -59,7 +61,10 @@ func TestRelationsNeedInspect(t *testing.T) {
 func questionsOf(typ, permission string) map[string]any {
 	type object = map[string]any
 	check := object{"subject": "user:olga", "permission": permission, "resource": typ + ":x"}
-	evaluation := object{"subject": object{"type": "user", "id": "olga"}, "action": object{"name": permission}, "resource": object{"type": typ, "id": "x"}}
+	evaluation := object{
+		"subject": object{"type": "user", "id": "olga"}, "action": object{"name": permission},
+		"resource": object{"type": typ, "id": "x"},
+	}
 	return map[string]any{
 		"check":                  check,
 		"check/bulk":             object{"checks": []any{check}},
@@ -72,7 +77,9 @@ func questionsOf(typ, permission string) map[string]any {
 			"subject": object{"type": "user"}, "action": object{"name": permission}, "resource": object{"type": typ, "id": "x"},
 		},
 		"/access/v1/search/resource": object{
-			"subject": object{"type": "user", "id": "olga"}, "action": object{"name": permission}, "resource": object{"type": typ},
+			"subject": object{"type": "user", "id": "olga"}, "action": object{"name": permission}, "resource": object{
+				"type": typ,
+			},
 		},
 	}
 }
@@ -81,12 +88,18 @@ func questionsOf(typ, permission string) map[string]any {
 func TestInternalTypesNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	for _, typ := range []string{"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role"} {
+	for _, typ := range []string{
+		"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
+	} {
 		internal, user := map[string]any{"type": typ, "id": "x"}, map[string]any{"type": "user", "id": "olga"}
 		for path, body := range map[string]any{
-			"/access/v1/search/action":   map[string]any{"subject": user, "resource": internal},
-			"/access/v1/search/resource": map[string]any{"subject": user, "action": map[string]any{"name": "nothing"}, "resource": map[string]any{"type": typ}},
-			"/access/v1/search/subject":  map[string]any{"subject": map[string]any{"type": typ}, "action": map[string]any{"name": "nothing"}, "resource": internal},
+			"/access/v1/search/action": map[string]any{"subject": user, "resource": internal},
+			"/access/v1/search/resource": map[string]any{
+				"subject": user, "action": map[string]any{"name": "nothing"}, "resource": map[string]any{"type": typ},
+			},
+			"/access/v1/search/subject": map[string]any{
+				"subject": map[string]any{"type": typ}, "action": map[string]any{"name": "nothing"}, "resource": internal,
+			},
 
 			"check":            map[string]any{"subject": typ + ":x", "permission": "view", "resource": "account:x"},
 			"permissions":      map[string]any{"subject": "user:olga", "resource": typ + ":x"},
@@ -98,7 +111,9 @@ func TestInternalTypesNeedInspect(t *testing.T) {
 			}
 		}
 	}
-	if got := s.withKey(checkKey).call(http.MethodGet, "access?resource=account:x&permission=owner&at=2026-01-01T00:00:00Z", nil); got.status != http.StatusForbidden {
+	if got := s.withKey(checkKey).call(
+		http.MethodGet, "access?resource=account:x&permission=owner&at=2026-01-01T00:00:00Z", nil,
+	); got.status != http.StatusForbidden {
 		t.Errorf("access history: %d %s", got.status, got.body)
 	}
 }

@@ -18,8 +18,8 @@ var invisible = []string{"\x00", "\n", "\u0085", "\u200b", "\u3164", "\ufe0f"}
 // freeTexts are the fields of bodies whose values are the caller's own: no id, no name, and stored nowhere.
 var freeTexts = []string{"context", "properties", "options"}
 
-// TestInvisibleCharactersAreRefusedInEveryInput puts invisible characters into every segment of a path, every parameter of a
-// query, the header of the actor, and every text of a body, of every call of the contract.
+// TestInvisibleCharactersAreRefusedInEveryInput puts invisible characters into every segment of a path, every parameter
+// of a query, the header of the actor, and every text of a body, of every call of the contract.
 func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -41,7 +41,9 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 				if !refused && !isRole {
 					t.Errorf("%s, %s with %U: %d %.300s", e, what, []rune(c)[0], a.status, a.body)
 				}
-				names := strings.HasPrefix(what, "segment") || strings.HasPrefix(what, "actor") || strings.HasPrefix(what, "text parameter")
+				names := strings.HasPrefix(what, "segment") || strings.HasPrefix(what, "actor") || strings.HasPrefix(
+					what, "text parameter",
+				)
 				if names && !strings.Contains(a.problem().Detail, fmt.Sprintf("%U", []rune(c)[0])) {
 					t.Errorf("%s, %s with %U: the detail does not name the character: %s", e, what, []rune(c)[0], a.body)
 				}
@@ -53,7 +55,8 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 	}
 }
 
-// withInvisible are requests of a call that are valid but for a character, and on demand for blank ids and spaces around them.
+// withInvisible are requests of a call that are valid but for a character, and on demand for blank ids and spaces
+// around them.
 func (s scene) withInvisible(e endpoint, c string, spaces bool) map[string]*http.Request {
 	from := s.caller
 	if e.has("Sluice-Actor") {
@@ -171,18 +174,31 @@ func TestBlankIDsAreRefused(t *testing.T) {
 		actor := s.as("alice").request(http.MethodGet, "accounts/acme", nil)
 		actor.Header["Sluice-Actor"] = []string{escaped}
 		for what, a := range map[string]answer{
-			"an id in the path":      s.as("alice").call(http.MethodGet, "accounts/"+escaped, nil),
-			"a person in the path":   s.as("alice").call(http.MethodDelete, "accounts/acme/members/"+escaped, nil),
-			"a typed person":         s.as("alice").call(http.MethodDelete, "accounts/acme/members/user:"+escaped, nil),
-			"the actor":              s.send(actor),
-			"an id in the body":      s.as("alice").call(http.MethodPost, "importers", map[string]any{"id": id, "account": "acme"}),
-			"a person in the body":   s.call(http.MethodPost, "subscriptions", map[string]any{"id": s.id("s"), "role_set": "multi_owner", "owner": id}),
-			"a key of the body":      s.as("alice").call(http.MethodPatch, "accounts/acme/members", map[string]any{"members": map[string]any{id: []string{"user"}}}),
-			"a reference":            s.call(http.MethodPost, "check", question{"user:" + id, "view", "account:acme"}),
-			"a reference, in parts":  s.call(http.MethodPost, "check", map[string]any{"subject": map[string]any{"type": "user", "id": id}, "permission": "view", "resource": "account:acme"}),
+			"an id in the path":    s.as("alice").call(http.MethodGet, "accounts/"+escaped, nil),
+			"a person in the path": s.as("alice").call(http.MethodDelete, "accounts/acme/members/"+escaped, nil),
+			"a typed person":       s.as("alice").call(http.MethodDelete, "accounts/acme/members/user:"+escaped, nil),
+			"the actor":            s.send(actor),
+			"an id in the body": s.as("alice").call(
+				http.MethodPost, "importers", map[string]any{"id": id, "account": "acme"},
+			),
+			"a person in the body": s.call(
+				http.MethodPost, "subscriptions", map[string]any{"id": s.id("s"), "role_set": "multi_owner", "owner": id},
+			),
+			"a key of the body": s.as("alice").call(
+				http.MethodPatch, "accounts/acme/members", map[string]any{"members": map[string]any{id: []string{"user"}}},
+			),
+			"a reference": s.call(http.MethodPost, "check", question{"user:" + id, "view", "account:acme"}),
+			"a reference, in parts": s.call(
+				http.MethodPost, "check",
+				map[string]any{
+					"subject": map[string]any{"type": "user", "id": id}, "permission": "view", "resource": "account:acme",
+				},
+			),
 			"a person in the query":  s.call(http.MethodGet, "accounts/acme/importers?actor="+url.QueryEscape(id), nil),
 			"an object in the query": s.call(http.MethodGet, "audit?object="+url.QueryEscape("account:"+id), nil),
-			"an operation":           s.call(http.MethodGet, "audit?operation="+url.QueryEscape(strings.TrimSpace(id)+"\u200b"), nil),
+			"an operation": s.call(
+				http.MethodGet, "audit?operation="+url.QueryEscape(strings.TrimSpace(id)+"\u200b"), nil,
+			),
 		} {
 			if a.problem().Code != "invalid" {
 				t.Errorf("%q as %s: %d %s", id, what, a.status, a.body)

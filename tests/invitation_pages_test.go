@@ -61,7 +61,9 @@ func TestInvitationIDsAreSecret(t *testing.T) {
 	}
 	s := teamScene(t, on)
 	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
-	s.with(i, "sven POST invitations/$ID/accept => 404 not_found", "gert DELETE accounts/~a/invitations/$ID => 403 forbidden")
+	s.with(
+		i, "sven POST invitations/$ID/accept => 404 not_found", "gert DELETE accounts/~a/invitations/$ID => 403 forbidden",
+	)
 	stored, err := json.Marshal(everything(t, on.spicedb))
 	if err != nil {
 		t.Fatal(err)

@@ -18,13 +18,24 @@ func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	report := "GET accounts/~a/members/~ulla/offboarding => 200 "
 	s.with(sent, "olga "+report+"{invitations: {sent: {count: 1, ids: [$HANDLE]}}}")
 	s.with(received, "olga "+report+"{invitations: {received: {count: 1, ids: [$HANDLE]}}}")
-	s.play("backend PUT platform/administrators/~ada", "ada "+report+"{invitations: {sent: {count: 1}}}", "backend DELETE platform/administrators/~ada")
+	s.play(
+		"backend PUT platform/administrators/~ada", "ada "+report+"{invitations: {sent: {count: 1}}}",
+		"backend DELETE platform/administrators/~ada",
+	)
 	s.play("backend DELETE users/~ulla => 200", "nothing left of user:~ulla")
 	for _, ended := range []invitation{sent, received} {
-		s.with(ended, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "ulla POST invitations/$ID/accept => 404 not_found")
+		s.with(
+			ended, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found",
+			"ulla POST invitations/$ID/accept => 404 not_found",
+		)
 	}
-	s.with(other, "nora POST invitations/$ID/accept => 200", "backend DELETE users/~nora => 200", "nothing left of user:~nora")
-	s.play("olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga "+report+"{invitations: {sent: {count: 0, ids: []}, received: {count: 0, ids: []}}}")
+	s.with(
+		other, "nora POST invitations/$ID/accept => 200", "backend DELETE users/~nora => 200", "nothing left of user:~nora",
+	)
+	s.play(
+		"olga PUT accounts/~a/members/~gert {roles: [guest]}",
+		"olga "+report+"{invitations: {sent: {count: 0, ids: []}, received: {count: 0, ids: []}}}",
+	)
 }
 
 func withdrawing(t *testing.T, on *backend) {
@@ -57,7 +68,10 @@ func withdrawing(t *testing.T, on *backend) {
 	)
 	// One that was used cannot be taken back.
 	i = s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
-	s.with(i, "nina POST invitations/$ID/accept", "olga DELETE accounts/~a/invitations/$HANDLE => 200", "nina may view account:~a", "nina POST invitations/$ID/accept => 200")
+	s.with(
+		i, "nina POST invitations/$ID/accept", "olga DELETE accounts/~a/invitations/$HANDLE => 200",
+		"nina may view account:~a", "nina POST invitations/$ID/accept => 200",
+	)
 }
 
 func declining(t *testing.T, on *backend) {
@@ -119,8 +133,9 @@ func deadInvitations(t *testing.T, on *backend) {
 	for _, verb := range []string{"accept", "decline"} {
 		var told []byte
 		for name, id := range map[string]string{
-			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID, "withdrawn": withdrawn.ID,
-			"declined": declined.ID, "replaced": replaced.ID, "used": used.ID, "for another": accepted.ID,
+			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID,
+			"withdrawn": withdrawn.ID,
+			"declined":  declined.ID, "replaced": replaced.ID, "used": used.ID, "for another": accepted.ID,
 		} {
 			a := s.by("sven").call(http.MethodPost, "invitations/"+id+"/"+verb, nil)
 			body := requestID.ReplaceAll(a.body, nil)
@@ -143,7 +158,10 @@ func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
 	toSubscription := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
 	s.with(used, "nora POST invitations/$ID/accept")
 	s.play("olga DELETE accounts/~a", "nothing left of account:~a")
-	s.with(toAccount, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found", "not stored account:~a#user@user:~nina")
+	s.with(
+		toAccount, "nothing left of invitation:$HANDLE", "nina POST invitations/$ID/accept => 404 not_found",
+		"not stored account:~a#user@user:~nina",
+	)
 	s.with(used, "nothing left of invitation:$HANDLE")
 	s.with(toOther, "stored invitation:$HANDLE#inviter@user:~olga")
 	// What takes the id is another account.

@@ -189,7 +189,10 @@ func invitersRight(t *testing.T, on *backend) {
 func joiningWhatIsHeld(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	upgrade := s.invited("olga POST accounts/~a/invitations {invitee: ~gert, roles: [user]}")
-	s.with(upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert", "not stored account:~a#guest@user:~gert")
+	s.with(
+		upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert",
+		"not stored account:~a#guest@user:~gert",
+	)
 	// Accepting only adds: the stronger role stays.
 	open := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(
@@ -213,13 +216,19 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 		{"opal", "administrator", "administrator, flow_author, connector_author"},
 	} {
 		i := s.invited("olga POST accounts/~o/invitations {invitee: ~" + c.who + ", roles: [" + c.offered + "]}")
-		s.with(i, c.who+" POST invitations/$ID/accept => 200 {roles: ["+c.held+"]}",
-			c.who+" GET users/~"+c.who+"/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: ["+c.held+"]}]}")
+		s.with(
+			i,
+			c.who+" POST invitations/$ID/accept => 200 {roles: ["+c.held+"]}",
+			c.who+" GET users/~"+c.who+"/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: ["+c.held+"]}]}",
+		)
 	}
 	// What comes beside a role that ends, ends with it.
 	i := s.invited("olga POST accounts/~o/invitations {invitee: ~carl, roles: [flow_author]}")
-	s.with(i, `carl POST invitations/$ID/accept => 200 {roles: [operator, flow_author], expires_at: "2099-01-31T17:00:00Z"}`,
-		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "2099-01-31T17:00:00Z"}]}`)
+	s.with(
+		i,
+		`carl POST invitations/$ID/accept => 200 {roles: [operator, flow_author], expires_at: "2099-01-31T17:00:00Z"}`,
+		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "2099-01-31T17:00:00Z"}]}`,
+	)
 }
 
 func invitationHandsOver(t *testing.T, on *backend) {
@@ -233,16 +242,25 @@ func invitationHandsOver(t *testing.T, on *backend) {
 		"rosa POST subscriptions/~s/invitations {invitee: ~nina, roles: [read_only]} => 403 forbidden invite_read_only",
 		"rosa GET subscriptions/~s/invitations => 403 forbidden list_users",
 	)
-	first, second := s.invited("olga POST subscriptions/~s/invitations {invitee: ~ivan, roles: [owner]}"), s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}")
+	first, second := s.invited("olga POST subscriptions/~s/invitations {invitee: ~ivan, roles: [owner]}"), s.invited(
+		"olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}",
+	)
 	beside := s.invited("ivan POST subscriptions/~s/invitations {invitee: ~rosa, roles: [it_admin]}")
 	s.with(first,
 		"stored subscription:~s#owner@user:~olga",
 		"ivan POST invitations/$ID/accept => 200 {subscription: ~s, account: null, user: ~ivan, roles: [owner, it_admin]}",
-		"stored subscription:~s#owner@user:~ivan", "stored subscription:~s#it_admin@user:~ivan", "not stored subscription:~s#owner@user:~olga",
+		"stored subscription:~s#owner@user:~ivan", "stored subscription:~s#it_admin@user:~ivan",
+		"not stored subscription:~s#owner@user:~olga",
 		"olga may not view subscription:~s",
 	)
-	s.with(second, "nina POST invitations/$ID/accept => 404 not_found", "stored subscription:~s#owner@user:~ivan", "not stored subscription:~s#owner@user:~nina")
-	s.with(beside, "rosa POST invitations/$ID/accept => 200", "stored subscription:~s#it_admin@user:~rosa", "stored subscription:~s#read_only@user:~rosa")
+	s.with(
+		second, "nina POST invitations/$ID/accept => 404 not_found", "stored subscription:~s#owner@user:~ivan",
+		"not stored subscription:~s#owner@user:~nina",
+	)
+	s.with(
+		beside, "rosa POST invitations/$ID/accept => 200", "stored subscription:~s#it_admin@user:~rosa",
+		"stored subscription:~s#read_only@user:~rosa",
+	)
 }
 
 func invitationRules(t *testing.T, on *backend) {
@@ -258,8 +276,13 @@ func invitationRules(t *testing.T, on *backend) {
 		"stored account:~a#viewer@user:~nina", "stored subscription:~s#member@user:~nina",
 	)
 	owner := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}")
-	s.with(owner, "nina POST invitations/$ID/accept => 200", "stored subscription:~s#owner@user:~nina", "not stored subscription:~s#member@user:~nina",
-		"stored subscription:~s#owner@user:~olga")
+	s.with(
+		owner,
+		"nina POST invitations/$ID/accept => 200",
+		"stored subscription:~s#owner@user:~nina",
+		"not stored subscription:~s#member@user:~nina",
+		"stored subscription:~s#owner@user:~olga",
+	)
 	member := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nora, roles: [member]}")
 	s.with(member, "olga PUT subscriptions/~s/members/~nora {roles: [owner]}", "nora POST invitations/$ID/accept => 200",
 		"stored subscription:~s#owner@user:~nora", "not stored subscription:~s#member@user:~nora")
@@ -302,7 +325,9 @@ func invitationAgain(t *testing.T, on *backend) {
 	s.with(made, "nina POST invitations/$ID/accept => 404 not_found") // the newer one replaced it
 	s.with(others, "nina POST invitations/$ID/accept => 200")
 	s.play("olga DELETE accounts/~a")
-	if gone := s.under(s.id("key"), request); gone.status != http.StatusCreated || !gone.isReplay() || bytes.Contains(gone.body, []byte(made.ID)) {
+	if gone := s.under(s.id("key"), request); gone.status != http.StatusCreated || !gone.isReplay() || bytes.Contains(
+		gone.body, []byte(made.ID),
+	) {
 		t.Errorf("%d %s", gone.status, gone.body)
 	}
 }
@@ -327,7 +352,9 @@ func raceOfAcceptances(t *testing.T, on *backend) {
 				return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/invitations/")+i.Handle, nil)
 			})
 		case 2:
-			calls = append(calls, func() answer { return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/members/~ulla"), nil) })
+			calls = append(
+				calls, func() answer { return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/members/~ulla"), nil) },
+			)
 		}
 		answers := together(calls...)
 		accepted := 0
@@ -339,7 +366,9 @@ func raceOfAcceptances(t *testing.T, on *backend) {
 			default:
 				t.Errorf("%s: %d %s", answers[n].request, answers[n].status, answers[n].body)
 			}
-			if may := s.may(question{"user:" + s.id(who), "view", "account:" + s.id("a")}); may != (answers[n].status == http.StatusOK) {
+			if may := s.may(question{
+				"user:" + s.id(who), "view", "account:" + s.id("a"),
+			}); may != (answers[n].status == http.StatusOK) {
 				t.Errorf("round %d: %s was answered %d and is a member: %t", round, who, answers[n].status, may)
 			}
 			s.by("olga").must(http.MethodDelete, s.in("accounts/~a/members/~"+who), nil)

@@ -12,15 +12,22 @@ func TestNothingAnswersWithoutKey(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	open := map[string]bool{}
-	paths := []string{"/", "/v1", "/v1/", "/v1/nothing", "/v1/check/", "/v1/accounts/a/b/c/d", "/debug/pprof/", "/favicon.ico"}
+	paths := []string{
+		"/", "/v1", "/v1/", "/v1/nothing", "/v1/check/", "/v1/accounts/a/b/c/d", "/debug/pprof/", "/favicon.ico",
+	}
 	for _, e := range endpoints(t) {
 		open[e.method+" "+e.at(s.id("x"))] = e.open
 		paths = append(paths, e.at(s.id("x")))
 	}
-	for _, authorization := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic " + masterKey, masterKey, "Bearer " + masterKey + "x", "Bearer " + masterKey[1:]} {
+	for _, authorization := range []string{
+		"", "Bearer", "Bearer ", "Bearer wrong", "Basic " + masterKey, masterKey, "Bearer " + masterKey + "x",
+		"Bearer " + masterKey[1:],
+	} {
 		for _, path := range slices.Compact(paths) {
 			for _, method := range methods {
-				if authorization != "" && !slices.ContainsFunc(endpoints(t), func(e endpoint) bool { return e.method == method && e.at(s.id("x")) == path }) {
+				if authorization != "" && !slices.ContainsFunc(
+					endpoints(t), func(e endpoint) bool { return e.method == method && e.at(s.id("x")) == path },
+				) {
 					continue
 				}
 				request := s.withKey("").as(s.id("olga")).request(method, path, nil)
@@ -72,7 +79,9 @@ func TestScopes(t *testing.T) {
 			}
 			answer := from.call(e.method, e.at(s.id("x")), body)
 			allowed := len(e.scopes) == 0 || slices.Contains(e.scopes, scope)
-			refused := answer.status == http.StatusForbidden && strings.Contains(answer.problem().Detail, "needs a key with the scope")
+			refused := answer.status == http.StatusForbidden && strings.Contains(
+				answer.problem().Detail, "needs a key with the scope",
+			)
 			if refused == allowed || answer.status == http.StatusUnauthorized {
 				t.Errorf("%s with the scope %s: %d %s", e, scope, answer.status, answer.body)
 			}

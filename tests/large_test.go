@@ -27,13 +27,19 @@ func TestDeletingWhatIsLarge(t *testing.T) {
 	line{"inline", "include team"}.play(s, "", "")
 	s.crowd(s.id("a"), "user", 1010)
 	s.play("m7 POST connections {id: ~c, account: ~a, connector: ~crm}", "m8 POST importers {id: ~i, account: ~a}")
-	s.play("m9 DELETE accounts/~a => 403 forbidden delete", "olga DELETE accounts/~a => 200", "nothing left of account:~a", "nothing left of importer:~i", "nothing left of connection:~c")
+	s.play(
+		"m9 DELETE accounts/~a => 403 forbidden delete", "olga DELETE accounts/~a => 200", "nothing left of account:~a",
+		"nothing left of importer:~i", "nothing left of connection:~c",
+	)
 	s.play("m7 may not view account:~a", "olga DELETE accounts/~a => 200", "m7 DELETE accounts/~a => 404 not_found")
 	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team} => 201", "m7 may not view account:~a")
 
 	s.crowd(s.id("a"), "user", 1010)
 	s.play("olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}", "olga POST reports {id: ~r, account: ~n}")
-	s.play("olga DELETE subscriptions/~s => 200", "nothing left of subscription:~s", "nothing left of account:~a", "nothing left of account:~n", "nothing left of report:~r")
+	s.play(
+		"olga DELETE subscriptions/~s => 200", "nothing left of subscription:~s", "nothing left of account:~a",
+		"nothing left of account:~n", "nothing left of report:~r",
+	)
 	s.play("olga DELETE subscriptions/~s => 200")
 	for _, r := range s.stored() {
 		if !strings.HasPrefix(r, "deletion:") && !strings.HasPrefix(r, s.in("connector:~crm")) {
@@ -62,7 +68,9 @@ func TestTooLarge(t *testing.T) {
 	for i := range checks {
 		checks[i] = question{"user:a", "view", "account:a"}
 	}
-	if a := s.call(http.MethodPost, "check/bulk", map[string]any{"checks": checks}); a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
+	if a := s.call(
+		http.MethodPost, "check/bulk", map[string]any{"checks": checks},
+	); a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%s: %d %s", a.request, a.status, a.body)
 	}
 	if a := s.call(http.MethodPost, "check/bulk", map[string]any{"checks": checks[:1000]}); a.status != http.StatusOK {
@@ -70,8 +78,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestTakingAnIDThatIsBeingDeleted has somebody take the id of a large account as soon as they can while it is deleted. The
-// sweep of the old one leaves the new one as it is, and nothing of the old one is in it.
+// TestTakingAnIDThatIsBeingDeleted has somebody take the id of a large account as soon as they can while it is deleted.
+// The sweep of the old one leaves the new one as it is, and nothing of the old one is in it.
 func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -99,7 +107,10 @@ func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 			got = append(got, r)
 		}
 	}
-	want := []string{s.in("account:~a#administrator@user:~otto"), s.in("account:~a#operations@user:*"), s.in("account:~a#subscription@subscription:~s2")}
+	want := []string{
+		s.in("account:~a#administrator@user:~otto"), s.in("account:~a#operations@user:*"),
+		s.in("account:~a#subscription@subscription:~s2"),
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("stored is %v, want %v", got, want)
 	}

@@ -38,7 +38,9 @@ func roleEnds(t *testing.T, on *backend) {
 		return ok && (on.remembers || s.endsAt(view, ends))
 	})
 	time.Sleep(time.Until(ends)) // for the role to end, and nothing else
-	s.play("olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}")
+	s.play(
+		"olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}",
+	)
 
 	// A SpiceDB that remembers answers does so for a state; a write leads to the next one.
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}")
@@ -103,10 +105,14 @@ func anyDateEnds(t *testing.T, on *backend) {
 		)
 	}
 	for _, date := range []string{
-		"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-09-21T00:12:43Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z",
+		"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-09-21T00:12:43Z", "1969-12-31T23:59:59Z",
+		"1970-01-01T00:00:00Z",
 		"9999-12-31T23:59:59-23:59", // in UTC the year 10000
 	} {
-		s.play("olga PUT accounts/~a/members/~elsa {roles: [user], expires_at: '"+date+"'} => 400 invalid", "elsa may not view account:~a")
+		s.play(
+			"olga PUT accounts/~a/members/~elsa {roles: [user], expires_at: '"+date+"'} => 400 invalid",
+			"elsa may not view account:~a",
+		)
 	}
 }
 

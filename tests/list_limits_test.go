@@ -66,7 +66,8 @@ func tooLong(schema *openapi3.Schema, place string, depth int) map[string]any {
 		found[place+"[]"] = items
 		inside(schema.Items.Value, place+"[0]", func(item any) any { return []any{item} })
 	}
-	if typed := schema.AdditionalProperties.Schema; typed != nil && (typed.Value.Type != nil || len(typed.Value.AllOf) > 0) {
+	if typed := schema.AdditionalProperties.Schema; typed != nil &&
+		(typed.Value.Type != nil || len(typed.Value.AllOf) > 0) {
 		entries := make(map[string]any)
 		for i := range 1001 {
 			entries[fmt.Sprint("n", i)] = plain(typed.Value)
@@ -136,7 +137,8 @@ func TestBulkErrorNamesTheEntryAtFault(t *testing.T) {
 	a = s.by("ulla").call(
 		http.MethodPut, s.in("connections/~c/sharing"), map[string]any{"visibility": "private", "users": strangers},
 	)
-	if named := strings.Count(string(a.body), "stranger"); a.status != http.StatusBadRequest || named != 10 || !strings.Contains(string(a.body), "40 more") {
+	if named := strings.Count(string(a.body), "stranger"); a.status != http.StatusBadRequest || named != 10 ||
+		!strings.Contains(string(a.body), "40 more") {
 		t.Errorf("%d %s, which names %d", a.status, a.body, named)
 	}
 }

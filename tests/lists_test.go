@@ -9,11 +9,15 @@ import (
 	"testing"
 )
 
-// TestPages walks through lists page by page while others write: everything that is there all the time comes once, in order.
+// TestPages walks through lists page by page while others write: everything that is there all the time comes once, in
+// order.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga, features: [user_permissions]}", "olga POST accounts {id: ~a, subscription: ~s, role_set: analytics}")
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga, features: [user_permissions]}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: analytics}",
+	)
 	members := map[string]any{}
 	var want []string
 	for i := range 23 {
@@ -40,7 +44,9 @@ func TestPages(t *testing.T) {
 			}
 			cursor = list.NextCursor
 			// Somebody before the cursor comes, and somebody behind it, who belonged to the list, goes and returns.
-			s.by("olga").must(http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id(fmt.Sprintf("a%02d", page)), roles("editor"))
+			s.by("olga").must(
+				http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id(fmt.Sprintf("a%02d", page)), roles("editor"),
+			)
 		}
 		got = slices.DeleteFunc(got, func(id string) bool { return !slices.Contains(want, id) })
 		if !slices.Equal(got, want) {
@@ -49,7 +55,10 @@ func TestPages(t *testing.T) {
 	}
 
 	for i := range 7 {
-		s.by("olga").must(http.MethodPost, "accounts", map[string]any{"id": s.id(fmt.Sprintf("acc%d", i)), "subscription": s.id("s"), "role_set": "team"})
+		s.by("olga").must(
+			http.MethodPost, "accounts",
+			map[string]any{"id": s.id(fmt.Sprintf("acc%d", i)), "subscription": s.id("s"), "role_set": "team"},
+		)
 	}
 	for _, path := range []string{"subscriptions/" + s.id("s") + "/accounts", "users/" + s.id("olga") + "/accounts"} {
 		var got []string
@@ -108,7 +117,9 @@ func TestRelationships(t *testing.T) {
 				Relationships []struct{ Resource, Relation, Subject string }
 				NextCursor    string `json:"next_cursor"`
 			}
-			s.withKey(inspectKey).call(http.MethodGet, "relationships?"+query+"&limit=2&cursor="+url.QueryEscape(cursor), nil).decode(t, &list)
+			s.withKey(
+				inspectKey,
+			).call(http.MethodGet, "relationships?"+query+"&limit=2&cursor="+url.QueryEscape(cursor), nil).decode(t, &list)
 			for _, r := range list.Relationships {
 				all = append(all, r.Resource+"#"+r.Relation+"@"+r.Subject)
 			}
@@ -123,7 +134,9 @@ func TestRelationships(t *testing.T) {
 	if got := read("resource=account:" + s.id("a")); !slices.Equal(got, want) || len(got) < 6 {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := read("resource=account:" + s.id("a") + "&relation=viewer"); !slices.Equal(got, []string{s.in("account:~a#viewer@user:~vera")}) {
+	if got := read("resource=account:" + s.id("a") + "&relation=viewer"); !slices.Equal(
+		got, []string{s.in("account:~a#viewer@user:~vera")},
+	) {
 		t.Errorf("viewers: %v", got)
 	}
 	if got := read("resource=account:" + s.id("missing")); len(got) != 0 {

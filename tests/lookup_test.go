@@ -32,8 +32,8 @@ func (c caller) lookUp(what string, body map[string]any, change ...any) answer {
 	return c.as("").call(http.MethodPost, "lookup/"+what, asked)
 }
 
-// TestLookupResourcesPages walks through several hundred importers, which their creator may see for two reasons and more, in
-// pages of seven, while others write: each comes once.
+// TestLookupResourcesPages walks through several hundred importers, which their creator may see for two reasons and
+// more, in pages of seven, while others write: each comes once.
 func TestLookupResourcesPages(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -101,7 +101,9 @@ func TestLookupCursorIsTied(t *testing.T) {
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")
 	s.play("ulla POST importers {id: ~i, account: ~a}", "ulla POST importers {id: ~j, account: ~a}")
-	body := map[string]any{"subject": "user:" + s.id("ulla"), "permission": "view", "resource_type": "importer", "limit": 1}
+	body := map[string]any{
+		"subject": "user:" + s.id("ulla"), "permission": "view", "resource_type": "importer", "limit": 1,
+	}
 	var first foundResources
 	s.lookUp("resources", body).decode(t, &first)
 	if first.NextCursor == "" || len(first.Resources) != 1 {
@@ -132,7 +134,8 @@ func TestLookupCursorIsTied(t *testing.T) {
 		t.Errorf("the second page is %+v", second)
 	}
 	for _, limit := range []any{0, -1, 1001, 1.5, "7"} {
-		if a := s.lookUp("resources", body, "limit", limit); a.status != http.StatusBadRequest || a.problem().Code != "invalid" {
+		if a := s.lookUp("resources", body, "limit", limit); a.status != http.StatusBadRequest ||
+			a.problem().Code != "invalid" {
 			t.Errorf("limit %v: %d %s", limit, a.status, a.body)
 		}
 	}
@@ -151,9 +154,13 @@ func TestLookupConsistency(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")
-	token := s.by("ulla").must(http.MethodPost, "importers", map[string]any{"id": s.id("i"), "account": s.id("a")}).token(t)
+	token := s.by("ulla").must(http.MethodPost, "importers", map[string]any{"id": s.id("i"), "account": s.id("a")}).token(
+		t,
+	)
 	body := map[string]any{"subject": "user:" + s.id("ulla"), "permission": "view", "resource_type": "importer"}
-	for _, consistency := range []any{"fully_consistent", "minimize_latency", map[string]any{"at_least_as_fresh": token}, nil} {
+	for _, consistency := range []any{
+		"fully_consistent", "minimize_latency", map[string]any{"at_least_as_fresh": token}, nil,
+	} {
 		change := []any{"consistency", consistency}
 		if consistency == nil {
 			change = nil

@@ -123,7 +123,9 @@ func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 				t.Errorf("the preview of %s %s as olga: %d %s", r.method, r.path, a.status, a.body)
 			}
 		})
-		if a := call(provisions.caller, strings.Repeat("ü", 500)); a.status != http.StatusOK || !slices.Contains(s.stored(), s.in(r.stored)) {
+		if a := call(provisions.caller, strings.Repeat("ü", 500)); a.status != http.StatusOK || !slices.Contains(
+			s.stored(), s.in(r.stored),
+		) {
 			t.Errorf("%s: %d %s, stored\n%s", a.request, a.status, a.body, strings.Join(s.stored(), "\n"))
 		}
 	}
@@ -167,7 +169,9 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 			func(found []entry) bool { return slices.ContainsFunc(found, ofReplacement) },
 		)
 		found = slices.DeleteFunc(found, func(e entry) bool { return !ofReplacement(e) })
-		if len(found) != 1 || found[0].Actor != "" || found[0].Key != "provisions" || !slices.Contains(changes(found), s.in(r.operation+" touch "+r.stored)) {
+		if len(found) != 1 || found[0].Actor != "" || found[0].Key != "provisions" || !slices.Contains(
+			changes(found), s.in(r.operation+" touch "+r.stored),
+		) {
 			t.Errorf("%s %s has the entries %+v", r.method, r.path, found)
 		}
 	}

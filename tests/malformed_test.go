@@ -108,8 +108,15 @@ func (s scene) malformed(e endpoint) []malformed {
 			}
 			add(what, words, fresh(body), http.StatusBadRequest)
 		}
-		add("a body over 1 MiB", "1048576", fresh(slices.Concat([]byte(`{"id": "`), bytes.Repeat([]byte("x"), 1<<20), []byte(`"}`))), http.StatusRequestEntityTooLarge)
-		for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense", "application/json; charset=utf-16", ""} {
+		add(
+			"a body over 1 MiB", "1048576",
+			fresh(slices.Concat([]byte(`{"id": "`), bytes.Repeat([]byte("x"), 1<<20), []byte(`"}`))),
+			http.StatusRequestEntityTooLarge,
+		)
+		for _, contentType := range []string{
+			"text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense", "application/json; charset=utf-16",
+			"",
+		} {
 			request := valid()
 			request.Header.Set("Content-Type", contentType)
 			add("content type "+contentType, "", request, http.StatusBadRequest, http.StatusUnsupportedMediaType)
@@ -121,8 +128,11 @@ func (s scene) malformed(e endpoint) []malformed {
 		for what, segment := range map[string]string{
 			"invalid UTF-8": "%FF%FE", "257 bytes": strings.Repeat("x", 257),
 			"86 characters of three bytes": strings.Repeat("%E2%82%AC", 86), "an overlong escape": "%C0%AF",
-			"a NUL": "a%00b", "a line break": "%0A", "DEL": "a%7F", "a C1 control character": "%C2%85b", "a zero-width space": "a%E2%80%8B",
-			"a type and a colon": "importer:i9", "a stored form of a valid id": "stored:alice", "4000 bytes": strings.Repeat("y", 4000),
+			"a NUL": "a%00b", "a line break": "%0A", "DEL": "a%7F", "a C1 control character": "%C2%85b",
+			"a zero-width space": "a%E2%80%8B",
+			"a type and a colon": "importer:i9", "a stored form of a valid id": "stored:alice", "4000 bytes": strings.Repeat(
+				"y", 4000,
+			),
 		} {
 			request := valid()
 			request.URL = &url.URL{Scheme: "http", Host: request.URL.Host, Opaque: "//" + request.URL.Host + e.at(segment)}
@@ -134,9 +144,12 @@ func (s scene) malformed(e endpoint) []malformed {
 	}
 	if e.has("Sluice-Actor") {
 		for what, actor := range map[string]string{
-			"empty": "", "with a malformed escape": "%zz", "with half an escape": "a%2", "of invalid UTF-8": "%FF", "of 257 bytes": strings.Repeat("x", 257),
-			"with an escaped letter": "alic%65", "with an escaped hyphen": "a%2Db", "with lower-case digits": "a%c3%bc", "in raw UTF-8": "ü", "with a raw space": "a b",
-			"with a NUL": "a%00", "with a C1 control character": "a%C2%85", "with a zero-width space": "a%E2%80%8B", "of another type": "account:acme",
+			"empty": "", "with a malformed escape": "%zz", "with half an escape": "a%2", "of invalid UTF-8": "%FF",
+			"of 257 bytes":           strings.Repeat("x", 257),
+			"with an escaped letter": "alic%65", "with an escaped hyphen": "a%2Db", "with lower-case digits": "a%c3%bc",
+			"in raw UTF-8": "ü", "with a raw space": "a b",
+			"with a NUL": "a%00", "with a C1 control character": "a%C2%85", "with a zero-width space": "a%E2%80%8B",
+			"of another type": "account:acme",
 		} {
 			request := valid()
 			request.Header["Sluice-Actor"] = []string{actor}
@@ -172,7 +185,10 @@ func (s scene) malformed(e endpoint) []malformed {
 			add("the parameter "+parameter.Value.Name+"="+value, "", query(parameter.Value.Name, value), http.StatusBadRequest)
 		}
 		if parameter.Value.Name == "resource" {
-			for _, value := range []string{"", "acme", "account:", ":acme", "acount:acme", "account:%FF", "account:acme%23owner", `{"type":"account"}`, `{"type":"account","id":"a","no":1}`, `{"type":`, "account:" + strings.Repeat("x", 257)} {
+			for _, value := range []string{
+				"", "acme", "account:", ":acme", "acount:acme", "account:%FF", "account:acme%23owner", `{"type":"account"}`,
+				`{"type":"account","id":"a","no":1}`, `{"type":`, "account:" + strings.Repeat("x", 257),
+			} {
 				request := valid()
 				request.URL.RawQuery = "resource=" + strings.ReplaceAll(value, `"`, "%22")
 				add("the resource "+value, "", request, http.StatusBadRequest)
@@ -200,7 +216,8 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 		panic(err)
 	}
 	bodies := map[string][]byte{
-		"an empty body": {}, "a space": []byte(" "), "null": []byte("null"), "a list": []byte("[]"), "a text": []byte(`"x"`), "a number": []byte("1"),
+		"an empty body": {}, "a space": []byte(" "), "null": []byte("null"), "a list": []byte("[]"), "a text": []byte(`"x"`),
+		"a number":       []byte("1"),
 		"half an object": text[:len(text)-1], "something after the object": append(slices.Clone(text), []byte(" {}")...),
 		"deep nesting":            []byte(strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000)),
 		"deep lists":              []byte(strings.Repeat("[", 100000)),
@@ -212,7 +229,9 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 	}
 	for _, name := range schema.Required {
 		bodies["without "+name] = edited(example, func(o map[string]any) { delete(o, name) })
-		bodies["the field "+name+" twice"] = append(append(slices.Clone(text[:len(text)-1]), []byte(`,"`+name+`":`)...), append(mustJSON(example[name]), '}')...)
+		bodies["the field "+name+" twice"] = append(
+			append(slices.Clone(text[:len(text)-1]), []byte(`,"`+name+`":`)...), append(mustJSON(example[name]), '}')...,
+		)
 	}
 	for name, property := range schema.Properties {
 		for what, value := range wrong(property.Value) {
@@ -233,8 +252,11 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 // wrong are values that a schema does not allow.
 func wrong(schema *openapi3.Schema) map[string]any {
 	values := map[string]any{
-		"a number": 1, "a fraction": 1.5, "true": true, "a list": []any{}, "a list of lists": []any{[]any{}}, "an object": map[string]any{},
-		"a text": "nonsense", "null": nil, "an empty text": "", "a list of numbers": []any{1}, "a list of null": []any{nil},
+		"a number": 1, "a fraction": 1.5, "true": true, "a list": []any{}, "a list of lists": []any{[]any{}},
+		"an object": map[string]any{},
+		"a text":    "nonsense", "null": nil, "an empty text": "", "a list of numbers": []any{1}, "a list of null": []any{
+			nil,
+		},
 		"an object of numbers": map[string]any{"a": 1}, "an object of lists of numbers": map[string]any{"a": []any{1}},
 		"a long text": strings.Repeat("x", 300), "a list of a long text": []any{strings.Repeat("x", 300)},
 	}
@@ -270,8 +292,8 @@ func edited(example map[string]any, edit func(map[string]any)) []byte {
 	return mustJSON(object)
 }
 
-// TestErrorsQuoteLittle sends a number, a text and a name of 100,000 characters in each field of each body. Whatever is wrong with it, the
-// error does not repeat it.
+// TestErrorsQuoteLittle sends a number, a text and a name of 100,000 characters in each field of each body. Whatever is
+// wrong with it, the error does not repeat it.
 func TestErrorsQuoteLittle(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -301,7 +323,8 @@ func TestErrorsQuoteLittle(t *testing.T) {
 				if e.has("Sluice-Actor") {
 					caller = s.as(s.id("olga"))
 				}
-				if a := caller.call(e.method, e.at(s.id("x")), body); a.status >= http.StatusBadRequest && len(a.problem().Detail) > 600 {
+				if a := caller.call(e.method, e.at(s.id("x")), body); a.status >= http.StatusBadRequest &&
+					len(a.problem().Detail) > 600 {
 					t.Errorf("%s with a large %s: the detail has %d bytes: %.300s", e, name, len(a.problem().Detail), a.body)
 				}
 			}

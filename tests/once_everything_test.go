@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and $HANDLE
-// are those of the invitation before.
+// lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and
+// $HANDLE are those of the invitation before.
 var lifetime = []string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {offers: [views]}",
@@ -87,9 +87,9 @@ func withTypedPeople(request string) string {
 	return path + " {" + people.ReplaceAllString(body, "'user:~$1'")
 }
 
-// everyOperationOnce repeats every operation at once, with people in their other form, and all of them again when everything
-// has changed.
-// withoutReport is the answer without what a removal moved, which nothing stores for a repetition.
+// everyOperationOnce repeats every operation at once, with people in their other form, and all of them again when
+// everything has changed. withoutReport is the answer without what a removal moved, which nothing stores for a
+// repetition.
 func withoutReport(answer map[string]any) map[string]any {
 	delete(answer, "reassigned")
 	return answer
@@ -140,7 +140,8 @@ func everyOperationOnce(t *testing.T, on *backend) {
 func TestLifetimeIsWhole(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
-		operation := e.method != http.MethodGet && (slices.Contains(e.scopes, "operate") || slices.Contains(e.scopes, "provision")) &&
+		operation := e.method != http.MethodGet &&
+			(slices.Contains(e.scopes, "operate") || slices.Contains(e.scopes, "provision")) &&
 			e.path != "/v1/preview" // which performs nothing
 		if operation != e.has("Idempotency-Key") {
 			t.Errorf("%s takes an Idempotency-Key: %t, want %t", e, e.has("Idempotency-Key"), operation)

@@ -71,7 +71,9 @@ func onceForWhom(t *testing.T, on *backend) {
 	if a := send(s.by("ulla")); a.status != http.StatusCreated || a.isReplay() {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	for name, other := range map[string]caller{"another person": s.by("gert"), "another API key": s.withKey(operateKey).by("ulla")} {
+	for name, other := range map[string]caller{
+		"another person": s.by("gert"), "another API key": s.withKey(operateKey).by("ulla"),
+	} {
 		if a := send(other); a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, "exists") {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
@@ -87,22 +89,28 @@ func onceForWhat(t *testing.T, on *backend) {
 	s.writesNothing("the key of another request", func() {
 		for _, other := range []string{
 			"olga PUT accounts/~a/members/~nina {roles: [guest]}", "olga PUT accounts/~a/members/~nora {roles: [user]}",
-			"olga PUT subscriptions/~s/members/~nina {roles: [member]}", "olga DELETE accounts/~a/members/~nina", "olga DELETE accounts/~a",
+			"olga PUT subscriptions/~s/members/~nina {roles: [member]}", "olga DELETE accounts/~a/members/~nina",
+			"olga DELETE accounts/~a",
 			`olga PUT accounts/~a/members/~nina {roles: [user], expires_at: "2099-01-31T17:00:00Z"}`,
 		} {
-			if a := s.under(s.id("key"), other); a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, "Idempotency-Key") {
+			if a := s.under(s.id("key"), other); a.status != http.StatusConflict || !strings.Contains(
+				a.problem().Detail, "Idempotency-Key",
+			) {
 				t.Errorf("%s: %d %s", other, a.status, a.body)
 			}
 		}
 		// What was never asked for is refused as ever.
-		if a := s.under(s.id("key"), "olga PUT accounts/~a/members/~nina {rolls: [user]}"); a.status != http.StatusBadRequest {
+		if a := s.under(
+			s.id("key"), "olga PUT accounts/~a/members/~nina {rolls: [user]}",
+		); a.status != http.StatusBadRequest {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	})
 	ends := "2099-01-31T17:00:00Z"
 	var bodies []answer
 	for _, body := range []string{
-		`{"roles":["user"],"expires_at":"` + ends + `"}`, "{\n  \"expires_at\": \"" + ends + "\",\n  \"roles\": [ \"\\u0075ser\" ]\n}\n",
+		`{"roles":["user"],"expires_at":"` + ends + `"}`,
+		"{\n  \"expires_at\": \"" + ends + "\",\n  \"roles\": [ \"\\u0075ser\" ]\n}\n",
 	} {
 		as := s.by("olga")
 		r := as.request(http.MethodPut, s.in("accounts/~a/members/~nora"), []byte(body))
@@ -138,14 +146,16 @@ func onceAndNoMore(t *testing.T, on *backend) {
 	line{"inline", "include team"}.play(s, "", "")
 	for i, c := range []struct{ request, since string }{
 		{"olga PUT accounts/~a/members/~nina {roles: [user]}", "olga PUT accounts/~a/members/~nina {roles: [guest]}"},
-		{"olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga DELETE accounts/~a/members/~gert"}, // which changed nothing
+		// which changed nothing
+		{"olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga DELETE accounts/~a/members/~gert"},
 		{"olga DELETE accounts/~a/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
 		{"olga DELETE subscriptions/~s/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
 		{"ulla DELETE accounts/~a/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
 		{"ulla POST importers {id: ~i, account: ~a}", "olga DELETE importers/~i"},
 		{"olga POST importers {id: ~j, account: ~a}", "olga DELETE importers/~j"},
 		{"olga DELETE importers/~j", "olga POST importers {id: ~j, account: ~a}"},
-		{"olga PUT accounts/~a/members/~otto {roles: [owner]}", "otto DELETE accounts/~a/members/~olga"}, // who may nothing any more
+		// who may nothing any more
+		{"olga PUT accounts/~a/members/~otto {roles: [owner]}", "otto DELETE accounts/~a/members/~olga"},
 	} {
 		key := s.id(fmt.Sprint("key", i))
 		first := s.under(key, c.request)
@@ -175,7 +185,9 @@ func onceInThePast(t *testing.T, on *backend) {
 		return first.status == http.StatusOK
 	})
 	again := s.under(s.id("key"), request)
-	if first.status != http.StatusOK || again.status != http.StatusOK || !again.isReplay() || !reflect.DeepEqual(first.told(t), again.told(t)) {
+	if first.status != http.StatusOK || again.status != http.StatusOK || !again.isReplay() || !reflect.DeepEqual(
+		first.told(t), again.told(t),
+	) {
 		t.Errorf("%d %s, again %d %s", first.status, first.body, again.status, again.body)
 	}
 	if a := s.under(s.id("another"), request); a.status != http.StatusBadRequest {
@@ -255,7 +267,9 @@ func keysOfRequests(t *testing.T, on *backend) {
 	}
 	for _, keys := range [][]string{{""}, {" "}, {"a b"}, {"ä"}, {strings.Repeat("k", 256)}, {"a", "b"}, {"a", "a"}} {
 		s.writesNothing(fmt.Sprint(keys), func() {
-			if a := send(keys...); a.status != http.StatusBadRequest || !strings.Contains(a.problem().Detail, "Idempotency-Key") {
+			if a := send(keys...); a.status != http.StatusBadRequest || !strings.Contains(
+				a.problem().Detail, "Idempotency-Key",
+			) {
 				t.Errorf("%q: %d %s", keys, a.status, a.body)
 			}
 		})
@@ -268,7 +282,8 @@ func keysOfRequests(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfRepetitions sends the same requests under the same key at once: each happens once, and every answer is the same.
+// raceOfRepetitions sends the same requests under the same key at once: each happens once, and every answer is the
+// same.
 func raceOfRepetitions(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -277,7 +292,8 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
 			fmt.Sprintf("ulla DELETE importers/~i%d", round),
-			fmt.Sprintf("backend PUT connectors/~k%d {offers: [views]}", round), // which alone nothing keeps from happening twice
+			// which alone nothing keeps from happening twice
+			fmt.Sprintf("backend PUT connectors/~k%d {offers: [views]}", round),
 		} {
 			key := s.id(fmt.Sprint(round, "-", i))
 			calls := make([]func() answer, 6)

@@ -35,8 +35,8 @@ func TestOutage(t *testing.T) {
 	s.survives(t, way.cut, way.mend, http.StatusServiceUnavailable)
 }
 
-// TestOutageOfContainer does the same with a SpiceDB in a container that stands still: requests wait for it as long as they
-// may, so that some end by their time limit.
+// TestOutageOfContainer does the same with a SpiceDB in a container that stands still: requests wait for it as long as
+// they may, so that some end by their time limit.
 func TestOutageOfContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
@@ -112,7 +112,10 @@ func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 		s.isAway(t, statuses...)
 		back()
 		s.comesBack(t)
-		s.play("olga PUT accounts/~a/members/~ulla {roles: [user]} => 200", "ulla may view account:~a", "olga GET accounts/~a => 200")
+		s.play(
+			"olga PUT accounts/~a/members/~ulla {roles: [user]} => 200", "ulla may view account:~a",
+			"olga GET accounts/~a => 200",
+		)
 		if round == 0 {
 			s.play("olga DELETE accounts/~a/members/~ulla => 200")
 		}
@@ -130,7 +133,9 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 			return s.call(http.MethodPost, "check/bulk", map[string]any{"checks": []question{check}})
 		},
 		func() answer {
-			return s.call(http.MethodPost, "permissions", map[string]string{"subject": check.Subject, "resource": check.Resource})
+			return s.call(
+				http.MethodPost, "permissions", map[string]string{"subject": check.Subject, "resource": check.Resource},
+			)
 		},
 		func() answer { return s.by("olga").call(http.MethodGet, "accounts/"+s.id("a"), nil) },
 		func() answer { return s.by("olga").call(http.MethodGet, "accounts/"+s.id("a")+"/members", nil) },

@@ -97,13 +97,17 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	})
 	// olga owns the account, and may not view ulla's private connection in it.
 	const inside = "POST connections {id: $ID, account: ~a, connector: ~crm}"
-	if taken, free := previews("olga", inside, "connection"), previews("olga", inside, "missing-connection"); !bytes.Equal(taken, free) {
+	if taken, free := previews("olga", inside, "connection"), previews("olga", inside, "missing-connection"); !bytes.Equal(
+		taken, free,
+	) {
 		t.Errorf("for a hidden connection of the account: %s\nand for none: %s", taken, free)
 	}
 	// An object that somebody else is deleting cannot be viewed any more, and its id is taken.
 	s.write(s.in("deletion:importer/~deleting#begun_by@user:~olga"))
 	const importer = "POST importers {id: $ID, account: ~xt}"
-	if taken, free := previews("sven", importer, "deleting"), previews("sven", importer, "missing-importer"); !bytes.Equal(taken, free) {
+	if taken, free := previews("sven", importer, "deleting"), previews("sven", importer, "missing-importer"); !bytes.Equal(
+		taken, free,
+	) {
 		t.Errorf("for an importer that is being deleted: %s\nand for none: %s", taken, free)
 	}
 	for _, c := range creations {
@@ -111,7 +115,9 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 			continue
 		}
 		visible := s.creation(c.request, "visible-"+c.object)
-		if a := s.by("sven").call(visible.method, visible.path, visible.body); a.status != http.StatusCreated && a.status != http.StatusConflict {
+		if a := s.by("sven").call(
+			visible.method, visible.path, visible.body,
+		); a.status != http.StatusCreated && a.status != http.StatusConflict {
 			t.Fatalf("%s: %d %s", a.request, a.status, a.body)
 		}
 		a := s.by("sven").preview(visible.method, visible.path, visible.body)

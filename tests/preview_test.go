@@ -92,7 +92,9 @@ func previews(t *testing.T, on *backend) {
 		"peter POST importers {id: ~i, account: ~a, source: ~shared}",
 	)
 	people := []string{"olga", "peter", "milton", "nina"}
-	objects := []string{"subscription:~s", "account:~a", "connection:~shared", "connection:~private", "importer:~i", "importer:~new"}
+	objects := []string{
+		"subscription:~s", "account:~a", "connection:~shared", "connection:~private", "importer:~i", "importer:~new",
+	}
 	for _, test := range []struct {
 		actor, method, path string
 		body                any
@@ -102,12 +104,21 @@ func previews(t *testing.T, on *backend) {
 		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""},
 		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""}, // again: nothing changes
 		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "shared"}, ""},
-		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "private", "users": []string{s.id("olga")}}, ""},
+		{
+			"peter", http.MethodPut, "connections/~private/sharing",
+			map[string]any{"visibility": "private", "users": []string{s.id("olga")}}, "",
+		},
 		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "private"}, ""},
-		{"peter", http.MethodPost, "importers", map[string]any{"id": s.id("new"), "account": s.id("a"), "source": s.id("shared")}, ""},
+		{
+			"peter", http.MethodPost, "importers",
+			map[string]any{"id": s.id("new"), "account": s.id("a"), "source": s.id("shared")}, "",
+		},
 		{"", http.MethodPut, "connectors/~c", map[string]any{"offers": []string{"views", "financial_settings"}}, ""},
 		{"olga", http.MethodDelete, "importers/~new", nil, ""},
-		{"olga", http.MethodDelete, "accounts/~a/members/~peter?reassign_to=~nina&private_connections=disconnect", nil, "connection:~private"},
+		{
+			"olga", http.MethodDelete, "accounts/~a/members/~peter?reassign_to=~nina&private_connections=disconnect", nil,
+			"connection:~private",
+		},
 		{"olga", http.MethodDelete, "accounts/~a/members/~nina", nil, ""},
 		{"olga", http.MethodDelete, "accounts/~a", nil, ""},
 	} {
@@ -127,8 +138,12 @@ func previews(t *testing.T, on *backend) {
 		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.withheld != "" && strings.HasSuffix(line, s.in(test.withheld))
 		})
-		if !slices.Equal(got, told) || !withheld && len(told) < len(want) { // of administrators of the platform she is not told either
-			t.Errorf("%s: the preview, withheld %t, is\n%s\nand what it does is\n%s", name, withheld, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		// of administrators of the platform she is not told either
+		if !slices.Equal(got, told) || !withheld && len(told) < len(want) {
+			t.Errorf(
+				"%s: the preview, withheld %t, is\n%s\nand what it does is\n%s", name, withheld, strings.Join(got, "\n"),
+				strings.Join(want, "\n"),
+			)
 		}
 	}
 }
@@ -156,12 +171,21 @@ func TestPreviewIsRefused(t *testing.T) {
 		{s.by("olga"), http.MethodPut, member, map[string]any{"rols": []string{}}, 400, "rols"},
 		{s.by("olga"), http.MethodPut, member, nil, 400, "Content-Type"},
 		{s.caller, http.MethodPut, member, roles("guest"), 400, "Sluice-Actor"},
-		{s.by("olga"), http.MethodPost, "accounts", map[string]any{"id": s.id("a"), "subscription": s.id("s"), "role_set": "team"}, 409, "exists already"},
+		{
+			s.by("olga"), http.MethodPost, "accounts",
+			map[string]any{"id": s.id("a"), "subscription": s.id("s"), "role_set": "team"}, 409, "exists already",
+		},
 		{s.by("olga"), http.MethodDelete, s.in("accounts/~a/members/~olga"), nil, 409, "the last owner"},
-		{s.withKey(operateKey).caller, http.MethodPut, s.in("connectors/~c"), map[string]any{"offers": []string{}}, 403, "scope provision"},
+		{
+			s.withKey(operateKey).caller, http.MethodPut, s.in("connectors/~c"), map[string]any{"offers": []string{}}, 403,
+			"scope provision",
+		},
 		{s.withKey(checkKey).by("olga"), http.MethodPut, member, roles("guest"), 403, "scope operate or provision"},
 		{s.by("olga"), http.MethodPost, "check", question{"user:a", "view", "account:a"}, 400, "no operation"},
-		{s.by("olga"), http.MethodPost, "preview", map[string]any{"method": "DELETE", "path": "/v1/accounts/x"}, 400, "no operation"},
+		{
+			s.by("olga"), http.MethodPost, "preview", map[string]any{"method": "DELETE", "path": "/v1/accounts/x"}, 400,
+			"no operation",
+		},
 		{s.by("olga"), http.MethodPost, "nothing", nil, 404, "nothing at this path"},
 		{s.by("olga"), http.MethodGet, "accounts/a", nil, 400, "none of POST, PUT, PATCH, DELETE"},
 		{s.by("olga"), http.MethodDelete, "accounts/a?x=1", nil, 400, `the parameter "x" does not exist here`},
@@ -170,10 +194,15 @@ func TestPreviewIsRefused(t *testing.T) {
 	} {
 		a := test.by.preview(test.method, test.path, test.body)
 		if a.status != test.status || !strings.Contains(a.problem().Detail, test.words) {
-			t.Errorf("%s of %s %s: %d %s, want %d %s", a.request, test.method, test.path, a.status, a.body, test.status, test.words)
+			t.Errorf(
+				"%s of %s %s: %d %s, want %d %s", a.request, test.method, test.path, a.status, a.body, test.status, test.words,
+			)
 		}
 	}
-	if a := s.preview(http.MethodDelete, s.in("users/~olga"), nil); a.status != http.StatusConflict || !slices.Equal(a.problem().Accounts, []string{s.id("a")}) || !slices.Equal(a.problem().Subscriptions, []string{s.id("s")}) {
+	if a := s.preview(http.MethodDelete, s.in("users/~olga"), nil); a.status != http.StatusConflict ||
+		!slices.Equal(a.problem().Accounts, []string{s.id("a")}) || !slices.Equal(
+		a.problem().Subscriptions, []string{s.id("s")},
+	) {
 		t.Errorf("%s: %d %s", a.request, a.status, a.body)
 	}
 	var importers []string
@@ -181,7 +210,8 @@ func TestPreviewIsRefused(t *testing.T) {
 		importers = append(importers, fmt.Sprintf("importer:%si%d#account@account:%sa", s.prefix, i, s.prefix))
 	}
 	s.write(importers...)
-	if a := s.by("olga").preview(http.MethodPut, member, roles("guest")); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.problem().Detail, "at most 500 objects") {
+	if a := s.by("olga").preview(http.MethodPut, member, roles("guest")); a.status != http.StatusRequestEntityTooLarge ||
+		!strings.Contains(a.problem().Detail, "at most 500 objects") {
 		t.Errorf("%s: %d %s", a.request, a.status, a.body)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// raceOfLeaving has people leave for one another, while they are busy and are invited again: each thing that was created has
-// one creator all the time, and when all have left, it is whoever stayed.
+// raceOfLeaving has people leave for one another, while they are busy and are invited again: each thing that was
+// created has one creator all the time, and when all have left, it is whoever stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	scenes := 2 // a few, as each round moves what was created in those before it, too
 	if on.few {
@@ -84,7 +84,9 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 		}
 		answers := together(
 			remove,
-			leave("olga", "anna", "bob"), leave("otto", "anna", "bob"), leave("olga", "bob", "anna"), leave("otto", "bob", "carol"),
+			leave("olga", "anna", "bob"), leave("otto", "anna", "bob"), leave("olga", "bob", "anna"), leave(
+				"otto", "bob", "carol",
+			),
 			func() answer {
 				return s.by("olga").call(http.MethodPut, s.in("accounts/~a/members/~anna"), roles("user"))
 			},
@@ -108,8 +110,14 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 			t.Fatalf("round %d: %v after %v", round, lost, texts(answers))
 		}
 	}
-	s.play("olga DELETE accounts/~a/members/~anna?reassign_to=~carol => 200", "olga DELETE accounts/~a/members/~bob?reassign_to=~carol => 200")
-	s.play("nothing left of user:~anna", "nothing left of user:~bob", "nothing left of departure:~anna", "nothing left of departure:~bob")
+	s.play(
+		"olga DELETE accounts/~a/members/~anna?reassign_to=~carol => 200",
+		"olga DELETE accounts/~a/members/~bob?reassign_to=~carol => 200",
+	)
+	s.play(
+		"nothing left of user:~anna", "nothing left of user:~bob", "nothing left of departure:~anna",
+		"nothing left of departure:~bob",
+	)
 	return answered, len(created)
 }
 

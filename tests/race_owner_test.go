@@ -33,7 +33,9 @@ func together(calls ...func() answer) []answer {
 func (s scene) holders(object, role string) []string {
 	s.t.Helper()
 	typ, id, _ := strings.Cut(s.in(object), ":")
-	stored := readRelationships(s.t, s.on.spicedb, &v1.RelationshipFilter{ResourceType: typ, OptionalResourceId: id, OptionalRelation: role})
+	stored := readRelationships(
+		s.t, s.on.spicedb, &v1.RelationshipFilter{ResourceType: typ, OptionalResourceId: id, OptionalRelation: role},
+	)
 	for i, r := range stored {
 		_, who, _ := strings.Cut(r, "@user:")
 		stored[i] = strings.TrimPrefix(who, s.prefix)
@@ -56,13 +58,36 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		second       string // the same of bert
 		secondBody   any
 	}{
-		{name: "mutual demotion", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: demote, secondBody: demote},
-		{name: "mutual removal", rounds: on.often(rounds), set: "team", object: "account:~a", role: "owner", path: account, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
-		{name: "leaving and removal", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "anna", firstBody: remove, secondBody: remove},
-		{name: "both leave", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner", path: account, first: "anna", second: "bert", firstBody: remove, secondBody: remove},
-		{name: "leaving and demotion", rounds: on.often(rounds / 8), set: "operations", object: "account:~a", role: "administrator", path: account, first: "anna", second: "bert", firstBody: remove, secondBody: roles("operator")},
-		{name: "owners of a subscription", rounds: on.often(rounds / 8), set: "analytics", object: "subscription:~s", role: "owner", path: subscription, first: "bert", second: "anna", firstBody: remove, secondBody: remove},
-		{name: "owners of a subscription give up", rounds: on.often(rounds / 8), set: "analytics", object: "subscription:~s", role: "owner", path: subscription, first: "anna", second: "bert", firstBody: roles("member"), secondBody: roles("member")},
+		{
+			name: "mutual demotion", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner",
+			path: account, first: "bert", second: "anna", firstBody: demote, secondBody: demote,
+		},
+		{
+			name: "mutual removal", rounds: on.often(rounds), set: "team", object: "account:~a", role: "owner", path: account,
+			first: "bert", second: "anna", firstBody: remove, secondBody: remove,
+		},
+		{
+			name: "leaving and removal", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner",
+			path: account, first: "anna", second: "anna", firstBody: remove, secondBody: remove,
+		},
+		{
+			name: "both leave", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner", path: account,
+			first: "anna", second: "bert", firstBody: remove, secondBody: remove,
+		},
+		{
+			name: "leaving and demotion", rounds: on.often(rounds / 8), set: "operations", object: "account:~a",
+			role: "administrator", path: account, first: "anna", second: "bert", firstBody: remove,
+			secondBody: roles("operator"),
+		},
+		{
+			name: "owners of a subscription", rounds: on.often(rounds / 8), set: "analytics", object: "subscription:~s",
+			role: "owner", path: subscription, first: "bert", second: "anna", firstBody: remove, secondBody: remove,
+		},
+		{
+			name: "owners of a subscription give up", rounds: on.often(rounds / 8), set: "analytics", object: "subscription:~s",
+			role: "owner", path: subscription, first: "anna", second: "bert", firstBody: roles("member"),
+			secondBody: roles("member"),
+		},
 	} {
 		t.Run(race.name, func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +159,9 @@ func raceOfTransfers(t *testing.T, on *backend) {
 	for round := range on.often(rounds) {
 		transfer := func(from, to int) func() answer {
 			return func() answer {
-				return s.by(fmt.Sprintf("p%d", from)).call(http.MethodPost, s.in("subscriptions/~s/transfer"), map[string]string{"to": s.id(fmt.Sprintf("p%d", to))})
+				return s.by(fmt.Sprintf("p%d", from)).call(
+					http.MethodPost, s.in("subscriptions/~s/transfer"), map[string]string{"to": s.id(fmt.Sprintf("p%d", to))},
+				)
 			}
 		}
 		first, second := (owner+1)%4, (owner+2)%4

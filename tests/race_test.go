@@ -61,7 +61,10 @@ func raceOnAnID(t *testing.T, on *backend) {
 	for round := range on.often(3) {
 		creates := make([]func() answer, 8)
 		for i := range creates {
-			body := map[string]any{"id": s.id(fmt.Sprintf("subscription%d", round)), "role_set": []string{"multi_owner", "single_owner"}[i%2], "owner": s.id(people[i%2])}
+			body := map[string]any{
+				"id": s.id(fmt.Sprintf("subscription%d", round)), "role_set": []string{"multi_owner", "single_owner"}[i%2],
+				"owner": s.id(people[i%2]),
+			}
 			creates[i] = func() answer { return s.call(http.MethodPost, "subscriptions", body) }
 		}
 		onlyOne(t, together(creates...))
@@ -88,10 +91,15 @@ func onlyOne(t *testing.T, answers []answer) {
 // end, no relationship of any type names the account or what was in it.
 func raceWithDeletion(t *testing.T, on *backend) {
 	s := newScene(t, on)
-	s.play("backend PUT connectors/~crm {offers: []}", "backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}")
+	s.play(
+		"backend PUT connectors/~crm {offers: []}",
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+	)
 	for round := range on.often(8) {
 		account, set := s.id(fmt.Sprintf("acc%d", round)), []string{"team", "operations"}[round%2]
-		s.by("olga").must(http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set})
+		s.by("olga").must(
+			http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set},
+		)
 		members := map[string]any{}
 		for i := range 40 * ((round + 1) / 2) { // later ones are larger
 			members[s.id(fmt.Sprintf("m%d", i))] = []string{map[string]string{"team": "user", "operations": "operator"}[set]}
@@ -101,7 +109,9 @@ func raceWithDeletion(t *testing.T, on *backend) {
 		}
 		workspace := account + "-w"
 		if set == "operations" {
-			s.by("olga").must(http.MethodPut, "accounts/"+account+"/members/"+s.id("olga"), roles("administrator", "flow_author"))
+			s.by("olga").must(
+				http.MethodPut, "accounts/"+account+"/members/"+s.id("olga"), roles("administrator", "flow_author"),
+			)
 			s.by("olga").must(http.MethodPost, "workspaces", map[string]any{"id": workspace, "account": account, "open": true})
 		}
 		var writers sync.WaitGroup
@@ -145,10 +155,12 @@ func raceWithDeletion(t *testing.T, on *backend) {
 	}
 }
 
-// nothingIsWrittenAfterRemoval removes people who are busy: once the removal has answered, they write nothing more, but for
-// what was being written at that moment where the datastore lets writes overlap.
+// nothingIsWrittenAfterRemoval removes people who are busy: once the removal has answered, they write nothing more, but
+// for what was being written at that moment where the datastore lets writes overlap.
 func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
-	for name, remove := range map[string]string{"account": "accounts/~a/members/~busy", "subscription": "subscriptions/~s/members/~busy"} {
+	for name, remove := range map[string]string{
+		"account": "accounts/~a/members/~busy", "subscription": "subscriptions/~s/members/~busy",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, on)
@@ -157,13 +169,20 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 				s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~busy"), roles("owner"))
 				attempts := []func(i int) answer{
 					func(i int) answer {
-						return s.by("busy").call(http.MethodPost, "importers", map[string]any{"id": s.id(fmt.Sprintf("i-%d-%d", round, i)), "account": s.id("a")})
+						return s.by("busy").call(
+							http.MethodPost, "importers", map[string]any{"id": s.id(fmt.Sprintf("i-%d-%d", round, i)), "account": s.id("a")},
+						)
 					},
 					func(i int) answer {
-						return s.by("busy").call(http.MethodPut, s.in("accounts/~a/members/")+s.id(fmt.Sprintf("n-%d-%d", round, i)), roles("user"))
+						return s.by("busy").call(
+							http.MethodPut, s.in("accounts/~a/members/")+s.id(fmt.Sprintf("n-%d-%d", round, i)), roles("user"),
+						)
 					},
 					func(i int) answer {
-						return s.by("busy").call(http.MethodPost, "connections", map[string]any{"id": s.id(fmt.Sprintf("c-%d-%d", round, i)), "account": s.id("a"), "connector": s.id("crm")})
+						return s.by("busy").call(
+							http.MethodPost, "connections",
+							map[string]any{"id": s.id(fmt.Sprintf("c-%d-%d", round, i)), "account": s.id("a"), "connector": s.id("crm")},
+						)
 					},
 				}
 				started, stopped := make(chan struct{}, len(attempts)), make(chan struct{})
@@ -222,7 +241,10 @@ func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 		}
 		answers := together(
 			func() answer {
-				return s.by("ulla").call(http.MethodPut, s.in("connections/~c/sharing"), map[string]any{"visibility": "private", "users": []string{s.id("nina")}})
+				return s.by("ulla").call(
+					http.MethodPut, s.in("connections/~c/sharing"),
+					map[string]any{"visibility": "private", "users": []string{s.id("nina")}},
+				)
 			},
 			func() answer { return s.by("olga").call(http.MethodDelete, s.in("accounts/~a/members/~nina"), nil) },
 		)

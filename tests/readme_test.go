@@ -33,7 +33,8 @@ func TestTutorial(t *testing.T) {
 	config.Store.Datastore = "memory"
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
-	require.NoError(t, app.Demo(t.Context(), http.DefaultClient, server.URL, server.APIKey, io.Discard)) // as `make run` does
+	// as `make run` does
+	require.NoError(t, app.Demo(t.Context(), http.DefaultClient, server.URL, server.APIKey, io.Discard))
 	defer func() { require.NoError(t, server.Close(t.Context())) }()
 
 	const separator = "=== end of block ==="

@@ -90,8 +90,8 @@ type world struct {
 	objects map[string]string // by type and situation
 }
 
-// master is who has every right in the subscription: under single_owner there is one owner, who in the owner's column is
-// the subject.
+// master is who has every right in the subscription: under single_owner there is one owner, who in the owner's column
+// is the subject.
 func (w *world) master() string {
 	if w.table.RoleSet.Name == authz.SingleOwner && w.column.Name == string(authz.RoleOwner) {
 		return "subject"
@@ -119,7 +119,9 @@ func (w *world) perform(operations ...string) {
 	for i, role := range w.column.Roles {
 		names[i] = string(role)
 	}
-	fill := strings.NewReplacer("$master", w.master(), "$account_set", string(w.home.account), "$roles", strings.Join(names, ", "))
+	fill := strings.NewReplacer(
+		"$master", w.master(), "$account_set", string(w.home.account), "$roles", strings.Join(names, ", "),
+	)
 	for _, operation := range operations {
 		for line := range strings.Lines(fill.Replace(operation)) {
 			w.play(strings.TrimSpace(line))
@@ -134,7 +136,9 @@ func (w *world) object(row roletables.Row) string {
 	if object, made := w.objects[key]; made {
 		return object
 	}
-	i := slices.IndexFunc(situations, func(s situation) bool { return s.resource == row.Resource && s.words == row.Situation })
+	i := slices.IndexFunc(
+		situations, func(s situation) bool { return s.resource == row.Resource && s.words == row.Situation },
+	)
 	if i < 0 {
 		w.t.Fatalf("how a %s comes to be %q is unknown", row.Resource, row.Situation)
 	}

@@ -42,8 +42,8 @@ var livesIn = map[authz.Type][]authz.RoleSetName{
 }
 
 // In the operations below, master has every right in the subscription, colleague creates in the account what others
-// than the subject create, $roles are the roles of the subject that the column is about, and ~it is the object that the row
-// asks for.
+// than the subject create, $roles are the roles of the subject that the column is about, and ~it is the object that the
+// row asks for.
 
 // stages are the operations that make a home, before the subject comes.
 var stages = map[authz.RoleSetName][]string{
@@ -55,9 +55,11 @@ var stages = map[authz.RoleSetName][]string{
 		"backend POST subscriptions {id: ~sub, role_set: single_owner, owner: ~$master, features: [user_permissions, dashboards]}",
 		"$master POST accounts {id: ~account, subscription: ~sub, role_set: $account_set}",
 	},
-	authz.Team:       {"$master PUT accounts/~account/members/~colleague {roles: [user]}"},
-	authz.Operations: {"$master PUT accounts/~account/members/~colleague {roles: [administrator, flow_author, integration_author, connector_author]}"},
-	authz.Analytics:  {"$master PUT accounts/~account/members/~colleague {roles: [editor]}"},
+	authz.Team: {"$master PUT accounts/~account/members/~colleague {roles: [user]}"},
+	authz.Operations: {
+		"$master PUT accounts/~account/members/~colleague {roles: [administrator, flow_author, integration_author, connector_author]}",
+	},
+	authz.Analytics: {"$master PUT accounts/~account/members/~colleague {roles: [editor]}"},
 }
 
 // arrivals are the operations by which the subject gets the roles of the column.
@@ -111,19 +113,49 @@ var situations = []situation{
 		"$master PUT accounts/~account/members/~subject {roles: [$roles]}",
 	}},
 	{resource: "connection", words: "shared with views", operations: []string{connection("colleague", "shared", "views")}},
-	{resource: "connection", words: "shared without views", operations: []string{connection("colleague", "shared", "all-but-views")}},
-	{resource: "connection", words: "shared with financial settings", operations: []string{connection("colleague", "shared", "finance")}},
-	{resource: "connection", words: "shared without financial settings", operations: []string{connection("colleague", "shared", "all-but-finance")}},
-	{resource: "connection", words: "shared with postgres database", operations: []string{connection("colleague", "shared", "postgres")}},
-	{resource: "connection", words: "shared without postgres database", operations: []string{connection("colleague", "shared", "all-but-postgres")}},
+	{
+		resource: "connection", words: "shared without views",
+		operations: []string{connection("colleague", "shared", "all-but-views")},
+	},
+	{
+		resource: "connection", words: "shared with financial settings",
+		operations: []string{connection("colleague", "shared", "finance")},
+	},
+	{
+		resource: "connection", words: "shared without financial settings",
+		operations: []string{connection("colleague", "shared", "all-but-finance")},
+	},
+	{
+		resource: "connection", words: "shared with postgres database",
+		operations: []string{connection("colleague", "shared", "postgres")},
+	},
+	{
+		resource: "connection", words: "shared without postgres database",
+		operations: []string{connection("colleague", "shared", "all-but-postgres")},
+	},
 
 	{resource: "workspace", words: "open", operations: []string{workspace("it", "open: true")}},
-	{resource: "workspace", words: "restricted to others", operations: []string{workspace("it", "open: false, users: [~colleague]")}},
+	{
+		resource: "workspace", words: "restricted to others",
+		operations: []string{workspace("it", "open: false, users: [~colleague]")},
+	},
 	{resource: "flow", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("flows")}},
-	{resource: "flow", words: "restricted to others", operations: []string{workspace("its-place", "open: false, users: [~colleague]"), inWorkspace("flows")}},
-	{resource: "flow", words: "restricted to the subject", operations: []string{workspace("its-place", "open: false, users: [~subject]"), inWorkspace("flows")}},
-	{resource: "schedule", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("schedules")}},
-	{resource: "service", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("services")}},
+	{
+		resource: "flow", words: "restricted to others",
+		operations: []string{workspace("its-place", "open: false, users: [~colleague]"), inWorkspace("flows")},
+	},
+	{
+		resource: "flow", words: "restricted to the subject",
+		operations: []string{workspace("its-place", "open: false, users: [~subject]"), inWorkspace("flows")},
+	},
+	{
+		resource: "schedule", words: "open",
+		operations: []string{workspace("its-place", "open: true"), inWorkspace("schedules")},
+	},
+	{
+		resource: "service", words: "open",
+		operations: []string{workspace("its-place", "open: true"), inWorkspace("services")},
+	},
 
 	{resource: "integration", operations: []string{"colleague POST integrations {id: ~it, account: ~account}"}},
 	{resource: "connector", operations: []string{"colleague POST connectors {id: ~it, account: ~account}"}},

@@ -48,7 +48,9 @@ func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.Relations
 // everything reads all relationships of every type, as zed backs them up.
 func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	t.Helper()
-	stream, err := v1.NewPermissionsServiceClient(conn).ExportBulkRelationships(t.Context(), &v1.ExportBulkRelationshipsRequest{
+	stream, err := v1.NewPermissionsServiceClient(
+		conn,
+	).ExportBulkRelationships(t.Context(), &v1.ExportBulkRelationshipsRequest{
 		Consistency: fullyConsistent,
 	})
 	if err != nil {
@@ -69,8 +71,8 @@ func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	}
 }
 
-// write stores relationships, given as zed writes them, through SpiceDB's own API, of which the server hears in time. The token
-// is that of the last of them.
+// write stores relationships, given as zed writes them, through SpiceDB's own API, of which the server hears in time.
+// The token is that of the last of them.
 func (s scene) write(relationships ...string) (token string) {
 	s.t.Helper()
 	for part := range slices.Chunk(relationships, 1000) {

@@ -24,8 +24,8 @@ import (
 //	nothing left of account:~a
 //
 // The actor "backend" is none: the backend itself acts. Behind "=>" stands the status, and after it the code of the
-// problem with words that its detail holds, or fields that the answer has; without it, the request succeeds. A request that
-// is refused must leave everything as it was (see backend.few).
+// problem with words that its detail holds, or fields that the answer has; without it, the request succeeds. A request
+// that is refused must leave everything as it was (see backend.few).
 type step interface {
 	run(s scene)
 }
@@ -46,7 +46,9 @@ func parseStep(line string) (step, error) {
 		return goneStep{object: strings.TrimPrefix(rest, "of ")}, nil
 	case verb == "may":
 		return parseMay(actor, rest)
-	case slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, verb):
+	case slices.Contains(
+		[]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, verb,
+	):
 		return parseRequest(actor, verb, rest)
 	}
 	return nil, fmt.Errorf("%q is no step", line)
@@ -138,8 +140,8 @@ func (r requestStep) verify(t testing.TB, a answer) {
 	}
 }
 
-// lacks tells what of wanted is not in got: fields of an object that wanted does not name may be there, everything else is
-// to be equal. A wanted null is a field that is not there.
+// lacks tells what of wanted is not in got: fields of an object that wanted does not name may be there, everything else
+// is to be equal. A wanted null is a field that is not there.
 func lacks(got, wanted any) string {
 	w, isObject := wanted.(map[string]any)
 	g, gotObject := got.(map[string]any)

@@ -43,7 +43,9 @@ func (s scene) subjects(body map[string]any) []foundSubject {
 	if last.Token == "" || fmt.Sprint(streamed) != fmt.Sprint(list.Subjects) {
 		s.t.Errorf("the stream has %+v and ends with %+v, the answer has %+v", streamed, last, list.Subjects)
 	}
-	if once := slices.CompactFunc(slices.Clone(streamed), func(a, b foundSubject) bool { return a.Subject == b.Subject }); len(once) != len(streamed) {
+	if once := slices.CompactFunc(
+		slices.Clone(streamed), func(a, b foundSubject) bool { return a.Subject == b.Subject },
+	); len(once) != len(streamed) {
 		s.t.Errorf("a subject comes twice: %+v", streamed)
 	}
 	return list.Subjects
@@ -98,7 +100,9 @@ func TestLookupSubjects(t *testing.T) {
 		return all
 	}
 	body := map[string]any{"resource": "importer:" + s.id("i"), "permission": "view", "subject_type": "user"}
-	if got, want := names(s.subjects(body)), []string{"user:" + s.id("olga"), "user:" + s.id("ulla")}; !slices.Equal(got, want) {
+	if got, want := names(s.subjects(body)), []string{"user:" + s.id("olga"), "user:" + s.id("ulla")}; !slices.Equal(
+		got, want,
+	) {
 		t.Errorf("who may see the importer: %v, want %v", got, want)
 	}
 	body["resource"] = "importer:" + s.id("missing")
@@ -106,8 +110,12 @@ func TestLookupSubjects(t *testing.T) {
 		t.Errorf("who may see what is not there: %v", got)
 	}
 	for what, change := range map[string][]any{
-		"permission": {"permission", "veiw"}, "type": {"subject_type", "usr"}, "relation": {"subject_type", "account", "subject_relation", "ownr"},
-		"resource type": {"resource", "importr:x"}, "no relation": {"subject_relation", ""}, "relation of the resource": {"resource", "account:a#owner"},
+		"permission": {"permission", "veiw"}, "type": {"subject_type", "usr"}, "relation": {
+			"subject_type", "account", "subject_relation", "ownr",
+		},
+		"resource type": {"resource", "importr:x"}, "no relation": {"subject_relation", ""}, "relation of the resource": {
+			"resource", "account:a#owner",
+		},
 		"token": {"consistency", map[string]any{"at_least_as_fresh": "x"}},
 	} {
 		for _, accept := range []string{"application/json", "application/x-ndjson"} {
@@ -134,15 +142,20 @@ func TestManySubjects(t *testing.T) {
 		writes = append(writes, fmt.Sprintf("account:%s#user@user:%s", s.id("a"), s.id(fmt.Sprint("m", i))))
 	}
 	body := map[string]any{
-		"resource": "account:" + s.id("a"), "permission": "manage_billing", "subject_type": "user", // which platform administrators and guests lack
+		// which platform administrators and guests lack
+		"resource": "account:" + s.id("a"), "permission": "manage_billing", "subject_type": "user",
 		"consistency": map[string]any{"at_least_as_fresh": s.write(writes...)},
 	}
 	if found := s.subjects(body); len(found) != 10_000 { // with olga and ulla
 		t.Errorf("there are %d subjects", len(found))
 	}
-	body["consistency"] = map[string]any{"at_least_as_fresh": s.write("account:" + s.id("a") + "#user@user:" + s.id("one-more"))}
+	body["consistency"] = map[string]any{
+		"at_least_as_fresh": s.write("account:" + s.id("a") + "#user@user:" + s.id("one-more")),
+	}
 	a := s.lookUp("subjects", body)
-	if a.status != http.StatusRequestEntityTooLarge || a.problem().Code != "too_large" || !strings.Contains(a.problem().Detail, "application/x-ndjson") {
+	if a.status != http.StatusRequestEntityTooLarge || a.problem().Code != "too_large" || !strings.Contains(
+		a.problem().Detail, "application/x-ndjson",
+	) {
 		t.Errorf("%d %.300s", a.status, a.body)
 	}
 	found, last := s.streamed(body)

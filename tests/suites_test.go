@@ -32,8 +32,8 @@ var durable = []suite{
 	{"history", history},
 }
 
-// races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand that
-// (see backend.serial); an embedded one is guarded, and PostgreSQL needs no guard.
+// races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand
+// that (see backend.serial); an embedded one is guarded, and PostgreSQL needs no guard.
 var races = []suite{
 	{"an id", raceOnAnID},
 	{"deletion", raceWithDeletion},
@@ -55,8 +55,8 @@ type suite struct {
 	run  func(t *testing.T, on *backend)
 }
 
-// TestEmbedded runs the suites before a SpiceDB in the server's own process. The in-memory replica answers what it can, and
-// SpiceDB verifies a share of its answers.
+// TestEmbedded runs the suites before a SpiceDB in the server's own process. The in-memory replica answers what it can,
+// and SpiceDB verifies a share of its answers.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -84,13 +84,15 @@ func answersAsSpiceDB(t *testing.T, on *backend) {
 	if answers := value(`sluice_replica_answers_total{method="Check",reason="",source="replica"}`); answers == "0" {
 		t.Error("the replica has answered nothing")
 	}
-	if verified, differences := value("sluice_replica_verifications_total"), value("sluice_replica_differences_total"); verified == "0" || differences != "0" {
+	if verified, differences := value("sluice_replica_verifications_total"), value(
+		"sluice_replica_differences_total",
+	); verified == "0" || differences != "0" {
 		t.Errorf("of %s answers that were verified, %s differed", verified, differences)
 	}
 }
 
-// TestSQLite runs what rests on the datastore before a SpiceDB in the server's own process that keeps everything on disk: what a
-// server does that is told nothing else.
+// TestSQLite runs what rests on the datastore before a SpiceDB in the server's own process that keeps everything on
+// disk: what a server does that is told nothing else.
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	config := configuration()

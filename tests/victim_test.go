@@ -25,7 +25,9 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	atEnd(func(context.Context) error { return os.RemoveAll(directory) })
 	path := filepath.Join(directory, "sluice")
-	build := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../cmd/sluice")
+	build := exec.CommandContext(
+		context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../cmd/sluice",
+	)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling the program: %w\n%s", err, out)
@@ -56,10 +58,13 @@ func newHost(t testing.TB) *backend {
 	return on
 }
 
-// newVictim starts a server before the SpiceDB of another, and does not wait for it. It keeps its audit log in a directory.
+// newVictim starts a server before the SpiceDB of another, and does not wait for it. It keeps its audit log in a
+// directory.
 func newVictim(t testing.TB, on *backend, directory string) *victim {
 	t.Helper()
-	return newProcess(t, "--data-dir", directory, "--spicedb-endpoint", on.address, "--spicedb-token", on.key, "--spicedb-insecure")
+	return newProcess(
+		t, "--data-dir", directory, "--spicedb-endpoint", on.address, "--spicedb-token", on.key, "--spicedb-insecure",
+	)
 }
 
 func newProcess(t testing.TB, flags ...string) *victim {
@@ -78,7 +83,10 @@ func newProcess(t testing.TB, flags ...string) *victim {
 	for _, key := range apiKeys {
 		flags = append(flags, "--api-key", key)
 	}
-	v := &victim{t: t, process: exec.CommandContext(t.Context(), path, flags...), ready: make(chan addresses, 1), ended: make(chan struct{})}
+	v := &victim{
+		t: t, process: exec.CommandContext(t.Context(), path, flags...), ready: make(chan addresses, 1),
+		ended: make(chan struct{}),
+	}
 	v.process.Stderr = os.Stderr
 	out, err := v.process.StdoutPipe()
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBulkAnswerHidesRolesElsewhere changes and lists roles by people who may not list the members of every place that the
-// answer is about.
+// TestBulkAnswerHidesRolesElsewhere changes and lists roles by people who may not list the members of every place that
+// the answer is about.
 func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -35,7 +35,9 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 		}
 	}
 	// Of themselves, everybody may know.
-	if _, shown := s.under(s.id("own"), "mona PUT subscriptions/~s/members/~mona/accounts {accounts: {~a: [owner]}}").told(t)["roles"]; !shown {
+	if _, shown := s.under(
+		s.id("own"), "mona PUT subscriptions/~s/members/~mona/accounts {accounts: {~a: [owner]}}",
+	).told(t)["roles"]; !shown {
 		t.Error("mona's own roles are not shown")
 	}
 
@@ -140,8 +142,8 @@ func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPreviewHidesEffectsElsewhere previews operations by people who may not list the people of every place that they change: an effect
-// on another person is shown only where the actor may list them.
+// TestPreviewHidesEffectsElsewhere previews operations by people who may not list the people of every place that they
+// change: an effect on another person is shown only where the actor may list them.
 func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -162,7 +164,10 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 		{"olga", "PUT accounts/~n/members/~nina {roles: [editor]}", "", "subscription:~s"},
 		{"mona", "DELETE accounts/~n/members/~vera", "subscription:~s", "account:~n"},
 		{"olga", "DELETE accounts/~n/members/~vera", "", "subscription:~s"},
-		{"mona", "PUT subscriptions/~s/members/~nina/accounts {accounts: {~n: [editor], ~a: [user]}}", "subscription:~s", "account:~a"},
+		{
+			"mona", "PUT subscriptions/~s/members/~nina/accounts {accounts: {~n: [editor], ~a: [user]}}", "subscription:~s",
+			"account:~a",
+		},
 		{"mona", "POST accounts {id: ~new, subscription: ~s, role_set: team}", "", "account:~new"},
 		{"gert", "PUT connections/~c/sharing {visibility: private, users: [~ulla]}", "connection:~c", ""},
 		{"gert", "PUT connections/~c/sharing {visibility: shared}", "connection:~c", ""},
@@ -197,7 +202,8 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayedInvitationNeedsTheRight repeats an invitation after its inviter lost the right to make it: the answer does not name it.
+// TestReplayedInvitationNeedsTheRight repeats an invitation after its inviter lost the right to make it: the answer
+// does not name it.
 func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
@@ -217,7 +223,8 @@ func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 			s.writesNothing(request, func() {
 				again := s.under(s.id("key"), request)
 				told := again.told(t)
-				if again.status != first.status || !again.isReplay() || told["id"] != nil || told["handle"] != nil || told["expires_at"] != nil {
+				if again.status != first.status || !again.isReplay() || told["id"] != nil || told["handle"] != nil ||
+					told["expires_at"] != nil {
 					t.Errorf("after the inviter was %s: %d %s", name, again.status, again.body)
 				}
 			})

@@ -37,7 +37,9 @@ func TestZed(t *testing.T) {
 	permissions := v1.NewPermissionsServiceClient(s.on.spicedb)
 
 	t.Run("relationship read", func(t *testing.T) {
-		got := readRelationships(t, s.on.spicedb, &v1.RelationshipFilter{ResourceType: "importer", OptionalResourceId: s.id("i")})
+		got := readRelationships(
+			t, s.on.spicedb, &v1.RelationshipFilter{ResourceType: "importer", OptionalResourceId: s.id("i")},
+		)
 		slices.Sort(got)
 		want := []string{s.in("importer:~i#account@account:~a"), s.in("importer:~i#creator@user:~ulla")}
 		if !slices.Equal(got, want) {
@@ -50,7 +52,9 @@ func TestZed(t *testing.T) {
 			"gert": v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION,
 		} {
 			response, err := permissions.CheckPermission(t.Context(), &v1.CheckPermissionRequest{
-				Consistency: fullyConsistent, Resource: reference("importer", s.id("i")), Permission: "edit", Subject: userSubject(s.id(who)),
+				Consistency: fullyConsistent, Resource: reference("importer", s.id("i")), Permission: "edit", Subject: userSubject(
+					s.id(who),
+				),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -95,7 +99,8 @@ func TestZed(t *testing.T) {
 	})
 	t.Run("permission lookup-subjects", func(t *testing.T) {
 		stream, err := permissions.LookupSubjects(t.Context(), &v1.LookupSubjectsRequest{
-			Consistency: fullyConsistent, Resource: reference("importer", s.id("i")), Permission: "view", SubjectObjectType: "user",
+			Consistency: fullyConsistent, Resource: reference("importer", s.id("i")), Permission: "view",
+			SubjectObjectType: "user",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -153,7 +158,8 @@ func TestZedWatch(t *testing.T) {
 				continue // what others do at the same time
 			}
 			metadata := response.GetOptionalTransactionMetadata().AsMap()
-			if metadata["actor"] != s.id("ulla") || metadata["operation"] != "create_importer" || metadata["key"] != "master" || metadata["request_id"] == "" {
+			if metadata["actor"] != s.id("ulla") || metadata["operation"] != "create_importer" || metadata["key"] != "master" ||
+				metadata["request_id"] == "" {
 				t.Errorf("the transaction says %v", metadata)
 			}
 			return
@@ -179,7 +185,9 @@ func TestZedNeedsItsKey(t *testing.T) {
 		}
 	}
 	// Nor is the key of zed one of the HTTP API.
-	if a := newCaller(t, on.url).withKey(on.key).call(http.MethodGet, "role-sets", nil); a.status != http.StatusUnauthorized {
+	if a := newCaller(t, on.url).withKey(on.key).call(
+		http.MethodGet, "role-sets", nil,
+	); a.status != http.StatusUnauthorized {
 		t.Errorf("%s with zed's key: %d", a.request, a.status)
 	}
 }

@@ -43,9 +43,9 @@ type transport struct {
 	contract *openapi3.T
 }
 
-// load reads the contract, closed: an object has no fields but those that the contract names. (The contract itself leaves
-// answers open, so that a later server may add to them.) What is judged alone may be anything in a request, and a request
-// whose unknown fields are ignored may have them.
+// load reads the contract, closed: an object has no fields but those that the contract names. (The contract itself
+// leaves answers open, so that a later server may add to them.) What is judged alone may be anything in a request, and
+// a request whose unknown fields are ignored may have them.
 var load = sync.OnceValues(func() (*openapi3.T, error) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
@@ -104,7 +104,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	if err := check(req.Context(), t.contract, req, sent, res, body); err != nil {
-		t.t.Errorf("%s %s answered %d, against the contract: %v\n%s", req.Method, req.URL.EscapedPath(), res.StatusCode, err, body)
+		t.t.Errorf(
+			"%s %s answered %d, against the contract: %v\n%s", req.Method, req.URL.EscapedPath(), res.StatusCode, err, body,
+		)
 	}
 	return res, nil
 }
@@ -130,7 +132,9 @@ func copyRequest(req *http.Request) ([]byte, *http.Request, error) {
 }
 
 // check returns an error unless an exchange is as a contract has it.
-func check(ctx context.Context, contract *openapi3.T, req *http.Request, sent []byte, res *http.Response, body []byte) error {
+func check(
+	ctx context.Context, contract *openapi3.T, req *http.Request, sent []byte, res *http.Response, body []byte,
+) error {
 	if res.Header.Get("X-Request-ID") == "" {
 		return errors.New("the answer has no X-Request-ID")
 	}
@@ -292,7 +296,8 @@ func checkStatus(contract *openapi3.T, res *http.Response, body []byte) error {
 		return err
 	}
 	statuses, _ := contract.Components.Schemas["Code"].Value.Extensions["x-status"].(map[string]any)
-	if wanted := fmt.Sprint(statuses[problem.Code]); wanted != strconv.Itoa(res.StatusCode) || problem.Status != res.StatusCode {
+	if wanted := fmt.Sprint(statuses[problem.Code]); wanted != strconv.Itoa(res.StatusCode) ||
+		problem.Status != res.StatusCode {
 		return fmt.Errorf("the code %q has the status %s, and the document says %d", problem.Code, wanted, problem.Status)
 	}
 	return nil

@@ -32,7 +32,9 @@ func (a answer) RoundTrip(req *http.Request) (*http.Response, error) {
 	for name, values := range a.header {
 		header[name] = values
 	}
-	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body)), Request: req}, nil
+	return &http.Response{
+		StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body)), Request: req,
+	}, nil
 }
 
 func TestTransport(t *testing.T) {
@@ -51,10 +53,19 @@ func TestTransport(t *testing.T) {
 	}{
 		{"decision", "POST", "/v1/check", check, answer{200, json, `{"allowed":true,"token":"t"}`, nil}, ""},
 		{"missing field", "POST", "/v1/check", check, answer{200, json, `{"allowed":true}`, nil}, "token"},
-		{"undocumented field", "POST", "/v1/check", check, answer{200, json, `{"allowed":true,"token":"t","extra":1}`, nil}, "extra"},
+		{
+			"undocumented field", "POST", "/v1/check", check, answer{200, json, `{"allowed":true,"token":"t","extra":1}`, nil},
+			"extra",
+		},
 		{"wrong type", "POST", "/v1/check", check, answer{200, json, `{"allowed":"yes","token":"t"}`, nil}, "allowed"},
-		{"wrong content type", "POST", "/v1/check", check, answer{200, "text/html", `{"allowed":true,"token":"t"}`, nil}, "Content-Type"},
-		{"accepted nonsense", "POST", "/v1/check", `{"subject":1}`, answer{200, json, `{"allowed":true,"token":"t"}`, nil}, "accepted what it should refuse"},
+		{
+			"wrong content type", "POST", "/v1/check", check, answer{200, "text/html", `{"allowed":true,"token":"t"}`, nil},
+			"Content-Type",
+		},
+		{
+			"accepted nonsense", "POST", "/v1/check", `{"subject":1}`, answer{200, json, `{"allowed":true,"token":"t"}`, nil},
+			"accepted what it should refuse",
+		},
 		{"undocumented status", "POST", "/v1/check", check, answer{204, json, ``, nil}, "204"},
 		{"problem", "POST", "/v1/check", `{`, answer{400, problem, document(400, "invalid"), nil}, ""},
 		{"problem of an unknown code", "POST", "/v1/check", `{`, answer{400, problem, document(400, "oops"), nil}, "code"},
@@ -66,15 +77,33 @@ func TestTransport(t *testing.T) {
 			answer{400, problem, document(405, "invalid"), nil},
 			"status",
 		},
-		{"problem of another content type", "POST", "/v1/check", `{`, answer{400, json, document(400, "invalid"), nil}, "Content-Type"},
-		{"missing header", "GET", "/v1/role-sets", "", answer{401, problem, document(401, "unauthenticated"), nil}, "WWW-Authenticate"},
-		{"given header", "GET", "/v1/role-sets", "", answer{401, problem, document(401, "unauthenticated"), http.Header{"Www-Authenticate": {"Bearer"}}}, ""},
-		{"no request id", "GET", "/healthz", "", answer{200, json, `{"status":"ok"}`, http.Header{"X-Request-Id": nil}}, "X-Request-ID"},
+		{
+			"problem of another content type", "POST", "/v1/check", `{`, answer{400, json, document(400, "invalid"), nil},
+			"Content-Type",
+		},
+		{
+			"missing header", "GET", "/v1/role-sets", "", answer{401, problem, document(401, "unauthenticated"), nil},
+			"WWW-Authenticate",
+		},
+		{
+			"given header", "GET", "/v1/role-sets", "",
+			answer{401, problem, document(401, "unauthenticated"), http.Header{"Www-Authenticate": {"Bearer"}}}, "",
+		},
+		{
+			"no request id", "GET", "/healthz", "", answer{200, json, `{"status":"ok"}`, http.Header{"X-Request-Id": nil}},
+			"X-Request-ID",
+		},
 		{"unknown path", "GET", "/nowhere", "", answer{404, problem, document(404, "not_found"), nil}, ""},
 		{"unknown path, plain", "GET", "/nowhere", "", answer{404, "text/plain", "404 page not found", nil}, "Content-Type"},
 		{"unknown path, answered", "GET", "/nowhere", "", answer{200, json, "{}", nil}, "no such call"},
-		{"id with a slash", "GET", "/v1/accounts/a%2Fb/members", "", answer{404, problem, document(404, "not_found"), nil}, ""},
-		{"operation without actor", "GET", "/v1/accounts/a%2Fb", "", answer{200, json, `{"id":"a/b","subscription":"s","role_set":"team","token":"t"}`, nil}, "Sluice-Actor"},
+		{
+			"id with a slash", "GET", "/v1/accounts/a%2Fb/members", "", answer{404, problem, document(404, "not_found"), nil},
+			"",
+		},
+		{
+			"operation without actor", "GET", "/v1/accounts/a%2Fb", "",
+			answer{200, json, `{"id":"a/b","subscription":"s","role_set":"team","token":"t"}`, nil}, "Sluice-Actor",
+		},
 		{"stream", "GET", "/v1/events", "", answer{200, "text/event-stream", "", nil}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,9 +17,13 @@ import (
 func TestRequire(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	server := sluicetest.Start(t)
-	_, err := server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	_, err := server.Client.CreateSubscription(
+		t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
+	)
 	require.NoError(t, err)
-	_, err = server.Client.As("olga").CreateAccount(t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"})
+	_, err = server.Client.As("olga").CreateAccount(
+		t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"},
+	)
 	require.NoError(t, err)
 	nobody, err := client.New("http://127.0.0.1:1", "key", client.WithTries(1))
 	require.NoError(t, err)

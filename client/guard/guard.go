@@ -120,7 +120,9 @@ type Refusal struct{ Status int }
 
 // Write answers with a problem document (RFC 9457) that says no more than the status.
 func (r *Refusal) Write(w http.ResponseWriter) {
-	body, err := json.Marshal(map[string]any{"type": "about:blank", "title": http.StatusText(r.Status), "status": r.Status})
+	body, err := json.Marshal(map[string]any{
+		"type": "about:blank", "title": http.StatusText(r.Status), "status": r.Status,
+	})
 	if err != nil {
 		w.WriteHeader(r.Status)
 		return

@@ -22,10 +22,11 @@ func userOfHeader(r *http.Request) string { return r.Header.Get("X-Test-User") }
 func route(sluice guard.Decider, permission string, in *int, options ...guard.Option) http.Handler {
 	may := guard.New(sluice, userOfHeader, options...)
 	mux := http.NewServeMux()
-	mux.Handle("GET /accounts/{id}", may.Require(permission, guard.Path("account", "id"))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	enter := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		*in++
 		w.WriteHeader(http.StatusNoContent)
-	})))
+	})
+	mux.Handle("GET /accounts/{id}", may.Require(permission, guard.Path("account", "id"))(enter))
 	return mux
 }
 
@@ -42,9 +43,13 @@ func get(t *testing.T, app http.Handler, user, path string) *http.Response {
 
 func TestRequire(t *testing.T) {
 	server := sluicetest.Start(t)
-	_, err := server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	_, err := server.Client.CreateSubscription(
+		t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
+	)
 	require.NoError(t, err)
-	_, err = server.Client.As("olga").CreateAccount(t.Context(), client.NewAccount{ID: "north/east", Subscription: "s", RoleSet: "team"})
+	_, err = server.Client.As("olga").CreateAccount(
+		t.Context(), client.NewAccount{ID: "north/east", Subscription: "s", RoleSet: "team"},
+	)
 	require.NoError(t, err)
 	wrongKey, err := client.New(server.URL, "none-of-the-servers")
 	require.NoError(t, err)
@@ -106,9 +111,13 @@ func (broken) Can(context.Context, string, string, string) (bool, error) {
 func TestServerGoesAway(t *testing.T) {
 	server, err := sluicetest.New(t.Context())
 	require.NoError(t, err)
-	_, err = server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+	_, err = server.Client.CreateSubscription(
+		t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
+	)
 	require.NoError(t, err)
-	_, err = server.Client.As("olga").CreateAccount(t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"})
+	_, err = server.Client.As("olga").CreateAccount(
+		t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"},
+	)
 	require.NoError(t, err)
 	var in int
 	app := route(server.Client, "view", &in)

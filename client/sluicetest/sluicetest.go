@@ -36,7 +36,8 @@ type Option func(*app.Config)
 // key is the one with every scope; every process that reaches the server is on this machine and belongs to this test.
 const key = "sluicetest"
 
-// WithSchema serves the schema of a file, a .zed file or a validation YAML with relationships, in place of the product's.
+// WithSchema serves the schema of a file, a .zed file or a validation YAML with relationships, in place of the
+// product's.
 func WithSchema(file string) Option { return func(c *app.Config) { c.Schema = file } }
 
 // WithKey adds a key, as `sluice serve --api-key` takes it: NAME:SCOPE+SCOPE:KEY.

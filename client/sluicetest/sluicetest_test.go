@@ -16,7 +16,9 @@ import (
 func TestApart(t *testing.T) {
 	one, two := sluicetest.Start(t), sluicetest.Start(t)
 	for _, server := range []*sluicetest.Server{one, two} {
-		_, err := server.Client.CreateSubscription(t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"})
+		_, err := server.Client.CreateSubscription(
+			t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
+		)
 		require.NoError(t, err)
 	}
 	require.NotEqual(t, one.URL, two.URL)

@@ -23,7 +23,11 @@ type questionFlags struct {
 func (f *questionFlags) flags(cmd *cobra.Command, scopes string) {
 	f.to.flags(cmd, scopes)
 	cmd.Flags().StringVar(&f.caveatContext, "context", "", "JSON object that caveats may look at")
-	cmd.Flags().StringVar(&f.consistency, "consistency", "", "minimize_latency, fully_consistent, or a token of an earlier answer, to see at least that state; by default at least what the server itself wrote")
+	cmd.Flags().StringVar(
+		&f.consistency, "consistency", "",
+		"minimize_latency, fully_consistent, or a token of an earlier answer, to see at least that state; by default at "+
+			"least what the server itself wrote",
+	)
 }
 
 // question reads the check from the arguments and the flags.
@@ -51,20 +55,25 @@ func (f *questionFlags) question(args []string) (map[string]any, error) {
 // questionArgs checks that the arguments are a subject, a permission and a resource.
 func questionArgs(cmd *cobra.Command, args []string) error {
 	if len(args) != 3 {
-		return fmt.Errorf("give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; there is %s",
-			cmd.Name(), authz.Count(len(args), "argument", "arguments"))
+		return fmt.Errorf(
+			"give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; there is %s",
+			cmd.Name(),
+			authz.Count(len(args), "argument", "arguments"),
+		)
 	}
 	return nil
 }
 
-// ask sends a question to a path of a running server, on behalf of an actor if there is one, and returns the answer as it
-// came. A refusal is an error.
+// ask sends a question to a path of a running server, on behalf of an actor if there is one, and returns the answer as
+// it came. A refusal is an error.
 func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]any) (_ []byte, err error) {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, strings.TrimSuffix(c.url, "/")+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(
+		cmd.Context(), http.MethodPost, strings.TrimSuffix(c.url, "/")+path, bytes.NewReader(body),
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -14,20 +14,27 @@ import (
 
 // dataDirFlag says in which directory files are kept.
 func dataDirFlag(flags *pflag.FlagSet, dataDir *string) {
-	flags.StringVar(dataDir, "data-dir", "", "directory in which sqlite and the audit log are kept; "+app.DefaultDataDir+" if empty")
+	flags.StringVar(
+		dataDir, "data-dir", "", "directory in which sqlite and the audit log are kept; "+app.DefaultDataDir+" if empty",
+	)
 }
 
 // auditURIFlag says where the audit log is kept instead.
 func auditURIFlag(flags *pflag.FlagSet, uri *string) {
-	flags.StringVar(uri, "audit-uri", "", "PostgreSQL database to keep the audit log in instead, which servers share, such as postgres://user:password@host:5432/database")
+	flags.StringVar(
+		uri, "audit-uri", "",
+		"PostgreSQL database to keep the audit log in instead, which servers share, such as "+
+			"postgres://user:password@host:5432/database",
+	)
 }
 
 func newAudit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Verify the audit log, or print the hash of its last entry",
-		Long: `The audit log is a chain: each entry carries the hash of the one before it. Who changes or removes an entry breaks the
-chain; who removes the last ones does not, so keep the hash of the last entry elsewhere, from time to time, and verify against it.
+		Long: `The audit log is a chain: each entry carries the hash of the one before it. Who changes or
+removes an entry breaks the chain; who removes the last ones does not, so keep the hash of the last
+entry elsewhere, from time to time, and verify against it.
 
 Both commands read the log where it is stored, beside a running server or without one.`,
 		Example: `  sluice audit verify
@@ -85,7 +92,9 @@ func newAuditVerify() *cobra.Command {
 			}
 			return nil
 		})
-	cmd.Flags().StringVar(&head, "head", "", "a hash that 'sluice audit head' printed earlier: the log must still hold its entry")
+	cmd.Flags().StringVar(
+		&head, "head", "", "a hash that 'sluice audit head' printed earlier: the log must still hold its entry",
+	)
 	fromEnvironment(cmd)
 	return cmd
 }

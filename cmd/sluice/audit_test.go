@@ -38,7 +38,9 @@ func auditOn(t *testing.T, spicedb *serving) {
 
 	db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
 	require.NoError(t, err)
-	_, err = db.ExecContext(t.Context(), "UPDATE sluice_audit_entries SET body = replace(body, 'importer:crm-to-warehouse', 'importer:other')")
+	_, err = db.ExecContext(
+		t.Context(), "UPDATE sluice_audit_entries SET body = replace(body, 'importer:crm-to-warehouse', 'importer:other')",
+	)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	stdout, _, code = sluice(t, "audit", "verify")

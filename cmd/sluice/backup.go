@@ -21,8 +21,8 @@ func newBackup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the store of a data directory, as it is at one moment, into a new file",
-		Long: `Copy the store of a data directory, as it is at one moment, into a new file. A server may run on it meanwhile. The copy is
-read whole and checked before it gets its name.`,
+		Long: `Copy the store of a data directory, as it is at one moment, into a new file. A server may
+run on it meanwhile. The copy is read whole and checked before it gets its name.`,
 		Example: `  sluice backup sluice-2026-11-24.db
   sluice backup --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
 		Args: cobra.ExactArgs(1),
@@ -47,9 +47,10 @@ func newRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Check a backup, and make it the store of a data directory",
-		Long: `Check a backup, and make a copy of it the store of a data directory, on which no server may run. Tokens and cursors from
-before are refused then, since they may name what is not in the backup. The audit log stays: changes of the replaced store that it
-lacks, as after a killed server, are added first, and the next start writes into it that the store went back.`,
+		Long: `Check a backup, and make a copy of it the store of a data directory, on which no server may
+run. Tokens and cursors from before are refused then, since they may name what is not in the backup.
+The audit log stays: changes of the replaced store that it lacks, as after a killed server, are
+added first, and the next start writes into it that the store went back.`,
 		Example: `  sluice restore sluice-2026-11-24.db
   sluice restore --replace --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
 		Args: cobra.ExactArgs(1),
@@ -80,13 +81,18 @@ lacks, as after a killed server, are added first, and the next start writes into
 				fmt.Fprintf(cmd.OutOrStdout(), "what was there is kept in %s\n", kept)
 			}
 			if _, err := os.Stat(filepath.Join(directory, audit.FileName)); err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "the audit log in %s stays, and says at the next start that the store went back\n", directory)
+				fmt.Fprintf(
+					cmd.OutOrStdout(), "the audit log in %s stays, and says at the next start that the store went back\n", directory,
+				)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&options.Replace, "replace", false, "where there is a store already, put it aside")
-	cmd.Flags().BoolVar(&options.AllowUnsealed, "allow-unsealed", false, "restore a file without the hash that a backup ends with, such as the file of a stopped server")
+	cmd.Flags().BoolVar(
+		&options.AllowUnsealed, "allow-unsealed", false,
+		"restore a file without the hash that a backup ends with, such as the file of a stopped server",
+	)
 	dataDirFlag(cmd.Flags(), &directory)
 	fromEnvironment(cmd)
 	return cmd

@@ -14,7 +14,9 @@ import (
 func TestBackupAndRestore(t *testing.T) {
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	member := func(s *serving, method, user, body string) {
-		request, err := http.NewRequestWithContext(t.Context(), method, s.url+"/v1/accounts/marketing/members/"+user, strings.NewReader(body))
+		request, err := http.NewRequestWithContext(
+			t.Context(), method, s.url+"/v1/accounts/marketing/members/"+user, strings.NewReader(body),
+		)
 		require.NoError(t, err)
 		request.Header.Set("Authorization", "Bearer "+s.key)
 		request.Header.Set("Content-Type", "application/json")
@@ -30,7 +32,10 @@ func TestBackupAndRestore(t *testing.T) {
 		return code == 0
 	}
 	access := func(s *serving, at time.Time) (status int, body string) {
-		return get(t, http.DefaultClient, s.url+"/v1/access?resource=account:marketing&permission=view&at="+at.UTC().Format(time.RFC3339Nano), s.key)
+		return get(
+			t, http.DefaultClient,
+			s.url+"/v1/access?resource=account:marketing&permission=view&at="+at.UTC().Format(time.RFC3339Nano), s.key,
+		)
 	}
 	s := start(t, "--demo", "--data-dir", data)
 	member(s, http.MethodPut, "early", `{"roles":["user"]}`)
@@ -67,8 +72,16 @@ func TestBackupAndRestore(t *testing.T) {
 
 	// The log keeps what was, says that the store went back, and goes on with what is there.
 	_, body := get(t, http.DefaultClient, s.url+"/v1/audit?limit=4", s.key)
-	require.Contains(t, body, `"kind":"snapshot","updates":[{"action":"delete","resource":"account:marketing","relation":"user","subject":"user:late"}]`)
-	require.Contains(t, body, `"kind":"snapshot","updates":[{"action":"touch","resource":"account:marketing","relation":"user","subject":"user:early"}]`)
+	require.Contains(
+		t,
+		body,
+		`"kind":"snapshot","updates":[{"action":"delete","resource":"account:marketing","relation":"user","subject":"user:late"}]`,
+	)
+	require.Contains(
+		t,
+		body,
+		`"kind":"snapshot","updates":[{"action":"touch","resource":"account:marketing","relation":"user","subject":"user:early"}]`,
+	)
 	_, body = get(t, http.DefaultClient, s.url+"/v1/audit?limit=5", s.key)
 	require.Contains(t, body, `"reason":"other_store"`)
 	status, body := access(s, between)
@@ -108,7 +121,9 @@ func exportAndImport(t *testing.T, s *serving) {
 	require.Zero(t, code, stderr)
 	require.Equal(t, strings.Replace(stdout, "exported", "imported", 1), imported)
 	other := start(t, "--data-dir", data)
-	stdout, stderr, code = sluice(t, "check", "--url", other.url, "--key", other.key, "user:uma", "run", "importer:crm-to-warehouse")
+	stdout, stderr, code = sluice(
+		t, "check", "--url", other.url, "--key", other.key, "user:uma", "run", "importer:crm-to-warehouse",
+	)
 	require.Zero(t, code, stderr)
 	require.Equal(t, "allowed\n", stdout)
 	require.Zero(t, other.stop(t), other.log)

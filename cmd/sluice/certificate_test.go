@@ -15,13 +15,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/certificatetest"
 )
 
-// TestRenewedCertificate replaces the certificate's files under a running server, as a renewal does. With SIGHUP the server
-// reads them at once, and without within a second.
+// TestRenewedCertificate replaces the certificate's files under a running server, as a renewal does. With SIGHUP the
+// server reads them at once, and without within a second.
 func TestRenewedCertificate(t *testing.T) {
 	cert, key, first := certificate(t)
 	s := start(t, "--tls-cert", cert, "--tls-key", key)
 	reached := func(pool *x509.CertPool) bool {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+		transport := &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true,
+		}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/healthz", http.NoBody)
 		require.NoError(t, err)
 		response, err := (&http.Client{Transport: transport}).Do(request)
@@ -70,7 +72,9 @@ func TestTLS(t *testing.T) {
 	require.Zero(t, code, stderr)
 	_, stderr, code = sluice(t, "demo", "--url", s.url, "--ca", cert, "--key", s.key)
 	require.Zero(t, code, stderr)
-	stdout, stderr, code := sluice(t, "check", "user:uma", "run", "importer:crm-to-warehouse", "--url", s.url, "--ca", cert, "--key", s.key)
+	stdout, stderr, code := sluice(
+		t, "check", "user:uma", "run", "importer:crm-to-warehouse", "--url", s.url, "--ca", cert, "--key", s.key,
+	)
 	require.Zero(t, code, stderr)
 	require.Equal(t, "allowed\n", stdout)
 	require.Zero(t, s.stop(t))

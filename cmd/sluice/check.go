@@ -13,8 +13,8 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check SUBJECT PERMISSION RESOURCE",
 		Short: "Ask a running server for one decision; exit 0 if allowed, 1 if not",
-		Long: `Ask a running server for one decision. It prints allowed or denied, and exits with 0 or 1; with 2 if there was no
-decision.`,
+		Long: `Ask a running server for one decision. It prints allowed or denied, and exits with 0 or 1;
+with 2 if there was no decision.`,
 		Example: `  sluice check user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice check user:ada@example.com view account:marketing --consistency fully_consistent
   sluice check user:uma view document:plan --context '{"hour": 11}'`,

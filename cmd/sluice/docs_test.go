@@ -28,8 +28,8 @@ var (
 	shellVariable = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]*)`)
 )
 
-// TestCommandsOfTheDocumentationDefineTheirVariables: a variable in a command of a page is set in an earlier or the same command of the
-// page, or the page says in words what it is.
+// TestCommandsOfTheDocumentationDefineTheirVariables: a variable in a command of a page is set in an earlier or the
+// same command of the page, or the page says in words what it is.
 func TestCommandsOfTheDocumentationDefineTheirVariables(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/*.md")

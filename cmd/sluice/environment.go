@@ -16,10 +16,10 @@ import (
 
 const variablePrefix = "SLUICE_"
 
-// fromEnvironment makes every flag of the command take its value from SLUICE_… where it is not given: --grpc-listen from
-// SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
-// SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential or
-// of a list, which is an error for every command: a deployment that lost its secret must not start without it.
+// fromEnvironment makes every flag of the command take its value from SLUICE_… where it is not given: --grpc-listen
+// from SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
+// SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential
+// or of a list, which is an error for every command: a deployment that lost its secret must not start without it.
 func fromEnvironment(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flag.Usage += " [" + variable(flag) + "]" })
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -56,7 +56,9 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	}
 	for _, v := range values {
 		if err := cmd.Flags().Set(flag.Name, strings.TrimSpace(v)); err != nil {
-			return fmt.Errorf("%s: the value is not one for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type())
+			return fmt.Errorf(
+				"%s: the value is not one for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type(),
+			)
 		}
 	}
 	return nil
@@ -78,10 +80,13 @@ var otherVariables = map[string]bool{
 // testVariable matches the variables of the tests and benchmarks.
 var testVariable = regexp.MustCompile(`^SLUICE_(TEST|DIFFERENTIAL|BENCH)_[A-Z]+(_[A-Z]+)*$`)
 
-// Kubernetes and Docker links set such variables for each service whose name begins with "sluice". The value of PORT and of
-// PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080; without one, the name is probably meant for Sluice and misspelt.
+// Kubernetes and Docker links set such variables for each service whose name begins with "sluice". The value of PORT
+// and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080; without one, the name is probably meant for Sluice and
+// misspelt.
 var (
-	serviceVariable    = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`)
+	serviceVariable = regexp.MustCompile(
+		`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`,
+	)
 	serviceURLVariable = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?$`)
 )
 

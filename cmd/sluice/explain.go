@@ -15,11 +15,12 @@ func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain SUBJECT PERMISSION RESOURCE",
 		Short: "Ask a running server for one decision and its reason; exit 0 if allowed, 1 if not",
-		Long: `Ask a running server for one decision and its reason: the relationships that allow it, as a tree, or what is missing,
-the calls that would grant it, and whom to ask. It exits with 0 if the answer is yes, 1 if it is no, and 2 if there was none.
+		Long: `Ask a running server for one decision and its reason: the relationships that allow it, as a
+tree, or what is missing, the calls that would grant it, and whom to ask. It exits with 0 if the
+answer is yes, 1 if it is no, and 2 if there was none.
 
-With a key that has the scope inspect beside check, everything is told; with --actor, what that person may see; otherwise
-what the subject may see, and nobody's name.`,
+With a key that has the scope inspect beside check, everything is told; with --actor, what that
+person may see; otherwise what the subject may see, and nobody's name.`,
 		Example: `  sluice explain user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice explain user:gus delete importer:crm-to-warehouse --actor ada
   sluice explain user:uma view account:marketing --trace

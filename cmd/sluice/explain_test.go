@@ -14,18 +14,25 @@ func explain(t *testing.T) {
 	t.Helper()
 	stdout, stderr, code := sluice(t, "explain", "user:uma", "run", "importer:crm-to-warehouse", "--trace")
 	require.Zero(t, code, stderr)
-	require.Contains(t, stdout, `allowed: uma has the permission run on importer crm-to-warehouse, because uma is a user of account marketing
+	require.Contains(
+		t,
+		stdout,
+		`allowed: uma has the permission run on importer crm-to-warehouse, because uma is a user of account marketing
 
 importer:crm-to-warehouse
 └── account account:marketing  (importer crm-to-warehouse is in account marketing)
     └── user user:uma  (uma is a user of account marketing)
 
 allowed run on importer:crm-to-warehouse
-└── `)
+└── `,
+	)
 
 	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse")
 	require.Equal(t, 1, code)
-	require.Contains(t, stdout, `denied: gus lacks the permission delete on importer crm-to-warehouse. gus is not an owner of account marketing. An owner of account marketing can do that: bob
+	require.Contains(
+		t,
+		stdout,
+		`denied: gus lacks the permission delete on importer crm-to-warehouse. gus is not an owner of account marketing. An owner of account marketing can do that: bob
 
 gus is not an owner of account marketing. An owner of account marketing can do that: bob
 ├── account:marketing owner user:gus
@@ -33,18 +40,27 @@ gus is not an owner of account marketing. An owner of account marketing can do t
 └── PUT /v1/accounts/marketing/members/gus {"roles":["owner"]}
     ├── needs assign_roles on account:marketing
     ├── owner of account:marketing: bob
-`)
+`,
+	)
 
 	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "gus")
 	require.Equal(t, 1, code)
-	require.Equal(t, "denied: gus lacks the permission delete on importer crm-to-warehouse; there is no importer crm-to-warehouse, or gus may not see it\n", stdout)
+	require.Equal(
+		t,
+		"denied: gus lacks the permission delete on importer crm-to-warehouse; there is no importer crm-to-warehouse, or gus may not see it\n",
+		stdout,
+	)
 	stdout, _, code = sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "uma")
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "(some parts are hidden from the reader)\n")
 	typed, _, _ := sluice(t, "explain", "user:gus", "delete", "importer:crm-to-warehouse", "--actor", "user:uma")
 	require.Equal(t, stdout, typed)
 	stdout, _, _ = sluice(t, "explain", "user:gus", "delete", "importer:nope")
-	require.Equal(t, "denied: gus lacks the permission delete on importer nope. importer nope is not stored: no relationship has it as its resource\n", stdout)
+	require.Equal(
+		t,
+		"denied: gus lacks the permission delete on importer nope. importer nope is not stored: no relationship has it as its resource\n",
+		stdout,
+	)
 
 	_, stderr, code = sluice(t, "explain", "user:uma", "run", "importer:crm-to-warehouse", "--actor", "gus")
 	require.Equal(t, 2, code)

@@ -24,7 +24,9 @@ func newHealth() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
 			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(of.url, "/")+"/readyz", http.NoBody)
+			request, err := http.NewRequestWithContext(
+				ctx, http.MethodGet, strings.TrimSuffix(of.url, "/")+"/readyz", http.NoBody,
+			)
 			if err != nil {
 				return fmt.Errorf("--url: %w", err)
 			}

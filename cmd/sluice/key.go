@@ -29,8 +29,8 @@ func newKeyNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make an API key; prints the key once, and the line for the keys file",
-		Long: `Make an API key. The key is printed once, on the first line; the second line is for the keys file, which holds a hash of
-the key alone. A running server takes the file over at SIGHUP.`,
+		Long: `Make an API key. The key is printed once, on the first line; the second line is for the
+keys file, which holds a hash of the key alone. A running server takes the file over at SIGHUP.`,
 		Example: `  sluice key new --name backend --scopes check+operate
   sluice key new --name reports --scopes inspect --rate 5/s
   sluice key new --name nightly --scopes check --expires-in 90d
@@ -60,7 +60,9 @@ the key alone. A running server takes the file over at SIGHUP.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what the key is called in logs and in the history")
-	cmd.Flags().StringVar(&scopes, "scopes", "check+operate", "what it is for: check, operate, provision, inspect, joined by +")
+	cmd.Flags().StringVar(
+		&scopes, "scopes", "check+operate", "what it is for: check, operate, provision, inspect, joined by +",
+	)
 	cmd.Flags().StringVar(&rate, "rate", "", "how many requests it may make, such as 50/s or 600/m; no limit if empty")
 	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "after how long it ends, such as 90d, 12h or 1y; never if empty")
 	if err := cmd.MarkFlagRequired("name"); err != nil {

@@ -49,7 +49,9 @@ func TestExpiringKeys(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.txt")
 	secrets := map[string]string{}
 	var lines string
-	for name, end := range map[string]time.Duration{"ended": -time.Minute, "soon": 13 * 24 * time.Hour, "later": 15 * 24 * time.Hour} {
+	for name, end := range map[string]time.Duration{
+		"ended": -time.Minute, "soon": 13 * 24 * time.Hour, "later": 15 * 24 * time.Hour,
+	} {
 		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect", "--rate", "1000/s")
 		require.Zero(t, code)
 		secret, line, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
@@ -66,7 +68,11 @@ func TestExpiringKeys(t *testing.T) {
 	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="soon"\} 1\.12\d*e\+06`, body)
 	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="ended"\} -\d+\.`, body)
 	require.Zero(t, s.stop(t), s.log)
-	require.Contains(t, s.log.String(), `"msg":"the API key expires soon; `+"`sluice key new`"+` makes another","key":"soon"`)
-	require.Contains(t, s.log.String(), `"msg":"the API key has expired; `+"`sluice key new`"+` makes another","key":"ended"`)
+	require.Contains(
+		t, s.log.String(), `"msg":"the API key expires soon; `+"`sluice key new`"+` makes another","key":"soon"`,
+	)
+	require.Contains(
+		t, s.log.String(), `"msg":"the API key has expired; `+"`sluice key new`"+` makes another","key":"ended"`,
+	)
 	require.NotContains(t, s.log.String(), `"key":"later"`)
 }

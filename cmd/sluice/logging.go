@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// newLogger returns a logger to w; format is text, json, or empty for text on a terminal and else json. It sets level to
-// what is wanted, and follows it from then on.
+// newLogger returns a logger to w; format is text, json, or empty for text on a terminal and else json. It sets level
+// to what is wanted, and follows it from then on.
 func newLogger(w io.Writer, format, wanted string, level *slog.LevelVar) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(wanted)); err != nil {
 		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", wanted)

@@ -48,8 +48,9 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sluice",
 		Short: "Relationship-based authorization for data-integration products, on SpiceDB",
-		Long: `Sluice holds who belongs to which subscription and account, in which role, who created what and with whom it is
-shared, as relationships in SpiceDB, and answers "may this person do this to that?".`,
+		Long: `Sluice holds who belongs to which subscription and account, in which role, who created what
+and with whom it is shared, as relationships in SpiceDB, and answers "may this person do this to
+that?".`,
 		Example: `  sluice serve --demo                    # a server with a small company in it, to try things on
   sluice check user:ada run importer:crm-to-warehouse
   sluice serve --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
@@ -61,14 +62,18 @@ shared, as relationships in SpiceDB, and answers "may this person do this to tha
 		SuggestionsMinimumDistance: suggestionDistance,
 		RunE:                       showHelp,
 	}
-	root.AddCommand(newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth(), newVersion())
+	root.AddCommand(
+		newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newBackup(), newRestore(), newExport(),
+		newImport(), newKey(), newHealth(), newVersion(),
+	)
 	return root
 }
 
 // showHelp runs a command that only groups others.
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// onlySubcommands refuses the name of a subcommand that a group does not have, and suggests those that are spelled alike.
+// onlySubcommands refuses the name of a subcommand that a group does not have, and suggests those that are spelled
+// alike.
 func onlySubcommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -70,7 +70,13 @@ var grpcOpen = []string{"--grpc-listen", "127.0.0.1:0"}
 // startIn runs the server in a directory.
 func startIn(t *testing.T, directory string, args ...string) *serving {
 	t.Helper()
-	s := &serving{Cmd: program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off", "--shutdown-delay", "0s"}, args...)...), log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{})}
+	s := &serving{
+		Cmd: program(
+			t.Context(),
+			append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off", "--shutdown-delay", "0s"}, args...)...,
+		),
+		log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{}),
+	}
 	s.Dir = directory
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
@@ -126,7 +132,10 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(newRoot())
-	for _, name := range []string{"serve", "demo", "check", "explain", "schema", "audit", "backup", "restore", "export", "import", "key", "health", "version"} {
+	for _, name := range []string{
+		"serve", "demo", "check", "explain", "schema", "audit", "backup", "restore", "export", "import", "key", "health",
+		"version",
+	} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Examples:")
@@ -149,16 +158,51 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--api-keys-file", "no-such-file"}, says: "--api-keys-file"},
 		{args: []string{"serve", "--datastore", "mysql"}, says: "--datastore"},
 		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},
-		{args: []string{"serve", "--datastore-uri", "postgres://localhost"}, says: "--datastore-uri: the datastore sqlite takes none"},
-		{args: []string{"serve", "--datastore", "memory", "--data-dir", "here"}, says: "--data-dir: the datastore memory takes none"},
-		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--datastore-uri", "postgres://localhost"}, says: "--datastore-uri: with --spicedb-endpoint"},
+		{
+			args: []string{"serve", "--datastore-uri", "postgres://localhost"},
+			says: "--datastore-uri: the datastore sqlite takes none",
+		},
+		{
+			args: []string{"serve", "--datastore", "memory", "--data-dir", "here"},
+			says: "--data-dir: the datastore memory takes none",
+		},
+		{
+			args: []string{
+				"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--datastore-uri",
+				"postgres://localhost",
+			},
+			says: "--datastore-uri: with --spicedb-endpoint",
+		},
 		{args: []string{"serve", "--data-dir", "main_test.go/here"}, says: "cannot make the data directory"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
-		{args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"}, says: "--spicedb-endpoint"},
-		{args: []string{"serve", "--datastore", "memory", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
-		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
-		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri", "mysql://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
-		{args: []string{"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--data-dir", "main.go/data"}, says: "--data-dir"},
+		{
+			args: []string{"serve", "--spicedb-endpoint", "localhost", "--spicedb-token", "a-secret-of-mine"},
+			says: "--spicedb-endpoint",
+		},
+		{
+			args: []string{"serve", "--datastore", "memory", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"},
+			says: "--audit-uri",
+		},
+		{
+			args: []string{
+				"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri",
+				"postgres://u:a-secret-of-mine@127.0.0.1:1/d",
+			},
+			says: "--audit-uri",
+		},
+		{
+			args: []string{
+				"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--audit-uri",
+				"mysql://u:a-secret-of-mine@127.0.0.1:1/d",
+			},
+			says: "--audit-uri",
+		},
+		{
+			args: []string{
+				"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--data-dir", "main.go/data",
+			},
+			says: "--data-dir",
+		},
 		{args: []string{"serve", "--public-url", "authz.example.com"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://authz.example.com/?tenant=1"}, says: "--public-url"},
 		{args: []string{"serve", "--public-url", "https://u:a-secret-of-mine@authz.example.com"}, says: "--public-url"},
@@ -169,10 +213,21 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--request-timeout", "0s"}, says: "--request-timeout"},
 		{args: []string{"serve", "--expensive-requests", "0"}, says: "--expensive-requests"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_REQUEST_TIMEOUT", "soon"}, says: "SLUICE_REQUEST_TIMEOUT"},
-		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
-		{args: []string{"serve", "--datastore", "memory", "--grpc-listen", taken.Addr().String(), "--listen", "127.0.0.1:0"}, says: "--grpc-listen"},
-		{args: []string{"serve", "--datastore", "memory", "--listen", taken.Addr().String(), "--grpc-listen", "off"}, says: "--listen"},
-		{args: []string{"serve", "--datastore", "postgres", "--datastore-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--datastore-uri"},
+		{
+			args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:everything:a-secret-of-mine"}, says: "--api-key",
+		},
+		{
+			args: []string{"serve", "--datastore", "memory", "--grpc-listen", taken.Addr().String(), "--listen", "127.0.0.1:0"},
+			says: "--grpc-listen",
+		},
+		{
+			args: []string{"serve", "--datastore", "memory", "--listen", taken.Addr().String(), "--grpc-listen", "off"},
+			says: "--listen",
+		},
+		{
+			args: []string{"serve", "--datastore", "postgres", "--datastore-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"},
+			says: "--datastore-uri",
+		},
 		{args: []string{"serve", "--tls-cert", "main.go", "--tls-key", "main.go"}, says: "--tls-cert"},
 		{args: []string{"serve", "--demo", "--api-key", "app:check:a-secret-of-mine"}, says: "sluice demo"},
 		{args: []string{"serve"}, env: [2]string{"OTEL_TRACES_EXPORTER", "pigeon"}, says: "OTEL_TRACES_EXPORTER"},
@@ -186,22 +241,43 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"demo"}, says: "--key"},
 		{args: []string{"audit", "verify", "--data-dir", "nowhere"}, says: "there is no audit log"},
 		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
-		{args: []string{"serve", "--listen", "0.0.0.0:0"}, says: "--api-key or --api-keys-file: needed because other machines can reach"},
+		{
+			args: []string{"serve", "--listen", "0.0.0.0:0"},
+			says: "--api-key or --api-keys-file: needed because other machines can reach",
+		},
 		{args: []string{"serve", "--listen", ":0"}, says: "--api-key or --api-keys-file: needed"},
 		{args: []string{"serve", "--grpc-listen", "0.0.0.0:0"}, says: "--grpc-key: needed because other machines can reach"},
 		{args: []string{"serve", "--metrics-listen", "nowhere"}, says: "--metrics-listen"},
-		{args: []string{"serve", "--datastore", "memory", "--grpc-listen", "off", "--metrics-listen", taken.Addr().String()}, says: "--metrics-listen"},
+		{
+			args: []string{"serve", "--datastore", "memory", "--grpc-listen", "off", "--metrics-listen", taken.Addr().String()},
+			says: "--metrics-listen",
+		},
 		{args: []string{"serve", "--shutdown-delay", "-1s"}, says: "--shutdown-delay"},
 		{args: []string{"serve", "--api-keys-file", ""}, says: "--api-keys-file: the value is empty"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", ""}, says: "SLUICE_API_KEYS: the value is empty"},
-		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS_FILE", " "}, says: "SLUICE_API_KEYS_FILE: the value is empty"},
+		{
+			args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS_FILE", " "},
+			says: "SLUICE_API_KEYS_FILE: the value is empty",
+		},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "app:check:a-secret-of-mine,"}, says: "--api-key"},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_GRPC_KEY", ""}, says: "SLUICE_GRPC_KEY: the value is empty"},
-		{args: []string{"serve"}, env: [2]string{"SLUICE_API_KEY", "app:check:a-secret-of-mine"}, says: "SLUICE_API_KEY: the environment has this variable, which Sluice does not know; the nearest is SLUICE_API_KEYS; unset it"},
-		{args: []string{"serve"}, env: [2]string{"SLUICE_HTTP_PORT", "9090"}, says: "SLUICE_HTTP_PORT: the environment has this variable"},
-		{args: []string{"serve"}, env: [2]string{"SLUICE_PORT", "9090"}, says: "SLUICE_PORT: the environment has this variable"},
+		{
+			args: []string{"serve"}, env: [2]string{"SLUICE_API_KEY", "app:check:a-secret-of-mine"},
+			says: "SLUICE_API_KEY: the environment has this variable, which Sluice does not know; the nearest is SLUICE_API_KEYS; unset it",
+		},
+		{
+			args: []string{"serve"}, env: [2]string{"SLUICE_HTTP_PORT", "9090"},
+			says: "SLUICE_HTTP_PORT: the environment has this variable",
+		},
+		{
+			args: []string{"serve"}, env: [2]string{"SLUICE_PORT", "9090"},
+			says: "SLUICE_PORT: the environment has this variable",
+		},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_HELP", "1"}, says: "SLUICE_HELP: the environment has this variable"},
-		{args: []string{"check", "user:a", "view", "account:b"}, env: [2]string{"SLUICE_DATADIR", "x"}, says: "the nearest is SLUICE_DATA_DIR"},
+		{
+			args: []string{"check", "user:a", "view", "account:b"}, env: [2]string{"SLUICE_DATADIR", "x"},
+			says: "the nearest is SLUICE_DATA_DIR",
+		},
 		{args: []string{"serve"}, env: [2]string{"SLUICE_" + strings.Repeat("X", 10000), "x"}, says: "SLUICE_XXX"},
 		{args: []string{"audit", "nope"}, says: "nope"},
 		{args: []string{"audit", "verfy"}, says: "did you mean verify?"},
@@ -261,8 +337,8 @@ func TestKeyNewThatExpires(t *testing.T) {
 	require.WithinRange(t, at, before.Add(ninetyDays-time.Second), time.Now().Add(ninetyDays+time.Second))
 }
 
-// TestForeignVariables holds that variables of other programs do not stop the start: a Kubernetes service named sluice sets
-// some in every container beside it.
+// TestForeignVariables holds that variables of other programs do not stop the start: a Kubernetes service named sluice
+// sets some in every container beside it.
 func TestForeignVariables(t *testing.T) {
 	for _, name := range []string{
 		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP",
@@ -287,13 +363,16 @@ func TestEmptySecretsStopEveryCommand(t *testing.T) {
 	}
 	slices.Sort(secrets)
 	require.Equal(t, []string{
-		"SLUICE_API_KEYS", "SLUICE_API_KEYS_FILE", "SLUICE_AUDIT_URI", "SLUICE_DATASTORE_URI", "SLUICE_GRPC_KEY", "SLUICE_KEY",
+		"SLUICE_API_KEYS", "SLUICE_API_KEYS_FILE", "SLUICE_AUDIT_URI", "SLUICE_DATASTORE_URI", "SLUICE_GRPC_KEY",
+		"SLUICE_KEY",
 		"SLUICE_POSTGRES_PASSWORD", "SLUICE_SPICEDB_TOKEN",
 	}, secrets)
 	for _, name := range secrets {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, "")
-			for _, args := range [][]string{{"serve"}, {"check", "user:a", "view", "account:b"}, {"backup", "b.db"}, {"schema", "print"}} {
+			for _, args := range [][]string{
+				{"serve"}, {"check", "user:a", "view", "account:b"}, {"backup", "b.db"}, {"schema", "print"},
+			} {
 				_, stderr, code := sluice(t, args...)
 				require.Equal(t, 2, code, args)
 				require.Contains(t, stderr, name+": the value is empty", args)

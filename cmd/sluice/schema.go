@@ -90,7 +90,8 @@ func newSchemaApply() *cobra.Command {
 	var breaking bool
 	cmd := schemaCommand("apply", "Apply the schema, unless that could break what rests on the stored one",
 		`  sluice schema apply --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
-  sluice schema apply --allow-breaking --schema company.zed --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN"`,
+  sluice schema apply --allow-breaking --schema company.zed \
+      --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN"`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
 			text, err := readSchema(cmd, file)
 			if err != nil {
@@ -106,7 +107,10 @@ func newSchemaApply() *cobra.Command {
 				return nil
 			})
 		})
-	cmd.Flags().BoolVar(&breaking, "allow-breaking", false, "apply it even if something that is removed may be in use; SpiceDB still refuses to drop what relationships use")
+	cmd.Flags().BoolVar(
+		&breaking, "allow-breaking", false,
+		"apply it even if something that is removed may be in use; SpiceDB still refuses to drop what relationships use",
+	)
 	return cmd
 }
 

@@ -25,13 +25,14 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Run the server. With no flags it runs a SpiceDB in its own process that keeps everything in the directory ./data, makes
-the keys that it needs, and prints them. With --demo it keeps everything in memory, unless it is told where. A flag wins over
-the environment variable named behind it.`,
+		Long: `Run the server. With no flags it runs a SpiceDB in its own process that keeps everything in
+the directory ./data, makes the keys that it needs, and prints them. With --demo it keeps everything
+in memory, unless it is told where. A flag wins over the environment variable named behind it.`,
 		Example: `  sluice serve --demo
   sluice serve --data-dir /var/lib/sluice --api-keys-file keys.txt
   sluice serve --api-keys-file keys.txt --datastore postgres --datastore-uri postgres://sluice@localhost:5432/spicedb
-  sluice serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
+  sluice serve --listen :8443 --tls-cert cert.pem --tls-key key.pem \
+      --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
   sluice serve --schema company.zed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,7 +50,10 @@ the environment variable named behind it.`,
 				return serve(cmd.Context(), cmd.OutOrStdout(), config, nil)
 			}
 			if len(config.APIKeys) > 0 || config.APIKeysFile != "" || config.TLSCert != "" {
-				return errors.New("--demo speaks plain HTTP with the key that is made at the start: leave --api-key, --api-keys-file and --tls-cert out, or run `sluice demo` with a key of yours")
+				return errors.New(
+					"--demo speaks plain HTTP with the key that is made at the start: leave --api-key, --api-keys-file and " +
+						"--tls-cert out, or run `sluice demo` with a key of yours",
+				)
 			}
 			if !config.Store.Remote() && !cmd.Flags().Changed("datastore") && !cmd.Flags().Changed("data-dir") {
 				config.Store.Datastore = "memory" // to try things, each time from the beginning
@@ -59,27 +63,69 @@ the environment variable named behind it.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the HTTP API")
-	flags.StringVar(&config.GRPCListen, "grpc-listen", config.GRPCListen, "address of SpiceDB's own API, for zed; embedded SpiceDB only; off closes it")
-	flags.StringVar(&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; if empty, one is made for a loopback --grpc-listen")
-	flags.StringArrayVar(&config.APIKeys, "api-key", nil, "a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable; without keys, one is made for a loopback --listen")
-	flags.StringVar(&config.APIKeysFile, "api-keys-file", "", "file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP")
+	flags.StringVar(
+		&config.GRPCListen, "grpc-listen", config.GRPCListen,
+		"address of SpiceDB's own API, for zed; embedded SpiceDB only; off closes it",
+	)
+	flags.StringVar(
+		&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; if empty, one is made for a loopback --grpc-listen",
+	)
+	flags.StringArrayVar(
+		&config.APIKeys, "api-key", nil,
+		"a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable; without keys, one is made "+
+			"for a loopback --listen",
+	)
+	flags.StringVar(
+		&config.APIKeysFile, "api-keys-file", "",
+		"file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP",
+	)
 	storeFlags(flags, &config.Store)
 	auditURIFlag(flags, &config.AuditURI)
-	flags.StringVar(&config.Replica.Mode, "replica", config.Replica.Mode, "auto answers from memory what can be answered exactly; off has SpiceDB answer everything")
-	flags.IntVar(&config.Replica.MaxRelationships, "replica-max-relationships", config.Replica.MaxRelationships, "above so many the replica stands down, and SpiceDB answers everything")
-	flags.Float64Var(&config.Replica.Verify, "replica-verify", config.Replica.Verify, "share of the replica's answers that SpiceDB is asked as well; a difference switches the replica off")
-	flags.StringVar(&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema")
-	flags.StringVar(&config.PublicURL, "public-url", "", "address under which clients reach the server; the one that it listens on if empty")
-	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; read again when it changes, and at SIGHUP")
+	flags.StringVar(
+		&config.Replica.Mode, "replica", config.Replica.Mode,
+		"auto answers from memory what can be answered exactly; off has SpiceDB answer everything",
+	)
+	flags.IntVar(
+		&config.Replica.MaxRelationships, "replica-max-relationships", config.Replica.MaxRelationships,
+		"above so many the replica stands down, and SpiceDB answers everything",
+	)
+	flags.Float64Var(
+		&config.Replica.Verify, "replica-verify", config.Replica.Verify,
+		"share of the replica's answers that SpiceDB is asked as well; a difference switches the replica off",
+	)
+	flags.StringVar(
+		&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema",
+	)
+	flags.StringVar(
+		&config.PublicURL, "public-url", "",
+		"address under which clients reach the server; the one that it listens on if empty",
+	)
+	flags.StringVar(
+		&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; read again when it changes, and at SIGHUP",
+	)
 	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
 	flags.DurationVar(&config.RequestTimeout, "request-timeout", config.RequestTimeout, "time limit of one request")
-	flags.IntVar(&config.Expensive, "expensive-requests", config.Expensive, "how many explanations, previews and questions about past access are answered at a time; one a processor by default")
-	flags.StringVar(&config.MetricsListen, "metrics-listen", "", "address that serves /metrics alone, without a key; off if empty")
-	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 5*time.Second, "how long, after SIGTERM, /readyz answers 503 while requests are still served, before the server drains; 0 on a terminal")
-	flags.DurationVar(&config.DrainTimeout, "drain-timeout", config.DrainTimeout, "how long requests under way, and the audit log, may take when the server is asked to stop")
+	flags.IntVar(
+		&config.Expensive, "expensive-requests", config.Expensive,
+		"how many explanations, previews and questions about past access are answered at a time; one a processor by default",
+	)
+	flags.StringVar(
+		&config.MetricsListen, "metrics-listen", "", "address that serves /metrics alone, without a key; off if empty",
+	)
+	flags.DurationVar(
+		&config.ShutdownDelay, "shutdown-delay", 5*time.Second,
+		"how long, after SIGTERM, /readyz answers 503 while requests are still served, before the server drains; 0 on a "+
+			"terminal",
+	)
+	flags.DurationVar(
+		&config.DrainTimeout, "drain-timeout", config.DrainTimeout,
+		"how long requests under way, and the audit log, may take when the server is asked to stop",
+	)
 	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.BoolVar(&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; without keys of your own")
+	flags.BoolVar(
+		&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; without keys of your own",
+	)
 	fromEnvironment(cmd)
 	return cmd
 }
@@ -88,9 +134,13 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 	*store = app.DefaultConfig().Store
 	flags.StringVar(&store.Endpoint, "spicedb-endpoint", "", "host:port of a remote SpiceDB; embedded if empty")
 	flags.StringVar(&store.Token, "spicedb-token", "", "its preshared key")
-	flags.StringVar(&store.CA, "spicedb-ca", "", "PEM file of the authority that signed its certificate; the system's if empty")
+	flags.StringVar(
+		&store.CA, "spicedb-ca", "", "PEM file of the authority that signed its certificate; the system's if empty",
+	)
 	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "speak to it without TLS")
-	flags.StringVar(&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: sqlite, memory, postgres or cockroachdb")
+	flags.StringVar(
+		&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: sqlite, memory, postgres or cockroachdb",
+	)
 	dataDirFlag(flags, &store.DataDir)
 	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "address of postgres or cockroachdb")
 }
@@ -104,7 +154,9 @@ func writeDemo(ctx context.Context, server *app.Server) error {
 }
 
 // quietly keeps what is not at least a warning out of the log while do runs.
-func quietly(level *slog.LevelVar, do func(context.Context, *app.Server) error) func(context.Context, *app.Server) error {
+func quietly(
+	level *slog.LevelVar, do func(context.Context, *app.Server) error,
+) func(context.Context, *app.Server) error {
 	return func(ctx context.Context, server *app.Server) error {
 		usual := level.Level()
 		defer level.Set(usual)
@@ -138,8 +190,12 @@ func serve(
 		}
 		if config.Tracing != nil {
 			if sent := config.Tracing.Shutdown(drain); err == nil && sent != nil {
-				err = fmt.Errorf("the last traces were not sent within --drain-timeout %s: look whether OTEL_EXPORTER_OTLP_ENDPOINT can be reached: %w",
-					config.DrainTimeout, sent)
+				err = fmt.Errorf(
+					"the last traces were not sent within --drain-timeout %s: look whether OTEL_EXPORTER_OTLP_ENDPOINT can be "+
+						"reached: %w",
+					config.DrainTimeout,
+					sent,
+				)
 			}
 		}
 	}()
@@ -154,7 +210,9 @@ func serve(
 		case <-ctx.Done():
 			signal.Notify(again, os.Interrupt, syscall.SIGTERM)
 			defer signal.Stop(again)
-			config.Logger.Info("stopping", "shutdown_delay", config.ShutdownDelay.String(), "drain_timeout", config.DrainTimeout.String())
+			config.Logger.Info(
+				"stopping", "shutdown_delay", config.ShutdownDelay.String(), "drain_timeout", config.DrainTimeout.String(),
+			)
 			server.Drain()
 			return awaitDrain(config.ShutdownDelay, again, server.Failed())
 		case err := <-server.Failed():

@@ -43,7 +43,9 @@ func TestDemo(t *testing.T) {
 	stdout, _, code = sluice(t, "check", "user:uma", "run", "importer:crm-to-warehouse")
 	require.Zero(t, code)
 	require.Equal(t, "allowed\n", stdout)
-	stdout, _, code = sluice(t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "fully_consistent")
+	stdout, _, code = sluice(
+		t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "fully_consistent",
+	)
 	require.Equal(t, 1, code)
 	require.Equal(t, "denied\n", stdout)
 	_, stderr, code = sluice(t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "soon")
@@ -62,7 +64,10 @@ func TestDemo(t *testing.T) {
 
 	require.Zero(t, s.stop(t), s.log)
 	require.NotContains(t, s.log.String(), s.key)
-	require.Equal(t, 2, strings.Count(s.log.String(), `"route":"/v1/subscriptions",`), "those of sluice demo; what --demo wrote is not logged:\n%s", s.log)
+	require.Equal(
+		t, 2, strings.Count(s.log.String(), `"route":"/v1/subscriptions",`),
+		"those of sluice demo; what --demo wrote is not logged:\n%s", s.log,
+	)
 	require.NotContains(t, s.log.String(), s.grpcKey)
 	require.NoDirExists(t, filepath.Join(s.Dir, "data"), "the demo begins anew each time")
 	_, _, code = sluice(t, "health")
@@ -104,7 +109,13 @@ func TestRemote(t *testing.T) {
 func schemaCommands(t *testing.T, s *serving) {
 	t.Helper()
 	other := filepath.Join(t.TempDir(), "other.zed")
-	require.NoError(t, os.WriteFile(other, []byte("definition user {}\ndefinition document {\n  relation reader: user\n  permission read = reader\n}\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(
+			other, []byte("definition user {}\ndefinition document {\n  relation reader: user\n  permission read = reader\n}\n"),
+			0o600,
+		),
+	)
 	with := func(args ...string) []string { return append(args, s.remote()...) }
 
 	product, _, code := sluice(t, "schema", "print")

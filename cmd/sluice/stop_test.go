@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGracefulStop stops the server while it reads a request, and lets the request end. Its span reaches the exporter that
-// the environment names, by the end of the server.
+// TestGracefulStop stops the server while it reads a request, and lets the request end. Its span reaches the exporter
+// that the environment names, by the end of the server.
 func TestGracefulStop(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "console")
 	s := start(t)
@@ -20,8 +20,11 @@ func TestGracefulStop(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	body := `{"subject":"user:ada","permission":"view","resource":"account:acme"}`
-	_, err = io.WriteString(conn, "POST /v1/check HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: Bearer "+s.key+
-		"\r\nContent-Length: 68\r\nExpect: 100-continue\r\n\r\n")
+	_, err = io.WriteString(
+		conn,
+		"POST /v1/check HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: Bearer "+s.key+
+			"\r\nContent-Length: 68\r\nExpect: 100-continue\r\n\r\n",
+	)
 	require.NoError(t, err)
 	require.Len(t, body, 68)
 	interim := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
@@ -49,8 +52,8 @@ func TestGracefulStop(t *testing.T) {
 	require.NotContains(t, s.printed.String(), s.key)
 }
 
-// TestShutdownDelay holds that a server which is asked to stop says so at /readyz, and serves until the delay ends. The second
-// signal ends the delay.
+// TestShutdownDelay holds that a server which is asked to stop says so at /readyz, and serves until the delay ends. The
+// second signal ends the delay.
 func TestShutdownDelay(t *testing.T) {
 	s := start(t, "--shutdown-delay", "10m", "--metrics-listen", "127.0.0.1:0")
 	require.NotEmpty(t, s.metrics)

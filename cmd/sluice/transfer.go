@@ -24,10 +24,11 @@ func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FILE",
 		Short: "Write the schema and all relationships of a SpiceDB into a file, as a validation YAML",
-		Long: `Write the schema and all relationships of a SpiceDB, as they are at one moment, into a file: a validation YAML, which
-'sluice import', 'sluice serve --schema' and zed read. The file is - for standard output. The store of a running server is
-reached through SpiceDB's own API (--spicedb-endpoint). Interrupted and run again, it goes on where it ended, as long as
-the store keeps the state that it began with.`,
+		Long: `Write the schema and all relationships of a SpiceDB, as they are at one moment, into a
+file: a validation YAML, which 'sluice import', 'sluice serve --schema' and zed read. The file is -
+for standard output. The store of a running server is reached through SpiceDB's own API
+(--spicedb-endpoint). Interrupted and run again, it goes on where it ended, as long as the store
+keeps the state that it began with.`,
 		Example: `  sluice export company.yaml
   sluice export company.yaml --spicedb-endpoint 127.0.0.1:50051 --spicedb-token "$KEY" --spicedb-insecure
   sluice export - | sluice import - --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
@@ -65,12 +66,13 @@ func newImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Write the schema and the relationships of a validation YAML into a SpiceDB",
-		Long: `Write the schema and the relationships of a validation YAML, such as 'sluice export' makes, into a SpiceDB. The file is - for
-standard input, which is first copied into a temporary file. Before anything is written, each relationship is checked against the
-schema and, with the schema of the product, against its rules: an account has a role set and a subscription, a required role has
-a holder, nothing refers to another account. An error names the line and the rule. With --dry-run that is all that happens.
-A schema that could break what is stored is refused. Relationships are added to those that are there.
-Interrupted and run again, it goes on where it ended.`,
+		Long: `Write the schema and the relationships of a validation YAML, such as 'sluice export' makes,
+into a SpiceDB. The file is - for standard input, which is first copied into a temporary file.
+Before anything is written, each relationship is checked against the schema and, with the schema of
+the product, against its rules: an account has a role set and a subscription, a required role has a
+holder, nothing refers to another account. An error names the line and the rule. With --dry-run that
+is all that happens. A schema that could break what is stored is refused. Relationships are added to
+those that are there. Interrupted and run again, it goes on where it ended.`,
 		Example: `  sluice import company.yaml --dry-run
   sluice import company.yaml
   sluice import company.yaml --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
@@ -101,7 +103,9 @@ Interrupted and run again, it goes on where it ended.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check the file against the schema, the rules and what is stored, and write nothing")
+	cmd.Flags().BoolVar(
+		&dryRun, "dry-run", false, "check the file against the schema, the rules and what is stored, and write nothing",
+	)
 	storeFlags(cmd.Flags(), &store)
 	fromEnvironment(cmd)
 	return cmd
@@ -127,7 +131,9 @@ func validateImport(cmd *cobra.Command, store app.StoreConfig, file string) (err
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has %s that can be imported; nothing was written\n", file, relationships(count))
+	_, err = fmt.Fprintf(
+		cmd.OutOrStdout(), "%s has %s that can be imported; nothing was written\n", file, relationships(count),
+	)
 	return err
 }
 
@@ -138,7 +144,9 @@ func openImport(cmd *cobra.Command, file string) (*os.File, error) {
 	return os.Open(file)
 }
 
-func runImport(cmd *cobra.Command, engine app.Store, store app.StoreConfig, file string, progress transfer.Progress) error {
+func runImport(
+	cmd *cobra.Command, engine app.Store, store app.StoreConfig, file string, progress transfer.Progress,
+) error {
 	options := transfer.Options{Rules: app.ImportRules(engine), Progress: progress}
 	options.Apply = func(ctx context.Context, schema string) error {
 		applied, err := app.ImportSchema(ctx, engine, schema)

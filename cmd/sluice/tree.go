@@ -55,8 +55,8 @@ func (e explanation) print(out io.Writer, resource string, whole bool) {
 	}
 }
 
-// pathTree hangs each step under the object that it is about. What hangs nowhere, since parts are withheld, hangs at the
-// top.
+// pathTree hangs each step under the object that it is about. What hangs nowhere, since parts are withheld, hangs at
+// the top.
 func (e explanation) pathTree(top ref) tree {
 	if first := e.Path[0].Resource; !slices.ContainsFunc(e.Path, func(s explainedStep) bool { return s.Resource == top }) {
 		top = first

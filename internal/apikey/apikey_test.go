@@ -24,7 +24,10 @@ func TestParse(t *testing.T) {
 		err  string
 	}{
 		{"app:check:" + secret, apikey.Key{Name: "app", Scopes: apikey.Check, Hash: apikey.HashOf(secret)}, ""},
-		{"a.b_c-1:check+operate+provision+inspect:a:b", apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")}, ""},
+		{
+			"a.b_c-1:check+operate+provision+inspect:a:b",
+			apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")}, "",
+		},
 		{"", apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
 		{secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
 		{"app:" + secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
@@ -70,7 +73,11 @@ func TestParseFile(t *testing.T) {
 		{"\tapp  check+inspect " + strings.ToUpper(sum) + " 50/s # the app\r\n", []apikey.Key{
 			{Name: "app", Scopes: apikey.Check | apikey.Inspect, Hash: hash, Rate: apikey.Rate{Requests: 50, Per: time.Second}},
 		}, ""},
-		{"app check " + sum + " 600/m", []apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash, Rate: apikey.Rate{Requests: 600, Per: time.Minute}}}, ""},
+		{
+			"app check " + sum + " 600/m",
+			[]apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash, Rate: apikey.Rate{Requests: 600, Per: time.Minute}}},
+			"",
+		},
 		{"# one\napp check " + secret, nil, "line 2: the third field must be the SHA-256"},
 		{"app check " + sum[2:], nil, "line 1: the third field"},
 		{"app check " + sum + "00", nil, "line 1: the third field"},
@@ -84,7 +91,10 @@ func TestParseFile(t *testing.T) {
 		{"app check " + sum + " expires=2027-01-31", nil, "line 1: the expiration of a key"},
 		{"app check " + sum + " expires=", nil, "line 1: the expiration of a key"},
 		{"app check " + sum + " expires=0001-01-01T00:00:00Z", nil, "line 1: the expiration of a key"},
-		{"app check " + sum + " expires=2027-01-31T00:00:00Z expires=2028-01-31T00:00:00Z", nil, "line 1: a key may have only one"},
+		{
+			"app check " + sum + " expires=2027-01-31T00:00:00Z expires=2028-01-31T00:00:00Z", nil,
+			"line 1: a key may have only one",
+		},
 		{secret + "! check " + sum, nil, "line 1: the name"},
 		{"app " + secret + " " + sum, nil, "line 1: the scopes"},
 		{"app check " + sum + " " + secret, nil, "line 1: a rate"},
@@ -107,7 +117,9 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(made, apikey.Prefix) || len(made) != len(apikey.Prefix)+43 || strings.Contains(key.Line(), made) {
+	if !strings.HasPrefix(made, apikey.Prefix) || len(made) != len(apikey.Prefix)+43 || strings.Contains(
+		key.Line(), made,
+	) {
 		t.Errorf("made %q with the line %q", made, key.Line())
 	}
 	key.Rate = apikey.Rate{Requests: 7, Per: time.Minute}

@@ -71,7 +71,10 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func checkName(name string) error {
 	if !namePattern.MatchString(name) {
-		return fmt.Errorf("the name of a key must have 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', and begin with a letter or digit")
+		return fmt.Errorf(
+			"the name of a key must have 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', and begin with a letter or " +
+				"digit",
+		)
 	}
 	return nil
 }

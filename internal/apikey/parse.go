@@ -26,7 +26,9 @@ func Parse(text string) (Key, error) {
 		return Key{}, fmt.Errorf("the key %s: %w", name, err)
 	}
 	if !sendable(secret) {
-		return Key{}, fmt.Errorf("the key %s: the KEY of NAME:SCOPE+SCOPE:KEY must be visible ASCII without spaces, and not empty", name)
+		return Key{}, fmt.Errorf(
+			"the key %s: the KEY of NAME:SCOPE+SCOPE:KEY must be visible ASCII without spaces, and not empty", name,
+		)
 	}
 	return Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
 }
@@ -69,7 +71,10 @@ func ParseFile(r io.Reader) ([]Key, error) {
 
 func parseLine(fields []string) (Key, error) {
 	if len(fields) < 3 || len(fields) > 5 {
-		return Key{}, errors.New("a line is NAME SCOPE+SCOPE SHA256, then optionally a rate, for example 50/s, and an expiration, for example expires=2027-01-31T00:00:00Z")
+		return Key{}, errors.New(
+			"a line is NAME SCOPE+SCOPE SHA256, then optionally a rate, for example 50/s, and an expiration, for example " +
+				"expires=2027-01-31T00:00:00Z",
+		)
 	}
 	if err := checkName(fields[0]); err != nil {
 		return Key{}, err
@@ -81,7 +86,10 @@ func parseLine(fields []string) (Key, error) {
 	}
 	hash, err := hex.DecodeString(fields[2])
 	if err != nil || len(hash) != len(key.Hash) {
-		return Key{}, fmt.Errorf("the third field must be the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself", 2*len(key.Hash))
+		return Key{}, fmt.Errorf(
+			"the third field must be the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself",
+			2*len(key.Hash),
+		)
 	}
 	copy(key.Hash[:], hash)
 	for _, field := range fields[3:] {

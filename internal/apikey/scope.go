@@ -55,7 +55,9 @@ names:
 				continue names
 			}
 		}
-		return 0, fmt.Errorf("the scopes of a key must be names joined by '+'; the names are %s", strings.Join(AllScopes.Names(), ", "))
+		return 0, fmt.Errorf(
+			"the scopes of a key must be names joined by '+'; the names are %s", strings.Join(AllScopes.Names(), ", "),
+		)
 	}
 	return scopes, nil
 }

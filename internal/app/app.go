@@ -58,13 +58,15 @@ type Server struct {
 // retryAfter is how long the work at the start waits before it asks SpiceDB again.
 const retryAfter = 500 * time.Millisecond
 
-// Start puts a server together and begins to serve; ctx bounds the start alone. Whatever was opened is closed again if a
-// later step fails.
+// Start puts a server together and begins to serve; ctx bounds the start alone. Whatever was opened is closed again if
+// a later step fails.
 func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, log: config.Logger, failed: make(chan error, 1), stopListening: func() error { return nil }}
+	s := &Server{
+		config: config, log: config.Logger, failed: make(chan error, 1), stopListening: func() error { return nil },
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -102,16 +104,19 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	operations := operation.New(engine, operation.WithLogger(s.log), operation.WithClock(config.Clock))
 	prepared := &preparation{
-		engine: engine, schema: served, file: config.Schema, product: holdsProduct(definitions), load: s.load, follow: follow, operations: operations,
-		limit: max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
+		engine: engine, schema: served, file: config.Schema, product: holdsProduct(definitions), load: s.load, follow: follow,
+		operations: operations,
+		limit:      max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
 	}
 	s.ready = prepared.ready
 	if err := s.prepare(ctx, prepared); err != nil {
 		return nil, err
 	}
 	api := httpapi.Config{
-		Engine:           engine,
-		History:          &audit.History{Log: log, Engine: engine, Place: operation.Place, Visible: operation.Visible, Listing: operation.Listing},
+		Engine: engine,
+		History: &audit.History{
+			Log: log, Engine: engine, Place: operation.Place, Visible: operation.Visible, Listing: operation.Listing,
+		},
 		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
 		CaveatParameters: parameters,
 		Ready:            s.Ready,
@@ -130,7 +135,8 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		api.Operations = operations
 		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
-			Engine: engine, Definitions: api.Definitions, Visible: operation.Visible, Listing: operation.Listing, Place: operation.Place,
+			Engine: engine, Definitions: api.Definitions, Visible: operation.Visible, Listing: operation.Listing,
+			Place: operation.Place,
 		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}
@@ -156,7 +162,9 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
 		return authz.Fresh(s.openReplica(ctx, engine, metrics)), nil
 	}
-	embedded := spicedb.EmbeddedConfig{Options: options, Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI}
+	embedded := spicedb.EmbeddedConfig{
+		Options: options, Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI,
+	}
 	if s.config.GRPCListen != Off {
 		embedded.GRPCListen = s.config.GRPCListen
 		embedded.Key, _ = secret(s.config.GRPCKey)
@@ -192,7 +200,9 @@ func blame(err error, store StoreConfig) error {
 
 // oneLine is an error whose text takes one line.
 func oneLine(err error) error {
-	return errors.New(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " "))
+	return errors.New(strings.Join(
+		strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " ",
+	))
 }
 
 func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
@@ -231,7 +241,9 @@ func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, e
 	})
 	switch {
 	case errors.Is(err, sqlitestore.ErrInUse):
-		return nil, fmt.Errorf("--data-dir: %w; ask the server that has it: --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err)
+		return nil, fmt.Errorf(
+			"--data-dir: %w; ask the server that has it: --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err,
+		)
 	case err != nil:
 		return nil, blame(err, store)
 	}
@@ -257,7 +269,10 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	if config.PublicURL == "" {
 		config.PublicURL = s.URL
 		if everywhere {
-			s.log.WarnContext(ctx, "metadata and contract name an address of this machine alone; --public-url says how clients reach the server", "url", s.URL)
+			s.log.WarnContext(
+				ctx, "metadata and contract name an address of this machine alone; --public-url says how clients reach the server",
+				"url", s.URL,
+			)
 		}
 	}
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -305,7 +320,8 @@ func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) err
 	s.MetricsAddress = listener.Addr().String()
 	listener = httpapi.Listener(listener, nil)
 	server := &http.Server{
-		Handler: metrics.Only(), MaxHeaderBytes: httpapi.ReadHeaderBytes, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: metrics.Only(), MaxHeaderBytes: httpapi.ReadHeaderBytes, ReadHeaderTimeout: 10 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	s.onClose(func(ctx context.Context) error {
@@ -347,13 +363,13 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 // Failed tells when serving ended by an error.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// closeGrace is how long the parts of a server may take to end after the context of Close has ended. An embedded SpiceDB waits two seconds
-// for calls under way, and there are two at most.
+// closeGrace is how long the parts of a server may take to end after the context of Close has ended. An embedded
+// SpiceDB waits two seconds for calls under way, and there are two at most.
 const closeGrace = 5 * time.Second
 
-// Close lets requests under way end, waits until the audit log has every change that the server acknowledged, both until ctx
-// ends, and closes everything in the reverse order of its opening. It logs changes that the audit log does not have. It returns an error
-// at the latest closeGrace after ctx has ended, also if a part goes on.
+// Close lets requests under way end, waits until the audit log has every change that the server acknowledged, both
+// until ctx ends, and closes everything in the reverse order of its opening. It logs changes that the audit log does
+// not have. It returns an error at the latest closeGrace after ctx has ended, also if a part goes on.
 func (s *Server) Close(ctx context.Context) error {
 	parts := s.close
 	s.close = nil

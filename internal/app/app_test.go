@@ -83,11 +83,17 @@ relationships: |-
 	server := start(t, func(c *app.Config) { c.Schema = file })
 
 	require.True(t, allowed(t, server, `{"subject":"user:ada","permission":"read","resource":"document:plan"}`))
-	require.True(t, allowed(t, server, `{"subject":"user:bob","permission":"read","resource":"document:plan","context":{"hour":11}}`))
-	_, answer := call(t, server, http.MethodPost, "/v1/check", `{"subject":"user:bob","permission":"read","resource":"document:plan"}`)
+	require.True(
+		t, allowed(t, server, `{"subject":"user:bob","permission":"read","resource":"document:plan","context":{"hour":11}}`),
+	)
+	_, answer := call(
+		t, server, http.MethodPost, "/v1/check", `{"subject":"user:bob","permission":"read","resource":"document:plan"}`,
+	)
 	require.Equal(t, []any{"hour"}, answer["missing_context"])
 
-	status, answer := call(t, server, http.MethodPost, "/v1/subscriptions", `{"id":"acme","role_set":"multi_owner","owner":"ada"}`)
+	status, answer := call(
+		t, server, http.MethodPost, "/v1/subscriptions", `{"id":"acme","role_set":"multi_owner","owner":"ada"}`,
+	)
 	require.Equal(t, http.StatusNotFound, status, answer)
 }
 
@@ -102,7 +108,9 @@ definition dashboard {
 }
 `), 0o600))
 	server := start(t, func(c *app.Config) { c.Schema = file })
-	status, answer := call(t, server, http.MethodPost, "/v1/subscriptions", `{"id":"acme","role_set":"multi_owner","owner":"ada"}`)
+	status, answer := call(
+		t, server, http.MethodPost, "/v1/subscriptions", `{"id":"acme","role_set":"multi_owner","owner":"ada"}`,
+	)
 	require.Equal(t, http.StatusCreated, status, answer)
 	require.False(t, allowed(t, server, `{"subject":"user:ada","permission":"look","resource":"dashboard:d"}`))
 }
@@ -121,7 +129,9 @@ func TestSpiceDBComesLater(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status, answer)
 	status, _ = call(t, server, http.MethodGet, "/healthz", "")
 	require.Equal(t, http.StatusOK, status)
-	status, answer = call(t, server, http.MethodPost, "/v1/check", `{"subject":"user:ada","permission":"view","resource":"account:a"}`)
+	status, answer = call(
+		t, server, http.MethodPost, "/v1/check", `{"subject":"user:ada","permission":"view","resource":"account:a"}`,
+	)
 	require.Equal(t, http.StatusServiceUnavailable, status, answer)
 
 	// The SpiceDB of another server is the one that comes.

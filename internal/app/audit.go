@@ -20,7 +20,10 @@ func (c StoreConfig) forgets() bool { return !c.Remote() && c.Datastore == spice
 
 func (c Config) validateAudit() error {
 	if c.AuditURI != "" && c.Store.forgets() {
-		return fmt.Errorf("--audit-uri: the datastore %s is gone when the server ends, and so is the log of what happened in it", c.Store.Datastore)
+		return fmt.Errorf(
+			"--audit-uri: the datastore %s is gone when the server ends, and so is the log of what happened in it",
+			c.Store.Datastore,
+		)
 	}
 	if c.Store.DataDir != "" && c.AuditURI != "" && c.Store.Directory() == "" {
 		return errors.New("--data-dir: nothing is kept in files, the log being where --audit-uri says")
@@ -47,8 +50,8 @@ func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
 	return log, nil
 }
 
-// ReadAudit opens a log to read it, beside a server or without one: in the PostgreSQL database of uri if there is one, else
-// in a data directory. The caller closes it.
+// ReadAudit opens a log to read it, beside a server or without one: in the PostgreSQL database of uri if there is one,
+// else in a data directory. The caller closes it.
 func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	if uri == "" {
 		return audit.ReadFile(ctx, cmp.Or(dataDir, DefaultDataDir))
@@ -65,8 +68,8 @@ func ExpectedAudit() audit.Expected {
 	return audit.Expected{Place: operation.Place, Position: spicedb.ComparePosition}
 }
 
-// openAudit opens the log, and returns what begins to follow: it returns when whatever is written from then on is told with
-// its origin.
+// openAudit opens the log, and returns what begins to follow: it returns when whatever is written from then on is told
+// with its origin.
 func (s *Server) openAudit(
 	ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics,
 ) (*audit.Log, func(context.Context) error, error) {

@@ -35,7 +35,9 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 	importer := func(id string) string { return `{"type":"importer","id":"` + id + `"}` }
 	operate(t, server, "", "POST", "subscriptions", `{"id":"s","role_set":"multi_owner","owner":"olga"}`)
 	operate(t, server, "olga", "POST", "accounts", `{"id":"acme","subscription":"s","role_set":"team"}`)
-	operate(t, server, "olga", "PATCH", "accounts/acme/members", `{"members":{"ulla@example.com":["user"],"guy#1":["guest"]}}`)
+	operate(
+		t, server, "olga", "PATCH", "accounts/acme/members", `{"members":{"ulla@example.com":["user"],"guy#1":["guest"]}}`,
+	)
 	var all []string
 	for i := range 12 {
 		id := fmt.Sprintf("i %02d", i)
@@ -86,7 +88,9 @@ func TestAuthZENNeedsAKey(t *testing.T) {
 		c.APIKeys = append(c.APIKeys, "backend:operate:a-key-that-does-not-check")
 	})
 	for _, path := range []string{"evaluation", "evaluations", "search/subject", "search/resource", "search/action"} {
-		for authorization, status := range map[string]int{"": 401, "Bearer x": 401, "Basic " + key: 401, "Bearer a-key-that-does-not-check": 403} {
+		for authorization, status := range map[string]int{
+			"": 401, "Bearer x": 401, "Basic " + key: 401, "Bearer a-key-that-does-not-check": 403,
+		} {
 			got := p.send(t, path, `{}`, "Authorization", authorization, "X-Request-ID", "r-1")
 			require.Equal(t, status, got.status, got.body)
 			require.Equal(t, status == 401, strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer"))
@@ -111,9 +115,13 @@ func TestAuthZENMalformed(t *testing.T) {
 		got := p.send(t, path, good)
 		require.NotContains(t, got.body, "problem", "%s %s", path, good)
 		malformed := []string{
-			``, ` `, `null`, `[]`, `"x"`, `7`, `{`, good + `}`, good + good, good[:len(good)-1], "\xff", with("context", `{"x":"\ud800"}`, good),
+			``, ` `, `null`, `[]`, `"x"`, `7`, `{`, good + `}`, good + good, good[:len(good)-1], "\xff", with(
+				"context", `{"x":"\ud800"}`, good,
+			),
 			with("context", `[]`, good), with("context", `"x"`, good), with("context", `{"x":1,"x":2}`, good),
-			with("context", `{"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`, good), with("context", `{"x":1e999}`, good),
+			with("context", `{"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`, good), with(
+				"context", `{"x":1e999}`, good,
+			),
 			with("subject", alice, good),
 		}
 		wellFormed := []string{with("context", `null`, good)}
@@ -154,21 +162,28 @@ func TestAuthZENMalformed(t *testing.T) {
 			require.Equal(t, http.StatusOK, got.status, "%s %s\n%s", path, body, got.body)
 		}
 		// Fields of other names are ignored with any value, such as known ones in another case.
-		for _, body := range []string{with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)), with("", `null`, good)} {
+		for _, body := range []string{
+			with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)),
+			with("", `null`, good),
+		} {
 			again := p.send(t, path, body)
 			require.Equal(t, got.body, again.body, body)
 		}
 	}
 	items := []string{
-		`null`, `7`, `"x"`, `[]`, `{"subject":null}`, `{"resource":{"type":7}}`, `{"action":"read"}`, `{"context":[]}`, `{"subject":{},"subject":{}}`,
-		`{"resource":{"type":"","id":""}}`, `{"resource":{"type":"record","id":"record-1","properties":7}}`, `{"Resource":7,"resource":` + record1 + `}`,
+		`null`, `7`, `"x"`, `[]`, `{"subject":null}`, `{"resource":{"type":7}}`, `{"action":"read"}`, `{"context":[]}`,
+		`{"subject":{},"subject":{}}`,
+		`{"resource":{"type":"","id":""}}`, `{"resource":{"type":"record","id":"record-1","properties":7}}`,
+		`{"Resource":7,"resource":` + record1 + `}`,
 	}
 	decisions := p.decisions(t, `{"subject":`+alice+`,"action":`+read+`,"evaluations":[`+strings.Join(items, ",")+`]}`)
 	for i, decision := range decisions {
 		require.Equal(t, i == len(items)-1, decision, items[i])
 	}
 	require.Len(t, decisions, len(items))
-	many := `{"subject":` + alice + `,"action":` + read + `,"resource":` + record1 + `,"evaluations":[` + strings.Repeat(`{},`, 1000) + `{}]}`
+	many := `{"subject":` + alice + `,"action":` + read + `,"resource":` + record1 + `,"evaluations":[` + strings.Repeat(
+		`{},`, 1000,
+	) + `{}]}`
 	got := p.send(t, "evaluations", many)
 	require.Equal(t, http.StatusRequestEntityTooLarge, got.status, got.body)
 	require.Contains(t, got.body, "more than 1000 entries")

@@ -19,7 +19,8 @@ type pdp struct {
 	client *http.Client
 }
 
-// startPDP starts a server with a schema, the product's if there is no file, and holds each answer against the contract.
+// startPDP starts a server with a schema, the product's if there is no file, and holds each answer against the
+// contract.
 func startPDP(t *testing.T, file string, change ...func(*app.Config)) (pdp, *app.Server) {
 	t.Helper()
 	server := start(t, func(c *app.Config) {
@@ -43,7 +44,9 @@ type answer struct {
 // send sends a body as it is.
 func (p pdp) send(t *testing.T, path, body string, header ...string) answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/access/v1/"+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPost, p.url+"/access/v1/"+path, strings.NewReader(body),
+	)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+key)
 	request.Header.Set("Content-Type", "application/json")
@@ -90,7 +93,8 @@ func (p pdp) decisions(t *testing.T, body string) []bool {
 	return decisions
 }
 
-// finds follows the pages of a search to its end, and returns the ids or names that it finds, and how many pages there were.
+// finds follows the pages of a search to its end, and returns the ids or names that it finds, and how many pages there
+// were.
 func (p pdp) finds(t *testing.T, path, body string, limit int) (found []string, pages int) {
 	t.Helper()
 	var asked map[string]any

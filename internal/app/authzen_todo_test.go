@@ -52,7 +52,9 @@ func TestAuthZENTodo(t *testing.T) {
 		}
 		require.Equal(t, c.permitted+" ", permitted, "%s %s", c.action, c.resource)
 		var together string
-		for i, decision := range p.decisions(t, `{"action":`+named(c.action)+`,"resource":`+c.resource+`,"evaluations":[`+items+`]}`) {
+		for i, decision := range p.decisions(
+			t, `{"action":`+named(c.action)+`,"resource":`+c.resource+`,"evaluations":[`+items+`]}`,
+		) {
 			if decision {
 				together += everybody[i] + " "
 			}
@@ -94,12 +96,18 @@ func TestAuthZENSemantics(t *testing.T) {
 // TestAuthZENDefaults holds that an entity of an evaluation replaces the default as a whole but for what it must have.
 func TestAuthZENDefaults(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")
-	body := `{"subject":{"type":"badge","id":"cid","properties":{"blocked":true}},"action":{"name":"open_door"},"resource":` + door("front") + `,
+	body := `{"subject":{"type":"badge","id":"cid","properties":{"blocked":true}},"action":{"name":"open_door"},"resource":` + door(
+		"front",
+	) + `,
 		"evaluations":[{},{"subject":{"type":"badge","id":"cid"}},{"subject":{"id":"cid","properties":{}}},{"subject":{"properties":{"blocked":1}}},
 		{"subject":{"type":"badge"},"action":{}},{"subject":{},"action":{"name":"deliver"}}, {"subject":{},"resource":{"id":"nowhere"}}, {"subject":{"id":""}}]}`
 	require.Equal(t, []bool{false, true, true, false, true, false, false, false}, p.decisions(t, body))
 
-	context := `{"subject":` + badge("ann") + `,"action":{"name":"open_door"},"resource":` + door("front") + `,"context":{"hour":9},
+	context := `{"subject":` + badge(
+		"ann",
+	) + `,"action":{"name":"open_door"},"resource":` + door(
+		"front",
+	) + `,"context":{"hour":9},
 		"evaluations":[{},{"context":{"hour":22}},{"context":{}},{"context":{"hour":10}}]}`
 	require.Equal(t, []bool{true, false, false, true}, p.decisions(t, context))
 }
@@ -110,8 +118,10 @@ func TestAuthZENWildcard(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("can_see"), todo("todo-1")))
 	require.Equal(t, map[string]any{
-		"page":    map[string]any{"next_token": "", "count": 0.0},
-		"context": map[string]any{"everybody": map[string]any{"except": []any{"beth@the-smiths.com", "jerry@the-smiths.com"}}},
+		"page": map[string]any{"next_token": "", "count": 0.0},
+		"context": map[string]any{"everybody": map[string]any{
+			"except": []any{"beth@the-smiths.com", "jerry@the-smiths.com"},
+		}},
 		"results": []any{},
 	}, answer)
 	p.decides(t, true, asking(`{"type":"user","id":"anybody"}`, named("can_see"), todo("todo-1")))
@@ -123,21 +133,34 @@ func TestAuthZENWildcard(t *testing.T) {
 func TestAuthZENPageTokens(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	for path, bodies := range map[string][2]string{
-		"subject":  {asking(`{"type":"user"}`, named("can_read_todos"), todo("todo-1")), asking(`{"type":"user"}`, named("can_read_todos"), todo("of-rick"))},
-		"resource": {asking(person("rick"), named("can_read_todos"), `{"type":"todo"}`), asking(person("beth"), named("can_read_todos"), `{"type":"todo"}`)},
-		"action":   {`{"subject":` + person("rick") + `,"resource":` + todo("of-rick") + `}`, `{"subject":` + person("morty") + `,"resource":` + todo("of-rick") + `}`},
+		"subject": {
+			asking(`{"type":"user"}`, named("can_read_todos"), todo("todo-1")),
+			asking(`{"type":"user"}`, named("can_read_todos"), todo("of-rick")),
+		},
+		"resource": {
+			asking(person("rick"), named("can_read_todos"), `{"type":"todo"}`),
+			asking(person("beth"), named("can_read_todos"), `{"type":"todo"}`),
+		},
+		"action": {
+			`{"subject":` + person("rick") + `,"resource":` + todo("of-rick") + `}`,
+			`{"subject":` + person("morty") + `,"resource":` + todo("of-rick") + `}`,
+		},
 	} {
 		page := func(body, page string) (int, string, string) {
 			got := p.send(t, "search/"+path, with("page", page, body))
 			if got.status != http.StatusOK {
 				return got.status, got.body, ""
 			}
-			return got.status, got.body, p.ask(t, "search/"+path, with("page", page, body))["page"].(map[string]any)["next_token"].(string)
+			return got.status, got.body, p.ask(
+				t, "search/"+path, with("page", page, body),
+			)["page"].(map[string]any)["next_token"].(string)
 		}
 		status, _, token := page(bodies[0], `{"limit":2}`)
 		require.Equal(t, http.StatusOK, status)
 		require.NotEmpty(t, token, path)
-		status, _, next := page(bodies[0], fmt.Sprintf(`{"token":%q,"limit":2,"properties":{"sort":"up"},"unknown":1}`, token))
+		status, _, next := page(
+			bodies[0], fmt.Sprintf(`{"token":%q,"limit":2,"properties":{"sort":"up"},"unknown":1}`, token),
+		)
 		require.Equal(t, http.StatusOK, status)
 		_, _, same := page(bodies[0], fmt.Sprintf(`{"token":%q}`, token))
 		require.Equal(t, next == "", same == "", "the limit stays what it was")

@@ -57,7 +57,8 @@ func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
 		return
 	}
 	fields := []any{
-		"missing", count, "oldest", writes[0].At.UTC().Format(time.RFC3339Nano), "newest", writes[len(writes)-1].At.UTC().Format(time.RFC3339Nano),
+		"missing", count, "oldest", writes[0].At.UTC().Format(time.RFC3339Nano), "newest",
+		writes[len(writes)-1].At.UTC().Format(time.RFC3339Nano),
 		"requests", requestIDs(writes),
 	}
 	if err != nil {
@@ -66,7 +67,10 @@ func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
 		fields = append(fields, "last_entry", last.Seq)
 	}
 	if !s.config.Store.forgets() {
-		fields = append(fields, "remedy", "start a server on the same store within SpiceDB's history of 24 hours, and before you restore or replace the store")
+		fields = append(
+			fields, "remedy",
+			"start a server on the same store within SpiceDB's history of 24 hours, and before you restore or replace the store",
+		)
 	}
 	s.log.ErrorContext(ctx, "the server stops before the audit log has every change that it acknowledged", fields...)
 }

@@ -68,7 +68,9 @@ func durable(t *testing.T, directory string, lines *logLines, change func(*app.C
 
 func subscribe(t *testing.T, server *app.Server, id string) {
 	t.Helper()
-	status, answer := call(t, server, http.MethodPost, "/v1/subscriptions", fmt.Sprintf(`{"id":%q,"role_set":"multi_owner","owner":"ada"}`, id))
+	status, answer := call(
+		t, server, http.MethodPost, "/v1/subscriptions", fmt.Sprintf(`{"id":%q,"role_set":"multi_owner","owner":"ada"}`, id),
+	)
 	require.Equal(t, http.StatusCreated, status, answer)
 }
 
@@ -131,8 +133,8 @@ func TestCloseWaitsForAuditLog(t *testing.T) {
 	require.Empty(t, lines.errors())
 }
 
-// TestCloseLogsMissingChanges: a server that may not wait for the audit log says which requests are missing there, and the
-// next server on the same store adds them before it ends.
+// TestCloseLogsMissingChanges: a server that may not wait for the audit log says which requests are missing there, and
+// the next server on the same store adds them before it ends.
 func TestCloseLogsMissingChanges(t *testing.T) {
 	directory := t.TempDir()
 	var lines logLines

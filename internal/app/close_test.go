@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCloseEndsThoughPartGoesOn holds that a server ends soon after its drain time-out, also if one of its parts does not.
+// TestCloseEndsThoughPartGoesOn holds that a server ends soon after its drain time-out, also if one of its parts does
+// not.
 func TestCloseEndsThoughPartGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

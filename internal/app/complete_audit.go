@@ -38,12 +38,14 @@ func CompleteAudit(ctx context.Context, directory string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	follower := audit.NewFollower(audit.Config{Log: log, Source: engine, Engine: engine, Place: operation.Place, Stored: func(through authz.Token) {
-		missing.Delivered(through)
-		if _, count := missing.Outstanding(); count == 0 {
-			cancel()
-		}
-	}})
+	follower := audit.NewFollower(
+		audit.Config{Log: log, Source: engine, Engine: engine, Place: operation.Place, Stored: func(through authz.Token) {
+			missing.Delivered(through)
+			if _, count := missing.Outstanding(); count == 0 {
+				cancel()
+			}
+		}},
+	)
 	err = follower.FollowOnce(ctx)
 	if _, count := missing.Outstanding(); count == 0 {
 		return nil

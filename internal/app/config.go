@@ -81,7 +81,9 @@ func (c ReplicaConfig) Validate() error {
 	case c.Mode != ReplicaAuto && c.Mode != Off:
 		return fmt.Errorf("--replica: %q is neither %s nor %s", c.Mode, ReplicaAuto, Off)
 	case c.MaxRelationships <= 0:
-		return fmt.Errorf("--replica-max-relationships: %d is not more than zero; --replica off does without the replica", c.MaxRelationships)
+		return fmt.Errorf(
+			"--replica-max-relationships: %d is not more than zero; --replica off does without the replica", c.MaxRelationships,
+		)
 	case !(c.Verify >= 0 && c.Verify <= 1):
 		return fmt.Errorf("--replica-verify: %g is no share from 0 to 1", c.Verify)
 	}
@@ -114,8 +116,8 @@ func (c StoreConfig) Directory() string {
 // Remote reports whether the relationships are in a SpiceDB elsewhere.
 func (c StoreConfig) Remote() bool { return c.Endpoint != "" }
 
-// DefaultConfig is a server with an embedded SpiceDB that keeps everything in DefaultDataDir and that only this machine can
-// reach.
+// DefaultConfig is a server with an embedded SpiceDB that keeps everything in DefaultDataDir and that only this machine
+// can reach.
 func DefaultConfig() Config {
 	return Config{
 		Listen:         "127.0.0.1:8080",
@@ -147,8 +149,12 @@ func (c Config) Validate() error {
 		return err
 	}
 	if c.PublicURL != "" {
-		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return errors.New("--public-url: not an address such as https://authz.example.com, with neither a password nor a query")
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+			u.RawQuery != "" || u.Fragment != "" {
+			return errors.New(
+				"--public-url: not an address such as https://authz.example.com, with neither a password nor a query",
+			)
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
@@ -202,7 +208,9 @@ func (c StoreConfig) Validate() error {
 		}
 		return nil
 	}
-	for flag, given := range map[string]bool{"--spicedb-token": c.Token != "", "--spicedb-ca": c.CA != "", "--spicedb-insecure": c.Insecure} {
+	for flag, given := range map[string]bool{
+		"--spicedb-token": c.Token != "", "--spicedb-ca": c.CA != "", "--spicedb-insecure": c.Insecure,
+	} {
 		if given {
 			return fmt.Errorf("%s: there is no --spicedb-endpoint that it is for", flag)
 		}
@@ -217,22 +225,34 @@ func (c StoreConfig) Validate() error {
 		}
 	case spicedb.Postgres, spicedb.CockroachDB:
 		if c.DatastoreURI == "" {
-			return fmt.Errorf("--datastore-uri: the datastore %s needs one, such as postgres://user:password@host:5432/database", c.Datastore)
+			return fmt.Errorf(
+				"--datastore-uri: the datastore %s needs one, such as postgres://user:password@host:5432/database", c.Datastore,
+			)
 		}
 	default:
-		return fmt.Errorf("--datastore: %q is none of %s, %s, %s, %s", c.Datastore, spicedb.SQLite, spicedb.Memory, spicedb.Postgres, spicedb.CockroachDB)
+		return fmt.Errorf(
+			"--datastore: %q is none of %s, %s, %s, %s", c.Datastore, spicedb.SQLite, spicedb.Memory, spicedb.Postgres,
+			spicedb.CockroachDB,
+		)
 	}
 	return nil
 }
 
-// validateMadeKeys refuses to make a key for an address that other machines can reach: it would be printed to the log of
-// a container, and have every scope.
+// validateMadeKeys refuses to make a key for an address that other machines can reach: it would be printed to the log
+// of a container, and have every scope.
 func (c Config) validateMadeKeys() error {
 	if len(c.APIKeys) == 0 && c.APIKeysFile == "" && !isLoopback(c.Listen) {
-		return fmt.Errorf("--api-key or --api-keys-file: needed because other machines can reach %s; a key is made only for a loopback --listen; `sluice key new` makes keys", c.Listen)
+		return fmt.Errorf(
+			"--api-key or --api-keys-file: needed because other machines can reach %s; a key is made only for a loopback "+
+				"--listen; `sluice key new` makes keys",
+			c.Listen,
+		)
 	}
 	if c.GRPCListen != Off && !c.Store.Remote() && c.GRPCKey == "" && !isLoopback(c.GRPCListen) {
-		return fmt.Errorf("--grpc-key: needed because other machines can reach %s; a key is made only for a loopback --grpc-listen", c.GRPCListen)
+		return fmt.Errorf(
+			"--grpc-key: needed because other machines can reach %s; a key is made only for a loopback --grpc-listen",
+			c.GRPCListen,
+		)
 	}
 	return nil
 }

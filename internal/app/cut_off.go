@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// endRequests takes no new requests and lets those under way end. Those that have not ended when ctx does are cut off, and the error
-// names them.
+// endRequests takes no new requests and lets those under way end. Those that have not ended when ctx does are cut off,
+// and the error names them.
 func endRequests(ctx context.Context, server *http.Server, underWay *httpapi.UnderWay, drain time.Duration) error {
 	err := server.Shutdown(ctx)
 	if err == nil || ctx.Err() == nil {
@@ -26,7 +26,9 @@ func endRequests(ctx context.Context, server *http.Server, underWay *httpapi.Und
 // cutOff is the error of requests that were cut off.
 func cutOff(requests []httpapi.Request, drain time.Duration) error {
 	if len(requests) == 0 {
-		return fmt.Errorf("after --drain-timeout %s a client was still sending the headers of a request: its connection was closed", drain)
+		return fmt.Errorf(
+			"after --drain-timeout %s a client was still sending the headers of a request: its connection was closed", drain,
+		)
 	}
 	var names []string
 	for _, r := range requests[:min(len(requests), maxNamed)] {

@@ -22,42 +22,87 @@ type step struct {
 
 // company is a small company in every role set, as somebody would build it up: each step is one call of the API.
 var company = []step{
-	{"", "The backend puts two connectors into the catalogue", "PUT", "/v1/connectors/postgres", `{"offers":["views","postgres_database"]}`},
-	{"", "  and one that offers financial settings", "PUT", "/v1/connectors/ledger", `{"offers":["views","financial_settings"]}`},
+	{
+		"", "The backend puts two connectors into the catalogue", "PUT", "/v1/connectors/postgres",
+		`{"offers":["views","postgres_database"]}`,
+	},
+	{
+		"", "  and one that offers financial settings", "PUT", "/v1/connectors/ledger",
+		`{"offers":["views","financial_settings"]}`,
+	},
 	{"", "pat administers the platform", "PUT", "/v1/platform/administrators/pat", ""},
 
-	{"", "Acme buys a subscription with several owners; ada is the first", "POST", "/v1/subscriptions", `{"id":"acme","role_set":"multi_owner","owner":"ada","features":["dashboards"]}`},
+	{
+		"", "Acme buys a subscription with several owners; ada is the first", "POST", "/v1/subscriptions",
+		`{"id":"acme","role_set":"multi_owner","owner":"ada","features":["dashboards"]}`,
+	},
 	{"ada", "ada makes bob a member of it", "PUT", "/v1/subscriptions/acme/members/bob", `{"roles":["member"]}`},
 
-	{"bob", "bob creates a team account and owns it", "POST", "/v1/accounts", `{"id":"marketing","subscription":"acme","role_set":"team"}`},
+	{
+		"bob", "bob creates a team account and owns it", "POST", "/v1/accounts",
+		`{"id":"marketing","subscription":"acme","role_set":"team"}`,
+	},
 	{"bob", "bob invites uma, who becomes a user", "PUT", "/v1/accounts/marketing/members/uma", `{"roles":["user"]}`},
 	{"bob", "bob invites gus as a guest", "PUT", "/v1/accounts/marketing/members/gus", `{"roles":["guest"]}`},
-	{"uma", "uma connects the CRM; her connection is private", "POST", "/v1/connections", `{"id":"crm","account":"marketing","connector":"postgres"}`},
-	{"uma", "uma connects the warehouse, for everybody", "POST", "/v1/connections", `{"id":"warehouse","account":"marketing","connector":"postgres","visibility":"shared"}`},
-	{"uma", "uma builds an importer from one to the other", "POST", "/v1/importers", `{"id":"crm-to-warehouse","account":"marketing","source":"crm","destination":"warehouse"}`},
-	{"uma", "uma shares the CRM with bob by name", "PUT", "/v1/connections/crm/sharing", `{"visibility":"private","users":["bob"]}`},
+	{
+		"uma", "uma connects the CRM; her connection is private", "POST", "/v1/connections",
+		`{"id":"crm","account":"marketing","connector":"postgres"}`,
+	},
+	{
+		"uma", "uma connects the warehouse, for everybody", "POST", "/v1/connections",
+		`{"id":"warehouse","account":"marketing","connector":"postgres","visibility":"shared"}`,
+	},
+	{
+		"uma", "uma builds an importer from one to the other", "POST", "/v1/importers",
+		`{"id":"crm-to-warehouse","account":"marketing","source":"crm","destination":"warehouse"}`,
+	},
+	{
+		"uma", "uma shares the CRM with bob by name", "PUT", "/v1/connections/crm/sharing",
+		`{"visibility":"private","users":["bob"]}`,
+	},
 
-	{"ada", "ada creates an operations account and administers it", "POST", "/v1/accounts", `{"id":"factory","subscription":"acme","role_set":"operations"}`},
-	{"ada", "ada lets otto operate it and author flows", "PUT", "/v1/accounts/factory/members/otto", `{"roles":["operator","flow_author"]}`},
+	{
+		"ada", "ada creates an operations account and administers it", "POST", "/v1/accounts",
+		`{"id":"factory","subscription":"acme","role_set":"operations"}`,
+	},
+	{
+		"ada", "ada lets otto operate it and author flows", "PUT", "/v1/accounts/factory/members/otto",
+		`{"roles":["operator","flow_author"]}`,
+	},
 	{"ada", "ada lets rita read", "PUT", "/v1/accounts/factory/members/rita", `{"roles":["read_only"]}`},
 	{"ada", "ada opens a workspace", "POST", "/v1/workspaces", `{"id":"etl","account":"factory","open":true}`},
 	{"otto", "otto authors a flow in it", "POST", "/v1/flows", `{"id":"nightly","workspace":"etl"}`},
 	{"otto", "otto gives it a schedule", "POST", "/v1/schedules", `{"id":"every-night","workspace":"etl"}`},
 
-	{"ada", "ada creates an analytics account and edits it", "POST", "/v1/accounts", `{"id":"insights","subscription":"acme","role_set":"analytics"}`},
+	{
+		"ada", "ada creates an analytics account and edits it", "POST", "/v1/accounts",
+		`{"id":"insights","subscription":"acme","role_set":"analytics"}`,
+	},
 	{"ada", "ada lets rex read reports", "PUT", "/v1/accounts/insights/members/rex", `{"roles":["report_user"]}`},
 	{"ada", "ada puts a report into the report centre", "POST", "/v1/reports", `{"id":"board","account":"insights"}`},
 
-	{"", "Globex buys a subscription with a single owner, gina", "POST", "/v1/subscriptions", `{"id":"globex","role_set":"single_owner","owner":"gina"}`},
-	{"gina", "gina appoints a business administrator", "PUT", "/v1/subscriptions/globex/members/bea", `{"roles":["business_admin"]}`},
+	{
+		"", "Globex buys a subscription with a single owner, gina", "POST", "/v1/subscriptions",
+		`{"id":"globex","role_set":"single_owner","owner":"gina"}`,
+	},
+	{
+		"gina", "gina appoints a business administrator", "PUT", "/v1/subscriptions/globex/members/bea",
+		`{"roles":["business_admin"]}`,
+	},
 	{"bea", "bea appoints an IT administrator", "PUT", "/v1/subscriptions/globex/members/ian", `{"roles":["it_admin"]}`},
-	{"gina", "gina creates a team account", "POST", "/v1/accounts", `{"id":"finance","subscription":"globex","role_set":"team"}`},
-	{"gina", "gina connects the ledger", "POST", "/v1/connections", `{"id":"books","account":"finance","connector":"ledger"}`},
+	{
+		"gina", "gina creates a team account", "POST", "/v1/accounts",
+		`{"id":"finance","subscription":"globex","role_set":"team"}`,
+	},
+	{
+		"gina", "gina connects the ledger", "POST", "/v1/connections",
+		`{"id":"books","account":"finance","connector":"ledger"}`,
+	},
 }
 
 // Demo writes the demo company through the operations of the server at base, step by step, and tells each on out. The
-// key needs the scopes operate and provision. Objects that exist already stay as they are, and a last line says how many; roles and
-// sharing are set again.
+// key needs the scopes operate and provision. Objects that exist already stay as they are, and a last line says how
+// many; roles and sharing are set again.
 func Demo(ctx context.Context, client *http.Client, base, key string, out io.Writer) error {
 	existing, objects := 0, 0
 	for _, s := range company {
@@ -78,8 +123,12 @@ func Demo(ctx context.Context, client *http.Client, base, key string, out io.Wri
 	if existing == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(out, "\n%s existed already (of %d) and did not change. Connectors, roles and sharing are as listed above again.\n",
-		authz.Count(existing, "object", "objects"), objects)
+	_, err := fmt.Fprintf(
+		out,
+		"\n%s existed already (of %d) and did not change. Connectors, roles and sharing are as listed above again.\n",
+		authz.Count(existing, "object", "objects"),
+		objects,
+	)
 	return err
 }
 
@@ -87,7 +136,9 @@ func Demo(ctx context.Context, client *http.Client, base, key string, out io.Wri
 const existsAlready = "exists already, unchanged"
 
 func (s step) perform(ctx context.Context, client *http.Client, base, key string) (status string, err error) {
-	request, err := http.NewRequestWithContext(ctx, s.method, strings.TrimSuffix(base, "/")+s.path, bytes.NewBufferString(s.body))
+	request, err := http.NewRequestWithContext(
+		ctx, s.method, strings.TrimSuffix(base, "/")+s.path, bytes.NewBufferString(s.body),
+	)
 	if err != nil {
 		return "", err
 	}

@@ -11,14 +11,16 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ExportSource returns what is exported of a store: everything, but with the product's schema without what roles left behind when
-// they expired, which the rules of an import refuse.
+// ExportSource returns what is exported of a store: everything, but with the product's schema without what roles left
+// behind when they expired, which the rules of an import refuse.
 func ExportSource(engine Store) transfer.Source { return exportSource{engine} }
 
 type exportSource struct{ Store }
 
 // ExportTexts implements transfer.Source.
-func (s exportSource) ExportTexts(ctx context.Context, at authz.Token, after string, take func([]string, string) error) error {
+func (s exportSource) ExportTexts(
+	ctx context.Context, at authz.Token, after string, take func([]string, string) error,
+) error {
 	text, err := s.Schema(ctx)
 	if err != nil {
 		return err

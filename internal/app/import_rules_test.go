@@ -44,7 +44,8 @@ func checkImport(t *testing.T, engine app.Store, rows []string) (firstLine int, 
 	return firstLine, err
 }
 
-// TestImportRulesNameLines: the error names the line of the file, and the rule. Each rule has its test beside the rules.
+// TestImportRulesNameLines: the error names the line of the file, and the rule. Each rule has its test beside the
+// rules.
 func TestImportRulesNameLines(t *testing.T) {
 	company := companyRows(t)
 	_, err := checkImport(t, nil, company)
@@ -80,7 +81,13 @@ func TestImportRulesWithStored(t *testing.T) {
 	require.NoError(t, err)
 	_, err = transfer.ImportFrom(t.Context(), engine, strings.NewReader(text), options)
 	require.NoError(t, err, "again")
-	_, err = checkImport(t, engine, []string{"account:t#guest@user:new", "importer:new#account@account:t", "importer:new#source@connection:private", "connection:shared#shared_with@user:new"})
+	_, err = checkImport(
+		t, engine,
+		[]string{
+			"account:t#guest@user:new", "importer:new#account@account:t", "importer:new#source@connection:private",
+			"connection:shared#shared_with@user:new",
+		},
+	)
 	require.NoError(t, err)
 	for row, says := range map[string]string{
 		"account:t#analytics@user:*":                "more than one role set",
@@ -98,17 +105,21 @@ func TestImportRulesWithStored(t *testing.T) {
 	}
 }
 
-// TestExportLeavesOutWhatExpiredRolesLeft: what a role left behind when it expired gives nothing, and is not exported, so that the
-// export can be imported again. Everything else is exported.
+// TestExportLeavesOutWhatExpiredRolesLeft: what a role left behind when it expired gives nothing, and is not exported,
+// so that the export can be imported again. Everything else is exported.
 func TestExportLeavesOutWhatExpiredRolesLeft(t *testing.T) {
 	company := companyRows(t)
-	stored := slices.DeleteFunc(slices.Clone(company), func(row string) bool { return strings.Contains(row, "expiration:2001") })
+	stored := slices.DeleteFunc(
+		slices.Clone(company), func(row string) bool { return strings.Contains(row, "expiration:2001") },
+	)
 	left := slices.DeleteFunc(slices.Clone(stored), func(row string) bool {
 		return !strings.Contains(row, "carl") && !strings.HasPrefix(row, "invitation:all#")
 	})
 	left = append(left, "invitee:ned#latest@invitation:left[expiration:2999-01-01T00:00:00Z]")
 	more := []string{left[len(left)-1]}
-	for relation, subject := range map[string]string{"place": "account:t", "inviter": "user:carl", "invitee": "user:ned", "role": "role:user"} {
+	for relation, subject := range map[string]string{
+		"place": "account:t", "inviter": "user:carl", "invitee": "user:ned", "role": "role:user",
+	} {
 		more = append(more, "invitation:left#"+relation+"@"+subject+"[expiration:2999-01-01T00:00:00Z]")
 	}
 	left = append(left, more[1:]...)

@@ -109,7 +109,9 @@ func (e keyExpiry) Collect(values chan<- prometheus.Metric) {
 	now := e.now()
 	for _, key := range e.keys.All() {
 		if !key.ExpiresAt.IsZero() {
-			values <- prometheus.MustNewConstMetric(keyExpiryDesc, prometheus.GaugeValue, key.ExpiresAt.Sub(now).Seconds(), key.Name)
+			values <- prometheus.MustNewConstMetric(
+				keyExpiryDesc, prometheus.GaugeValue, key.ExpiresAt.Sub(now).Seconds(), key.Name,
+			)
 		}
 	}
 }

@@ -60,9 +60,12 @@ func DiffSchema(ctx context.Context, engine authz.Engine, text string) ([]authz.
 	return s.diff(ctx, engine, text)
 }
 
-// ApplySchema applies a schema, also an older one, and returns what it changed. file is its name, or empty for the product's.
-// Unless breaking changes are allowed, one that may break what rests on the stored schema is refused, and nothing is applied.
-func ApplySchema(ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool) ([]authz.SchemaChange, error) {
+// ApplySchema applies a schema, also an older one, and returns what it changed. file is its name, or empty for the
+// product's. Unless breaking changes are allowed, one that may break what rests on the stored schema is refused, and
+// nothing is applied.
+func ApplySchema(
+	ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool,
+) ([]authz.SchemaChange, error) {
 	s, err := readStored(ctx, engine)
 	if err != nil {
 		return nil, err
@@ -85,7 +88,8 @@ func (s stored) apply(
 		if changes, err = s.check(ctx, engine, text, allowBreaking); err != nil {
 			return nil, err
 		}
-		if len(changes) == 0 && s.stamped && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File && s.stamp.Hash == stamp.Hash {
+		if len(changes) == 0 && s.stamped && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File &&
+			s.stamp.Hash == stamp.Hash {
 			return nil, nil
 		}
 	}
@@ -97,15 +101,19 @@ func (s stored) apply(
 }
 
 // check lists what applying a text would change. Unless breaking changes are allowed, they are an error.
-func (s stored) check(ctx context.Context, engine authz.Engine, text string, allowBreaking bool) ([]authz.SchemaChange, error) {
+func (s stored) check(
+	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
+) ([]authz.SchemaChange, error) {
 	changes, err := s.diff(ctx, engine, text)
 	if err != nil {
 		return nil, err
 	}
 	if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
-		return nil, fmt.Errorf("the stored schema differs in a way that can break what depends on it (%s): `sluice schema diff` shows how, and "+
-			"`sluice schema apply --allow-breaking` applies the new schema all the same",
-			strings.Join(breaking, "; "))
+		return nil, fmt.Errorf(
+			"the stored schema differs in a way that can break what depends on it (%s): `sluice schema diff` shows how, and "+
+				"`sluice schema apply --allow-breaking` applies the new schema all the same",
+			strings.Join(breaking, "; "),
+		)
 	}
 	return changes, nil
 }
@@ -118,8 +126,8 @@ type server struct {
 }
 
 // applySchema applies a server's schema at its start, if it is newer than the stored one. Otherwise the server serves
-// beside the stored schema, which stays as it is. It is an error if the store was given a --schema and the server was not,
-// or if the server's schema may break what rests on the stored one.
+// beside the stored schema, which stays as it is. It is an error if the store was given a --schema and the server was
+// not, or if the server's schema may break what rests on the stored one.
 func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
 	s, err := readStored(ctx, engine)
 	if err != nil {
@@ -135,8 +143,11 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	}
 	hash, differs := schema.Hash(own.text), len(changes) > 0
 	if differs && s.stamped && s.stamp.File != "" && own.file == "" {
-		return fmt.Errorf("the store was given --schema %s, and this start has no --schema: add it; or look at `sluice schema diff` without it, and run `sluice schema apply` to do without it",
-			s.stamp.File)
+		return fmt.Errorf(
+			"the store was given --schema %s, and this start has no --schema: add it; or look at `sluice schema diff` without "+
+				"it, and run `sluice schema apply` to do without it",
+			s.stamp.File,
+		)
 	}
 	beside := ""
 	switch {
@@ -162,8 +173,8 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	return err
 }
 
-// ImportSchema applies the schema of an imported file with the stamp that it had in the store that it was exported from.
-// It returns false, and leaves the stored schema as it is, if that is newer.
+// ImportSchema applies the schema of an imported file with the stamp that it had in the store that it was exported
+// from. It returns false, and leaves the stored schema as it is, if that is newer.
 func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applied bool, err error) {
 	s, loaded, next, err := readImported(ctx, engine, text)
 	if err != nil || next == nil {
@@ -188,9 +199,11 @@ func checkImported(ctx context.Context, engine authz.Engine, text string) (strin
 	return loaded, err
 }
 
-// readImported reads the schema of an imported file, without its stamp, and the stamp that it gets in the store: nil if the stored
-// schema is newer.
-func readImported(ctx context.Context, engine authz.Engine, text string) (s stored, loaded string, next *schema.Stamp, err error) {
+// readImported reads the schema of an imported file, without its stamp, and the stamp that it gets in the store: nil if
+// the stored schema is newer.
+func readImported(
+	ctx context.Context, engine authz.Engine, text string,
+) (s stored, loaded string, next *schema.Stamp, err error) {
 	plain, from, found := schema.SplitStamp(text)
 	file, err := schema.Parse(ctx, plain, "schema")
 	if err != nil {

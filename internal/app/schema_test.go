@@ -21,8 +21,8 @@ definition page {
 }
 `
 
-// TestSchemaVersions follows a store through servers of several versions. Each step gives what the start logs or answers,
-// and which text is stored afterwards.
+// TestSchemaVersions follows a store through servers of several versions. Each step gives what the start logs or
+// answers, and which text is stored afterwards.
 func TestSchemaVersions(t *testing.T) {
 	edited := func(old, replacement string) string {
 		require.Contains(t, pages, old)
@@ -52,17 +52,28 @@ func TestSchemaVersions(t *testing.T) {
 			},
 			{
 				name: "the older one serves beside it", start: at(1, pages), stored: narrower,
-				logged: []string{"level=WARN", "newer version", `page#read from \"owner\" to \"owner + reader\"`, "version=1", "stored_version=2"},
+				logged: []string{
+					"level=WARN", "newer version", `page#read from \"owner\" to \"owner + reader\"`, "version=1", "stored_version=2",
+				},
 			},
-			{name: "a newer one adds a relation", start: at(3, wider), stored: wider, logged: []string{"adds relation page#guest"}},
+			{
+				name: "a newer one adds a relation", start: at(3, wider), stored: wider,
+				logged: []string{"adds relation page#guest"},
+			},
 			{name: "the older one would remove it", start: at(2, narrower), stored: wider, logged: []string{"newer version"}},
-			{name: "an older one that the store never had", start: at(2, other), stored: wider, logged: []string{"newer version"}},
+			{
+				name: "an older one that the store never had", start: at(2, other), stored: wider,
+				logged: []string{"newer version"},
+			},
 			{name: "the same one again", start: at(3, wider), stored: wider},
 			{name: "the operator goes back", apply: narrower, stored: narrower},
 		},
 		"a schema of one's own": {
 			{name: "the first", start: custom(1, pages), stored: pages},
-			{name: "without --schema", start: at(1, narrower), fails: "given --schema company.zed, and this start has no --schema", stored: pages},
+			{
+				name: "without --schema", start: at(1, narrower),
+				fails: "given --schema company.zed, and this start has no --schema", stored: pages,
+			},
 			{name: "a newer version without --schema", start: at(2, narrower), fails: "--schema company.zed", stored: pages},
 			{name: "its next text", start: custom(1, narrower), stored: narrower, logged: []string{"applied the schema"}},
 			{
@@ -156,7 +167,10 @@ func TestImportSchema(t *testing.T) {
 		applied bool
 		stored  string
 		version int
-	}{{old, true, pages, 2}, {newer, true, narrower, 3}, {old, false, narrower, 3}, {pages, false, narrower, 3}, {narrower, true, narrower, 3}} {
+	}{
+		{old, true, pages, 2}, {newer, true, narrower, 3}, {old, false, narrower, 3}, {pages, false, narrower, 3},
+		{narrower, true, narrower, 3},
+	} {
 		applied, err := ImportSchema(t.Context(), engine, step.text)
 		require.NoError(t, err)
 		require.Equal(t, step.applied, applied)

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestStartingTogether starts several servers in the same moment on a store that holds nothing: all of them come up, with
-// one schema, and a write through one is seen through the others.
+// TestStartingTogether starts several servers in the same moment on a store that holds nothing: all of them come up,
+// with one schema, and a write through one is seen through the others.
 func TestStartingTogether(t *testing.T) {
 	t.Run("before one SpiceDB in memory", func(t *testing.T) { beforeOneSpiceDB(t, spicedb.EmbeddedConfig{}) })
 	t.Run("before one SpiceDB on PostgreSQL", func(t *testing.T) {
@@ -63,11 +63,19 @@ func startTogether(t *testing.T, change func(*app.Config)) {
 	}
 	require.NoError(t, err)
 
-	status, answer := call(t, servers[0], http.MethodPost, "/v1/subscriptions", `{"id":"s","role_set":"multi_owner","owner":"ada"}`)
+	status, answer := call(
+		t, servers[0], http.MethodPost, "/v1/subscriptions", `{"id":"s","role_set":"multi_owner","owner":"ada"}`,
+	)
 	require.Equal(t, http.StatusCreated, status, answer)
 	for _, server := range servers {
 		status, answer := call(t, server, http.MethodGet, "/readyz", "")
 		require.Equal(t, http.StatusOK, status, answer)
-		require.True(t, allowed(t, server, `{"subject":"user:ada","permission":"cancel","resource":"subscription:s","consistency":"fully_consistent"}`))
+		require.True(
+			t,
+			allowed(
+				t, server,
+				`{"subject":"user:ada","permission":"cancel","resource":"subscription:s","consistency":"fully_consistent"}`,
+			),
+		)
 	}
 }

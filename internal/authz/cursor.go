@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// cursorSum is how many bytes of a digest stand in a cursor: they tell questions and whole cursors apart and guard nothing, as
-// a caller who has a cursor may ask the question anyway.
+// cursorSum is how many bytes of a digest stand in a cursor: they tell questions and whole cursors apart and guard
+// nothing, as a caller who has a cursor may ask the question anyway.
 const cursorSum = 8
 
 // Cursors makes the cursors of one question and reads them.
@@ -36,7 +36,9 @@ func (c Cursors) Parse(cursor string) (position string, err error) {
 	}
 	position = string(data[cursorSum:])
 	if sum := c.digest(position); !bytes.Equal(data[:cursorSum], sum[:cursorSum]) {
-		return "", Errorf(CodeInvalid, "cursor belongs to another question; it continues the one that it was given for, unchanged")
+		return "", Errorf(
+			CodeInvalid, "cursor belongs to another question; it continues the one that it was given for, unchanged",
+		)
 	}
 	return position, nil
 }

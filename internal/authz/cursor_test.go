@@ -19,7 +19,9 @@ func TestCursor(t *testing.T) {
 			}
 		}
 		for name, other := range map[string][]any{
-			"nothing": nil, "less": {object}, "more": {object, context, 1}, "another": {authz.Object{Type: "account", ID: "acm"}, context},
+			"nothing": nil, "less": {object}, "more": {object, context, 1}, "another": {
+				authz.Object{Type: "account", ID: "acm"}, context,
+			},
 			"another order": {context, object}, "other context": {object, map[string]any{"b": []any{1.5, nil, "x"}}},
 		} {
 			if _, err := authz.CursorsOf(other...).Parse(cursor); !errors.Is(err, authz.CodeInvalid) {

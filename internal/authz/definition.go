@@ -52,8 +52,8 @@ func (d Definition) Public() []Permission {
 	return names
 }
 
-// Nearest returns up to three of the candidates that are spelled most like name, the nearest first. It returns none for a
-// name that is longer than any can be, since the search takes time in proportion to its length.
+// Nearest returns up to three of the candidates that are spelled most like name, the nearest first. It returns none for
+// a name that is longer than any can be, since the search takes time in proportion to its length.
 func Nearest(name string, candidates []string) []string {
 	if len(name) > maxTypeBytes {
 		return nil

@@ -39,13 +39,18 @@ func TestNearest(t *testing.T) {
 }
 
 func TestPublic(t *testing.T) {
-	definition := authz.Definition{Permissions: []authz.PermissionInfo{{Name: "view"}, {Name: "as_owner", Internal: true}, {Name: "edit"}}}
+	definition := authz.Definition{Permissions: []authz.PermissionInfo{
+		{Name: "view"}, {Name: "as_owner", Internal: true}, {Name: "edit"},
+	}}
 	require.Equal(t, []authz.Permission{"view", "edit"}, definition.Public())
 }
 
 func TestError(t *testing.T) {
 	cause := errors.New("disk on fire")
-	err := fmt.Errorf("while checking: %w", &authz.Error{Code: authz.CodeConflict, Message: "taken", Cause: errors.Join(authz.ErrPrecondition, cause)})
+	err := fmt.Errorf(
+		"while checking: %w",
+		&authz.Error{Code: authz.CodeConflict, Message: "taken", Cause: errors.Join(authz.ErrPrecondition, cause)},
+	)
 	require.ErrorIs(t, err, authz.CodeConflict)
 	require.NotErrorIs(t, err, authz.CodeInvalid)
 	require.ErrorIs(t, err, authz.ErrPrecondition)

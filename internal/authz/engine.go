@@ -56,8 +56,9 @@ type Filter struct {
 func Exactly(r Relationship) Filter {
 	return Filter{
 		Type: r.Resource.Type, ID: r.Resource.ID, Relation: r.Relation,
-		SubjectType: r.Subject.Type, SubjectID: r.Subject.ID, SubjectWildcard: r.Subject.Wildcard, SubjectRelation: r.Subject.Relation,
-		SubjectPlain: r.Subject.Relation == "",
+		SubjectType: r.Subject.Type, SubjectID: r.Subject.ID, SubjectWildcard: r.Subject.Wildcard,
+		SubjectRelation: r.Subject.Relation,
+		SubjectPlain:    r.Subject.Relation == "",
 	}
 }
 
@@ -185,12 +186,13 @@ type Engine interface {
 	// is in its result; err is set when there are no results at all.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)
 
-	// LookupResources yields what the subject has the permission on, each resource once, in the order of their ids. A cursor
-	// continues behind its resource at the state that it was given at; one of another query is refused with CodeInvalid.
+	// LookupResources yields what the subject has the permission on, each resource once, in the order of their ids. A
+	// cursor continues behind its resource at the state that it was given at; one of another query is refused with
+	// CodeInvalid.
 	LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error]
 
-	// LookupSubjects yields who has the permission on the resource, each subject once, as soon as it is found; what depends
-	// on context and the wildcard come last.
+	// LookupSubjects yields who has the permission on the resource, each subject once, as soon as it is found; what
+	// depends on context and the wildcard come last.
 	LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error]
 
 	// Read yields the stored relationships that match, without evaluating permissions.

@@ -10,8 +10,8 @@ import (
 // that was made through the returned engine.
 //
 // A token covers what was written before its write began. Of writes that overlap, no one token need cover all (on
-// PostgreSQL it does not), so after an overlap reads are fully consistent until one of them, begun after the last of the
-// overlapping writes ended, has returned a token that covers them.
+// PostgreSQL it does not), so after an overlap reads are fully consistent until one of them, begun after the last of
+// the overlapping writes ended, has returned a token that covers them.
 func Fresh(engine Engine) Engine { return &fresh{Engine: engine} }
 
 type fresh struct {
@@ -46,7 +46,9 @@ func (f *fresh) CheckBulk(ctx context.Context, checks []Check, at Consistency) (
 	return results, token, err
 }
 
-func (f *fresh) LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error] {
+func (f *fresh) LookupResources(
+	ctx context.Context, query ResourceQuery, at Consistency, page Page,
+) iter.Seq2[FoundResource, error] {
 	at, epoch := f.resolve(at)
 	found := f.Engine.LookupResources(ctx, query, at, page)
 	if page.Cursor != "" { // which has a state of its own
@@ -57,7 +59,9 @@ func (f *fresh) LookupResources(ctx context.Context, query ResourceQuery, at Con
 
 func (f *fresh) LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error] {
 	at, epoch := f.resolve(at)
-	return observed(f, at, epoch, f.Engine.LookupSubjects(ctx, query, at), func(found FoundSubject) Token { return found.Token })
+	return observed(
+		f, at, epoch, f.Engine.LookupSubjects(ctx, query, at), func(found FoundSubject) Token { return found.Token },
+	)
 }
 
 func (f *fresh) Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error] {
@@ -76,7 +80,9 @@ func (f *fresh) Write(ctx context.Context, write Write) (Token, error) {
 	return token, err
 }
 
-func (f *fresh) DeleteAll(ctx context.Context, filter Filter, preconditions []Precondition, metadata map[string]any) (Token, error) {
+func (f *fresh) DeleteAll(
+	ctx context.Context, filter Filter, preconditions []Precondition, metadata map[string]any,
+) (Token, error) {
 	f.begin()
 	token, err := f.Engine.DeleteAll(ctx, filter, preconditions, metadata)
 	f.end(token, err)
@@ -137,7 +143,9 @@ func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
 }
 
 // observed takes over the token of the first item of a sequence, as observe does.
-func observed[T any](f *fresh, at Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) Token) iter.Seq2[T, error] {
+func observed[T any](
+	f *fresh, at Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) Token,
+) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		seen := false
 		for item, err := range items {

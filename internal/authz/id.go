@@ -27,7 +27,8 @@ var reservedTypes = map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "departure": true,
 	"export": true, "flow": true, "idempotency_key": true, "importer": true, "integration": true, "invitation": true,
 	"invitee": true, "membership": true,
-	"platform": true, "report": true, "removed_user": true, "request": true, "role": true, "schedule": true, "service": true,
+	"platform": true, "report": true, "removed_user": true, "request": true, "role": true, "schedule": true,
+	"service":      true,
 	"subscription": true, "user": true, "workspace": true,
 }
 
@@ -35,9 +36,9 @@ var reservedTypes = map[string]bool{
 var longTypes = map[Type]bool{"deletion": true, "membership": true}
 
 // ID names an object within its type, as the caller wrote it: UTF-8 of 1 to MaxIDBytes bytes without invisible
-// characters, see Invisible, whose only white space is spaces between other characters, and that does not begin with a type of
-// the product and a colon. An id that another tool stored and that is none of these has the form "stored:" and the stored
-// text. EncodeID and DecodeID translate ids to the form that SpiceDB stores.
+// characters, see Invisible, whose only white space is spaces between other characters, and that does not begin with a
+// type of the product and a colon. An id that another tool stored and that is none of these has the form "stored:" and
+// the stored text. EncodeID and DecodeID translate ids to the form that SpiceDB stores.
 type ID string
 
 // IsForeign reports whether the id names only what another tool stored: a caller can name such an object, and cannot
@@ -101,8 +102,12 @@ func parseStoredID(typ Type, s string) (ID, error) {
 	stored := s[len(storedPrefix):]
 	switch {
 	case !isStoredID(stored):
-		return "", Errorf(CodeInvalid,
-			"an id that begins with %q continues with 1 to %d of the characters that SpiceDB stores, a-z, A-Z, 0-9 and /_|-=+", storedPrefix, MaxStoredBytes)
+		return "", Errorf(
+			CodeInvalid,
+			"an id that begins with %q continues with 1 to %d of the characters that SpiceDB stores, a-z, A-Z, 0-9 and /_|-=+",
+			storedPrefix,
+			MaxStoredBytes,
+		)
 	case DecodeID(typ, stored) != ID(s):
 		return "", Errorf(CodeInvalid, "the stored id %q is written %q", stored, string(DecodeID(typ, stored)))
 	}
@@ -123,15 +128,15 @@ func isStoredID(s string) bool {
 // error has code CodeInvalid.
 func ParsePerson(s string) (ID, error) { return ParseID(TrimPerson(s)) }
 
-// TrimPerson returns the form of a person's id without its type: "bob" for "bob" and for "user:bob". It does not check the
-// id, see ParsePerson.
+// TrimPerson returns the form of a person's id without its type: "bob" for "bob" and for "user:bob". It does not check
+// the id, see ParsePerson.
 func TrimPerson(s string) string { return strings.TrimPrefix(s, personPrefix) }
 
-// Invisible returns the first character of s that must not stand in an id nor in metadata, if there is one: a character that
-// nobody sees, so that two different texts look the same. These are control characters (U+0000 to U+001F, U+007F to U+009F),
-// format characters such as zero-width spaces, joiners, byte-order marks and changes of the direction of writing
-// (Unicode's category Cf), the separators of lines and paragraphs, variation selectors, fillers, the blank of Braille, and
-// code points that are never characters.
+// Invisible returns the first character of s that must not stand in an id nor in metadata, if there is one: a character
+// that nobody sees, so that two different texts look the same. These are control characters (U+0000 to U+001F, U+007F
+// to U+009F), format characters such as zero-width spaces, joiners, byte-order marks and changes of the direction of
+// writing (Unicode's category Cf), the separators of lines and paragraphs, variation selectors, fillers, the blank of
+// Braille, and code points that are never characters.
 func Invisible(s string) (c rune, found bool) {
 	for _, c := range s {
 		switch {
@@ -148,8 +153,9 @@ const brailleBlank = '\u2800'
 
 const upperHex = "0123456789ABCDEF"
 
-// EscapeHeader returns the one form in which a header names a person: the id as it is, except that the percent sign, the comma, by
-// which proxies join headers, the space, and every byte that is not visible ASCII become "%HH" with two upper-case hex digits.
+// EscapeHeader returns the one form in which a header names a person: the id as it is, except that the percent sign,
+// the comma, by which proxies join headers, the space, and every byte that is not visible ASCII become "%HH" with two
+// upper-case hex digits.
 func EscapeHeader(id string) string {
 	var b strings.Builder
 	for i := range len(id) {
@@ -169,7 +175,8 @@ func EscapeHeader(id string) string {
 // other byte, and '=' itself, becomes "=HH" with two upper-case hex digits. The id of an object that another tool
 // stored, "stored:" and the stored text, is that text.
 func EncodeID(id ID) string {
-	if stored, found := strings.CutPrefix(string(id), storedPrefix); found && isStoredID(stored) && DecodeID("", stored) == id {
+	if stored, found := strings.CutPrefix(string(id), storedPrefix); found && isStoredID(stored) &&
+		DecodeID("", stored) == id {
 		return stored
 	}
 	escapes := 0
@@ -195,8 +202,8 @@ func EncodeID(id ID) string {
 	return b.String()
 }
 
-// DecodeID undoes EncodeID for an id of a type. A stored id that no caller can have chosen, because another tool wrote it,
-// is "stored:" and the stored text, which EncodeID translates back.
+// DecodeID undoes EncodeID for an id of a type. A stored id that no caller can have chosen, because another tool wrote
+// it, is "stored:" and the stored text, which EncodeID translates back.
 func DecodeID(typ Type, stored string) ID {
 	limit := maxBytes(typ)
 	if !strings.Contains(stored, "=") && len(stored) <= limit {

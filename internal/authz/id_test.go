@@ -35,8 +35,8 @@ func TestEncodeID(t *testing.T) {
 	}
 }
 
-// TestForeignStoredIDsRoundTrip holds that an id that another tool stored is shown in a form that a caller can send back, that
-// names the very same stored id, and that is no other one's.
+// TestForeignStoredIDsRoundTrip holds that an id that another tool stored is shown in a form that a caller can send
+// back, that names the very same stored id, and that is no other one's.
 func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	for _, stored := range []string{
 		"=", "a=", "a=4", "=4", "=zz", "bad=zz", "=4x", "=2a", "=c3=bc", // no escape
@@ -46,7 +46,8 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 		"=00", "a=0Ab", "=C2=85", "=E2=80=8B", "=7F", // characters that no id may contain
 		"user=3Abob", "importer=3Ai9", "stored=3Abad=3Dzz", // ids that no caller may choose
 		"=20", "=20a", "a=20", "a=C2=A0b", "=E3=85=A4", // white space and fillers
-		strings.Repeat("=", 1024), strings.Repeat("x", 257), strings.Repeat("x", 1024), strings.Repeat("=40", 257), // too long to be chosen
+		// too long to be chosen
+		strings.Repeat("=", 1024), strings.Repeat("x", 257), strings.Repeat("x", 1024), strings.Repeat("=40", 257),
 	} {
 		id := authz.DecodeID("user", stored)
 		require.Equal(t, authz.ID("stored:"+stored), id)
@@ -55,16 +56,22 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 		require.Equal(t, stored, authz.EncodeID(parsed))
 	}
 	require.NotEqual(t, authz.EncodeID("bad=zz"), authz.EncodeID("stored:bad=zz"))
-	for _, twice := range []string{"stored:", "stored:alice", "stored:a=40b", "stored:*", "stored:bad zz", "stored:a:b", "stored:" + strings.Repeat("=", 1025)} {
+	for _, twice := range []string{
+		"stored:", "stored:alice", "stored:a=40b", "stored:*", "stored:bad zz", "stored:a:b",
+		"stored:" + strings.Repeat("=", 1025),
+	} {
 		_, err := authz.ParseID(twice)
 		require.ErrorIs(t, err, authz.CodeInvalid, twice)
 		require.NotEqual(t, "*", authz.EncodeID(authz.ID(twice)))
 	}
 }
 
-// TestLongIDsOfInternalTypes holds that ids that the product makes of others are shown as they are, and name what is stored.
+// TestLongIDsOfInternalTypes holds that ids that the product makes of others are shown as they are, and name what is
+// stored.
 func TestLongIDsOfInternalTypes(t *testing.T) {
-	for _, id := range []authz.ID{authz.ID("importer/" + strings.Repeat("x", 256)), authz.ID("importer/" + strings.Repeat("@", 256))} {
+	for _, id := range []authz.ID{
+		authz.ID("importer/" + strings.Repeat("x", 256)), authz.ID("importer/" + strings.Repeat("@", 256)),
+	} {
 		require.Equal(t, id, authz.DecodeID("deletion", authz.EncodeID(id)))
 		object, err := authz.NewObject("deletion", string(id))
 		require.NoError(t, err)
@@ -76,10 +83,12 @@ func TestLongIDsOfInternalTypes(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeInvalid, "an id that SpiceDB cannot store")
 }
 
-// TestHeaderHasOneSpellingOfEachID holds that every id has a form in headers that is visible ASCII, comes back, and is no other one's.
+// TestHeaderHasOneSpellingOfEachID holds that every id has a form in headers that is visible ASCII, comes back, and is
+// no other one's.
 func TestHeaderHasOneSpellingOfEachID(t *testing.T) {
 	for id, want := range map[string]string{
-		"olga": "olga", "user:olga": "user:olga", "ada@example.com": "ada@example.com", "a/b": "a/b", "100%": "100%25", "%41": "%2541",
+		"olga": "olga", "user:olga": "user:olga", "ada@example.com": "ada@example.com", "a/b": "a/b", "100%": "100%25",
+		"%41": "%2541",
 		"a,b": "a%2Cb", "a b": "a%20b", "ü": "%C3%BC", "\x00\x7f": "%00%7F", "stored:a=00b": "stored:a=00b",
 	} {
 		require.Equal(t, want, authz.EscapeHeader(id))
@@ -94,7 +103,10 @@ func TestHeaderHasOneSpellingOfEachID(t *testing.T) {
 }
 
 func TestPersonHasTwoForms(t *testing.T) {
-	for s, want := range map[string]authz.ID{"bob": "bob", "user:bob": "bob", "user:a@b.c": "a@b.c", "a:b": "a:b", "stored:bad=zz": "stored:bad=zz", "user:stored:bad=zz": "stored:bad=zz"} {
+	for s, want := range map[string]authz.ID{
+		"bob": "bob", "user:bob": "bob", "user:a@b.c": "a@b.c", "a:b": "a:b", "stored:bad=zz": "stored:bad=zz",
+		"user:stored:bad=zz": "stored:bad=zz",
+	} {
 		got, err := authz.ParsePerson(s)
 		require.NoError(t, err, s)
 		require.Equal(t, want, got)
@@ -109,7 +121,8 @@ func TestPersonHasTwoForms(t *testing.T) {
 func TestInvisibleCharactersAreInvalid(t *testing.T) {
 	invisible := []rune{
 		0x00AD, 0x200B, 0x200D, 0x200E, 0x2028, 0x2029, 0x202E, 0x2060, 0x2066, 0xFEFF, 0xE0041,
-		0x034F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x2065, 0x2800, 0x3164, 0xFE00, 0xFE0F, 0xFFA0, 0xFFF0, 0xFFFE, 0xFFFF, 0xE0100, 0xE0FFF, 0x10FFFF,
+		0x034F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x2065, 0x2800, 0x3164, 0xFE00, 0xFE0F, 0xFFA0, 0xFFF0, 0xFFFE, 0xFFFF,
+		0xE0100, 0xE0FFF, 0x10FFFF,
 	}
 	for c := rune(0); c < 0x20; c++ {
 		invisible = append(invisible, c)
@@ -127,7 +140,8 @@ func TestInvisibleCharactersAreInvalid(t *testing.T) {
 	}
 }
 
-// TestMisplacedSpacesAreInvalid tries blank ids, spaces at either end, and white space that looks like a space or like nothing.
+// TestMisplacedSpacesAreInvalid tries blank ids, spaces at either end, and white space that looks like a space or like
+// nothing.
 func TestMisplacedSpacesAreInvalid(t *testing.T) {
 	for _, s := range []string{" ", "   ", " a", "a ", "\u00a0", "a\u00a0b", "a\u2003b", "a\u202fb", "a\u3000", "\u1680"} {
 		_, err := authz.ParseID(s)
@@ -161,7 +175,8 @@ func TestIDRoundTrip(t *testing.T) {
 	require.True(t, checkID(t, strings.Repeat("*", authz.MaxIDBytes)))
 }
 
-// checkID holds that an id comes back from the store as it was, in a form that the store takes and that no other id has.
+// checkID holds that an id comes back from the store as it was, in a form that the store takes and that no other id
+// has.
 func checkID(t *testing.T, s string) bool {
 	t.Helper()
 	stored := authz.EncodeID(authz.ID(s))
@@ -187,7 +202,9 @@ func FuzzEncodeID(f *testing.F) {
 
 // FuzzDecodeID holds that whatever is stored is shown in a form that names it.
 func FuzzDecodeID(f *testing.F) {
-	for _, s := range []string{"alice=40example=2Ecom", "=41", "=C3=BC", "=C3", "dGVzdA==", "=3D", "a=4", "user=3Abob", "stored=3Aa"} {
+	for _, s := range []string{
+		"alice=40example=2Ecom", "=41", "=C3=BC", "=C3", "dGVzdA==", "=3D", "a=4", "user=3Abob", "stored=3Aa",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, stored string) {
@@ -205,12 +222,18 @@ func FuzzDecodeID(f *testing.F) {
 
 func TestParseID(t *testing.T) {
 	// Types of schemas that others write are not reserved, as dashboard is not here.
-	for _, s := range []string{"a", "*", "a b", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:", strings.Repeat("x", authz.MaxIDBytes)} {
+	for _, s := range []string{
+		"a", "*", "a b", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:",
+		strings.Repeat("x", authz.MaxIDBytes),
+	} {
 		id, err := authz.ParseID(s)
 		require.NoError(t, err)
 		require.Equal(t, authz.ID(s), id)
 	}
-	for _, s := range []string{"", "\xff", "a\xc3", "user:bob", "importer:i9", "connection_group:", strings.Repeat("x", authz.MaxIDBytes+1), strings.Repeat("ü", authz.MaxIDBytes/2+1)} {
+	for _, s := range []string{
+		"", "\xff", "a\xc3", "user:bob", "importer:i9", "connection_group:", strings.Repeat("x", authz.MaxIDBytes+1),
+		strings.Repeat("ü", authz.MaxIDBytes/2+1),
+	} {
 		_, err := authz.ParseID(s)
 		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
 	}

@@ -16,8 +16,10 @@ import (
 func TestExactNumbers(t *testing.T) {
 	t.Parallel()
 	for number, exact := range map[string]bool{
-		"0": true, "-0": true, "0.0": true, "0e999999999999999999999": true, "7": true, "-7": true, "1.50": true, "0.1": true, "1e3": true,
-		"123456789012345": true, "0.30000000000000004": true, "1E-7": true, "5e-324": false, "2.2250738585072014e-308": true, "2.2250738585072011e-308": false, "1e22": true, "-0.1e1": true,
+		"0": true, "-0": true, "0.0": true, "0e999999999999999999999": true, "7": true, "-7": true, "1.50": true, "0.1": true,
+		"1e3":             true,
+		"123456789012345": true, "0.30000000000000004": true, "1E-7": true, "5e-324": false, "2.2250738585072014e-308": true,
+		"2.2250738585072011e-308": false, "1e22": true, "-0.1e1": true,
 		"0.1000000000000000055511151231257827021181583404541015625": true,
 		"9007199254740991":                        true,
 		"9007199254740992":                        true,
@@ -121,7 +123,9 @@ func TestCheckNumbers(t *testing.T) {
 		switch {
 		case (err != nil) != (c.field != ""):
 			t.Errorf("%s: %v", name, err)
-		case err != nil && (authz.CodeOf(err) != authz.CodeInvalid || !strings.Contains(err.Error(), `"`+c.field+`"`) || !strings.Contains(err.Error(), "string")):
+		case err != nil && (authz.CodeOf(
+			err,
+		) != authz.CodeInvalid || !strings.Contains(err.Error(), `"`+c.field+`"`) || !strings.Contains(err.Error(), "string")):
 			t.Errorf("%s: %v", name, err)
 		}
 	}

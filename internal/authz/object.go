@@ -99,7 +99,9 @@ func ParseType(s string) (Type, error) {
 func ParseSubject(s string) (Subject, error) {
 	typ, rest, found := strings.Cut(s, ":")
 	if !found {
-		return Subject{}, Errorf(CodeInvalid, "%q is not a reference: write type:id or type:id#relation, for example user:alice", s)
+		return Subject{}, Errorf(
+			CodeInvalid, "%q is not a reference: write type:id or type:id#relation, for example user:alice", s,
+		)
 	}
 	id, relation, hasRelation := strings.Cut(rest, "#")
 	if hasRelation && relation == "" {
@@ -155,12 +157,15 @@ func badName(kind, name string) *Error {
 		return Errorf(CodeInvalid, "%q is not the name of a %s: it has %s, and a name has at most %d", name, kind,
 			Count(len(name), "byte", "bytes"), MaxNameBytes)
 	}
-	err := Errorf(CodeInvalid, "%q is not the name of a %s: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", name, kind)
+	err := Errorf(
+		CodeInvalid, "%q is not the name of a %s: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", name, kind,
+	)
 	err.Cause = &BadName{Kind: kind, Name: name}
 	return err
 }
 
-// validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name), within a limit in bytes.
+// validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name), within a limit in
+// bytes.
 func validName(s string, limit int) bool {
 	if len(s) > limit {
 		return false

@@ -46,7 +46,9 @@ func TestParseSubject(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Equal(t, s, got.String())
 	}
-	for _, s := range []string{"", "user", "user:", "user:#member", "user:a#", "user:a#b", "user:a#Member", "user:a#b#member", "user:a#mem ber"} {
+	for _, s := range []string{
+		"", "user", "user:", "user:#member", "user:a#", "user:a#b", "user:a#Member", "user:a#b#member", "user:a#mem ber",
+	} {
 		_, err := authz.ParseSubject(s)
 		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
 	}
@@ -63,7 +65,9 @@ func TestParsePermission(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, authz.Permission(s), p)
 	}
-	for _, s := range []string{"", "ab", "View", "view_", "_view", "vi ew", "vi-ew", "1view", strings.Repeat("a", 65), "view\n"} {
+	for _, s := range []string{
+		"", "ab", "View", "view_", "_view", "vi ew", "vi-ew", "1view", strings.Repeat("a", 65), "view\n",
+	} {
 		_, err := authz.ParsePermission(s)
 		require.ErrorIs(t, err, authz.CodeInvalid, "%q", s)
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Limits of the lists that are kept for their next pages: how many resources they hold together, how many more each list
-// counts for, and how long it is kept.
+// Limits of the lists that are kept for their next pages: how many resources they hold together, how many more each
+// list counts for, and how long it is kept.
 const (
 	maxListed    = 250_000
 	listOverhead = 4
@@ -22,8 +22,8 @@ const (
 // that the next page need not look it up again. Nothing rests on a list being here: at one state the same query finds
 // the same. The zero value is empty.
 //
-// Keeping a list takes the same time however many are kept. Every caller, as WithCaller names it, has an equal share of the
-// room: lists of the caller who holds most make room for others.
+// Keeping a list takes the same time however many are kept. Every caller, as WithCaller names it, has an equal share of
+// the room: lists of the caller who holds most make room for others.
 type ResourcePages struct {
 	mu     sync.Mutex
 	kept   map[string]*keptList // by key

@@ -19,8 +19,14 @@ type pager struct {
 
 func (p *pager) page(t *testing.T, caller string, n, size int, cursor string) string {
 	t.Helper()
-	query := authz.ResourceQuery{Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(strconv.Itoa(n))}}, Permission: "view", Type: "importer"}
-	found, err := p.pages.Page(authz.WithCaller(t.Context(), caller), query, authz.Consistency{}, authz.Page{Limit: 1, Cursor: cursor}, func(authz.Consistency) ([]authz.FoundResource, error) {
+	query := authz.ResourceQuery{
+		Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(strconv.Itoa(n))}}, Permission: "view",
+		Type: "importer",
+	}
+	ctx, page := authz.WithCaller(t.Context(), caller), authz.Page{Limit: 1, Cursor: cursor}
+	found, err := p.pages.Page(ctx, query, authz.Consistency{}, page, func(
+		authz.Consistency,
+	) ([]authz.FoundResource, error) {
 		p.lookUps++
 		all := make([]authz.FoundResource, size)
 		for i := range all {

@@ -66,8 +66,8 @@ type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles are all roles, where a person holds one of them the stronger first. The first is the one that the creator of an
-	// account under multi_owner is given.
+	// Roles are all roles, where a person holds one of them the stronger first. The first is the one that the creator of
+	// an account under multi_owner is given.
 	Roles []RoleInfo
 
 	// Default is what an invited person becomes unless said otherwise, and what invite_members suffices to give.
@@ -148,7 +148,9 @@ func ParseRoleSet(name string, on Type) (RoleSet, error) {
 		}
 		names = append(names, string(set.Name))
 	}
-	return RoleSet{}, Errorf(CodeInvalid, "%q is no role set for the type %s: it is one of %s", name, on, strings.Join(names, ", "))
+	return RoleSet{}, Errorf(
+		CodeInvalid, "%q is no role set for the type %s: it is one of %s", name, on, strings.Join(names, ", "),
+	)
 }
 
 // ParseFeature returns the feature of that name. The error has code CodeInvalid and lists the names that there are.
@@ -195,7 +197,9 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {
-			return nil, Errorf(CodeInvalid, "%q is no role of the role set %s: its roles are %s", name, s.Name, joinNames(s.Names()))
+			return nil, Errorf(
+				CodeInvalid, "%q is no role of the role set %s: its roles are %s", name, s.Name, joinNames(s.Names()),
+			)
 		}
 	}
 	var roles, base []Role
@@ -209,7 +213,9 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 		}
 	}
 	if len(base) > 1 && !s.SeveralRoles {
-		return nil, Errorf(CodeInvalid, "a person holds one of %s under the role set %s, not %d", joinNames(base), s.Name, len(base))
+		return nil, Errorf(
+			CodeInvalid, "a person holds one of %s under the role set %s, not %d", joinNames(base), s.Name, len(base),
+		)
 	}
 	return roles, nil
 }

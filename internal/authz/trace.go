@@ -13,8 +13,8 @@ type Trace struct {
 
 	Subject Subject
 
-	// State is the answer. One that depended on caveats has the Condition that it came from; a Conditional one without it is
-	// about several resources with different answers.
+	// State is the answer. One that depended on caveats has the Condition that it came from; a Conditional one without it
+	// is about several resources with different answers.
 	State     State
 	Condition *Condition
 

@@ -22,16 +22,16 @@ type Change struct {
 	// Schema reports that the transaction changed the schema.
 	Schema bool
 
-	// Metadata is what was written with the transaction: nothing for one that came without, several where the store made one of
-	// transactions that overlapped.
+	// Metadata is what was written with the transaction: nothing for one that came without, several where the store made
+	// one of transactions that overlapped.
 	Metadata []map[string]any
 
 	// Token names the state from which Watch continues behind the transaction.
 	Token Token
 }
 
-// ErrHistoryLost is the cause of a CodeInvalid that Watch returns when the store does not have what happened after a token. It is
-// one of the two others if that is known.
+// ErrHistoryLost is the cause of a CodeInvalid that Watch returns when the store does not have what happened after a
+// token. It is one of the two others if that is known.
 var (
 	ErrHistoryLost = errors.New("the store no longer has the changes after this token")
 	ErrOtherStore  = fmt.Errorf("%w: the token is of another store", ErrHistoryLost)
@@ -46,8 +46,8 @@ type Source interface {
 	// Export yields every relationship of a state, in no order.
 	Export(ctx context.Context, at Token) iter.Seq2[Relationship, error]
 
-	// Watch yields what changes after a state, each transaction after all those that it rests on, until ctx ends. A transaction can
-	// come again. A Change without Updates and Schema says only that everything up to its Token has been told; the first one
-	// is such, and says that the store has what happened after the state.
+	// Watch yields what changes after a state, each transaction after all those that it rests on, until ctx ends. A
+	// transaction can come again. A Change without Updates and Schema says only that everything up to its Token has been
+	// told; the first one is such, and says that the store has what happened after the state.
 	Watch(ctx context.Context, after Token) iter.Seq2[Change, error]
 }

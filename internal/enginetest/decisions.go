@@ -12,7 +12,8 @@ import (
 // awkward returns ids with characters that a store may handle wrongly.
 func awkward() []string {
 	return []string{
-		"alice@example.com", "größe", "日本語", "🙂", "a=b", "=40", "*", "a#b", "urn:alice", "stored:bad=zz", "a b", "%2F", "a/b", "..", "\"'`",
+		"alice@example.com", "größe", "日本語", "🙂", "a=b", "=40", "*", "a#b", "urn:alice", "stored:bad=zz", "a b", "%2F", "a/b",
+		"..", "\"'`",
 		"_", "|", "+-", strings.Repeat("a", authz.MaxIDBytes), strings.Repeat("ü", authz.MaxIDBytes/2),
 		strings.Repeat("*", authz.MaxIDBytes),
 	}
@@ -28,10 +29,21 @@ func (s *suite) ids(t *testing.T) {
 		require.True(t, s.allowed(t, subject, "view", resource, authz.Fully()), "%q", id)
 		require.False(t, s.allowed(t, user(t, "nobody"), "view", resource, authz.Fully()), "%q", id)
 
-		found := collect(t, s.engine.LookupResources(t.Context(), authz.ResourceQuery{Subject: subject, Permission: "view", Type: "document"}, authz.Fully(), authz.Page{}))
+		found := collect(
+			t,
+			s.engine.LookupResources(
+				t.Context(), authz.ResourceQuery{Subject: subject, Permission: "view", Type: "document"}, authz.Fully(),
+				authz.Page{},
+			),
+		)
 		require.Len(t, found, 1, "%q", id)
 		require.Equal(t, resource.ID, found[0].ID)
-		subjects := collect(t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: resource, Permission: "view", Type: "user"}, authz.Fully()))
+		subjects := collect(
+			t,
+			s.engine.LookupSubjects(
+				t.Context(), authz.SubjectQuery{Resource: resource, Permission: "view", Type: "user"}, authz.Fully(),
+			),
+		)
 		require.Len(t, subjects, 1, "%q", id)
 		require.Equal(t, subject, subjects[0].Subject)
 	}
@@ -78,14 +90,17 @@ func (s *suite) decisions(t *testing.T) {
 		{member(team), "view", true},
 		{authz.Subject{Object: team}, "view", false},
 	} {
-		require.Equal(t, c.want, s.allowed(t, c.subject, c.permission, doc, authz.Consistency{}), "%s %s", c.subject, c.permission)
+		require.Equal(
+			t, c.want, s.allowed(t, c.subject, c.permission, doc, authz.Consistency{}), "%s %s", c.subject, c.permission,
+		)
 	}
 	require.False(t, s.allowed(t, user(t, "owner"), "view", document(t, "unheard of"), authz.Consistency{}))
 }
 
 func (s *suite) conditions(t *testing.T) {
 	// The Engine interface writes no caveats; here it matters that context is taken, and refused where it cannot be.
-	check := authz.Check{Subject: user(t, "anybody"), Permission: "view", Resource: document(t, "doc"), Context: map[string]any{
+	anybody, doc := user(t, "anybody"), document(t, "doc")
+	check := authz.Check{Subject: anybody, Permission: "view", Resource: doc, Context: map[string]any{
 		"today": "monday", "count": 3.5, "nested": map[string]any{"list": []any{"a", true, nil}},
 	}}
 	decision, _, err := s.engine.Check(t.Context(), check, authz.Fully())
@@ -192,9 +207,15 @@ func (s *suite) bulkMalformed(t *testing.T) {
 	s.touch(t, relationship(doc, "viewer", user(t, "viewer")))
 	good := authz.Check{Subject: user(t, "viewer"), Permission: "view", Resource: doc}
 	bad := map[int]authz.Check{
-		0: {Subject: user(t, "viewer"), Permission: "view", Resource: doc, Context: map[string]any{"today": strings.Repeat("x", 200_000)}},
+		0: {
+			Subject: user(t, "viewer"), Permission: "view", Resource: doc,
+			Context: map[string]any{"today": strings.Repeat("x", 200_000)},
+		},
 		4: {Subject: user(t, "viewer"), Permission: "No Permission", Resource: doc},
-		7: {Subject: user(t, "viewer"), Permission: "view", Resource: authz.Object{Type: "document", ID: authz.ID(strings.Repeat("é", 1000))}},
+		7: {
+			Subject: user(t, "viewer"), Permission: "view",
+			Resource: authz.Object{Type: "document", ID: authz.ID(strings.Repeat("é", 1000))},
+		},
 		8: {Subject: user(t, "viewer"), Permission: "view", Resource: doc, Context: map[string]any{"today": struct{}{}}},
 	}
 	var checks []authz.Check
@@ -256,16 +277,41 @@ func (s *suite) unknownNames(t *testing.T) {
 		err    error
 		wanted []string
 	}{
-		"permission":      {check(authz.Check{Subject: alice, Permission: "vieww", Resource: doc}), []string{"vieww", "document", "view, viewer"}},
-		"type":            {check(authz.Check{Subject: alice, Permission: "view", Resource: other}), []string{"documnt", "document"}},
-		"subject":         {check(authz.Check{Subject: authz.Subject{Object: authz.Object{Type: "usr", ID: "x"}}, Permission: "view", Resource: doc}), []string{"usr", "user"}},
-		"subject set":     {check(authz.Check{Subject: authz.Subject{Object: object(t, "team", "x"), Relation: "membr"}, Permission: "view", Resource: doc}), []string{"membr", "member"}},
-		"write relation":  {write(relationship(doc, "viewr", alice)), []string{"viewr", "viewer"}},
-		"write type":      {write(relationship(other, "viewer", alice)), []string{"documnt", "document"}},
-		"read relation":   {read(authz.Filter{Type: "document", Relation: "ownr"}), []string{"ownr", "owner"}},
-		"read type":       {read(authz.Filter{Type: "documnt"}), []string{"documnt", "document"}},
-		"look up":         {failure(s.engine.LookupResources(t.Context(), authz.ResourceQuery{Subject: alice, Permission: "veiw", Type: "document"}, authz.Fully(), authz.Page{})), []string{"veiw", "view"}},
-		"look up subject": {failure(s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: doc, Permission: "edt", Type: "user"}, authz.Fully())), []string{"edt", "edit"}},
+		"permission": {
+			check(authz.Check{Subject: alice, Permission: "vieww", Resource: doc}),
+			[]string{"vieww", "document", "view, viewer"},
+		},
+		"type": {
+			check(authz.Check{Subject: alice, Permission: "view", Resource: other}), []string{"documnt", "document"},
+		},
+		"subject": {
+			check(authz.Check{
+				Subject: authz.Subject{Object: authz.Object{Type: "usr", ID: "x"}}, Permission: "view", Resource: doc,
+			}),
+			[]string{"usr", "user"},
+		},
+		"subject set": {
+			check(authz.Check{
+				Subject: authz.Subject{Object: object(t, "team", "x"), Relation: "membr"}, Permission: "view", Resource: doc,
+			}),
+			[]string{"membr", "member"},
+		},
+		"write relation": {write(relationship(doc, "viewr", alice)), []string{"viewr", "viewer"}},
+		"write type":     {write(relationship(other, "viewer", alice)), []string{"documnt", "document"}},
+		"read relation":  {read(authz.Filter{Type: "document", Relation: "ownr"}), []string{"ownr", "owner"}},
+		"read type":      {read(authz.Filter{Type: "documnt"}), []string{"documnt", "document"}},
+		"look up": {
+			failure(s.engine.LookupResources(
+				t.Context(), authz.ResourceQuery{Subject: alice, Permission: "veiw", Type: "document"}, authz.Fully(), authz.Page{},
+			)),
+			[]string{"veiw", "view"},
+		},
+		"look up subject": {
+			failure(s.engine.LookupSubjects(
+				t.Context(), authz.SubjectQuery{Resource: doc, Permission: "edt", Type: "user"}, authz.Fully(),
+			)),
+			[]string{"edt", "edit"},
+		},
 	} {
 		shown := message(t, authz.CodeInvalid, c.err)
 		for _, part := range c.wanted {

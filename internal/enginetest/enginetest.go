@@ -167,9 +167,13 @@ func (s *suite) touch(t *testing.T, relationships ...authz.Relationship) authz.T
 	return token
 }
 
-func (s *suite) allowed(t *testing.T, subject authz.Subject, permission authz.Permission, resource authz.Object, at authz.Consistency) bool {
+func (s *suite) allowed(
+	t *testing.T, subject authz.Subject, permission authz.Permission, resource authz.Object, at authz.Consistency,
+) bool {
 	t.Helper()
-	decision, token, err := s.engine.Check(t.Context(), authz.Check{Subject: subject, Permission: permission, Resource: resource}, at)
+	decision, token, err := s.engine.Check(
+		t.Context(), authz.Check{Subject: subject, Permission: permission, Resource: resource}, at,
+	)
 	require.NoError(t, err)
 	require.NotEmpty(t, token)
 	return decision.Allowed()

@@ -41,7 +41,9 @@ func (s *suite) explanations(t *testing.T) {
 		require.Equal(t, check.Subject, leaf.Subject)
 		require.Equal(t, decision.State, leaf.State, c.who)
 	}
-	_, _, _, err := s.engine.Explain(t.Context(), authz.Check{Subject: user(t, "a"), Permission: "vew", Resource: doc}, authz.Fully())
+	_, _, _, err := s.engine.Explain(
+		t.Context(), authz.Check{Subject: user(t, "a"), Permission: "vew", Resource: doc}, authz.Fully(),
+	)
 	requireCode(t, authz.CodeInvalid, err)
 }
 
@@ -66,7 +68,9 @@ func (s *suite) scratches(t *testing.T) {
 	given := relationship(doc, "viewer", user(t, "given"))
 	s.touch(t, stored)
 	may := func(engine authz.Engine, who string) bool {
-		decision, _, err := engine.Check(t.Context(), authz.Check{Subject: user(t, who), Permission: "view", Resource: doc}, authz.Fully())
+		decision, _, err := engine.Check(
+			t.Context(), authz.Check{Subject: user(t, who), Permission: "view", Resource: doc}, authz.Fully(),
+		)
 		require.NoError(t, err)
 		return decision.Allowed()
 	}
@@ -78,7 +82,12 @@ func (s *suite) scratches(t *testing.T) {
 		require.True(t, may(one, "given"))
 		require.False(t, may(one, "stored"))
 		require.False(t, may(other, "given"))
-		_, err = one.Write(t.Context(), authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: relationship(doc, "owner", user(t, "added"))}}})
+		_, err = one.Write(
+			t.Context(),
+			authz.Write{Updates: []authz.Update{
+				{Action: authz.Touch, Relationship: relationship(doc, "owner", user(t, "added"))},
+			}},
+		)
 		require.NoError(t, err)
 		require.True(t, may(one, "added"))
 		require.False(t, may(other, "added"))

@@ -46,7 +46,16 @@ func (s *suite) lookupResources(t *testing.T) {
 		slices.Sort(paged)
 		require.Equal(t, n+zzz(limit), len(slices.Compact(paged)), "limit %d", limit)
 	}
-	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), authz.ResourceQuery{Subject: user(t, "nobody"), Permission: "edit", Type: "document"}, authz.Fully(), authz.Page{})))
+	require.Empty(
+		t,
+		collect(
+			t,
+			s.engine.LookupResources(
+				t.Context(), authz.ResourceQuery{Subject: user(t, "nobody"), Permission: "edit", Type: "document"}, authz.Fully(),
+				authz.Page{},
+			),
+		),
+	)
 
 	for _, err := range s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{}) {
 		require.NoError(t, err)
@@ -144,16 +153,29 @@ func (s *suite) lookupSubjects(t *testing.T) {
 		require.NotEmpty(t, found.Token)
 		names = append(names, found.Subject.String())
 	}
-	require.ElementsMatch(t, []string{user(t, "direct").String(), user(t, "through team").String(), user(t, "owner").String()}, names)
+	require.ElementsMatch(
+		t, []string{user(t, "direct").String(), user(t, "through team").String(), user(t, "owner").String()}, names,
+	)
 
-	teams := collect(t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: doc, Permission: "view", Type: "team", SubjectRelation: "member"}, authz.Fully()))
+	teams := collect(
+		t,
+		s.engine.LookupSubjects(
+			t.Context(), authz.SubjectQuery{Resource: doc, Permission: "view", Type: "team", SubjectRelation: "member"},
+			authz.Fully(),
+		),
+	)
 	require.Len(t, teams, 1)
 	require.Equal(t, authz.Subject{Object: team, Relation: "member"}, teams[0].Subject)
 
 	// A wildcard is returned as such, with the subjects that it excludes.
 	open := document(t, "open")
 	s.touch(t, relationship(open, "viewer", authz.Everybody("user")), relationship(open, "banned", user(t, "direct")))
-	wild := collect(t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: open, Permission: "comment", Type: "user"}, authz.Fully()))
+	wild := collect(
+		t,
+		s.engine.LookupSubjects(
+			t.Context(), authz.SubjectQuery{Resource: open, Permission: "comment", Type: "user"}, authz.Fully(),
+		),
+	)
 	require.Len(t, wild, 1)
 	require.Equal(t, authz.Everybody("user"), wild[0].Subject)
 	require.Equal(t, []authz.ID{user(t, "direct").ID}, wild[0].Excluded)
@@ -174,19 +196,36 @@ func (s *suite) readFilters(t *testing.T) {
 		filter authz.Filter
 		want   []authz.Relationship
 	}{
-		"object":                  {authz.Filter{Type: "document", ID: one.ID}, []authz.Relationship{owner, viewer}},
-		"relation":                {authz.Filter{Type: "document", ID: one.ID, Relation: "owner"}, []authz.Relationship{owner}},
-		"object and subject":      {authz.Filter{Type: "document", ID: two.ID, SubjectType: "user", SubjectID: alice.ID}, []authz.Relationship{second}},
-		"object and subject type": {authz.Filter{Type: "document", ID: two.ID, SubjectType: "user"}, []authz.Relationship{second, everybody}},
-		"subject alone":           {authz.Filter{SubjectType: "user", SubjectID: alice.ID}, []authz.Relationship{owner, second}},
-		"subject, any relation":   {authz.Filter{SubjectType: "team", SubjectID: team.ID}, []authz.Relationship{plain, members}},
-		"subject relation":        {authz.Filter{SubjectType: "team", SubjectID: team.ID, SubjectRelation: "member"}, []authz.Relationship{members}},
-		"subject without":         {authz.Filter{SubjectType: "team", SubjectID: team.ID, SubjectPlain: true}, []authz.Relationship{plain}},
-		"wildcard":                {authz.Filter{Type: "document", ID: two.ID, SubjectType: "user", SubjectWildcard: true}, []authz.Relationship{everybody}},
-		"exactly":                 {authz.Exactly(members), []authz.Relationship{members}},
-		"exactly, without":        {authz.Exactly(plain), []authz.Relationship{plain}},
-		"exactly, wildcard":       {authz.Exactly(everybody), []authz.Relationship{everybody}},
-		"nothing":                 {authz.Filter{Type: "document", ID: document(t, "none").ID}, nil},
+		"object": {authz.Filter{Type: "document", ID: one.ID}, []authz.Relationship{owner, viewer}},
+		"relation": {
+			authz.Filter{Type: "document", ID: one.ID, Relation: "owner"}, []authz.Relationship{owner},
+		},
+		"object and subject": {
+			authz.Filter{Type: "document", ID: two.ID, SubjectType: "user", SubjectID: alice.ID}, []authz.Relationship{second},
+		},
+		"object and subject type": {
+			authz.Filter{Type: "document", ID: two.ID, SubjectType: "user"}, []authz.Relationship{second, everybody},
+		},
+		"subject alone": {
+			authz.Filter{SubjectType: "user", SubjectID: alice.ID}, []authz.Relationship{owner, second},
+		},
+		"subject, any relation": {
+			authz.Filter{SubjectType: "team", SubjectID: team.ID}, []authz.Relationship{plain, members},
+		},
+		"subject relation": {
+			authz.Filter{SubjectType: "team", SubjectID: team.ID, SubjectRelation: "member"}, []authz.Relationship{members},
+		},
+		"subject without": {
+			authz.Filter{SubjectType: "team", SubjectID: team.ID, SubjectPlain: true}, []authz.Relationship{plain},
+		},
+		"wildcard": {
+			authz.Filter{Type: "document", ID: two.ID, SubjectType: "user", SubjectWildcard: true},
+			[]authz.Relationship{everybody},
+		},
+		"exactly":           {authz.Exactly(members), []authz.Relationship{members}},
+		"exactly, without":  {authz.Exactly(plain), []authz.Relationship{plain}},
+		"exactly, wildcard": {authz.Exactly(everybody), []authz.Relationship{everybody}},
+		"nothing":           {authz.Filter{Type: "document", ID: document(t, "none").ID}, nil},
 	} {
 		require.Equal(t, texts(c.want...), s.read(t, c.filter), name)
 	}
@@ -249,11 +288,21 @@ func (s *suite) badCursors(t *testing.T) {
 	good := collect(t, s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{Limit: 1}))[0].Cursor
 
 	query := authz.ResourceQuery{Subject: user(t, "a"), Permission: "view", Type: "document"}
-	for _, cursor := range []string{"x", "...", "0.0..", "0.1..garbage", "9.1..abcd", "3.1..aGVsbG8=", "a.b.c.d", "0.1.x." + good} {
-		requireCode(t, authz.CodeInvalid, failure(s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{Limit: 1, Cursor: cursor})))
-		requireCode(t, authz.CodeInvalid, failure(s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1, Cursor: cursor})))
+	for _, cursor := range []string{
+		"x", "...", "0.0..", "0.1..garbage", "9.1..abcd", "3.1..aGVsbG8=", "a.b.c.d", "0.1.x." + good,
+	} {
+		requireCode(
+			t, authz.CodeInvalid,
+			failure(s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{Limit: 1, Cursor: cursor})),
+		)
+		requireCode(
+			t, authz.CodeInvalid,
+			failure(s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1, Cursor: cursor})),
+		)
 	}
 	other := authz.Filter{Type: "document", ID: document(t, "other").ID}
-	requireCode(t, authz.CodeInvalid, failure(s.engine.Read(t.Context(), other, authz.Fully(), authz.Page{Limit: 1, Cursor: good})))
+	requireCode(
+		t, authz.CodeInvalid, failure(s.engine.Read(t.Context(), other, authz.Fully(), authz.Page{Limit: 1, Cursor: good})),
+	)
 	requireCode(t, authz.CodeInvalid, failure(s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{Limit: -1})))
 }

@@ -160,7 +160,10 @@ func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
 
 func run(t testing.TB, as *syscall.SysProcAttr, folder, program string, arguments ...string) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), filepath.Join(folder, program), arguments...) //nolint:gosec // a program of this machine
+	command := exec.CommandContext(
+		t.Context(),
+		filepath.Join(folder, program),
+		arguments...) //nolint:gosec // a program of this machine
 	command.SysProcAttr = as
 	command.Dir = os.TempDir()
 	output, err := command.CombinedOutput()

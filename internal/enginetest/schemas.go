@@ -15,7 +15,9 @@ func (s *suite) schema(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, text)
 	requireCode(t, authz.CodeUnavailable, s.engine.Ready(t.Context()))
-	_, _, err = s.engine.Check(t.Context(), authz.Check{Subject: user(t, "a"), Permission: "view", Resource: document(t, "d")}, authz.Fully())
+	_, _, err = s.engine.Check(
+		t.Context(), authz.Check{Subject: user(t, "a"), Permission: "view", Resource: document(t, "d")}, authz.Fully(),
+	)
 	requireCode(t, authz.CodeInvalid, err)
 
 	changes, err := s.engine.DiffSchema(t.Context(), Schema)
@@ -60,18 +62,36 @@ func (s *suite) schemaChanges(t *testing.T) {
 		name, schema, text string
 		breaking           bool
 	}{
-		{"add permission", edit("permission edit = owner", "permission edit = owner\n\tpermission remove = owner"), "document#remove", false},
+		{
+			"add permission", edit("permission edit = owner", "permission edit = owner\n\tpermission remove = owner"),
+			"document#remove", false,
+		},
 		{"remove permission", edit("permission as_member = viewer", ""), "document#as_member", true},
-		{"change expression", edit("permission comment = view - banned", "permission comment = view"), `document#comment from "view - banned" to "view"`, false},
-		{"add relation", edit("relation banned: user", "relation banned: user\n\trelation editor: user"), "document#editor", false},
+		{
+			"change expression", edit("permission comment = view - banned", "permission comment = view"),
+			`document#comment from "view - banned" to "view"`, false,
+		},
+		{
+			"add relation", edit("relation banned: user", "relation banned: user\n\trelation editor: user"), "document#editor",
+			false,
+		},
 		{"add subject type", edit("relation banned: user", "relation banned: user | team"), "team", false},
 		{"remove subject type", edit("| team | team#member |", "| team#member |"), "team", true},
 		{"remove wildcard", edit("| user:* |", "|"), "user:*", true},
 		{"change comment", edit("May see the document.", "Sees it."), "document#view", false},
 		{"add definition", Schema + "\ndefinition extra {}", "extra", false},
 		{"remove definition", strings.Replace(edit("relation parent: folder", ""), " + parent->view", "", 1), "", false},
-		{"remove caveat", strings.Replace(edit(" | user with on_day", ""), "caveat on_day(today string, allowed string) {\n\ttoday == allowed\n}", "", 1), "on_day", true},
-		{"change caveat", edit("today == allowed", "today != allowed"), `on_day from "today == allowed" to "today != allowed"`, false},
+		{
+			"remove caveat",
+			strings.Replace(
+				edit(" | user with on_day", ""), "caveat on_day(today string, allowed string) {\n\ttoday == allowed\n}", "", 1,
+			),
+			"on_day", true,
+		},
+		{
+			"change caveat", edit("today == allowed", "today != allowed"),
+			`on_day from "today == allowed" to "today != allowed"`, false,
+		},
 	} {
 		changes, err := s.engine.DiffSchema(t.Context(), c.schema)
 		require.NoError(t, err, c.name)
@@ -90,7 +110,9 @@ func (s *suite) schemaChanges(t *testing.T) {
 
 	// SpiceDB rejects removing a relation that has relationships.
 	s.touch(t, relationship(document(t, "doc"), "banned", user(t, "alice")))
-	smaller := strings.Replace(edit("relation banned: user", ""), "permission comment = view - banned", "permission comment = view", 1)
+	smaller := strings.Replace(
+		edit("relation banned: user", ""), "permission comment = view - banned", "permission comment = view", 1,
+	)
 	requireCode(t, authz.CodeInvalid, s.engine.ApplySchema(t.Context(), smaller))
 	_, err := s.engine.DeleteAll(t.Context(), authz.Filter{Type: "document", Relation: "banned"}, nil, nil)
 	require.NoError(t, err)

@@ -42,7 +42,9 @@ func Container(t *testing.T, options ...testcontainers.ContainerCustomizer) Spic
 	defer cancel()
 	container, err := sdbtestcontainer.Run(ctx, Image(), options...)
 	if err != nil {
-		Missing(t, "the image "+Image()+" cannot be pulled or does not start: "+strings.Join(strings.Fields(err.Error()), " "))
+		Missing(
+			t, "the image "+Image()+" cannot be pulled or does not start: "+strings.Join(strings.Fields(err.Error()), " "),
+		)
 	}
 	t.Cleanup(func() { require.NoError(t, testcontainers.TerminateContainer(container)) })
 	return SpiceDB{Container: container, Endpoint: container.GRPCEndpoint(), Token: container.PresharedKey()}

@@ -32,13 +32,18 @@ func (s *suite) snapshots(t *testing.T) {
 	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(without), authz.Page{})))
 
 	// The token of an answer names the state of the answer, also after later writes.
-	_, token, err := s.engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Fully())
+	_, token, err := s.engine.Check(
+		t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Fully(),
+	)
 	require.NoError(t, err)
 	s.touch(t, r)
 	require.False(t, s.allowed(t, alice, "edit", doc, authz.AtSnapshot(token)))
 	require.True(t, s.allowed(t, alice, "edit", doc, authz.Fully()))
 
-	_, _, err = s.engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Consistency{Freshness: authz.Freshness(99)})
+	_, _, err = s.engine.Check(
+		t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc},
+		authz.Consistency{Freshness: authz.Freshness(99)},
+	)
 	requireCode(t, authz.CodeInvalid, err)
 }
 
@@ -52,7 +57,9 @@ func (s *suite) badTokens(t *testing.T) {
 			requireCode(t, authz.CodeInvalid, err)
 			_, _, err = s.engine.CheckBulk(t.Context(), []authz.Check{check, check, check}, at)
 			requireCode(t, authz.CodeInvalid, err)
-			requireCode(t, authz.CodeInvalid, failure(s.engine.Read(t.Context(), authz.Filter{Type: "document"}, at, authz.Page{})))
+			requireCode(
+				t, authz.CodeInvalid, failure(s.engine.Read(t.Context(), authz.Filter{Type: "document"}, at, authz.Page{})),
+			)
 			query := authz.ResourceQuery{Subject: check.Subject, Permission: "view", Type: "document"}
 			requireCode(t, authz.CodeInvalid, failure(s.engine.LookupResources(t.Context(), query, at, authz.Page{})))
 			subjects := authz.SubjectQuery{Resource: check.Resource, Permission: "view", Type: "user"}
@@ -81,17 +88,26 @@ func (s *suite) endedContexts(t *testing.T) {
 		requireCode(t, code, err)
 		requireCode(t, code, s.engine.Ready(ctx))
 		requireCode(t, code, failure(s.engine.Read(ctx, authz.Filter{Type: "document"}, authz.Fully(), authz.Page{})))
-		requireCode(t, code, failure(s.engine.LookupSubjects(ctx, authz.SubjectQuery{Resource: check.Resource, Permission: "view", Type: "user"}, authz.Fully())))
+		requireCode(
+			t, code,
+			failure(s.engine.LookupSubjects(
+				ctx, authz.SubjectQuery{Resource: check.Resource, Permission: "view", Type: "user"}, authz.Fully(),
+			)),
+		)
 	}
 	require.Empty(t, s.read(t, authz.Exactly(write.Updates[0].Relationship)))
 
 	// A context that ends within a sequence ends the sequence. The sequence is longer than a page of SpiceDB.
 	doc := document(t, "many")
-	s.touch(t, many(1100, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...)
+	s.touch(
+		t, many(1100, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...,
+	)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	requireCode(t, authz.CodeCanceled, func() (last error) {
-		for _, err := range s.engine.Read(ctx, authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{Limit: 1100}) {
+		for _, err := range s.engine.Read(
+			ctx, authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{Limit: 1100},
+		) {
 			cancel()
 			last = err
 		}

@@ -46,15 +46,19 @@ func (s *suite) preconditions(t *testing.T) {
 		preconditions []authz.Precondition
 		holds         bool
 	}{
-		"none":                 {nil, true},
-		"there":                {[]authz.Precondition{{Filter: authz.Exactly(there)}}, true},
-		"not there":            {[]authz.Precondition{{Filter: authz.Exactly(absent)}}, false},
-		"absent":               {[]authz.Precondition{{Filter: authz.Exactly(absent), Absent: true}}, true},
-		"not absent":           {[]authz.Precondition{{Filter: authz.Exactly(there), Absent: true}}, false},
-		"no viewer yet":        {[]authz.Precondition{{Filter: anyViewer, Absent: true}}, true},
-		"a viewer":             {[]authz.Precondition{{Filter: anyViewer}}, false},
-		"by subject":           {[]authz.Precondition{{Filter: authz.Filter{SubjectType: "user", SubjectID: alice.ID}}}, true},
-		"one of several fails": {[]authz.Precondition{{Filter: authz.Exactly(there)}, {Filter: authz.Exactly(absent)}}, false},
+		"none":          {nil, true},
+		"there":         {[]authz.Precondition{{Filter: authz.Exactly(there)}}, true},
+		"not there":     {[]authz.Precondition{{Filter: authz.Exactly(absent)}}, false},
+		"absent":        {[]authz.Precondition{{Filter: authz.Exactly(absent), Absent: true}}, true},
+		"not absent":    {[]authz.Precondition{{Filter: authz.Exactly(there), Absent: true}}, false},
+		"no viewer yet": {[]authz.Precondition{{Filter: anyViewer, Absent: true}}, true},
+		"a viewer":      {[]authz.Precondition{{Filter: anyViewer}}, false},
+		"by subject": {
+			[]authz.Precondition{{Filter: authz.Filter{SubjectType: "user", SubjectID: alice.ID}}}, true,
+		},
+		"one of several fails": {
+			[]authz.Precondition{{Filter: authz.Exactly(there)}, {Filter: authz.Exactly(absent)}}, false,
+		},
 	} {
 		r := relationship(document(t, "new "+name), "viewer", alice)
 		write := updates(authz.Create, r)
@@ -76,20 +80,27 @@ func (s *suite) refusedWrites(t *testing.T) {
 	doc, alice := document(t, "doc"), user(t, "alice")
 	r := relationship(doc, "viewer", alice)
 	for name, write := range map[string]authz.Write{
-		"nothing":             {},
-		"same twice":          updates(authz.Touch, r, r),
-		"a permission":        updates(authz.Touch, relationship(doc, "view", alice)),
-		"wrong subject":       updates(authz.Touch, relationship(doc, "parent", alice)),
-		"wildcard":            updates(authz.Touch, relationship(doc, "owner", authz.Everybody("user"))),
-		"no expiration here":  updates(authz.Touch, authz.Relationship{Resource: doc, Relation: "viewer", Subject: alice, ExpiresAt: time.Now().Add(time.Hour)}),
-		"malformed relation":  updates(authz.Touch, relationship(doc, "No Relation", alice)),
-		"empty id":            updates(authz.Touch, relationship(authz.Object{Type: "document"}, "viewer", alice)),
-		"empty precondition":  {Updates: updates(authz.Touch, r).Updates, Preconditions: []authz.Precondition{{}}},
-		"metadata not JSON":   {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"x": make(chan int)}},
-		"NUL in metadata":     {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"actor": "a\x00"}},
-		"NUL in nested":       {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"x": map[string]any{"y": []any{"a\u0085"}}}},
-		"NUL in field name":   {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"a\x00": 1}},
-		"unknown subject rel": updates(authz.Touch, relationship(doc, "viewer", authz.Subject{Object: object(t, "team", "t"), Relation: "nothing"})),
+		"nothing":       {},
+		"same twice":    updates(authz.Touch, r, r),
+		"a permission":  updates(authz.Touch, relationship(doc, "view", alice)),
+		"wrong subject": updates(authz.Touch, relationship(doc, "parent", alice)),
+		"wildcard":      updates(authz.Touch, relationship(doc, "owner", authz.Everybody("user"))),
+		"no expiration here": updates(
+			authz.Touch,
+			authz.Relationship{Resource: doc, Relation: "viewer", Subject: alice, ExpiresAt: time.Now().Add(time.Hour)},
+		),
+		"malformed relation": updates(authz.Touch, relationship(doc, "No Relation", alice)),
+		"empty id":           updates(authz.Touch, relationship(authz.Object{Type: "document"}, "viewer", alice)),
+		"empty precondition": {Updates: updates(authz.Touch, r).Updates, Preconditions: []authz.Precondition{{}}},
+		"metadata not JSON":  {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"x": make(chan int)}},
+		"NUL in metadata":    {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"actor": "a\x00"}},
+		"NUL in nested": {
+			Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"x": map[string]any{"y": []any{"a\u0085"}}},
+		},
+		"NUL in field name": {Updates: updates(authz.Touch, r).Updates, Metadata: map[string]any{"a\x00": 1}},
+		"unknown subject rel": updates(
+			authz.Touch, relationship(doc, "viewer", authz.Subject{Object: object(t, "team", "t"), Relation: "nothing"}),
+		),
 	} {
 		_, err := s.engine.Write(t.Context(), write)
 		require.Error(t, err, name)
@@ -113,7 +124,9 @@ func (s *suite) limits(t *testing.T) {
 
 	write.Updates = write.Updates[:1]
 	for range 1001 {
-		write.Preconditions = append(write.Preconditions, authz.Precondition{Filter: authz.Filter{Type: "document", ID: doc.ID}})
+		write.Preconditions = append(
+			write.Preconditions, authz.Precondition{Filter: authz.Filter{Type: "document", ID: doc.ID}},
+		)
 	}
 	_, err = s.engine.Write(t.Context(), write)
 	requireCode(t, authz.CodeTooLarge, err)
@@ -133,12 +146,16 @@ func (s *suite) deleteAll(t *testing.T) {
 	s.touch(t, kept, relationship(other, "owner", alice))
 	viewers := authz.Filter{Type: "document", ID: doc.ID, Relation: "viewer"}
 
-	_, err := s.engine.DeleteAll(t.Context(), viewers, []authz.Precondition{{Filter: authz.Exactly(kept), Absent: true}}, nil)
+	_, err := s.engine.DeleteAll(
+		t.Context(), viewers, []authz.Precondition{{Filter: authz.Exactly(kept), Absent: true}}, nil,
+	)
 	requireCode(t, authz.CodeConflict, err)
 	require.ErrorIs(t, err, authz.ErrPrecondition)
 	require.Equal(t, n, len(s.read(t, viewers)))
 
-	token, err := s.engine.DeleteAll(t.Context(), viewers, []authz.Precondition{{Filter: authz.Exactly(kept)}}, map[string]any{"operation": "test"})
+	token, err := s.engine.DeleteAll(
+		t.Context(), viewers, []authz.Precondition{{Filter: authz.Exactly(kept)}}, map[string]any{"operation": "test"},
+	)
 	require.NoError(t, err)
 	require.False(t, s.allowed(t, user(t, number("u", 1)), "view", doc, authz.AsFreshAs(token)))
 	require.Equal(t, texts(kept), s.read(t, authz.Filter{Type: "document", ID: doc.ID}))
@@ -162,7 +179,9 @@ func (s *suite) expiration(t *testing.T) {
 	}
 	until := time.Now().Add(time.Hour).Truncate(time.Second)
 	s.touch(t, grant("later", until))
-	items := collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
+	items := collect(
+		t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}),
+	)
 	require.Len(t, items, 1)
 	require.True(t, until.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	require.True(t, s.allowed(t, user(t, "later"), "edit", doc, authz.Fully()))
@@ -170,7 +189,9 @@ func (s *suite) expiration(t *testing.T) {
 	// Touching with another expiration moves it, both ways.
 	for _, moved := range []time.Time{until.Add(time.Hour), until.Add(-time.Minute)} {
 		s.touch(t, grant("later", moved))
-		items = collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
+		items = collect(
+			t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}),
+		)
 		require.Len(t, items, 1)
 		require.True(t, moved.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	}
@@ -239,12 +260,16 @@ func (s *suite) expirationDates(t *testing.T) {
 	}
 	at := authz.AsFreshAs(s.touch(t, rows...))
 	read := make(map[authz.ID]time.Time)
-	for _, item := range collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, at, authz.Page{})) {
+	for _, item := range collect(
+		t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, at, authz.Page{}),
+	) {
 		read[item.Relationship.Subject.ID] = item.Relationship.ExpiresAt.UTC()
 	}
 	require.Equal(t, ends, read)
 	subjects := make(map[authz.ID]bool)
-	for _, found := range collect(t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: doc, Permission: "edit", Type: "user"}, at)) {
+	for _, found := range collect(
+		t, s.engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: doc, Permission: "edit", Type: "user"}, at),
+	) {
 		subjects[found.Subject.ID] = found.Decision.Allowed()
 	}
 	require.Len(t, subjects, len(ends))
@@ -255,7 +280,9 @@ func (s *suite) expirationDates(t *testing.T) {
 		require.Equal(t, counts, s.allowed(t, row.Subject, "edit", doc, at), "%s", row.ExpiresAt)
 		require.Equal(t, counts, subjects[row.Subject.ID], "%s", row.ExpiresAt)
 		query := authz.ResourceQuery{Subject: row.Subject, Permission: "edit", Type: "document"}
-		require.Equal(t, counts, len(collect(t, s.engine.LookupResources(t.Context(), query, at, authz.Page{}))) == 1, "%s", row.ExpiresAt)
+		require.Equal(
+			t, counts, len(collect(t, s.engine.LookupResources(t.Context(), query, at, authz.Page{}))) == 1, "%s", row.ExpiresAt,
+		)
 	}
 	results, _, err := s.engine.CheckBulk(t.Context(), checks, at)
 	require.NoError(t, err)

@@ -25,14 +25,26 @@ func company(accounts int) []*v1.Relationship {
 			Subject: &v1.SubjectReference{Object: &v1.ObjectReference{ObjectType: subjectType, ObjectId: subject}},
 		}
 	}
-	all := []*v1.Relationship{relationship("subscription", "acme", "multi_owner", "user", "*"), relationship("subscription", "acme", "owner", "user", "ada")}
+	all := []*v1.Relationship{
+		relationship("subscription", "acme", "multi_owner", "user", "*"),
+		relationship("subscription", "acme", "owner", "user", "ada"),
+	}
 	for a := range accounts {
 		account := fmt.Sprint("a", a)
-		all = append(all, relationship("account", account, "subscription", "subscription", "acme"), relationship("account", account, "team", "user", "*"))
+		all = append(
+			all, relationship("account", account, "subscription", "subscription", "acme"),
+			relationship("account", account, "team", "user", "*"),
+		)
 		for i := range 100 {
 			member, importer := fmt.Sprintf("u%d-%d", a, i), fmt.Sprintf("i%d-%d", a, i)
-			all = append(all, relationship("account", account, "user", "user", member),
-				relationship("importer", importer, "account", "account", account), relationship("importer", importer, "creator", "user", member))
+			all = append(
+				all,
+				relationship("account", account, "user", "user", member),
+				relationship(
+					"importer", importer, "account", "account", account,
+				),
+				relationship("importer", importer, "creator", "user", member),
+			)
 		}
 	}
 	return all
@@ -60,7 +72,8 @@ func filled(b *testing.B, relationships []*v1.Relationship) *spicedb.EmbeddedEng
 		b.Fatal(err)
 	}
 	for part := range slices.Chunk(relationships, 1000) {
-		if err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: part}); err != nil && err != io.EOF { //nolint:errorlint // gRPC returns it as it is
+		if err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: part}); err != nil &&
+			err != io.EOF { //nolint:errorlint // gRPC returns it as it is
 			b.Fatal(err)
 		}
 	}
@@ -142,10 +155,13 @@ func follow(b *testing.B, r *Replica, perSecond int, span time.Duration) []time.
 	for i := range perSecond * int(span/time.Second) {
 		<-ticks.C
 		writing.Go(func() {
-			token, err := r.Write(b.Context(), authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: authz.Relationship{
-				Resource: authz.Object{Type: "importer", ID: authz.ID(fmt.Sprint("new", i))}, Relation: "account",
-				Subject: authz.Subject{Object: authz.Object{Type: "account", ID: "a0"}},
-			}}}})
+			token, err := r.Write(
+				b.Context(),
+				authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: authz.Relationship{
+					Resource: authz.Object{Type: "importer", ID: authz.ID(fmt.Sprint("new", i))}, Relation: "account",
+					Subject: authz.Subject{Object: authz.Object{Type: "account", ID: "a0"}},
+				}}}},
+			)
 			begun := time.Now()
 			if err == nil {
 				err = r.Reached(b.Context(), token)
@@ -204,7 +220,9 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	s := r.pin()
 	check := authz.Check{
-		Subject: authz.Subject{Object: authz.Object{Type: "user", ID: "u7-7"}}, Permission: "run", Resource: authz.Object{Type: "importer", ID: "i7-8"},
+		Subject: authz.Subject{Object: authz.Object{Type: "user", ID: "u7-7"}}, Permission: "run", Resource: authz.Object{
+			Type: "importer", ID: "i7-8",
+		},
 	}
 	b.ReportAllocs()
 	for b.Loop() {

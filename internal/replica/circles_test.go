@@ -30,8 +30,10 @@ func nested() map[string]*model {
 			permissions: []*permission{{"view", "viewer + parent->view"}, {"edit", "view - banned"}, {"share", "view & banned"}},
 		}),
 		"teams": relations(&definition{
-			name:        "team",
-			relations:   []*relation{{"viewer", append([]allowed{{typ: "team", relation: "viewer"}}, people...)}, {"owner", people}},
+			name: "team",
+			relations: []*relation{
+				{"viewer", append([]allowed{{typ: "team", relation: "viewer"}}, people...)}, {"owner", people},
+			},
 			permissions: []*permission{{"view", "viewer + owner"}},
 		}),
 		"folders within papers": relations(
@@ -71,7 +73,10 @@ func TestCircles(t *testing.T) {
 			w.compareLookUps(t, q)
 		}
 	}
-	t.Logf("%d comparisons, %d of the replica's own answers, outcomes %v; %d of look-ups", w.asked, w.own, w.outcomes, w.lookedUp)
+	t.Logf(
+		"%d comparisons, %d of the replica's own answers, outcomes %v; %d of look-ups", w.asked, w.own, w.outcomes,
+		w.lookedUp,
+	)
 	require.Greater(t, w.outcomes["error"], w.asked/50, "there are too few circles")
 	require.Greater(t, w.outcomes["allowed"], w.asked/50)
 	require.Greater(t, w.own, w.asked/4)
@@ -83,24 +88,34 @@ func (w *world) compareLookUps(t *testing.T, q questions) {
 	t.Helper()
 	at := authz.AsFreshAs(w.token)
 	for _, query := range q.resources {
-		if query.Subject.Relation != "" || query.Subject.Type != plainTypes[0] || !w.answersItself(t, query.Subject, query.Permission, query.Type) {
+		if query.Subject.Relation != "" || query.Subject.Type != plainTypes[0] || !w.answersItself(
+			t, query.Subject, query.Permission, query.Type,
+		) {
 			continue
 		}
 		found, _ := resources(t.Context(), w.replica, query, at, 0)
 		for i := range objectsOfType {
 			resource := objectOf(query.Type, i)
-			w.compareFound(t, found, `"`+string(resource.ID)+" ", authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: resource})
+			w.compareFound(
+				t, found, `"`+string(resource.ID)+" ",
+				authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: resource},
+			)
 		}
 	}
 	for _, query := range q.subjects {
 		subject := authz.Subject{Object: objectOf(plainTypes[0], 0)}
-		if query.SubjectRelation != "" || query.Type != subject.Type || !w.answersItself(t, subject, query.Permission, query.Resource.Type) {
+		if query.SubjectRelation != "" || query.Type != subject.Type || !w.answersItself(
+			t, subject, query.Permission, query.Resource.Type,
+		) {
 			continue
 		}
 		found, _ := subjects(t.Context(), w.replica, query, at)
 		for i := range plainOfType {
 			subject := authz.Subject{Object: objectOf(plainTypes[0], i)}
-			w.compareFound(t, found, `"`+subject.String()+" ", authz.Check{Subject: subject, Permission: query.Permission, Resource: query.Resource})
+			w.compareFound(
+				t, found, `"`+subject.String()+" ",
+				authz.Check{Subject: subject, Permission: query.Permission, Resource: query.Resource},
+			)
 		}
 	}
 }
@@ -109,7 +124,10 @@ func (w *world) compareLookUps(t *testing.T, q questions) {
 func (w *world) answersItself(t *testing.T, subject authz.Subject, permission authz.Permission, typ authz.Type) bool {
 	t.Helper()
 	before := w.who.of(replica.FromReplica)
-	_, _, err := w.replica.Check(t.Context(), authz.Check{Subject: subject, Permission: permission, Resource: objectOf(typ, 0)}, authz.AsFreshAs(w.token))
+	_, _, err := w.replica.Check(
+		t.Context(), authz.Check{Subject: subject, Permission: permission, Resource: objectOf(typ, 0)},
+		authz.AsFreshAs(w.token),
+	)
 	return err == nil && w.who.of(replica.FromReplica) > before
 }
 
@@ -118,7 +136,10 @@ func (w *world) compareFound(t *testing.T, found, entry string, check authz.Chec
 	decision, _, err := w.engine.Check(t.Context(), check, authz.AtSnapshot(w.token))
 	if want := outcome(decision, err); want != tooDeep {
 		w.lookedUp++
-		require.Equal(t, want == "allowed", strings.Contains(found, entry), "%s: a check says %s, a look-up finds %s\n%s", describe(check), want, found, w.model)
+		require.Equal(
+			t, want == "allowed", strings.Contains(found, entry), "%s: a check says %s, a look-up finds %s\n%s", describe(check),
+			want, found, w.model,
+		)
 	}
 }
 
@@ -136,7 +157,10 @@ func (m *model) circles(r *rand.Rand) authz.Write {
 				for _, a := range rel.allowed {
 					switch {
 					case a.typ != plainTypes[0] && r.IntN(5) > 0:
-						add(objectOf(d.name, i), rel.name, authz.Subject{Object: objectOf(a.typ, r.IntN(objectsOfType)), Relation: authz.Relation(a.relation)})
+						add(
+							objectOf(d.name, i), rel.name,
+							authz.Subject{Object: objectOf(a.typ, r.IntN(objectsOfType)), Relation: authz.Relation(a.relation)},
+						)
 					case a.typ == plainTypes[0] && r.IntN(3) == 0:
 						add(objectOf(d.name, i), rel.name, authz.Subject{Object: objectOf(plainTypes[0], r.IntN(plainOfType))})
 					}

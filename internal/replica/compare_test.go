@@ -50,19 +50,22 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 	t.Helper()
 	c.compareChecks(t, q.checks, token)
 	for _, check := range q.malformed {
-		c.ask(t, "check "+describe(check), token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+		what := "check " + describe(check)
+		c.ask(t, what, token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
 			decision, _, err := engine.Check(ctx, check, at)
 			return outcome(decision, err)
 		})
 	}
 	for i, query := range q.resources {
-		c.ask(t, fmt.Sprintf("look up resources %+v", query), token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+		what := fmt.Sprintf("look up resources %+v", query)
+		c.ask(t, what, token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
 			found, _ := resources(ctx, engine, query, at, i%3)
 			return found
 		})
 	}
 	for _, query := range q.subjects {
-		c.ask(t, fmt.Sprintf("look up subjects %+v", query), token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+		what := fmt.Sprintf("look up subjects %+v", query)
+		c.ask(t, what, token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
 			found, _ := subjects(ctx, engine, query, at)
 			return found
 		})
@@ -71,7 +74,8 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 
 // ask asks both engines. They answer at the same state, since the replica has no newer one.
 func (c *comparison) ask(
-	t *testing.T, question string, token authz.Token, ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,
+	t *testing.T, question string, token authz.Token,
+	ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,
 ) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -111,7 +115,9 @@ func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token aut
 
 // compareBulks asks two bulks: one of the checks that the replica answers itself, and a mixed one that it forwards to
 // SpiceDB.
-func (c *comparison) compareBulks(ctx context.Context, t *testing.T, checks []authz.Check, got []string, own []bool, token authz.Token) {
+func (c *comparison) compareBulks(
+	ctx context.Context, t *testing.T, checks []authz.Check, got []string, own []bool, token authz.Token,
+) {
 	t.Helper()
 	var its []int
 	for i := range checks {
@@ -162,7 +168,9 @@ func (c *comparison) spiceDB(ctx context.Context, t *testing.T, checks []authz.C
 	return out
 }
 
-func (c *comparison) bulk(ctx context.Context, t *testing.T, engine authz.Engine, checks []authz.Check, at authz.Consistency) []string {
+func (c *comparison) bulk(
+	ctx context.Context, t *testing.T, engine authz.Engine, checks []authz.Check, at authz.Consistency,
+) []string {
 	t.Helper()
 	results, state, err := engine.CheckBulk(ctx, checks, at)
 	require.NoError(t, err)
@@ -177,7 +185,8 @@ func (c *comparison) bulk(ctx context.Context, t *testing.T, engine authz.Engine
 }
 
 func checkDifference(check authz.Check, got, want string) difference {
-	return difference{"check " + describe(check), got, want, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
+	what := "check " + describe(check)
+	return difference{what, got, want, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
 		decision, _, err := engine.Check(ctx, check, at)
 		return outcome(decision, err)
 	}}
@@ -226,7 +235,9 @@ func code(err error) authz.Code {
 
 // resources returns the result of a look-up, sorted by id, at once or, with a limit, page by page. The token is empty
 // if the result is.
-func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQuery, at authz.Consistency, limit int) (string, authz.Token) {
+func resources(
+	ctx context.Context, engine authz.Engine, query authz.ResourceQuery, at authz.Consistency, limit int,
+) (string, authz.Token) {
 	var found []string
 	var token authz.Token
 	page := authz.Page{Limit: limit}
@@ -247,7 +258,9 @@ func resources(ctx context.Context, engine authz.Engine, query authz.ResourceQue
 }
 
 // subjects returns the sorted result of a look-up. The token is empty if the result is.
-func subjects(ctx context.Context, engine authz.Engine, query authz.SubjectQuery, at authz.Consistency) (string, authz.Token) {
+func subjects(
+	ctx context.Context, engine authz.Engine, query authz.SubjectQuery, at authz.Consistency,
+) (string, authz.Token) {
 	var found []string
 	var token authz.Token
 	for one, err := range engine.LookupSubjects(ctx, query, at) {

@@ -60,7 +60,9 @@ func newScene(t *testing.T, config spicedb.EmbeddedConfig) *scene {
 	s.model = randomModel(r, traits{usersets: true, recursion: true, subtraction: true})
 	s.questions = s.model.questions(r)
 	// SpiceDB answers these
-	s.questions.checks = slices.DeleteFunc(s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" })
+	s.questions.checks = slices.DeleteFunc(
+		s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" },
+	)
 	for len(s.schemas) < 3 {
 		if err := s.engine.ApplySchema(t.Context(), s.model.String()); err == nil {
 			s.schemas = append(s.schemas, s.model.String())
@@ -165,7 +167,9 @@ func (s *scene) reader(t *testing.T, r *rand.Rand) {
 	}
 }
 
-func (s *scene) lookUp(at authz.Consistency, lookUp func(engine authz.Engine, at authz.Consistency) (string, authz.Token)) {
+func (s *scene) lookUp(
+	at authz.Consistency, lookUp func(engine authz.Engine, at authz.Consistency) (string, authz.Token),
+) {
 	if told, token := lookUp(s.replica, at); token != "" {
 		s.note(token, answer{lookUp: lookUp, told: []string{told}})
 	}

@@ -48,8 +48,16 @@ func TestDifferential(t *testing.T) {
 	for seed := first; seed < first+schemas; seed++ {
 		w.schema(t, seed, randomTraits(random(seed)))
 	}
-	t.Logf("%d schemas, %d refused; %d comparisons, %d of the replica's own answers; SpiceDB divided %d times; outcomes %v; answers %v",
-		w.accepted, w.refused, w.asked, w.own, w.divided, w.outcomes, w.who.all())
+	t.Logf(
+		"%d schemas, %d refused; %d comparisons, %d of the replica's own answers; SpiceDB divided %d times; outcomes %v; answers %v",
+		w.accepted,
+		w.refused,
+		w.asked,
+		w.own,
+		w.divided,
+		w.outcomes,
+		w.who.all(),
+	)
 	require.Less(t, w.refused, max(2, w.accepted/5), "the generator makes too many schemas that SpiceDB rejects")
 	require.Greater(t, float64(w.own), ownShare*float64(w.asked))
 }
@@ -181,7 +189,9 @@ func (w *world) compareAll(t *testing.T, seed uint64, q questions) {
 	for _, one := range w.shrink(t, example) {
 		b.WriteString("\t" + text(one) + "\n")
 	}
-	t.Fatalf("%s=%d: %d differences, for example\n%s\nunder\n%s\nwith\n%s", seedVariable, seed, len(w.found), example, w.model, &b)
+	t.Fatalf(
+		"%s=%d: %d differences, for example\n%s\nunder\n%s\nwith\n%s", seedVariable, seed, len(w.found), example, w.model, &b,
+	)
 }
 
 // shrink removes every relationship that the difference does not need.

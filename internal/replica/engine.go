@@ -21,7 +21,9 @@ const (
 )
 
 // Check implements authz.Engine.
-func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+func (r *Replica) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, authz.Token, error) {
 	s, why := r.acquire(at)
 	if s != nil {
 		defer s.unpin()
@@ -39,7 +41,9 @@ func (r *Replica) Check(ctx context.Context, check authz.Check, at authz.Consist
 }
 
 // CheckBulk implements authz.Engine. The engine behind answers the checks that the replica cannot, at the same state.
-func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (r *Replica) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	s, why := r.acquire(at)
 	if s != nil {
 		defer s.unpin()
@@ -61,7 +65,9 @@ func (r *Replica) CheckBulk(ctx context.Context, checks []authz.Check, at authz.
 
 // checkAll decides checks. It returns the positions of those that it could not decide in rest, and the reason for the
 // first of them in why.
-func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Time) (results []authz.CheckResult, rest []int, why string) {
+func (s *state) checkAll(
+	ctx context.Context, checks []authz.Check, now time.Time,
+) (results []authz.CheckResult, rest []int, why string) {
 	results = make([]authz.CheckResult, len(checks))
 	for i, check := range checks {
 		decision, reason := s.check(ctx, check, now)
@@ -78,7 +84,9 @@ func (s *state) checkAll(ctx context.Context, checks []authz.Check, now time.Tim
 }
 
 // complete fills in the missing results. It reports false if the engine behind could not answer at the same state.
-func (r *Replica) complete(ctx context.Context, s *state, checks []authz.Check, results []authz.CheckResult, rest []int) bool {
+func (r *Replica) complete(
+	ctx context.Context, s *state, checks []authz.Check, results []authz.CheckResult, rest []int,
+) bool {
 	if len(rest) == 0 {
 		return true
 	}
@@ -148,7 +156,9 @@ func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Per
 }
 
 func subjectOf(subject authz.Subject) query.ObjectAndRelation {
-	return query.ObjectAndRelation{ObjectType: string(subject.Type), ObjectID: authz.EncodeID(subject.ID), Relation: tuple.Ellipsis}
+	return query.ObjectAndRelation{
+		ObjectType: string(subject.Type), ObjectID: authz.EncodeID(subject.ID), Relation: tuple.Ellipsis,
+	}
 }
 
 // evaluation returns the context for one run of a plan. With named, the run ends with errWildcard if it meets a
@@ -197,7 +207,9 @@ func (r *Replica) LookupResources(
 }
 
 // resources returns a page of the resources that the query finds.
-func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz.Consistency, page authz.Page) (found []authz.FoundResource, why string) {
+func (r *Replica) resources(
+	ctx context.Context, q authz.ResourceQuery, at authz.Consistency, page authz.Page,
+) (found []authz.FoundResource, why string) {
 	found, err := r.pages.Page(ctx, q, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
 		var s *state
 		if s, why = r.acquire(at); s == nil {
@@ -223,12 +235,16 @@ func (r *Replica) resources(ctx context.Context, q authz.ResourceQuery, at authz
 var errElsewhere = errors.New("the engine behind has to answer")
 
 // resources returns all resources that the query finds, sorted by id.
-func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.Time) (all []authz.FoundResource, why string) {
+func (s *state) resources(
+	ctx context.Context, q authz.ResourceQuery, now time.Time,
+) (all []authz.FoundResource, why string) {
 	plan, why := s.plan(q.Subject, q.Type, q.Permission)
 	if why != "" {
 		return nil, why
 	}
-	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{Type: string(q.Type)}
+	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{
+		Type: string(q.Type),
+	}
 	// otherwise the planner would remove duplicates, as the code below does
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources)
 	var ids []authz.ID
@@ -260,7 +276,9 @@ func (s *state) resources(ctx context.Context, q authz.ResourceQuery, now time.T
 }
 
 // LookupSubjects implements authz.Engine.
-func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+func (r *Replica) LookupSubjects(
+	ctx context.Context, q authz.SubjectQuery, at authz.Consistency,
+) iter.Seq2[authz.FoundSubject, error] {
 	return func(yield func(authz.FoundSubject, error) bool) {
 		s, why := r.acquire(at)
 		var found []authz.FoundSubject
@@ -284,7 +302,9 @@ func (r *Replica) LookupSubjects(ctx context.Context, q authz.SubjectQuery, at a
 }
 
 // subjects returns all subjects that the query finds, in no order.
-func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Time) (found []authz.FoundSubject, why string) {
+func (s *state) subjects(
+	ctx context.Context, q authz.SubjectQuery, now time.Time,
+) (found []authz.FoundSubject, why string) {
 	if q.SubjectRelation != "" {
 		return nil, reasonSubjectSet
 	}
@@ -302,7 +322,9 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Tim
 	evaluation := s.evaluation(ctx, lookUpRows, now, plan.excludes)
 	// otherwise the planner would omit wildcards
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterSubjects)
-	paths, err := evaluation.IterSubjects(plan.subjects, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis})
+	paths, err := evaluation.IterSubjects(
+		plan.subjects, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis},
+	)
 	if err != nil {
 		return nil, reasonOf(err)
 	}

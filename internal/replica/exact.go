@@ -10,12 +10,16 @@ import (
 
 // exact reports whether the query planner of SpiceDB v1.56.0 decides a plan as SpiceDB's own evaluation does. If it is
 // known to differ, SpiceDB answers. The differential test found these cases:
-//   - rel.all(permission) evaluates "all" for each kind of subject separately, and misses resources behind sets of subjects;
-//   - if a relation accepts objects of a type with expiration, and also sets of that type, SpiceDB still counts expired ones;
-//   - self matches nobody in a look-up of subjects of another type, where SpiceDB finds a subject with the resource's id;
+//   - rel.all(permission) evaluates "all" for each kind of subject separately, and misses resources behind sets of
+//     subjects;
+//   - if a relation accepts objects of a type with expiration, and also sets of that type, SpiceDB still counts expired
+//     ones;
+//   - self matches nobody in a look-up of subjects of another type, where SpiceDB finds a subject with the resource's
+//     id;
 //   - the planner does not follow a set of subjects within another set, or one behind an arrow to a relation;
-//   - within a recursive permission a wildcard matches nobody, an object met by another relation or as the left side of an
-//     arrow is taken for the next step, and an intersection, an exclusion or an all() applies at the first step only.
+//   - within a recursive permission a wildcard matches nobody, an object met by another relation or as the left side of
+//     an arrow is taken for the next step, and an intersection, an exclusion or an all() applies at the first step
+//     only.
 //
 // The reader handles one more case: look-ups of subjects that meet a wildcard, as in (viewer:* - banned) - viewer.
 func exact(o query.Outline) bool {
@@ -95,9 +99,10 @@ func isSet(r *schema.BaseRelation) bool {
 func ignoresExpiration(r *schema.BaseRelation) bool {
 	relation, ok := r.Parent().(*schema.Relation)
 	return !ok || slices.ContainsFunc(relation.BaseRelations(), func(one *schema.BaseRelation) bool {
-		return one.Expiration() && !isSet(one) && slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool {
-			return isSet(other) && other.Type() == one.Type()
-		})
+		return one.Expiration() && !isSet(one) &&
+			slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool {
+				return isSet(other) && other.Type() == one.Type()
+			})
 	})
 }
 
@@ -113,5 +118,7 @@ func oneKind(left query.Outline) bool {
 	}
 	own := left.Args.Relation
 	relation, ok := own.Parent().(*schema.Relation)
-	return ok && !isSet(own) && !slices.ContainsFunc(relation.BaseRelations(), func(other *schema.BaseRelation) bool { return leafOf(other) != leafOf(own) })
+	return ok && !isSet(own) && !slices.ContainsFunc(
+		relation.BaseRelations(), func(other *schema.BaseRelation) bool { return leafOf(other) != leafOf(own) },
+	)
 }

@@ -115,7 +115,10 @@ func TestExamples(t *testing.T) {
 			for _, typ := range []authz.Type{"group", "team", "folder"} {
 				_, _ = w.engine.DeleteAll(t.Context(), authz.Filter{Type: typ}, nil, nil) // depends on the previous schema
 			}
-			lines := strings.NewReplacer(" relation ", "\nrelation ", " permission ", "\npermission ", " }", "\n}", "} ", "}\n", " definition ", "\ndefinition ").Replace(example.schema)
+			lines := strings.NewReplacer(
+				" relation ", "\nrelation ", " permission ", "\npermission ", " }", "\n}", "} ", "}\n", " definition ",
+				"\ndefinition ",
+			).Replace(example.schema)
 			require.NoError(t, w.engine.ApplySchema(t.Context(), lines))
 			var write authz.Write
 			for _, one := range strings.Fields(example.stored) {

@@ -50,7 +50,9 @@ func write(t *testing.T, engine authz.Engine, action authz.Action, relationships
 func reads(t *testing.T, engine authz.Engine, document, user string, at authz.Consistency) bool {
 	t.Helper()
 	r := reader(document, user)
-	decision, token, err := engine.Check(t.Context(), authz.Check{Subject: r.Subject, Permission: "read", Resource: r.Resource}, at)
+	decision, token, err := engine.Check(
+		t.Context(), authz.Check{Subject: r.Subject, Permission: "read", Resource: r.Resource}, at,
+	)
 	require.NoError(t, err)
 	require.NotEmpty(t, token)
 	return decision.Allowed()
@@ -146,7 +148,9 @@ func TestWatchCut(t *testing.T) {
 func TestHistoryLost(t *testing.T) {
 	t.Parallel()
 	var told answers
-	store, err := sqlitestore.Open(t.TempDir(), sqlitestore.Options{GCWindow: time.Second, GCInterval: 50 * time.Millisecond})
+	store, err := sqlitestore.Open(
+		t.TempDir(), sqlitestore.Options{GCWindow: time.Second, GCInterval: 50 * time.Millisecond},
+	)
 	require.NoError(t, err)
 	engine := embedded(t, spicedb.EmbeddedConfig{Store: store})
 	require.NoError(t, engine.ApplySchema(t.Context(), documents))
@@ -160,7 +164,11 @@ func TestHistoryLost(t *testing.T) {
 	last := write(t, r, authz.Touch, reader("c", "uma"))
 	eventually(t, func() bool {
 		last = write(t, r, authz.Touch, reader("d", "uma"), reader("d", fmt.Sprint("u", rand.Int())))
-		_, _, err := engine.Check(t.Context(), authz.Check{Subject: reader("a", "uma").Subject, Permission: "read", Resource: reader("a", "uma").Resource}, authz.AtSnapshot(held))
+		_, _, err := engine.Check(
+			t.Context(),
+			authz.Check{Subject: reader("a", "uma").Subject, Permission: "read", Resource: reader("a", "uma").Resource},
+			authz.AtSnapshot(held),
+		)
 		return err != nil
 	})
 	line.set(false)
@@ -182,7 +190,9 @@ func TestRestart(t *testing.T) {
 	first, err := spicedb.Embedded(t.Context(), config)
 	require.NoError(t, err)
 	require.NoError(t, first.ApplySchema(t.Context(), documents))
-	client, err := spicedb.Remote(t.Context(), spicedb.RemoteConfig{Endpoint: first.GRPCAddress, Token: key, Insecure: true})
+	client, err := spicedb.Remote(
+		t.Context(), spicedb.RemoteConfig{Endpoint: first.GRPCAddress, Token: key, Insecure: true},
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	r := followed(t, client, client, replica.Options{})
@@ -220,7 +230,9 @@ func TestTwoServers(t *testing.T) {
 		require.True(t, reads(t, one, document, "uma", authz.Consistency{}), "its own writes")
 		require.True(t, reads(t, other, document, "uma", authz.AsFreshAs(token)), "with the token")
 		if i%5 == 0 {
-			for asked := time.Now(); !reads(t, other, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency}); asked = time.Now() {
+			for asked := time.Now(); !reads(
+				t, other, document, "uma", authz.Consistency{Freshness: authz.MinimizeLatency},
+			); asked = time.Now() {
 				require.LessOrEqual(t, asked.Sub(written), replica.Bound)
 				time.Sleep(10 * time.Millisecond)
 			}
@@ -236,7 +248,9 @@ func TestSilentWatch(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), documents))
 	token := write(t, engine, authz.Touch, reader("a", "uma"))
-	r := followed(t, engine.Client, &slowed{Source: engine.Client, delay: time.Hour}, replica.Options{Observe: told.observe})
+	r := followed(
+		t, engine.Client, &slowed{Source: engine.Client, delay: time.Hour}, replica.Options{Observe: told.observe},
+	)
 	reached(t, r, token)
 	latest := authz.Consistency{Freshness: authz.MinimizeLatency}
 	require.True(t, reads(t, r, "a", "uma", latest))

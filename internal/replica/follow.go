@@ -43,14 +43,22 @@ func (r *Replica) Run(ctx context.Context) {
 			continue
 		case errors.Is(err, errTooMany):
 			r.standDown(reasonTooMany)
-			r.options.Logger.WarnContext(ctx, "the in-memory replica stands down: too many relationships are stored; SpiceDB answers everything",
-				"max", r.options.MaxRelationships, "flag", "--replica-max-relationships")
+			r.options.Logger.WarnContext(
+				ctx,
+				"the in-memory replica stands down: too many relationships are stored; SpiceDB answers everything",
+				"max",
+				r.options.MaxRelationships,
+				"flag",
+				"--replica-max-relationships",
+			)
 			return
 		case !errors.Is(err, errEmpty):
 			r.withdraw(reasonLost)
 			if err.Error() != logged {
 				logged = err.Error()
-				r.options.Logger.WarnContext(ctx, "the in-memory replica cannot follow Watch; SpiceDB answers everything until it can", "error", logged)
+				r.options.Logger.WarnContext(
+					ctx, "the in-memory replica cannot follow Watch; SpiceDB answers everything until it can", "error", logged,
+				)
 			}
 		}
 		if clock()-start > time.Minute {
@@ -126,7 +134,9 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 		r.stats.lost.Add(1)
 		if err.Error() != complaint {
 			complaint = err.Error()
-			r.options.Logger.WarnContext(ctx, "the in-memory replica lost Watch; SpiceDB answers everything until it resumes", "error", complaint)
+			r.options.Logger.WarnContext(
+				ctx, "the in-memory replica lost Watch; SpiceDB answers everything until it resumes", "error", complaint,
+			)
 		}
 		select {
 		case <-time.After(wait):

@@ -15,7 +15,8 @@ func FuzzDifferential(f *testing.F) {
 		may := func(n int) bool { return bits>>n&1 != 0 }
 		w.found = nil
 		w.schema(t, seed, traits{
-			wildcards: may(0), usersets: may(1), expiration: may(2), caveats: may(3), recursion: may(4), subtraction: may(5), all: may(6), self: may(7),
+			wildcards: may(0), usersets: may(1), expiration: may(2), caveats: may(3), recursion: may(4), subtraction: may(5),
+			all: may(6), self: may(7),
 		})
 	})
 }

@@ -34,7 +34,9 @@ func flipped(d authz.Decision) authz.Decision {
 	return authz.Decision{State: authz.Allowed}
 }
 
-func (w wrong) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+func (w wrong) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, authz.Token, error) {
 	decision, token, err := w.Engine.Check(ctx, check, at)
 	if err == nil && w.lies("check") {
 		decision = flipped(decision)
@@ -42,7 +44,9 @@ func (w wrong) Check(ctx context.Context, check authz.Check, at authz.Consistenc
 	return decision, token, err
 }
 
-func (w wrong) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (w wrong) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	results, token, err := w.Engine.CheckBulk(ctx, checks, at)
 	for i := range results {
 		if results[i].Err == nil && w.lies("bulk") {
@@ -58,7 +62,9 @@ func (w wrong) LookupResources(
 	return without(w.Engine.LookupResources(ctx, query, at, page), func() bool { return w.lies("resources") })
 }
 
-func (w wrong) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+func (w wrong) LookupSubjects(
+	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
+) iter.Seq2[authz.FoundSubject, error] {
 	return without(w.Engine.LookupSubjects(ctx, query, at), func() bool { return w.lies("subjects") })
 }
 

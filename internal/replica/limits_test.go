@@ -91,7 +91,10 @@ func TestExpiration(t *testing.T) {
 			break
 		}
 	}
-	for found, err := range r.LookupResources(t.Context(), authz.ResourceQuery{Subject: limited.Subject, Permission: "read", Type: "document"}, latest, authz.Page{}) {
+	for found, err := range r.LookupResources(
+		t.Context(), authz.ResourceQuery{Subject: limited.Subject, Permission: "read", Type: "document"}, latest,
+		authz.Page{},
+	) {
 		t.Errorf("%s is still found: %v", found.ID, err)
 	}
 	require.Zero(t, told.of("stale"))
@@ -131,7 +134,9 @@ func TestTooMany(t *testing.T) {
 // lying is an engine that inverts decisions.
 type lying struct{ authz.Engine }
 
-func (l lying) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+func (l lying) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, authz.Token, error) {
 	decision, token, err := l.Engine.Check(ctx, check, at)
 	if decision.State == authz.Allowed {
 		return authz.Decision{}, token, err

@@ -31,7 +31,9 @@ type plan struct {
 }
 
 func newPlans(text string) (*plans, error) {
-	compiled, err := compiler.Compile(compiler.InputSchema{Source: input.Source("schema"), SchemaString: text}, compiler.AllowUnprefixedObjectType())
+	compiled, err := compiler.Compile(
+		compiler.InputSchema{Source: input.Source("schema"), SchemaString: text}, compiler.AllowUnprefixedObjectType(),
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -26,12 +26,17 @@ func (m *model) questions(r *rand.Rand) questions {
 			permission := authz.Permission(name)
 			for _, subject := range subjects {
 				for i := range objectsOfType + 1 {
-					q.checks = append(q.checks, authz.Check{Subject: subject, Permission: permission, Resource: objectOf(d.name, i), Context: someContext()})
+					q.checks = append(
+						q.checks,
+						authz.Check{Subject: subject, Permission: permission, Resource: objectOf(d.name, i), Context: someContext()},
+					)
 				}
 				if m.traits.self {
 					continue // SpiceDB v1.56.0 panics when it looks up resources of a permission such as self & viewer
 				}
-				q.resources = append(q.resources, authz.ResourceQuery{Subject: subject, Permission: permission, Type: d.name, Context: someContext()})
+				q.resources = append(
+					q.resources, authz.ResourceQuery{Subject: subject, Permission: permission, Type: d.name, Context: someContext()},
+				)
 			}
 			for _, sought := range m.definitions {
 				relation := authz.Relation("")
@@ -40,7 +45,8 @@ func (m *model) questions(r *rand.Rand) questions {
 				}
 				for i := range objectsOfType {
 					q.subjects = append(q.subjects, authz.SubjectQuery{
-						Resource: objectOf(d.name, i), Permission: permission, Type: sought.name, SubjectRelation: relation, Context: someContext(),
+						Resource: objectOf(d.name, i), Permission: permission, Type: sought.name, SubjectRelation: relation,
+						Context: someContext(),
 					})
 				}
 			}
@@ -49,7 +55,9 @@ func (m *model) questions(r *rand.Rand) questions {
 			q.malformed,
 			authz.Check{Subject: authz.Everybody(plainTypes[0]), Permission: "owner", Resource: objectOf(d.name, 0)},
 			authz.Check{Subject: subjects[0], Permission: "no_such_name", Resource: objectOf(d.name, 0)},
-			authz.Check{Subject: authz.Subject{Object: objectOf("nobody", 0)}, Permission: "owner", Resource: objectOf(d.name, 0)},
+			authz.Check{
+				Subject: authz.Subject{Object: objectOf("nobody", 0)}, Permission: "owner", Resource: objectOf(d.name, 0),
+			},
 		)
 	}
 	return q

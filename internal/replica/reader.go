@@ -39,7 +39,8 @@ const readChunk = 256
 
 // CheckRelationships implements query.QueryDatastoreReader.
 func (r *reader) CheckRelationships(
-	_ context.Context, resourceType query.ObjectType, resourceID, relation string, subject query.ObjectAndRelation, _, _ bool,
+	_ context.Context, resourceType query.ObjectType, resourceID, relation string, subject query.ObjectAndRelation, _,
+	_ bool,
 ) (query.PathSeq, error) {
 	found, err := r.check(resourceType.Type, resourceID, relation, subject)
 	if err != nil || !found {
@@ -71,7 +72,9 @@ func (r *reader) holds(resourceType, resourceID, relation string, subject query.
 	s := r.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	key := s.keyOf(resourceType, resourceID, relation, subject.ObjectType, subject.ObjectID, subjectRelation(subject.Relation))
+	key := s.keyOf(
+		resourceType, resourceID, relation, subject.ObjectType, subject.ObjectID, subjectRelation(subject.Relation),
+	)
 	for id := s.byRelationship[key]; id != 0; {
 		one := s.row(id)
 		if one.in(r.at) {
@@ -129,13 +132,16 @@ func (r *reader) QuerySubjects(
 		return query.EmptyPathSeq(), nil
 	}
 	matches := func(one *row) bool {
-		return one.subjectRelation == wanted && s.objects.get(one.subject).typ == typ && s.objects.get(one.subject).id != tuple.PublicWildcard
+		return one.subjectRelation == wanted && s.objects.get(one.subject).typ == typ &&
+			s.objects.get(one.subject).id != tuple.PublicWildcard
 	}
 	return r.list(ctx, first, ofResource, matches, func(one *row) query.Path {
 		return query.Path{
 			Resource: resource,
 			Relation: relation,
-			Subject:  query.ObjectAndRelation{ObjectType: subjects.Type, ObjectID: s.objects.get(one.subject).id, Relation: stored(subjects.Subrelation)},
+			Subject: query.ObjectAndRelation{
+				ObjectType: subjects.Type, ObjectID: s.objects.get(one.subject).id, Relation: stored(subjects.Subrelation),
+			},
 		}
 	}), nil
 }
@@ -202,7 +208,8 @@ func (r *reader) list(
 
 // chunk reads some rows of a list and returns the row to continue at.
 func (r *reader) chunk(
-	ctx context.Context, id rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path, paths []query.Path,
+	ctx context.Context, id rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path,
+	paths []query.Path,
 ) (rowID, []query.Path, error) {
 	s := r.store
 	s.mu.RLock()

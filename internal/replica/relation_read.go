@@ -15,7 +15,9 @@ type relationRead struct {
 }
 
 // CheckImpl implements query.Plan.
-func (l *relationRead) CheckImpl(ctx *query.Context, resource query.Object, subject query.ObjectAndRelation) (*query.Path, error) {
+func (l *relationRead) CheckImpl(
+	ctx *query.Context, resource query.Object, subject query.ObjectAndRelation,
+) (*query.Path, error) {
 	r, ours := ctx.Reader.(*reader)
 	if !ours || isSet(l.relation) || subject.Relation != tuple.Ellipsis {
 		return l.DatastoreIterator.CheckImpl(ctx, resource, subject)
@@ -35,12 +37,17 @@ func (l *relationRead) CheckImpl(ctx *query.Context, resource query.Object, subj
 }
 
 // IterSubjectsImpl implements query.Plan.
-func (l *relationRead) IterSubjectsImpl(ctx *query.Context, resource query.Object, filter query.ObjectType) (query.PathSeq, error) {
+func (l *relationRead) IterSubjectsImpl(
+	ctx *query.Context, resource query.Object, filter query.ObjectType,
+) (query.PathSeq, error) {
 	if l.relation.Wildcard() {
 		return l.DatastoreIterator.IterSubjectsImpl(ctx, resource, filter)
 	}
 	subjects := query.ObjectType{Type: l.relation.Type(), Subrelation: l.relation.Subrelation()}
-	return ctx.Reader.QuerySubjects(ctx, resource, l.relation.RelationName(), subjects, l.relation.Caveat() != "", l.relation.Expiration(), query.QueryPage{})
+	return ctx.Reader.QuerySubjects(
+		ctx, resource, l.relation.RelationName(), subjects, l.relation.Caveat() != "", l.relation.Expiration(),
+		query.QueryPage{},
+	)
 }
 
 // compile returns the iterator of an outline, in which relationRead reads the relations.

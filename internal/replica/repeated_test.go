@@ -34,7 +34,9 @@ definition folder {
 	add := func(resource, relation, subject, of string) {
 		object := func(id string) authz.Object { o, err := authz.ParseObject(id); require.NoError(t, err); return o }
 		rows = append(rows, authz.Relationship{
-			Resource: object(resource), Relation: authz.Relation(relation), Subject: authz.Subject{Object: object(subject), Relation: authz.Relation(of)},
+			Resource: object(resource), Relation: authz.Relation(relation), Subject: authz.Subject{
+				Object: object(subject), Relation: authz.Relation(of),
+			},
 		})
 	}
 	for level := range 20 {
@@ -67,11 +69,15 @@ definition folder {
 	at := authz.AsFreshAs(token)
 	questions := map[string]func(ctx context.Context, id authz.ID, permission authz.Permission) error{
 		"check": func(ctx context.Context, id authz.ID, permission authz.Permission) error {
-			_, _, err := r.Check(ctx, authz.Check{Subject: alice, Permission: permission, Resource: authz.Object{Type: "folder", ID: id}}, at)
+			_, _, err := r.Check(
+				ctx, authz.Check{Subject: alice, Permission: permission, Resource: authz.Object{Type: "folder", ID: id}}, at,
+			)
 			return err
 		},
 		"resources": func(ctx context.Context, _ authz.ID, permission authz.Permission) (last error) {
-			for _, err := range r.LookupResources(ctx, authz.ResourceQuery{Subject: alice, Permission: permission, Type: "folder"}, at, authz.Page{}) {
+			for _, err := range r.LookupResources(
+				ctx, authz.ResourceQuery{Subject: alice, Permission: permission, Type: "folder"}, at, authz.Page{},
+			) {
 				last = err
 			}
 			return last

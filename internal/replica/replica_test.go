@@ -81,7 +81,9 @@ func (c caughtUp) Write(ctx context.Context, write authz.Write) (authz.Token, er
 	return token, err
 }
 
-func (c caughtUp) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any) (authz.Token, error) {
+func (c caughtUp) DeleteAll(
+	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
+) (authz.Token, error) {
 	token, err := c.Replica.DeleteAll(ctx, filter, preconditions, metadata)
 	c.wait(ctx, token, err)
 	return token, err

@@ -150,7 +150,10 @@ func (r revision) token(like authz.Token) (authz.Token, error) {
 	if len(r.snapshot.inProgress) > 0 {
 		xmin = r.snapshot.inProgress[0]
 	}
-	stored := implv1.PostgresRevision{Xmin: xmin, RelativeXmax: int64(r.snapshot.xmax - xmin)} //nolint:gosec // PostgreSQL has fewer transactions
+	stored := implv1.PostgresRevision{
+		Xmin:         xmin,
+		RelativeXmax: int64(r.snapshot.xmax - xmin),
+	} //nolint:gosec // PostgreSQL has fewer transactions
 	for _, x := range r.snapshot.inProgress {
 		stored.RelativeXips = append(stored.RelativeXips, int64(x-xmin)) //nolint:gosec // the same
 	}

@@ -14,9 +14,11 @@ import (
 
 func tokenOf(t testing.TB, store, revision string) authz.Token {
 	t.Helper()
-	token, err := zedtoken.Encode(&implv1.DecodedZedToken{VersionOneof: &implv1.DecodedZedToken_V1{V1: &implv1.DecodedZedToken_V1ZedToken{
-		Revision: revision, DatastoreUniqueIdPrefix: store,
-	}}})
+	token, err := zedtoken.Encode(
+		&implv1.DecodedZedToken{VersionOneof: &implv1.DecodedZedToken_V1{V1: &implv1.DecodedZedToken_V1ZedToken{
+			Revision: revision, DatastoreUniqueIdPrefix: store,
+		}}},
+	)
 	require.NoError(t, err)
 	return authz.Token(token.GetToken())
 }
@@ -44,7 +46,10 @@ func TestIncludes(t *testing.T) {
 	} {
 		require.Equal(t, c.want, c.this.includes(c.other), "%+v %+v", c.this, c.other)
 	}
-	for _, token := range []authz.Token{"", "nonsense", tokenOf(t, "", now), tokenOf(t, "s", "soon"), tokenOf(t, "s", now+".00000000001"), tokenOf(t, "s", "")} {
+	for _, token := range []authz.Token{
+		"", "nonsense", tokenOf(t, "", now), tokenOf(t, "s", "soon"), tokenOf(t, "s", now+".00000000001"),
+		tokenOf(t, "s", ""),
+	} {
 		_, ok := parseRevision(token)
 		require.False(t, ok, "%q", token)
 	}

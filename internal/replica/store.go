@@ -194,8 +194,11 @@ func (s *store) newRow() rowID {
 }
 
 func (s *store) remove(r *v1.Relationship, v version) {
-	id := s.byRelationship[s.keyOf(r.GetResource().GetObjectType(), r.GetResource().GetObjectId(), r.GetRelation(),
-		r.GetSubject().GetObject().GetObjectType(), r.GetSubject().GetObject().GetObjectId(), r.GetSubject().GetOptionalRelation())]
+	resource, subject := r.GetResource(), r.GetSubject().GetObject()
+	id := s.byRelationship[s.keyOf(
+		resource.GetObjectType(), resource.GetObjectId(), r.GetRelation(),
+		subject.GetObjectType(), subject.GetObjectId(), r.GetSubject().GetOptionalRelation(),
+	)]
 	if id != 0 && s.row(id).deleted == 0 {
 		s.bury(id, v)
 	}
@@ -209,14 +212,18 @@ func (s *store) bury(id rowID, v version) {
 }
 
 // keyOf returns the key of a relationship. If a name is unknown, it returns a key that no row has.
-func (s *store) keyOf(resourceType, resourceID, relation, subjectType, subjectID, subjectRelation string) (key relationshipKey) {
+func (s *store) keyOf(
+	resourceType, resourceID, relation, subjectType, subjectID, subjectRelation string,
+) (key relationshipKey) {
 	key.resource = s.objects.find(s.names.types[resourceType], resourceID)
 	key.relation = s.names.relations[relationName{resourceType, relation}]
 	key.subject = s.objects.find(s.names.types[subjectType], subjectID)
 	if subjectRelation == "" {
 		return key
 	}
-	if key.subjectRelation = s.names.relations[relationName{subjectType, subjectRelation}]; key.subjectRelation == noRelation {
+	if key.subjectRelation = s.names.relations[relationName{
+		subjectType, subjectRelation,
+	}]; key.subjectRelation == noRelation {
 		return relationshipKey{}
 	}
 	return key
@@ -286,7 +293,9 @@ func (s *store) size() (relationships, bytes int) {
 	const slack, head = 4, 3           // a map allocates 4/3 of its entries
 	const id = unsafe.Sizeof(rowID(0)) // objectID has the same size
 	entry := func(n int, key uintptr) int { return n * int(key+id+1) * slack / head }
-	bytes = len(s.rows.parts)*slabPart*int(unsafe.Sizeof(row{})) + len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
+	bytes = len(
+		s.rows.parts,
+	)*slabPart*int(unsafe.Sizeof(row{})) + len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
 	bytes += entry(len(s.byRelationship), unsafe.Sizeof(relationshipKey{}))
 	bytes += entry(len(s.byResource), unsafe.Sizeof(resourceKey{}))
 	bytes += entry(len(s.bySubject), unsafe.Sizeof(subjectKey{}))

@@ -36,14 +36,20 @@ func seen(t *testing.T, s *state) map[int]bool {
 	for i := range 70 {
 		r := relationship(i)
 		all := &reader{store: s.store, at: s.version, left: 1 << 30}
-		subject := query.ObjectAndRelation{ObjectType: "user", ObjectID: r.GetSubject().GetObject().GetObjectId(), Relation: "..."}
+		subject := query.ObjectAndRelation{
+			ObjectType: "user", ObjectID: r.GetSubject().GetObject().GetObjectId(), Relation: "...",
+		}
 		resource := query.Object{ObjectType: "document", ObjectID: r.GetResource().GetObjectId()}
 		for kind, ask := range []func() (query.PathSeq, error){
 			func() (query.PathSeq, error) {
-				return all.CheckRelationships(t.Context(), query.ObjectType{Type: "document"}, resource.ObjectID, "reader", subject, true, true)
+				return all.CheckRelationships(
+					t.Context(), query.ObjectType{Type: "document"}, resource.ObjectID, "reader", subject, true, true,
+				)
 			},
 			func() (query.PathSeq, error) {
-				return all.QuerySubjects(t.Context(), resource, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{})
+				return all.QuerySubjects(
+					t.Context(), resource, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{},
+				)
 			},
 			func() (query.PathSeq, error) {
 				return all.QueryResources(t.Context(), "document", "reader", subject, true, true, query.QueryPage{})
@@ -114,7 +120,8 @@ func TestStates(t *testing.T) {
 	r.publish(&state{store: s.store, version: s.version + 1})
 	for name, left := range map[string]int{
 		"relationships": s.store.live, "dead": len(s.store.dead), "by relationship": len(s.store.byRelationship),
-		"by resource": len(s.store.byResource), "by subject": len(s.store.bySubject), "objects": len(s.store.objects.byName), "bytes": s.store.objects.bytes,
+		"by resource": len(s.store.byResource), "by subject": len(s.store.bySubject), "objects": len(s.store.objects.byName),
+		"bytes": s.store.objects.bytes,
 	} {
 		require.Zero(t, left, name)
 	}
@@ -136,7 +143,10 @@ func TestLongList(t *testing.T) {
 	}
 	s.touch(all, 1)
 	reader := &reader{store: s, at: 1, left: 1 << 30}
-	paths, err := reader.QuerySubjects(t.Context(), query.Object{ObjectType: "document", ObjectID: "d0"}, "reader", query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{})
+	paths, err := reader.QuerySubjects(
+		t.Context(), query.Object{ObjectType: "document", ObjectID: "d0"}, "reader",
+		query.ObjectType{Type: "user", Subrelation: "..."}, true, true, query.QueryPage{},
+	)
 	require.NoError(t, err)
 	found := make(map[string]bool)
 	for path, err := range paths {
@@ -155,7 +165,9 @@ func TestLongList(t *testing.T) {
 	require.Len(t, found, length)
 
 	reader.left = length / 2
-	_, err = query.CollectAll(reader.list(t.Context(), s.byResource[resourceKey{resource: s.objects.find(s.names.types["document"], "d0"), relation: 1}],
+	_, err = query.CollectAll(reader.list(t.Context(), s.byResource[resourceKey{
+		resource: s.objects.find(s.names.types["document"], "d0"), relation: 1,
+	}],
 		ofResource, func(*row) bool { return true }, func(*row) query.Path { return query.Path{} }))
 	require.ErrorIs(t, err, errTooMuch)
 }

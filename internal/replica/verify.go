@@ -77,9 +77,24 @@ func (r *Replica) differ(ctx context.Context, s *state, question, answer, expect
 	r.stats.differences.Add(1)
 	r.standDown(reasonDiffers)
 	relationships, _ := s.store.size()
-	r.options.Logger.ErrorContext(ctx, "an answer of the in-memory replica differed from SpiceDB's; the replica is off until the next start",
-		"question", fmt.Sprintf("%+v", question), "replica", fmt.Sprintf("%+v", answer), "spicedb", fmt.Sprintf("%+v", expected),
-		"snapshot", string(s.token), "relationships", relationships, "schema", s.plans.text)
+	r.options.Logger.ErrorContext(
+		ctx,
+		"an answer of the in-memory replica differed from SpiceDB's; the replica is off until the next start",
+		"question",
+		fmt.Sprintf("%+v", question),
+		"replica",
+		fmt.Sprintf("%+v", answer),
+		"spicedb",
+		fmt.Sprintf(
+			"%+v", expected,
+		),
+		"snapshot",
+		string(s.token),
+		"relationships",
+		relationships,
+		"schema",
+		s.plans.text,
+	)
 }
 
 func (r *Replica) verifyCheck(s *state, check authz.Check, given authz.Decision) {

@@ -22,7 +22,9 @@ type Source interface {
 	// ExportTexts calls take with the relationships of a state, a batch at a time, and with a cursor after the batch.
 	// If after is such a cursor, the export continues there. The error is authz.CodeInvalid if SpiceDB no longer has
 	// the state.
-	ExportTexts(ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error) error
+	ExportTexts(
+		ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
+	) error
 }
 
 // Progress is called with the number of relationships and of bytes of the file so far.

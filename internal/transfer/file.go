@@ -83,7 +83,8 @@ func (r *reader) key() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "---") || strings.HasPrefix(line, " ") {
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "---") ||
+			strings.HasPrefix(line, " ") {
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")

@@ -98,7 +98,9 @@ func spool(from io.Reader, most int64) (_ *os.File, err error) {
 
 // Import checks a file and imports it. It skips the relationships that an interrupted import of the same file into the
 // same target has written, and returns their number in resumed. name identifies the target.
-func Import(ctx context.Context, target Target, name, file string, options Options) (written, resumed int64, err error) {
+func Import(
+	ctx context.Context, target Target, name, file string, options Options,
+) (written, resumed int64, err error) {
 	in, err := os.Open(file)
 	if err != nil {
 		return 0, 0, err
@@ -115,7 +117,8 @@ func Import(ctx context.Context, target Target, name, file string, options Optio
 	if err != nil {
 		return 0, 0, err
 	}
-	if file := (imported{Size: info.Size(), Changed: info.ModTime().UnixNano()}); !found || done.Size != file.Size || done.Changed != file.Changed {
+	if file := (imported{Size: info.Size(), Changed: info.ModTime().UnixNano()}); !found || done.Size != file.Size ||
+		done.Changed != file.Changed {
 		done = file // the file has changed since
 	}
 	resumed = done.Relationships
@@ -123,10 +126,11 @@ func Import(ctx context.Context, target Target, name, file string, options Optio
 	if _, err := CheckAll(ctx, in, options.Rules); err != nil {
 		return 0, 0, err
 	}
-	written, err = importAfter(ctx, target, options.Apply, newReader(in), resumed, options.Progress, func(relationships int64) error {
+	note := func(relationships int64) error {
 		done.Relationships = relationships
 		return writeState(path, done)
-	})
+	}
+	written, err = importAfter(ctx, target, options.Apply, newReader(in), resumed, options.Progress, note)
 	if err == nil && (found || written > 0) {
 		err = os.Remove(path)
 	}
@@ -200,7 +204,9 @@ type imported struct {
 	Relationships int64 `json:"relationships"`
 }
 
-func importAfter(ctx context.Context, target Target, apply Apply, from *reader, done int64, progress Progress, save func(int64) error) (count int64, err error) {
+func importAfter(
+	ctx context.Context, target Target, apply Apply, from *reader, done int64, progress Progress, save func(int64) error,
+) (count int64, err error) {
 	schema, err := from.schema()
 	if err != nil {
 		return 0, err

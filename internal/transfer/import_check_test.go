@@ -25,7 +25,10 @@ func TestImportRefuses(t *testing.T) {
 		"a schema in quotes":       {"schema: \"definition user {}\"\n", "line 1: schema must be a block"},
 		"not YAML":                 {"{]\n", "line 1"},
 		"an invalid schema":        {"schema: |-\n  definition\n", "parse error"},
-		"an invalid relationship":  {"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n", `"user:a" is no relationship`},
+		"an invalid relationship": {
+			"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n",
+			`"user:a" is no relationship`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := transfer.ImportFrom(t.Context(), target, strings.NewReader(c.file), checked(target.ApplySchema))

@@ -94,7 +94,9 @@ func TestInterruptedImport(t *testing.T) {
 	for run := 0; ; run++ {
 		require.Less(t, run, 10)
 		ctx, progress := interrupting(t.Context(), 1+run) // a resumed import reports progress for skipped batches too
-		written, resumed, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
+		written, resumed, err := transfer.Import(
+			ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress},
+		)
 		require.Equal(t, before, resumed)
 		if err == nil {
 			require.EqualValues(t, len(want), written)
@@ -167,10 +169,14 @@ func TestImportOfAnotherFile(t *testing.T) {
 	var target target
 	first := long(t, file, "a")
 	ctx, progress := interrupting(t.Context(), 1)
-	written, _, err := transfer.Import(ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress})
+	written, _, err := transfer.Import(
+		ctx, &target, "target", file, transfer.Options{Apply: target.apply, Progress: progress},
+	)
 	require.Error(t, err)
 	other := long(t, file, "b")
-	_, resumed, err := transfer.Import(t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet})
+	_, resumed, err := transfer.Import(
+		t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet},
+	)
 	require.NoError(t, err)
 	require.Zero(t, resumed)
 	require.Equal(t, slices.Concat(first[:written], other), target.relationships)

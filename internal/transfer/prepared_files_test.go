@@ -96,7 +96,9 @@ func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 		require.Len(t, states, 1)
 		require.NoError(t, os.Chmod(states[0], 0o660))
 		before := len(target.relationships)
-		_, _, err = transfer.Import(t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet})
+		_, _, err = transfer.Import(
+			t.Context(), &target, "target", file, transfer.Options{Apply: target.apply, Progress: quiet},
+		)
 		require.ErrorIs(t, err, ownfile.ErrForeign)
 		require.Len(t, target.relationships, before)
 	})

@@ -156,11 +156,17 @@ func TestNumbersOfContexts(t *testing.T) {
 		relationships, _ := contentOf(t, engine)
 		require.Empty(t, relationships)
 	}
-	foreign := enginetest.ForeignRelationship(t, "document:a#reader@user:u[among]", map[string]any{"some": []any{float64(1 << 63), 1e300, -0.5, 7.0}})
+	foreign := enginetest.ForeignRelationship(
+		t, "document:a#reader@user:u[among]", map[string]any{"some": []any{float64(1 << 63), 1e300, -0.5, 7.0}},
+	)
 	require.NoError(t, engine.Load(t.Context(), foreign))
 	before, _ := contentOf(t, engine)
 	require.Len(t, before, 1)
-	require.Contains(t, before[0], "[9223372036854775808,100000000000000005250476025520442024870446858110815915491585411551180245798890819578637137508044786404")
+	require.Contains(
+		t,
+		before[0],
+		"[9223372036854775808,100000000000000005250476025520442024870446858110815915491585411551180245798890819578637137508044786404",
+	)
 	require.Contains(t, before[0], ",-0.5,7]")
 	require.NoError(t, engine.Import(t.Context(), before))
 	after, _ := contentOf(t, engine)

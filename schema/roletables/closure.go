@@ -60,9 +60,12 @@ func ParseBeyond(from io.Reader) ([]*Beyond, error) {
 
 func (b *Beyond) gives(table authz.RoleSetName, r resource, permission authz.Permission, column string) bool {
 	matches := func(pattern, value string) bool { return pattern == anything || pattern == value }
-	given := matches(b.table, string(table)) && matches(b.account, string(r.home.account)) && b.resource == string(r.typ) &&
+	given := matches(b.table, string(table)) && matches(b.account, string(r.home.account)) &&
+		b.resource == string(r.typ) &&
 		slices.Contains(b.permissions, string(permission)) && matches(b.situation, r.situation) &&
-		(slices.Contains(b.roles, everybody) || column != outsider && (slices.Contains(b.roles, anything) || slices.Contains(b.roles, column)))
+		(slices.Contains(b.roles, everybody) || column != outsider && (slices.Contains(b.roles, anything) || slices.Contains(
+			b.roles, column,
+		)))
 	b.used = b.used || given
 	return given
 }
@@ -102,7 +105,9 @@ func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) 
 			}
 		}
 	}
-	about := fmt.Sprintf("What role-tables/%s.csv does not speak of is not given, except by the sentences in beyond.csv.", table.RoleSet.Name)
+	about := fmt.Sprintf(
+		"What role-tables/%s.csv does not speak of is not given, except by the sentences in beyond.csv.", table.RoleSet.Name,
+	)
 	return render(about, w.relationships, assertions), nil
 }
 

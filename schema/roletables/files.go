@@ -35,7 +35,9 @@ func Validations(folder fs.FS, definitions []authz.Definition) (map[string]strin
 	}
 	for _, b := range beyond {
 		if !b.used {
-			return nil, fmt.Errorf("beyond.csv: the line about %s, %s gives nothing that the rows do not", b.resource, b.permissions)
+			return nil, fmt.Errorf(
+				"beyond.csv: the line about %s, %s gives nothing that the rows do not", b.resource, b.permissions,
+			)
 		}
 	}
 	return files, nil

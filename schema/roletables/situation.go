@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// In the relationships of this file, {object} is the resource of a row, {workspace} the workspace that it is or that
-// it belongs to, {account} and {subscription} are those that it belongs to, {role} is each role of the column,
-// {subject} the person who stands for the column, and {creator} that person in the situation "own", otherwise a colleague.
+// In the relationships of this file, {object} is the resource of a row, {workspace} the workspace that it is or that it
+// belongs to, {account} and {subscription} are those that it belongs to, {role} is each role of the column, {subject}
+// the person who stands for the column, and {creator} that person in the situation "own", otherwise a colleague.
 
 // phrases are what situations are made of, and the relationships that make them. A situation is one or more phrases,
 // separated by spaces.

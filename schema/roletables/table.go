@@ -81,7 +81,8 @@ func Parse(roleSet string, from io.Reader) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	if len(lines) == 0 || len(lines[0]) <= fixedColumns || strings.Join(lines[0][:fixedColumns], ",") != "resource,permission,situation" {
+	if len(lines) == 0 || len(lines[0]) <= fixedColumns ||
+		strings.Join(lines[0][:fixedColumns], ",") != "resource,permission,situation" {
 		return Table{}, fmt.Errorf("the header must be resource,permission,situation and then the roles")
 	}
 	table := Table{RoleSet: set}

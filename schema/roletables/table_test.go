@@ -6,7 +6,12 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	table, err := Parse("operations", strings.NewReader("resource,permission,situation,operator,operator+flow_author,flow_author alone\nflow,edit,open,n,y,n\n"))
+	table, err := Parse(
+		"operations",
+		strings.NewReader(
+			"resource,permission,situation,operator,operator+flow_author,flow_author alone\nflow,edit,open,n,y,n\n",
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -15,7 +20,9 @@ func TestParse(t *testing.T) {
 		t.Errorf("columns are %+v", table.Columns)
 	}
 	row := table.Rows[0]
-	if row.Resource != "flow" || row.Permission != "edit" || row.Situation != "open" || row.Allowed[0] || !row.Allowed[1] || row.Allowed[2] {
+	if row.Resource != "flow" || row.Permission != "edit" || row.Situation != "open" || row.Allowed[0] ||
+		!row.Allowed[1] ||
+		row.Allowed[2] {
 		t.Errorf("the row is %+v", row)
 	}
 }

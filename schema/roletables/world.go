@@ -77,7 +77,9 @@ func (w *world) resources(typ authz.Type, situation string, column Column) ([]re
 
 // make adds the relationships of one situation in one home.
 func (w *world) make(typ authz.Type, h home, words []string, column Column) resource {
-	subscription, account := "subscription:"+string(h.subscription), "account:"+string(h.subscription)+"/"+string(h.account)
+	subscription, account := "subscription:"+string(h.subscription), "account:"+string(h.subscription)+"/"+string(
+		h.account,
+	)
 	r := resource{typ: typ, home: h}
 	switch typ {
 	case "platform":

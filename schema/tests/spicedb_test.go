@@ -50,5 +50,7 @@ func TestSpiceDBTakesTheSchema(t *testing.T) {
 }
 
 func sameDefinition(a, b authz.Definition) bool {
-	return a.Type == b.Type && a.Doc == b.Doc && slices.Equal(a.Relations, b.Relations) && slices.Equal(a.Permissions, b.Permissions)
+	return a.Type == b.Type && a.Doc == b.Doc && slices.Equal(a.Relations, b.Relations) && slices.Equal(
+		a.Permissions, b.Permissions,
+	)
 }

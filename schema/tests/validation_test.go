@@ -66,8 +66,12 @@ func validateFile(t *testing.T, file string) int {
 	}
 	defer dev.DevContext.Dispose()
 	if strings.HasSuffix(file, nothingElse) {
-		checkInBulk(t, file, dev.DevContext, dev.Assertions.AssertTrue, v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION)
-		checkInBulk(t, file, dev.DevContext, dev.Assertions.AssertFalse, v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION)
+		checkInBulk(
+			t, file, dev.DevContext, dev.Assertions.AssertTrue, v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION,
+		)
+		checkInBulk(
+			t, file, dev.DevContext, dev.Assertions.AssertFalse, v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION,
+		)
 	} else {
 		failed, err := development.RunAllAssertions(dev.DevContext, &dev.Assertions)
 		if err != nil {
@@ -94,7 +98,10 @@ func validateFile(t *testing.T, file string) int {
 const nothingElse = "_nothing_else.yaml"
 
 // checkInBulk runs assertions of a file that has very many, and of each of which SpiceDB would write down why.
-func checkInBulk(t *testing.T, file string, dev *development.DevContext, all []blocks.Assertion, want v1.CheckPermissionResponse_Permissionship) {
+func checkInBulk(
+	t *testing.T, file string, dev *development.DevContext, all []blocks.Assertion,
+	want v1.CheckPermissionResponse_Permissionship,
+) {
 	t.Helper()
 	conn, stop, err := dev.RunV1InMemoryService()
 	if err != nil {
@@ -117,7 +124,9 @@ func checkInBulk(t *testing.T, file string, dev *development.DevContext, all []b
 		}
 		for i, pair := range answer.GetPairs() {
 			if pair.GetItem().GetPermissionship() != want {
-				t.Errorf("%s:%d: %s: %v", file, assertions[i].SourcePosition.LineNumber, assertions[i].RelationshipWithContextString, pair)
+				t.Errorf(
+					"%s:%d: %s: %v", file, assertions[i].SourcePosition.LineNumber, assertions[i].RelationshipWithContextString, pair,
+				)
 			}
 		}
 		if len(answer.GetPairs()) != len(assertions) {

@@ -32,8 +32,8 @@ import (
 // asServer in the environment makes this program a server of the store that it holds.
 const asServer = "SLUICE_BENCH_SERVER"
 
-// held is a store, and who serves it: SpiceDB as Sluice embeds it, or all of Sluice. The first has no audit log, which would
-// follow a million relationships for minutes.
+// held is a store, and who serves it: SpiceDB as Sluice embeds it, or all of Sluice. The first has no audit log, which
+// would follow a million relationships for minutes.
 type held struct {
 	Datastore, Directory, URI, Gateway string
 	Sluice                             bool
@@ -207,8 +207,8 @@ func residentPostgres(b *testing.B, uri string) (sum float64) {
 	return sum
 }
 
-// loadPart is how many relationships are one bulk import: of a million at once, SpiceDB may wait for PostgreSQL beyond its time
-// limit.
+// loadPart is how many relationships are one bulk import: of a million at once, SpiceDB may wait for PostgreSQL beyond
+// its time limit.
 const loadPart = 100_000
 
 // loadMillion loads a million relationships through SpiceDB's bulk import, and returns how long that took.
@@ -219,7 +219,9 @@ func (s *apart) loadMillion(b *testing.B) time.Duration {
 
 func bulkImport(b *testing.B, address, key string, all []*v1.Relationship) time.Duration {
 	b.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key))
+	conn, err := grpc.NewClient(
+		address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key),
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -232,7 +234,8 @@ func bulkImport(b *testing.B, address, key string, all []*v1.Relationship) time.
 			b.Fatal(err)
 		}
 		for batch := range slices.Chunk(part, 1000) {
-			if err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: batch}); err != nil && err != io.EOF { //nolint:errorlint // gRPC returns it as it is
+			if err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: batch}); err != nil &&
+				err != io.EOF { //nolint:errorlint // gRPC returns it as it is
 				b.Fatal(err)
 			}
 		}

@@ -52,7 +52,10 @@ func (s server) createImporter(name string) target {
 func (s server) caughtUp(b *testing.B) time.Duration {
 	b.Helper()
 	id := fmt.Sprintf("last%d", created.Add(1))
-	request := target{name: "last", url: s.URL + "/v1/importers", header: s.header(), body: func(int) string { return fmt.Sprintf(`{"id":%q,"account":"a0"}`, id) }}
+	request := target{
+		name: "last", url: s.URL + "/v1/importers", header: s.header(),
+		body: func(int) string { return fmt.Sprintf(`{"id":%q,"account":"a0"}`, id) },
+	}
 	request.header["Sluice-Actor"] = "ada"
 	if err := ask(b, http.DefaultClient, request, 0); err != nil {
 		b.Fatal(err)
@@ -70,8 +73,8 @@ func (s server) caughtUp(b *testing.B) time.Duration {
 	}
 }
 
-// processor is how much time of the processor an operation takes in this process, its client included, until it is in the log:
-// what else runs on the machine hardly counts in it.
+// processor is how much time of the processor an operation takes in this process, its client included, until it is in
+// the log: what else runs on the machine hardly counts in it.
 func (s server) processor(b *testing.B, operations int, t target, logs bool) time.Duration {
 	b.Helper()
 	used := func() time.Duration {
@@ -116,7 +119,8 @@ func BenchmarkAudit(b *testing.B) {
 			for _, connections := range []int{1, 16} {
 				b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
 					results := sideBySide(b, connections,
-						without.createImporter("without"), with.createImporter("with")) // which is the last, so that the log is as far behind as it comes
+						// which is the last, so that the log is as far behind as it comes
+						without.createImporter("without"), with.createImporter("with"))
 					behind := with.caughtUp(b)
 					report(b, results, "with", "without")
 					b.ReportMetric(results["with"].perSecond/results["without"].perSecond, "of-without")

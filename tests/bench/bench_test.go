@@ -23,7 +23,10 @@ func questionOf(accounts, i int) (subject, importer string) {
 }
 
 func checkBody(subject, importer string) string {
-	return fmt.Sprintf(`{"subject":"user:%s","permission":"run","resource":"importer:%s","consistency":"minimize_latency"}`, subject, importer)
+	return fmt.Sprintf(
+		`{"subject":"user:%s","permission":"run","resource":"importer:%s","consistency":"minimize_latency"}`, subject,
+		importer,
+	)
 }
 
 func (s server) check(name string, body func(i int) string) target {
@@ -41,7 +44,11 @@ func (s server) gatewayCheck() target {
 		header: map[string]string{"Authorization": "Bearer " + s.GRPCKey, "Content-Type": "application/json"},
 		body: func(i int) string {
 			subject, importer := question(i)
-			return fmt.Sprintf(`{"consistency":{"minimizeLatency":true},"resource":{"objectType":"importer","objectId":%q},"permission":"run","subject":{"object":{"objectType":"user","objectId":%q}}}`, importer, subject)
+			return fmt.Sprintf(
+				`{"consistency":{"minimizeLatency":true},"resource":{"objectType":"importer","objectId":%q},"permission":"run","subject":{"object":{"objectType":"user","objectId":%q}}}`,
+				importer,
+				subject,
+			)
 		},
 	}
 }
@@ -79,7 +86,9 @@ func BenchmarkBulkCheck(b *testing.B) {
 		var checks []string
 		for j := range bulk {
 			subject, importer := question(i*bulk + j)
-			checks = append(checks, fmt.Sprintf(`{"subject":"user:%s","permission":"run","resource":"importer:%s"}`, subject, importer))
+			checks = append(
+				checks, fmt.Sprintf(`{"subject":"user:%s","permission":"run","resource":"importer:%s"}`, subject, importer),
+			)
 		}
 		return `{"consistency":"minimize_latency","checks":[` + strings.Join(checks, ",") + `]}`
 	}}
@@ -112,7 +121,9 @@ func BenchmarkCrowdedAccount(b *testing.B) {
 	write(b, s.Server, crowded())
 	s.settle(b, len(company())+len(crowded()))
 	small := s.check("members=100", func(i int) string { return checkBody(question(i)) })
-	large := s.check("members=100000", func(i int) string { return checkBody(fmt.Sprintf("c%d", i*7919%crowd), "crowded") })
+	large := s.check(
+		"members=100000", func(i int) string { return checkBody(fmt.Sprintf("c%d", i*7919%crowd), "crowded") },
+	)
 	results := sideBySide(b, 16, small, large)
 	report(b, results, "members=100", "members=100000")
 	b.ReportMetric(results["members=100000"].perSecond/results["members=100"].perSecond, "crowded-of-small")

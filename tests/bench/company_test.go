@@ -96,7 +96,10 @@ func companyOf(accounts int) []*v1.Relationship {
 		}
 		for i := range importers {
 			importer := fmt.Sprintf("importer:i%d-%d", a, i)
-			all = append(all, relationship(importer, "account", account), relationship(importer, "creator", fmt.Sprintf("user:u%d-%d", a, i)))
+			all = append(
+				all, relationship(importer, "account", account),
+				relationship(importer, "creator", fmt.Sprintf("user:u%d-%d", a, i)),
+			)
 		}
 	}
 	return all
@@ -108,7 +111,10 @@ func crowded() []*v1.Relationship {
 	for m := range crowd {
 		all = append(all, relationship("account:crowded", "user", fmt.Sprintf("user:c%d", m)))
 	}
-	return append(all, relationship("importer:crowded", "account", "account:crowded"), relationship("importer:crowded", "creator", "user:c0"))
+	return append(
+		all, relationship("importer:crowded", "account", "account:crowded"),
+		relationship("importer:crowded", "creator", "user:c0"),
+	)
 }
 
 func emptyAccount(account string) []*v1.Relationship {
@@ -120,7 +126,9 @@ func emptyAccount(account string) []*v1.Relationship {
 }
 
 func relationship(resource, relation, subject string) *v1.Relationship {
-	return &v1.Relationship{Resource: object(resource), Relation: relation, Subject: &v1.SubjectReference{Object: object(subject)}}
+	return &v1.Relationship{
+		Resource: object(resource), Relation: relation, Subject: &v1.SubjectReference{Object: object(subject)},
+	}
 }
 
 func object(reference string) *v1.ObjectReference {
@@ -135,7 +143,9 @@ func object(reference string) *v1.ObjectReference {
 // write loads relationships through SpiceDB's own API.
 func write(b *testing.B, s *app.Server, relationships []*v1.Relationship) {
 	b.Helper()
-	conn, err := grpc.NewClient(s.GRPCAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(s.GRPCKey))
+	conn, err := grpc.NewClient(
+		s.GRPCAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(s.GRPCKey),
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -159,11 +169,16 @@ func (s server) fixedRoute(b *testing.B) target {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.POST("/v1/check", func(c *gin.Context) {
-		c.Data(http.StatusOK, "application/json", []byte(`{"allowed":true,"token":"Gh8KEzE3OTUzMTg1NTEwNDUxOTYwMzASCDI4MzFkYTQx"}`))
+		c.Data(
+			http.StatusOK, "application/json", []byte(`{"allowed":true,"token":"Gh8KEzE3OTUzMTg1NTEwNDUxOTYwMzASCDI4MzFkYTQx"}`),
+		)
 	})
 	fixed := httptest.NewServer(router)
 	b.Cleanup(fixed.Close)
-	return target{name: "fixed", url: fixed.URL + "/v1/check", header: s.header(), body: func(i int) string { return checkBody(question(i)) }}
+	return target{
+		name: "fixed", url: fixed.URL + "/v1/check", header: s.header(),
+		body: func(i int) string { return checkBody(question(i)) },
+	}
 }
 
 func freeAddress(b *testing.B) string {

@@ -30,8 +30,8 @@ type sample struct {
 	each      []float64 // perSecond of the rounds, in their order
 }
 
-// ratio is how many times as fast one target was as the other: the median of the rounds, in each of which the two came soon
-// after each other.
+// ratio is how many times as fast one target was as the other: the median of the rounds, in each of which the two came
+// soon after each other.
 func ratio(a, b sample) float64 {
 	ratios := make([]float64, len(a.each))
 	for i := range ratios {
@@ -46,11 +46,13 @@ const (
 	round  = 1500 * time.Millisecond
 )
 
-// sideBySide puts the same load on every target in turn, round by round and in another order each time, so that a noisy machine
-// disturbs all of them alike. It returns for each target the median of its rounds.
+// sideBySide puts the same load on every target in turn, round by round and in another order each time, so that a noisy
+// machine disturbs all of them alike. It returns for each target the median of its rounds.
 func sideBySide(b *testing.B, connections int, targets ...target) map[string]sample {
 	b.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+	client := &http.Client{Transport: &http.Transport{
+		MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections,
+	}}
 	defer client.CloseIdleConnections()
 	samples := make(map[string][]sample)
 	for i := range rounds + 1 {
@@ -112,7 +114,9 @@ func load(b *testing.B, client *http.Client, connections int, t target) sample {
 }
 
 func ask(b *testing.B, client *http.Client, t target, i int) error {
-	request, err := http.NewRequestWithContext(b.Context(), cmp.Or(t.method, http.MethodPost), t.url, strings.NewReader(t.body(i)))
+	request, err := http.NewRequestWithContext(
+		b.Context(), cmp.Or(t.method, http.MethodPost), t.url, strings.NewReader(t.body(i)),
+	)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,9 @@ func BenchmarkLookup(b *testing.B) {
 				theirs += s.gatewayLookup(b)
 				start, found, cursor := time.Now(), 0, ""
 				for page := 0; page == 0 || cursor != ""; page++ {
-					body := fmt.Sprintf(`{"subject":"user:lena","permission":"view","resource_type":"importer","limit":%d,"cursor":%q}`, limit, cursor)
+					body := fmt.Sprintf(
+						`{"subject":"user:lena","permission":"view","resource_type":"importer","limit":%d,"cursor":%q}`, limit, cursor,
+					)
 					list := string(s.send(b, http.MethodPost, "/v1/lookup/resources", body))
 					if page == 0 {
 						first += time.Since(start)
@@ -101,8 +103,14 @@ func BenchmarkLookup(b *testing.B) {
 func (s server) gatewayLookup(b *testing.B) time.Duration {
 	b.Helper()
 	begun := time.Now()
-	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, s.gateway+"/v1/permissions/resources", strings.NewReader(
-		`{"consistency":{"minimizeLatency":true},"resourceObjectType":"importer","permission":"view","subject":{"object":{"objectType":"user","objectId":"lena"}}}`))
+	request, err := http.NewRequestWithContext(
+		b.Context(),
+		http.MethodPost,
+		s.gateway+"/v1/permissions/resources",
+		strings.NewReader(
+			`{"consistency":{"minimizeLatency":true},"resourceObjectType":"importer","permission":"view","subject":{"object":{"objectType":"user","objectId":"lena"}}}`,
+		),
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -124,7 +132,9 @@ func BenchmarkPage(b *testing.B) {
 	s := startServer(b)
 	for b.Loop() {
 		var page struct{ Objects []json.RawMessage }
-		if err := json.Unmarshal(s.send(b, http.MethodGet, "/v1/accounts/a7/importers?limit=50&actor=u7-3", ""), &page); err != nil {
+		if err := json.Unmarshal(
+			s.send(b, http.MethodGet, "/v1/accounts/a7/importers?limit=50&actor=u7-3", ""), &page,
+		); err != nil {
 			b.Fatal(err)
 		}
 		if len(page.Objects) != 50 {

@@ -19,11 +19,16 @@ const millionAccounts = 3300
 
 // checks are the questions of questionOf, through SpiceDB's own gateway.
 func (s *apart) checks(consistency string) target {
-	return target{name: s.name, url: s.gateway + "/v1/permissions/check", header: gatewayHeader(), body: func(i int) string {
+	body := func(i int) string {
 		subject, importer := questionOf(millionAccounts, i)
-		return fmt.Sprintf(`{"consistency":{%q:true},"resource":{"objectType":"importer","objectId":%q},"permission":"run","subject":{"object":{"objectType":"user","objectId":%q}}}`,
-			consistency, importer, subject)
-	}}
+		return fmt.Sprintf(
+			`{"consistency":{%q:true},"resource":{"objectType":"importer","objectId":%q},"permission":"run","subject":{"object":{"objectType":"user","objectId":%q}}}`,
+			consistency,
+			importer,
+			subject,
+		)
+	}
+	return target{name: s.name, url: s.gateway + "/v1/permissions/check", header: gatewayHeader(), body: body}
 }
 
 // writes are touches of as many relationships that are not there.
@@ -34,7 +39,14 @@ func (s *apart) writes(updates int) target {
 			var all []string
 			for range updates {
 				n := written.Add(1)
-				all = append(all, fmt.Sprintf(`{"operation":"OPERATION_TOUCH","relationship":{"resource":{"objectType":"account","objectId":"w%d"},"relation":"user","subject":{"object":{"objectType":"user","objectId":"w%d"}}}}`, n, n%1000))
+				all = append(
+					all,
+					fmt.Sprintf(
+						`{"operation":"OPERATION_TOUCH","relationship":{"resource":{"objectType":"account","objectId":"w%d"},"relation":"user","subject":{"object":{"objectType":"user","objectId":"w%d"}}}}`,
+						n,
+						n%1000,
+					),
+				)
 			}
 			return `{"updates":[` + strings.Join(all, ",") + `]}`
 		},
@@ -51,15 +63,20 @@ var written atomic.Int64
 var storeNames = []string{"memory", "sqlite", "postgres"}
 
 // BenchmarkStores is the same million relationships in each store of the embedded SpiceDB. PostgreSQL is as durable as
-// SQLite: fsync and synchronous_commit are on. At the end it writes what came of it as the table of docs/performance.md.
+// SQLite: fsync and synchronous_commit are on. At the end it writes what came of it as the table of
+// docs/performance.md.
 func BenchmarkStores(b *testing.B) {
-	uri := enginetest.Postgres(b, "fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB")
+	uri := enginetest.Postgres(
+		b, "fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB",
+	)
 	if setting(b, uri, "SHOW fsync") != "on" {
 		b.Fatal("PostgreSQL runs without fsync")
 	}
 	directory := b.TempDir()
 	holds := map[string]held{
-		"memory": {Datastore: "memory"}, "sqlite": {Datastore: "sqlite", Directory: directory}, "postgres": {Datastore: "postgres", URI: uri},
+		"memory": {Datastore: "memory"}, "sqlite": {Datastore: "sqlite", Directory: directory}, "postgres": {
+			Datastore: "postgres", URI: uri,
+		},
 	}
 	s := &stores{running: map[string]*apart{}}
 	defer s.end()
@@ -120,7 +137,9 @@ func BenchmarkStores(b *testing.B) {
 		s.beside(b, "write/updates=1", connections, func(a *apart) target { return a.writes(1) })
 	}
 	s.beside(b, "write/updates=1000", 1, func(a *apart) target { return a.writes(1000) })
-	fmt.Println("\n| | memory | sqlite | postgres | memory : sqlite | sqlite : postgres |\n|---|--:|--:|--:|--:|--:|\n" + s.table.String())
+	fmt.Println(
+		"\n| | memory | sqlite | postgres | memory : sqlite | sqlite : postgres |\n|---|--:|--:|--:|--:|--:|\n" + s.table.String(),
+	)
 }
 
 // stores are the servers that are compared, and what came of it.
@@ -153,7 +172,10 @@ func (s *stores) beside(b *testing.B, name string, connections int, of func(*apa
 		b.ReportMetric(faster, "sqlite-of-postgres")
 		cells := map[string]string{}
 		for name, r := range results {
-			cells[name] = fmt.Sprintf("%.0f/s, p50 %.1f ms, p99 %.1f ms", r.perSecond, float64(r.p50.Microseconds())/1000, float64(r.p99.Microseconds())/1000)
+			cells[name] = fmt.Sprintf(
+				"%.0f/s, p50 %.1f ms, p99 %.1f ms", r.perSecond, float64(r.p50.Microseconds())/1000,
+				float64(r.p99.Microseconds())/1000,
+			)
 		}
 		s.row(fmt.Sprintf("%s, %d connections", name, connections), cells, fmt.Sprintf("%.2f | %.2f", slower, faster))
 	})

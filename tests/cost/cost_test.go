@@ -23,8 +23,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// What one request may cost. The unit of processor time is that of decoding a body of the largest size, which this test measures
-// first, so that it holds on any machine and under the race detector. docs/security.md states the same bounds.
+// What one request may cost. The unit of processor time is that of decoding a body of the largest size, which this test
+// measures first, so that it holds on any machine and under the race detector. docs/security.md states the same bounds.
 const (
 	maxBody   = 1 << 20
 	maxUnits  = 60
@@ -67,7 +67,8 @@ func start(t *testing.T) *server {
 	return &server{t, running.URL}
 }
 
-// send sends a request and returns the status and the size of its answer. Of a stream that goes on it reads the beginning.
+// send sends a request and returns the status and the size of its answer. Of a stream that goes on it reads the
+// beginning.
 func (s *server) send(r request) (status, size int) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -161,7 +162,12 @@ const (
 
 func (s *server) found() {
 	s.t.Helper()
-	s.must("POST", "/v1/subscriptions", "", map[string]any{"id": "s", "role_set": "multi_owner", "owner": "olga", "features": []string{"user_permissions", "dashboards"}})
+	s.must(
+		"POST", "/v1/subscriptions", "",
+		map[string]any{
+			"id": "s", "role_set": "multi_owner", "owner": "olga", "features": []string{"user_permissions", "dashboards"},
+		},
+	)
 	s.must("POST", "/v1/accounts", "olga", map[string]any{"id": "a", "subscription": "s", "role_set": "team"})
 	s.must("POST", "/v1/accounts", "olga", map[string]any{"id": "o", "subscription": "s", "role_set": "operations"})
 	s.must("PATCH", "/v1/accounts/a/members", "olga", map[string]any{"members": roles("p", people, "user")})
@@ -171,7 +177,9 @@ func (s *server) found() {
 	for i := range things {
 		id := fmt.Sprint("c", i)
 		s.must("POST", "/v1/connections", "olga", map[string]any{"id": id, "account": "a", "connector": "crm"})
-		s.must("PUT", "/v1/connections/"+id+"/sharing", "olga", map[string]any{"visibility": "private", "users": names("p", 50)})
+		s.must(
+			"PUT", "/v1/connections/"+id+"/sharing", "olga", map[string]any{"visibility": "private", "users": names("p", 50)},
+		)
 		s.must("POST", "/v1/importers", "olga", map[string]any{"id": fmt.Sprint("i", i), "account": "a", "source": id})
 	}
 }
@@ -216,8 +224,8 @@ func contract(t *testing.T) []operation {
 	return all
 }
 
-// hostile are requests to an operation that are large rather than right: every field of the body as a text, a list and an object
-// that fill the body, a field that does not exist, deep nesting; and the longest path and query.
+// hostile are requests to an operation that are large rather than right: every field of the body as a text, a list and
+// an object that fill the body, a field that does not exist, deep nesting; and the longest path and query.
 func (o operation) hostile(known map[string]bool) []request {
 	place := strings.NewReplacer("{id}", "a", "{user}", "p1", "{handle}", "h", "{collection}", "importers").Replace(o.path)
 	actor := ""
@@ -229,7 +237,11 @@ func (o operation) hostile(known map[string]bool) []request {
 		all = append(all, request{o.id + " with " + name, o.method, path, actor, body})
 	}
 	if strings.Contains(o.path, "{") {
-		add("a long path", strings.NewReplacer("{collection}", "importers").Replace(replaceSegments(o.path, strings.Repeat("%C3%BC", 8000))), nil)
+		add(
+			"a long path",
+			strings.NewReplacer("{collection}", "importers").Replace(replaceSegments(o.path, strings.Repeat("%C3%BC", 8000))),
+			nil,
+		)
 	}
 	add("a long query", place+"?q="+strings.Repeat("%C3%BC", 8000), nil)
 	if o.RequestBody == nil {
@@ -293,8 +305,8 @@ func exampleOf(media *openapi3.MediaType) map[string]any {
 	return copied
 }
 
-// TestEveryRequestHasABoundedCost sends to every call of the contract the most expensive requests that we know of within the limit of
-// the body, and holds each to a bound. A call that has none in the table fails the test.
+// TestEveryRequestHasABoundedCost sends to every call of the contract the most expensive requests that we know of
+// within the limit of the body, and holds each to a bound. A call that has none in the table fails the test.
 func TestEveryRequestHasABoundedCost(t *testing.T) {
 	s := start(t)
 	s.found()
@@ -306,9 +318,14 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 		before := used()
 		status, size := s.send(r)
 		after := used()
-		m := measured{r.name, float64(after.processor-before.processor) / float64(price), after.allocated - before.allocated, size}
+		m := measured{
+			r.name, float64(after.processor-before.processor) / float64(price), after.allocated - before.allocated, size,
+		}
 		if m.units > maxUnits || m.memory > maxMemory || m.answer > maxAnswer {
-			t.Errorf("%s, answered %d: %s; a request may cost %d units, %d MiB and an answer of %d MiB", r.name, status, m, maxUnits, maxMemory>>20, maxAnswer>>20)
+			t.Errorf(
+				"%s, answered %d: %s; a request may cost %d units, %d MiB and an answer of %d MiB", r.name, status, m, maxUnits,
+				maxMemory>>20, maxAnswer>>20,
+			)
 		}
 		if status == http.StatusInternalServerError || status == http.StatusGatewayTimeout {
 			t.Errorf("%s was answered %d", r.name, status)

@@ -63,7 +63,10 @@ func expensive() map[string][]request {
 				map[string]any{"subject": "user:p1", "permission": "view", "resource": "importer:i1", "context": keys(60_000)},
 			)},
 			{name: "with a context of small numbers", body: []byte(
-				`{"subject":"user:p1","permission":"view","resource":"importer:i1","context":{"a":[` + strings.Repeat("1e-300,", 149_000) + `5e-324]}}`)},
+				`{"subject":"user:p1","permission":"view","resource":"importer:i1","context":{"a":[` + strings.Repeat(
+					"1e-300,", 149_000,
+				) + `5e-324]}}`,
+			)},
 			{name: "of an unknown name", body: asJSON(check(1, long))},
 			{name: "of an unknown type", body: asJSON(
 				map[string]any{"subject": "user:p1", "permission": "view", "resource": strings.Repeat("w", 128) + ":x"},
