@@ -52,6 +52,11 @@ func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member,
 	})
 }
 
+// GetAccountMember shows a member of an account. A person without a role on it is NotFound.
+func (a *Actor) GetAccountMember(ctx context.Context, id, user string) (MemberDetails, error) {
+	return answer[MemberDetails](a.rest.GetAccountMember(ctx, id, user, nil))
+}
+
 // PutAccountMember sets the roles of a person on an account, which do not end by themselves.
 func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...string) (ChangedMember, error) {
 	return a.PutAccountMemberUntil(ctx, id, user, time.Time{}, roles...)

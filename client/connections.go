@@ -16,6 +16,11 @@ func (a *Actor) CreateConnection(ctx context.Context, in NewConnection) (Connect
 	return answer[Connection](a.rest.CreateConnection(ctx, nil, in))
 }
 
+// GetConnection shows a connection with its sharing.
+func (a *Actor) GetConnection(ctx context.Context, id string) (Connection, error) {
+	return answer[Connection](a.rest.GetConnection(ctx, id, nil))
+}
+
 // ShareConnection says who sees a connection.
 func (a *Actor) ShareConnection(ctx context.Context, id string, with Sharing) (Connection, error) {
 	return answer[Connection](a.rest.ShareConnection(ctx, id, nil, with))

@@ -13,6 +13,11 @@ func (a *Actor) CreateImporter(ctx context.Context, in NewImporter) (Importer, e
 	return answer[Importer](a.rest.CreateImporter(ctx, nil, in))
 }
 
+// GetImporter shows an importer. HiddenEnds names the ends whose connection the actor may not view.
+func (a *Actor) GetImporter(ctx context.Context, id string) (Importer, error) {
+	return answer[Importer](a.rest.GetImporter(ctx, id, nil))
+}
+
 // End says what becomes of an end of an importer; the zero End leaves it as it is.
 type End struct{ to nullable.Nullable[string] }
 

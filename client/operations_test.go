@@ -3,6 +3,7 @@ package client_test
 import (
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,12 @@ func TestSubscription(t *testing.T) {
 	ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "carl", "guest"))
 	require.Len(t, all(t, olga.SubscriptionMembers(ctx, s, true)), 2)
 	require.Len(t, all(t, olga.SubscriptionPeople(ctx, s)), 3)
+	require.Equal(t, []string{"member"}, ok[client.MemberDetails](t)(olga.GetSubscriptionMember(ctx, s, "bob")).Roles)
+	require.Equal(t, []string{"guest"}, ok[client.MemberDetails](t)(olga.GetAccountMember(ctx, a, "carl")).Roles)
+	listed := all(t, shared.Client.Subscriptions(ctx))
+	require.True(t, slices.ContainsFunc(listed, func(l client.ListedSubscription) bool {
+		return l.ID == s && l.RoleSet == "multi_owner"
+	}))
 	require.NoError(t, olga.RemoveSubscriptionMember(ctx, s, "bob"))
 	require.Len(t, all(t, olga.SubscriptionMembers(ctx, s, false)), 1)
 
@@ -257,6 +264,10 @@ func TestConnectionsAndImporters(t *testing.T) {
 	changed = ok[client.Importer](t)(olga.SetImporterConnections(ctx, a+"i", client.Connect(a+"one"), client.End{}))
 	require.Equal(t, []string{a + "one", a + "two"}, []string{changed.Source, changed.Destination})
 	require.Empty(t, ok[client.CopiedImporter](t)(olga.CopyImporter(ctx, a+"i", a+"copy")).LeftOut)
+	read := ok[client.Importer](t)(olga.GetImporter(ctx, a+"copy"))
+	require.Equal(t, []string{a, a + "one", a + "two"}, []string{read.Account, read.Source, read.Destination})
+	require.Equal(t, client.Shared, ok[client.Connection](t)(olga.GetConnection(ctx, a+"one")).Visibility)
+	require.Contains(t, ok[client.Connector](t)(olga.GetConnector(ctx, "mysql")).Offers, "views")
 
 	stored := all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", "source"))
 	require.Equal(
@@ -302,6 +313,10 @@ func TestWorkspacesAndParts(t *testing.T) {
 	ok[client.WorkspacePart](t)(ann.CreateFlow(ctx, flow))
 	ok[client.WorkspacePart](t)(ann.CreateSchedule(ctx, flow))
 	ok[client.WorkspacePart](t)(ann.CreateService(ctx, flow))
+	require.Equal(t, w, ok[client.WorkspacePart](t)(ann.GetFlow(ctx, flow.ID)).Workspace)
+	require.Equal(t, w, ok[client.WorkspacePart](t)(ann.GetSchedule(ctx, flow.ID)).Workspace)
+	require.Equal(t, w, ok[client.WorkspacePart](t)(ann.GetService(ctx, flow.ID)).Workspace)
+	require.Equal(t, []string{"ann"}, ok[client.Workspace](t)(ann.GetWorkspace(ctx, w)).Users)
 	require.NoError(
 		t, errors.Join(ann.DeleteFlow(ctx, flow.ID), ann.DeleteSchedule(ctx, flow.ID), ann.DeleteService(ctx, flow.ID)),
 	)
@@ -309,6 +324,8 @@ func TestWorkspacesAndParts(t *testing.T) {
 	part := client.NewPart{ID: a + "-p", Account: a}
 	ok[client.Part](t)(ann.CreateIntegration(ctx, part))
 	ok[client.Part](t)(ann.CreateConnector(ctx, part))
+	require.Equal(t, a, ok[client.Part](t)(ann.GetIntegration(ctx, part.ID)).Account)
+	require.Equal(t, a, ok[client.Connector](t)(ann.GetConnector(ctx, part.ID)).Account)
 	require.NoError(t, errors.Join(ann.DeleteIntegration(ctx, part.ID), ann.DeleteConnector(ctx, part.ID)))
 	require.NoError(t, olga.DeleteWorkspace(ctx, w))
 }
@@ -319,6 +336,8 @@ func TestReportsAndExports(t *testing.T) {
 	part := client.NewPart{ID: a + "-p", Account: a}
 	ok[client.Part](t)(olga.CreateReport(ctx, part))
 	ok[client.Part](t)(olga.CreateExport(ctx, part))
+	require.Equal(t, a, ok[client.Part](t)(olga.GetReport(ctx, part.ID)).Account)
+	require.Equal(t, a, ok[client.Part](t)(olga.GetExport(ctx, part.ID)).Account)
 	may := ok[map[string]bool](t)(shared.Client.Permissions(ctx, t.Name()+"-olga", "report:"+part.ID))
 	require.True(t, may["view"], may)
 	require.NoError(t, errors.Join(olga.DeleteReport(ctx, part.ID), olga.DeleteExport(ctx, part.ID)))

@@ -7,6 +7,11 @@ func (a *Actor) CreateIntegration(ctx context.Context, in NewPart) (Part, error)
 	return answer[Part](a.rest.CreateIntegration(ctx, nil, in))
 }
 
+// GetIntegration shows an integration.
+func (a *Actor) GetIntegration(ctx context.Context, id string) (Part, error) {
+	return answer[Part](a.rest.GetIntegration(ctx, id, nil))
+}
+
 // DeleteIntegration deletes an integration.
 func (a *Actor) DeleteIntegration(ctx context.Context, id string) error {
 	return done(a.rest.DeleteIntegration(ctx, id, nil))
@@ -15,6 +20,11 @@ func (a *Actor) DeleteIntegration(ctx context.Context, id string) error {
 // CreateExport creates a scheduled export in an account.
 func (a *Actor) CreateExport(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateExport(ctx, nil, in))
+}
+
+// GetExport shows an export.
+func (a *Actor) GetExport(ctx context.Context, id string) (Part, error) {
+	return answer[Part](a.rest.GetExport(ctx, id, nil))
 }
 
 // DeleteExport deletes an export.
@@ -27,6 +37,11 @@ func (a *Actor) CreateReport(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateReport(ctx, nil, in))
 }
 
+// GetReport shows a report.
+func (a *Actor) GetReport(ctx context.Context, id string) (Part, error) {
+	return answer[Part](a.rest.GetReport(ctx, id, nil))
+}
+
 // DeleteReport deletes a report.
 func (a *Actor) DeleteReport(ctx context.Context, id string) error {
 	return done(a.rest.DeleteReport(ctx, id, nil))
@@ -35,6 +50,11 @@ func (a *Actor) DeleteReport(ctx context.Context, id string) error {
 // CreateConnector builds a connector of an account's own.
 func (a *Actor) CreateConnector(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateConnector(ctx, nil, in))
+}
+
+// GetConnector shows a connector, one of the catalogue or of an account's own.
+func (a *Actor) GetConnector(ctx context.Context, id string) (Connector, error) {
+	return answer[Connector](a.rest.GetConnector(ctx, id, nil))
 }
 
 // DeleteConnector deletes a connector of an account's own.

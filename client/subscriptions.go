@@ -17,6 +17,15 @@ func (c *Client) PutFeatures(ctx context.Context, subscription string, features 
 	return answer[Subscription](c.rest.PutFeatures(ctx, subscription, nil, rest.Features{Features: list(features)}))
 }
 
+// Subscriptions are all subscriptions. It needs a key with the scope inspect.
+func (c *Client) Subscriptions(ctx context.Context) iter.Seq2[ListedSubscription, error] {
+	return pages(func(cursor string) ([]ListedSubscription, string, error) {
+		params := &rest.ListSubscriptionsParams{Limit: &pageSize, Cursor: cursor}
+		page, err := answer[rest.SubscriptionPage](c.rest.ListSubscriptions(ctx, params))
+		return page.Subscriptions, page.NextCursor, err
+	})
+}
+
 // GetSubscription shows a subscription.
 func (a *Actor) GetSubscription(ctx context.Context, id string) (Subscription, error) {
 	return answer[Subscription](a.rest.GetSubscription(ctx, id, nil))
@@ -63,6 +72,11 @@ func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bo
 			&rest.ListSubscriptionMembersParams{ByAccount: byAccount, Limit: &pageSize, Cursor: cursor}))
 		return page.Members, page.NextCursor, err
 	})
+}
+
+// GetSubscriptionMember shows a member of a subscription. A person without a role on it is NotFound.
+func (a *Actor) GetSubscriptionMember(ctx context.Context, id, user string) (MemberDetails, error) {
+	return answer[MemberDetails](a.rest.GetSubscriptionMember(ctx, id, user, nil))
 }
 
 // SubscriptionPeople are the members of a subscription, and the people who hold a role on an account of it alone, with

@@ -38,6 +38,9 @@ type (
 	// Subscription is a subscription with its features.
 	Subscription = rest.Subscription
 
+	// ListedSubscription is a subscription in the list of all.
+	ListedSubscription = rest.ListedSubscription
+
 	// Account is an account.
 	Account = rest.Account
 
@@ -46,6 +49,9 @@ type (
 
 	// Member is a person with their roles.
 	Member = rest.Member
+
+	// MemberDetails is one person with their roles, read alone.
+	MemberDetails = rest.MemberDetails
 
 	// ChangedMember is a person with the roles that they have now.
 	ChangedMember = rest.ChangedMember
@@ -67,7 +73,7 @@ type (
 	// Connection is a connection.
 	Connection = rest.Connection
 
-	// Connector is a connector of the catalogue.
+	// Connector is a connector of the catalogue, or one of an account's own, which has an Account.
 	Connector = rest.Connector
 
 	// Workspace is a workspace.

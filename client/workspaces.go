@@ -7,6 +7,11 @@ func (a *Actor) CreateWorkspace(ctx context.Context, in NewWorkspace) (Workspace
 	return answer[Workspace](a.rest.CreateWorkspace(ctx, nil, in))
 }
 
+// GetWorkspace shows a workspace with who may enter it.
+func (a *Actor) GetWorkspace(ctx context.Context, id string) (Workspace, error) {
+	return answer[Workspace](a.rest.GetWorkspace(ctx, id, nil))
+}
+
 // SetWorkspaceAccess says who may enter a workspace.
 func (a *Actor) SetWorkspaceAccess(ctx context.Context, id string, access Access) (Workspace, error) {
 	return answer[Workspace](a.rest.SetWorkspaceAccess(ctx, id, nil, access))
@@ -22,6 +27,11 @@ func (a *Actor) CreateFlow(ctx context.Context, in NewWorkspacePart) (WorkspaceP
 	return answer[WorkspacePart](a.rest.CreateFlow(ctx, nil, in))
 }
 
+// GetFlow shows a flow.
+func (a *Actor) GetFlow(ctx context.Context, id string) (WorkspacePart, error) {
+	return answer[WorkspacePart](a.rest.GetFlow(ctx, id, nil))
+}
+
 // DeleteFlow deletes a flow.
 func (a *Actor) DeleteFlow(ctx context.Context, id string) error {
 	return done(a.rest.DeleteFlow(ctx, id, nil))
@@ -32,6 +42,11 @@ func (a *Actor) CreateSchedule(ctx context.Context, in NewWorkspacePart) (Worksp
 	return answer[WorkspacePart](a.rest.CreateSchedule(ctx, nil, in))
 }
 
+// GetSchedule shows a schedule.
+func (a *Actor) GetSchedule(ctx context.Context, id string) (WorkspacePart, error) {
+	return answer[WorkspacePart](a.rest.GetSchedule(ctx, id, nil))
+}
+
 // DeleteSchedule deletes a schedule.
 func (a *Actor) DeleteSchedule(ctx context.Context, id string) error {
 	return done(a.rest.DeleteSchedule(ctx, id, nil))
@@ -40,6 +55,11 @@ func (a *Actor) DeleteSchedule(ctx context.Context, id string) error {
 // CreateService creates a service in a workspace.
 func (a *Actor) CreateService(ctx context.Context, in NewWorkspacePart) (WorkspacePart, error) {
 	return answer[WorkspacePart](a.rest.CreateService(ctx, nil, in))
+}
+
+// GetService shows a service.
+func (a *Actor) GetService(ctx context.Context, id string) (WorkspacePart, error) {
+	return answer[WorkspacePart](a.rest.GetService(ctx, id, nil))
 }
 
 // DeleteService deletes a service.

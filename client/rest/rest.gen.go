@@ -140,16 +140,16 @@ func (e ConsistencyLevel) Valid() bool {
 
 // Defines values for CopiedImporterLeftOut.
 const (
-	Destination CopiedImporterLeftOut = "destination"
-	Source      CopiedImporterLeftOut = "source"
+	CopiedImporterLeftOutDestination CopiedImporterLeftOut = "destination"
+	CopiedImporterLeftOutSource      CopiedImporterLeftOut = "source"
 )
 
 // Valid indicates whether the value is a known member of the CopiedImporterLeftOut enum.
 func (e CopiedImporterLeftOut) Valid() bool {
 	switch e {
-	case Destination:
+	case CopiedImporterLeftOutDestination:
 		return true
-	case Source:
+	case CopiedImporterLeftOutSource:
 		return true
 	default:
 		return false
@@ -201,6 +201,24 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImporterHiddenEnds.
+const (
+	ImporterHiddenEndsDestination ImporterHiddenEnds = "destination"
+	ImporterHiddenEndsSource      ImporterHiddenEnds = "source"
+)
+
+// Valid indicates whether the value is a known member of the ImporterHiddenEnds enum.
+func (e ImporterHiddenEnds) Valid() bool {
+	switch e {
+	case ImporterHiddenEndsDestination:
+		return true
+	case ImporterHiddenEndsSource:
 		return true
 	default:
 		return false
@@ -878,6 +896,9 @@ type Connector struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
+	// Account The account that built the connector; a connector of the catalogue has none.
+	Account string `json:"account,omitempty,omitzero"`
+
 	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
 	Offers OfferNames `json:"offers"`
 
@@ -1305,12 +1326,18 @@ type Importer struct {
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
+	// HiddenEnds In the answer of `GET` alone, the ends whose connection the actor may not view; left out if there are none.
+	HiddenEnds []ImporterHiddenEnds `json:"hidden_ends,omitempty,omitzero"`
+
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
+
+// ImporterHiddenEnds defines model for Importer.HiddenEnds.
+type ImporterHiddenEnds string
 
 // ImporterEnds defines model for ImporterEnds.
 type ImporterEnds struct {
@@ -1422,6 +1449,18 @@ type ListedInvitation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// ListedSubscription defines model for ListedSubscription.
+type ListedSubscription struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	//
+	// Example: alice@example.com
+	ID      ID     `json:"id"`
+	RoleSet string `json:"role_set"`
+
+	// Features Names of features, `user_permissions` and `dashboards`.
+	Features FeatureNames `json:"features"`
+}
+
 // Member defines model for Member.
 type Member struct {
 	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
@@ -1453,6 +1492,25 @@ type MemberAccounts struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+}
+
+// MemberDetails defines model for MemberDetails.
+type MemberDetails struct {
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // MemberPage defines model for MemberPage.
@@ -1735,10 +1793,8 @@ type PartOfAccount struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
-	//
-	// Example: alice@example.com
-	Account ID `json:"account"`
+	// Account Left out if the actor may not view the account.
+	Account string `json:"account,omitempty,omitzero"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
@@ -1754,10 +1810,8 @@ type PartOfWorkspace struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
-	//
-	// Example: alice@example.com
-	Workspace ID `json:"workspace"`
+	// Workspace Left out if the actor may not view the workspace.
+	Workspace string `json:"workspace,omitempty,omitzero"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
@@ -2253,6 +2307,16 @@ type Subscription struct {
 	Token Token `json:"token"`
 }
 
+// SubscriptionPage defines model for SubscriptionPage.
+type SubscriptionPage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor    NextCursor           `json:"next_cursor"`
+	Subscriptions []ListedSubscription `json:"subscriptions"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Token A ZedToken, which names a state of the relationships.
 type Token = string
 
@@ -2563,6 +2627,12 @@ type RemoveAccountMemberParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetAccountMemberParams defines parameters for GetAccountMember.
+type GetAccountMemberParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
@@ -2641,6 +2711,12 @@ type DeleteConnectionParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetConnectionParams defines parameters for GetConnection.
+type GetConnectionParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2684,6 +2760,12 @@ type DeleteConnectorParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetConnectorParams defines parameters for GetConnector.
+type GetConnectorParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutConnectorParams defines parameters for PutConnector.
@@ -2737,6 +2819,12 @@ type DeleteExportParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetExportParams defines parameters for GetExport.
+type GetExportParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2755,6 +2843,12 @@ type DeleteFlowParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetFlowParams defines parameters for GetFlow.
+type GetFlowParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2771,6 +2865,12 @@ type DeleteImporterParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetImporterParams defines parameters for GetImporter.
+type GetImporterParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
@@ -2807,6 +2907,12 @@ type DeleteIntegrationParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetIntegrationParams defines parameters for GetIntegration.
+type GetIntegrationParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
@@ -2878,6 +2984,12 @@ type DeleteReportParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetReportParams defines parameters for GetReport.
+type GetReportParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2896,6 +3008,12 @@ type DeleteScheduleParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetScheduleParams defines parameters for GetSchedule.
+type GetScheduleParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2912,6 +3030,21 @@ type DeleteServiceParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetServiceParams defines parameters for GetService.
+type GetServiceParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListSubscriptionsParams defines parameters for ListSubscriptions.
+type ListSubscriptionsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // CreateSubscriptionParams defines parameters for CreateSubscription.
@@ -3013,6 +3146,12 @@ type RemoveSubscriptionMemberParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
+type GetSubscriptionMemberParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
@@ -3086,6 +3225,12 @@ type DeleteWorkspaceParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetWorkspaceParams defines parameters for GetWorkspace.
+type GetWorkspaceParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
@@ -3821,6 +3966,13 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetAccountMember Show a member of an account
+	//
+	// Needs `list_members`, unless the actor asks for themselves. A person without a role on the account is `not_found`.
+	//
+	// Corresponds with GET /v1/accounts/{id}/members/{user} (the `GetAccountMember` operationId).
+	GetAccountMember(ctx context.Context, id ID, user User, params *GetAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
 	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
@@ -3927,6 +4079,13 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/connections/{id} (the `DeleteConnection` operationId).
 	DeleteConnection(ctx context.Context, id ID, params *DeleteConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetConnection Show a connection with its sharing
+	//
+	// Needs `view`. The account and the connector are left out if the actor may not view them.
+	//
+	// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
+	GetConnection(ctx context.Context, id ID, params *GetConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UngroupConnection Take a connection out of its group
 	//
 	// Needs `ungroup`.
@@ -3994,6 +4153,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/connectors/{id} (the `DeleteConnector` operationId).
 	DeleteConnector(ctx context.Context, id ID, params *DeleteConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetConnector Show a connector
+	//
+	// Needs `view`. Everybody may view a connector of the catalogue. One of an account's own has its `account`.
+	//
+	// Corresponds with GET /v1/connectors/{id} (the `GetConnector` operationId).
+	GetConnector(ctx context.Context, id ID, params *GetConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutConnectorWithBody Put a connector of the catalogue
 	//
@@ -4069,6 +4235,13 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/exports/{id} (the `DeleteExport` operationId).
 	DeleteExport(ctx context.Context, id ID, params *DeleteExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetExport Show an export
+	//
+	// Needs `view`.
+	//
+	// Corresponds with GET /v1/exports/{id} (the `GetExport` operationId).
+	GetExport(ctx context.Context, id ID, params *GetExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateFlowWithBody Create a flow
 	//
 	// Needs `create_flow` on the workspace.
@@ -4094,6 +4267,13 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/flows/{id} (the `DeleteFlow` operationId).
 	DeleteFlow(ctx context.Context, id ID, params *DeleteFlowParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetFlow Show a flow
+	//
+	// Needs `view`.
+	//
+	// Corresponds with GET /v1/flows/{id} (the `GetFlow` operationId).
+	GetFlow(ctx context.Context, id ID, params *GetFlowParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateImporterWithBody Create an importer
 	//
 	// Needs `create_importer` on the account, and `use` on each connection that is named.
@@ -4118,6 +4298,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/importers/{id} (the `DeleteImporter` operationId).
 	DeleteImporter(ctx context.Context, id ID, params *DeleteImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImporter Show an importer
+	//
+	// Needs `view`. `hidden_ends` names the ends whose connection the actor may not view.
+	//
+	// Corresponds with GET /v1/importers/{id} (the `GetImporter` operationId).
+	GetImporter(ctx context.Context, id ID, params *GetImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetImporterConnectionsWithBody Set the ends of an importer
 	//
@@ -4179,6 +4366,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 	DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetIntegration Show an integration
+	//
+	// Needs `view`.
+	//
+	// Corresponds with GET /v1/integrations/{id} (the `GetIntegration` operationId).
+	GetIntegration(ctx context.Context, id ID, params *GetIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AcceptInvitation Accept an invitation
 	//
@@ -4323,6 +4517,13 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/reports/{id} (the `DeleteReport` operationId).
 	DeleteReport(ctx context.Context, id ID, params *DeleteReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetReport Show a report
+	//
+	// Needs `view`.
+	//
+	// Corresponds with GET /v1/reports/{id} (the `GetReport` operationId).
+	GetReport(ctx context.Context, id ID, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRoleSets The role sets with their roles and titles
 	//
 	// Any key will do.
@@ -4355,6 +4556,13 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/schedules/{id} (the `DeleteSchedule` operationId).
 	DeleteSchedule(ctx context.Context, id ID, params *DeleteScheduleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetSchedule Show a schedule
+	//
+	// Needs `view`.
+	//
+	// Corresponds with GET /v1/schedules/{id} (the `GetSchedule` operationId).
+	GetSchedule(ctx context.Context, id ID, params *GetScheduleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateServiceWithBody Create a service
 	//
 	// Needs `create_flow` on the workspace.
@@ -4379,6 +4587,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/services/{id} (the `DeleteService` operationId).
 	DeleteService(ctx context.Context, id ID, params *DeleteServiceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetService Show a service
+	//
+	// Needs `view` on its workspace.
+	//
+	// Corresponds with GET /v1/services/{id} (the `GetService` operationId).
+	GetService(ctx context.Context, id ID, params *GetServiceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSubscriptions List all subscriptions
+	//
+	// The cursor continues the list as it was when it began: a subscription that was created since is missing, and one that was deleted since is left out. It answers for no person: with the header `Sluice-Actor` it is `invalid`.
+	//
+	// Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
+	ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSubscriptionWithBody Create a subscription with its first owner
 	//
@@ -4482,6 +4704,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 	RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSubscriptionMember Show a member of a subscription
+	//
+	// Needs `list_users`, unless the actor asks for themselves. A person without a role on the subscription is `not_found`.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/members/{user} (the `GetSubscriptionMember` operationId).
+	GetSubscriptionMember(ctx context.Context, id ID, user User, params *GetSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 	//
@@ -4590,6 +4819,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/workspaces/{id} (the `DeleteWorkspace` operationId).
 	DeleteWorkspace(ctx context.Context, id ID, params *DeleteWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWorkspace Show a workspace with who may enter it
+	//
+	// Needs `view`.
+	//
+	// Corresponds with GET /v1/workspaces/{id} (the `GetWorkspace` operationId).
+	GetWorkspace(ctx context.Context, id ID, params *GetWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetWorkspaceAccessWithBody Say who enters a workspace
 	//
@@ -5194,6 +5430,23 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 	return c.Client.Do(req)
 }
 
+// GetAccountMember Show a member of an account
+//
+// Needs `list_members`, unless the actor asks for themselves. A person without a role on the account is `not_found`.
+//
+// Corresponds with GET /v1/accounts/{id}/members/{user} (the `GetAccountMember` operationId).
+func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params *GetAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountMemberRequest(c.Server, id, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
 // An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
@@ -5420,6 +5673,23 @@ func (c *Client) DeleteConnection(ctx context.Context, id ID, params *DeleteConn
 	return c.Client.Do(req)
 }
 
+// GetConnection Show a connection with its sharing
+//
+// Needs `view`. The account and the connector are left out if the actor may not view them.
+//
+// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
+func (c *Client) GetConnection(ctx context.Context, id ID, params *GetConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConnectionRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UngroupConnection Take a connection out of its group
 //
 // Needs `ungroup`.
@@ -5558,6 +5828,23 @@ func (c *Client) CreateConnector(ctx context.Context, params *CreateConnectorPar
 // Corresponds with DELETE /v1/connectors/{id} (the `DeleteConnector` operationId).
 func (c *Client) DeleteConnector(ctx context.Context, id ID, params *DeleteConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteConnectorRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetConnector Show a connector
+//
+// Needs `view`. Everybody may view a connector of the catalogue. One of an account's own has its `account`.
+//
+// Corresponds with GET /v1/connectors/{id} (the `GetConnector` operationId).
+func (c *Client) GetConnector(ctx context.Context, id ID, params *GetConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConnectorRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5722,6 +6009,23 @@ func (c *Client) DeleteExport(ctx context.Context, id ID, params *DeleteExportPa
 	return c.Client.Do(req)
 }
 
+// GetExport Show an export
+//
+// Needs `view`.
+//
+// Corresponds with GET /v1/exports/{id} (the `GetExport` operationId).
+func (c *Client) GetExport(ctx context.Context, id ID, params *GetExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetExportRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateFlowWithBody Create a flow
 //
 // Needs `create_flow` on the workspace.
@@ -5777,6 +6081,23 @@ func (c *Client) DeleteFlow(ctx context.Context, id ID, params *DeleteFlowParams
 	return c.Client.Do(req)
 }
 
+// GetFlow Show a flow
+//
+// Needs `view`.
+//
+// Corresponds with GET /v1/flows/{id} (the `GetFlow` operationId).
+func (c *Client) GetFlow(ctx context.Context, id ID, params *GetFlowParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFlowRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateImporterWithBody Create an importer
 //
 // Needs `create_importer` on the account, and `use` on each connection that is named.
@@ -5822,6 +6143,23 @@ func (c *Client) CreateImporter(ctx context.Context, params *CreateImporterParam
 // Corresponds with DELETE /v1/importers/{id} (the `DeleteImporter` operationId).
 func (c *Client) DeleteImporter(ctx context.Context, id ID, params *DeleteImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteImporterRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImporter Show an importer
+//
+// Needs `view`. `hidden_ends` names the ends whose connection the actor may not view.
+//
+// Corresponds with GET /v1/importers/{id} (the `GetImporter` operationId).
+func (c *Client) GetImporter(ctx context.Context, id ID, params *GetImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImporterRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5953,6 +6291,23 @@ func (c *Client) CreateIntegration(ctx context.Context, params *CreateIntegratio
 // Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteIntegrationRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetIntegration Show an integration
+//
+// Needs `view`.
+//
+// Corresponds with GET /v1/integrations/{id} (the `GetIntegration` operationId).
+func (c *Client) GetIntegration(ctx context.Context, id ID, params *GetIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIntegrationRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6276,6 +6631,23 @@ func (c *Client) DeleteReport(ctx context.Context, id ID, params *DeleteReportPa
 	return c.Client.Do(req)
 }
 
+// GetReport Show a report
+//
+// Needs `view`.
+//
+// Corresponds with GET /v1/reports/{id} (the `GetReport` operationId).
+func (c *Client) GetReport(ctx context.Context, id ID, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRoleSets The role sets with their roles and titles
 //
 // Any key will do.
@@ -6348,6 +6720,23 @@ func (c *Client) DeleteSchedule(ctx context.Context, id ID, params *DeleteSchedu
 	return c.Client.Do(req)
 }
 
+// GetSchedule Show a schedule
+//
+// Needs `view`.
+//
+// Corresponds with GET /v1/schedules/{id} (the `GetSchedule` operationId).
+func (c *Client) GetSchedule(ctx context.Context, id ID, params *GetScheduleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScheduleRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateServiceWithBody Create a service
 //
 // Needs `create_flow` on the workspace.
@@ -6393,6 +6782,40 @@ func (c *Client) CreateService(ctx context.Context, params *CreateServiceParams,
 // Corresponds with DELETE /v1/services/{id} (the `DeleteService` operationId).
 func (c *Client) DeleteService(ctx context.Context, id ID, params *DeleteServiceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteServiceRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetService Show a service
+//
+// Needs `view` on its workspace.
+//
+// Corresponds with GET /v1/services/{id} (the `GetService` operationId).
+func (c *Client) GetService(ctx context.Context, id ID, params *GetServiceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetServiceRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSubscriptions List all subscriptions
+//
+// The cursor continues the list as it was when it began: a subscription that was created since is missing, and one that was deleted since is left out. It answers for no person: with the header `Sluice-Actor` it is `invalid`.
+//
+// Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
+func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6636,6 +7059,23 @@ func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User,
 	return c.Client.Do(req)
 }
 
+// GetSubscriptionMember Show a member of a subscription
+//
+// Needs `list_users`, unless the actor asks for themselves. A person without a role on the subscription is `not_found`.
+//
+// Corresponds with GET /v1/subscriptions/{id}/members/{user} (the `GetSubscriptionMember` operationId).
+func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, params *GetSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSubscriptionMemberRequest(c.Server, id, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 //
 // Needs the `invite_…` permission of each role added and of each role taken away.
@@ -6854,6 +7294,23 @@ func (c *Client) CreateWorkspace(ctx context.Context, params *CreateWorkspacePar
 // Corresponds with DELETE /v1/workspaces/{id} (the `DeleteWorkspace` operationId).
 func (c *Client) DeleteWorkspace(ctx context.Context, id ID, params *DeleteWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteWorkspaceRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWorkspace Show a workspace with who may enter it
+//
+// Needs `view`.
+//
+// Corresponds with GET /v1/workspaces/{id} (the `GetWorkspace` operationId).
+func (c *Client) GetWorkspace(ctx context.Context, id ID, params *GetWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWorkspaceRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8099,6 +8556,60 @@ func NewRemoveAccountMemberRequest(server string, id ID, user User, params *Remo
 	return req, nil
 }
 
+// NewGetAccountMemberRequest constructs an http.Request for the GetAccountMember method
+func NewGetAccountMemberRequest(server string, id ID, user User, params *GetAccountMemberParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewPutAccountMemberRequest calls the generic PutAccountMember builder with application/json body
 func NewPutAccountMemberRequest(server string, id ID, user User, params *PutAccountMemberParams, body PutAccountMemberJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -8662,6 +9173,53 @@ func NewDeleteConnectionRequest(server string, id ID, params *DeleteConnectionPa
 	return req, nil
 }
 
+// NewGetConnectionRequest constructs an http.Request for the GetConnection method
+func NewGetConnectionRequest(server string, id ID, params *GetConnectionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewUngroupConnectionRequest constructs an http.Request for the UngroupConnection method
 func NewUngroupConnectionRequest(server string, id ID, params *UngroupConnectionParams) (*http.Request, error) {
 	var err error
@@ -8968,6 +9526,53 @@ func NewDeleteConnectorRequest(server string, id ID, params *DeleteConnectorPara
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetConnectorRequest constructs an http.Request for the GetConnector method
+func NewGetConnectorRequest(server string, id ID, params *GetConnectorParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/connectors/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
 
@@ -9323,6 +9928,53 @@ func NewDeleteExportRequest(server string, id ID, params *DeleteExportParams) (*
 	return req, nil
 }
 
+// NewGetExportRequest constructs an http.Request for the GetExport method
+func NewGetExportRequest(server string, id ID, params *GetExportParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateFlowRequest calls the generic CreateFlow builder with application/json body
 func NewCreateFlowRequest(server string, params *CreateFlowParams, body CreateFlowJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9441,6 +10093,53 @@ func NewDeleteFlowRequest(server string, id ID, params *DeleteFlowParams) (*http
 	return req, nil
 }
 
+// NewGetFlowRequest constructs an http.Request for the GetFlow method
+func NewGetFlowRequest(server string, id ID, params *GetFlowParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/flows/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateImporterRequest calls the generic CreateImporter builder with application/json body
 func NewCreateImporterRequest(server string, params *CreateImporterParams, body CreateImporterJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9553,6 +10252,53 @@ func NewDeleteImporterRequest(server string, id ID, params *DeleteImporterParams
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetImporterRequest constructs an http.Request for the GetImporter method
+func NewGetImporterRequest(server string, id ID, params *GetImporterParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/importers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
 
@@ -9809,6 +10555,53 @@ func NewDeleteIntegrationRequest(server string, id ID, params *DeleteIntegration
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetIntegrationRequest constructs an http.Request for the GetIntegration method
+func NewGetIntegrationRequest(server string, id ID, params *GetIntegrationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/integrations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
 
@@ -10423,6 +11216,53 @@ func NewDeleteReportRequest(server string, id ID, params *DeleteReportParams) (*
 	return req, nil
 }
 
+// NewGetReportRequest constructs an http.Request for the GetReport method
+func NewGetReportRequest(server string, id ID, params *GetReportParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reports/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListRoleSetsRequest constructs an http.Request for the ListRoleSets method
 func NewListRoleSetsRequest(server string) (*http.Request, error) {
 	var err error
@@ -10568,6 +11408,53 @@ func NewDeleteScheduleRequest(server string, id ID, params *DeleteScheduleParams
 	return req, nil
 }
 
+// NewGetScheduleRequest constructs an http.Request for the GetSchedule method
+func NewGetScheduleRequest(server string, id ID, params *GetScheduleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateServiceRequest calls the generic CreateService builder with application/json body
 func NewCreateServiceRequest(server string, params *CreateServiceParams, body CreateServiceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10681,6 +11568,115 @@ func NewDeleteServiceRequest(server string, id ID, params *DeleteServiceParams) 
 
 		req.Header.Set("Idempotency-Key", headerParam1)
 
+	}
+
+	return req, nil
+}
+
+// NewGetServiceRequest constructs an http.Request for the GetService method
+func NewGetServiceRequest(server string, id ID, params *GetServiceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/services/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionsRequest constructs an http.Request for the ListSubscriptions method
+func NewListSubscriptionsRequest(server string, params *ListSubscriptionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -11390,6 +12386,60 @@ func NewRemoveSubscriptionMemberRequest(server string, id ID, user User, params 
 	return req, nil
 }
 
+// NewGetSubscriptionMemberRequest constructs an http.Request for the GetSubscriptionMember method
+func NewGetSubscriptionMemberRequest(server string, id ID, user User, params *GetSubscriptionMemberParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewPutSubscriptionMemberRequest calls the generic PutSubscriptionMember builder with application/json body
 func NewPutSubscriptionMemberRequest(server string, id ID, user User, params *PutSubscriptionMemberParams, body PutSubscriptionMemberJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -11940,6 +12990,53 @@ func NewDeleteWorkspaceRequest(server string, id ID, params *DeleteWorkspacePara
 		}
 
 		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetWorkspaceRequest constructs an http.Request for the GetWorkspace method
+func NewGetWorkspaceRequest(server string, id ID, params *GetWorkspaceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
 
 	}
 

@@ -66,19 +66,27 @@ func questionArgs(cmd *cobra.Command, args []string) error {
 
 // ask sends a question to a path of a running server, on behalf of an actor if there is one, and returns the answer as
 // it came. A refusal is an error.
-func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]any) (_ []byte, err error) {
+func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]any) ([]byte, error) {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return nil, err
 	}
+	return c.send(cmd, http.MethodPost, path, actor, body)
+}
+
+// send sends a request to a path of a running server, with a body unless that is nil, on behalf of an actor if there is
+// one. It returns the answer as it came. A refusal is an error.
+func (c client) send(cmd *cobra.Command, method, path, actor string, body []byte) (_ []byte, err error) {
 	request, err := http.NewRequestWithContext(
-		cmd.Context(), http.MethodPost, strings.TrimSuffix(c.url, "/")+path, bytes.NewReader(body),
+		cmd.Context(), method, strings.TrimSuffix(c.url, "/")+path, bytes.NewReader(body),
 	)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
-	request.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	if actor != "" {
 		request.Header.Set("Sluice-Actor", authz.EscapeHeader(actor))
 	}

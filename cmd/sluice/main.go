@@ -63,8 +63,8 @@ that?".`,
 		RunE:                       showHelp,
 	}
 	root.AddCommand(
-		newServe(), newDemo(), newCheck(), newExplain(), newSchema(), newAudit(), newBackup(), newRestore(), newExport(),
-		newImport(), newKey(), newHealth(), newVersion(),
+		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newSchema(), newAudit(), newBackup(), newRestore(),
+		newExport(), newImport(), newKey(), newHealth(), newVersion(),
 	)
 	return root
 }

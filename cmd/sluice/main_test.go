@@ -133,8 +133,8 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	}
 	walk(newRoot())
 	for _, name := range []string{
-		"serve", "demo", "check", "explain", "schema", "audit", "backup", "restore", "export", "import", "key", "health",
-		"version",
+		"serve", "demo", "check", "explain", "get", "schema", "audit", "backup", "restore", "export", "import", "key",
+		"health", "version",
 	} {
 		stdout, _, code := sluice(t, name, "--help")
 		require.Zero(t, code)
@@ -236,6 +236,10 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "surplus"}, says: "surplus"},
 		{args: []string{"check", "user:a", "view"}, says: "subject, a permission and a resource"},
 		{args: []string{"check", "user:a", "view", "account:b"}, says: "--key"},
+		{args: []string{"get"}, says: "one object"},
+		{args: []string{"get", "leads", "--actor", "uma"}, says: "type:id"},
+		{args: []string{"get", "importer:leads"}, says: "--actor"},
+		{args: []string{"get", "importer:leads", "--actor", "uma"}, says: "--key"},
 		{args: []string{"explain", "user:a", "view"}, says: "sluice explain user:uma run importer:i1"},
 		{args: []string{"explain", "user:a", "view", "account:b"}, says: "--key"},
 		{args: []string{"demo"}, says: "--key"},

@@ -35,6 +35,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("SLUICE_KEY", s.key)
 	exportAndImport(t, s)
 	explain(t)
+	readObjects(t)
 
 	stdout, stderr, code := sluice(t, "health")
 	require.Zero(t, code, stderr)

@@ -136,16 +136,16 @@ func (e ConsistencyLevel) Valid() bool {
 
 // Defines values for CopiedImporterLeftOut.
 const (
-	Destination CopiedImporterLeftOut = "destination"
-	Source      CopiedImporterLeftOut = "source"
+	CopiedImporterLeftOutDestination CopiedImporterLeftOut = "destination"
+	CopiedImporterLeftOutSource      CopiedImporterLeftOut = "source"
 )
 
 // Valid indicates whether the value is a known member of the CopiedImporterLeftOut enum.
 func (e CopiedImporterLeftOut) Valid() bool {
 	switch e {
-	case Destination:
+	case CopiedImporterLeftOutDestination:
 		return true
-	case Source:
+	case CopiedImporterLeftOutSource:
 		return true
 	default:
 		return false
@@ -197,6 +197,24 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case Ok:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImporterHiddenEnds.
+const (
+	ImporterHiddenEndsDestination ImporterHiddenEnds = "destination"
+	ImporterHiddenEndsSource      ImporterHiddenEnds = "source"
+)
+
+// Valid indicates whether the value is a known member of the ImporterHiddenEnds enum.
+func (e ImporterHiddenEnds) Valid() bool {
+	switch e {
+	case ImporterHiddenEndsDestination:
+		return true
+	case ImporterHiddenEndsSource:
 		return true
 	default:
 		return false
@@ -874,6 +892,9 @@ type Connector struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
+	// Account The account that built the connector; a connector of the catalogue has none.
+	Account *string `json:"account,omitempty"`
+
 	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
 	Offers OfferNames `json:"offers"`
 
@@ -1301,12 +1322,18 @@ type Importer struct {
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
+	// HiddenEnds In the answer of `GET` alone, the ends whose connection the actor may not view; left out if there are none.
+	HiddenEnds *[]ImporterHiddenEnds `json:"hidden_ends,omitempty"`
+
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
+
+// ImporterHiddenEnds defines model for Importer.HiddenEnds.
+type ImporterHiddenEnds string
 
 // ImporterEnds defines model for ImporterEnds.
 type ImporterEnds struct {
@@ -1418,6 +1445,18 @@ type ListedInvitation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// ListedSubscription defines model for ListedSubscription.
+type ListedSubscription struct {
+	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	//
+	// Example: alice@example.com
+	ID      ID     `json:"id"`
+	RoleSet string `json:"role_set"`
+
+	// Features Names of features, `user_permissions` and `dashboards`.
+	Features FeatureNames `json:"features"`
+}
+
 // Member defines model for Member.
 type Member struct {
 	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
@@ -1449,6 +1488,25 @@ type MemberAccounts struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
+}
+
+// MemberDetails defines model for MemberDetails.
+type MemberDetails struct {
+	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+
+	// Roles Names of roles of the object's role set.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
 }
 
 // MemberPage defines model for MemberPage.
@@ -1731,10 +1789,8 @@ type PartOfAccount struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
-	//
-	// Example: alice@example.com
-	Account ID `json:"account"`
+	// Account Left out if the actor may not view the account.
+	Account *string `json:"account,omitempty"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed *Replayed `json:"replayed,omitempty"`
@@ -1750,10 +1806,8 @@ type PartOfWorkspace struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
-	//
-	// Example: alice@example.com
-	Workspace ID `json:"workspace"`
+	// Workspace Left out if the actor may not view the workspace.
+	Workspace *string `json:"workspace,omitempty"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed *Replayed `json:"replayed,omitempty"`
@@ -2249,6 +2303,16 @@ type Subscription struct {
 	Token Token `json:"token"`
 }
 
+// SubscriptionPage defines model for SubscriptionPage.
+type SubscriptionPage struct {
+	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	NextCursor    NextCursor           `json:"next_cursor"`
+	Subscriptions []ListedSubscription `json:"subscriptions"`
+
+	// Token A ZedToken, which names a state of the relationships.
+	Token Token `json:"token"`
+}
+
 // Token A ZedToken, which names a state of the relationships.
 type Token = string
 
@@ -2559,6 +2623,12 @@ type RemoveAccountMemberParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetAccountMemberParams defines parameters for GetAccountMember.
+type GetAccountMemberParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
@@ -2637,6 +2707,12 @@ type DeleteConnectionParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetConnectionParams defines parameters for GetConnection.
+type GetConnectionParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2680,6 +2756,12 @@ type DeleteConnectorParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetConnectorParams defines parameters for GetConnector.
+type GetConnectorParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutConnectorParams defines parameters for PutConnector.
@@ -2733,6 +2815,12 @@ type DeleteExportParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetExportParams defines parameters for GetExport.
+type GetExportParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2751,6 +2839,12 @@ type DeleteFlowParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetFlowParams defines parameters for GetFlow.
+type GetFlowParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2767,6 +2861,12 @@ type DeleteImporterParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetImporterParams defines parameters for GetImporter.
+type GetImporterParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
@@ -2803,6 +2903,12 @@ type DeleteIntegrationParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetIntegrationParams defines parameters for GetIntegration.
+type GetIntegrationParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
@@ -2874,6 +2980,12 @@ type DeleteReportParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetReportParams defines parameters for GetReport.
+type GetReportParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2892,6 +3004,12 @@ type DeleteScheduleParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetScheduleParams defines parameters for GetSchedule.
+type GetScheduleParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
@@ -2908,6 +3026,21 @@ type DeleteServiceParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetServiceParams defines parameters for GetService.
+type GetServiceParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListSubscriptionsParams defines parameters for ListSubscriptions.
+type ListSubscriptionsParams struct {
+	// Limit How many entries to answer with at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateSubscriptionParams defines parameters for CreateSubscription.
@@ -3009,6 +3142,12 @@ type RemoveSubscriptionMemberParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
+type GetSubscriptionMemberParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
@@ -3082,6 +3221,12 @@ type DeleteWorkspaceParams struct {
 
 	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetWorkspaceParams defines parameters for GetWorkspace.
+type GetWorkspaceParams struct {
+	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
@@ -3573,6 +3718,9 @@ type ServerInterface interface {
 	// RemoveAccountMember Remove a person from an account
 	// (DELETE /v1/accounts/{id}/members/{user})
 	RemoveAccountMember(c *gin.Context, id ID, user User, params RemoveAccountMemberParams)
+	// GetAccountMember Show a member of an account
+	// (GET /v1/accounts/{id}/members/{user})
+	GetAccountMember(c *gin.Context, id ID, user User, params GetAccountMemberParams)
 	// PutAccountMember Set the roles of a person on an account
 	// (PUT /v1/accounts/{id}/members/{user})
 	PutAccountMember(c *gin.Context, id ID, user User, params PutAccountMemberParams)
@@ -3597,6 +3745,9 @@ type ServerInterface interface {
 	// DeleteConnection Disconnect a connection
 	// (DELETE /v1/connections/{id})
 	DeleteConnection(c *gin.Context, id ID, params DeleteConnectionParams)
+	// GetConnection Show a connection with its sharing
+	// (GET /v1/connections/{id})
+	GetConnection(c *gin.Context, id ID, params GetConnectionParams)
 	// UngroupConnection Take a connection out of its group
 	// (DELETE /v1/connections/{id}/group)
 	UngroupConnection(c *gin.Context, id ID, params UngroupConnectionParams)
@@ -3612,6 +3763,9 @@ type ServerInterface interface {
 	// DeleteConnector Delete a connector of an account's own
 	// (DELETE /v1/connectors/{id})
 	DeleteConnector(c *gin.Context, id ID, params DeleteConnectorParams)
+	// GetConnector Show a connector
+	// (GET /v1/connectors/{id})
+	GetConnector(c *gin.Context, id ID, params GetConnectorParams)
 	// PutConnector Put a connector of the catalogue
 	// (PUT /v1/connectors/{id})
 	PutConnector(c *gin.Context, id ID, params PutConnectorParams)
@@ -3627,18 +3781,27 @@ type ServerInterface interface {
 	// DeleteExport Delete an export
 	// (DELETE /v1/exports/{id})
 	DeleteExport(c *gin.Context, id ID, params DeleteExportParams)
+	// GetExport Show an export
+	// (GET /v1/exports/{id})
+	GetExport(c *gin.Context, id ID, params GetExportParams)
 	// CreateFlow Create a flow
 	// (POST /v1/flows)
 	CreateFlow(c *gin.Context, params CreateFlowParams)
 	// DeleteFlow Delete a flow
 	// (DELETE /v1/flows/{id})
 	DeleteFlow(c *gin.Context, id ID, params DeleteFlowParams)
+	// GetFlow Show a flow
+	// (GET /v1/flows/{id})
+	GetFlow(c *gin.Context, id ID, params GetFlowParams)
 	// CreateImporter Create an importer
 	// (POST /v1/importers)
 	CreateImporter(c *gin.Context, params CreateImporterParams)
 	// DeleteImporter Delete an importer
 	// (DELETE /v1/importers/{id})
 	DeleteImporter(c *gin.Context, id ID, params DeleteImporterParams)
+	// GetImporter Show an importer
+	// (GET /v1/importers/{id})
+	GetImporter(c *gin.Context, id ID, params GetImporterParams)
 	// SetImporterConnections Set the ends of an importer
 	// (PUT /v1/importers/{id}/connections)
 	SetImporterConnections(c *gin.Context, id ID, params SetImporterConnectionsParams)
@@ -3651,6 +3814,9 @@ type ServerInterface interface {
 	// DeleteIntegration Delete an integration
 	// (DELETE /v1/integrations/{id})
 	DeleteIntegration(c *gin.Context, id ID, params DeleteIntegrationParams)
+	// GetIntegration Show an integration
+	// (GET /v1/integrations/{id})
+	GetIntegration(c *gin.Context, id ID, params GetIntegrationParams)
 	// AcceptInvitation Accept an invitation
 	// (POST /v1/invitations/{id}/accept)
 	AcceptInvitation(c *gin.Context, id InvitationID, params AcceptInvitationParams)
@@ -3687,6 +3853,9 @@ type ServerInterface interface {
 	// DeleteReport Delete a report
 	// (DELETE /v1/reports/{id})
 	DeleteReport(c *gin.Context, id ID, params DeleteReportParams)
+	// GetReport Show a report
+	// (GET /v1/reports/{id})
+	GetReport(c *gin.Context, id ID, params GetReportParams)
 	// ListRoleSets The role sets with their roles and titles
 	// (GET /v1/role-sets)
 	ListRoleSets(c *gin.Context)
@@ -3696,12 +3865,21 @@ type ServerInterface interface {
 	// DeleteSchedule Delete a schedule
 	// (DELETE /v1/schedules/{id})
 	DeleteSchedule(c *gin.Context, id ID, params DeleteScheduleParams)
+	// GetSchedule Show a schedule
+	// (GET /v1/schedules/{id})
+	GetSchedule(c *gin.Context, id ID, params GetScheduleParams)
 	// CreateService Create a service
 	// (POST /v1/services)
 	CreateService(c *gin.Context, params CreateServiceParams)
 	// DeleteService Delete a service
 	// (DELETE /v1/services/{id})
 	DeleteService(c *gin.Context, id ID, params DeleteServiceParams)
+	// GetService Show a service
+	// (GET /v1/services/{id})
+	GetService(c *gin.Context, id ID, params GetServiceParams)
+	// ListSubscriptions List all subscriptions
+	// (GET /v1/subscriptions)
+	ListSubscriptions(c *gin.Context, params ListSubscriptionsParams)
 	// CreateSubscription Create a subscription with its first owner
 	// (POST /v1/subscriptions)
 	CreateSubscription(c *gin.Context, params CreateSubscriptionParams)
@@ -3732,6 +3910,9 @@ type ServerInterface interface {
 	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 	// (DELETE /v1/subscriptions/{id}/members/{user})
 	RemoveSubscriptionMember(c *gin.Context, id ID, user User, params RemoveSubscriptionMemberParams)
+	// GetSubscriptionMember Show a member of a subscription
+	// (GET /v1/subscriptions/{id}/members/{user})
+	GetSubscriptionMember(c *gin.Context, id ID, user User, params GetSubscriptionMemberParams)
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	// (PUT /v1/subscriptions/{id}/members/{user})
 	PutSubscriptionMember(c *gin.Context, id ID, user User, params PutSubscriptionMemberParams)
@@ -3756,6 +3937,9 @@ type ServerInterface interface {
 	// DeleteWorkspace Delete a workspace with everything in it
 	// (DELETE /v1/workspaces/{id})
 	DeleteWorkspace(c *gin.Context, id ID, params DeleteWorkspaceParams)
+	// GetWorkspace Show a workspace with who may enter it
+	// (GET /v1/workspaces/{id})
+	GetWorkspace(c *gin.Context, id ID, params GetWorkspaceParams)
 	// SetWorkspaceAccess Say who enters a workspace
 	// (PUT /v1/workspaces/{id}/access)
 	SetWorkspaceAccess(c *gin.Context, id ID, params SetWorkspaceAccessParams)
@@ -4658,6 +4842,67 @@ func (siw *ServerInterfaceWrapper) RemoveAccountMember(c *gin.Context) {
 	siw.Handler.RemoveAccountMember(c, id, user, params)
 }
 
+// GetAccountMember operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountMember(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "user" -------------
+	var user User
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountMemberParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccountMember(c, id, user, params)
+}
+
 // PutAccountMember operation middleware
 func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
 
@@ -5120,6 +5365,58 @@ func (siw *ServerInterfaceWrapper) DeleteConnection(c *gin.Context) {
 	siw.Handler.DeleteConnection(c, id, params)
 }
 
+// GetConnection operation middleware
+func (siw *ServerInterfaceWrapper) GetConnection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetConnectionParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetConnection(c, id, params)
+}
+
 // UngroupConnection operation middleware
 func (siw *ServerInterfaceWrapper) UngroupConnection(c *gin.Context) {
 
@@ -5466,6 +5763,58 @@ func (siw *ServerInterfaceWrapper) DeleteConnector(c *gin.Context) {
 	siw.Handler.DeleteConnector(c, id, params)
 }
 
+// GetConnector operation middleware
+func (siw *ServerInterfaceWrapper) GetConnector(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetConnectorParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetConnector(c, id, params)
+}
+
 // PutConnector operation middleware
 func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
 
@@ -5779,6 +6128,58 @@ func (siw *ServerInterfaceWrapper) DeleteExport(c *gin.Context) {
 	siw.Handler.DeleteExport(c, id, params)
 }
 
+// GetExport operation middleware
+func (siw *ServerInterfaceWrapper) GetExport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetExportParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetExport(c, id, params)
+}
+
 // CreateFlow operation middleware
 func (siw *ServerInterfaceWrapper) CreateFlow(c *gin.Context) {
 
@@ -5912,6 +6313,58 @@ func (siw *ServerInterfaceWrapper) DeleteFlow(c *gin.Context) {
 	siw.Handler.DeleteFlow(c, id, params)
 }
 
+// GetFlow operation middleware
+func (siw *ServerInterfaceWrapper) GetFlow(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetFlowParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetFlow(c, id, params)
+}
+
 // CreateImporter operation middleware
 func (siw *ServerInterfaceWrapper) CreateImporter(c *gin.Context) {
 
@@ -6043,6 +6496,58 @@ func (siw *ServerInterfaceWrapper) DeleteImporter(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteImporter(c, id, params)
+}
+
+// GetImporter operation middleware
+func (siw *ServerInterfaceWrapper) GetImporter(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetImporterParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImporter(c, id, params)
 }
 
 // SetImporterConnections operation middleware
@@ -6318,6 +6823,58 @@ func (siw *ServerInterfaceWrapper) DeleteIntegration(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteIntegration(c, id, params)
+}
+
+// GetIntegration operation middleware
+func (siw *ServerInterfaceWrapper) GetIntegration(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetIntegrationParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetIntegration(c, id, params)
 }
 
 // AcceptInvitation operation middleware
@@ -6836,6 +7393,58 @@ func (siw *ServerInterfaceWrapper) DeleteReport(c *gin.Context) {
 	siw.Handler.DeleteReport(c, id, params)
 }
 
+// GetReport operation middleware
+func (siw *ServerInterfaceWrapper) GetReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReport(c, id, params)
+}
+
 // ListRoleSets operation middleware
 func (siw *ServerInterfaceWrapper) ListRoleSets(c *gin.Context) {
 
@@ -6982,6 +7591,58 @@ func (siw *ServerInterfaceWrapper) DeleteSchedule(c *gin.Context) {
 	siw.Handler.DeleteSchedule(c, id, params)
 }
 
+// GetSchedule operation middleware
+func (siw *ServerInterfaceWrapper) GetSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScheduleParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSchedule(c, id, params)
+}
+
 // CreateService operation middleware
 func (siw *ServerInterfaceWrapper) CreateService(c *gin.Context) {
 
@@ -7113,6 +7774,93 @@ func (siw *ServerInterfaceWrapper) DeleteService(c *gin.Context) {
 	}
 
 	siw.Handler.DeleteService(c, id, params)
+}
+
+// GetService operation middleware
+func (siw *ServerInterfaceWrapper) GetService(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetServiceParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetService(c, id, params)
+}
+
+// ListSubscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptions(c, params)
 }
 
 // CreateSubscription operation middleware
@@ -7786,6 +8534,67 @@ func (siw *ServerInterfaceWrapper) RemoveSubscriptionMember(c *gin.Context) {
 	siw.Handler.RemoveSubscriptionMember(c, id, user, params)
 }
 
+// GetSubscriptionMember operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionMember(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "user" -------------
+	var user User
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSubscriptionMemberParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionMember(c, id, user, params)
+}
+
 // PutSubscriptionMember operation middleware
 func (siw *ServerInterfaceWrapper) PutSubscriptionMember(c *gin.Context) {
 
@@ -8326,6 +9135,58 @@ func (siw *ServerInterfaceWrapper) DeleteWorkspace(c *gin.Context) {
 	siw.Handler.DeleteWorkspace(c, id, params)
 }
 
+// GetWorkspace operation middleware
+func (siw *ServerInterfaceWrapper) GetWorkspace(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWorkspaceParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWorkspace(c, id, params)
+}
+
 // SetWorkspaceAccess operation middleware
 func (siw *ServerInterfaceWrapper) SetWorkspaceAccess(c *gin.Context) {
 
@@ -8503,8 +9364,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)
 	router.PUT(options.BaseURL+"/v1/platform/administrators/:user", wrapper.AddPlatformAdministrator)
 	router.DELETE(options.BaseURL+"/v1/connectors/:id", wrapper.DeleteConnector)
+	router.GET(options.BaseURL+"/v1/connectors/:id", wrapper.GetConnector)
 	router.PUT(options.BaseURL+"/v1/connectors/:id", wrapper.PutConnector)
 	router.POST(options.BaseURL+"/v1/connectors", wrapper.CreateConnector)
+	router.GET(options.BaseURL+"/v1/subscriptions", wrapper.ListSubscriptions)
 	router.POST(options.BaseURL+"/v1/subscriptions", wrapper.CreateSubscription)
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/features", wrapper.PutFeatures)
 	router.DELETE(options.BaseURL+"/v1/subscriptions/:id", wrapper.DeleteSubscription)
@@ -8513,6 +9376,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/people", wrapper.ListSubscriptionPeople)
 	router.DELETE(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.RemoveSubscriptionMember)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.PutSubscriptionMember)
 	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user/accounts", wrapper.PutMemberAccounts)
 	router.POST(options.BaseURL+"/v1/subscriptions/:id/transfer", wrapper.TransferSubscription)
@@ -8524,6 +9388,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/accounts/:id/members", wrapper.ListAccountMembers)
 	router.PATCH(options.BaseURL+"/v1/accounts/:id/members", wrapper.PatchAccountMembers)
 	router.DELETE(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.RemoveAccountMember)
+	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.GetAccountMember)
 	router.PUT(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.PutAccountMember)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user/offboarding", wrapper.ReportOffboarding)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.ListSubscriptionInvitations)
@@ -8538,26 +9403,35 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PUT(options.BaseURL+"/v1/importers/:id/connections", wrapper.SetImporterConnections)
 	router.POST(options.BaseURL+"/v1/importers/:id/copy", wrapper.CopyImporter)
 	router.DELETE(options.BaseURL+"/v1/importers/:id", wrapper.DeleteImporter)
+	router.GET(options.BaseURL+"/v1/importers/:id", wrapper.GetImporter)
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection)
 	router.PUT(options.BaseURL+"/v1/connections/:id/sharing", wrapper.ShareConnection)
 	router.DELETE(options.BaseURL+"/v1/connections/:id", wrapper.DeleteConnection)
+	router.GET(options.BaseURL+"/v1/connections/:id", wrapper.GetConnection)
 	router.DELETE(options.BaseURL+"/v1/connections/:id/group", wrapper.UngroupConnection)
 	router.PUT(options.BaseURL+"/v1/connections/:id/group", wrapper.GroupConnection)
 	router.POST(options.BaseURL+"/v1/workspaces", wrapper.CreateWorkspace)
 	router.PUT(options.BaseURL+"/v1/workspaces/:id/access", wrapper.SetWorkspaceAccess)
 	router.DELETE(options.BaseURL+"/v1/workspaces/:id", wrapper.DeleteWorkspace)
+	router.GET(options.BaseURL+"/v1/workspaces/:id", wrapper.GetWorkspace)
 	router.POST(options.BaseURL+"/v1/flows", wrapper.CreateFlow)
 	router.DELETE(options.BaseURL+"/v1/flows/:id", wrapper.DeleteFlow)
+	router.GET(options.BaseURL+"/v1/flows/:id", wrapper.GetFlow)
 	router.POST(options.BaseURL+"/v1/schedules", wrapper.CreateSchedule)
 	router.DELETE(options.BaseURL+"/v1/schedules/:id", wrapper.DeleteSchedule)
+	router.GET(options.BaseURL+"/v1/schedules/:id", wrapper.GetSchedule)
 	router.POST(options.BaseURL+"/v1/services", wrapper.CreateService)
 	router.DELETE(options.BaseURL+"/v1/services/:id", wrapper.DeleteService)
+	router.GET(options.BaseURL+"/v1/services/:id", wrapper.GetService)
 	router.POST(options.BaseURL+"/v1/integrations", wrapper.CreateIntegration)
 	router.DELETE(options.BaseURL+"/v1/integrations/:id", wrapper.DeleteIntegration)
+	router.GET(options.BaseURL+"/v1/integrations/:id", wrapper.GetIntegration)
 	router.POST(options.BaseURL+"/v1/exports", wrapper.CreateExport)
 	router.DELETE(options.BaseURL+"/v1/exports/:id", wrapper.DeleteExport)
+	router.GET(options.BaseURL+"/v1/exports/:id", wrapper.GetExport)
 	router.POST(options.BaseURL+"/v1/reports", wrapper.CreateReport)
 	router.DELETE(options.BaseURL+"/v1/reports/:id", wrapper.DeleteReport)
+	router.GET(options.BaseURL+"/v1/reports/:id", wrapper.GetReport)
 	router.POST(options.BaseURL+"/access/v1/evaluation", wrapper.Evaluate)
 	router.POST(options.BaseURL+"/access/v1/evaluations", wrapper.EvaluateAll)
 	router.POST(options.BaseURL+"/access/v1/search/subject", wrapper.SearchSubjects)

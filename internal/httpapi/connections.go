@@ -12,6 +12,7 @@ import (
 
 type connectionOperations interface {
 	CreateConnection(ctx context.Context, by operation.Caller, in operation.NewConnection) (operation.Connection, authz.Token, error)
+	GetConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error)
 	ShareConnection(ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing) (operation.Connection, authz.Token, error)
 	GroupConnection(ctx context.Context, by operation.Caller, id, group authz.ID) (operation.Connection, authz.Token, error)
 	UngroupConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error)
@@ -35,6 +36,14 @@ func (s *server) CreateConnection(c *gin.Context, _ CreateConnectionParams) {
 			return nil, in.err
 		}
 		connection, token, err := s.Operations.CreateConnection(ctx, callOf(c).caller(), asked)
+		return showConnection(connection, token), err
+	})
+}
+
+// GetConnection implements ServerInterface.
+func (s *server) GetConnection(c *gin.Context, id ID, _ GetConnectionParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		connection, token, err := s.Operations.GetConnection(ctx, callOf(c).caller(), authz.ID(id))
 		return showConnection(connection, token), err
 	})
 }

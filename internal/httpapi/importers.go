@@ -14,6 +14,7 @@ import (
 type importerOperations interface {
 	CreateImporter(ctx context.Context, by operation.Caller, in operation.NewImporter) (operation.Importer, authz.Token, error)
 	SetImporterEnds(ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds) (operation.Importer, authz.Token, error)
+	GetImporter(ctx context.Context, by operation.Caller, id authz.ID) (operation.Importer, authz.Token, error)
 	CopyImporter(ctx context.Context, by operation.Caller, id, copied authz.ID) (operation.Importer, authz.Token, error)
 }
 
@@ -33,6 +34,14 @@ func (s *server) CreateImporter(c *gin.Context, _ CreateImporterParams) {
 			return nil, in.err
 		}
 		importer, token, err := s.Operations.CreateImporter(ctx, callOf(c).caller(), asked)
+		return showImporter(importer, token), err
+	})
+}
+
+// GetImporter implements ServerInterface.
+func (s *server) GetImporter(c *gin.Context, id ID, _ GetImporterParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		importer, token, err := s.Operations.GetImporter(ctx, callOf(c).caller(), authz.ID(id))
 		return showImporter(importer, token), err
 	})
 }
@@ -96,8 +105,16 @@ func (s *server) DeleteImporter(c *gin.Context, id ID, _ DeleteImporterParams) {
 }
 
 func showImporter(i operation.Importer, token authz.Token) Importer {
-	return Importer{
+	shown := Importer{
 		ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
 		Token: string(token),
 	}
+	if len(i.HiddenEnds) > 0 {
+		ends := make([]ImporterHiddenEnds, len(i.HiddenEnds))
+		for n, end := range i.HiddenEnds {
+			ends[n] = ImporterHiddenEnds(end)
+		}
+		shown.HiddenEnds = &ends
+	}
+	return shown
 }

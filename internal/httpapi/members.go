@@ -13,6 +13,7 @@ import (
 
 type accountMemberOperations interface {
 	AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
+	GetAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Member, authz.Token, error)
 	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error)
 	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
 	HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error)
@@ -22,6 +23,9 @@ type accountMemberOperations interface {
 type subscriptionMemberOperations interface {
 	SubscriptionMembers(ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page) (operation.Members, authz.Token, error)
 	SubscriptionPeople(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
+	GetSubscriptionMember(
+		ctx context.Context, by operation.Caller, id, user authz.ID,
+	) (operation.Member, authz.Token, error)
 	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
 	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
 	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error)
@@ -36,6 +40,14 @@ func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMem
 			return nil, err
 		}
 		return showMemberPage(members, token)
+	})
+}
+
+// GetAccountMember implements ServerInterface.
+func (s *server) GetAccountMember(c *gin.Context, id ID, user User, _ GetAccountMemberParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		member, token, err := s.Operations.GetAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		return showMemberDetails(member, token), err
 	})
 }
 
@@ -118,6 +130,14 @@ func (s *server) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscr
 	})
 }
 
+// GetSubscriptionMember implements ServerInterface.
+func (s *server) GetSubscriptionMember(c *gin.Context, id ID, user User, _ GetSubscriptionMemberParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		member, token, err := s.Operations.GetSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+		return showMemberDetails(member, token), err
+	})
+}
+
 // PutSubscriptionMember implements ServerInterface.
 func (s *server) PutSubscriptionMember(c *gin.Context, id ID, user User, _ PutSubscriptionMemberParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
@@ -185,6 +205,12 @@ func showMember(m operation.Member) Member {
 	return Member{
 		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt),
 		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt),
+	}
+}
+
+func showMemberDetails(m operation.Member, token authz.Token) MemberDetails {
+	return MemberDetails{
+		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Token: string(token),
 	}
 }
 

@@ -66,6 +66,30 @@ func TestOperations(t *testing.T) {
 			"PUT", "/v1/subscriptions/s1/members/bob", `{"roles":["it_admin"]}`, false, "PutSubscriptionMember",
 			args(authz.ID("s1"), authz.ID("bob"), []string{"it_admin"}), 200, `{"user":"bob","roles":["it_admin"],"token":"t1"}`,
 		},
+		{
+			"GET", "/v1/subscriptions/s1/members/user:bob", "", false, "GetSubscriptionMember",
+			args(authz.ID("s1"), authz.ID("bob")), 200, `{"user":"bob","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/accounts/acme/members/bob", "", false, "GetAccountMember", args(authz.ID("acme"), authz.ID("bob")),
+			200, `{"user":"bob","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/importers/i1", "", false, "GetImporter", args(authz.ID("i1")),
+			200, `{"id":"i1","account":"acme","source":"c1","hidden_ends":["destination"],"token":"t1"}`,
+		},
+		{
+			"GET", "/v1/connections/c1", "", false, "GetConnection", args(authz.ID("c1")),
+			200, `{"id":"c1","visibility":"private","users":["bob"],"token":"t1"}`,
+		},
+		{
+			"GET", "/v1/workspaces/w1", "", false, "GetWorkspace", args(authz.ID("w1")),
+			200, `{"id":"w1","account":"acme","open":false,"users":["bob"],"token":"t1"}`,
+		},
+		{
+			"GET", "/v1/connectors/crm", "", false, "GetConnector", args(authz.ID("crm")), 200,
+			`{"id":"crm","account":"acme","offers":[],"token":"t1"}`,
+		},
 		{"DELETE", "/v1/subscriptions/s1/members/bob", "", false, "RemoveSubscriptionMember", args(authz.ID("s1"), authz.ID("bob")), 200, done},
 		{"POST", "/v1/subscriptions/s1/transfer", `{"to":"bob"}`, false, "TransferSubscription", args(authz.ID("s1"), authz.ID("bob")), 200, done},
 		{
@@ -170,6 +194,10 @@ func TestOperations(t *testing.T) {
 			answer             string
 		}{
 			{"POST", "/v1/" + plural, `{"id":"x","workspace":"w1"}`, false, "CreatePart", args(part(typ, "x", "workspace", "w1")), 201, `{"id":"x","workspace":"w1","token":"t1"}`},
+			{
+				"GET", "/v1/" + plural + "/x", "", false, "GetPart", args(authz.Object{Type: typ, ID: "x"}), 200,
+				`{"id":"x","workspace":"place","token":"t1"}`,
+			},
 			{"DELETE", "/v1/" + plural + "/x", "", false, "Delete", args(authz.Object{Type: typ, ID: "x"}), 200, done},
 		}...)
 	}
@@ -184,6 +212,22 @@ func TestOperations(t *testing.T) {
 		}{
 			{"POST", "/v1/" + plural, `{"id":"x","account":"acme"}`, false, "CreatePart", args(part(typ, "x", "account", "acme")), 201, `{"id":"x","account":"acme","token":"t1"}`},
 			{"DELETE", "/v1/" + plural + "/x", "", false, "Delete", args(authz.Object{Type: typ, ID: "x"}), 200, done},
+		}...)
+		if typ == "connector" { // which may be one of the catalogue, so that it is read in its own way
+			continue
+		}
+		tests = append(tests, []struct {
+			method, path, body string
+			provision          bool
+			name               string
+			args               []any
+			status             int
+			answer             string
+		}{
+			{
+				"GET", "/v1/" + plural + "/x", "", false, "GetPart", args(authz.Object{Type: typ, ID: "x"}), 200,
+				`{"id":"x","account":"place","token":"t1"}`,
+			},
 		}...)
 	}
 	w := serve(t)

@@ -12,6 +12,7 @@ import (
 
 type partOperations interface {
 	CreatePart(ctx context.Context, by operation.Caller, part operation.Part) (operation.Part, authz.Token, error)
+	GetPart(ctx context.Context, by operation.Caller, object authz.Object) (operation.Part, authz.Token, error)
 }
 
 // createInWorkspace creates a part of a workspace.
@@ -29,8 +30,20 @@ func (s *server) createInWorkspace(c *gin.Context, typ authz.Type) {
 			return nil, in.err
 		}
 		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), asked)
-		return PartOfWorkspace{ID: string(part.ID), Workspace: string(part.Parent.ID), Token: string(token)}, err
+		return showPartOfWorkspace(part, token), err
 	})
+}
+
+// getFromWorkspace shows a part of a workspace.
+func (s *server) getFromWorkspace(c *gin.Context, typ authz.Type, id ID) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		part, token, err := s.Operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
+		return showPartOfWorkspace(part, token), err
+	})
+}
+
+func showPartOfWorkspace(part operation.Part, token authz.Token) PartOfWorkspace {
+	return PartOfWorkspace{ID: string(part.ID), Workspace: unlessEmpty(part.Parent.ID), Token: string(token)}
 }
 
 // createInAccount creates a part of an account.
@@ -48,12 +61,27 @@ func (s *server) createInAccount(c *gin.Context, typ authz.Type) {
 			return nil, in.err
 		}
 		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), asked)
-		return PartOfAccount{ID: string(part.ID), Account: string(part.Parent.ID), Token: string(token)}, err
+		return showPartOfAccount(part, token), err
 	})
+}
+
+// getFromAccount shows a part of an account.
+func (s *server) getFromAccount(c *gin.Context, typ authz.Type, id ID) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		part, token, err := s.Operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
+		return showPartOfAccount(part, token), err
+	})
+}
+
+func showPartOfAccount(part operation.Part, token authz.Token) PartOfAccount {
+	return PartOfAccount{ID: string(part.ID), Account: unlessEmpty(part.Parent.ID), Token: string(token)}
 }
 
 // CreateFlow implements ServerInterface.
 func (s *server) CreateFlow(c *gin.Context, _ CreateFlowParams) { s.createInWorkspace(c, "flow") }
+
+// GetFlow implements ServerInterface.
+func (s *server) GetFlow(c *gin.Context, id ID, _ GetFlowParams) { s.getFromWorkspace(c, "flow", id) }
 
 // DeleteFlow implements ServerInterface.
 func (s *server) DeleteFlow(c *gin.Context, id ID, _ DeleteFlowParams) { s.delete(c, "flow", id) }
@@ -61,6 +89,11 @@ func (s *server) DeleteFlow(c *gin.Context, id ID, _ DeleteFlowParams) { s.delet
 // CreateSchedule implements ServerInterface.
 func (s *server) CreateSchedule(c *gin.Context, _ CreateScheduleParams) {
 	s.createInWorkspace(c, "schedule")
+}
+
+// GetSchedule implements ServerInterface.
+func (s *server) GetSchedule(c *gin.Context, id ID, _ GetScheduleParams) {
+	s.getFromWorkspace(c, "schedule", id)
 }
 
 // DeleteSchedule implements ServerInterface.
@@ -73,6 +106,11 @@ func (s *server) CreateService(c *gin.Context, _ CreateServiceParams) {
 	s.createInWorkspace(c, "service")
 }
 
+// GetService implements ServerInterface.
+func (s *server) GetService(c *gin.Context, id ID, _ GetServiceParams) {
+	s.getFromWorkspace(c, "service", id)
+}
+
 // DeleteService implements ServerInterface.
 func (s *server) DeleteService(c *gin.Context, id ID, _ DeleteServiceParams) {
 	s.delete(c, "service", id)
@@ -83,6 +121,11 @@ func (s *server) CreateIntegration(c *gin.Context, _ CreateIntegrationParams) {
 	s.createInAccount(c, "integration")
 }
 
+// GetIntegration implements ServerInterface.
+func (s *server) GetIntegration(c *gin.Context, id ID, _ GetIntegrationParams) {
+	s.getFromAccount(c, "integration", id)
+}
+
 // DeleteIntegration implements ServerInterface.
 func (s *server) DeleteIntegration(c *gin.Context, id ID, _ DeleteIntegrationParams) {
 	s.delete(c, "integration", id)
@@ -91,11 +134,21 @@ func (s *server) DeleteIntegration(c *gin.Context, id ID, _ DeleteIntegrationPar
 // CreateExport implements ServerInterface.
 func (s *server) CreateExport(c *gin.Context, _ CreateExportParams) { s.createInAccount(c, "export") }
 
+// GetExport implements ServerInterface.
+func (s *server) GetExport(c *gin.Context, id ID, _ GetExportParams) {
+	s.getFromAccount(c, "export", id)
+}
+
 // DeleteExport implements ServerInterface.
 func (s *server) DeleteExport(c *gin.Context, id ID, _ DeleteExportParams) { s.delete(c, "export", id) }
 
 // CreateReport implements ServerInterface.
 func (s *server) CreateReport(c *gin.Context, _ CreateReportParams) { s.createInAccount(c, "report") }
+
+// GetReport implements ServerInterface.
+func (s *server) GetReport(c *gin.Context, id ID, _ GetReportParams) {
+	s.getFromAccount(c, "report", id)
+}
 
 // DeleteReport implements ServerInterface.
 func (s *server) DeleteReport(c *gin.Context, id ID, _ DeleteReportParams) { s.delete(c, "report", id) }

@@ -14,6 +14,7 @@ type platformOperations interface {
 	AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 	RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 	PutConnector(ctx context.Context, by operation.Caller, id authz.ID, offers []string) (operation.Connector, authz.Token, error)
+	GetConnector(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connector, authz.Token, error)
 	Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error)
 }
 
@@ -41,8 +42,20 @@ func (s *server) PutConnector(c *gin.Context, id ID, _ PutConnectorParams) {
 			return nil, err
 		}
 		connector, token, err := s.Operations.PutConnector(ctx, callOf(c).caller(), authz.ID(id), body.Offers)
-		return Connector{ID: string(connector.ID), Offers: texts(connector.Offers), Token: string(token)}, err
+		return showConnector(connector, token), err
 	})
+}
+
+// GetConnector implements ServerInterface.
+func (s *server) GetConnector(c *gin.Context, id ID, _ GetConnectorParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		connector, token, err := s.Operations.GetConnector(ctx, callOf(c).caller(), authz.ID(id))
+		return showConnector(connector, token), err
+	})
+}
+
+func showConnector(c operation.Connector, token authz.Token) Connector {
+	return Connector{ID: string(c.ID), Account: unlessEmpty(c.Account), Offers: texts(c.Offers), Token: string(token)}
 }
 
 // delete deletes an object of any type.

@@ -14,6 +14,9 @@ type subscriptionOperations interface {
 	CreateSubscription(ctx context.Context, by operation.Caller, in operation.NewSubscription) (operation.Subscription, authz.Token, error)
 	PutFeatures(ctx context.Context, by operation.Caller, id authz.ID, features []string) (operation.Subscription, authz.Token, error)
 	GetSubscription(ctx context.Context, by operation.Caller, id authz.ID) (operation.Subscription, authz.Token, error)
+	Subscriptions(
+		ctx context.Context, by operation.Caller, page operation.Page,
+	) (operation.Subscriptions, authz.Token, error)
 	SubscriptionAccounts(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Accounts, authz.Token, error)
 	TransferSubscription(ctx context.Context, by operation.Caller, id, to authz.ID) (authz.Token, error)
 }
@@ -54,6 +57,27 @@ func (s *server) GetSubscription(c *gin.Context, id ID, _ GetSubscriptionParams)
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		subscription, token, err := s.Operations.GetSubscription(ctx, callOf(c).caller(), authz.ID(id))
 		return showSubscription(subscription, token), err
+	})
+}
+
+// ListSubscriptions implements ServerInterface.
+func (s *server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		if s.Operations == nil {
+			return nil, errNoProduct
+		}
+		if len(c.Request.Header.Values(actorHeader)) > 0 {
+			return nil, authz.Errorf(authz.CodeInvalid,
+				"this call lists the subscriptions of everybody: leave out the header %s", actorHeader)
+		}
+		subscriptions, token, err := s.Operations.Subscriptions(ctx, callOf(c).caller(), page(params.Limit, params.Cursor))
+		listed := make([]ListedSubscription, len(subscriptions.Subscriptions))
+		for i, subscription := range subscriptions.Subscriptions {
+			listed[i] = ListedSubscription{
+				ID: string(subscription.ID), RoleSet: string(subscription.RoleSet), Features: texts(subscription.Features),
+			}
+		}
+		return SubscriptionPage{Subscriptions: listed, NextCursor: subscriptions.NextCursor, Token: string(token)}, err
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 type workspaceOperations interface {
 	CreateWorkspace(ctx context.Context, by operation.Caller, in operation.NewWorkspace) (operation.Workspace, authz.Token, error)
+	GetWorkspace(ctx context.Context, by operation.Caller, id authz.ID) (operation.Workspace, authz.Token, error)
 	SetWorkspaceAccess(ctx context.Context, by operation.Caller, id authz.ID, access operation.Access) (operation.Workspace, authz.Token, error)
 }
 
@@ -30,6 +31,14 @@ func (s *server) CreateWorkspace(c *gin.Context, _ CreateWorkspaceParams) {
 			return nil, in.err
 		}
 		workspace, token, err := s.Operations.CreateWorkspace(ctx, callOf(c).caller(), asked)
+		return showWorkspace(workspace, token), err
+	})
+}
+
+// GetWorkspace implements ServerInterface.
+func (s *server) GetWorkspace(c *gin.Context, id ID, _ GetWorkspaceParams) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		workspace, token, err := s.Operations.GetWorkspace(ctx, callOf(c).caller(), authz.ID(id))
 		return showWorkspace(workspace, token), err
 	})
 }

@@ -219,7 +219,9 @@ func TestEveryOperationIsClassified(t *testing.T) {
 	}
 	others := []string{
 		"AccountMembers", "AddPlatformAdministrator", "Contents", "CopyImporter", "CreateAccount", "CreateConnection", "CreateImporter",
-		"CreatePart", "CreateSubscription", "CreateWorkspace", "DeclineInvitation", "GetAccount", "GetSubscription", "Grants",
+		"CreatePart", "CreateSubscription", "CreateWorkspace", "DeclineInvitation", "GetAccount",
+		"GetAccountMember", "GetConnection", "GetConnector", "GetImporter", "GetPart", "GetSubscription",
+		"GetSubscriptionMember", "GetWorkspace", "Grants", "Subscriptions",
 		"GroupConnection", "Invitations", "Invite", "PutAccountMember", "PutConnector", "PutFeatures", "PutSubscriptionMember",
 		"ReportOffboarding", "Resume", "SetImporterEnds", "SetWorkspaceAccess", "ShareConnection", "SubscriptionAccounts",
 		"SubscriptionMembers", "SubscriptionPeople", "UngroupConnection", "UserAccounts", "WithdrawInvitation",

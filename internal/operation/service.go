@@ -118,6 +118,10 @@ type Importer struct {
 
 	// LeftOut are the ends that a copy did not take along, "source" or "destination".
 	LeftOut []string
+
+	// HiddenEnds are the ends whose connection the actor may not view, if the importer was read: "source" or
+	// "destination".
+	HiddenEnds []string
 }
 
 // Visibility says who of an account sees a connection.
@@ -148,8 +152,9 @@ type Workspace struct {
 
 // Connector is a connector of the catalogue or of an account.
 type Connector struct {
-	ID     authz.ID
-	Offers []string
+	ID      authz.ID
+	Account authz.ID // which built it; empty for one of the catalogue
+	Offers  []string
 }
 
 // Part is an object that has nothing but a place: a flow, schedule or service of a workspace, an integration, export,

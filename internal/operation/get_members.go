@@ -1,0 +1,131 @@
+package operation
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// GetAccountMember returns a person who holds a role on an account, with their roles there. It needs list_members,
+// unless the actor asks for themselves.
+func (s *Service) GetAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Member, authz.Token, error) {
+	return s.getMember(ctx, by, accountObject(id), who, func(ctx context.Context, p *plan) (authz.RoleSet, error) {
+		facts, err := p.account(ctx, id)
+		return facts.set, err
+	})
+}
+
+// GetSubscriptionMember returns a person who holds a role on a subscription, with their roles there. It needs
+// list_users, unless the actor asks for themselves.
+func (s *Service) GetSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Member, authz.Token, error) {
+	return s.getMember(ctx, by, subscriptionObject(id), who, func(ctx context.Context, p *plan) (authz.RoleSet, error) {
+		facts, err := p.subscription(ctx, id)
+		return facts.set, err
+	})
+}
+
+// getMember returns CodeNotFound if the actor may not view the object, and if the person holds no role on it.
+func (s *Service) getMember(
+	ctx context.Context, by Caller, object authz.Object, who authz.ID,
+	roleSet func(context.Context, *plan) (authz.RoleSet, error),
+) (Member, authz.Token, error) {
+	var member Member
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		var needed []authz.Permission
+		if who != by.Actor {
+			needed = append(needed, Listing(object.Type))
+		}
+		g, err := p.permissions(ctx, object, needed...)
+		if err != nil {
+			return err
+		}
+		for _, permission := range needed {
+			if err := g.need(permission); err != nil {
+				return err
+			}
+		}
+		set, err := roleSet(ctx, p)
+		if err != nil {
+			return err
+		}
+		held, err := p.roles(ctx, object, set, who)
+		if err != nil {
+			return err
+		}
+		if len(held) == 0 {
+			return authz.Errorf(authz.CodeNotFound, "%s holds no role on %s", who, object)
+		}
+		member = Member{User: who, Roles: rolesOf(held), ExpiresAt: firstEnd(held)}
+		return nil
+	})
+	return answered(member, token, err)
+}
+
+// Subscriptions is a page of subscriptions; NextCursor is empty at the end.
+type Subscriptions struct {
+	Subscriptions []Subscription
+	NextCursor    string
+}
+
+// Subscriptions returns a page of all subscriptions. It asks for no actor's permission.
+//
+// A cursor continues what was there when the list began. A subscription that was deleted since is left out.
+func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subscriptions, authz.Token, error) {
+	var subscriptions Subscriptions
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		cursors, start := authz.CursorsOf("subscriptions"), authz.Page{Limit: page.limit() + 1}
+		if page.Cursor != "" {
+			var err error
+			if start.Cursor, err = cursors.Parse(page.Cursor); err != nil {
+				return err
+			}
+		}
+		if _, err := p.head(ctx); err != nil {
+			return err
+		}
+		filter := authz.Filter{
+			Type: "subscription", Relation: "platform", SubjectType: platform.Type, SubjectID: platform.ID, SubjectPlain: true,
+		}
+		var ids []authz.ID
+		var last string
+		for item, err := range p.engine.Read(ctx, filter, p.at(), start) {
+			if err != nil {
+				return err
+			}
+			if len(ids) == page.limit() {
+				subscriptions.NextCursor = cursors.New(last)
+				break
+			}
+			ids, last = append(ids, item.Relationship.Resource.ID), item.Cursor
+		}
+		var err error
+		subscriptions.Subscriptions, err = p.describeSubscriptions(ctx, ids)
+		return err
+	})
+	return answered(subscriptions, token, err)
+}
+
+// describeSubscriptions reads those of the subscriptions that exist, several at a time.
+func (p *plan) describeSubscriptions(ctx context.Context, ids []authz.ID) ([]Subscription, error) {
+	flags := make([]authz.Filter, len(ids))
+	for i, id := range ids {
+		object := subscriptionObject(id)
+		flags[i] = authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true}
+	}
+	if err := p.findAll(ctx, flags); err != nil {
+		return nil, err
+	}
+	var found []Subscription
+	for _, id := range ids {
+		facts, err := p.subscription(ctx, id)
+		switch {
+		case errors.Is(err, authz.CodeNotFound): // deleted since
+			continue
+		case err != nil:
+			return nil, err
+		}
+		found = append(found, Subscription{ID: id, RoleSet: facts.set.Name, Features: facts.features})
+	}
+	return found, nil
+}

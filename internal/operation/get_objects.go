@@ -1,0 +1,150 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// references are the ids that an object names in each relation, sorted. A relation that holds everybody has no id.
+type references map[authz.Relation][]authz.ID
+
+// GetImporter returns an importer that the actor may view. HiddenEnds names the ends whose connection they may not
+// view.
+func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Importer, authz.Token, error) {
+	importer := Importer{ID: id}
+	token, err := s.getObject(ctx, by, importerObject(id), func(named references, hidden []authz.Relation) {
+		importer.Account = first(named["account"])
+		importer.Source, importer.Destination = first(named["source"]), first(named["destination"])
+		for _, end := range []authz.Relation{"source", "destination"} {
+			if slices.Contains(hidden, end) {
+				importer.HiddenEnds = append(importer.HiddenEnds, string(end))
+			}
+		}
+	})
+	return answered(importer, token, err)
+}
+
+// GetConnection returns a connection that the actor may view, with whom it is shared with.
+func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
+	connection := Connection{ID: id, Visibility: Private}
+	token, err := s.getObject(ctx, by, connectionObject(id), func(named references, hidden []authz.Relation) {
+		connection.Account, connection.Connector = first(named["account"]), first(named["connector"])
+		connection.Users, connection.Group = named["shared_with"], first(named["member_of"])
+		if len(named["shared"]) > 0 || slices.Contains(hidden, "shared") {
+			connection.Visibility = Shared
+		}
+	})
+	return answered(connection, token, err)
+}
+
+// GetWorkspace returns a workspace that the actor may view, with whom it is restricted to.
+func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Workspace, authz.Token, error) {
+	workspace := Workspace{ID: id}
+	token, err := s.getObject(ctx, by, workspaceObject(id), func(named references, hidden []authz.Relation) {
+		workspace.Account, workspace.Users = first(named["account"]), named["entrant"]
+		workspace.Open = len(named["open"]) > 0 || slices.Contains(hidden, "open")
+	})
+	return answered(workspace, token, err)
+}
+
+// GetConnector returns a connector that the actor may view, one of the catalogue or of an account.
+func (s *Service) GetConnector(ctx context.Context, by Caller, id authz.ID) (Connector, authz.Token, error) {
+	connector := Connector{ID: id, Offers: []string{}}
+	token, err := s.getObject(ctx, by, connectorObject(id), func(named references, _ []authz.Relation) {
+		connector.Account = first(named["account"])
+		for _, o := range offers {
+			if _, offered := named[o.relation]; offered {
+				connector.Offers = append(connector.Offers, o.name)
+			}
+		}
+	})
+	return answered(connector, token, err)
+}
+
+// GetPart returns an object that has nothing but a place, see Part. The ID of the Parent is empty if the actor may not
+// view the place.
+func (s *Service) GetPart(ctx context.Context, by Caller, object authz.Object) (Part, authz.Token, error) {
+	place := kindOf(object.Type).place
+	part := Part{Type: object.Type, ID: object.ID, Parent: authz.Object{Type: authz.Type(place)}}
+	token, err := s.getObject(ctx, by, object, func(named references, _ []authz.Relation) {
+		part.Parent.ID = first(named[place])
+	})
+	return answered(part, token, err)
+}
+
+// first returns the first id, and none if there is none.
+func first(ids []authz.ID) authz.ID {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[0]
+}
+
+// getObject reads an object that the actor may see and calls show with what it names, and with the relations that name
+// something that the actor may not see. To somebody who may not see the object there is none: CodeNotFound.
+func (s *Service) getObject(
+	ctx context.Context, by Caller, object authz.Object, show func(named references, hidden []authz.Relation),
+) (authz.Token, error) {
+	return s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		seen, err := p.decide(ctx, []authz.Check{p.asks(kindOf(object.Type).visible, object)})
+		if err != nil {
+			return err
+		}
+		if !seen[0] {
+			return p.notFound(object)
+		}
+		rows, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
+		if err != nil {
+			return err
+		}
+		shown, err := p.mayName(ctx, rows)
+		if err != nil {
+			return err
+		}
+		named := make(references)
+		var hidden []authz.Relation
+		for i, r := range rows {
+			switch {
+			case !shown[i]:
+				hidden = append(hidden, r.Relation)
+			case r.Subject.Wildcard:
+				named[r.Relation] = []authz.ID{}
+			default:
+				named[r.Relation] = append(named[r.Relation], r.Subject.ID)
+			}
+		}
+		for _, ids := range named {
+			slices.Sort(ids)
+		}
+		show(named, hidden)
+		return nil
+	})
+}
+
+// mayName reports of which of the rows of one object the actor may know the subject: objects that they may see, and of
+// types that nobody sees by themselves, such as people and groups of connections, whatever the object names.
+func (p *plan) mayName(ctx context.Context, rows []authz.Relationship) ([]bool, error) {
+	shown := make([]bool, len(rows))
+	var checks []authz.Check
+	var asked []int
+	for i, r := range rows {
+		kind, known := kinds[r.Subject.Type]
+		if shown[i] = !known || kind.visible == ""; shown[i] {
+			continue
+		}
+		checks, asked = append(checks, p.asks(kind.visible, r.Subject.Object)), append(asked, i)
+	}
+	if len(checks) == 0 {
+		return shown, nil
+	}
+	results, err := p.decideEach(ctx, checks) // an object that cannot be decided is hidden
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range asked {
+		shown[i] = results[j].Decision.Allowed()
+	}
+	return shown, nil
+}
