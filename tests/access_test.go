@@ -21,9 +21,8 @@ func (s scene) had(permission, resource string, at time.Time) []string {
 			Allowed bool
 		}
 	}
-	s.withKey(
-		inspectKey,
-	).must(http.MethodGet, "access?resource="+url.QueryEscape(resource)+"&permission="+permission+"&at="+url.QueryEscape(at.Format(time.RFC3339Nano)), nil).decode(s.t, &answer)
+	query := url.Values{"resource": {resource}, "permission": {permission}, "at": {at.Format(time.RFC3339Nano)}}
+	s.withKey(inspectKey).must(http.MethodGet, "access?"+query.Encode(), nil).decode(s.t, &answer)
 	var who []string
 	for _, found := range answer.Subjects {
 		who = append(who, strings.TrimPrefix(found.Subject, "user:"+s.prefix))

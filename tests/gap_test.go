@@ -48,12 +48,12 @@ func TestCollectedWhileAway(t *testing.T) {
 	}
 
 	s.write(s.in("account:~a#user@user:~mallory"), s.in("account:~a#guest@user:~eve"))
-	if _, err := v1.NewPermissionsServiceClient(
-		on.spicedb,
-	).DeleteRelationships(t.Context(), &v1.DeleteRelationshipsRequest{
-		RelationshipFilter: &v1.RelationshipFilter{ResourceType: "account", OptionalRelation: "user", OptionalSubjectFilter: &v1.SubjectFilter{
-			SubjectType: "user", OptionalSubjectId: s.id("mallory"),
-		}},
+	mallory := &v1.SubjectFilter{SubjectType: "user", OptionalSubjectId: s.id("mallory")}
+	permissions := v1.NewPermissionsServiceClient(on.spicedb)
+	if _, err := permissions.DeleteRelationships(t.Context(), &v1.DeleteRelationshipsRequest{
+		RelationshipFilter: &v1.RelationshipFilter{
+			ResourceType: "account", OptionalRelation: "user", OptionalSubjectFilter: mallory,
+		},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -211,13 +211,10 @@ func (s scene) chained() {
 func (s scene) pages(account string, all []entry) {
 	s.t.Helper()
 	var seqs []int64
+	until := all[len(all)-1].Time.Add(time.Microsecond).Format(time.RFC3339Nano)
 	for next, page := "", 0; page == 0 || next != ""; page++ {
 		var entries []entry
-		entries, next = s.page(
-			account + "&limit=2&until=" + all[len(all)-1].Time.Add(
-				time.Microsecond,
-			).Format(time.RFC3339Nano) + "&cursor=" + next,
-		)
+		entries, next = s.page(account + "&limit=2&until=" + until + "&cursor=" + next)
 		for _, e := range entries {
 			seqs = append(seqs, e.Seq)
 		}

@@ -117,9 +117,8 @@ func TestRelationships(t *testing.T) {
 				Relationships []struct{ Resource, Relation, Subject string }
 				NextCursor    string `json:"next_cursor"`
 			}
-			s.withKey(
-				inspectKey,
-			).call(http.MethodGet, "relationships?"+query+"&limit=2&cursor="+url.QueryEscape(cursor), nil).decode(t, &list)
+			path := "relationships?" + query + "&limit=2&cursor=" + url.QueryEscape(cursor)
+			s.withKey(inspectKey).call(http.MethodGet, path, nil).decode(t, &list)
 			for _, r := range list.Relationships {
 				all = append(all, r.Resource+"#"+r.Relation+"@"+r.Subject)
 			}

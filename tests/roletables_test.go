@@ -46,7 +46,7 @@ func everyRowHasAHome(t *testing.T, table roletables.Table) {
 // has reports whether the resource of a row can be in its situation there: only team accounts under multi_owner have
 // private connections.
 func (h home) has(row roletables.Row) bool {
-	if sets, limited := livesIn[row.Resource]; limited && !slices.Contains(sets, h.account) {
+	if sets, limited := roletables.AccountsOf[row.Resource]; limited && !slices.Contains(sets, h.account) {
 		return false
 	}
 	words := strings.Fields(row.Situation)

@@ -27,20 +27,6 @@ var homes = map[authz.RoleSetName][]home{
 	},
 }
 
-// livesIn says in accounts of which role sets there is a type of resource; what is not named is everywhere.
-var livesIn = map[authz.Type][]authz.RoleSetName{
-	"importer":    {authz.Team},
-	"connection":  {authz.Team, authz.Analytics},
-	"workspace":   {authz.Operations},
-	"flow":        {authz.Operations},
-	"schedule":    {authz.Operations},
-	"service":     {authz.Operations},
-	"integration": {authz.Operations},
-	"connector":   {authz.Operations},
-	"export":      {authz.Analytics},
-	"report":      {authz.Analytics},
-}
-
 // In the operations below, master has every right in the subscription, colleague creates in the account what others
 // than the subject create, $roles are the roles of the subject that the column is about, and ~it is the object that the
 // row asks for.

@@ -33,42 +33,42 @@ func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.Relations
 		t.Fatal(err)
 	}
 	var found []string
+	for _, response := range receiveAll(t, stream) {
+		found = append(found, text(response.GetRelationship()))
+	}
+	return found
+}
+
+// receiveAll returns all answers of a stream.
+func receiveAll[T any](t testing.TB, stream grpc.ServerStreamingClient[T]) (all []*T) {
+	t.Helper()
 	for {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return found
+			return all
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		found = append(found, text(response.GetRelationship()))
+		all = append(all, response)
 	}
 }
 
 // everything reads all relationships of every type, as zed backs them up.
 func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	t.Helper()
-	stream, err := v1.NewPermissionsServiceClient(
-		conn,
-	).ExportBulkRelationships(t.Context(), &v1.ExportBulkRelationshipsRequest{
-		Consistency: fullyConsistent,
-	})
+	request := &v1.ExportBulkRelationshipsRequest{Consistency: fullyConsistent}
+	stream, err := v1.NewPermissionsServiceClient(conn).ExportBulkRelationships(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var found []string
-	for {
-		response, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return found
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, response := range receiveAll(t, stream) {
 		for _, r := range response.GetRelationships() {
 			found = append(found, text(r))
 		}
 	}
+	return found
 }
 
 // write stores relationships, given as zed writes them, through SpiceDB's own API, of which the server hears in time.

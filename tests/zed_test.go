@@ -2,8 +2,6 @@ package tests
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -83,14 +81,7 @@ func TestZed(t *testing.T) {
 			t.Fatal(err)
 		}
 		var found []string
-		for {
-			response, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, response := range receiveAll(t, stream) {
 			found = append(found, response.GetResourceObjectId())
 		}
 		if !slices.Equal(found, []string{s.id("i")}) {
@@ -106,14 +97,7 @@ func TestZed(t *testing.T) {
 			t.Fatal(err)
 		}
 		var found []string
-		for {
-			response, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, response := range receiveAll(t, stream) {
 			found = append(found, response.GetSubject().GetSubjectObjectId())
 		}
 		slices.Sort(found)

@@ -147,9 +147,8 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 				authz.CodeNotFound, "there is no %s, or the actor may not see it", question.Check.Resource,
 			)
 		}
-		answer.Text = fmt.Sprintf("%s; there is no %s, or %s may not see it", i.verdict(), nameObject(
-			i.check.Resource,
-		), nameSubject(i.check.Subject))
+		resource, subject := nameObject(i.check.Resource), nameSubject(i.check.Subject)
+		answer.Text = fmt.Sprintf("%s; there is no %s, or %s may not see it", i.verdict(), resource, subject)
 		return answer, err
 	}
 	return answer, i.explain(ctx, &answer)

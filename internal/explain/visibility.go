@@ -24,9 +24,8 @@ type visibility struct {
 
 func newVisibility(e *Explainer, question Question, token authz.Token, definitions []authz.Definition) *visibility {
 	v := &visibility{
-		Explainer: e, token: token, schema: describe(
-			definitions,
-		), reader: question.Check.Subject, subject: question.Check.Subject,
+		Explainer: e, token: token, schema: describe(definitions),
+		reader: question.Check.Subject, subject: question.Check.Subject,
 		visible: make(map[authz.Object]bool), listed: make(map[authz.Object]bool),
 	}
 	if question.Actor == "" {

@@ -293,9 +293,8 @@ func (s *store) size() (relationships, bytes int) {
 	const slack, head = 4, 3           // a map allocates 4/3 of its entries
 	const id = unsafe.Sizeof(rowID(0)) // objectID has the same size
 	entry := func(n int, key uintptr) int { return n * int(key+id+1) * slack / head }
-	bytes = len(
-		s.rows.parts,
-	)*slabPart*int(unsafe.Sizeof(row{})) + len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
+	bytes = len(s.rows.parts)*slabPart*int(unsafe.Sizeof(row{})) +
+		len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
 	bytes += entry(len(s.byRelationship), unsafe.Sizeof(relationshipKey{}))
 	bytes += entry(len(s.byResource), unsafe.Sizeof(resourceKey{}))
 	bytes += entry(len(s.bySubject), unsafe.Sizeof(subjectKey{}))

@@ -139,6 +139,19 @@ func (r *reader) schema() (string, error) {
 	}
 }
 
+// relationships goes to the relationships, which follow the schema. It reports whether the file has any.
+func (r *reader) relationships() (found bool, err error) {
+	switch name, err := r.key(); {
+	case errors.Is(err, io.EOF):
+		return false, nil
+	case err != nil:
+		return false, err
+	case name != relationshipsKey:
+		return false, fmt.Errorf("line %d: the file has a second schema", r.number)
+	}
+	return true, nil
+}
+
 // batch reads the next relationships, up to size. It returns fewer only at the end.
 func (r *reader) batch(size int) (out []string, err error) {
 	for len(out) < size {

@@ -169,13 +169,8 @@ func CheckAll(ctx context.Context, file io.ReadSeeker, rules NewRules) (relation
 }
 
 func checkLines(ctx context.Context, from *reader, check Rules) (count int64, err error) {
-	switch name, err := from.key(); {
-	case errors.Is(err, io.EOF):
-		return 0, nil
-	case err != nil:
+	if found, err := from.relationships(); err != nil || !found {
 		return 0, err
-	case name != relationshipsKey:
-		return 0, fmt.Errorf("line %d: the file has a second schema", from.number)
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -216,13 +211,8 @@ func importAfter(
 			return 0, err
 		}
 	}
-	switch name, err := from.key(); {
-	case errors.Is(err, io.EOF):
-		return 0, nil
-	case err != nil:
+	if found, err := from.relationships(); err != nil || !found {
 		return 0, err
-	case name != relationshipsKey:
-		return 0, fmt.Errorf("line %d: the file has a second schema", from.number)
 	}
 	for {
 		if err := ctx.Err(); err != nil {

@@ -100,8 +100,9 @@ func homesUnder(subscription authz.RoleSetName) []home {
 	return []home{{subscription, authz.Team}, {subscription, authz.Operations}, {subscription, authz.Analytics}}
 }
 
-// livesIn says in accounts of which role sets there is a type of resource. What is not named here is everywhere.
-var livesIn = map[authz.Type][]authz.RoleSetName{
+// AccountsOf lists for a type of resource the role sets of the accounts that can have it. A type that is not listed
+// exists everywhere.
+var AccountsOf = map[authz.Type][]authz.RoleSetName{
 	"importer":    {authz.Team},
 	"connection":  {authz.Team, authz.Analytics},
 	"workspace":   {authz.Operations},
@@ -117,7 +118,7 @@ var livesIn = map[authz.Type][]authz.RoleSetName{
 // exists reports whether a resource can be in this situation there: only team accounts under multi_owner have private
 // connections.
 func (h home) exists(resource authz.Type, words []string) bool {
-	if sets, limited := livesIn[resource]; limited && !slices.Contains(sets, h.account) {
+	if sets, limited := AccountsOf[resource]; limited && !slices.Contains(sets, h.account) {
 		return false
 	}
 	private := slices.Contains(words, "private") || slices.Contains(words, "named")
