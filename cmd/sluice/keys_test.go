@@ -76,3 +76,25 @@ func TestExpiringKeys(t *testing.T) {
 	)
 	require.NotContains(t, s.log.String(), `"key":"later"`)
 }
+
+func TestKeyNew(t *testing.T) {
+	stdout, _, code := sluice(t, "key", "new", "--name", "backend", "--scopes", "check+operate", "--rate", "50/s")
+	require.Zero(t, code)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	require.Len(t, lines, 2)
+	require.Regexp(t, `^sluice_[A-Za-z0-9_-]{43}$`, lines[0])
+	require.Regexp(t, `^backend check\+operate [0-9a-f]{64} 50/s$`, lines[1])
+	require.NotContains(t, lines[1], lines[0])
+}
+
+func TestKeyNewThatExpires(t *testing.T) {
+	before := time.Now()
+	stdout, _, code := sluice(t, "key", "new", "--name", "nightly", "--scopes", "check", "--expires-in", "90d")
+	require.Zero(t, code)
+	_, end, found := strings.Cut(strings.TrimSpace(stdout), " expires=")
+	require.True(t, found, stdout)
+	at, err := time.Parse(time.RFC3339, end)
+	require.NoError(t, err)
+	const ninetyDays = 90 * 24 * time.Hour
+	require.WithinRange(t, at, before.Add(ninetyDays-time.Second), time.Now().Add(ninetyDays+time.Second))
+}

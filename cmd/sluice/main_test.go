@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,72 +314,6 @@ func TestWrongSettings(t *testing.T) {
 			require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 			require.NotContains(t, stderr, "a-secret-of-mine")
 			require.NoDirExists(t, "nowhere")
-		})
-	}
-}
-
-func TestKeyNew(t *testing.T) {
-	stdout, _, code := sluice(t, "key", "new", "--name", "backend", "--scopes", "check+operate", "--rate", "50/s")
-	require.Zero(t, code)
-	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	require.Len(t, lines, 2)
-	require.Regexp(t, `^sluice_[A-Za-z0-9_-]{43}$`, lines[0])
-	require.Regexp(t, `^backend check\+operate [0-9a-f]{64} 50/s$`, lines[1])
-	require.NotContains(t, lines[1], lines[0])
-}
-
-func TestKeyNewThatExpires(t *testing.T) {
-	before := time.Now()
-	stdout, _, code := sluice(t, "key", "new", "--name", "nightly", "--scopes", "check", "--expires-in", "90d")
-	require.Zero(t, code)
-	_, end, found := strings.Cut(strings.TrimSpace(stdout), " expires=")
-	require.True(t, found, stdout)
-	at, err := time.Parse(time.RFC3339, end)
-	require.NoError(t, err)
-	const ninetyDays = 90 * 24 * time.Hour
-	require.WithinRange(t, at, before.Add(ninetyDays-time.Second), time.Now().Add(ninetyDays+time.Second))
-}
-
-// TestForeignVariables holds that variables of other programs do not stop the start: a Kubernetes service named sluice
-// sets some in every container beside it.
-func TestForeignVariables(t *testing.T) {
-	for _, name := range []string{
-		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP",
-		"SLUICE_PORT_8080_TCP_ADDR", "SLUICE_CONSOLE_SERVICE_HOST", "SLUICE_POSTGRES_PASSWORD", "SLUICE_REQUIRE_CONTAINERS",
-	} {
-		t.Setenv(name, "x")
-	}
-	for _, name := range []string{"SLUICE_PORT", "SLUICE_PORT_8080_TCP", "SLUICE_CONSOLE_PORT"} {
-		t.Setenv(name, "tcp://10.0.0.1:8080")
-	}
-	_, stderr, code := sluice(t, "schema", "print")
-	require.Zero(t, code, stderr)
-}
-
-// TestEmptySecretsStopEveryCommand holds that a deployment that lost a secret does not start without it.
-func TestEmptySecretsStopEveryCommand(t *testing.T) {
-	var secrets []string
-	for name, needsValue := range variables(newRoot()) {
-		if needsValue {
-			secrets = append(secrets, name)
-		}
-	}
-	slices.Sort(secrets)
-	require.Equal(t, []string{
-		"SLUICE_API_KEYS", "SLUICE_API_KEYS_FILE", "SLUICE_AUDIT_URI", "SLUICE_DATASTORE_URI", "SLUICE_GRPC_KEY",
-		"SLUICE_KEY",
-		"SLUICE_POSTGRES_PASSWORD", "SLUICE_SPICEDB_TOKEN",
-	}, secrets)
-	for _, name := range secrets {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv(name, "")
-			for _, args := range [][]string{
-				{"serve"}, {"check", "user:a", "view", "account:b"}, {"backup", "b.db"}, {"schema", "print"},
-			} {
-				_, stderr, code := sluice(t, args...)
-				require.Equal(t, 2, code, args)
-				require.Contains(t, stderr, name+": the value is empty", args)
-			}
 		})
 	}
 }

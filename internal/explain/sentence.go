@@ -9,7 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// isFlag reports whether a relationship is a flag that names the role set of an object. Flags matter to the schema only.
+// isFlag reports whether a relationship is a flag that names the role set of an object. Flags matter to the schema
+// only.
 func isFlag(r authz.Relationship) bool {
 	return r.Subject.Wildcard && slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
 		return set.On == r.Resource.Type && authz.Relation(set.Name) == r.Relation

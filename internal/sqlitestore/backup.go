@@ -18,8 +18,8 @@ import (
 // ErrExists is the error for a backup file or a store that exists already.
 var ErrExists = ownfile.ErrExists
 
-// ErrUnsealed is the error for a file without the line that Backup writes with its hash. Changes of such a file since the
-// backup cannot be detected.
+// ErrUnsealed is the error for a file without the line that Backup writes with its hash. Changes of such a file since
+// the backup cannot be detected.
 var ErrUnsealed = errors.New("the backup has no seal")
 
 // Contents is what a backup holds.
@@ -135,7 +135,9 @@ func openRegular(file string) (*os.File, error) {
 // Restore checks a backup and copies it into a directory as its store. No server may have the directory open. Restore
 // opens the file once, so that it copies the bytes that it has checked. It returns the directory of a replaced store in
 // kept. The restored store gets a new id: a token from the old store may name a write that the backup lacks.
-func Restore(ctx context.Context, file, path string, options RestoreOptions) (contents Contents, kept string, err error) {
+func Restore(
+	ctx context.Context, file, path string, options RestoreOptions,
+) (contents Contents, kept string, err error) {
 	source, err := openRegular(file)
 	if err != nil {
 		return contents, "", err
@@ -207,7 +209,9 @@ func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line s
 		case !allowUnsealed:
 			return "", 0, fmt.Errorf("%w, the line with its hash at its end: anybody may have changed it", ErrUnsealed)
 		case err == nil && log.Size() > 0:
-			return "", 0, fmt.Errorf("%w: a part of it is still in %s-wal; start and stop a server on it first", ErrUnsealed, file.Name())
+			return "", 0, fmt.Errorf(
+				"%w: a part of it is still in %s-wal; start and stop a server on it first", ErrUnsealed, file.Name(),
+			)
 		}
 	}
 	return line, length, checkSeal(ctx, line, io.NewSectionReader(file, 0, length))
@@ -240,7 +244,9 @@ func (d *directory) setAside() (kept string, err error) {
 		return "", err
 	}
 	for _, suffix := range []string{"", "-wal"} {
-		if err := os.Link(d.file()+suffix, filepath.Join(kept, storeFile)+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Link(d.file()+suffix, filepath.Join(kept, storeFile)+suffix); err != nil && !errors.Is(
+			err, fs.ErrNotExist,
+		) {
 			return kept, err
 		}
 	}

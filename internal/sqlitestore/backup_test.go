@@ -129,13 +129,17 @@ func TestRestoreRefuses(t *testing.T) {
 	}{
 		"truncated":           {func(file []byte) []byte { return file[:len(file)-1] }, ErrCorrupt},
 		"truncated by a page": {func(file []byte) []byte { return file[:len(file)-int(sealLength)-4096] }, ErrCorrupt},
-		"a wrong page":        {func(file []byte) []byte { copy(file[len(file)-5000:], make([]byte, 4096)); return file }, ErrCorrupt},
+		"a wrong page": {
+			func(file []byte) []byte { copy(file[len(file)-5000:], make([]byte, 4096)); return file }, ErrCorrupt,
+		},
 		"a letter of an id":   {func(file []byte) []byte { return changed(file, detail+len("batch 0-20")) }, ErrCorrupt},
 		"a digit of the hash": {func(file []byte) []byte { return changed(file, len(file)-2) }, ErrCorrupt},
 		"another format":      {func([]byte) []byte { return []byte("a text") }, ErrForeign},
 		"empty":               {func([]byte) []byte { return nil }, ErrForeign},
 		"another application": {func(file []byte) []byte { return changed(file, 68) }, ErrForeign},
-		"newer version":       {func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, ErrNewer},
+		"newer version": {
+			func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, ErrNewer,
+		},
 	} {
 		damaged := filepath.Join(t.TempDir(), "damaged.db")
 		require.NoError(t, os.WriteFile(damaged, c.damage(append([]byte{}, whole...)), 0o600))

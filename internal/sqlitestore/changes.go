@@ -26,7 +26,9 @@ type relationshipChange struct {
 }
 
 func newChanges(at revision) *changes {
-	return &changes{revision: at, at: datastore.RevisionChanges{Revision: at}, relationships: map[string]relationshipChange{}}
+	return &changes{
+		revision: at, at: datastore.RevisionChanges{Revision: at}, relationships: map[string]relationshipChange{},
+	}
 }
 
 // logRow is a row of the table change.

@@ -8,7 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const someResource, someSubject = " WHERE key = (SELECT min(key) FROM by_resource)", " WHERE key = (SELECT min(key) FROM by_subject)"
+const (
+	someResource = " WHERE key = (SELECT min(key) FROM by_resource)"
+	someSubject  = " WHERE key = (SELECT min(key) FROM by_subject)"
+)
 
 // inconsistent are changes made by another program that SQLite's integrity check accepts.
 var inconsistent = map[string]struct {
@@ -17,25 +20,31 @@ var inconsistent = map[string]struct {
 }{
 	"a relationship by resource is missing": {"DELETE FROM by_resource" + someResource, false},
 	"a relationship by subject is missing":  {"DELETE FROM by_subject" + someSubject, false},
-	"one more by resource":                  {"INSERT INTO by_resource VALUES ('account sales owner user mallory ...', 1, NULL, NULL)", false},
-	"one more by subject":                   {"INSERT INTO by_subject VALUES ('user mallory ... account sales owner', 1, NULL)", false},
-	"another one by subject":                {"UPDATE by_subject SET key = key || 'x'" + someSubject, true},
-	"another one by resource":               {"UPDATE by_resource SET key = key || 'x'" + someResource, true},
-	"an invalid key":                        {"UPDATE by_resource SET key = 'x'" + someResource, true},
-	"another revision":                      {"UPDATE by_subject SET created = created - 1" + someSubject, true},
-	"another caveat":                        {"UPDATE by_subject SET details = x'1a020a00'" + someSubject, true},
-	"malformed details":                     {"UPDATE by_resource SET details = x'ff'" + someResource, true},
-	"a wrong expiration":                    {"UPDATE by_resource SET expires = 1" + someResource, true},
-	"a revision that is a text":             {"UPDATE by_resource SET created = 'x'" + someResource, true},
-	"details that are a text":               {"UPDATE by_subject SET details = 'x'" + someSubject, true},
-	"another relationship in the history":   {"UPDATE history SET swapped = swapped || 'x'", true},
-	"no row of the store":                   {"DELETE FROM store", false},
-	"two rows of the store":                 {"INSERT INTO store VALUES ('b', 0)", false},
-	"no id":                                 {"UPDATE store SET id = ''", false},
-	"a text instead of a number":            {"UPDATE store SET collected = 'x'", false},
-	"no row of the change log":              {"DELETE FROM change", false},
-	"revision 0":                            {"UPDATE change SET revision = 0", false},
-	"a malformed schema":                    {"INSERT INTO definition VALUES ('schema', 'unified', 1, 0, x'ff', NULL, NULL)", false},
+	"one more by resource": {
+		"INSERT INTO by_resource VALUES ('account sales owner user mallory ...', 1, NULL, NULL)", false,
+	},
+	"one more by subject": {
+		"INSERT INTO by_subject VALUES ('user mallory ... account sales owner', 1, NULL)", false,
+	},
+	"another one by subject":              {"UPDATE by_subject SET key = key || 'x'" + someSubject, true},
+	"another one by resource":             {"UPDATE by_resource SET key = key || 'x'" + someResource, true},
+	"an invalid key":                      {"UPDATE by_resource SET key = 'x'" + someResource, true},
+	"another revision":                    {"UPDATE by_subject SET created = created - 1" + someSubject, true},
+	"another caveat":                      {"UPDATE by_subject SET details = x'1a020a00'" + someSubject, true},
+	"malformed details":                   {"UPDATE by_resource SET details = x'ff'" + someResource, true},
+	"a wrong expiration":                  {"UPDATE by_resource SET expires = 1" + someResource, true},
+	"a revision that is a text":           {"UPDATE by_resource SET created = 'x'" + someResource, true},
+	"details that are a text":             {"UPDATE by_subject SET details = 'x'" + someSubject, true},
+	"another relationship in the history": {"UPDATE history SET swapped = swapped || 'x'", true},
+	"no row of the store":                 {"DELETE FROM store", false},
+	"two rows of the store":               {"INSERT INTO store VALUES ('b', 0)", false},
+	"no id":                               {"UPDATE store SET id = ''", false},
+	"a text instead of a number":          {"UPDATE store SET collected = 'x'", false},
+	"no row of the change log":            {"DELETE FROM change", false},
+	"revision 0":                          {"UPDATE change SET revision = 0", false},
+	"a malformed schema": {
+		"INSERT INTO definition VALUES ('schema', 'unified', 1, 0, x'ff', NULL, NULL)", false,
+	},
 }
 
 // TestInconsistentTablesAreRefused checks stores whose tables contradict each other. Backup and Restore reject them,
@@ -109,7 +118,13 @@ func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 		requireBatches(t, s, []int{201, 0, 0, 0})
 		require.NoError(t, s.Close())
 	}
-	doctor(t, file, []string{"PRAGMA writable_schema = on", "ANALYZE", "UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat,more)' WHERE name = 'sqlite_stat1'"})
+	doctor(
+		t, file,
+		[]string{
+			"PRAGMA writable_schema = on", "ANALYZE",
+			"UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat,more)' WHERE name = 'sqlite_stat1'",
+		},
+	)
 	_, err = Open(directory, Options{})
 	require.ErrorIs(t, err, ErrForeign)
 }

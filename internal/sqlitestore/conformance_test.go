@@ -28,7 +28,9 @@ func open(tb testing.TB, path string, options Options) *Store {
 func TestConformance(t *testing.T) {
 	factory := test.NewTesterFactory(&sqliteError{class: errBusy, cause: errBusy})
 	tester := factory.NewTester(test.DatastoreTesterFunc(
-		func(tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16) (datastore.Datastore, error) {
+		func(
+			tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16,
+		) (datastore.Datastore, error) {
 			return open(tb, tb.TempDir(), Options{
 				Quantization: quantization, GCInterval: gcInterval, GCWindow: gcWindow, WatchBuffer: watchBuffer,
 			}), nil

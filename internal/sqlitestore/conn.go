@@ -22,7 +22,9 @@ type conn struct {
 
 // connect opens a connection. mode is SQLite's: ro, rw, rwc or memory. It disables triggers and views in the file.
 func connect(path, mode string, pragmas ...string) (*conn, error) {
-	query := url.Values{"mode": {mode}, "_pragma": append([]string{"busy_timeout(10000)", "trusted_schema(0)"}, pragmas...)}
+	query := url.Values{
+		"mode": {mode}, "_pragma": append([]string{"busy_timeout(10000)", "trusted_schema(0)"}, pragmas...),
+	}
 	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String()
 	opened, err := new(sqlite.Driver).Open(name)
 	if err != nil {
@@ -82,7 +84,9 @@ func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64,
 	if err != nil {
 		return 0, err
 	}
-	result, err := s.(driver.StmtExecContext).ExecContext(ctx, named(args)) //nolint:errcheck // every statement of the driver is one
+	result, err := s.(driver.StmtExecContext).ExecContext(
+		ctx, named(args),
+	) //nolint:errcheck // every statement of the driver is one
 	if err != nil {
 		return 0, classify(err)
 	}
@@ -96,7 +100,9 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args)) //nolint:errcheck // as in execUntil
+	rows, err := s.(driver.StmtQueryContext).QueryContext(
+		context.Background(), named(args),
+	) //nolint:errcheck // as in execUntil
 	if err != nil {
 		return classify(err)
 	}

@@ -57,7 +57,9 @@ func writeBatch(ctx context.Context, s *Store, writer, number int) error {
 // lastBatch returns the number in the writer's relationship, or 0 if there is none.
 func lastBatch(ctx context.Context, s *Store, writer int) (number int, err error) {
 	reader := s.SnapshotReader(s.head.Load().revision)
-	found, err := reader.QueryRelationships(ctx, datastore.RelationshipsFilter{OptionalResourceType: "writer", OptionalResourceIds: []string{fmt.Sprint(writer)}})
+	found, err := reader.QueryRelationships(
+		ctx, datastore.RelationshipsFilter{OptionalResourceType: "writer", OptionalResourceIds: []string{fmt.Sprint(writer)}},
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -160,7 +162,9 @@ func requireBatches(t *testing.T, s *Store, last []int) {
 	reader := s.SnapshotReader(s.head.Load().revision)
 	var forward, reverse []string
 	for _, resource := range []string{"batch", "writer"} {
-		found, err := reader.QueryRelationships(t.Context(), datastore.RelationshipsFilter{OptionalResourceType: resource}, options.WithSort(options.ByResource))
+		found, err := reader.QueryRelationships(
+			t.Context(), datastore.RelationshipsFilter{OptionalResourceType: resource}, options.WithSort(options.ByResource),
+		)
 		forward = append(forward, texts(t, found, err)...)
 	}
 	for _, subject := range []string{"batch", "user"} {

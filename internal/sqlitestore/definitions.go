@@ -48,7 +48,11 @@ func (d *definitions) read(kind, name string) (out []definition, err error) {
 }
 
 func readDefinitions(c *conn, kind, name string, at revision) (out []definition, err error) {
-	statement, args := "SELECT name, created, body, count, counted_at FROM definition WHERE kind = ?1 AND created <= ?2 AND (ended = 0 OR ended > ?2)", []any{kind, int64(at)}
+	statement, args := "SELECT name, created, body, count, counted_at FROM definition "+
+		"WHERE kind = ?1 AND created <= ?2 AND (ended = 0 OR ended > ?2)", []any{
+		kind,
+		int64(at),
+	}
 	if name != "" {
 		statement, args = statement+" AND name = ?3", append(args, name)
 	}
@@ -91,7 +95,9 @@ func decodeAll[T any, M message[T]](found []definition, err error) ([]datastore.
 	return out, nil
 }
 
-func decodeNamed[T any, M message[T]](d *definitions, kind string, names []string) (out []datastore.RevisionedDefinition[M], err error) {
+func decodeNamed[T any, M message[T]](
+	d *definitions, kind string, names []string,
+) (out []datastore.RevisionedDefinition[M], err error) {
 	for _, name := range names {
 		found, err := decodeAll[T, M](d.read(kind, name))
 		if err != nil {
@@ -102,7 +108,9 @@ func decodeNamed[T any, M message[T]](d *definitions, kind string, names []strin
 	return out, nil
 }
 
-func (d *definitions) LegacyReadNamespaceByName(_ context.Context, name string) (*core.NamespaceDefinition, datastore.Revision, error) {
+func (d *definitions) LegacyReadNamespaceByName(
+	_ context.Context, name string,
+) (*core.NamespaceDefinition, datastore.Revision, error) {
 	found, err := decodeNamed[core.NamespaceDefinition](d, kindNamespace, []string{name})
 	switch {
 	case err != nil:
@@ -117,11 +125,15 @@ func (d *definitions) LegacyListAllNamespaces(context.Context) ([]datastore.Revi
 	return decodeAll[core.NamespaceDefinition](d.read(kindNamespace, ""))
 }
 
-func (d *definitions) LegacyLookupNamespacesWithNames(_ context.Context, names []string) ([]datastore.RevisionedNamespace, error) {
+func (d *definitions) LegacyLookupNamespacesWithNames(
+	_ context.Context, names []string,
+) ([]datastore.RevisionedNamespace, error) {
 	return decodeNamed[core.NamespaceDefinition](d, kindNamespace, names)
 }
 
-func (d *definitions) LegacyReadCaveatByName(_ context.Context, name string) (*core.CaveatDefinition, datastore.Revision, error) {
+func (d *definitions) LegacyReadCaveatByName(
+	_ context.Context, name string,
+) (*core.CaveatDefinition, datastore.Revision, error) {
 	found, err := decodeNamed[core.CaveatDefinition](d, kindCaveat, []string{name})
 	switch {
 	case err != nil:
@@ -136,7 +148,9 @@ func (d *definitions) LegacyListAllCaveats(context.Context) ([]datastore.Revisio
 	return decodeAll[core.CaveatDefinition](d.read(kindCaveat, ""))
 }
 
-func (d *definitions) LegacyLookupCaveatsWithNames(_ context.Context, names []string) ([]datastore.RevisionedCaveat, error) {
+func (d *definitions) LegacyLookupCaveatsWithNames(
+	_ context.Context, names []string,
+) ([]datastore.RevisionedCaveat, error) {
 	return decodeNamed[core.CaveatDefinition](d, kindCaveat, names)
 }
 
@@ -208,7 +222,9 @@ func (d definition) counter() (datastore.RelationshipCounter, error) {
 	if err := filter.UnmarshalVT(d.body); err != nil {
 		return datastore.RelationshipCounter{}, fmt.Errorf("%w: the counter %q: %w", ErrCorrupt, d.name, err)
 	}
-	out := datastore.RelationshipCounter{Name: d.name, Filter: filter, Count: int(d.count), ComputedAtRevision: datastore.NoRevision}
+	out := datastore.RelationshipCounter{
+		Name: d.name, Filter: filter, Count: int(d.count), ComputedAtRevision: datastore.NoRevision,
+	}
 	if d.counted != 0 {
 		out.ComputedAtRevision = revision(d.counted)
 	}

@@ -123,7 +123,9 @@ func (d *directory) create(now revision) error {
 	if err != nil {
 		return errors.Join(err, removeStore(half))
 	}
-	setUp := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN; %s COMMIT", applicationID, fileVersion, tables)
+	setUp := fmt.Sprintf(
+		"PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN; %s COMMIT", applicationID, fileVersion, tables,
+	)
 	_, err = c.exec(setUp)
 	if err == nil {
 		_, err = c.exec("INSERT INTO store VALUES (?, ?)", uuid.NewString(), int64(now))
@@ -167,7 +169,9 @@ func checkHeaderOf(file *os.File, path string) error {
 	case number(68) != applicationID:
 		return fmt.Errorf("%w: %s is a SQLite file of another application", ErrForeign, path)
 	case number(60) > fileVersion:
-		return fmt.Errorf("%w: %s has version %d, but this program reads versions up to %d", ErrNewer, path, number(60), fileVersion)
+		return fmt.Errorf(
+			"%w: %s has version %d, but this program reads versions up to %d", ErrNewer, path, number(60), fileVersion,
+		)
 	}
 	info, err := file.Stat()
 	if err != nil {

@@ -51,14 +51,18 @@ func (c collector) Now(context.Context) (time.Time, error) { return c.store.opti
 func (c collector) TxIDBefore(_ context.Context, at time.Time) (datastore.Revision, error) {
 	var newest int64
 	err := c.store.readers.use(func(c *conn) error {
-		_, err := c.queryRow("SELECT revision FROM change WHERE id < ? ORDER BY id DESC LIMIT 1", []any{at.UnixNano()}, &newest)
+		_, err := c.queryRow(
+			"SELECT revision FROM change WHERE id < ? ORDER BY id DESC LIMIT 1", []any{at.UnixNano()}, &newest,
+		)
 		return err
 	})
 	return revision(newest), err
 }
 
 // DeleteBeforeTx deletes the history and the log entries that no read at the revision or a later one needs.
-func (c collector) DeleteBeforeTx(ctx context.Context, r datastore.Revision) (counts datastore.DeletionCounts, err error) {
+func (c collector) DeleteBeforeTx(
+	ctx context.Context, r datastore.Revision,
+) (counts datastore.DeletionCounts, err error) {
 	before, ok := r.(revision)
 	if !ok {
 		return counts, datastore.NewInvalidRevisionErr(r, datastore.CouldNotDetermineRevision)
@@ -101,17 +105,22 @@ func (c collector) DeleteBeforeTx(ctx context.Context, r datastore.Revision) (co
 
 // Statements of one step. None scans more rows than it deletes.
 const (
-	removeHistory     = "DELETE FROM history WHERE (ended, key) IN (SELECT ended, key FROM history WHERE ended <= ?1 ORDER BY ended, key LIMIT ?2)"
-	removeDefinitions = "DELETE FROM definition WHERE (kind, name, created) IN (SELECT kind, name, created FROM definition WHERE ended > 0 AND ended <= ?1 LIMIT ?2)"
-	removeLog         = "DELETE FROM change WHERE id IN (SELECT id FROM change WHERE id < ?1 ORDER BY id LIMIT ?2)"
-	emptyLast         = "UPDATE change SET metadata = NULL, updates = NULL WHERE id = (SELECT max(id) FROM change) AND revision <= ?1"
-	selectExpired     = "SELECT key, details FROM by_resource WHERE expires < ? LIMIT ?"
+	removeHistory = "DELETE FROM history WHERE (ended, key) IN " +
+		"(SELECT ended, key FROM history WHERE ended <= ?1 ORDER BY ended, key LIMIT ?2)"
+	removeDefinitions = "DELETE FROM definition WHERE (kind, name, created) IN " +
+		"(SELECT kind, name, created FROM definition WHERE ended > 0 AND ended <= ?1 LIMIT ?2)"
+	removeLog = "DELETE FROM change WHERE id IN (SELECT id FROM change WHERE id < ?1 ORDER BY id LIMIT ?2)"
+	emptyLast = "UPDATE change SET metadata = NULL, updates = NULL " +
+		"WHERE id = (SELECT max(id) FROM change) AND revision <= ?1"
+	selectExpired = "SELECT key, details FROM by_resource WHERE expires < ? LIMIT ?"
 )
 
 // logAfter returns the first row of the log that belongs to a later revision, or the last row if there is none.
 func (c collector) logAfter(r revision) (id int64, err error) {
 	err = c.store.readers.use(func(c *conn) error {
-		found, err := c.queryRow("SELECT id FROM change WHERE id > ?1 AND revision > ?1 ORDER BY id LIMIT 1", []any{int64(r)}, &id)
+		found, err := c.queryRow(
+			"SELECT id FROM change WHERE id > ?1 AND revision > ?1 ORDER BY id LIMIT 1", []any{int64(r)}, &id,
+		)
 		if err == nil && !found {
 			_, err = c.queryRow("SELECT max(id) FROM change", nil, &id)
 		}

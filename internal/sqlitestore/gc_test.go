@@ -114,7 +114,9 @@ func TestWindow(t *testing.T) {
 		}
 		require.NoError(t, s.CheckRevision(t.Context(), r))
 		r := s.SnapshotReader(r).(*reader)
-		count, err := countMatches(iterate(t.Context(), r.rows, query{filter: datastore.RelationshipsFilter{OptionalResourceType: "batch"}}))
+		count, err := countMatches(iterate(
+			t.Context(), r.rows, query{filter: datastore.RelationshipsFilter{OptionalResourceType: "batch"}},
+		))
 		require.NoError(t, err)
 		require.Equal(t, (i+1)*batchSize, count)
 	}
@@ -146,7 +148,9 @@ func TestWindow(t *testing.T) {
 
 	now.pass(10 * time.Hour)
 	collectGarbage(t, s)
-	require.NoError(t, s.CheckRevision(t.Context(), s.head.Load().revision), "the newest revision stays readable, whatever its age")
+	require.NoError(
+		t, s.CheckRevision(t.Context(), s.head.Load().revision), "the newest revision stays readable, whatever its age",
+	)
 	requireBatches(t, s, []int{6, 0, 0, 0})
 }
 

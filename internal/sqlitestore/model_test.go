@@ -211,7 +211,9 @@ func (d dice) watch(t *testing.T, s *Store, h *modelHistory) {
 	state := maps.Clone(h.states[i])
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	updates, errs := s.Watch(ctx, h.revisions[i], datastore.WatchOptions{Content: datastore.WatchRelationships | datastore.WatchCheckpoints})
+	updates, errs := s.Watch(
+		ctx, h.revisions[i], datastore.WatchOptions{Content: datastore.WatchRelationships | datastore.WatchCheckpoints},
+	)
 	for i < len(h.revisions)-1 {
 		select {
 		case change := <-updates:
@@ -311,7 +313,8 @@ func TestOverlappingWrites(t *testing.T) {
 					t.Error("the newest revision is older than a write that has ended", err)
 				}
 				for _, seen := range []datastore.Revision{at, head.Revision} {
-					count, err := countMatches(iterate(t.Context(), s.SnapshotReader(seen).(*reader).rows, query{filter: datastore.RelationshipsFilter{
+					rows := s.SnapshotReader(seen).(*reader).rows
+					count, err := countMatches(iterate(t.Context(), rows, query{filter: datastore.RelationshipsFilter{
 						OptionalResourceType: "document", OptionalResourceIds: []string{fmt.Sprint(w)},
 					}}))
 					if err != nil || count != i+1 {

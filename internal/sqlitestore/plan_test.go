@@ -20,7 +20,8 @@ func TestPlans(t *testing.T) {
 	}
 	for _, bySubject := range []bool{false, true} {
 		for name, keys := range map[string]span{
-			"one": {keys: []string{"a"}}, "three": {keys: []string{"a", "b", "c"}}, "many": {keys: slices.Repeat([]string{"a"}, maxKeys)}, "range": {from: "a", to: "b"},
+			"one": {keys: []string{"a"}}, "three": {keys: []string{"a", "b", "c"}},
+			"many": {keys: slices.Repeat([]string{"a"}, maxKeys)}, "range": {from: "a", to: "b"},
 		} {
 			keys.bySubject = bySubject
 			statements[name+" now"], _ = statementNow(keys, 1, 1)

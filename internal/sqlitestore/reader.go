@@ -39,7 +39,9 @@ func (r *reader) use(do func(*conn) error) error {
 	return nil
 }
 
-func (r *reader) QueryRelationships(ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (r *reader) QueryRelationships(
+	ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -50,7 +52,9 @@ func (r *reader) QueryRelationships(ctx context.Context, filter datastore.Relati
 	return iterate(ctx, r.rows, q), nil
 }
 
-func (r *reader) ReverseQueryRelationships(ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (r *reader) ReverseQueryRelationships(
+	ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -52,7 +52,9 @@ func TestRefuses(t *testing.T) {
 	}{
 		"not a SQLite file": {
 			damage: func([]byte) []byte {
-				return []byte("these are somebody's notes, not a store, and they are longer than a hundred bytes, which is a header's length")
+				return []byte(
+					"these are somebody's notes, not a store, and they are longer than a hundred bytes, which is a header's length",
+				)
 			},
 			want: ErrForeign, says: "is not a SQLite file",
 		},

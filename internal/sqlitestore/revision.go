@@ -34,7 +34,9 @@ func (r revision) ByteSortable() bool { return true }
 func (*Store) RevisionFromString(serialized string) (datastore.Revision, error) {
 	n, err := strconv.ParseInt(serialized, 10, 64)
 	if err != nil || n <= 0 {
-		return datastore.NoRevision, datastore.NewInvalidRevisionErr(datastore.NoRevision, datastore.CouldNotDetermineRevision)
+		return datastore.NoRevision, datastore.NewInvalidRevisionErr(
+			datastore.NoRevision, datastore.CouldNotDetermineRevision,
+		)
 	}
 	return revision(n), nil
 }

@@ -103,10 +103,14 @@ func (s *Store) Features(context.Context) (*datastore.Features, error) { return 
 func (*Store) OfflineFeatures() (*datastore.Features, error) {
 	supported := datastore.Feature{Status: datastore.FeatureSupported}
 	return &datastore.Features{
-		Watch:                   supported,
-		IntegrityData:           supported,
-		ContinuousCheckpointing: datastore.Feature{Status: datastore.FeatureUnsupported, Reason: "a checkpoint follows each write; there are none between writes"},
-		WatchEmitsImmediately:   datastore.Feature{Status: datastore.FeatureUnsupported, Reason: "Watch sends changes when they are committed"},
+		Watch:         supported,
+		IntegrityData: supported,
+		ContinuousCheckpointing: datastore.Feature{
+			Status: datastore.FeatureUnsupported, Reason: "a checkpoint follows each write; there are none between writes",
+		},
+		WatchEmitsImmediately: datastore.Feature{
+			Status: datastore.FeatureUnsupported, Reason: "Watch sends changes when they are committed",
+		},
 	}, nil
 }
 

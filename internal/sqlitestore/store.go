@@ -138,7 +138,8 @@ func (s *Store) connectWriter() (err error) {
 		return err
 	}
 	s.writer, err = connectStore(
-		s.directory.file(), "rw", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)", "cache_size(-65536)",
+		s.directory.file(), "rw", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)",
+		"cache_size(-65536)",
 	)
 	return err
 }
@@ -176,7 +177,10 @@ func readStart(c *conn) (stored start, err error) {
 	}{
 		{"SELECT count(*) FROM store", []any{&rows}},
 		{"SELECT id, collected FROM store", []any{&stored.id, &stored.collected}},
-		{"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1", []any{&stored.last, (*int64)(&stored.head.revision), &stored.head.relationships}},
+		{
+			"SELECT id, revision, relationships FROM change ORDER BY id DESC LIMIT 1",
+			[]any{&stored.last, (*int64)(&stored.head.revision), &stored.head.relationships},
+		},
 		{"SELECT ifnull(max(ended), 0) FROM history", []any{&stored.ended}},
 	} {
 		found, err := c.queryRow(read.query, nil, read.destinations...)

@@ -19,7 +19,9 @@ const (
 
 // ReadWriteTx waits until it may write, or until ctx ends, and calls do in a transaction. do sees the committed state
 // and its own writes. If ReadWriteTx returns an error, nothing of it is stored.
-func (s *Store) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption) (datastore.Revision, error) {
+func (s *Store) ReadWriteTx(
+	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
+) (datastore.Revision, error) {
 	o := options.NewRWTOptionsWithOptions(opts...)
 	for attempt := 1; ; attempt++ {
 		at, err := s.transact(ctx, do, o)
@@ -142,7 +144,9 @@ func (t *transaction) rows(_ context.Context, s span, limit int) (rows []row, er
 	return rows, err
 }
 
-func (t *transaction) QueryRelationships(ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (t *transaction) QueryRelationships(
+	ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	q, err := forward(t.store.options.Now(), filter, opts)
 	if err != nil {
 		return nil, err
@@ -150,7 +154,9 @@ func (t *transaction) QueryRelationships(ctx context.Context, filter datastore.R
 	return iterate(ctx, t.rows, q), nil
 }
 
-func (t *transaction) ReverseQueryRelationships(ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (t *transaction) ReverseQueryRelationships(
+	ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	return iterate(ctx, t.rows, reverse(t.store.options.Now(), filter, opts)), nil
 }
 

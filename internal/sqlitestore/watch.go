@@ -11,7 +11,9 @@ import (
 
 // Watch sends the changes committed after a revision, and then each new one, until ctx ends. The revision may be any
 // whose later changes the garbage collection has not deleted.
-func (s *Store) Watch(ctx context.Context, after datastore.Revision, o datastore.WatchOptions) (<-chan datastore.RevisionChanges, <-chan error) {
+func (s *Store) Watch(
+	ctx context.Context, after datastore.Revision, o datastore.WatchOptions,
+) (<-chan datastore.RevisionChanges, <-chan error) {
 	if o.WatchBufferLength == 0 {
 		o.WatchBufferLength = s.options.WatchBuffer
 	}
@@ -119,7 +121,9 @@ const logPage = 64
 // read returns the next rows of the log, starting at an id, of revisions that are not yet sent.
 func (w *watcher) read(from int64, upTo revision) (rows []logRow, err error) {
 	err = w.store.readers.use(func(c *conn) error {
-		return c.query("SELECT id, revision, metadata, updates FROM change WHERE id >= ? AND revision > ? AND revision <= ? ORDER BY id LIMIT ?",
+		return c.query(
+			"SELECT id, revision, metadata, updates FROM change WHERE id >= ? AND revision > ? AND revision <= ? ORDER BY id "+
+				"LIMIT ?",
 			[]any{from, int64(w.last), int64(upTo), int64(logPage)},
 			func(values []driver.Value) bool {
 				row := logRow{id: number(values[0]), revision: revision(number(values[1]))}
@@ -127,7 +131,8 @@ func (w *watcher) read(from int64, upTo revision) (rows []logRow, err error) {
 				row.entries, _ = values[3].([]byte)
 				rows = append(rows, row)
 				return true
-			})
+			},
+		)
 	})
 	if err == nil && int64(w.last) < w.store.collected.Load() {
 		err = datastore.NewInvalidRevisionErr(w.last, datastore.RevisionStale)

@@ -163,7 +163,9 @@ func blob(details []byte) any {
 }
 
 // DeleteRelationships deletes the relationships that match the filter, including expired ones.
-func (t *transaction) DeleteRelationships(ctx context.Context, filter *v1.RelationshipFilter, opts ...options.DeleteOptionsOption) (count uint64, limited bool, err error) {
+func (t *transaction) DeleteRelationships(
+	ctx context.Context, filter *v1.RelationshipFilter, opts ...options.DeleteOptionsOption,
+) (count uint64, limited bool, err error) {
 	converted, err := datastore.RelationshipsFilterFromPublicFilter(filter)
 	if err != nil {
 		return 0, false, err
@@ -172,7 +174,9 @@ func (t *transaction) DeleteRelationships(ctx context.Context, filter *v1.Relati
 	if limit != nil && *limit == 0 {
 		limit = nil
 	}
-	for r, err := range iterate(ctx, t.rows, query{filter: converted, limit: limit, expired: true, now: t.store.options.Now()}) {
+	for r, err := range iterate(
+		ctx, t.rows, query{filter: converted, limit: limit, expired: true, now: t.store.options.Now()},
+	) {
 		if err != nil {
 			return 0, false, err
 		}
@@ -185,7 +189,9 @@ func (t *transaction) DeleteRelationships(ctx context.Context, filter *v1.Relati
 }
 
 // BulkLoad creates all relationships of the source.
-func (t *transaction) BulkLoad(ctx context.Context, source datastore.BulkWriteRelationshipSource) (count uint64, err error) {
+func (t *transaction) BulkLoad(
+	ctx context.Context, source datastore.BulkWriteRelationshipSource,
+) (count uint64, err error) {
 	for {
 		next, err := source.Next(ctx)
 		if err != nil || next == nil {

@@ -14,18 +14,29 @@ func (t *transaction) put(c *conn, kind, name string, body []byte, count, counte
 	if _, err := t.drop(c, kind, name); err != nil {
 		return err
 	}
-	_, err := c.exec("INSERT INTO definition (kind, name, created, ended, body, count, counted_at) VALUES (?, ?, ?, 0, ?, ?, ?)",
-		kind, name, int64(t.at), append([]byte{}, body...), count, counted)
+	_, err := c.exec(
+		"INSERT INTO definition (kind, name, created, ended, body, count, counted_at) VALUES (?, ?, ?, 0, ?, ?, ?)",
+		kind,
+		name,
+		int64(t.at),
+		append([]byte{}, body...),
+		count,
+		counted,
+	)
 	return err
 }
 
 // drop ends a definition and reports whether it existed.
 func (t *transaction) drop(c *conn, kind, name string) (bool, error) {
-	unseen, err := c.exec("DELETE FROM definition WHERE kind = ? AND name = ? AND created = ? AND ended = 0", kind, name, int64(t.at))
+	unseen, err := c.exec(
+		"DELETE FROM definition WHERE kind = ? AND name = ? AND created = ? AND ended = 0", kind, name, int64(t.at),
+	)
 	if err != nil || unseen > 0 {
 		return unseen > 0, err
 	}
-	count, err := c.exec("UPDATE definition SET ended = ? WHERE kind = ? AND name = ? AND ended = 0", int64(t.at), kind, name)
+	count, err := c.exec(
+		"UPDATE definition SET ended = ? WHERE kind = ? AND name = ? AND ended = 0", int64(t.at), kind, name,
+	)
 	return count > 0, err
 }
 
@@ -86,7 +97,9 @@ func (t *transaction) LegacyDeleteCaveats(_ context.Context, names []string) err
 	return nil
 }
 
-func (t *transaction) LegacyDeleteNamespaces(ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption) error {
+func (t *transaction) LegacyDeleteNamespaces(
+	ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption,
+) error {
 	for _, name := range names {
 		err := t.use(func(c *conn) error {
 			found, err := t.drop(c, kindNamespace, name)
@@ -145,7 +158,9 @@ func (t *transaction) UnregisterCounter(_ context.Context, name string) error {
 	})
 }
 
-func (t *transaction) StoreCounterValue(_ context.Context, name string, value int, computedAt datastore.Revision) error {
+func (t *transaction) StoreCounterValue(
+	_ context.Context, name string, value int, computedAt datastore.Revision,
+) error {
 	found, err := t.read(kindCounter, name)
 	switch {
 	case err != nil:
