@@ -70,8 +70,8 @@ func (b *backend) parallel(t *testing.T) {
 	}
 }
 
-// often is how often a race is run that is run n times in full.
-func (b *backend) often(n int) int {
+// rounds returns how many rounds of a race run here, of n in a full run.
+func (b *backend) rounds(n int) int {
 	if b.few {
 		return max(n/8, 1)
 	}

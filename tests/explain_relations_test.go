@@ -52,7 +52,7 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 							t.Errorf("%s reads %s: %s", viewer, resource, got.body)
 						}
 						may := s.withKey(checkKey).must(
-							http.MethodPost, "check", question{"user:" + s.id(viewer), viewing(typ), resource},
+							http.MethodPost, "check", question{"user:" + s.id(viewer), viewPermission(typ), resource},
 						)
 						if !strings.HasPrefix(string(may.body), `{"allowed":true`) {
 							t.Errorf(
@@ -75,8 +75,8 @@ var internal = map[string]bool{
 	"removed_user": true, "request": true, "role": true,
 }
 
-// viewing is the permission that shows objects of a type.
-func viewing(typ string) string {
+// viewPermission returns the permission that shows objects of a type.
+func viewPermission(typ string) string {
 	if typ == "platform" {
 		return "administer"
 	}

@@ -151,10 +151,10 @@ func history(t *testing.T, on *backend) {
 			t.Errorf("the request is %q with the key %q", e.RequestID, e.Key)
 		}
 	}
-	s.narrowed(account, all)
-	s.chained()
+	s.requireFilters(account, all)
+	s.requireChain()
 	s.pages(account, all)
-	s.refused(account)
+	s.requireRefusals(account)
 }
 
 // hasTimeOfPrevious reports whether an entry is later than it should be because the entry before it is.
@@ -165,8 +165,8 @@ func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	return e.Time.After(should) && slices.ContainsFunc(found, func(other entry) bool { return other.Seq == e.Seq-1 })
 }
 
-// narrowed is that parameters select.
-func (s scene) narrowed(account string, all []entry) {
+// requireFilters checks that parameters select entries.
+func (s scene) requireFilters(account string, all []entry) {
 	s.t.Helper()
 	for query, want := range map[string]func(entry) bool{
 		"actor=" + s.id("olga"):        func(e entry) bool { return e.Actor == s.id("olga") },
@@ -193,8 +193,8 @@ func (s scene) narrowed(account string, all []entry) {
 	}
 }
 
-// chained is that each entry has the hash of its text, and the hash of the one before it.
-func (s scene) chained() {
+// requireChain checks that each entry has the hash of its text, and the hash of the one before it.
+func (s scene) requireChain() {
 	s.t.Helper()
 	newest, _ := s.page("limit=20")
 	for i, e := range newest {
@@ -225,8 +225,8 @@ func (s scene) pages(account string, all []entry) {
 	}
 }
 
-// refused is what is wrong with requests.
-func (s scene) refused(account string) {
+// requireRefusals sends requests that are wrong.
+func (s scene) requireRefusals(account string) {
 	s.t.Helper()
 	_, next := s.page(account + "&limit=1")
 	for _, test := range []struct {

@@ -18,9 +18,9 @@ func TestInvitationPages(t *testing.T) {
 	s := teamScene(t, memory.get(t))
 	open := make(map[string]bool)
 	for range 7 {
-		open[s.invited("olga POST accounts/~a/invitations {roles: [user]}").Handle] = true
+		open[s.invite("olga POST accounts/~a/invitations {roles: [user]}").Handle] = true
 	}
-	used := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	used := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(used, "nina POST invitations/$ID/accept")
 	pages, cursor := 0, ""
 	for {
@@ -60,7 +60,7 @@ func TestInvitationIDsAreSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := teamScene(t, on)
-	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(
 		i, "sven POST invitations/$ID/accept => 404 not_found", "gert DELETE accounts/~a/invitations/$ID => 403 forbidden",
 	)

@@ -12,9 +12,9 @@ import (
 // ends both.
 func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	sent := s.invited("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
-	received := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [owner]}")
-	other := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
+	sent := s.invite("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	received := s.invite("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [owner]}")
+	other := s.invite("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
 	report := "GET accounts/~a/members/~ulla/offboarding => 200 "
 	s.with(sent, "olga "+report+"{invitations: {sent: {count: 1, ids: [$HANDLE]}}}")
 	s.with(received, "olga "+report+"{invitations: {received: {count: 1, ids: [$HANDLE]}}}")
@@ -38,10 +38,10 @@ func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	)
 }
 
-func withdrawing(t *testing.T, on *backend) {
+func withdrawInvitation(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	s.play("olga PUT accounts/~a/members/~uwe {roles: [user]}")
-	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
 		"uwe DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
@@ -55,10 +55,10 @@ func withdrawing(t *testing.T, on *backend) {
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden invite_members",
 	)
-	i = s.invited("uwe POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	i = s.invite("uwe POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(i, "olga DELETE accounts/~a/invitations/$HANDLE => 200", "nina POST invitations/$ID/accept => 404 not_found")
 
-	i = s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
+	i = s.invite("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
 	s.with(i,
 		"olga GET subscriptions/~s/invitations => 200 {next_cursor: ''}",
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // where it is none
@@ -67,16 +67,16 @@ func withdrawing(t *testing.T, on *backend) {
 		"olga GET subscriptions/~s/invitations => 200 {invitations: []}",
 	)
 	// One that was used cannot be taken back.
-	i = s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	i = s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(
 		i, "nina POST invitations/$ID/accept", "olga DELETE accounts/~a/invitations/$HANDLE => 200",
 		"nina may view account:~a", "nina POST invitations/$ID/accept => 200",
 	)
 }
 
-func declining(t *testing.T, on *backend) {
+func declineInvitation(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(i,
 		"nina POST invitations/$ID/decline => 200",
 		"nina POST invitations/$ID/decline => 200",
@@ -88,10 +88,10 @@ func declining(t *testing.T, on *backend) {
 
 func invitationEnds(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
+	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user], expires_in: 1}")
 	var late invitation
 	inTime(t, func(left time.Duration) bool {
-		late = s.invited(
+		late = s.invite(
 			fmt.Sprintf("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user], expires_in: %d}", 2*left/time.Second),
 		)
 		a := s.by("nora").call(http.MethodPost, "invitations/"+late.ID+"/accept", nil)
@@ -109,7 +109,7 @@ func invitationEnds(t *testing.T, on *backend) {
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 	)
 	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // which is remembered for longer
-	again := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	again := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(again, "nina POST invitations/$ID/accept => 200")
 	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h"} {
 		s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: " + wrong + "} => 400 invalid expires_in")
@@ -121,11 +121,11 @@ func invitationEnds(t *testing.T, on *backend) {
 func deadInvitations(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	invite := func(who, fields string) invitation {
-		return s.invited("olga POST accounts/~a/invitations {invitee: ~" + who + ", roles: [user]" + fields + "}")
+		return s.invite("olga POST accounts/~a/invitations {invitee: ~" + who + ", roles: [user]" + fields + "}")
 	}
 	expired, withdrawn, declined := invite("nils", ", expires_in: 1"), invite("nick", ""), invite("nina", "")
 	replaced, accepted := invite("nora", ""), invite("nora", "")
-	used := s.invited("olga POST accounts/~a/invitations {roles: [user]}")
+	used := s.invite("olga POST accounts/~a/invitations {roles: [user]}")
 	s.with(withdrawn, "olga DELETE accounts/~a/invitations/$HANDLE")
 	s.with(declined, "nina POST invitations/$ID/decline")
 	s.with(used, "noah POST invitations/$ID/accept")
@@ -152,10 +152,10 @@ func deadInvitations(t *testing.T, on *backend) {
 func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	s.play("olga POST accounts {id: ~b, subscription: ~s, role_set: team}")
-	toAccount := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
-	toOther := s.invited("olga POST accounts/~b/invitations {roles: [user]}")
-	used := s.invited("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
-	toSubscription := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
+	toAccount := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	toOther := s.invite("olga POST accounts/~b/invitations {roles: [user]}")
+	used := s.invite("olga POST accounts/~a/invitations {invitee: ~nora, roles: [user]}")
+	toSubscription := s.invite("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
 	s.with(used, "nora POST invitations/$ID/accept")
 	s.play("olga DELETE accounts/~a", "nothing left of account:~a")
 	s.with(

@@ -17,8 +17,8 @@ func invitations(t *testing.T, on *backend) {
 		{"one person", invitationOfOne},
 		{"whoever knows it", invitationForEverybody},
 		{"the right of the inviter", invitersRight},
-		{"withdrawing", withdrawing},
-		{"declining", declining},
+		{"withdrawing", withdrawInvitation},
+		{"declining", declineInvitation},
 		{"its end", invitationEnds},
 		{"the dead", deadInvitations},
 		{"what is held beside", joiningWhatIsHeld},
@@ -43,8 +43,8 @@ type invitation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// invited plays a line that invites, and returns the invitation.
-func (s scene) invited(line string) invitation {
+// invite plays a line that invites, and returns the invitation.
+func (s scene) invite(line string) invitation {
 	s.t.Helper()
 	next, err := parseStep(s.in(line))
 	if err != nil {
@@ -82,7 +82,7 @@ func teamScene(t *testing.T, on *backend) scene {
 
 func invitationOfOne(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [guest], expires_in: 3600}")
+	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [guest], expires_in: 3600}")
 	if left := time.Until(i.ExpiresAt); left < time.Hour-time.Minute || left > time.Hour+time.Minute {
 		t.Errorf("it is open for %s", left)
 	}
@@ -119,7 +119,7 @@ func invitationOfOne(t *testing.T, on *backend) {
 
 func invitationForEverybody(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	if left := time.Until(i.ExpiresAt); left < 7*24*time.Hour-time.Minute || left > 7*24*time.Hour+time.Minute {
 		t.Errorf("it is open for %s", left)
 	}
@@ -161,7 +161,7 @@ func invitersRight(t *testing.T, on *backend) {
 		"otto POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]} => 403 forbidden invite_owner",
 	)
 	// It is looked at again, as it is when the invitation is accepted.
-	i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
 		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
 		"nina POST invitations/$ID/accept => 403 forbidden invite_members",
@@ -171,13 +171,13 @@ func invitersRight(t *testing.T, on *backend) {
 		"olga PUT accounts/~a/members/~ulla {roles: [user]}",
 		"nina POST invitations/$ID/accept => 404 not_found",
 	)
-	i = s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	i = s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
 		// Of somebody with a role it needs more than of somebody without.
 		"gert POST invitations/$ID/accept => 403 forbidden assign_roles",
 		"ulla POST invitations/$ID/accept => 200",
 	)
-	i = s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [owner]}")
+	i = s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [owner]}")
 	s.with(i,
 		"olga PUT accounts/~a/members/~ulla {roles: [owner]}",
 		"ulla DELETE accounts/~a/members/~olga", // who owns the subscription, and can invite again
@@ -188,18 +188,18 @@ func invitersRight(t *testing.T, on *backend) {
 
 func joiningWhatIsHeld(t *testing.T, on *backend) {
 	s := teamScene(t, on)
-	upgrade := s.invited("olga POST accounts/~a/invitations {invitee: ~gert, roles: [user]}")
+	upgrade := s.invite("olga POST accounts/~a/invitations {invitee: ~gert, roles: [user]}")
 	s.with(
 		upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert",
 		"not stored account:~a#guest@user:~gert",
 	)
 	// Accepting only adds: the stronger role stays.
-	open := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+	open := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(
 		open, "olga POST invitations/$ID/accept => 200 {roles: [owner]}", "stored account:~a#owner@user:~olga",
 		"not stored account:~a#user@user:~olga",
 	)
-	weaker := s.invited("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [guest]}")
+	weaker := s.invite("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [guest]}")
 	s.with(
 		weaker, "ulla POST invitations/$ID/accept => 200 {roles: [user]}", "stored account:~a#user@user:~ulla",
 		"not stored account:~a#guest@user:~ulla",
@@ -215,7 +215,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 		{"opal", "read_only, flow_author", "operator, flow_author, connector_author"},
 		{"opal", "administrator", "administrator, flow_author, connector_author"},
 	} {
-		i := s.invited("olga POST accounts/~o/invitations {invitee: ~" + c.who + ", roles: [" + c.offered + "]}")
+		i := s.invite("olga POST accounts/~o/invitations {invitee: ~" + c.who + ", roles: [" + c.offered + "]}")
 		s.with(
 			i,
 			c.who+" POST invitations/$ID/accept => 200 {roles: ["+c.held+"]}",
@@ -223,7 +223,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 		)
 	}
 	// What comes beside a role that ends, ends with it.
-	i := s.invited("olga POST accounts/~o/invitations {invitee: ~carl, roles: [flow_author]}")
+	i := s.invite("olga POST accounts/~o/invitations {invitee: ~carl, roles: [flow_author]}")
 	s.with(
 		i,
 		`carl POST invitations/$ID/accept => 200 {roles: [operator, flow_author], expires_at: "2099-01-31T17:00:00Z"}`,
@@ -242,10 +242,10 @@ func invitationHandsOver(t *testing.T, on *backend) {
 		"rosa POST subscriptions/~s/invitations {invitee: ~nina, roles: [read_only]} => 403 forbidden invite_read_only",
 		"rosa GET subscriptions/~s/invitations => 403 forbidden list_users",
 	)
-	first, second := s.invited("olga POST subscriptions/~s/invitations {invitee: ~ivan, roles: [owner]}"), s.invited(
+	first, second := s.invite("olga POST subscriptions/~s/invitations {invitee: ~ivan, roles: [owner]}"), s.invite(
 		"olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}",
 	)
-	beside := s.invited("ivan POST subscriptions/~s/invitations {invitee: ~rosa, roles: [it_admin]}")
+	beside := s.invite("ivan POST subscriptions/~s/invitations {invitee: ~rosa, roles: [it_admin]}")
 	s.with(first,
 		"stored subscription:~s#owner@user:~olga",
 		"ivan POST invitations/$ID/accept => 200 {subscription: ~s, account: null, user: ~ivan, roles: [owner, it_admin]}",
@@ -266,7 +266,7 @@ func invitationHandsOver(t *testing.T, on *backend) {
 func invitationRules(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include analytics"}.play(s, "", "")
-	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [viewer]}")
+	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [viewer]}")
 	s.with(i,
 		"backend PUT subscriptions/~s/features {features: []}",
 		"nina POST invitations/$ID/accept => 409 feature_required user_permissions",
@@ -275,7 +275,7 @@ func invitationRules(t *testing.T, on *backend) {
 		"nina POST invitations/$ID/accept => 200",
 		"stored account:~a#viewer@user:~nina", "stored subscription:~s#member@user:~nina",
 	)
-	owner := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}")
+	owner := s.invite("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]}")
 	s.with(
 		owner,
 		"nina POST invitations/$ID/accept => 200",
@@ -283,7 +283,7 @@ func invitationRules(t *testing.T, on *backend) {
 		"not stored subscription:~s#member@user:~nina",
 		"stored subscription:~s#owner@user:~olga",
 	)
-	member := s.invited("olga POST subscriptions/~s/invitations {invitee: ~nora, roles: [member]}")
+	member := s.invite("olga POST subscriptions/~s/invitations {invitee: ~nora, roles: [member]}")
 	s.with(member, "olga PUT subscriptions/~s/members/~nora {roles: [owner]}", "nora POST invitations/$ID/accept => 200",
 		"stored subscription:~s#owner@user:~nora", "not stored subscription:~s#member@user:~nora")
 	s.play(
@@ -300,7 +300,7 @@ func invitationAcrossServers(t *testing.T, on *backend) {
 	config.Store = app.StoreConfig{Endpoint: on.address, Token: on.key, Insecure: true}
 	other := s
 	other.url = start(t, config).URL
-	i := s.invited("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
+	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	other.with(i, "nina POST invitations/$ID/accept => 200 {account: ~a}", "nina may view account:~a")
 	s.with(i, "nina POST invitations/$ID/accept => 200")
 }
@@ -340,7 +340,7 @@ func raceOfAcceptances(t *testing.T, on *backend) {
 		for _, name := range []string{"nina", "nora", "nils", "nick"} {
 			people = append(people, fmt.Sprintf("%s%d", name, round))
 		}
-		i := s.invited("ulla POST accounts/~a/invitations {roles: [user]}")
+		i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 		var calls []func() answer
 		for _, who := range people {
 			calls = append(calls, func() answer { return s.by(who).call(http.MethodPost, "invitations/"+i.ID+"/accept", nil) })

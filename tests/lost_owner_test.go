@@ -220,7 +220,7 @@ func raceOfReplacements(t *testing.T, on *backend) {
 		return func() answer { return by.call(http.MethodPost, s.in("subscriptions/~s/transfer"), body) }
 	}
 	owner := "p0"
-	for round := range on.often(rounds / 4) {
+	for round := range on.rounds(rounds / 4) {
 		others := slices.DeleteFunc([]string{"p0", "p1", "p2", "p3"}, func(who string) bool { return who == owner })
 		answers := together(
 			transfer(s.caller, others[0], "lost"), transfer(s.caller, others[1], "lost"), transfer(s.by(owner), others[2], ""),

@@ -36,7 +36,7 @@ func TestMalformed(t *testing.T) {
 	s.as("alice").must(http.MethodPost, "accounts", map[string]any{"id": "acme", "subscription": "s1", "role_set": "team"})
 	before := slices.Sorted(slices.Values(everything(t, on.spicedb)))
 	for _, e := range endpoints(t) {
-		for _, m := range s.malformed(e) {
+		for _, m := range s.makeMalformed(e) {
 			a := s.send(m.request)
 			code := a.problem().Code
 			if !slices.Contains(m.statuses, a.status) || code == "" || code == "internal" {
@@ -75,8 +75,8 @@ func TestMalformedEscapes(t *testing.T) {
 	}
 }
 
-// malformed makes requests from a call of the contract.
-func (s scene) malformed(e endpoint) []malformed {
+// makeMalformed makes requests from a call of the contract.
+func (s scene) makeMalformed(e endpoint) []malformed {
 	var all []malformed
 	add := func(what, words string, request *http.Request, statuses ...int) {
 		all = append(all, malformed{what, request, statuses, words})
@@ -223,12 +223,12 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 		"deep lists":              []byte(strings.Repeat("[", 100000)),
 		"a zero byte":             append(slices.Clone(text), 0),
 		"UTF-16":                  {0xFF, 0xFE, '{', 0, '}', 0},
-		"unknown field nonsense":  edited(example, func(o map[string]any) { o["nonsense"] = 1 }),
-		"unknown field token":     edited(example, func(o map[string]any) { o["token"] = "x" }),
-		"a field in another case": edited(example, func(o map[string]any) { o["ID"], o["Id"] = "x", "x" }),
+		"unknown field nonsense":  editExample(example, func(o map[string]any) { o["nonsense"] = 1 }),
+		"unknown field token":     editExample(example, func(o map[string]any) { o["token"] = "x" }),
+		"a field in another case": editExample(example, func(o map[string]any) { o["ID"], o["Id"] = "x", "x" }),
 	}
 	for _, name := range schema.Required {
-		bodies["without "+name] = edited(example, func(o map[string]any) { delete(o, name) })
+		bodies["without "+name] = editExample(example, func(o map[string]any) { delete(o, name) })
 		bodies["the field "+name+" twice"] = append(
 			append(slices.Clone(text[:len(text)-1]), []byte(`,"`+name+`":`)...), append(mustJSON(example[name]), '}')...,
 		)
@@ -238,13 +238,13 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 			if value == nil && !slices.Contains(schema.Required, name) {
 				continue // is the same as to leave it out
 			}
-			bodies["the field "+name+" as "+what] = edited(example, func(o map[string]any) { o[name] = value })
+			bodies["the field "+name+" as "+what] = editExample(example, func(o map[string]any) { o[name] = value })
 		}
 		// Invalid UTF-8 is refused everywhere.
 		bodies["invalid UTF-8 in "+name] = bytes.ReplaceAll(
-			edited(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte("a\xffb"))
+			editExample(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte("a\xffb"))
 		bodies["half a surrogate in "+name] = bytes.ReplaceAll(
-			edited(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte(`\ud800`))
+			editExample(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte(`\ud800`))
 	}
 	return bodies
 }
@@ -286,7 +286,7 @@ func mustJSON(value any) []byte {
 	return text
 }
 
-func edited(example map[string]any, edit func(map[string]any)) []byte {
+func editExample(example map[string]any, edit func(map[string]any)) []byte {
 	object := maps.Clone(example)
 	edit(object)
 	return mustJSON(object)

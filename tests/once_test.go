@@ -34,8 +34,8 @@ func (s scene) under(key, line string) answer {
 // isReplay reports whether an answer says that nothing was changed.
 func (a answer) isReplay() bool { return bytes.Contains(a.body, []byte(`"replayed":true`)) }
 
-// told is what an answer says besides its token and that it is a replay.
-func (a answer) told(t testing.TB) map[string]any {
+// withoutToken returns the fields of an answer but its token and that it is a replay.
+func (a answer) withoutToken(t testing.TB) map[string]any {
 	t.Helper()
 	var fields map[string]any
 	a.decode(t, &fields)
@@ -186,7 +186,7 @@ func onceInThePast(t *testing.T, on *backend) {
 	})
 	again := s.under(s.id("key"), request)
 	if first.status != http.StatusOK || again.status != http.StatusOK || !again.isReplay() || !reflect.DeepEqual(
-		first.told(t), again.told(t),
+		first.withoutToken(t), again.withoutToken(t),
 	) {
 		t.Errorf("%d %s, again %d %s", first.status, first.body, again.status, again.body)
 	}
@@ -303,7 +303,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			answers := together(calls...)
 			did := 0
 			for _, a := range answers {
-				if a.status > 299 || !reflect.DeepEqual(a.told(t), answers[0].told(t)) {
+				if a.status > 299 || !reflect.DeepEqual(a.withoutToken(t), answers[0].withoutToken(t)) {
 					t.Errorf("%s: %d %s", a.request, a.status, a.body)
 				}
 				if !a.isReplay() {

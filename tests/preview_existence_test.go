@@ -31,8 +31,8 @@ var creations = []struct{ object, request string }{
 	{"group", "PUT connections/~xc/group {group: $ID}"},
 }
 
-// creating is a scene with all that creations need.
-func creating(t *testing.T) scene {
+// newCreationScene makes a scene with all that creations need.
+func newCreationScene(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	for _, text := range existing {
 		line{"existing", text}.play(s, "", "")
@@ -67,7 +67,7 @@ func (s scene) creation(request, name string) requestStep {
 // it once the actor may view the object.
 func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	t.Parallel()
-	s := creating(t)
+	s := newCreationScene(t)
 	previews := func(actor, request, name string) []byte {
 		r := s.creation(request, name)
 		a := s.by(actor).preview(r.method, r.path, r.body)

@@ -137,7 +137,7 @@ func (s scene) withoutOneCreator(importers []string) []string {
 func raceOfErasing(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
-	for round := range on.often(12) {
+	for round := range on.rounds(12) {
 		s.play("olga PUT accounts/~a/members/~nina {roles: [user]}")
 		busy := func(i int) func() answer {
 			return func() answer {

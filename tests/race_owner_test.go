@@ -59,32 +59,32 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		secondBody   any
 	}{
 		{
-			name: "mutual demotion", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner",
+			name: "mutual demotion", rounds: on.rounds(rounds / 4), set: "team", object: "account:~a", role: "owner",
 			path: account, first: "bert", second: "anna", firstBody: demote, secondBody: demote,
 		},
 		{
-			name: "mutual removal", rounds: on.often(rounds), set: "team", object: "account:~a", role: "owner", path: account,
+			name: "mutual removal", rounds: on.rounds(rounds), set: "team", object: "account:~a", role: "owner", path: account,
 			first: "bert", second: "anna", firstBody: remove, secondBody: remove,
 		},
 		{
-			name: "leaving and removal", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner",
+			name: "leaving and removal", rounds: on.rounds(rounds / 4), set: "team", object: "account:~a", role: "owner",
 			path: account, first: "anna", second: "anna", firstBody: remove, secondBody: remove,
 		},
 		{
-			name: "both leave", rounds: on.often(rounds / 4), set: "team", object: "account:~a", role: "owner", path: account,
+			name: "both leave", rounds: on.rounds(rounds / 4), set: "team", object: "account:~a", role: "owner", path: account,
 			first: "anna", second: "bert", firstBody: remove, secondBody: remove,
 		},
 		{
-			name: "leaving and demotion", rounds: on.often(rounds / 8), set: "operations", object: "account:~a",
+			name: "leaving and demotion", rounds: on.rounds(rounds / 8), set: "operations", object: "account:~a",
 			role: "administrator", path: account, first: "anna", second: "bert", firstBody: remove,
 			secondBody: roles("operator"),
 		},
 		{
-			name: "owners of a subscription", rounds: on.often(rounds / 8), set: "analytics", object: "subscription:~s",
+			name: "owners of a subscription", rounds: on.rounds(rounds / 8), set: "analytics", object: "subscription:~s",
 			role: "owner", path: subscription, first: "bert", second: "anna", firstBody: remove, secondBody: remove,
 		},
 		{
-			name: "owners of a subscription give up", rounds: on.often(rounds / 8), set: "analytics", object: "subscription:~s",
+			name: "owners of a subscription give up", rounds: on.rounds(rounds / 8), set: "analytics", object: "subscription:~s",
 			role: "owner", path: subscription, first: "anna", second: "bert", firstBody: roles("member"),
 			secondBody: roles("member"),
 		},
@@ -156,7 +156,7 @@ func raceOfTransfers(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")
 	owner := 0
-	for round := range on.often(rounds) {
+	for round := range on.rounds(rounds) {
 		transfer := func(from, to int) func() answer {
 			return func() answer {
 				return s.by(fmt.Sprintf("p%d", from)).call(

@@ -41,7 +41,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 		"exports":      {"account": "~n-"},
 		"reports":      {"account": "~n-"},
 	} {
-		for round := range on.often(3) {
+		for round := range on.rounds(3) {
 			id := s.id(fmt.Sprintf("%s%d", path, round))
 			creates := make([]func() answer, 8)
 			for i := range creates {
@@ -58,7 +58,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 			onlyOne(t, together(creates...))
 		}
 	}
-	for round := range on.often(3) {
+	for round := range on.rounds(3) {
 		creates := make([]func() answer, 8)
 		for i := range creates {
 			body := map[string]any{
@@ -95,7 +95,7 @@ func raceWithDeletion(t *testing.T, on *backend) {
 		"backend PUT connectors/~crm {offers: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 	)
-	for round := range on.often(8) {
+	for round := range on.rounds(8) {
 		account, set := s.id(fmt.Sprintf("acc%d", round)), []string{"team", "operations"}[round%2]
 		s.by("olga").must(
 			http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set},
@@ -165,7 +165,7 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 			t.Parallel()
 			s := newScene(t, on)
 			line{"inline", "include team"}.play(s, "", "")
-			for round := range on.often(10) {
+			for round := range on.rounds(10) {
 				s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~busy"), roles("owner"))
 				attempts := []func(i int) answer{
 					func(i int) answer {
@@ -270,7 +270,7 @@ func raceOfRoles(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include analytics"}.play(s, "", "")
 	names := []string{"editor", "viewer", "report_user"}
-	for round := range on.often(25) {
+	for round := range on.rounds(25) {
 		var calls []func() answer
 		for _, role := range names {
 			calls = append(calls, func() answer {

@@ -44,7 +44,7 @@ func TestObjectsAreReadBack(t *testing.T) {
 		types = append(types, "/v1/"+typ+"s/{id}")
 		path := typ + "s/" + s.id(name)
 		got := s.by(r.viewer).call(http.MethodGet, path, nil)
-		if told := got.told(t); got.status != http.StatusOK || told["id"] != s.id(name) || told["token"] == "" {
+		if told := got.withoutToken(t); got.status != http.StatusOK || told["id"] != s.id(name) || told["token"] == "" {
 			t.Errorf("%s: %d %s", got.request, got.status, got.body)
 		}
 		head := s.by(r.viewer).begin(http.MethodHead, "/v1/"+path)
@@ -80,7 +80,7 @@ func TestListOfSubscriptions(t *testing.T) {
 	)
 	found := make(map[string]map[string]any)
 	for cursor, pages := "", 0; ; pages++ {
-		told := s.must(http.MethodGet, "subscriptions?limit=1&cursor="+cursor, nil).told(t)
+		told := s.must(http.MethodGet, "subscriptions?limit=1&cursor="+cursor, nil).withoutToken(t)
 		for _, listed := range told["subscriptions"].([]any) {
 			subscription := listed.(map[string]any)
 			found[subscription["id"].(string)] = subscription

@@ -226,8 +226,8 @@ func (g goneStep) run(s scene) {
 	}
 }
 
-// naming reports whether a relationship, as zed writes it, has the object as its resource or subject.
-func naming(relationship, object string) bool {
+// names reports whether a relationship, as zed writes it, has the object as its resource or subject.
+func names(relationship, object string) bool {
 	resource, subject, _ := strings.Cut(relationship, "@")
 	resource, _, _ = strings.Cut(resource, "#")
 	subject, _, _ = strings.Cut(subject, "#")

@@ -36,7 +36,7 @@ func (s scene) subjects(body map[string]any) []foundSubject {
 	if a.status != http.StatusOK || list.Token == "" {
 		s.t.Fatalf("%s: %d %s", a.request, a.status, a.body)
 	}
-	streamed, last := s.streamed(body)
+	streamed, last := s.streamSubjects(body)
 	byName := func(a, b foundSubject) int { return strings.Compare(a.Subject, b.Subject) }
 	slices.SortFunc(list.Subjects, byName)
 	slices.SortFunc(streamed, byName)
@@ -51,8 +51,8 @@ func (s scene) subjects(body map[string]any) []foundSubject {
 	return list.Subjects
 }
 
-// streamed looks up as a stream, and returns its last line apart.
-func (s scene) streamed(body map[string]any) (found []foundSubject, last foundSubject) {
+// streamSubjects looks up as a stream, and returns its last line apart.
+func (s scene) streamSubjects(body map[string]any) (found []foundSubject, last foundSubject) {
 	s.t.Helper()
 	request := s.as("").request(http.MethodPost, "lookup/subjects", body)
 	request.Header.Set("Accept", "application/x-ndjson")
@@ -158,7 +158,7 @@ func TestManySubjects(t *testing.T) {
 	) {
 		t.Errorf("%d %.300s", a.status, a.body)
 	}
-	found, last := s.streamed(body)
+	found, last := s.streamSubjects(body)
 	if len(found) != 10_001 || last.Token == "" {
 		t.Errorf("the stream has %d subjects and ends with %+v", len(found), last)
 	}
