@@ -103,7 +103,7 @@ func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 	}
 	var got []string
 	for _, r := range s.stored() {
-		if naming(r, "account:"+s.id("a")) {
+		if names(r, "account:"+s.id("a")) {
 			got = append(got, r)
 		}
 	}

@@ -220,7 +220,7 @@ type goneStep struct{ object string }
 func (g goneStep) run(s scene) {
 	s.t.Helper()
 	for _, r := range s.stored() {
-		if naming(r, g.object) {
+		if names(r, g.object) {
 			s.t.Errorf("%s is still stored", r)
 		}
 	}
