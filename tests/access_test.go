@@ -100,7 +100,7 @@ func pastAccess(t *testing.T, on *backend) {
 		},
 		"resource=importer:x&permission=run&at=2100-01-01T00:00:00Z": {400, "in the future"},
 		"resource=importer:x&permission=run&at=2001-01-01T00:00:00Z": {
-			404, "the audit log begins later",
+			404, "the audit log starts after",
 		},
 		"resource=importer:x&permission=fly&at=" + moments[1].at.Format(time.RFC3339Nano): {400, "fly"},
 		"resource=importer&permission=run&at=" + moments[1].at.Format(time.RFC3339Nano):   {400, "is not a reference"},

@@ -48,7 +48,7 @@ func auditOn(t *testing.T, spicedb *serving) {
 	require.Contains(t, stdout, "was changed: its text does not have its hash")
 	stdout, _, code = sluice(t, "audit", "verify", "--head", strings.Repeat("0", 64))
 	require.Equal(t, 1, code)
-	require.Contains(t, stdout, "the log was cut off before it, or written anew")
+	require.Contains(t, stdout, "the log was cut off before it, or rewritten")
 }
 
 // TestAuditVerifyWithoutALog: an empty file is an error that says so.
@@ -58,7 +58,7 @@ func TestAuditVerifyWithoutALog(t *testing.T) {
 	for _, command := range []string{"verify", "head"} {
 		_, stderr, code := sluice(t, "audit", command, "--data-dir", directory)
 		require.Equal(t, 2, code)
-		require.Contains(t, stderr, "has none of the log's tables")
+		require.Contains(t, stderr, "has no tables of a log")
 		require.NotContains(t, stderr, "at the moment")
 	}
 }

@@ -102,6 +102,6 @@ func (s *Server) openAudit(
 		if began.CompareAndSwap(false, true) {
 			running.Go(func() { follower.Run(following) })
 		}
-		return follower.Begun(ctx)
+		return follower.WaitForStart(ctx)
 	}, nil
 }

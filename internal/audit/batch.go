@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// batch is what is added to the log at once.
+// batch collects entries in one transaction of the log's database.
 type batch struct {
 	ctx   context.Context //nolint:containedctx // that of the transaction
 	tx    *sql.Tx
@@ -24,39 +24,40 @@ type batch struct {
 	next  authz.Token
 	added map[Kind]int
 
-	careful      bool // each entry is undone alone if the log refuses it, and has a placeholder
-	placeholders []placeholder
-	undecided    error    // that of the first entry that failed in a way that may pass
-	offered      []string // the keys of what a careful batch stores, or stores a placeholder for
-	endless      []string // the ends of relationships that the log's tables keep
+	careful        bool // each entry has its own savepoint; an entry that the log refuses gets a placeholder
+	placeholders   []placeholder
+	pending        error    // the error of the first part that failed with a transient error
+	attemptedKeys  []string // keys of the parts that a careful batch has stored, or has a placeholder for
+	unstorableEnds []string // ends of relationships that remain in sluice_audit_present
 
-	atOnce   int                  // how many rows of values a statement takes
-	prepared map[string]*sql.Stmt // by their text, until the transaction ends; nil if the driver keeps them itself
+	rowsPerStatement int // rows of values per SQL statement
+	// by statement text, for this transaction; nil if the driver caches statements itself
+	prepared map[string]*sql.Stmt
 }
 
 func (b *batch) exec(statement string, args ...any) error {
 	if b.prepared == nil {
 		_, err := b.tx.ExecContext(b.ctx, statement, args...)
-		return refuse(err)
+		return asLogError(err)
 	}
 	prepared, err := b.prepare(statement)
 	if err == nil {
 		_, err = prepared.ExecContext(b.ctx, args...)
 	}
-	return refuse(err)
+	return asLogError(err)
 }
 
 func (b *batch) query(query string, args ...any) (*sql.Rows, error) {
 	if b.prepared == nil {
 		rows, err := b.tx.QueryContext(b.ctx, query, args...)
-		return rows, refuse(err)
+		return rows, asLogError(err)
 	}
 	prepared, err := b.prepare(query)
 	if err != nil {
-		return nil, refuse(err)
+		return nil, asLogError(err)
 	}
 	rows, err := prepared.QueryContext(b.ctx, args...)
-	return rows, refuse(err)
+	return rows, asLogError(err)
 }
 
 func (b *batch) prepare(statement string) (*sql.Stmt, error) {
@@ -70,57 +71,61 @@ func (b *batch) prepare(statement string) (*sql.Stmt, error) {
 	return prepared, err
 }
 
-// one reads the one row of a query.
-func (b *batch) one(query string, args []any, into ...any) error {
+// queryOne reads the only row of a query.
+func (b *batch) queryOne(query string, args []any, into ...any) error {
 	if b.prepared == nil {
-		return refuse(b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...))
+		return asLogError(b.tx.QueryRowContext(b.ctx, query, args...).Scan(into...))
 	}
 	prepared, err := b.prepare(query)
 	if err != nil {
-		return refuse(err)
+		return asLogError(err)
 	}
-	return refuse(prepared.QueryRowContext(b.ctx, args...).Scan(into...))
+	return asLogError(prepared.QueryRowContext(b.ctx, args...).Scan(into...))
 }
 
-// knows reports whether a part of a transaction is in the log already.
-func (b *batch) knows(revision string, part int) (known bool, err error) {
+// contains reports whether the log already has a part of a transaction.
+func (b *batch) contains(revision string, part int) (known bool, err error) {
 	var n int
-	err = b.one("SELECT count(*) FROM sluice_audit_entries WHERE revision = $1 AND part = $2", []any{revision, part}, &n)
+	err = b.queryOne(
+		"SELECT count(*) FROM sluice_audit_entries WHERE revision = $1 AND part = $2", []any{revision, part}, &n,
+	)
 	return n > 0, err
 }
 
-// add appends an entry, whose Seq, Time and Prev follow from the one before, and notes what its updates leave behind.
-func (b *batch) add(e Entry) error {
+// appendEntry appends an entry and updates the tables that are derived from entries. It sets Seq, Prev and Hash, and it
+// raises a Time that lies before the previous entry.
+func (b *batch) appendEntry(e Entry) error {
 	e.Seq, e.Prev = b.last.Seq+1, b.last.Hash
 	if e.Seq == 1 {
-		e.Prev = firstPrev
+		e.Prev = firstPreviousHash
 	}
 	e.Time.Time = e.Time.Truncate(time.Microsecond)
-	if e.Time.Before(b.last.Time.Time) { // times never go back in the log, whatever the clocks say
+	if e.Time.Before(b.last.Time.Time) { // times never decrease in the log, even if the clock does
 		e.Time = b.last.Time
 	}
-	body, hash, err := seal(e)
+	body, hash, err := encode(e)
 	if err != nil {
-		return refuse(err)
+		return asLogError(err)
 	}
 	e.Hash = hash
-	var revision, part any // none are not the same as others' none
+	var revision, part any // NULL, so that entries without a revision are not duplicates of each other
 	if e.Revision != "" {
 		revision, part = e.Revision, e.Part
 	}
-	if err := b.exec("INSERT INTO sluice_audit_entries (seq, at, revision, part, body, hash) VALUES ($1, $2, $3, $4, $5, $6)",
+	if err := b.exec(`INSERT INTO sluice_audit_entries (seq, at, revision, part, body, hash)
+		VALUES ($1, $2, $3, $4, $5, $6)`,
 		e.Seq, e.Time.UnixMicro(), revision, part, string(body), hash); err != nil {
 		return err
 	}
-	marks, err := b.marksOf(e)
+	terms, err := b.termsOf(e)
 	if err != nil {
 		return err
 	}
-	rows := make([][]any, 0, len(marks))
-	for mark := range marks {
-		rows = append(rows, []any{mark.kind, mark.value, e.Seq})
+	rows := make([][]any, 0, len(terms))
+	for term := range terms {
+		rows = append(rows, []any{term.kind, term.value, e.Seq})
 	}
-	if err := b.each(rows, "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES %s"); err != nil {
+	if err := b.execRows(rows, "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES %s"); err != nil {
 		return err
 	}
 	if err := b.applyEntry(e); err != nil {
@@ -135,9 +140,9 @@ func (b *batch) add(e Entry) error {
 	return nil
 }
 
-// each runs a statement with many rows of values at a time, which stand in place of its %s.
-func (b *batch) each(rows [][]any, statement string) error {
-	for some := range slices.Chunk(rows, b.atOnce) {
+// execRows executes a statement for many rows of values. The %s in the statement stands for the values.
+func (b *batch) execRows(rows [][]any, statement string) error {
+	for some := range slices.Chunk(rows, b.rowsPerStatement) {
 		values, args := tuples(some)
 		if err := b.exec(fmt.Sprintf(statement, values), args...); err != nil {
 			return err
@@ -146,7 +151,7 @@ func (b *batch) each(rows [][]any, statement string) error {
 	return nil
 }
 
-// tuples writes placeholders for rows of values.
+// tuples returns SQL parameters for rows of values, and their arguments.
 func tuples(rows [][]any) (string, []any) {
 	var text strings.Builder
 	var args []any
@@ -161,12 +166,13 @@ func tuples(rows [][]any) (string, []any) {
 	return text.String(), args
 }
 
-// applyEntry brings the relationships that are there up to date. The end of a relationship that could not be stored
-// ends those of the object that were due.
+// applyEntry applies an entry to sluice_audit_present. A placeholder without a revision stands for an expiry, so it
+// deletes the object's relationships that have expired.
 func (b *batch) applyEntry(e Entry) error {
 	if e.Kind == Unstored && e.Revision == "" {
 		for _, object := range e.Objects {
-			if err := b.exec("DELETE FROM sluice_audit_present WHERE resource = $1 AND expires_at > 0 AND expires_at <= $2",
+			if err := b.exec(`DELETE FROM sluice_audit_present
+				WHERE resource = $1 AND expires_at > 0 AND expires_at <= $2`,
 				keyOf(object), e.Time.UnixMicro()); err != nil {
 				return err
 			}
@@ -175,30 +181,32 @@ func (b *batch) applyEntry(e Entry) error {
 	return b.apply(e.Updates)
 }
 
-// apply brings the relationships that are there up to date.
+// apply applies updates to sluice_audit_present.
 func (b *batch) apply(updates []Update) error {
 	var came []Update
 	var went [][]any
 	for _, u := range updates {
-		if u.Action == gone {
+		if u.Action == actionDelete {
 			went = append(went, identity(u))
 		} else {
 			came = append(came, u)
 		}
 	}
-	if err := b.each(went, "DELETE FROM sluice_audit_present WHERE (resource, relation, subject) IN (VALUES %s)"); err != nil {
+	if err := b.execRows(
+		went, "DELETE FROM sluice_audit_present WHERE (resource, relation, subject) IN (VALUES %s)",
+	); err != nil {
 		return err
 	}
 	return b.put("sluice_audit_present", came)
 }
 
-// identity is what tells a relationship from others.
+// identity returns the values that identify a relationship in the log's tables.
 func identity(u Update) []any { return []any{keyOf(u.Resource), u.Relation, keyOf(u.Subject)} }
 
-// foundTable is the table of what a snapshot finds.
+// foundTable holds the relationships that a snapshot reads from SpiceDB.
 const foundTable = "sluice_audit_found"
 
-// putInto adds relationships to a table, or changes them there.
+// putInto inserts relationships into a table, or updates them.
 const putInto = `INSERT INTO %s (resource, relation, subject, expires_at, caveat, context) VALUES %%s
 
 	ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`
@@ -215,13 +223,16 @@ func (b *batch) putAll(table string, updates []Update) error {
 	for i, u := range updates {
 		rows[i] = append(identity(u), microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext))
 	}
-	return b.each(rows, fmt.Sprintf(putInto, table))
+	return b.execRows(rows, fmt.Sprintf(putInto, table))
 }
 
-// due are those of the relationships that had ended by a time, as the log knows them.
+// due returns those of the relationships that are stored in sluice_audit_present and have expired by a time.
 func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
 	var some bool
-	err = b.one("SELECT EXISTS (SELECT 1 FROM sluice_audit_present WHERE expires_at > 0 AND expires_at <= $1)", []any{at.UnixMicro()}, &some)
+	err = b.queryOne(
+		"SELECT EXISTS (SELECT 1 FROM sluice_audit_present WHERE expires_at > 0 AND expires_at <= $1)",
+		[]any{at.UnixMicro()}, &some,
+	)
 	if err != nil || !some {
 		return nil, err
 	}
@@ -229,7 +240,7 @@ func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) 
 	for i, u := range updates {
 		rows[i] = identity(u)
 	}
-	for some := range slices.Chunk(rows, b.atOnce) {
+	for some := range slices.Chunk(rows, b.rowsPerStatement) {
 		values, args := tuples(some)
 		found, err := b.rows(fmt.Sprintf(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
 			WHERE expires_at > 0 AND expires_at <= $%d AND (resource, relation, subject) IN (VALUES %s)`, len(args)+1, values),
@@ -253,7 +264,7 @@ func (b *batch) rows(query string, args ...any) (found []Update, err error) {
 	for rows.Next() {
 		var resource, subject, context string
 		var micros int64
-		u := Update{Action: touch}
+		u := Update{Action: actionTouch}
 		if err := rows.Scan(&resource, &u.Relation, &subject, &micros, &u.Caveat, &context); err != nil {
 			return nil, err
 		}
@@ -269,11 +280,10 @@ func (b *batch) rows(query string, args ...any) (found []Update, err error) {
 	return found, rows.Err()
 }
 
-// firstMicro is the earliest expiration in the log's tables.
+// firstMicro is the earliest expiration in the log's tables, in microseconds since 1970.
 const firstMicro = 1
 
-// microsOf is an expiration in microseconds since 1970, or 0 for none. An expiration of 1970 or earlier is the first
-// microsecond.
+// microsOf returns an expiration in microseconds since 1970, or 0 for none. It returns firstMicro for 1970 and earlier.
 func microsOf(t *Time) int64 {
 	if t == nil {
 		return 0

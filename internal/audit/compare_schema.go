@@ -8,40 +8,41 @@ import (
 	"strings"
 )
 
-// compareSchema holds the schema of the database against the one that Sluice makes: what is foreign there can change or hide
-// entries.
+// compareSchema compares the database's schema with the one that Sluice creates. Foreign parts, such as triggers, could
+// change or hide entries.
 func (l *Log) compareSchema(ctx context.Context, tx *sql.Tx, v *verification) error {
 	query, expected := describePostgres, postgresSchema
 	if !l.shared {
 		query = describeSQLite
-		made, err := expectedSQLite(ctx)
+		created, err := expectedSQLite(ctx)
 		if err != nil {
 			return err
 		}
-		expected = made
+		expected = created
 	}
 	stored, err := describe(ctx, tx, query)
 	if err != nil {
 		return err
 	}
-	lacking := slices.Clone(expected)
+	missingQuery := slices.Clone(expected)
 	for _, line := range stored {
-		if i := slices.Index(lacking, line); i >= 0 {
-			lacking = slices.Delete(lacking, i, i+1)
+		if i := slices.Index(missingQuery, line); i >= 0 {
+			missingQuery = slices.Delete(missingQuery, i, i+1)
 		} else {
-			v.fault("the database's schema has what Sluice does not make: %s", line)
+			v.fault("the database's schema has a part that Sluice does not create: %s", line)
 		}
 	}
-	for _, line := range lacking {
-		v.fault("the database's schema lacks what Sluice makes: %s", line)
+	for _, line := range missingQuery {
+		v.fault("the database's schema lacks a part that Sluice creates: %s", line)
 	}
 	return nil
 }
 
-const describeSQLite = "SELECT type || ' ' || name || ' on ' || tbl_name || ' ' || COALESCE(sql, '') FROM sqlite_master ORDER BY 1"
+const describeSQLite = `SELECT type || ' ' || name || ' on ' || tbl_name || ' ' || COALESCE(sql, '')
+	FROM sqlite_master ORDER BY 1`
 
-// describePostgres tells everything of the log's tables, in whichever state PostgreSQL finds them by their names: their kind and what
-// guards their rows, columns, constraints, indexes, triggers, rules, policies and tables that inherit.
+// describePostgres describes the log's tables: their kind and row security, columns, constraints, indexes, triggers,
+// rules, policies and inheriting tables.
 const describePostgres = `WITH t AS (SELECT oid, relname::text AS name, relkind::text AS kind, relrowsecurity, relpersistence::text AS persistence
 		FROM pg_class WHERE relname LIKE 'sluice\_audit\_%' AND relkind IN ('r', 'v', 'm', 'f', 'p') AND pg_table_is_visible(oid))
 	SELECT 'table ' || name || ' ' || kind || persistence || CASE WHEN relrowsecurity THEN ' row security' ELSE '' END FROM t
@@ -58,7 +59,7 @@ const describePostgres = `WITH t AS (SELECT oid, relname::text AS name, relkind:
 	UNION ALL SELECT 'table ' || inhrelid::regclass::text || ' inherits from ' || name FROM t JOIN pg_inherits ON inhparent = t.oid
 	ORDER BY 1`
 
-// describe reads a description of the schema, with one kind of space.
+// describe runs a query that describes a schema. It replaces each run of white space by one space.
 func describe(ctx context.Context, from querier, query string) (lines []string, err error) {
 	rows, err := from.QueryContext(ctx, query)
 	if err != nil {
@@ -75,7 +76,7 @@ func describe(ctx context.Context, from querier, query string) (lines []string, 
 	return lines, rows.Err()
 }
 
-// postgresSchema is what describePostgres tells of a log that Sluice made.
+// postgresSchema is the result of describePostgres for a log that Sluice created.
 var postgresSchema = []string{
 	"column sluice_audit_entries.at bigint NOT NULL",
 	"column sluice_audit_entries.body text NOT NULL",

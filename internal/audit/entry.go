@@ -1,5 +1,6 @@
-// Package audit keeps the log of everything that changed: a copy of what the Watch of SpiceDB told, with who did it, as a
-// chain of hashes in SQLite or PostgreSQL. Nothing is decided by it.
+// Package audit stores a log of every change in SQLite or PostgreSQL. The follower copies what SpiceDB's Watch
+// delivers, with the person and key that made each change. A chain of hashes makes later changes of the log evident. No
+// authorization decision depends on the log.
 package audit
 
 import (
@@ -14,61 +15,61 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Kind says what an entry tells.
+// Kind is the kind of an entry.
 type Kind string
 
-// The kinds of entries.
 const (
-	Snapshot Kind = "snapshot" // what was there when the log began, or when it began anew after a gap
-	Changed  Kind = "change"   // what one transaction changed
-	Expiry   Kind = "expiry"   // a relationship that ended by itself
-	Schema   Kind = "schema"   // another schema was applied
-	Gap      Kind = "gap"      // what happened in a span is not known
+	Snapshot Kind = "snapshot" // the stored relationships when the log started, or when it restarted after a gap
+	Changed  Kind = "change"   // the updates of one transaction
+	Expiry   Kind = "expiry"   // a relationship expired
+	Schema   Kind = "schema"   // a new schema was applied
+	Gap      Kind = "gap"      // the changes of a time span are unknown
 	Unstored Kind = "unstored" // a placeholder for an entry that could not be stored
 )
 
-// Reason says why there is a gap.
+// Reason is the reason of a gap.
 type Reason string
 
-// The reasons of gaps.
 const (
-	NotKept    Reason = "not_kept"    // SpiceDB no longer had what had happened
-	OtherStore Reason = "other_store" // SpiceDB's store is another one than the log knew, as after a restore
-	WentBack   Reason = "went_back"   // SpiceDB's store is the same, but does not have what the log knew
-	CutOff     Reason = "cut_off"     // entries of the log are gone from its end
+	NotKept    Reason = "not_kept"    // SpiceDB no longer has the history
+	OtherStore Reason = "other_store" // SpiceDB has another store, for example after a restore
+	WentBack   Reason = "went_back"   // SpiceDB has the same store, but it lacks changes that the log has
+	CutOff     Reason = "cut_off"     // the last entries of the log were deleted
 )
 
-// Entry is one line of the log. Its JSON, with the fields in this order and without Hash, is what the hash is about.
+// Entry is one entry of the log. Its hash covers its JSON without Hash, with the fields in this order.
 type Entry struct {
 	Seq      int64  `json:"seq"`
 	Time     Time   `json:"time"`
 	Kind     Kind   `json:"kind"`
-	Revision string `json:"revision,omitempty"` // of SpiceDB, for changes and schemas
-	Part     int    `json:"part,omitempty"`     // from 1, of a transaction that has several entries
+	Revision string `json:"revision,omitempty"` // SpiceDB's revision, for changes and schemas
+	Part     int    `json:"part,omitempty"`     // counts from 1, if a transaction has several entries
 	Origin
-	Overlapping []Origin    `json:"overlapping,omitempty"` // of transactions that the store made one revision of
+	// the origins, if the datastore merged several transactions into one revision
+	Overlapping []Origin    `json:"overlapping,omitempty"`
 	Updates     []Update    `json:"updates,omitempty"`
-	Objects     []Reference `json:"objects,omitempty"` // that the entry behind a placeholder changes; none if they are not known
-	Schema      string      `json:"schema,omitempty"`  // the text, of a schema and of the first snapshot
-	Since       *Time       `json:"since,omitempty"`   // of a gap, which ends with the entry
-	Reason      Reason      `json:"reason,omitempty"`  // of a gap, and of a placeholder
-	Withheld    bool        `json:"withheld,omitempty"`
-	Prev        string      `json:"prev,omitempty"` // the hash of the entry before, 64 zeros if there is none
-	Hash        string      `json:"hash,omitempty"`
+	Objects     []Reference `json:"objects,omitempty"` // changed objects of a placeholder, if they are known
+	// the schema text, of a schema entry and of the first entry of a snapshot
+	Schema   string `json:"schema,omitempty"`
+	Since    *Time  `json:"since,omitempty"`  // start of a gap; the gap ends at Time
+	Reason   Reason `json:"reason,omitempty"` // of a gap or a placeholder
+	Withheld bool   `json:"withheld,omitempty"`
+	Prev     string `json:"prev,omitempty"` // hash of the previous entry; 64 zeros in the first one
+	Hash     string `json:"hash,omitempty"`
 }
 
-// Origin is who made a change through Sluice, and how. What was written past Sluice has none.
+// Origin is the person and key that made a change through Sluice. It is empty for a change that bypassed Sluice.
 type Origin struct {
 	Actor     string `json:"actor,omitempty"`
 	Key       string `json:"key,omitempty"`
 	Operation string `json:"operation,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
 
-	// StatedReason says why the backend did it without an actor; few operations have one.
+	// StatedReason is the reason that the backend gave for an operation without an actor. Few operations have one.
 	StatedReason string `json:"stated_reason,omitempty"`
 }
 
-// originOf reads the metadata of a transaction; only Sluice's own has all of these fields but the reason.
+// originOf reads the origin from the metadata of a transaction. It reports false if the metadata is not Sluice's.
 func originOf(metadata map[string]any) (origin Origin, ok bool) {
 	for name, field := range map[string]*string{
 		"actor": &origin.Actor, "key": &origin.Key, "operation": &origin.Operation, "request_id": &origin.RequestID,
@@ -81,7 +82,7 @@ func originOf(metadata map[string]any) (origin Origin, ok bool) {
 	return origin, true
 }
 
-// Origins are all who made the change.
+// Origins returns the origins of the change: one, or several for merged transactions.
 func (e Entry) Origins() []Origin {
 	if e.Origin != (Origin{}) {
 		return []Origin{e.Origin}
@@ -89,7 +90,7 @@ func (e Entry) Origins() []Origin {
 	return e.Overlapping
 }
 
-// Update is one relationship that came, or was changed (touch), or went (delete).
+// Update is one relationship that was created or changed (touch), or deleted.
 type Update struct {
 	Action        string          `json:"action"`
 	Resource      Reference       `json:"resource"`
@@ -100,15 +101,16 @@ type Update struct {
 	CaveatContext json.RawMessage `json:"caveat_context,omitempty"`
 }
 
-// The actions of an Update.
 const (
-	touch = "touch"
-	gone  = "delete"
+	actionTouch  = "touch"
+	actionDelete = "delete"
 )
 
 func newUpdate(action string, r authz.Relationship) Update {
 	u := Update{
-		Action: action, Resource: Reference{Object: r.Resource}, Relation: string(r.Relation), Subject: Reference(r.Subject),
+		Action: action, Resource: Reference{
+			Object: r.Resource,
+		}, Relation: string(r.Relation), Subject: Reference(r.Subject),
 		Caveat: r.Caveat, CaveatContext: json.RawMessage(r.CaveatContext),
 	}
 	if !r.ExpiresAt.IsZero() {
@@ -117,7 +119,7 @@ func newUpdate(action string, r authz.Relationship) Update {
 	return u
 }
 
-// Relationship is the one that the update is about.
+// Relationship returns the relationship of the update.
 func (u Update) Relationship() authz.Relationship {
 	r := authz.Relationship{
 		Resource: u.Resource.Object, Relation: authz.Relation(u.Relation), Subject: authz.Subject(u.Subject),
@@ -129,19 +131,21 @@ func (u Update) Relationship() authz.Relationship {
 	return r
 }
 
-// Time is written in UTC with six digits of the second.
+// Time is formatted in UTC with microseconds.
 type Time struct{ time.Time }
 
-const timeForm = "2006-01-02T15:04:05.000000Z"
+const timeFormat = "2006-01-02T15:04:05.000000Z"
 
 // MarshalText implements encoding.TextMarshaler.
-func (t Time) MarshalText() ([]byte, error) { return []byte(t.UTC().Format(timeForm)), nil }
+func (t Time) MarshalText() ([]byte, error) { return []byte(t.UTC().Format(timeFormat)), nil }
 
-// MarshalJSON implements json.Marshaler, in place of time.Time's.
-func (t Time) MarshalJSON() ([]byte, error) { return []byte(t.UTC().Format(`"` + timeForm + `"`)), nil }
+// MarshalJSON implements json.Marshaler. Without it, the embedded time.Time would format the value.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(t.UTC().Format(`"` + timeFormat + `"`)), nil
+}
 
-// Reference is a subject or an object in JSON: a string as zed writes it, or the object form where that would mean
-// something else.
+// Reference is a subject or an object in JSON. It is a string in zed's notation, or an object with fields if the string
+// would be ambiguous.
 type Reference authz.Subject
 
 type referenceObject struct {
@@ -158,7 +162,7 @@ func (r Reference) MarshalJSON() ([]byte, error) {
 	return marshal(authz.Subject(r).String())
 }
 
-// UnmarshalJSON implements json.Unmarshaler, for what MarshalJSON wrote.
+// UnmarshalJSON implements json.Unmarshaler for the output of MarshalJSON.
 func (r *Reference) UnmarshalJSON(data []byte) error {
 	var parts referenceObject
 	if bytes.HasPrefix(data, []byte("{")) {
@@ -182,11 +186,11 @@ func (r *Reference) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// firstPrev stands in place of a hash before the first entry.
-var firstPrev = strings.Repeat("0", 2*sha256.Size)
+// firstPreviousHash is the Prev of the first entry.
+var firstPreviousHash = strings.Repeat("0", 2*sha256.Size)
 
-// seal returns the text of an entry and its hash.
-func seal(e Entry) (body []byte, hash string, err error) {
+// encode returns the text of an entry and the hash of the text.
+func encode(e Entry) (body []byte, hash string, err error) {
 	e.Hash = ""
 	body, err = marshal(e)
 	return body, hashOf(body), err
@@ -197,12 +201,12 @@ func hashOf(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sealed is the JSON of an entry with its hash as the last field.
-func sealed(body []byte, hash string) json.RawMessage {
+// withHash appends the hash to the JSON of an entry, as its last field.
+func withHash(body []byte, hash string) json.RawMessage {
 	return slices.Concat(bytes.TrimSuffix(body, []byte("}")), []byte(`,"hash":"`+hash+`"}`))
 }
 
-// marshal writes JSON without spaces and without escapes that JSON does not ask for.
+// marshal encodes JSON without white space and without escaping HTML.
 func marshal(value any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)

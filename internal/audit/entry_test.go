@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// FuzzReference writes references in JSON and in the log's tables, and reads them again.
+// FuzzReference converts references to JSON and to table keys, and back.
 func FuzzReference(f *testing.F) {
 	for _, id := range []string{"a", "*", "a#b", "a:b", "=2A", "", "<>&\"\\", "stored:=00", "ä"} {
 		f.Add(id, "member", false)
@@ -43,7 +43,8 @@ func FuzzReference(f *testing.F) {
 	})
 }
 
-// TestDocumentationListsTheFieldsOfTheHash: docs/audit.md names all fields of the text that the hash is about, in their order.
+// TestDocumentationListsTheFieldsOfTheHash checks that docs/audit.md names all fields that the hash covers, in their
+// order.
 func TestDocumentationListsTheFieldsOfTheHash(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/audit.md")
@@ -55,7 +56,7 @@ func TestDocumentationListsTheFieldsOfTheHash(t *testing.T) {
 	var fields []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Entry]()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if name == "" || name == "withheld" || name == "hash" { // of answers alone
+		if name == "" || name == "withheld" || name == "hash" { // only in answers
 			continue
 		}
 		fields = append(fields, "`"+name+"`")

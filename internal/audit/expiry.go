@@ -9,87 +9,91 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// expiries writes an entry when a relationship has ended by itself, of which Watch says nothing.
+// expiryWriter writes an entry when a relationship has expired. Watch does not deliver expiries.
 //
-// What was written shortly before may not have been told yet: a relationship that was renewed or removed in time has not
-// expired. So its end is written once everything up to then was told, or nothing was for a while, and SpiceDB, whose
-// clock it is, no longer has it.
-type expiries struct {
-	follower *Follower
-	writer   *Writer
-	heard    time.Time // when the source last said something
-	through  time.Time // up to which time it said everything, by its own clock
-	hold     time.Time // not before
+// Watch may deliver a renewal or deletion late, and a renewed relationship has not expired. So expiryWriter waits until
+// Watch has delivered all changes up to the expiration, or none for watchDelay. Then it asks SpiceDB, whose clock
+// decides, whether the relationship is still stored.
+type expiryWriter struct {
+	follower       *Follower
+	writer         *Writer
+	lastChange     time.Time // when Watch last delivered something, by the server's clock
+	changedThrough time.Time // time of the last delivered change, by SpiceDB's clock
+	notBefore      time.Time // earliest time of the next check
 }
 
 const (
-	// quiet is longer than SpiceDB takes to tell a change: it asks PostgreSQL every second.
-	quiet = 2 * time.Second
+	// watchDelay is longer than SpiceDB takes to deliver a change. It polls PostgreSQL every second.
+	watchDelay = 2 * time.Second
 
-	// recheck is how soon SpiceDB is asked again about what it still has.
-	recheck = 250 * time.Millisecond
+	// recheckInterval is the time between two checks of a relationship that SpiceDB still has.
+	recheckInterval = 250 * time.Millisecond
 
-	// maxWait is how long nothing is looked at.
-	maxWait = time.Minute
+	// maxIdle is the longest time between two checks.
+	maxIdle = time.Minute
 
-	// maxExpired is how many ends are written at once.
-	maxExpired = 500
+	// maxExpiriesPerWrite is the largest number of expiries in one transaction.
+	maxExpiriesPerWrite = 500
 )
 
-func (x *expiries) hear(at, now time.Time) {
-	x.heard = now
-	if at.After(x.through) {
-		x.through = at
+func (x *expiryWriter) observe(at, now time.Time) {
+	x.lastChange = now
+	if at.After(x.changedThrough) {
+		x.changedThrough = at
 	}
 }
 
-// wait is how long it is until something is to be written.
-func (x *expiries) wait(ctx context.Context) (time.Duration, error) {
+// wait returns the time until the next check.
+func (x *expiryWriter) wait(ctx context.Context) (time.Duration, error) {
 	var micros int64
-	err := x.writer.log.db.QueryRowContext(ctx, "SELECT COALESCE(MIN(expires_at), 0) FROM sluice_audit_present WHERE expires_at > 0").Scan(&micros)
+	err := x.writer.log.db.QueryRowContext(
+		ctx, "SELECT COALESCE(MIN(expires_at), 0) FROM sluice_audit_present WHERE expires_at > 0",
+	).Scan(&micros)
 	if err != nil || micros == 0 {
-		return maxWait, err
+		return maxIdle, err
 	}
 	when := time.UnixMicro(micros)
-	if settled := x.heard.Add(quiet); x.through.Before(when) && settled.After(when) && x.heard.After(when.Add(-quiet)) {
+	if settled := x.lastChange.Add(watchDelay); x.changedThrough.Before(when) && settled.After(when) &&
+		x.lastChange.After(when.Add(-watchDelay)) {
 		when = settled
 	}
-	if x.hold.After(when) {
-		when = x.hold
+	if x.notBefore.After(when) {
+		when = x.notBefore
 	}
-	return min(max(when.Sub(x.follower.now()), 0), maxWait), nil
+	return min(max(when.Sub(x.follower.now()), 0), maxIdle), nil
 }
 
-// write writes the ends that are due.
-func (x *expiries) write(ctx context.Context) error {
+// write writes an entry for each relationship that has expired.
+func (x *expiryWriter) write(ctx context.Context) error {
 	f := x.follower
 	now := f.now()
 	var due, ended []Update
 	err := x.writer.write(ctx, func(b *batch) (err error) {
 		due, err = b.rows(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
-			WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at, resource, relation, subject LIMIT $2`, now.UnixMicro(), maxExpired)
+			WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at, resource, relation, subject LIMIT $2`, now.UnixMicro(), maxExpiriesPerWrite)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, u := range due {
-		if slices.Contains(f.log.endless, endOf(u)) {
+		if slices.Contains(f.log.unstorableEnds, endKey(u)) {
 			continue
 		}
-		there, err := f.there(ctx, u.Relationship(), authz.Fully())
-		if errors.Is(err, authz.CodeInvalid) { // the schema no longer knows it, so SpiceDB has it no longer
-			there, err = false, nil
+		isStored, err := f.isStored(ctx, u.Relationship(), authz.Fully())
+		// the schema no longer has the type or relation, so the relationship is deleted
+		if errors.Is(err, authz.CodeInvalid) {
+			isStored, err = false, nil
 		}
 		if err != nil {
 			return err
 		}
-		if !there {
+		if !isStored {
 			ended = append(ended, u)
 		}
 	}
 	if len(ended) < len(due) {
-		x.hold = now.Add(recheck)
+		x.notBefore = now.Add(recheckInterval)
 	}
 	if len(ended) == 0 {
 		return nil
@@ -98,7 +102,7 @@ func (x *expiries) write(ctx context.Context) error {
 	var added map[Kind]int
 	err = x.writer.write(ctx, func(b *batch) error {
 		for _, u := range ended {
-			if err := b.expired(u); err != nil {
+			if err := b.appendExpiry(u); err != nil {
 				return err
 			}
 		}
@@ -106,23 +110,23 @@ func (x *expiries) write(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		f.stats.arrive(waitingForExpiry)
+		f.stats.stopWaiting(waitingForExpiry)
 		f.stats.count(added)
 	}
 	return err
 }
 
-// there reports whether SpiceDB has a relationship.
-func (f *Follower) there(ctx context.Context, r authz.Relationship, at authz.Consistency) (bool, error) {
+// isStored reports whether SpiceDB has a relationship.
+func (f *Follower) isStored(ctx context.Context, r authz.Relationship, at authz.Consistency) (bool, error) {
 	for _, err := range f.engine.Read(ctx, authz.Exactly(r), at, authz.Page{Limit: 1}) {
 		return err == nil, err
 	}
 	return false, nil
 }
 
-// expired appends the end of a relationship that is there.
-func (b *batch) expired(u Update) error {
-	u.Action = gone
+// appendExpiry appends the expiry of a relationship in sluice_audit_present.
+func (b *batch) appendExpiry(u Update) error {
+	u.Action = actionDelete
 	if u.ExpiresAt.UnixMicro() == firstMicro {
 		stored, err := b.storedEnd(u)
 		if err != nil {
@@ -133,21 +137,21 @@ func (b *batch) expired(u Update) error {
 	return b.store(Entry{Time: *u.ExpiresAt, Kind: Expiry, Updates: []Update{u}})
 }
 
-// maxStored is how many entries about an object are read for the end of a relationship.
-const maxStored = 100
+// maxEntriesRead is how many of an object's newest entries storedEnd reads.
+const maxEntriesRead = 100
 
-// storedEnd returns the end of a relationship as the newest entry about it has it: the log's tables have the first
-// microsecond of 1970 for every earlier end. It returns that if the entry is not among the newest of the object.
+// storedEnd returns the exact expiration of a relationship from the newest entry about it. The log's tables have
+// firstMicro for every earlier expiration. If the entry is not among the object's newest, it returns firstMicro.
 func (b *batch) storedEnd(u Update) (*Time, error) {
 	found, err := b.log.entries(b.ctx, b.tx, `SELECT body, hash FROM sluice_audit_entries WHERE seq IN
 		(SELECT seq FROM sluice_audit_marks WHERE kind = $1 AND value = $2) ORDER BY seq DESC LIMIT $3`,
-		byResource, keyOfObject(u.Resource.Object), maxStored)
+		byResource, keyOfObject(u.Resource.Object), maxEntriesRead)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range found {
 		for _, v := range e.Updates {
-			if v.Action == touch && v.ExpiresAt != nil && slices.Equal(identity(u), identity(v)) {
+			if v.Action == actionTouch && v.ExpiresAt != nil && slices.Equal(identity(u), identity(v)) {
 				return v.ExpiresAt, nil
 			}
 		}

@@ -2,10 +2,10 @@ package audit
 
 import "context"
 
-// OpenTrustingFile is OpenFile for a test that has the log refuse entries by triggers.
+// OpenTrustingFile is OpenFile without the block on triggers. Tests use triggers to make the log reject entries.
 func OpenTrustingFile(ctx context.Context, directory string) (*Log, error) {
 	return openFile(ctx, directory, true)
 }
 
-// Tables are the statements that make the tables of a log.
-const Tables = tables
+// Tables creates the log's tables.
+const Tables = createStatements

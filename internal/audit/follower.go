@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Follower writes what a source tells to a log, for as long as Run does.
+// Follower follows SpiceDB's Watch and writes its changes to a log while Run runs.
 type Follower struct {
 	log    *Log
 	source authz.Source
@@ -22,29 +22,29 @@ type Follower struct {
 	stored func(authz.Token)
 	stats  Stats
 
-	settle  sync.Once
-	settled chan struct{} // closed when it is known whether the log goes on, or is not for now
+	readyOnce sync.Once
+	ready     chan struct{} // closed when the log is known to continue, or to be unavailable for now
 }
 
-// Config is what a Follower needs.
+// Config configures a Follower.
 type Config struct {
 	Log    *Log
 	Source authz.Source
-	Engine authz.Engine // answers whether a relationship has expired
+	Engine authz.Engine // reports whether a relationship has expired
 	Place  Place
 
-	Logger *slog.Logger     // discards if nil
-	Now    func() time.Time // the server's clock; time.Now if nil
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // the server's clock; nil means time.Now
 
-	// Stored, if set, is called whenever the log has everything that Watch delivered up to a token. It must return soon.
+	// Stored is called after the log has stored every change up to a token. It may be nil and must return quickly.
 	Stored func(authz.Token)
 }
 
-// NewFollower returns a Follower that does nothing yet.
+// NewFollower returns a Follower. It does nothing until Run or FollowOnce is called.
 func NewFollower(config Config) *Follower {
 	f := &Follower{
 		log: config.Log, source: config.Source, engine: config.Engine, place: config.Place,
-		logger: config.Logger, now: config.Now, stored: config.Stored, settled: make(chan struct{}),
+		logger: config.Logger, now: config.Now, stored: config.Stored, ready: make(chan struct{}),
 	}
 	if f.logger == nil {
 		f.logger = slog.New(slog.DiscardHandler)
@@ -56,16 +56,16 @@ func NewFollower(config Config) *Follower {
 	return f
 }
 
-// Stats counts what the follower does.
+// Stats returns the follower's counters.
 func (f *Follower) Stats() *Stats { return &f.stats }
 
-// How long the follower waits before it tries again what failed.
+// firstRetry and lastRetry are the shortest and the longest wait before a retry.
 const (
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 10 * time.Second
 )
 
-// Run follows until ctx ends. What fails is tried again: nothing is lost as long as the source keeps it.
+// Run follows until ctx ends. It retries after every failure. No change is lost as long as SpiceDB keeps its history.
 func (f *Follower) Run(ctx context.Context) {
 	wait := firstRetry
 	for ctx.Err() == nil {
@@ -77,7 +77,10 @@ func (f *Follower) Run(ctx context.Context) {
 		if f.now().Sub(began) > time.Minute {
 			wait = firstRetry
 		}
-		f.logger.WarnContext(ctx, "the audit log does not follow SpiceDB at the moment; it goes on where it stopped", "error", err, "again_in", wait.String())
+		f.logger.WarnContext(
+			ctx, "the audit log cannot follow SpiceDB at the moment; it will retry and continue where it stopped",
+			"error", err, "retry_in", wait.String(),
+		)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -87,30 +90,30 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// FollowOnce follows until ctx ends or something fails, and returns what failed.
+// FollowOnce follows until ctx ends or a step fails, and returns the error.
 func (f *Follower) FollowOnce(ctx context.Context) error {
-	err := f.lead(ctx)
+	err := f.acquireAndFollow(ctx)
 	f.stats.setFollowing(false)
 	f.stats.wait(waitingForAll, f.now())
-	f.settles()
+	f.markReady()
 	return err
 }
 
-// settles has Begun return.
-func (f *Follower) settles() { f.settle.Do(func() { close(f.settled) }) }
+// markReady makes WaitForStart return.
+func (f *Follower) markReady() { f.readyOnce.Do(func() { close(f.ready) }) }
 
-// Begun returns when it is noted where the log begins, or when it goes on, behind a gap if there is one, so that
-// everything from then on comes with its origin; or when ctx ends. A log that has begun is not waited for where
-// another server writes it, or where SpiceDB or the log cannot be reached.
-func (f *Follower) Begun(ctx context.Context) error {
+// WaitForStart returns when the log has stored its starting position or continues, after a gap if there is one. Every
+// later change then has its origin in the log. It does not wait for a log that has already started if another server
+// writes it, or if SpiceDB or the log is unavailable. It returns ctx's error when ctx ends.
+func (f *Follower) WaitForStart(ctx context.Context) error {
 	select {
-	case <-f.settled:
+	case <-f.ready:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	for {
 		changed := f.log.Changed()
-		begun, err := f.log.begun(ctx)
+		begun, err := f.log.hasStarted(ctx)
 		if err != nil || begun {
 			return err
 		}
@@ -120,11 +123,11 @@ func (f *Follower) Begun(ctx context.Context) error {
 	}
 }
 
-// lead waits until nobody else writes the log, and follows until that fails.
-func (f *Follower) lead(ctx context.Context) (err error) {
-	w, err := f.log.Lead(ctx, f.place, func() {
-		f.stats.leave()
-		f.settles()
+// acquireAndFollow waits until no other server writes the log, then follows until an error.
+func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
+	w, err := f.log.AcquireWriter(ctx, f.place, func() {
+		f.stats.clearWaiting()
+		f.markReady()
 	})
 	if err != nil {
 		return err
@@ -133,19 +136,21 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 	w.now, w.stored = f.now, f.stored
 	w.unstored = func(e Entry, cause error) {
 		f.stats.unstored.Add(1)
-		f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored: a placeholder stands for it",
+		f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored and was replaced by a placeholder",
 			"entry", e.Seq, "revision", e.Revision, "part", e.Part, "reason", string(e.Reason), "error", cause)
 	}
 	switch {
 	case w.wrote > w.last.Seq:
 		err = errCutOff
 	case w.last.Seq == 0:
-		if err := f.begin(ctx, w); err != nil {
+		if err := f.start(ctx, w); err != nil {
 			return err
 		}
 	default:
-		f.logger.InfoContext(ctx, "the audit log goes on", "after_entry", w.last.Seq, "of", w.last.Time.Format(time.RFC3339Nano))
-		err = f.confirm(ctx, w)
+		f.logger.InfoContext(
+			ctx, "the audit log continues", "after_entry", w.last.Seq, "time", w.last.Time.Format(time.RFC3339Nano),
+		)
+		err = f.confirmHistory(ctx, w)
 	}
 	if err == nil {
 		err = f.follow(ctx, w)
@@ -154,49 +159,52 @@ func (f *Follower) lead(ctx context.Context) (err error) {
 	if reason == "" {
 		return err
 	}
-	f.logger.ErrorContext(ctx, reason.message(), "reason", string(reason), "since", w.last.Time.Format(time.RFC3339Nano), "error", err)
-	if err := f.beginAnew(ctx, w, reason); err != nil {
+	f.logger.ErrorContext(
+		ctx, reason.message(), "reason", string(reason), "since", w.last.Time.Format(time.RFC3339Nano), "error", err,
+	)
+	if err := f.restartAfterGap(ctx, w, reason); err != nil {
 		return err
 	}
 	f.stats.gaps.Add(1)
 	return f.follow(ctx, w)
 }
 
-// told is a change or the error that ended the Watch.
-type told struct {
+// watched is a change, or the error that ended the Watch.
+type watched struct {
 	change authz.Change
 	err    error
 }
 
-// How many changes wait at most until they are written, and how many are written at once.
+// maxWaitingChanges is the largest number of changes that wait in memory, and maxChangesPerWrite the largest number
+// per transaction.
 const (
-	maxWaiting = 1024
-	maxAtOnce  = 100
+	maxWaitingChanges  = 1024
+	maxChangesPerWrite = 100
 )
 
-// follow writes what the source tells, and what expires, until one of them fails.
+// follow writes the changes that Watch delivers and the relationships that expire, until an error.
 func (f *Follower) follow(ctx context.Context, w *Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer cancel()
-	changes := make(chan told, maxWaiting)
+	changes := make(chan watched, maxWaitingChanges)
 	after := w.next
 	watching.Go(func() {
 		for change, err := range f.source.Watch(ctx, after) {
 			select {
-			case changes <- told{change, err}:
+			case changes <- watched{change, err}:
 			case <-ctx.Done():
 				return
 			}
 		}
 	})
 	f.stats.setFollowing(true)
-	expiry := expiries{follower: f, writer: w, heard: f.now()}
+	expiry := expiryWriter{follower: f, writer: w, lastChange: f.now()}
 	accepted := false
 	for {
-		wait := maxWait
-		if accepted { // what expired in a gap is a part of it
+		wait := maxIdle
+		if accepted { // a gap covers the expiries before it
 			var err error
 			if wait, err = expiry.wait(ctx); err != nil {
 				return err
@@ -206,10 +214,10 @@ func (f *Follower) follow(ctx context.Context, w *Writer) error {
 		var err error
 		select {
 		case next := <-changes:
-			if err = f.take(ctx, w, next, changes, &expiry); err == nil {
+			if err = f.writeWaiting(ctx, w, next, changes, &expiry); err == nil {
 				accepted = true
-				f.stats.arrive(waitingForAll)
-				f.settles()
+				f.stats.stopWaiting(waitingForAll)
+				f.markReady()
 			}
 		case <-timer.C:
 			if accepted {
@@ -225,8 +233,10 @@ func (f *Follower) follow(ctx context.Context, w *Writer) error {
 	}
 }
 
-// take writes a change and those that wait behind it.
-func (f *Follower) take(ctx context.Context, w *Writer, first told, waiting <-chan told, expiry *expiries) error {
+// writeWaiting writes a change together with those that wait after it.
+func (f *Follower) writeWaiting(
+	ctx context.Context, w *Writer, first watched, waiting <-chan watched, expiry *expiryWriter,
+) error {
 	batch := []authz.Change{}
 	var ended error
 	for next, more := first, true; more && ended == nil; {
@@ -235,7 +245,7 @@ func (f *Follower) take(ctx context.Context, w *Writer, first told, waiting <-ch
 		}
 		select {
 		case next = <-waiting:
-			more = len(batch) < maxAtOnce
+			more = len(batch) < maxChangesPerWrite
 			if !more {
 				batch = append(batch, next.change)
 				ended = next.err
@@ -244,11 +254,11 @@ func (f *Follower) take(ctx context.Context, w *Writer, first told, waiting <-ch
 			more = false
 		}
 	}
-	return errors.Join(f.record(ctx, w, batch, expiry), ended)
+	return errors.Join(f.writeChanges(ctx, w, batch, expiry), ended)
 }
 
-// record writes changes, with what they tell about the time.
-func (f *Follower) record(ctx context.Context, w *Writer, changes []authz.Change, expiry *expiries) error {
+// writeChanges writes changes in one transaction and updates the statistics.
+func (f *Follower) writeChanges(ctx context.Context, w *Writer, changes []authz.Change, expiry *expiryWriter) error {
 	if len(changes) == 0 {
 		return nil
 	}
@@ -287,11 +297,11 @@ func (f *Follower) record(ctx context.Context, w *Writer, changes []authz.Change
 		return err
 	}
 	if changed >= 0 {
-		f.stats.arrive(waitingForChange)
+		f.stats.stopWaiting(waitingForChange)
 	}
 	f.stats.count(added)
 	for _, change := range changes {
-		expiry.hear(change.At, now)
+		expiry.observe(change.At, now)
 		if len(change.Updates) > 0 && !change.At.IsZero() {
 			f.stats.setLag(now.Sub(change.At))
 		}
@@ -299,11 +309,11 @@ func (f *Follower) record(ctx context.Context, w *Writer, changes []authz.Change
 	return nil
 }
 
-// maxUpdates is how many updates one entry has at most: a large deletion is told in several.
+// maxUpdates is the largest number of updates in one entry. A larger transaction has several entries.
 const maxUpdates = 1000
 
-// change appends what one transaction changed, unless it is in the log already. Before a relationship that had expired is
-// written anew or removed, its end is told.
+// change appends the updates of one transaction, unless the log has it already. If the transaction writes or deletes a
+// relationship that has expired, it first appends the expiry.
 func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 	e := Entry{Time: Time{at}, Kind: Changed, Revision: change.Revision}
 	switch origins := originsOf(change.Metadata); {
@@ -314,7 +324,7 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 	}
 	if change.Schema {
 		e.Kind, e.Schema = Schema, schema
-		known, err := b.knows(change.Revision, 0)
+		known, err := b.contains(change.Revision, 0)
 		if err != nil || known {
 			return err
 		}
@@ -323,15 +333,15 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 	if len(change.Updates) == 0 {
 		return nil
 	}
-	if known, err := b.knows(change.Revision, 1); err != nil || known {
+	if known, err := b.contains(change.Revision, 1); err != nil || known {
 		return err
 	}
 	for part := 0; part*maxUpdates < len(change.Updates); part++ {
 		e.Part, e.Updates = part+1, nil
 		for _, u := range change.Updates[part*maxUpdates : min((part+1)*maxUpdates, len(change.Updates))] {
-			action := touch
+			action := actionTouch
 			if u.Action == authz.Delete {
-				action = gone
+				action = actionDelete
 			}
 			e.Updates = append(e.Updates, newUpdate(action, u.Relationship))
 		}
@@ -340,7 +350,7 @@ func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 			return err
 		}
 		for _, u := range ended {
-			if err := b.expired(u); err != nil {
+			if err := b.appendExpiry(u); err != nil {
 				return err
 			}
 		}

@@ -17,11 +17,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A library under SpiceDB begins it when it is loaded.
-	goleak.VerifyTestMain(enginetest.Main{M: m}, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"))
+	// A dependency of SpiceDB starts this goroutine when it is loaded.
+	goleak.VerifyTestMain(
+		enginetest.Main{M: m}, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),
+	)
 }
 
-// engineSchema is a small product: accounts with folders in them.
+// engineSchema is a small product: accounts that contain folders.
 const engineSchema = `use expiration
 
 definition user {}
@@ -45,7 +47,7 @@ func place(t authz.Type) authz.Relation {
 	return ""
 }
 
-// logs are where a log can be: each test runs on all of them.
+// logs opens a log in each supported database. Most tests run on all of them.
 var logs = map[string]func(t *testing.T) func() (*audit.Log, error){
 	"memory": func(t *testing.T) func() (*audit.Log, error) {
 		return func() (*audit.Log, error) { return audit.OpenMemory(t.Context()) }
@@ -86,17 +88,21 @@ func embedded(t *testing.T) *spicedb.EmbeddedEngine {
 	return engine
 }
 
-// follow follows until stop is called or the test ends.
+// follow follows the engine until stop is called or the test ends.
 func follow(t *testing.T, log *audit.Log, engine *spicedb.Client) (stop func()) {
 	t.Helper()
 	_, stop = followFrom(t, log, engine, engine)
 	return stop
 }
 
-// followFrom follows a source, and returns what the follower counts.
-func followFrom(t *testing.T, log *audit.Log, source authz.Source, engine authz.Engine) (stats *audit.Stats, stop func()) {
+// followFrom follows a source and returns the follower's statistics.
+func followFrom(
+	t *testing.T, log *audit.Log, source authz.Source, engine authz.Engine,
+) (stats *audit.Stats, stop func()) {
 	t.Helper()
-	follower := audit.NewFollower(audit.Config{Log: log, Source: source, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	follower := audit.NewFollower(audit.Config{
+		Log: log, Source: source, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -108,7 +114,7 @@ func followFrom(t *testing.T, log *audit.Log, source authz.Source, engine authz.
 		<-ended
 	}
 	t.Cleanup(stop)
-	require.NoError(t, follower.Begun(t.Context()))
+	require.NoError(t, follower.WaitForStart(t.Context()))
 	return follower.Stats(), stop
 }
 
@@ -117,14 +123,18 @@ func relationship(t *testing.T, resource, relation, subject string) authz.Relati
 	object, err := authz.ParseObject(resource)
 	require.NoError(t, err)
 	if subject == "user:*" {
-		return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: authz.Everybody("user")}
+		return authz.Relationship{
+			Resource: object, Relation: authz.Relation(relation), Subject: authz.Everybody("user"),
+		}
 	}
 	who, err := authz.ParseSubject(subject)
 	require.NoError(t, err)
 	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: who}
 }
 
-func write(t *testing.T, engine authz.Engine, by string, action authz.Action, relationships ...authz.Relationship) authz.Token {
+func write(
+	t *testing.T, engine authz.Engine, by string, action authz.Action, relationships ...authz.Relationship,
+) authz.Token {
 	t.Helper()
 	w := authz.Write{}
 	if by != "" {
@@ -138,7 +148,7 @@ func write(t *testing.T, engine authz.Engine, by string, action authz.Action, re
 	return token
 }
 
-// wait returns the entries of a query, the oldest first, when there are as many.
+// wait waits until a query selects n entries and returns them, the oldest first.
 func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -156,8 +166,8 @@ func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored
 	}
 }
 
-// inTime runs a part of a test that must finish before an end which is near. The part returns false if it was too late,
-// and runs again, on a server and a log of its own, with twice as much time left until the end: a slow machine needs more.
+// inTime runs a part of a test that must finish before an expiration. The part returns false if it was too late. It
+// then runs again on a new server and a new log, with twice as much time, since the machine may be slow.
 func inTime(t *testing.T, left time.Duration, run func(left time.Duration) bool) {
 	t.Helper()
 	for ; !run(left); left *= 2 {
@@ -178,11 +188,13 @@ func lines(found []audit.Stored) []string {
 	return out
 }
 
-func TestFollow(t *testing.T) {
+func TestFollowerWritesEachTransaction(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
 		engine := embedded(t)
-		write(t, engine, "olga", authz.Touch, relationship(t, "account:a", "owner", "user:olga"), relationship(t, "folder:f", "account", "account:a"))
+		write(t, engine, "olga", authz.Touch, relationship(t, "account:a", "owner", "user:olga"), relationship(
+			t, "folder:f", "account", "account:a",
+		))
 		log := openLog(t, open)
 		follow(t, log, engine.Client)
 		require.Equal(t, []string{
@@ -204,7 +216,9 @@ func TestFollow(t *testing.T) {
 			"schema",
 		}, lines(all[3:]))
 		require.Contains(t, all[6].Schema, "definition other")
-		require.Equal(t, audit.Origin{Actor: "olga", Key: "backend", Operation: "change_things", RequestID: "r1"}, all[3].Origin)
+		require.Equal(
+			t, audit.Origin{Actor: "olga", Key: "backend", Operation: "change_things", RequestID: "r1"}, all[3].Origin,
+		)
 		require.WithinDuration(t, time.Now(), all[3].Time.Time, time.Minute)
 
 		wait(t, log, 2, audit.Query{Object: authz.Object{Type: "user", ID: "peter"}})
@@ -227,8 +241,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// expires follows a relationship that expires after some time, and others that are renewed and removed before. It returns
-// false if the time was too short for that.
+// expires follows a relationship that expires after some time, and others that are renewed or deleted before. It
+// returns false if the time was too short.
 func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)
@@ -253,14 +267,15 @@ func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	require.WithinDuration(t, ends, all[4].Time.Time, time.Millisecond)
 
 	stop()
-	follow(t, log, engine.Client) // which does not write it again
+	follow(t, log, engine.Client) // the second follower does not write the expiry again
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:last"))
 	wait(t, log, 6, audit.Query{})
 	return true
 }
 
-// TestEndKeepsItsDate: the end of a relationship has the date that the relationship was written with, also one before 1970.
-func TestEndKeepsItsDate(t *testing.T) {
+// TestExpiryKeepsItsDate checks that the entry of an expiry has the date that the relationship was written with, even
+// before 1970.
+func TestExpiryKeepsItsDate(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
 	log := openLog(t, logs["file"](t))
@@ -280,13 +295,13 @@ func TestEndKeepsItsDate(t *testing.T) {
 	require.Empty(t, report.Faults)
 }
 
-func TestExpiryWhileNobodyFollowed(t *testing.T) {
+func TestExpiryWithoutFollower(t *testing.T) {
 	t.Parallel()
 	inTime(t, 500*time.Millisecond, func(left time.Duration) bool { return expiresUnfollowed(t, left) })
 }
 
-// expiresUnfollowed has a relationship expire after some time, before which the follower of the log stops. It returns false
-// if the time was too short for that.
+// expiresUnfollowed has a relationship expire after the follower has stopped. It returns false if the time was too
+// short.
 func expiresUnfollowed(t *testing.T, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)
@@ -303,10 +318,12 @@ func expiresUnfollowed(t *testing.T, left time.Duration) bool {
 	}
 	require.NoError(t, log.Close())
 
-	for _, err := range engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: again.Resource, Permission: "view", Type: "user"}, authz.Fully()) {
+	for _, err := range engine.LookupSubjects(
+		t.Context(), authz.SubjectQuery{Resource: again.Resource, Permission: "view", Type: "user"}, authz.Fully(),
+	) {
 		require.NoError(t, err)
 	}
-	time.Sleep(time.Until(again.ExpiresAt.Add(10 * time.Millisecond))) // its end is what the test is about
+	time.Sleep(time.Until(again.ExpiresAt.Add(10 * time.Millisecond))) // the test needs the expiration to pass
 	write(t, engine, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:again"))
 
 	log = openLog(t, open)

@@ -19,64 +19,74 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// expected is what the logs of these tests are verified with.
+// expected has the rules with which these tests verify logs.
 var expected = audit.Expected{Place: place, Position: spicedb.ComparePosition}
 
-// forgery is a change of a log past Sluice, and the beginning of a fault that names it.
+// forgery is a change that bypasses Sluice, and the start of the fault that reports it.
 type forgery struct{ change, fault string }
 
-// forgeries are those that can be made in every database.
+// forgeries returns the forgeries that are possible in every database.
 func forgeries() []forgery {
 	all := []forgery{
-		{"DELETE FROM sluice_audit_marks WHERE kind = 'actor' AND value = 'eve'", "entry 5: the words by which it is found"},
-		{"INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ('actor', 'bob', 9)", "entry 9: the words by which it is found"},
-		{"INSERT INTO sluice_audit_present VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')", "the relationship folder:f reader user:eve is noted as present"},
-		{"UPDATE sluice_audit_present SET resource = 'account:a#' WHERE resource = 'account:a'", "the relationship account:a# owner user:olga is noted as present"},
-		{"DELETE FROM sluice_audit_present WHERE resource = 'account:a'", "the relationship account:a owner user:olga is not noted"},
-		{"INSERT INTO sluice_audit_found VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')", "the table of a snapshot that is being taken still has 1 relationship"},
+		{"DELETE FROM sluice_audit_marks WHERE kind = 'actor' AND value = 'eve'", "entry 5: its search terms"},
+		{"INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ('actor', 'bob', 9)", "entry 9: its search terms"},
+		{"INSERT INTO sluice_audit_present VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')", "the relationship folder:f reader user:eve is in sluice_audit_present"},
+		{"UPDATE sluice_audit_present SET resource = 'account:a#' WHERE resource = 'account:a'", "the relationship account:a# owner user:olga is in sluice_audit_present"},
+		{"DELETE FROM sluice_audit_present WHERE resource = 'account:a'", "the relationship account:a owner user:olga is missing"},
+		{"INSERT INTO sluice_audit_found VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')", "sluice_audit_found must be empty, but has 1 relationship"},
 		{"DELETE FROM sluice_audit_entries WHERE seq = 5", "the log ends with entry 4, and entry 5 was written last"},
-		{"INSERT INTO sluice_audit_entries VALUES (0, 0, NULL, NULL, 'x', 'x')", "entry 0 is none of Sluice's"},
+		{"INSERT INTO sluice_audit_entries VALUES (0, 0, NULL, NULL, 'x', 'x')", "entry 0 is not an entry of Sluice"},
 		{"DELETE FROM sluice_audit_state", "sluice_audit_state has no row 1"},
 		{"INSERT INTO sluice_audit_state VALUES (4, '', 1)", "sluice_audit_state has a row 4"},
-		{"UPDATE sluice_audit_state SET token = '' WHERE id = 1", "row 1 of sluice_audit_state, the token after which the log goes on, is empty"},
-		{"UPDATE sluice_audit_state SET token = (SELECT token FROM sluice_audit_state WHERE id = 3) WHERE id = 1", "row 1 of sluice_audit_state, the token after which the log goes on"},
-		{"UPDATE sluice_audit_state SET token = '4' WHERE id = 2", "the log ends with entry 5, and entry 4 is noted as the last one"},
+		{"UPDATE sluice_audit_state SET token = '' WHERE id = 1", "row 1 of sluice_audit_state, the token after which the log continues, is empty"},
+		{"UPDATE sluice_audit_state SET token = (SELECT token FROM sluice_audit_state WHERE id = 3) WHERE id = 1", "row 1 of sluice_audit_state, the token after which the log continues"},
+		{"UPDATE sluice_audit_state SET token = '4' WHERE id = 2", "the log ends with entry 5, and entry 4 is stored as the last one"},
 		{"UPDATE sluice_audit_state SET token = '6' WHERE id = 2", "the log ends with entry 5, and entry 6 was written last"},
 		{"UPDATE sluice_audit_state SET token = '05' WHERE id = 2", "row 2 of sluice_audit_state"},
 		{"UPDATE sluice_audit_state SET token = '' WHERE id = 3", "row 3 of sluice_audit_state"},
 		{"DROP TABLE sluice_audit_state", "the table sluice_audit_state cannot be read"},
 		{"DROP TABLE sluice_audit_entries", "an entry cannot be read"},
 		{"ALTER TABLE sluice_audit_marks RENAME COLUMN value TO word", "the table sluice_audit_marks cannot be read"},
-		{"ALTER TABLE sluice_audit_marks ADD COLUMN word TEXT", "the database's schema has what Sluice does not make"},
-		{"DROP INDEX sluice_audit_entries_at", "the database's schema lacks what Sluice makes: index"},
-		{"DROP INDEX sluice_audit_present_due", "the database's schema lacks what Sluice makes: index"},
-		{"CREATE INDEX foreign_one ON sluice_audit_marks (value)", "the database's schema has what Sluice does not make: index"},
-		{"CREATE TABLE sluice_audit_foreign (a TEXT)", "the database's schema has what Sluice does not make"},
+		{"ALTER TABLE sluice_audit_marks ADD COLUMN word TEXT", "the database's schema has a part that Sluice does not create"},
+		{"DROP INDEX sluice_audit_entries_at", "the database's schema lacks a part that Sluice creates: index"},
+		{"DROP INDEX sluice_audit_present_due", "the database's schema lacks a part that Sluice creates: index"},
+		{"CREATE INDEX foreign_one ON sluice_audit_marks (value)", "the database's schema has a part that Sluice does not create: index"},
+		{"CREATE TABLE sluice_audit_foreign (a TEXT)", "the database's schema has a part that Sluice does not create"},
 	}
 	for id := 1; id <= 3; id++ {
 		all = append(all,
-			forgery{fmt.Sprintf("DELETE FROM sluice_audit_state WHERE id = %d", id), fmt.Sprintf("sluice_audit_state has no row %d", id)},
-			forgery{fmt.Sprintf("UPDATE sluice_audit_state SET version = 2 WHERE id = %d", id), fmt.Sprintf("row %d of sluice_audit_state has the version 2", id)},
-			forgery{fmt.Sprintf("UPDATE sluice_audit_state SET id = 9 WHERE id = %d", id), "sluice_audit_state has a row 9"},
-			forgery{fmt.Sprintf("UPDATE sluice_audit_state SET token = token || 'x' WHERE id = %d", id), fmt.Sprintf("row %d of sluice_audit_state", id)},
+			forgery{fmt.Sprintf(
+				"DELETE FROM sluice_audit_state WHERE id = %d", id,
+			), fmt.Sprintf("sluice_audit_state has no row %d", id)},
+			forgery{fmt.Sprintf(
+				"UPDATE sluice_audit_state SET version = 2 WHERE id = %d", id,
+			), fmt.Sprintf("row %d of sluice_audit_state has the version 2", id)},
+			forgery{
+				fmt.Sprintf("UPDATE sluice_audit_state SET id = 9 WHERE id = %d", id), "sluice_audit_state has a row 9",
+			},
+			forgery{fmt.Sprintf(
+				"UPDATE sluice_audit_state SET token = token || 'x' WHERE id = %d", id,
+			), fmt.Sprintf("row %d of sluice_audit_state", id)},
 		)
 	}
 	return all
 }
 
-// forgedTables are the tables with rows, with the condition for one of these and how a fault about it begins.
+// forgedTables has, for each table with rows, a condition for one row and the start of a fault about it.
 var forgedTables = map[string]struct{ row, fault string }{
-	"sluice_audit_entries": {"seq = 5", "entr"}, // also one that follows
+	"sluice_audit_entries": {"seq = 5", "entr"}, // the fault may name a later entry
 	"sluice_audit_marks":   {"kind = 'actor' AND value = 'eve' AND seq = 5", "entry 5"},
 	"sluice_audit_present": {"resource = 'account:a'", "the relationship account:a"},
 	"sluice_audit_state":   {"id = 2", "sluice_audit_state has a row 1002"},
 }
 
-// forgedLog writes a log, and returns how many entries it has.
+// forgedLog writes the entries that the forgeries change.
 func forgedLog(t *testing.T, log *audit.Log) {
 	t.Helper()
 	engine := embedded(t)
-	write(t, engine, "olga", authz.Touch, relationship(t, "account:a", "owner", "user:olga"), relationship(t, "folder:f", "account", "account:a"))
+	write(t, engine, "olga", authz.Touch, relationship(t, "account:a", "owner", "user:olga"), relationship(
+		t, "folder:f", "account", "account:a",
+	))
 	stop := follow(t, log, engine.Client)
 	until := relationship(t, "folder:f", "reader", "user:ann")
 	until.ExpiresAt = time.Now().Add(24 * time.Hour)
@@ -94,7 +104,7 @@ func faultsOf(t *testing.T, log *audit.Log) []string {
 	return report.Faults
 }
 
-// requireFault requires one that begins with a text.
+// requireFault requires a fault that starts with a text.
 func requireFault(t *testing.T, faults []string, begin, change string) {
 	t.Helper()
 	for _, fault := range faults {
@@ -105,8 +115,8 @@ func requireFault(t *testing.T, faults []string, begin, change string) {
 	require.Fail(t, "not named", "%s: none of %q begins with %q", change, faults, begin)
 }
 
-// TestVerifyNamesEveryForgeryInAFile changes every table, column, index and row of state of a log in SQLite, also to values of
-// other types and in ways that SQLite's own statements do not offer.
+// TestVerifyNamesEveryForgeryInAFile changes every table, column, index and state row of a SQLite log. It also writes
+// values of other types, and changes the file in ways that SQL statements do not offer.
 func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	t.Parallel()
 	original, directory := t.TempDir(), t.TempDir()
@@ -137,14 +147,14 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	for _, f := range forgeries() {
 		forge(f.fault, f.change)
 	}
-	forge("the database's schema has what Sluice does not make: trigger foreign_one",
+	forge("the database's schema has a part that Sluice does not create: trigger foreign_one",
 		"CREATE TRIGGER foreign_one AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks WHERE value = new.value; END")
 
 	columns, indexes := schemaOf(t, filepath.Join(original, audit.FileName))
 	require.Len(t, columns, 24)
 	for _, c := range columns {
 		of, filled := forgedTables[c.table]
-		if !filled { // the fault of compareFound is enough
+		if !filled { // the fault of compareFound suffices
 			continue
 		}
 		change := c.name + " || 'x'"
@@ -155,11 +165,13 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 		if c.table == "sluice_audit_state" && c.name != "id" {
 			fault = "row 2 of sluice_audit_state"
 		}
-		if !c.nullable || c.kind == "BIGINT" { // what is NULL stays so
+		if !c.nullable || c.kind == "BIGINT" { // NULL remains NULL
 			forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
 		}
-		for kind, value := range map[string]string{"text": "'x'", "blob": "CAST(" + c.name + " AS BLOB)", "real": "0.5"} {
-			if c.kind == "TEXT" && kind != "blob" { // SQLite makes a text of a number
+		for kind, value := range map[string]string{
+			"text": "'x'", "blob": "CAST(" + c.name + " AS BLOB)", "real": "0.5",
+		} {
+			if c.kind == "TEXT" && kind != "blob" { // SQLite converts a number to text
 				continue
 			}
 			forge("row ", fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, value, of.row))
@@ -175,17 +187,21 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	require.Len(t, indexes, 8)
 	for i, index := range indexes {
 		other := indexes[(i+1)%len(indexes)]
-		swap := fmt.Sprintf("UPDATE sqlite_master SET rootpage = %d - rootpage WHERE name IN ('%s', '%s')", index.root+other.root, index.name, other.name)
+		swap := fmt.Sprintf(
+			"UPDATE sqlite_master SET rootpage = %d - rootpage WHERE name IN ('%s', '%s')", index.root+other.root,
+			index.name, other.name,
+		)
 		forge("SQLite's integrity check says", "PRAGMA writable_schema = on", swap)
-		forge("SQLite's integrity check says", "PRAGMA writable_schema = on", // two indexes on one tree
+		forge("SQLite's integrity check says", "PRAGMA writable_schema = on", // two indexes share one tree
 			fmt.Sprintf("UPDATE sqlite_master SET rootpage = %d WHERE name = '%s'", indexes[(i+4)%len(indexes)].root, index.name))
 	}
-	// An index that leaves out an entry: it was partial for a while.
+	// The index was partial for a while, so it lacks an entry.
 	forge("SQLite's integrity check says: row 5 missing from index sluice_audit_entries_at",
-		"PRAGMA writable_schema = on", "UPDATE sqlite_master SET sql = sql || ' WHERE seq <> 5' WHERE name = 'sluice_audit_entries_at'",
+		"PRAGMA writable_schema = on",
+		"UPDATE sqlite_master SET sql = sql || ' WHERE seq <> 5' WHERE name = 'sluice_audit_entries_at'",
 		"PRAGMA schema_version = 1000", "PRAGMA writable_schema = reset", "REINDEX sluice_audit_entries_at",
 		"PRAGMA writable_schema = on", "UPDATE sqlite_master SET sql = replace(sql, ' WHERE seq <> 5', '') WHERE name = 'sluice_audit_entries_at'")
-	forge("the database's schema has what Sluice does not make: index sluice_audit_entries_at",
+	forge("the database's schema has a part that Sluice does not create: index sluice_audit_entries_at",
 		"DROP INDEX sluice_audit_entries_at", "CREATE INDEX sluice_audit_entries_at ON sluice_audit_entries (at) WHERE seq <> 5")
 	require.Greater(t, tried, 100)
 }
@@ -200,7 +216,7 @@ type tableIndex struct {
 	root int
 }
 
-// schemaOf lists the columns and the indexes of a file.
+// schemaOf returns the columns and indexes of a file.
 func schemaOf(t *testing.T, file string) (columns []tableColumn, indexes []tableIndex) {
 	t.Helper()
 	inSQLite(t, file, func(ctx context.Context, c *sql.Conn) {
@@ -237,7 +253,7 @@ func inSQLite(t *testing.T, file string, do func(context.Context, *sql.Conn)) {
 	require.NoError(t, db.Close())
 }
 
-// TestVerifyNamesEveryForgeryInPostgres does so in PostgreSQL, where the types of values are those of the schema.
+// TestVerifyNamesEveryForgeryInPostgres does the same in PostgreSQL, which rejects values of other types.
 func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -258,7 +274,7 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, table := range tables {
 		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
 	}
-	without, err := url.Parse(uri) // statements prepared from before a change of the schema
+	without, err := url.Parse(uri) // statements that were prepared before the schema changed
 	require.NoError(t, err)
 	query := without.Query()
 	query.Set("default_query_exec_mode", "exec")
@@ -272,7 +288,8 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 		exec(strings.Join(statements, "; "))
 		requireFault(t, faultsOf(t, log), fault, strings.Join(statements, "; "))
 		var undo strings.Builder
-		if strings.HasPrefix(statements[0], "UPDATE sluice") || strings.HasPrefix(statements[0], "DELETE") || strings.HasPrefix(statements[0], "INSERT") {
+		if strings.HasPrefix(statements[0], "UPDATE sluice") || strings.HasPrefix(statements[0], "DELETE") ||
+			strings.HasPrefix(statements[0], "INSERT") {
 			undo.WriteString("TRUNCATE sluice_audit_" + all + ";\n")
 		} else {
 			undo.WriteString("DROP TABLE IF EXISTS sluice_audit_foreign, sluice_audit_" + all + ";\n" + audit.Tables)
@@ -285,11 +302,11 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, f := range forgeries() {
 		forge(f.fault, f.change)
 	}
-	forge("the database's schema has what Sluice does not make: rule on sluice_audit_marks",
+	forge("the database's schema has a part that Sluice does not create: rule on sluice_audit_marks",
 		"CREATE RULE foreign_one AS ON INSERT TO sluice_audit_marks WHERE new.value = 'eve' DO INSTEAD NOTHING")
-	forge("the database's schema has what Sluice does not make: column sluice_audit_marks.value text NOT NULL",
+	forge("the database's schema has a part that Sluice does not create: column sluice_audit_marks.value text NOT NULL",
 		`ALTER TABLE sluice_audit_marks ALTER COLUMN value TYPE text COLLATE "C"`)
-	forge("the database's schema lacks what Sluice makes: column sluice_audit_entries.at",
+	forge("the database's schema lacks a part that Sluice creates: column sluice_audit_entries.at",
 		"ALTER TABLE sluice_audit_entries ALTER COLUMN at TYPE text")
 
 	columns, err := db.QueryContext(t.Context(), `SELECT table_name, column_name, data_type FROM information_schema.columns
@@ -318,14 +335,15 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 		forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
 	}
 
-	// Rows that an index does not have: it was not maintained for a while.
+	// The index was not maintained for a while, so it lacks rows.
 	indexes, err := db.QueryContext(t.Context(), `SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index
 		WHERE indrelid::regclass::text LIKE 'sluice_audit_%'`)
 	require.NoError(t, err)
 	rows := map[string]string{
 		"sluice_audit_entries": "VALUES (6, 1, 'a/1', 1, 'x', 'x')", "sluice_audit_marks": "VALUES ('actor', 'bob', 5)",
-		"sluice_audit_present": "VALUES ('a', 'b', 'c', 1, '', '')", "sluice_audit_found": "VALUES ('a', 'b', 'c', 1, '', '')",
-		"sluice_audit_state": "VALUES (4, '', 1)",
+		"sluice_audit_present": "VALUES ('a', 'b', 'c', 1, '', '')",
+		"sluice_audit_found":   "VALUES ('a', 'b', 'c', 1, '', '')",
+		"sluice_audit_state":   "VALUES (4, '', 1)",
 	}
 	var forged [][2]string
 	for indexes.Next() {
@@ -337,20 +355,22 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	require.Len(t, forged, 8)
 	for _, f := range forged {
 		ready := "UPDATE pg_index SET indisready = %t WHERE indexrelid = '" + f[0] + "'::regclass"
-		forge("the index of "+f[1]+" by", fmt.Sprintf(ready, false), "INSERT INTO "+f[1]+" "+rows[f[1]], fmt.Sprintf(ready, true))
+		forge("the index of "+f[1]+" by", fmt.Sprintf(
+			ready, false,
+		), "INSERT INTO "+f[1]+" "+rows[f[1]], fmt.Sprintf(ready, true))
 	}
-	forge("the database's schema lacks what Sluice makes: index on sluice_audit_entries USING btree (at)",
+	forge("the database's schema lacks a part that Sluice creates: index on sluice_audit_entries USING btree (at)",
 		"UPDATE pg_index SET indisready = false WHERE indexrelid = 'sluice_audit_entries_at'::regclass")
 	require.Empty(t, faultsOf(t, log), "every change was undone")
 }
 
-// TestReadingNoLog: a place without a log is named, and a damaged log is one.
-func TestReadingNoLog(t *testing.T) {
+// TestReadingAPlaceWithoutLog checks the error for a place without a log. A damaged log opens.
+func TestReadingAPlaceWithoutLog(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ content, says string }{
-		"empty":   {"", "has none of the log's tables"},
-		"a text":  {strings.Repeat("these are notes. ", 100), "is no SQLite file"},
-		"a title": {"SQLite format 3\x00", "is no SQLite file"},
+		"empty":   {"", "has no tables of a log"},
+		"a text":  {strings.Repeat("these are notes. ", 100), "is not a SQLite file"},
+		"a title": {"SQLite format 3\x00", "is not a SQLite file"},
 	} {
 		directory := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(directory, audit.FileName), []byte(test.content), 0o600))
@@ -359,5 +379,5 @@ func TestReadingNoLog(t *testing.T) {
 		require.ErrorContains(t, err, test.says, name)
 	}
 	_, err := audit.ReadPostgres(t.Context(), enginetest.Postgres(t))
-	require.ErrorContains(t, err, "there is no audit log: the database has none of the log's tables")
+	require.ErrorContains(t, err, "there is no audit log: the database has no tables of a log")
 }

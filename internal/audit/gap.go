@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// errCutOff is that entries are gone from the end of the log.
-var errCutOff = errors.New("entries are gone from the end of the audit log")
+// errCutOff reports that the last entries of the log were deleted.
+var errCutOff = errors.New("the last entries of the audit log were deleted")
 
-// reasonOf is the reason of the gap that an error makes; none if it makes none.
+// reasonOf returns the reason of the gap that an error causes, or "" if it causes none.
 func reasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, errCutOff):
@@ -27,52 +27,57 @@ func reasonOf(err error) Reason {
 	}
 }
 
+// message returns the log message for a gap.
 func (r Reason) message() string {
+	const restarts = ": the audit log has a gap and restarts with a snapshot"
 	switch r {
 	case OtherStore:
-		return "SpiceDB has another store than the one that the audit log followed, or a restored one: the log has a gap, and begins anew with what is there"
+		return "SpiceDB has another store than before, or a restored one" + restarts
 	case WentBack:
-		return "SpiceDB does not have what the audit log has seen, as after a restore: the log has a gap, and begins anew with what is there"
+		return "SpiceDB lacks changes that the audit log has, as after a restore" + restarts
 	case CutOff:
-		return "somebody removed entries from the end of the audit log: it has a gap, and begins anew with what is there"
+		return "the last entries of the audit log were deleted" + restarts
 	default:
-		return "SpiceDB no longer has what happened since the audit log stopped: the log has a gap, and begins anew with what is there"
+		return "SpiceDB no longer has the changes since the audit log stopped" + restarts
 	}
 }
 
 const (
-	// confirmed is how many of the last entries are held against SpiceDB, and confirmedUpdates how many of their updates.
-	confirmed        = 10
+	// confirmedEntries is how many of the last entries are compared with SpiceDB, and confirmedUpdates how many of
+	// their updates.
+	confirmedEntries = 10
 	confirmedUpdates = 50
 
-	// ending is how soon a relationship expires that may be gone already.
-	ending = time.Minute
+	// expiresSoon excludes relationships from the comparison that expire within this time, since SpiceDB may have
+	// deleted them.
+	expiresSoon = time.Minute
 )
 
-// confirm returns authz.ErrWentBack if SpiceDB does not have what the last entries tell. A database that was restored
-// keeps its name, and once enough was written to it, the place where the log stopped is one that SpiceDB knows, in
-// another past.
-func (f *Follower) confirm(ctx context.Context, w *Writer) error {
-	last, err := f.log.entries(ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmed)
+// confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. A restored database keeps
+// its name. After enough new writes, SpiceDB even knows the log's position again, but with another history.
+func (f *Follower) confirmHistory(ctx context.Context, w *Writer) error {
+	last, err := f.log.entries(
+		ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmedEntries,
+	)
 	if err != nil {
 		return err
 	}
-	seen := make(map[mark]bool)
+	seen := make(map[term]bool)
 	for _, e := range last {
 		for _, u := range e.Updates {
-			key := mark{keyOf(u.Resource) + "#" + u.Relation, keyOf(u.Subject)}
+			key := term{keyOf(u.Resource) + "#" + u.Relation, keyOf(u.Subject)}
 			if seen[key] || len(seen) == confirmedUpdates {
 				continue
 			}
 			seen[key] = true
-			if e.Kind == Expiry || u.ExpiresAt != nil && u.ExpiresAt.Before(f.now().Add(ending)) {
+			if e.Kind == Expiry || u.ExpiresAt != nil && u.ExpiresAt.Before(f.now().Add(expiresSoon)) {
 				continue
 			}
-			agrees, err := f.agrees(ctx, w.next, u)
+			isUpdateStored, err := f.isUpdateStored(ctx, w.next, u)
 			if err != nil {
 				return err
 			}
-			if !agrees {
+			if !isUpdateStored {
 				return authz.ErrWentBack
 			}
 		}
@@ -80,23 +85,24 @@ func (f *Follower) confirm(ctx context.Context, w *Writer) error {
 	return nil
 }
 
-// agrees reports whether an update shows where the log stopped, or now: on PostgreSQL a state does not show every
-// transaction that was told before it. It does, where SpiceDB does not know that state or what the update is about.
-func (f *Follower) agrees(ctx context.Context, at authz.Token, u Update) (bool, error) {
+// isUpdateStored reports whether SpiceDB shows an update at the log's position or now. It checks both, since on
+// PostgreSQL a revision does not show every transaction that Watch delivered before it. It reports true if SpiceDB no
+// longer knows the revision or the schema of the update.
+func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update) (bool, error) {
 	for _, consistency := range []authz.Consistency{authz.AtSnapshot(at), authz.Fully()} {
-		there, err := f.there(ctx, u.Relationship(), consistency)
+		isStored, err := f.isStored(ctx, u.Relationship(), consistency)
 		if errors.Is(err, authz.CodeInvalid) {
 			return true, nil
 		}
-		if err != nil || there == (u.Action != gone) {
+		if err != nil || isStored == (u.Action != actionDelete) {
 			return err == nil, err
 		}
 	}
 	return false, nil
 }
 
-// rebuild makes what the log knows of relationships what its entries tell, after some of those were removed.
-func (b *batch) rebuild(l *Log) error {
+// rebuildTables recomputes the derived tables from the entries, after some entries were deleted.
+func (b *batch) rebuildTables(l *Log) error {
 	if err := errors.Join(
 		b.exec("DELETE FROM sluice_audit_present"),
 		b.exec("DELETE FROM sluice_audit_marks WHERE seq > $1", b.last.Seq),
@@ -104,7 +110,10 @@ func (b *batch) rebuild(l *Log) error {
 		return err
 	}
 	for after, more := int64(0), true; more; {
-		found, err := l.entries(b.ctx, b.tx, "SELECT body, hash FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after, verifyPage)
+		found, err := l.entries(
+			b.ctx, b.tx, "SELECT body, hash FROM sluice_audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2", after,
+			verifyPage,
+		)
 		if err != nil {
 			return err
 		}

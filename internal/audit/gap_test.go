@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// gap requires that the log, from a number of entries on, has a gap with a reason since the entry before it, and then
-// what there was, with nothing wrong in the chain; and that what was there in the gap is not known.
+// gap requires that the entries from index from on are a gap with a reason, which starts at the previous entry, and
+// then a snapshot. It verifies the log, and requires that past access in the gap is unknown.
 func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))
@@ -35,7 +35,7 @@ func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audi
 	require.ErrorContains(t, err, "the audit log has a gap from ")
 }
 
-// readers are who the log says were readers of folder:f at a time.
+// readers returns the readers of folder:f at a time, according to the log.
 func readers(t *testing.T, log *audit.Log, at time.Time) (names []string) {
 	t.Helper()
 	past, err := log.Past(t.Context(), authz.Object{Type: "folder", ID: "f"}, at)
@@ -46,18 +46,22 @@ func readers(t *testing.T, log *audit.Log, at time.Time) (names []string) {
 	return names
 }
 
-// TestGap has the log go on before a SpiceDB that knows nothing of where it stopped.
-func TestGap(t *testing.T) {
+// TestGapAfterLostHistory continues a log with a SpiceDB that does not know the log's position.
+func TestGapAfterLostHistory(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
 		before, after := embedded(t), embedded(t)
-		write(t, before, "olga", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:gone"))
+		write(t, before, "olga", authz.Touch, relationship(
+			t, "folder:f", "account", "account:a",
+		), relationship(t, "folder:f", "reader", "user:gone"))
 		log := openLog(t, open)
 		stop := follow(t, log, before.Client)
 		wait(t, log, 2, audit.Query{})
 		stop()
 
-		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "account", "account:a"), relationship(t, "folder:f", "reader", "user:new"))
+		write(t, after, "peter", authz.Touch, relationship(
+			t, "folder:f", "account", "account:a",
+		), relationship(t, "folder:f", "reader", "user:new"))
 		follow(t, log, after.Client)
 		wait(t, log, 6, audit.Query{})
 		write(t, after, "peter", authz.Touch, relationship(t, "folder:f", "reader", "user:later"))
@@ -81,13 +85,13 @@ func onSQLite(t *testing.T, config spicedb.EmbeddedConfig) (engine *spicedb.Embe
 	return engine, stop
 }
 
-// TestRestore has the store go back to a state before the one that the log has seen.
-func TestRestore(t *testing.T) {
+// TestRestoreCausesGap restores the store to a state before the log's last entry.
+func TestRestoreCausesGap(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		restore func(t *testing.T, file, directory string)
 		reason  audit.Reason
-		past    bool // something is written past the log before that goes on
+		past    bool // another write precedes the restart of the log
 	}{
 		"by the command":                    {restore, audit.OtherStore, false},
 		"by the command, and written to":    {restore, audit.OtherStore, true},
@@ -122,7 +126,7 @@ func TestRestore(t *testing.T) {
 				write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
 				want = append([]string{want[0], "snapshot  touch folder:g#reader@user:*"}, want[1:]...)
 			}
-			follow(t, log, engine.Client) // which returns when the gap is told
+			follow(t, log, engine.Client) // which returns after the gap is written
 			last, err := log.Head(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, audit.Snapshot, last.Kind)
@@ -144,7 +148,7 @@ func restore(t *testing.T, file, directory string) {
 	require.NoError(t, err)
 }
 
-// putBack is what the documentation says not to do: the store keeps its name.
+// putBack restores the file in a way that the documentation forbids: the store keeps its name.
 func putBack(t *testing.T, file, directory string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -155,9 +159,9 @@ func putBack(t *testing.T, file, directory string) {
 	}
 }
 
-// TestRestoreOfPostgres has the database of SpiceDB go back, which keeps its name; its transactions are numbered on, so that
-// SpiceDB takes the place where the log stopped for one of its own.
-func TestRestoreOfPostgres(t *testing.T) {
+// TestRestoreOfPostgresCausesGap restores SpiceDB's database, which keeps its name. PostgreSQL continues to number
+// transactions, so SpiceDB believes that it knows the log's position.
+func TestRestoreOfPostgresCausesGap(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
 	database, err := pgx.ParseConfig(uri)
@@ -207,8 +211,8 @@ func TestRestoreOfPostgres(t *testing.T) {
 		"change peter touch folder:f#reader@user:new")
 }
 
-// TestCutOff removes the last entries of a log.
-func TestCutOff(t *testing.T) {
+// TestCutOffCausesGap deletes the last entries of a log.
+func TestCutOffCausesGap(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
 	directory := t.TempDir()
@@ -233,8 +237,10 @@ func TestCutOff(t *testing.T) {
 	report, err := log.Verify(t.Context(), "", expected)
 	require.NoError(t, err)
 	require.Equal(t, "the log ends with entry 2, and entry 4 was written last: the end was cut off", report.Faults[0])
-	require.Contains(t, report.Faults, "entry 3: the words by which it is found are not those of its text")
-	require.Contains(t, report.Faults, "the relationship folder:f reader user:b is noted as present, and no entry says so")
+	require.Contains(t, report.Faults, "entry 3: its search terms do not match its text")
+	require.Contains(
+		t, report.Faults, "the relationship folder:f reader user:b is in sluice_audit_present, but no entry adds it",
+	)
 
 	stop = follow(t, log, engine.Client)
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:d"))
@@ -245,19 +251,19 @@ func TestCutOff(t *testing.T) {
 	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "d"}})
 	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "c"}})
 	stop()
-	follow(t, log, engine.Client) // which says it no more
+	follow(t, log, engine.Client) // the second follower does not report it again
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:e"))
 	wait(t, log, 7, audit.Query{})
 }
 
-// TestNoGap has the log go on where nothing is lost, though what it saw last is not there any more: it expired, or the next
-// transaction removed it, before anybody followed.
-func TestNoGap(t *testing.T) {
+// TestExpiredOrDeletedRelationshipsCauseNoGap continues a log where nothing is lost, although the last relationship it
+// saw has expired or was deleted in the meantime.
+func TestExpiredOrDeletedRelationshipsCauseNoGap(t *testing.T) {
 	t.Parallel()
 	inTime(t, time.Second, func(left time.Duration) bool { return hasNoGap(t, left) })
 }
 
-// hasNoGap returns false if a relationship expired before the follower of the log stopped.
+// hasNoGap returns false if a relationship expired before the follower stopped.
 func hasNoGap(t *testing.T, left time.Duration) bool {
 	t.Helper()
 	engine, _ := onSQLite(t, spicedb.EmbeddedConfig{DataDir: t.TempDir()})
@@ -272,20 +278,24 @@ func hasNoGap(t *testing.T, left time.Duration) bool {
 		return false
 	}
 	write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:other"))
-	time.Sleep(time.Until(short.ExpiresAt.Add(10 * time.Millisecond))) // its end is what the test is about
+	time.Sleep(time.Until(short.ExpiresAt.Add(10 * time.Millisecond))) // the test needs the expiration to pass
 	follow(t, log, engine.Client)
 	all := wait(t, log, 4, audit.Query{})
-	require.Equal(t, []string{"change olga delete folder:f#reader@user:other", "expiry  delete folder:f#reader@user:short"}, lines(all[2:]))
+	require.Equal(t, []string{
+		"change olga delete folder:f#reader@user:other", "expiry  delete folder:f#reader@user:short",
+	}, lines(all[2:]))
 	return true
 }
 
-// TestCollected has SpiceDB collect what happened while nobody followed.
-func TestCollected(t *testing.T) {
+// TestGarbageCollectionCausesGap makes SpiceDB delete its history while no follower runs.
+func TestGarbageCollectionCausesGap(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine{
 		"sqlite": func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine {
 			t.Helper()
-			engine, _ := onSQLite(t, spicedb.EmbeddedConfig{DataDir: t.TempDir(), GCWindow: window, GCInterval: time.Second})
+			engine, _ := onSQLite(
+				t, spicedb.EmbeddedConfig{DataDir: t.TempDir(), GCWindow: window, GCInterval: time.Second},
+			)
 			return engine
 		},
 		"postgres": func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine {
@@ -301,14 +311,14 @@ func TestCollected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// PostgreSQL's window has to be longer than revisions are quantized.
+			// PostgreSQL's window must be longer than the quantization of revisions.
 			inTime(t, 6*time.Second, func(window time.Duration) bool { return hasCollectedGap(t, open, window) })
 		})
 	}
 }
 
-// hasCollectedGap returns false if the follower of the log may have missed something before it stopped, since SpiceDB keeps
-// history for that window only.
+// hasCollectedGap returns false if the follower may have missed a change before it stopped, since SpiceDB keeps history
+// only for the window.
 func hasCollectedGap(
 	t *testing.T, open func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine, window time.Duration,
 ) bool {
@@ -333,7 +343,9 @@ func hasCollectedGap(
 		relationship(t, "folder:f", "reader", "user:secret"), relationship(t, "folder:f", "reader", "user:gone"),
 	)
 	collected := func() bool {
-		for _, err := range engine.Read(t.Context(), authz.Filter{Type: "folder"}, authz.AtSnapshot(unseen), authz.Page{Limit: 1}) {
+		for _, err := range engine.Read(
+			t.Context(), authz.Filter{Type: "folder"}, authz.AtSnapshot(unseen), authz.Page{Limit: 1},
+		) {
 			return err != nil
 		}
 		return false

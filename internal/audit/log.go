@@ -14,33 +14,35 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver for SQLite
+	_ "modernc.org/sqlite" // registers the SQLite driver
 
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// FileName is the name of the log in a data directory.
+// FileName is the name of the log's file in a data directory.
 const FileName = "audit.db"
 
-// Log is the stored log. Anybody may read it; who may write to it is decided by Lead.
+// Log is an open audit log. Any number of readers may use it concurrently. AcquireWriter makes sure that there is one
+// writer.
 type Log struct {
 	db     *sql.DB
-	shared bool         // several servers can write to it, one at a time
-	lock   *flock.Flock // held as long as the log is open, if it is a file
-	secret string       // seals the numbers of entries
+	shared bool         // in PostgreSQL, where several servers take turns in writing
+	lock   *flock.Flock // locks the file while the log is open; nil in PostgreSQL
+	secret string       // key that seals the numbers of entries
 
-	// Of the writer alone:
+	// The next three belong to the writer.
 	careful  bool                        // the last write failed
-	failures map[string]*repeatedFailure // of entries that fail in a way that may pass, by their keys
-	endless  []string                    // the ends of relationships that the tables keep, although they have a placeholder
+	failures map[string]*repeatedFailure // parts with a transient error, by key
+	// ends of relationships that remain in sluice_audit_present although they have a placeholder
+	unstorableEnds []string
 
 	mu      sync.Mutex
-	changed chan struct{} // closed when something was written
+	changed chan struct{} // closed after a write
 }
 
-// tables are those of the log: the entries; by which words they are found; the relationships as they are after the last entry,
-// and as a snapshot that is being taken found them; and where the log goes on.
-const tables = `
+// createStatements creates the log's tables: the entries, the search terms that find them, the relationships after the
+// last entry, the relationships that the current snapshot has read, and the position.
+const createStatements = `
 CREATE TABLE IF NOT EXISTS sluice_audit_entries (
 	seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, revision TEXT, part BIGINT, body TEXT NOT NULL, hash TEXT NOT NULL,
 	UNIQUE (revision, part));
@@ -58,7 +60,7 @@ CREATE TABLE IF NOT EXISTS sluice_audit_state (
 	id BIGINT PRIMARY KEY, token TEXT NOT NULL, version BIGINT NOT NULL);
 `
 
-// The rows of sluice_audit_state: the token after which the log goes on, the number of the entry that was written last, and the
+// The rows of sluice_audit_state: the token after which the log continues, the number of the last entry, and the
 // secret that seals the numbers of entries.
 const (
 	stateToken  = 1
@@ -66,18 +68,18 @@ const (
 	stateSecret = 3
 )
 
-// version is that of the tables and of the form of entries.
+// version is the version of the tables and of the format of entries.
 const version = 1
 
-// leadership is the number of PostgreSQL's advisory lock that the writer holds, and tablesLock that of who makes the tables.
+// writerLock is the PostgreSQL advisory lock of the writer, and tablesLock the lock for creating tables.
 const (
-	leadership = 0x736c756963650001
+	writerLock = 0x736c756963650001
 	tablesLock = 0x736c756963650002
 )
 
-// OpenMemory opens a log that ends with the process.
+// OpenMemory opens a log that exists until the process ends.
 func OpenMemory(ctx context.Context) (*Log, error) {
-	// A database without a name is there for one connection alone, so there is only that one, for ever.
+	// Each connection to an unnamed database has its own database, so the log keeps a single connection forever.
 	db, err := sql.Open("sqlite", "file::memory:?_txlock=immediate")
 	if err != nil {
 		return nil, err
@@ -85,11 +87,12 @@ func OpenMemory(ctx context.Context) (*Log, error) {
 	db.SetMaxOpenConns(1)
 	db.SetConnMaxIdleTime(0)
 	db.SetConnMaxLifetime(0)
-	return prepared(ctx, &Log{db: db})
+	return initialize(ctx, &Log{db: db})
 }
 
-// OpenFile opens or creates the log in a data directory. The error says so if another process has it open, and is ErrForeign
-// if the file has something that Sluice does not make, such as a trigger. Triggers that are made later do not run.
+// OpenFile opens or creates the log in a data directory. It fails if another process has the log open. It returns
+// ErrForeign if the file's schema has parts that Sluice does not create, for example a trigger. Triggers that are
+// created later do not run.
 func OpenFile(ctx context.Context, directory string) (*Log, error) {
 	return openFile(ctx, directory, false)
 }
@@ -104,47 +107,52 @@ func openFile(ctx context.Context, directory string, trusting bool) (*Log, error
 			return nil, fmt.Errorf("the data directory: %w", err)
 		}
 	}
-	lock := flock.New(filepath.Join(directory, "audit.lock"), flock.SetPermissions(0o600)) // it ends with the process, however that ends
+	// The operating system releases the lock when the process ends.
+	lock := flock.New(filepath.Join(directory, "audit.lock"), flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("the data directory: %w", err)
 	}
 	if !locked {
-		return nil, fmt.Errorf("the audit log %s is in use by another process: give each server a data directory of its own, or all of them one log in PostgreSQL", path)
+		return nil, fmt.Errorf("the audit log %s is in use by another process: "+
+			"give each server its own data directory, or let all servers share a log in PostgreSQL", path)
 	}
-	// SQLite would make a file that others can read, and gives those beside it the same permissions.
+	// SQLite would create a file that other users can read. It copies the file's permissions to its other files.
 	if file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
 	} else if err := file.Close(); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
 	}
-	const settings = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
-	db := sql.OpenDB(connector{"file:" + escape(path) + settings, trusting})
+	const settings = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)" +
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	db := sql.OpenDB(connector{"file:" + escapePath(path) + settings, trusting})
 	if !trusting {
 		if err := refuseForeign(ctx, db); err != nil {
 			return nil, errors.Join(fmt.Errorf("opening the audit log %s: %w", path, err), db.Close(), lock.Close())
 		}
 	}
-	return prepared(ctx, &Log{db: db, lock: lock})
+	return initialize(ctx, &Log{db: db, lock: lock})
 }
 
-func escape(path string) string {
+func escapePath(path string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
-// OpenPostgres opens or creates the log in a PostgreSQL database, which servers can share.
+// OpenPostgres opens or creates the log in a PostgreSQL database. Several servers can share it.
 func OpenPostgres(ctx context.Context, uri string) (*Log, error) {
 	db, err := openPostgres(uri)
 	if err != nil {
 		return nil, err
 	}
-	return prepared(ctx, &Log{db: db, shared: true})
+	return initialize(ctx, &Log{db: db, shared: true})
 }
 
 func openPostgres(uri string) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(uri)
 	if err != nil {
-		return nil, errors.New("the audit log's address is none of PostgreSQL's, such as postgres://user:password@host:5432/database") // not err, which may show the password
+		// The original error may contain the password.
+		return nil, errors.New("the audit log's address is not a PostgreSQL URI; " +
+			"an example is postgres://user:password@host:5432/database")
 	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(8)
@@ -152,7 +160,7 @@ func openPostgres(uri string) (*sql.DB, error) {
 	return db, nil
 }
 
-func prepared(ctx context.Context, l *Log) (*Log, error) {
+func initialize(ctx context.Context, l *Log) (*Log, error) {
 	l.changed = make(chan struct{})
 	if err := l.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the audit log: %w", err), l.Close())
@@ -171,30 +179,37 @@ func (l *Log) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for statement := range strings.SplitSeq(strings.TrimSpace(tables), ";\n") {
+	for statement := range strings.SplitSeq(strings.TrimSpace(createStatements), ";\n") {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}
 	for id, begin := range map[int]string{stateToken: "", stateLast: "0", stateSecret: newSecret()} {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO sluice_audit_state (id, token, version) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, begin, version); err != nil {
+		if _, err := tx.ExecContext(
+			ctx, "INSERT INTO sluice_audit_state (id, token, version) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id,
+			begin, version,
+		); err != nil {
 			return err
 		}
 	}
 	var stored int
-	if err := tx.QueryRowContext(ctx, "SELECT version FROM sluice_audit_state WHERE id = $1", stateToken).Scan(&stored); err != nil {
+	if err := tx.QueryRowContext(
+		ctx, "SELECT version FROM sluice_audit_state WHERE id = $1", stateToken,
+	).Scan(&stored); err != nil {
 		return err
 	}
 	if stored != version {
-		return fmt.Errorf("its form is %d, and this version of Sluice knows form %d", stored, version)
+		return fmt.Errorf("its format is version %d; this version of Sluice reads version %d", stored, version)
 	}
-	if err := tx.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateSecret).Scan(&l.secret); err != nil {
+	if err := tx.QueryRowContext(
+		ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateSecret,
+	).Scan(&l.secret); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// Close ends the log; whoever writes or reads has ended before.
+// Close closes the log. Its readers and its writer must have ended.
 func (l *Log) Close() error {
 	err := l.db.Close()
 	if l.lock != nil {
@@ -203,21 +218,21 @@ func (l *Log) Close() error {
 	return err
 }
 
-// Changed is closed when this server has written something after the call.
+// Changed returns a channel that is closed after this server's next write.
 func (l *Log) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
 }
 
-// poll is how often a reader looks whether another server has written something.
-const poll = time.Second
+// pollInterval is how often a reader checks for writes of other servers.
+const pollInterval = time.Second
 
-// Wait returns when something may have been written after changed was obtained, or ctx ended.
+// Wait returns when an entry may have been written since the caller obtained changed, or when ctx ends.
 func (l *Log) Wait(ctx context.Context, changed <-chan struct{}) error {
 	var others <-chan time.Time
 	if l.shared {
-		others = time.After(poll)
+		others = time.After(pollInterval)
 	}
 	select {
 	case <-changed:
@@ -228,7 +243,7 @@ func (l *Log) Wait(ctx context.Context, changed <-chan struct{}) error {
 	return nil
 }
 
-func (l *Log) announce() {
+func (l *Log) notifyChanged() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	close(l.changed)

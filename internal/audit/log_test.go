@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// script is a source that tells what a test wants told, in place of SpiceDB's Watch.
+// script is a source that delivers the changes of a test, in place of SpiceDB's Watch.
 type script struct {
 	changes []authz.Change
 }
@@ -50,7 +50,7 @@ func (everything) Read(context.Context, authz.Filter, authz.Consistency, authz.P
 	return func(yield func(authz.ReadItem, error) bool) { yield(authz.ReadItem{}, nil) }
 }
 
-// record writes what a script tells, until there are n entries.
+// record writes the changes of a script until the log has n entries.
 func record(t *testing.T, log *audit.Log, n int, changes ...authz.Change) []audit.Stored {
 	t.Helper()
 	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place})
@@ -71,17 +71,21 @@ func touched(t *testing.T, revision string, at time.Time, subjects ...string) au
 	t.Helper()
 	change := authz.Change{Revision: revision, At: at, Token: authz.Token("token " + revision)}
 	for _, subject := range subjects {
-		change.Updates = append(change.Updates, authz.Update{Action: authz.Touch, Relationship: relationship(t, "folder:f", "reader", subject)})
+		change.Updates = append(change.Updates, authz.Update{
+			Action: authz.Touch, Relationship: relationship(t, "folder:f", "reader", subject),
+		})
 	}
 	return change
 }
 
-func TestWhatIsToldAgain(t *testing.T) {
+func TestRepeatedChangesAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
 		log := openLog(t, open)
 		now := time.Now()
-		one, two, three := touched(t, "1", now, "user:a"), touched(t, "2", now, "user:b"), touched(t, "3", now, "user:c")
+		one, two, three := touched(
+			t, "1", now, "user:a",
+		), touched(t, "2", now, "user:b"), touched(t, "3", now, "user:c")
 		schema := authz.Change{Revision: "2", At: now, Schema: true, Token: "token 2"}
 		record(t, log, 5, one, two, schema, one, two, schema, three)
 		all := record(t, log, 6, two, schema, three, touched(t, "4", now, "user:d"))
@@ -96,7 +100,7 @@ func TestWhatIsToldAgain(t *testing.T) {
 	})
 }
 
-func TestEntries(t *testing.T) {
+func TestEntriesHaveOriginAndHash(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
 		log := openLog(t, open)
@@ -118,7 +122,9 @@ func TestEntries(t *testing.T) {
 		all := record(t, log, 3, one, two)
 
 		require.Equal(t, []audit.Origin{
-			{Actor: "olga", Key: "k", Operation: "o", RequestID: "r"}, {Key: "k", Operation: "o", RequestID: "r", StatedReason: "the owner is lost"},
+			{Actor: "olga", Key: "k", Operation: "o", RequestID: "r"}, {
+				Key: "k", Operation: "o", RequestID: "r", StatedReason: "the owner is lost",
+			},
 		}, all[1].Overlapping)
 		wait(t, log, 1, audit.Query{Actor: "olga"})
 		require.Empty(t, all[2].Origins(), "metadata of another tool is not Sluice's")
@@ -157,15 +163,29 @@ func TestLargeTransaction(t *testing.T) {
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ damage, fault string }{
-		"changed text":   {`UPDATE sluice_audit_entries SET body = replace(body, 'user:b', 'user:x') WHERE seq = 3`, "entry 3 was changed: its text does not have its hash"},
-		"changed hash":   {`UPDATE sluice_audit_entries SET hash = 'x' WHERE seq = 3`, "entry 3 was changed: its text does not have its hash"},
+		"changed text": {
+			`UPDATE sluice_audit_entries SET body = replace(body, 'user:b', 'user:x') WHERE seq = 3`,
+			"entry 3 was changed: its text does not have its hash",
+		},
+		"changed hash": {
+			`UPDATE sluice_audit_entries SET hash = 'x' WHERE seq = 3`,
+			"entry 3 was changed: its text does not have its hash",
+		},
 		"from elsewhere": {`ATTACH 'ELSEWHERE' AS o; DELETE FROM main.sluice_audit_entries WHERE seq = 3; INSERT INTO main.sluice_audit_entries SELECT * FROM o.sluice_audit_entries WHERE seq = 3`, "entry 3 does not follow the one before it"},
-		"broken":         {`UPDATE sluice_audit_entries SET body = 'x' WHERE seq = 3`, "entry 3 was changed: it is no longer JSON"},
+		"broken": {
+			`UPDATE sluice_audit_entries SET body = 'x' WHERE seq = 3`, "entry 3 was changed: it is no longer JSON",
+		},
 		"one is missing": {`DELETE FROM sluice_audit_entries WHERE seq = 3`, "entry 3 is missing"},
 		"the first":      {`DELETE FROM sluice_audit_entries WHERE seq = 1`, "entry 1 is missing"},
 		"several":        {`DELETE FROM sluice_audit_entries WHERE seq IN (2, 3)`, "entries 2 to 3 are missing"},
-		"moved up":       {`DELETE FROM sluice_audit_entries WHERE seq = 3; UPDATE sluice_audit_entries SET seq = 3 WHERE seq = 4`, "entry 3 was moved: its text says 4"},
-		"cut off":        {`DELETE FROM sluice_audit_entries WHERE seq >= 3`, "that was kept: the log was cut off before it, or written anew"},
+		"moved up": {
+			`DELETE FROM sluice_audit_entries WHERE seq = 3; UPDATE sluice_audit_entries SET seq = 3 WHERE seq = 4`,
+			"entry 3 was moved: its text says 4",
+		},
+		"cut off": {
+			`DELETE FROM sluice_audit_entries WHERE seq >= 3`,
+			"that was kept: the log was cut off before it, or rewritten",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,12 +195,16 @@ func TestVerify(t *testing.T) {
 				log, err := audit.OpenFile(t.Context(), at)
 				require.NoError(t, err)
 				now := time.Now()
-				all = record(t, log, 4, touched(t, "1", now, "user:a"), touched(t, "2", now, "user:b"), touched(t, "3", now, "user:c"))
+				all = record(t, log, 4, touched(
+					t, "1", now, "user:a",
+				), touched(t, "2", now, "user:b"), touched(t, "3", now, "user:c"))
 				require.NoError(t, log.Close())
 			}
 			db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
 			require.NoError(t, err)
-			_, err = db.ExecContext(t.Context(), strings.Replace(test.damage, "ELSEWHERE", filepath.Join(elsewhere, audit.FileName), 1))
+			_, err = db.ExecContext(
+				t.Context(), strings.Replace(test.damage, "ELSEWHERE", filepath.Join(elsewhere, audit.FileName), 1),
+			)
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 
@@ -194,7 +218,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestOneProcessAFile(t *testing.T) {
+func TestOneProcessPerFile(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
 	log, err := audit.OpenFile(t.Context(), directory)
@@ -211,7 +235,7 @@ func TestOneProcessAFile(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode(), file)
 	}
-	reader, err := audit.ReadFile(t.Context(), directory) // which may be done beside it
+	reader, err := audit.ReadFile(t.Context(), directory) // a reader may open the file at the same time
 	require.NoError(t, err)
 	report, err := reader.Verify(t.Context(), "", audit.Expected{Place: place})
 	require.NoError(t, err)
@@ -224,7 +248,7 @@ func TestOneProcessAFile(t *testing.T) {
 	require.NoError(t, log.Close())
 }
 
-func TestNoLog(t *testing.T) {
+func TestReadFileWithoutLog(t *testing.T) {
 	t.Parallel()
 	_, err := audit.ReadFile(t.Context(), t.TempDir())
 	require.ErrorContains(t, err, "there is no audit log")
@@ -233,7 +257,7 @@ func TestNoLog(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 }
 
-// TestLogRefusesLinks: the log's files in a data directory are not links.
+// TestLogRefusesLinks checks that the log's files in a data directory may not be links.
 func TestLogRefusesLinks(t *testing.T) {
 	victim := filepath.Join(t.TempDir(), "victim")
 	require.NoError(t, os.WriteFile(victim, nil, 0o600))

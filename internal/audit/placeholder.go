@@ -12,115 +12,119 @@ import (
 	"modernc.org/sqlite"
 )
 
-// refusal is an error of the log itself, in contrast to one of SpiceDB.
-type refusal struct{ error }
+// logError is an error of the log's database, as opposed to an error of SpiceDB.
+type logError struct{ error }
 
-func (r *refusal) Unwrap() error { return r.error }
+func (r *logError) Unwrap() error { return r.error }
 
-func refuse(err error) error {
+func asLogError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &refusal{err}
+	return &logError{err}
 }
 
-// placeholder is an entry that stands for one that could not be stored, and why.
+// placeholder is an entry that replaces one that the log rejected, with the log's error.
 type placeholder struct {
 	entry Entry
 	cause error
 }
 
-// The limits of placeholders: how many objects one names, and how many bytes of a reason it has.
+// maxObjects is the largest number of objects in a placeholder, and maxReason the size of its reason in bytes.
 const (
 	maxObjects = 1000
 	maxReason  = 300
 )
 
-// errBroken is that the transaction cannot go on, as when its connection is lost.
-var errBroken = errors.New("the transaction cannot go on")
+// errBroken reports that the transaction cannot continue, for example because the connection was lost.
+var errBroken = errors.New("the transaction cannot continue")
 
-// store appends an entry; in a careful batch, a placeholder if the log refuses it. An error means that the log may take the
-// entry later.
+// store appends an entry. In a careful batch, it appends a placeholder if the log rejects the entry permanently. It
+// returns an error if the log may accept the entry later.
 func (b *batch) store(e Entry) error {
 	if !b.careful {
-		return b.add(e)
+		return b.appendEntry(e)
 	}
-	refused, err := b.offerEntry(e, nil)
+	refused, err := b.attemptEntry(e, nil)
 	if err != nil || refused == nil {
 		return err
 	}
-	return b.standIn(e, refused)
+	return b.storePlaceholder(e, refused)
 }
 
-// offerEntry offers an entry, and updates that it applies without having them.
-func (b *batch) offerEntry(e Entry, applied []Update) (refused, err error) {
-	return b.offer(offered{
+// attemptEntry appends an entry as a part that may be rejected. applied are updates that change sluice_audit_present
+// but are not in the entry.
+func (b *batch) attemptEntry(e Entry, applied []Update) (refused, err error) {
+	return b.attemptPart(writePart{
 		name: fmt.Sprintf("the entry %d of kind %s and revision %q", b.last.Seq+1, e.Kind, e.Revision),
 		key:  contentKey(e),
 		do:   func() error { return b.addAndApply(e, applied) },
-		same: func() error { return b.addAndApply(likeness(e), likeUpdates(applied)) },
+		same: func() error { return b.addAndApply(sameSizeEntry(e), scrambleUpdates(applied)) },
 	})
 }
 
 func (b *batch) addAndApply(e Entry, applied []Update) error {
-	if err := b.add(e); err != nil {
+	if err := b.appendEntry(e); err != nil {
 		return err
 	}
 	return b.apply(applied)
 }
 
-// leastPlaceholder is the placeholder that the log takes if it takes anything.
-func leastPlaceholder(at Time) Entry { return Entry{Time: at, Kind: Unstored, Reason: "unknown"} }
+// minimalPlaceholder returns the smallest placeholder. If the log rejects it, the log accepts nothing.
+func minimalPlaceholder(at Time) Entry { return Entry{Time: at, Kind: Unstored, Reason: "unknown"} }
 
-// standIn appends a placeholder for an entry: with as much of it as the log takes.
-func (b *batch) standIn(e Entry, cause error) error {
+// storePlaceholder appends a placeholder for an entry, with as many of its fields as the log accepts.
+func (b *batch) storePlaceholder(e Entry, cause error) error {
 	full := Entry{
 		Time: e.Time, Kind: Unstored, Revision: e.Revision, Part: e.Part, Origin: e.Origin, Overlapping: e.Overlapping,
-		Objects: changedBy(e.Updates), Reason: Reason(shortened(cause.Error())),
+		Objects: objectsOf(e.Updates), Reason: Reason(truncateReason(cause.Error())),
 	}
 	some := Entry{Time: e.Time, Kind: Unstored, Revision: e.Revision, Part: e.Part, Reason: full.Reason}
 	for _, candidate := range []Entry{full, some} {
 		var ended []Update
 		if e.Kind == Expiry && len(candidate.Objects) == 0 {
-			ended = e.Updates // lest the end of the relationship is due again
+			// Otherwise the relationship would remain due.
+			ended = e.Updates
 		}
-		refused, err := b.offerEntry(candidate, ended)
+		refused, err := b.attemptEntry(candidate, ended)
 		if err != nil {
 			return err
 		}
 		if refused == nil {
-			b.standsFor(candidate, cause)
+			b.notePlaceholder(candidate, cause)
 			return nil
 		}
 	}
-	if e.Kind == Expiry { // it stays in the log's tables, and is due until the process ends
+	// The relationship stays in sluice_audit_present, and is due again until the process ends.
+	if e.Kind == Expiry {
 		for _, u := range e.Updates {
-			b.endless = append(b.endless, endOf(u))
+			b.unstorableEnds = append(b.unstorableEnds, endKey(u))
 		}
 	}
-	least := leastPlaceholder(e.Time)
-	if err := b.try(func() error { return b.add(least) }); err != nil {
+	least := minimalPlaceholder(e.Time)
+	if err := b.inSavepoint(func() error { return b.appendEntry(least) }); err != nil {
 		return err
 	}
-	b.standsFor(least, cause)
+	b.notePlaceholder(least, cause)
 	return nil
 }
 
-// standsFor keeps that the last entry is a placeholder.
-func (b *batch) standsFor(candidate Entry, cause error) {
+// notePlaceholder records that the last entry is a placeholder.
+func (b *batch) notePlaceholder(candidate Entry, cause error) {
 	candidate.Seq = b.last.Seq
 	b.placeholders = append(b.placeholders, placeholder{candidate, cause})
 }
 
-// endOf names the end of a relationship.
-func endOf(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
+// endKey identifies a relationship with its expiration.
+func endKey(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
 
-// dueOrNone are those of the updates' relationships that had ended. A careful batch does without those that it cannot read.
+// dueOrNone returns those of the updates' relationships that have expired. A careful batch skips them if they cannot be
+// read.
 func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err error) {
 	if !b.careful {
 		return b.due(updates, at)
 	}
-	_, err = b.offer(offered{
+	_, err = b.attemptPart(writePart{
 		name: "what had ended before an entry",
 		key:  "due " + contentKey(Entry{Time: Time{at}, Updates: updates}),
 		do: func() (err error) {
@@ -128,28 +132,28 @@ func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err e
 			return err
 		},
 		same: func() error {
-			_, err := b.due(likeUpdates(updates), at)
+			_, err := b.due(scrambleUpdates(updates), at)
 			return err
 		},
 	})
 	return ended, err
 }
 
-// putEach keeps the relationships that a snapshot finds, each for itself. What the log refuses has a placeholder.
+// putEach stores the relationships that a snapshot has read, one by one. A rejected one gets a placeholder.
 func (b *batch) putEach(updates []Update) error {
 	for _, u := range updates {
 		e := Entry{Time: b.last.Time, Kind: Snapshot, Updates: []Update{u}}
-		refused, err := b.offer(offered{
+		refused, err := b.attemptPart(writePart{
 			name: "a relationship that a snapshot found",
 			key:  "found " + contentKey(Entry{Updates: e.Updates}),
 			do:   func() error { return b.putAll(foundTable, e.Updates) },
-			same: func() error { return b.putAll(foundTable, likeUpdates(e.Updates)) },
+			same: func() error { return b.putAll(foundTable, scrambleUpdates(e.Updates)) },
 		})
 		if err != nil {
 			return err
 		}
 		if refused != nil {
-			if err := b.standIn(e, refused); err != nil {
+			if err := b.storePlaceholder(e, refused); err != nil {
 				return err
 			}
 		}
@@ -157,8 +161,8 @@ func (b *batch) putEach(updates []Update) error {
 	return nil
 }
 
-// try does something, and undoes it alone if it fails.
-func (b *batch) try(do func() error) error {
+// inSavepoint calls do in a savepoint, and rolls back to it if do fails.
+func (b *batch) inSavepoint(do func() error) error {
 	const savepoint = "sluice_audit_try"
 	last, added := b.last, maps.Clone(b.added)
 	if err := b.exec("SAVEPOINT " + savepoint); err != nil {
@@ -177,7 +181,7 @@ func (b *batch) try(do func() error) error {
 	return err
 }
 
-// The result codes of SQLite that are about an entry: others are about the file, the machine or other users of it.
+// SQLite's result codes for a fault of the entry. Other codes are about the file, the machine or other processes.
 const (
 	sqliteError      = 1
 	sqliteFull       = 13
@@ -187,8 +191,8 @@ const (
 	sqliteRange      = 25
 )
 
-// mayPass reports whether an error may be the log's and not that of the entry: the same entry may be stored later.
-func mayPass(err error) bool {
+// isTransient reports whether the log may store the same entry later.
+func isTransient(err error) bool {
 	if errors.Is(err, errBroken) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
@@ -202,23 +206,25 @@ func mayPass(err error) bool {
 	}
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) {
 		switch refused.Code[:min(len(refused.Code), 2)] {
-		case "08", "25", "28", "40", "53", "55", "57", "58": // connections, transactions, resources, locks, operators, the system
+		// classes: connection, transaction, authorization, rollback, resources, object state, operator, system
+		case "08", "25", "28", "40", "53", "55", "57", "58":
 			return true
 		}
 		return false
 	}
-	refused := (*refusal)(nil)
-	return !errors.As(err, &refused) // an error of SpiceDB
+	refused := (*logError)(nil)
+	return !errors.As(err, &refused) // an error of SpiceDB is transient
 }
 
-// isFull reports whether there is no room on the disk.
+// isFull reports whether an error says that the disk is full.
 func isFull(err error) bool {
 	inFile, refused := (*sqlite.Error)(nil), (*pgconn.PgError)(nil)
-	return errors.As(err, &inFile) && inFile.Code()&0xff == sqliteFull || errors.As(err, &refused) && refused.Code == "53100"
+	return errors.As(err, &inFile) && inFile.Code()&0xff == sqliteFull || errors.As(err, &refused) &&
+		refused.Code == "53100"
 }
 
-// changedBy are the objects that updates are about; none if there are too many to name.
-func changedBy(updates []Update) (objects []Reference) {
+// objectsOf returns the objects whose relationships are updated, or none if there are more than maxObjects.
+func objectsOf(updates []Update) (objects []Reference) {
 	seen := make(map[Reference]bool)
 	for _, u := range updates {
 		if object := (Reference{Object: u.Resource.Object}); !seen[object] {
@@ -232,8 +238,8 @@ func changedBy(updates []Update) (objects []Reference) {
 	return objects
 }
 
-// shortened is a text of a limited length, without what a database refuses as text.
-func shortened(text string) string {
+// truncateReason shortens a text to maxReason bytes and replaces characters that a database rejects.
+func truncateReason(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
 	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }

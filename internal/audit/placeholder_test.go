@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// broken delivers changes of which some are no JSON, or of an actor with a NUL, as other tools may write them.
+// broken delivers some changes that are not JSON, or whose actor contains a NUL. Other tools may write such changes.
 type broken struct{ authz.Source }
 
 func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
@@ -42,23 +42,32 @@ func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Ch
 	}
 }
 
-// TestNoEntryStopsTheLog is that an entry which the log refuses, for whatever reason, has a placeholder, and the next one follows.
+// TestNoEntryStopsTheLog checks that an entry which the log rejects gets a placeholder, and that the next entry
+// follows.
 func TestNoEntryStopsTheLog(t *testing.T) {
 	t.Parallel()
 	places := map[string]func(t *testing.T) (open func() (*audit.Log, error), driver, source string, refuse func(table, column, like string) []string){
 		"file": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
 			directory := t.TempDir()
 			return func() (*audit.Log, error) { return audit.OpenTrustingFile(t.Context(), directory) }, "sqlite",
-				"file:" + filepath.Join(directory, audit.FileName) + "?_pragma=busy_timeout(10000)", func(table, column, like string) []string {
+				"file:" + filepath.Join(
+					directory, audit.FileName,
+				) + "?_pragma=busy_timeout(10000)", func(table, column, like string) []string {
 					return []string{fmt.Sprintf(`CREATE TRIGGER refuse_%s BEFORE INSERT ON sluice_audit_%s WHEN new.%s LIKE '%s'
 						BEGIN SELECT RAISE(ABORT, 'refused'); END`, table, table, column, like)}
 				}
 		},
 		"postgres": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
 			uri := enginetest.Postgres(t)
-			return func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }, "pgx", uri, func(table, column, like string) []string {
-				return []string{fmt.Sprintf("ALTER TABLE sluice_audit_%s ADD CHECK (%s NOT LIKE '%s')", table, column, like)}
-			}
+			return func() (*audit.Log, error) {
+					return audit.OpenPostgres(
+						t.Context(), uri,
+					)
+				}, "pgx", uri, func(table, column, like string) []string {
+					return []string{
+						fmt.Sprintf("ALTER TABLE sluice_audit_%s ADD CHECK (%s NOT LIKE '%s')", table, column, like),
+					}
+				}
 		},
 	}
 	for name, at := range places {
@@ -85,7 +94,9 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 				write(t, engine, "olga", authz.Touch, reader(folder, "before"))
 			}
 			stats, _ := followFrom(t, log, broken{engine}, engine)
-			begun := []string{"snapshot", "snapshot  touch folder:fine#reader@user:before", "unstored", "unstored", "unstored"}
+			begun := []string{
+				"snapshot", "snapshot  touch folder:fine#reader@user:before", "unstored", "unstored", "unstored",
+			}
 			require.ElementsMatch(t, begun, lines(wait(t, log, len(begun), audit.Query{})))
 
 			for i, w := range []struct {
@@ -101,7 +112,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 				write(t, engine, w.by, authz.Touch, w.updates...)
 				write(t, engine, "olga", authz.Touch, reader("good", fmt.Sprint("u", i)))
 			}
-			for _, by := range []string{"nul", strings.Repeat("long", 2000)} { // these it takes
+			for _, by := range []string{"nul", strings.Repeat("long", 2000)} { // the log accepts these
 				write(t, engine, by, authz.Touch, reader("good", "of"+by[:3]))
 			}
 			all := wait(t, log, len(begun)+12, audit.Query{})
@@ -114,12 +125,12 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 					require.Equal(t, audit.Changed, e.Kind, "%d %s", i, e.Body)
 				}
 			}
-			counted := func() bool { return stats.Unstored() == 8 } // which follows the entries
+			counted := func() bool { return stats.Unstored() == 8 } // the statistics follow the entries
 			require.Eventually(t, counted, time.Minute, time.Millisecond)
 			wait(t, log, 1, audit.Query{Actor: "nul\x00nul"})
 			wait(t, log, 1, audit.Query{Object: authz.Object{Type: "folder", ID: "json"}})
 
-			// The end of a relationship is one entry too, and the log goes on behind it.
+			// An expiry is an entry too. The log continues after it.
 			_, err = db.ExecContext(t.Context(), refuseExpiry[driver])
 			require.NoError(t, err)
 			expiring := reader("fine", "short")
@@ -132,8 +143,8 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 
 			report, err := log.Verify(t.Context(), "", expected)
 			require.NoError(t, err)
-			for _, fault := range report.Faults { // the schema is what the test made of it
-				require.Contains(t, fault, "the database's schema has what Sluice does not make")
+			for _, fault := range report.Faults { // the test changed the schema
+				require.Contains(t, fault, "the database's schema has a part that Sluice does not create")
 			}
 			_, err = past(t, log, engine, "good", all[len(all)-1].Time.Time)
 			require.ErrorIs(t, err, authz.CodeNotFound, "a placeholder names no object, so nothing is known")
@@ -142,14 +153,15 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 	}
 }
 
-// refuseExpiry has a log refuse the ends of relationships.
+// refuseExpiry makes a log reject expiries.
 var refuseExpiry = map[string]string{
 	"sqlite": `CREATE TRIGGER refuse_expiry BEFORE INSERT ON sluice_audit_entries WHEN new.body LIKE '%"kind":"expiry"%'
 		BEGIN SELECT RAISE(ABORT, 'refused'); END`,
 	"pgx": `ALTER TABLE sluice_audit_entries ADD CHECK (body NOT LIKE '%"kind":"expiry"%')`,
 }
 
-// TestPlaceholderHidesThePastOfItsObjects is that past access does not answer about what a placeholder is about, and does about others.
+// TestPlaceholderHidesThePastOfItsObjects checks that past access gives no answer about the objects of a placeholder,
+// but answers about others.
 func TestPlaceholderHidesThePastOfItsObjects(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestReplicas has several servers follow one SpiceDB on PostgreSQL into one log, while others write at the same time and
-// servers come and go: every transaction is told once.
-func TestReplicas(t *testing.T) {
+// TestReplicasWriteEachTransactionOnce has several servers follow one SpiceDB on PostgreSQL into one log, while others write and servers start
+// and stop. The log has every transaction once.
+func TestReplicasWriteEachTransactionOnce(t *testing.T) {
 	t.Parallel()
 	store := enginetest.Postgres(t)
 	uri := enginetest.Postgres(t)
@@ -34,7 +34,9 @@ func TestReplicas(t *testing.T) {
 	for i := range writers {
 		writing.Go(func() {
 			for n := range writes {
-				write(t, engine, fmt.Sprintf("writer%d", i), authz.Touch, relationship(t, fmt.Sprintf("folder:f%d-%d", i, n), "reader", "user:olga"))
+				write(t, engine, fmt.Sprintf("writer%d", i), authz.Touch, relationship(
+					t, fmt.Sprintf("folder:f%d-%d", i, n), "reader", "user:olga",
+				))
 				if i == 0 && n == writes/2 {
 					stops[0]()
 				}
@@ -53,7 +55,9 @@ func TestReplicas(t *testing.T) {
 	}
 	for i := range writers {
 		for n := range writes {
-			require.Equal(t, 1, seen[fmt.Sprintf("change writer%[1]d touch folder:f%[1]d-%[2]d#reader@user:olga", i, n)])
+			require.Equal(
+				t, 1, seen[fmt.Sprintf("change writer%[1]d touch folder:f%[1]d-%[2]d#reader@user:olga", i, n)],
+			)
 		}
 	}
 	report, err := log.Verify(t.Context(), "", expected)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Stats are counted since the process began. They can be read at any time.
+// Stats counts the follower's work since the process started. It is safe for concurrent use.
 type Stats struct {
 	gaps     atomic.Int64
 	unstored atomic.Int64
@@ -15,33 +15,33 @@ type Stats struct {
 	entries   map[Kind]int64
 	following bool
 	lag       time.Duration
-	now       func() time.Time                // time.Now if nil
-	since     [waitingForExpiry + 1]time.Time // since when there is something to wait for; zero if there is not
+	now       func() time.Time                // nil means time.Now
+	since     [waitingForExpiry + 1]time.Time // start of each current delay; zero if there is none
 }
 
-// waiting is what keeps a log from being up to date.
+// waiting is a cause of delay.
 type waiting int
 
 const (
-	waitingForAll    waiting = iota // SpiceDB or the log cannot be reached, or not be followed
-	waitingForChange                // a change is delivered, and not in the log
-	waitingForExpiry                // a relationship has ended, and the log does not have that
+	waitingForAll    waiting = iota // SpiceDB or the log is unavailable, or Watch is not followed
+	waitingForChange                // a delivered change is not in the log yet
+	waitingForExpiry                // a relationship has expired and the log lacks the expiry
 )
 
-// Kinds are all kinds of entries.
+// Kinds lists all kinds of entries.
 var Kinds = []Kind{Snapshot, Changed, Expiry, Schema, Gap, Unstored}
 
-// Entries is how many entries of a kind this server wrote.
+// Entries returns how many entries of a kind this server has written.
 func (s *Stats) Entries(kind Kind) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.entries[kind]
 }
 
-// Gaps is how often SpiceDB no longer had the changes where the log stopped.
+// Gaps returns how many gaps this server has written.
 func (s *Stats) Gaps() int64 { return s.gaps.Load() }
 
-// Unstored is how many entries could not be stored, and have a placeholder.
+// Unstored returns how many placeholders this server has written.
 func (s *Stats) Unstored() int64 { return s.unstored.Load() }
 
 // Following reports whether this server writes the log.
@@ -51,8 +51,8 @@ func (s *Stats) Following() bool {
 	return s.following
 }
 
-// Lag is how long the last change took to come into the log; while something is not in the log, at least how long that
-// has been so.
+// Lag returns how long the last change took to reach the log. During a delay, it returns at least the length of the
+// delay.
 func (s *Stats) Lag() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *Stats) Lag() time.Duration {
 	return lag
 }
 
-// wait notes since when there is something to wait for, unless there is already.
+// wait records the start of a delay, unless one has started already.
 func (s *Stats) wait(what waiting, since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,15 +78,15 @@ func (s *Stats) wait(what waiting, since time.Time) {
 	}
 }
 
-// arrive notes that there is nothing of a kind to wait for any more.
-func (s *Stats) arrive(what waiting) {
+// stopWaiting records the end of a delay.
+func (s *Stats) stopWaiting(what waiting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.since[what] = time.Time{}
 }
 
-// leave notes that another server writes the log.
-func (s *Stats) leave() {
+// clearWaiting ends all delays, since another server writes the log.
+func (s *Stats) clearWaiting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.since[:])

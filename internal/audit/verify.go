@@ -15,13 +15,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Report is what became of a verification.
+// Report is the result of Verify.
 type Report struct {
-	Entries int64  // how many there are
-	Head    string // the hash of the last one; empty if there is none
-	Kept    int64  // the number of the entry whose hash was kept elsewhere; zero if none was given or it is not there
+	Entries int64  // number of entries
+	Head    string // hash of the last entry; empty for an empty log
+	Kept    int64  // number of the entry with the kept hash; zero if no hash was given or no entry has it
 
-	// Faults are what is wrong, the first maxFaults of them; none if nothing is.
+	// Faults describes at most maxFaults faults. It is empty for an intact log.
 	Faults []string
 }
 
@@ -30,38 +30,37 @@ const (
 	verifyPage = 500
 )
 
-// Expected says how what is stored beside the entries follows from them.
+// Expected has the rules by which Verify recomputes derived values.
 type Expected struct {
 	Place Place
 
-	// Position returns why a log whose last change has the revision does not go on after the token; nil if it may. The revision is
-	// empty if there is no change since the log began or since its last gap.
+	// Position compares the position of the log with the revision of its last change, and returns an error if they do
+	// not match. The revision is empty if there is no change since the start or since the last gap.
 	Position func(token authz.Token, revision string) error
 }
 
-// Verify goes through the whole chain: every entry must have the next number, the hash of its text, and the hash of the entry
-// before it. With kept, a hash that was printed earlier, some entry must have that: else the log was cut off before it, or was
-// written anew.
+// Verify checks the whole log. Every entry must have the next number, the hash of its text, and the hash of the
+// previous entry. If kept is set, an entry must have this hash, which an earlier run printed. Otherwise the log was cut
+// off before that entry, or rewritten.
 //
-// It derives again and compares everything that follows from the texts: the columns beside a text, the words by which entries
-// are found, the relationships after the last entry, the number of the last entry, and, as far as Expected can tell, the token
-// after which the log goes on. It compares the schema of the database
-// with the expected one, every index with its table, and the type of every value with that of its column. Damage is a fault, and
-// Verify goes on with what it can still read.
+// Verify also recomputes and compares everything that is stored beside the text of the entries: columns, search terms,
+// current relationships, the number of the last entry, and the position as far as Expected can. It compares the
+// database's schema with the expected schema, every index with its table, and every value's type with its column's.
+// Damage is a fault, and Verify continues with the parts that it can read.
 func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Report, error) {
-	v := verification{expected: expected, kept: kept, prev: firstPrev}
+	v := verification{expected: expected, kept: kept, prev: firstPreviousHash}
 	var options *sql.TxOptions
 	if l.shared {
 		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	tx, err := l.db.BeginTx(ctx, options) // all of it at one moment, while a server may write
+	tx, err := l.db.BeginTx(ctx, options) // one consistent read, since a server may be writing
 	if err != nil {
-		return v.Report, failure(err)
+		return v.Report, unavailable(err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	d := newDerived(ctx, tx, expected.Place, l.shared, &v)
 	tables := &tableCheck{ctx: ctx, log: l, tx: tx, v: &v}
-	whole := true // every entry was read
+	whole := true // all entries were read
 	for _, step := range []struct {
 		of string
 		do func() error
@@ -77,23 +76,23 @@ func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Repor
 		}},
 		{"the database", tables.ignoreIndexes},
 		{"the table sluice_audit_state", func() error { return v.state(ctx, tx) }},
-		{"the table sluice_audit_marks", func() error { return d.ifWhole(whole, d.compareMarks) }},
-		{"the table sluice_audit_present", func() error { return d.ifWhole(whole, d.comparePresent) }},
+		{"the table sluice_audit_marks", func() error { return d.compareIfComplete(whole, d.compareMarks) }},
+		{"the table sluice_audit_present", func() error { return d.compareIfComplete(whole, d.comparePresent) }},
 		{"the table sluice_audit_found", d.compareFound},
 	} {
-		if err := v.attempt(ctx, tx, step.of, step.do); err != nil {
-			return v.Report, failure(err)
+		if err := v.runStep(ctx, tx, step.of, step.do); err != nil {
+			return v.Report, unavailable(err)
 		}
 	}
 	if kept != "" && v.Kept == 0 {
-		v.fault("no entry has the hash %s that was kept: the log was cut off before it, or written anew", kept)
+		v.fault("no entry has the hash %s that was kept: the log was cut off before it, or rewritten", kept)
 	}
 	return v.Report, nil
 }
 
-// attempt does a step of the verification. Where the database is damaged or lacks a table, that is a fault, and the next step
-// can follow.
-func (v *verification) attempt(ctx context.Context, tx *sql.Tx, of string, do func() error) error {
+// runStep runs one step of the verification in a savepoint. If the database is damaged or lacks a table, runStep
+// records a fault and returns nil.
+func (v *verification) runStep(ctx context.Context, tx *sql.Tx, of string, do func() error) error {
 	const savepoint = "sluice_audit_verify"
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
 		return err
@@ -112,18 +111,19 @@ func (v *verification) attempt(ctx context.Context, tx *sql.Tx, of string, do fu
 	return err
 }
 
-// isDamage reports whether an error comes from what is in the database, and not from its use.
+// isDamage reports whether an error comes from the content of the database.
 func isDamage(err error) bool {
 	if inFile := (*sqlite.Error)(nil); errors.As(err, &inFile) {
 		switch inFile.Code() & 0xff {
-		case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT,
+			sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
 			return true
 		}
 		return false
 	}
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) {
 		switch refused.Code[:min(len(refused.Code), 2)] {
-		case "22", "42", "XX": // values, names and types, damage
+		case "22", "42", "XX": // classes: data exception, unknown name or wrong type, internal error
 			return true
 		}
 	}
@@ -134,11 +134,11 @@ type verification struct {
 	Report
 	expected   Expected
 	kept, prev string
-	last       int64  // the number of the entry that was read last
-	revision   string // of the last change since the last gap
+	last       int64  // number of the entry read last
+	revision   string // revision of the last change since the last gap
 }
 
-// entries goes through the chain, and has d derive what follows from it.
+// entries checks the chain and passes each entry to d.
 func (v *verification) entries(ctx context.Context, l *Log, tx *sql.Tx, d *derived) error {
 	for after, more := int64(math.MinInt64), true; more; {
 		found, err := entryRows(ctx, tx, l.shared, after)
@@ -148,7 +148,7 @@ func (v *verification) entries(ctx context.Context, l *Log, tx *sql.Tx, d *deriv
 		for _, row := range found {
 			v.entry(row)
 			after = row.seq
-			if e, err := parse(row.body); err == nil {
+			if e, err := parseEntry(row.body); err == nil {
 				e.Seq = row.seq
 				if err := d.entry(e); err != nil {
 					return err
@@ -160,7 +160,7 @@ func (v *verification) entries(ctx context.Context, l *Log, tx *sql.Tx, d *deriv
 	return nil
 }
 
-// entryRow is a row of the table of entries. A value that has the wrong type is the zero value.
+// entryRow is a row of sluice_audit_entries. A field is zero if its value has the wrong type.
 type entryRow struct {
 	seq                int64
 	body               []byte
@@ -168,14 +168,15 @@ type entryRow struct {
 	at, revision, part any
 }
 
-// entryRows reads the next entries, whatever the types of their values are.
+// entryRows reads the next entries, with values of any type.
 func entryRows(ctx context.Context, tx *sql.Tx, shared bool, after int64) (found []entryRow, err error) {
-	numbered := " AND typeof(seq) = 'integer'" // in SQLite a column takes values of any type
+	numbered := " AND typeof(seq) = 'integer'" // a SQLite column accepts values of any type
 	if shared {
 		numbered = ""
 	}
-	values, err := tableRows(ctx, tx, 6, "SELECT seq, body, hash, at, revision, part FROM sluice_audit_entries WHERE seq > $1"+
-		numbered+" ORDER BY seq LIMIT $2", after, verifyPage)
+	values, err := tableRows(ctx, tx, 6,
+		"SELECT seq, body, hash, at, revision, part FROM sluice_audit_entries WHERE seq > $1"+
+			numbered+" ORDER BY seq LIMIT $2", after, verifyPage)
 	for _, value := range values {
 		row := entryRow{at: value[3], revision: value[4], part: value[5]}
 		var ok bool
@@ -188,7 +189,7 @@ func entryRows(ctx context.Context, tx *sql.Tx, shared bool, after int64) (found
 	return found, err
 }
 
-// tableRows reads all rows of a query as they are stored.
+// tableRows reads all rows of a query without converting their values.
 func tableRows(ctx context.Context, tx *sql.Tx, columns int, query string, args ...any) (found [][]any, err error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -208,7 +209,7 @@ func tableRows(ctx context.Context, tx *sql.Tx, columns int, query string, args 
 	return found, rows.Err()
 }
 
-// textOf is a value of a column of texts; empty if it is none.
+// textOf returns a text value, or "" for a value of another type.
 func textOf(value any) string {
 	text, _ := value.(string)
 	return text
@@ -217,13 +218,13 @@ func textOf(value any) string {
 func (v *verification) entry(row entryRow) {
 	v.Entries++
 	seq, expected := row.seq, v.last+1
-	e, err := parse(row.body)
+	e, err := parseEntry(row.body)
 	switch {
 	case seq < 1:
-		v.fault("entry %d is none of Sluice's: the first one has the number 1", seq)
+		v.fault("entry %d is not an entry of Sluice: the first one has the number 1", seq)
 		return
 	case seq < expected:
-		v.fault("entry %d is there twice", seq)
+		v.fault("entry %d exists twice", seq)
 	case seq == expected+1:
 		v.fault("entry %d is missing", expected)
 	case seq > expected:
@@ -235,10 +236,10 @@ func (v *verification) entry(row entryRow) {
 	case e.Seq != seq:
 		v.fault("entry %d was moved: its text says %d", seq, e.Seq)
 	case e.Prev != v.prev:
-		v.fault("entry %d does not follow the one before it: it names another hash", seq)
+		v.fault("entry %d does not follow the one before it: its field prev has another hash", seq)
 	}
 	if err == nil {
-		var revision, part any // as add writes them
+		var revision, part any // as appendEntry writes them
 		if e.Revision != "" {
 			revision, part = e.Revision, int64(e.Part)
 		}

@@ -11,13 +11,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// stateRows says what the rows of sluice_audit_state hold.
+// stateRows describes the rows of sluice_audit_state.
 var stateRows = map[int64]string{
-	stateToken: "the token after which the log goes on", stateLast: "the number of the entry that was written last",
+	stateToken: "the token after which the log continues", stateLast: "the number of the last written entry",
 	stateSecret: "the secret that seals the numbers of entries",
 }
 
-// state compares the rows of sluice_audit_state with the entries, as far as these tell what is in them.
+// state compares the rows of sluice_audit_state with the entries.
 func (v *verification) state(ctx context.Context, tx *sql.Tx) error {
 	rows, err := tableRows(ctx, tx, 3, "SELECT id, token, version FROM sluice_audit_state ORDER BY id")
 	if err != nil {
@@ -27,7 +27,7 @@ func (v *verification) state(ctx context.Context, tx *sql.Tx) error {
 	for _, row := range rows {
 		id, _ := row[0].(int64)
 		if _, expected := missing[id]; !expected {
-			v.fault("sluice_audit_state has a row %v that Sluice does not make", row[0])
+			v.fault("sluice_audit_state has a row %v that Sluice does not create", row[0])
 			continue
 		}
 		delete(missing, id)
@@ -59,11 +59,12 @@ func (v *verification) stateValue(id int64, value string) {
 		case wrote > v.last:
 			v.fault("the log ends with entry %d, and entry %d was written last: the end was cut off", v.last, wrote)
 		case wrote < v.last:
-			v.fault("the log ends with entry %d, and entry %d is noted as the last one", v.last, wrote)
+			v.fault("the log ends with entry %d, and entry %d is stored as the last one", v.last, wrote)
 		}
 	case stateSecret:
-		if secret, err := hex.DecodeString(value); err != nil || len(secret) != secretBytes || hex.EncodeToString(secret) != value {
-			v.fault("row %d of sluice_audit_state, %s, is none that Sluice makes", id, stateRows[id])
+		if secret, err := hex.DecodeString(value); err != nil || len(secret) != secretBytes ||
+			hex.EncodeToString(secret) != value {
+			v.fault("row %d of sluice_audit_state, %s, does not have the form that Sluice writes", id, stateRows[id])
 		}
 	}
 }

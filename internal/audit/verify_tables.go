@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// tableCheck compares the indexes of the log's tables with the tables, and values with the types of their columns. In SQLite
-// everything that Verify reads through an index rests on the comparison.
+// tableCheck compares indexes with their tables, and values with the types of their columns. In SQLite, Verify reads
+// the other tables through indexes that tableCheck has compared first.
 type tableCheck struct {
 	ctx context.Context //nolint:containedctx // that of the verification
 	log *Log
@@ -31,10 +31,10 @@ func (c *tableCheck) compareIndexes() error {
 	return err
 }
 
-// index is one of PostgreSQL's indexes of the log, with the columns that it is sorted by.
+// index is a PostgreSQL index of the log, with its sort columns.
 type index struct{ table, columns, where string }
 
-// postgresIndexes are those that the statements of tables make.
+// postgresIndexes lists the indexes that createStatements creates.
 var postgresIndexes = []index{
 	{table: "sluice_audit_entries", columns: "seq"},
 	{table: "sluice_audit_entries", columns: "revision, part"},
@@ -46,14 +46,21 @@ var postgresIndexes = []index{
 	{table: "sluice_audit_state", columns: "id"},
 }
 
-// The settings with which PostgreSQL reads a table without its indexes, or by the index that has the order of the query.
+// Settings that make PostgreSQL read a table without its indexes, or through the index that has the order of the
+// query.
 const (
-	byTable   = "SET LOCAL enable_seqscan TO on; SET LOCAL enable_indexscan TO off; SET LOCAL enable_indexonlyscan TO off; SET LOCAL enable_bitmapscan TO off"
-	byIndex   = "SET LOCAL enable_seqscan TO off; SET LOCAL enable_indexscan TO on; SET LOCAL enable_indexonlyscan TO on; SET LOCAL enable_bitmapscan TO off; SET LOCAL enable_sort TO off; SET LOCAL jit TO off"
-	byDefault = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_indexscan TO DEFAULT; SET LOCAL enable_indexonlyscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT; SET LOCAL jit TO DEFAULT"
+	byTable = "SET LOCAL enable_seqscan TO on; SET LOCAL enable_indexscan TO off; " +
+		"SET LOCAL enable_indexonlyscan TO off; SET LOCAL enable_bitmapscan TO off"
+	byIndex = "SET LOCAL enable_seqscan TO off; SET LOCAL enable_indexscan TO on; " +
+		"SET LOCAL enable_indexonlyscan TO on; SET LOCAL enable_bitmapscan TO off; " +
+		"SET LOCAL enable_sort TO off; SET LOCAL jit TO off"
+	byDefault = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_indexscan TO DEFAULT; " +
+		"SET LOCAL enable_indexonlyscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; " +
+		"SET LOCAL enable_sort TO DEFAULT; SET LOCAL jit TO DEFAULT"
 )
 
-// set applies settings to the rest of the transaction. PostgreSQL prepares no statement that is several.
+// set applies settings to the rest of the transaction, one by one, since PostgreSQL cannot prepare several statements
+// at once.
 func (c *tableCheck) set(settings string) error {
 	for setting := range strings.SplitSeq(settings, "; ") {
 		if _, err := c.tx.ExecContext(c.ctx, setting); err != nil {
@@ -63,7 +70,7 @@ func (c *tableCheck) set(settings string) error {
 	return nil
 }
 
-// ignoreIndexes has PostgreSQL read the tables themselves from here on.
+// ignoreIndexes makes PostgreSQL read the tables without their indexes in later queries.
 func (c *tableCheck) ignoreIndexes() error {
 	if !c.log.shared {
 		return nil
@@ -71,10 +78,10 @@ func (c *tableCheck) ignoreIndexes() error {
 	return c.set(byTable)
 }
 
-// comparePostgresIndexes reads each table once without an index and once by each of its indexes: the same rows must come.
+// comparePostgresIndexes reads each table without an index and through each of its indexes, and compares the rows.
 func (c *tableCheck) comparePostgresIndexes() (err error) {
 	defer func() {
-		if err == nil { // otherwise the step is rolled back, and the settings with it
+		if err == nil { // on an error, the savepoint restores the settings
 			err = c.set(byDefault)
 		}
 	}()
@@ -92,14 +99,13 @@ func (c *tableCheck) comparePostgresIndexes() (err error) {
 			}
 		}
 		if sums[0] != sums[1] {
-			c.v.fault("the index of %s by %s does not have the rows that the table has", i.table, i.columns)
+			c.v.fault("the index of %s by %s does not match the rows of the table", i.table, i.columns)
 		}
 	}
 	return nil
 }
 
-// compareTypes finds values that do not have the type of their column, which SQLite stores all the same. In PostgreSQL the types
-// are those of the schema.
+// compareTypes reports values whose type is not their column's. SQLite stores such values; PostgreSQL does not.
 func (c *tableCheck) compareTypes() error {
 	if c.log.shared {
 		return nil
@@ -109,14 +115,16 @@ func (c *tableCheck) compareTypes() error {
 		return err
 	}
 	for table, columns := range expected {
-		if err := c.v.attempt(c.ctx, c.tx, "the table "+table, func() error { return c.compareTypesOf(table, columns) }); err != nil {
+		if err := c.v.runStep(
+			c.ctx, c.tx, "the table "+table, func() error { return c.compareTypesOf(table, columns) },
+		); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// column is one of SQLite's, with the types that its values may have.
+// column is a SQLite column with the types that its values may have.
 type column struct{ name, types string }
 
 func (c *tableCheck) compareTypesOf(table string, columns []column) error {
@@ -125,7 +133,9 @@ func (c *tableCheck) compareTypesOf(table string, columns []column) error {
 		types = append(types, "typeof("+column.name+")")
 		wrong = append(wrong, "typeof("+column.name+") NOT IN ("+column.types+")")
 	}
-	found, err := tableRows(c.ctx, c.tx, 1+len(columns), fmt.Sprintf("SELECT rowid, %s FROM %s NOT INDEXED WHERE %s ORDER BY rowid LIMIT %d",
+	found, err := tableRows(c.ctx, c.tx, 1+len(
+		columns,
+	), fmt.Sprintf("SELECT rowid, %s FROM %s NOT INDEXED WHERE %s ORDER BY rowid LIMIT %d",
 		strings.Join(types, ", "), table, strings.Join(wrong, " OR "), maxFaults))
 	if err != nil {
 		return err
@@ -133,21 +143,24 @@ func (c *tableCheck) compareTypesOf(table string, columns []column) error {
 	for _, row := range found {
 		for i, column := range columns {
 			if stored := textOf(row[1+i]); !strings.Contains(column.types, "'"+stored+"'") {
-				c.v.fault("row %v of %s has a value of the type %s in the column %s, which takes %s", row[0], table, stored, column.name, column.types)
+				c.v.fault(
+					"row %v of %s has a value of the type %s in the column %s, which takes %s", row[0], table, stored,
+					column.name, column.types,
+				)
 			}
 		}
 	}
 	return nil
 }
 
-// expectedColumns are the columns of the tables that Sluice makes.
+// expectedColumns returns the columns of the tables that Sluice creates.
 func expectedColumns(ctx context.Context) (tables map[string][]column, err error) {
-	made, err := OpenMemory(ctx)
+	scratch, err := OpenMemory(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, made.Close()) }()
-	rows, err := made.db.QueryContext(ctx, `SELECT t.name, c.name, CASE c.type WHEN 'BIGINT' THEN '''integer''' ELSE '''text''' END
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	rows, err := scratch.db.QueryContext(ctx, `SELECT t.name, c.name, CASE c.type WHEN 'BIGINT' THEN '''integer''' ELSE '''text''' END
 		|| CASE WHEN c."notnull" OR c.pk THEN '' ELSE ', ''null''' END
 		FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid`)
 	if err != nil {

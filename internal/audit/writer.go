@@ -11,23 +11,24 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Writer is the one who may write to a log.
+// Writer writes to a log. A log has at most one Writer at a time.
 type Writer struct {
 	log   *Log
 	place Place
-	conn  *sql.Conn // that holds the lock of a shared log, and writes: who loses it can write no more
-	last  Entry     // the last entry; the zero value in an empty log
-	wrote int64     // the number of the entry that was written last; after that of last if entries are gone
+	// holds the advisory lock of a shared log; nil for others. If it is lost, the Writer can no longer write
+	conn  *sql.Conn
+	last  Entry // zero in an empty log
+	wrote int64 // number of the last written entry; larger than last.Seq if entries were deleted
 	next  authz.Token
 
 	now      func() time.Time
-	unstored func(Entry, error) // called for each placeholder that was written
-	stored   func(authz.Token)  // called after each write with where the log goes on, once it has an entry; may be nil
+	unstored func(Entry, error) // called after each stored placeholder
+	stored   func(authz.Token)  // nil, or called after each write with the position, once the log has an entry
 }
 
-// Lead waits until nobody else writes to the log, and becomes the one who does. Of several servers the others wait
-// here, and are told so by a call of others.
-func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
+// AcquireWriter waits until no other server writes to the log and returns the Writer. While another server of a shared
+// log writes, it calls others before each wait.
+func (l *Log) AcquireWriter(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
 	w := &Writer{log: l, place: place, now: time.Now}
 	defer func() {
 		if err != nil {
@@ -39,7 +40,9 @@ func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, 
 			return nil, err
 		}
 		for held := false; !held; {
-			if err := w.conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(leadership)).Scan(&held); err != nil {
+			if err := w.conn.QueryRowContext(
+				ctx, "SELECT pg_try_advisory_lock($1)", int64(writerLock),
+			).Scan(&held); err != nil {
 				return nil, err
 			}
 			if held {
@@ -47,44 +50,46 @@ func (l *Log) Lead(ctx context.Context, place Place, others func()) (_ *Writer, 
 			}
 			others()
 			select {
-			case <-time.After(poll):
+			case <-time.After(pollInterval):
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
 		}
 	}
 	for id, into := range map[int]any{stateToken: &w.next, stateLast: &w.wrote} {
-		if err := w.connection().QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", id).Scan(into); err != nil {
+		if err := w.connection().QueryRowContext(
+			ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", id,
+		).Scan(into); err != nil {
 			return nil, err
 		}
 	}
-	w.last, err = l.end(ctx, w.connection())
+	w.last, err = l.lastEntry(ctx, w.connection())
 	return w, err
 }
 
-// begun reports whether it is noted where the log begins.
-func (l *Log) begun(ctx context.Context) (bool, error) {
+// hasStarted reports whether the log has stored its starting position.
+func (l *Log) hasStarted(ctx context.Context) (bool, error) {
 	var next authz.Token
 	err := l.db.QueryRowContext(ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateToken).Scan(&next)
 	return next != "", err
 }
 
-// Close lets another write, also when ctx has ended.
+// Close releases the log for another writer, even if ctx has ended.
 func (w *Writer) Close(ctx context.Context) error {
 	if w.conn == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if _, err := w.conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(leadership)); err != nil {
-		// The connection ends, lest another one be given it while it holds the lock. That closes w.conn, too.
+	if _, err := w.conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(writerLock)); err != nil {
+		// Discard the connection, so that the pool does not reuse it with the lock held. This closes w.conn too.
 		_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
 		return nil
 	}
 	return w.conn.Close()
 }
 
-// connection is what a Writer writes through.
+// connection is the database, or the connection that holds the lock.
 type connection interface {
 	querier
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -98,39 +103,40 @@ func (w *Writer) connection() connection {
 	return w.log.db
 }
 
-// write does everything that do adds as one, or nothing. If the log refuses something, do runs again with a placeholder for
-// each entry that the log does not take.
+// write runs do in one transaction. If the log rejects a part, write runs do again with a savepoint per part, and with
+// a placeholder for each rejected entry.
 func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
 	if !w.log.careful {
-		err := w.attempt(ctx, false, do)
-		if refused := (*refusal)(nil); err == nil || ctx.Err() != nil || !errors.As(err, &refused) {
+		err := w.tryWrite(ctx, false, do)
+		if refused := (*logError)(nil); err == nil || ctx.Err() != nil || !errors.As(err, &refused) {
 			return err
 		}
-		w.log.careful = true // also for the next writer, if this one's connection is lost
+		w.log.careful = true // the next writer is careful too, if this one loses its connection
 	}
 	last := w.last.Seq
-	err := w.attempt(ctx, true, do)
-	if err == nil && w.last.Seq > last { // other writes say nothing of the entry that failed
+	err := w.tryWrite(ctx, true, do)
+	if err == nil && w.last.Seq > last { // a write without entries does not show that the failed entry can be stored
 		w.log.careful = false
 	}
 	return err
 }
 
-func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) error) (err error) {
+func (w *Writer) tryWrite(ctx context.Context, careful bool, do func(*batch) error) (err error) {
 	tx, err := w.connection().BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
 	b := &batch{
-		ctx: ctx, tx: tx, log: w.log, place: w.place, now: w.now, last: w.last, next: w.next, careful: careful, atOnce: 250,
+		ctx: ctx, tx: tx, log: w.log, place: w.place, now: w.now, last: w.last, next: w.next, careful: careful,
+		rowsPerStatement: 250,
 	}
 	if !w.log.shared {
-		// The database is a call away: a statement that is there already costs less than one that says more.
-		b.atOnce, b.prepared = 1, make(map[string]*sql.Stmt)
+		// In SQLite a call is cheap. Repeating a prepared statement costs less than preparing a longer one.
+		b.rowsPerStatement, b.prepared = 1, make(map[string]*sql.Stmt)
 	}
 	if careful && w.log.shared {
-		// What a deferred constraint refuses would fail at the end, where no entry is at fault.
+		// A deferred constraint would fail at the commit, where the rejected entry is unknown.
 		if err := b.exec("SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 			return err
 		}
@@ -138,8 +144,8 @@ func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) erro
 	if err := do(b); err != nil {
 		return err
 	}
-	if b.undecided != nil {
-		return b.undecided
+	if b.pending != nil {
+		return b.pending
 	}
 	if b.next != w.next {
 		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = $2", b.next, stateToken); err != nil {
@@ -147,17 +153,19 @@ func (w *Writer) attempt(ctx context.Context, careful bool, do func(*batch) erro
 		}
 	}
 	if b.last.Seq != w.last.Seq {
-		if err := b.exec("UPDATE sluice_audit_state SET token = $1 WHERE id = $2", strconv.FormatInt(b.last.Seq, 10), stateLast); err != nil {
+		if err := b.exec(
+			"UPDATE sluice_audit_state SET token = $1 WHERE id = $2", strconv.FormatInt(b.last.Seq, 10), stateLast,
+		); err != nil {
 			return err
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return refuse(err)
+		return asLogError(err)
 	}
-	b.settled()
-	w.log.endless = append(w.log.endless, b.endless...)
+	b.forgetFailures()
+	w.log.unstorableEnds = append(w.log.unstorableEnds, b.unstorableEnds...)
 	if b.last.Seq > w.last.Seq || w.next == "" {
-		w.log.announce()
+		w.log.notifyChanged()
 	}
 	w.last, w.next, w.wrote = b.last, b.next, b.last.Seq
 	if w.stored != nil && w.last.Seq > 0 {

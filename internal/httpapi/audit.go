@@ -20,10 +20,10 @@ type History interface {
 	Head(ctx context.Context) (audit.Entry, error)
 	Changed() <-chan struct{}
 	Wait(ctx context.Context, changed <-chan struct{}) error
-	May(ctx context.Context, reader, account authz.ID) error
+	RequireReader(ctx context.Context, reader, account authz.ID) error
 	Access(ctx context.Context, query authz.SubjectQuery, at time.Time) ([]authz.FoundSubject, error)
 	Page(ctx context.Context, reader authz.ID, query audit.Query, limit int) (entries []audit.Entry, before int64, err error)
-	Show(ctx context.Context, reader authz.ID, query audit.Query, entries []audit.Stored) ([]audit.Entry, error)
+	VisibleEntries(ctx context.Context, reader authz.ID, query audit.Query, entries []audit.Stored) ([]audit.Entry, error)
 	SealPosition(seq int64, reader, account authz.ID) string
 	OpenPosition(position string, reader, account authz.ID) (int64, error)
 }
@@ -158,7 +158,7 @@ func (s *server) show(ctx context.Context, reader authz.ID, query audit.Query, f
 		}
 		return shown, nil
 	}
-	entries, err := s.History.Show(ctx, reader, query, found)
+	entries, err := s.History.VisibleEntries(ctx, reader, query, found)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (s *server) auditReader(ctx context.Context, k *call, account authz.ID) (au
 	case account == "":
 		return "", authz.Errorf(authz.CodeInvalid, "the parameter \"account\" is missing: a person reads the history of one account; without the header %s a key with the scope inspect reads everything", actorHeader)
 	}
-	return k.actor, s.History.May(ctx, k.actor, account)
+	return k.actor, s.History.RequireReader(ctx, k.actor, account)
 }
 
 func auditQuery(params ListAuditParams) (query audit.Query, err error) {

@@ -9,25 +9,27 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Past is what an answer about an earlier time rests on: an object with everything that it leads to, as it was.
+// Past holds the relationships around an object at an earlier time, and the schema of that time.
 type Past struct {
 	Schema        string
 	Relationships []authz.Relationship
 }
 
-// The most that a Past holds, and that is read of the log for it.
+// MaxPastRelationships limits the size of a Past, and maxPastEntries the entries that are read for it.
 const (
 	MaxPastRelationships = 10_000
 	maxPastEntries       = 50_000
 )
 
-// lasting is when relationships of the past that had an end expire on the scratch: they had not then.
-var lasting = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+// farFuture replaces expirations in the scratch engine, where a relationship that had not expired at the earlier time
+// would expire now.
+var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Past rebuilds what an object and everything that it leads to were at a time, from the log alone. The error is
-// CodeNotFound for a time before the log or in a gap of it, and CodeTooLarge above MaxPastRelationships.
+// Past rebuilds the relationships of an object, and of the objects that they lead to, at an earlier time. It reads only
+// the log. The error code is CodeNotFound if the time is before the log or in a gap, and CodeTooLarge above
+// MaxPastRelationships.
 func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Past, error) {
-	until := at.Add(time.Microsecond) // what happened at the time had happened
+	until := at.Add(time.Microsecond) // includes changes at exactly that time
 	var past Past
 	var err error
 	var gap int64
@@ -47,7 +49,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 					if !r.ExpiresAt.After(at) {
 						continue
 					}
-					r.ExpiresAt = lasting
+					r.ExpiresAt = farFuture
 				}
 				past.Relationships = append(past.Relationships, r)
 				if subject := r.Subject.Object; !r.Subject.Wildcard && !seen[subject] {
@@ -57,29 +59,33 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 			}
 		}
 		if len(past.Relationships) > MaxPastRelationships {
-			return past, authz.Errorf(authz.CodeTooLarge, "what %s led to then are more than %d relationships, too many to rebuild", resource, MaxPastRelationships)
+			return past, authz.Errorf(
+				authz.CodeTooLarge, "at that time, %s led to more than %d relationships, which is the limit", resource,
+				MaxPastRelationships,
+			)
 		}
 		around = next
 	}
 	return past, nil
 }
 
-// replay goes through the entries until a time.
+// replay applies the entries before a time.
 type replay struct {
 	log     *Log
 	until   time.Time
-	gap     int64 // the last gap before: the snapshot behind it repairs what could not be stored
+	gap     int64 // number of the last gap before until; the snapshot after it replaces what placeholders lack
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }
 
-// atOnce is how many objects are looked for in the log at once.
-const atOnce = 500
+// objectsPerQuery is the number of objects that one query selects.
+const objectsPerQuery = 500
 
-// run finds the relationships of the objects.
+// run reads the relationships of the objects into r.present.
 func (r *replay) run(ctx context.Context, objects []authz.Object) error {
-	for some := range slices.Chunk(objects, atOnce) {
-		present := make(map[authz.Object]map[string]authz.Relationship, len(some)) // of these alone: of others the entries tell a part
+	for some := range slices.Chunk(objects, objectsPerQuery) {
+		// Only the requested objects have all their entries in the result.
+		present := make(map[authz.Object]map[string]authz.Relationship, len(some))
 		for _, object := range some {
 			present[object] = make(map[string]authz.Relationship)
 		}
@@ -89,13 +95,16 @@ func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 				return err
 			}
 			if r.read += len(found); r.read > maxPastEntries {
-				return authz.Errorf(authz.CodeTooLarge, "more than %d entries of the log are about this, too many to go through", maxPastEntries)
+				return authz.Errorf(
+					authz.CodeTooLarge, "more than %d entries of the log are about these objects, which is the limit",
+					maxPastEntries,
+				)
 			}
 			for _, e := range found {
 				if e.Kind == Unstored && e.Seq > r.gap {
 					return unknownSince(e.Entry)
 				}
-				replayed(present, e.Updates)
+				applyUpdates(present, e.Updates)
 				after = e.Seq
 			}
 			more = len(found) > 0
@@ -105,15 +114,15 @@ func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 	return nil
 }
 
-// replayed applies the updates that are about the objects.
-func replayed(present map[authz.Object]map[string]authz.Relationship, updates []Update) {
+// applyUpdates applies the updates about the objects in present.
+func applyUpdates(present map[authz.Object]map[string]authz.Relationship, updates []Update) {
 	for _, u := range updates {
-		of, wanted := present[u.Resource.Object]
-		if !wanted {
+		of, termFilter := present[u.Resource.Object]
+		if !termFilter {
 			continue
 		}
 		key := u.Relation + "@" + keyOf(u.Subject)
-		if u.Action == gone {
+		if u.Action == actionDelete {
 			delete(of, key)
 		} else {
 			of[key] = u.Relationship()
@@ -121,19 +130,23 @@ func replayed(present map[authz.Object]map[string]authz.Relationship, updates []
 	}
 }
 
-// unknownSince is that what was there after a placeholder is not known.
+// unknownSince returns the error for a time after a placeholder.
 func unknownSince(e Entry) error {
-	return authz.Errorf(authz.CodeNotFound, "what was there is not known: entry %d of the audit log, of %s, could not be stored", e.Seq, e.Time.Format(time.RFC3339Nano))
+	return authz.Errorf(
+		authz.CodeNotFound,
+		"the relationships at that time are unknown: entry %d of the audit log, of %s, could not be stored", e.Seq,
+		e.Time.Format(time.RFC3339Nano),
+	)
 }
 
-// schemaOf returns the schema of a time that the log knows, and the number of the last gap before it; zero if there is none.
+// schemaOf returns the schema at a time, and the number of the last gap before it, or zero.
 func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (schema string, gap int64, err error) {
 	schemas, err := l.Find(ctx, Query{content: Schema, Until: until, Limit: 1})
 	if err != nil {
 		return "", 0, err
 	}
 	if len(schemas) == 0 {
-		return "", 0, authz.Errorf(authz.CodeNotFound, "the audit log begins later than %s", at.Format(time.RFC3339Nano))
+		return "", 0, authz.Errorf(authz.CodeNotFound, "the audit log starts after %s", at.Format(time.RFC3339Nano))
 	}
 	after := int64(0)
 	gaps, err := l.Find(ctx, Query{content: Gap, Since: until, After: &after, Limit: 1})
@@ -141,8 +154,9 @@ func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (schema string,
 		return "", 0, err
 	}
 	if len(gaps) > 0 && !gaps[0].Since.After(at) {
-		return "", 0, authz.Errorf(authz.CodeNotFound, "what was there at %s is not known: the audit log has a gap from %s to %s",
-			at.Format(time.RFC3339Nano), gaps[0].Since.Format(time.RFC3339Nano), gaps[0].Time.Format(time.RFC3339Nano))
+		from, to := gaps[0].Since.Format(time.RFC3339Nano), gaps[0].Time.Format(time.RFC3339Nano)
+		return "", 0, authz.Errorf(authz.CodeNotFound,
+			"the relationships at %s are unknown: the audit log has a gap from %s to %s", at.Format(time.RFC3339Nano), from, to)
 	}
 	if gaps, err = l.Find(ctx, Query{content: Gap, Until: until, Limit: 1}); err != nil {
 		return "", 0, err
@@ -160,7 +174,8 @@ func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (schema string,
 	return schemas[0].Schema, gap, nil
 }
 
-// Access tells who of a type had a permission on an object at a time, on a scratch with what the log knows of it.
+// Access returns the subjects that had a permission on an object at an earlier time. It evaluates the permission in a
+// scratch engine with the relationships and the schema of that time.
 func (h *History) Access(
 	ctx context.Context, query authz.SubjectQuery, at time.Time,
 ) (found []authz.FoundSubject, err error) {

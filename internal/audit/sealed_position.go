@@ -14,21 +14,21 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// secretBytes is the length of the secret of a log.
+// secretBytes is the length of a log's secret.
 const secretBytes = 32
 
-// newSecret makes the secret of a log, by which all servers that share it seal the numbers of its entries.
+// newSecret returns a random secret. All servers that share the log seal numbers with it.
 func newSecret() string {
 	var secret [secretBytes]byte
 	_, _ = rand.Read(secret[:]) // never fails
 	return hex.EncodeToString(secret[:])
 }
 
-// errNoPosition is the cause of the error of OpenPosition.
-var errNoPosition = authz.Errorf(authz.CodeInvalid, "this is not a position of the person and the account in the audit log")
+// errNoPosition is the error of OpenPosition.
+var errNoPosition = authz.Errorf(authz.CodeInvalid, "this position belongs to another person or account, or is damaged")
 
-// SealPosition returns a text that stands for the number of an entry in what a person reads of an account, and says
-// nothing of it. The same number has the same text, on every server that shares the log.
+// SealPosition encrypts the number of an entry for a person who reads an account's history. The text reveals nothing
+// about the number. Every server that shares the log returns the same text for the same number.
 func (l *Log) SealPosition(seq int64, reader, of authz.ID) string {
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], uint64(seq)) //nolint:gosec // numbers are not negative
@@ -41,15 +41,16 @@ func (l *Log) SealPosition(seq int64, reader, of authz.ID) string {
 	return base64.RawURLEncoding.EncodeToString(sealing.Seal(nonce, nonce, number[:], about))
 }
 
-// OpenPosition returns the number that SealPosition sealed for the same person and account. Its error has CodeInvalid.
+// OpenPosition returns the number that SealPosition sealed for the same person and account. For any other text, the
+// error has CodeInvalid.
 func (l *Log) OpenPosition(text string, reader, of authz.ID) (int64, error) {
 	sealing := l.sealing()
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(sealed) < sealing.NonceSize() {
+	withHash, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(withHash) < sealing.NonceSize() {
 		return 0, errNoPosition
 	}
-	nonce, sealed := sealed[:sealing.NonceSize()], sealed[sealing.NonceSize():]
-	number, err := sealing.Open(nil, nonce, sealed, aboutPosition(reader, of))
+	nonce, withHash := withHash[:sealing.NonceSize()], withHash[sealing.NonceSize():]
+	number, err := sealing.Open(nil, nonce, withHash, aboutPosition(reader, of))
 	if err != nil || len(number) != 8 {
 		return 0, errNoPosition
 	}

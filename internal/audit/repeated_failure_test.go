@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// attempts follows again and again, and lets a clock of its own go on by a minute after each failure.
+// attempts retries FollowOnce with a test clock that advances by a minute after each failure.
 type attempts struct {
 	t     *testing.T
 	log   *audit.Log
@@ -27,7 +27,7 @@ type attempts struct {
 
 	mu     sync.Mutex
 	later  time.Duration
-	failed chan error // of each attempt; the next one begins once it is received
+	failed chan error // the error of each attempt; receiving it starts the next attempt
 }
 
 func (a *attempts) now() time.Time {
@@ -51,7 +51,9 @@ func attempt(t *testing.T, uri string, source authz.Source, engine authz.Engine)
 	log := openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) })
 	a := &attempts{t: t, log: log, db: db, failed: make(chan error)}
 	follower := audit.NewFollower(audit.Config{
-		Log: log, Source: source, Engine: engine, Place: place, Now: a.now, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Log: log, Source: source, Engine: engine, Place: place, Now: a.now, Logger: slog.New(
+			slog.NewTextHandler(t.Output(), nil),
+		),
 	})
 	a.stats = follower.Stats()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -73,7 +75,7 @@ func attempt(t *testing.T, uri string, source authz.Source, engine authz.Engine)
 	return a
 }
 
-// exec changes the log's database.
+// exec executes a statement in the log's database.
 func (a *attempts) exec(statement string) {
 	a.t.Helper()
 	_, err := a.db.ExecContext(a.t.Context(), statement)
@@ -93,7 +95,7 @@ func (a *attempts) fail(times int) {
 	}
 }
 
-// entries returns all entries once there are so many; until then attempts may fail.
+// entries waits until there are n entries and returns them. Attempts may fail until then.
 func (a *attempts) entries(n int) []audit.Stored {
 	a.t.Helper()
 	for {
@@ -112,7 +114,7 @@ func (a *attempts) entries(n int) []audit.Stored {
 	}
 }
 
-// refuseBodies has the log's database refuse some entries as an SQL condition says, with an SQL statement.
+// refuseBodies makes the log's database reject entries that match a condition, by running an SQL statement.
 func (a *attempts) refuseBodies(condition, do string) {
 	a.t.Helper()
 	a.exec(`CREATE OR REPLACE FUNCTION refuse_body() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -127,9 +129,9 @@ func (a *attempts) refuseNothing() {
 
 func raise(code string) string { return `RAISE EXCEPTION 'refused' USING ERRCODE = ` + code + `;` }
 
-// TestNoErrorThatMayPassStopsTheLog: an entry that fails each time, with an error that may also be the database's, has a placeholder
-// once it is clear that others can be stored.
-func TestNoErrorThatMayPassStopsTheLog(t *testing.T) {
+// TestNoTransientErrorStopsTheLog checks that an entry which always fails with a transient error gets a placeholder
+// once other entries can be stored.
+func TestNoTransientErrorStopsTheLog(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
 	a := attempt(t, enginetest.Postgres(t), engine, engine)
@@ -141,10 +143,12 @@ func TestNoErrorThatMayPassStopsTheLog(t *testing.T) {
 		FOR EACH ROW EXECUTE FUNCTION refuse_late()`)
 
 	folders := []string{
-		"late", "refused-40001", "refused-40P01", "refused-08006", "refused-25006", "refused-28000", "refused-53000", "refused-53100",
-		"refused-53200", "refused-55P03", "refused-57014", "refused-57P01", "refused-58030", "refused-XX000", "refused-23514",
+		"late", "refused-40001", "refused-40P01", "refused-08006", "refused-25006", "refused-28000", "refused-53000",
+		"refused-53100",
+		"refused-53200", "refused-55P03", "refused-57014", "refused-57P01", "refused-58030", "refused-XX000",
+		"refused-23514",
 	}
-	for i, folder := range folders { // some of them together in one batch
+	for i, folder := range folders { // some of them are in one batch
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:"+folder, "reader", "user:peter"))
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:good", "reader", fmt.Sprint("user:u", i)))
 	}
@@ -161,13 +165,12 @@ func TestNoErrorThatMayPassStopsTheLog(t *testing.T) {
 	require.EqualValues(t, len(folders), a.stats.Unstored())
 	report, err := a.log.Verify(t.Context(), "", expected)
 	require.NoError(t, err)
-	for _, fault := range report.Faults { // the schema is what the test made of it
-		require.Contains(t, fault, "the database's schema has what Sluice does not make")
+	for _, fault := range report.Faults { // the test changed the schema
+		require.Contains(t, fault, "the database's schema has a part that Sluice does not create")
 	}
 }
 
-// TestEntryThatEndsTheConnectionHasAPlaceholder: no more than any other does an entry stop the log with which the connection to
-// the database ends.
+// TestEntryThatEndsTheConnectionHasAPlaceholder checks an entry that makes the database close the connection.
 func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -181,8 +184,9 @@ func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 	require.Equal(t, audit.Changed, all[2].Kind)
 }
 
-// TestPlaceholderTellsWhatItCan: where only the updates are refused, the placeholder says who it was and which objects changed.
-func TestPlaceholderTellsWhatItCan(t *testing.T) {
+// TestPlaceholderKeepsOriginAndObjects checks that a placeholder has the origin and the changed objects if only the
+// updates are rejected.
+func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
 	a := attempt(t, enginetest.Postgres(t), engine, engine)
@@ -196,11 +200,12 @@ func TestPlaceholderTellsWhatItCan(t *testing.T) {
 	require.Contains(t, e.Reason, "40001")
 }
 
-// TestSnapshotGoesOnBehindErrorsThatMayPass: all relationships of a snapshot that fail have a placeholder after the same attempts.
-func TestSnapshotGoesOnBehindErrorsThatMayPass(t *testing.T) {
+// TestSnapshotContinuesAfterTransientErrors checks that all failing relationships of a snapshot get placeholders after
+// the same attempts.
+func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
-	openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }) // makes the tables
+	openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }) // creates the tables
 	engine := embedded(t)
 	const refused = 20
 	for i := range refused {
@@ -223,8 +228,8 @@ func TestSnapshotGoesOnBehindErrorsThatMayPass(t *testing.T) {
 	require.EqualValues(t, refused, a.stats.Unstored())
 }
 
-// TestNothingIsLostWhileTheDatabaseFails: while nothing can be stored, or nothing of that size because the disk is full, entries
-// wait for as long as that lasts.
+// TestNothingIsLostWhileTheDatabaseFails checks that entries wait while nothing can be stored, or nothing of their size
+// because the disk is full.
 func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	for name, condition := range map[string]string{
@@ -241,7 +246,9 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 				a := attempt(t, enginetest.Postgres(t), engine, engine)
 				a.entries(1)
 				a.refuseBodies(condition, raise("'"+code+"'"))
-				write(t, engine, strings.Repeat("olga", 200), authz.Touch, relationship(t, "folder:f", "reader", "user:peter"))
+				write(t, engine, strings.Repeat("olga", 200), authz.Touch, relationship(
+					t, "folder:f", "reader", "user:peter",
+				))
 				a.fail(80) // minutes
 				require.GreaterOrEqual(t, a.stats.Lag(), 70*time.Minute)
 				a.refuseNothing()
@@ -252,7 +259,7 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 	}
 }
 
-// TestErrorThatPassesLosesNothing: an entry that fails a few times is stored as it is.
+// TestErrorThatPassesLosesNothing checks that an entry which fails a few times is stored unchanged.
 func TestErrorThatPassesLosesNothing(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -265,8 +272,8 @@ func TestErrorThatPassesLosesNothing(t *testing.T) {
 	require.Equal(t, audit.Changed, a.entries(2)[1].Kind)
 }
 
-// TestEntryTooLargeForTheDatabaseHasAPlaceholder: an entry that fails by its size, other than for want of room on the disk,
-// stops the log for about an hour.
+// TestEntryTooLargeForTheDatabaseHasAPlaceholder checks that an entry which fails because of its size, and not because
+// the disk is full, stops the log for about an hour.
 func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -279,8 +286,9 @@ func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	require.Equal(t, audit.Unstored, a.entries(2)[1].Kind)
 }
 
-// TestEndThatCannotBeStoredIsWrittenOnce: the end of a relationship that the log's tables do not let go of has one placeholder.
-func TestEndThatCannotBeStoredIsWrittenOnce(t *testing.T) {
+// TestExpiryThatCannotBeStoredIsWrittenOnce checks that the expiry of a relationship which remains in the log's tables
+// has one placeholder.
+func TestExpiryThatCannotBeStoredIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
 	a := attempt(t, enginetest.Postgres(t), engine, engine)
@@ -295,7 +303,7 @@ func TestEndThatCannotBeStoredIsWrittenOnce(t *testing.T) {
 	require.Equal(t, audit.Changed, a.entries(4)[3].Kind)
 }
 
-// away is a source that cannot be reached for as long as it is told.
+// away is a source that cannot be reached while a test says so.
 type away struct {
 	authz.Source
 	mu  sync.Mutex
@@ -317,7 +325,7 @@ func (a *away) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Cha
 	return a.Source.Watch(ctx, after)
 }
 
-// TestLagGrowsWhileTheLogDoesNotFollow: the metric of the lag grows with the time, whatever keeps the log from going on.
+// TestLagGrowsWhileTheLogDoesNotFollow checks that the lag grows with time, whatever delays the log.
 func TestLagGrowsWhileTheLogDoesNotFollow(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -326,7 +334,7 @@ func TestLagGrowsWhileTheLogDoesNotFollow(t *testing.T) {
 	a.fail(5)
 	first := a.stats.Lag()
 	require.GreaterOrEqual(t, first, 4*time.Minute)
-	a.fail(6) // the clock moves on after each attempt, and one may be under way
+	a.fail(6) // the clock advances after each attempt, and one may be running
 	require.GreaterOrEqual(t, a.stats.Lag(), first+5*time.Minute)
 	source.set(false)
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:one"))

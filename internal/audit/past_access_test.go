@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// past answers who could view a folder, at the time of an entry.
+// past returns who could view a folder at the time of an entry.
 func past(t *testing.T, log *audit.Log, engine authz.Engine, folder authz.ID, at time.Time) (who []string, err error) {
 	t.Helper()
 	history := &audit.History{Log: log, Engine: engine}
@@ -34,11 +34,16 @@ func TestPast(t *testing.T) {
 		log := openLog(t, open)
 		stop := follow(t, log, engine.Client)
 		wait(t, log, 1, audit.Query{})
-		f, account := relationship(t, "folder:f", "account", "account:a"), relationship(t, "account:a", "owner", "user:olga")
-		write(t, engine, "olga", authz.Touch, f, account, relationship(t, "folder:f", "reader", "user:peter")) // all in one entry
+		f, account := relationship(
+			t, "folder:f", "account", "account:a",
+		), relationship(t, "account:a", "owner", "user:olga")
+		// all in one entry
+		write(t, engine, "olga", authz.Touch, f, account, relationship(t, "folder:f", "reader", "user:peter"))
 		write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:peter"))
 		wait(t, log, 3, audit.Query{})
-		require.NoError(t, engine.ApplySchema(t.Context(), strings.Replace(engineSchema, "reader + account->view", "reader", 1)))
+		require.NoError(
+			t, engine.ApplySchema(t.Context(), strings.Replace(engineSchema, "reader + account->view", "reader", 1)),
+		)
 		wait(t, log, 4, audit.Query{})
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:eve"))
 		all := wait(t, log, 5, audit.Query{})
@@ -49,7 +54,7 @@ func TestPast(t *testing.T) {
 		}
 		_, err := past(t, log, engine, "f", all[0].Time.Add(-time.Second))
 		require.ErrorIs(t, err, authz.CodeNotFound)
-		require.ErrorContains(t, err, "the audit log begins later")
+		require.ErrorContains(t, err, "the audit log starts after")
 
 		stop()
 		other := embedded(t)
@@ -66,8 +71,8 @@ func TestPast(t *testing.T) {
 	})
 }
 
-// TestPastWithAnyDateOfExpiration holds that the log stores every expiration, that past access counts relationships whose
-// expiration was in the future, and that the others have their end in the log.
+// TestPastWithAnyDateOfExpiration checks that the log stores every expiration. Past access counts relationships that
+// had not expired; the others have an expiry entry.
 func TestPastWithAnyDateOfExpiration(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

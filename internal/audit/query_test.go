@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestFindReadsALimitedAmount asks for entries that are together larger than one answer of the log. Each answer ends early, none is
-// empty before the end, and together they have every entry once.
+// TestFindReadsALimitedAmount queries entries that are larger than the limit of one answer. No answer before the end is
+// empty, and the answers together have every entry once.
 func TestFindReadsALimitedAmount(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -28,7 +28,9 @@ func TestFindReadsALimitedAmount(t *testing.T) {
 			changes = append(changes, touched(t, fmt.Sprint(i), time.Now(), subjects...))
 		}
 		changes = append(changes, touched(t, "last", time.Now(), "user:last"))
-		follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place})
+		follower := audit.NewFollower(
+			audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place},
+		)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {

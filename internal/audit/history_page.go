@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// How many entries of an account one page for a person goes through, how many updates it shows before it ends early,
-// how many updates it reads at most, and how many entries are read at a time.
+// Limits of one page for a person: maxWindow entries of the account are examined, maxPageUpdates updates are returned,
+// and maxReadUpdates updates are read. pageBatch entries are read at a time.
 const (
 	maxWindow      = 10_000
 	maxPageUpdates = 10_000
@@ -20,16 +20,16 @@ const (
 	pageBatch      = 100
 )
 
-// Page returns the newest entries of a query that a person may see, and the number of the entry before which the next page
-// begins; zero if there is none. The query has an account. Where a page ends depends on the entries that the person
-// sees, and on how many entries the account has: not on how many hidden ones the query's other filters would select.
+// Page returns the newest entries of a query that a person may see, and the number before which the next page starts,
+// or zero at the end. The query must name an account. Where a page ends depends only on the visible entries and on the
+// number of entries of the account. So it does not reveal how many hidden entries the other filters would select.
 func (h *History) Page(
 	ctx context.Context, reader authz.ID, query Query, limit int,
 ) (page []Entry, before int64, err error) {
-	if known, err := h.mayKnow(ctx, reader, query.Object); err != nil || !known {
+	if known, err := h.mayView(ctx, reader, query.Object); err != nil || !known {
 		return nil, 0, err
 	}
-	if query.above, err = h.windowEnd(ctx, query, cmp.Or(h.Window, maxWindow)); err != nil {
+	if query.lowerBound, err = h.windowEnd(ctx, query, cmp.Or(h.Window, maxWindow)); err != nil {
 		return nil, 0, err
 	}
 	shownUpdates, readUpdates := 0, 0
@@ -39,10 +39,10 @@ func (h *History) Page(
 			return nil, 0, err
 		}
 		if len(found) == 0 {
-			if query.above == 0 {
+			if query.lowerBound == 0 {
 				return page, 0, nil
 			}
-			return page, query.above + 1, nil
+			return page, query.lowerBound + 1, nil
 		}
 		for i, e := range found {
 			if readUpdates += len(e.Updates); readUpdates >= maxReadUpdates {
@@ -50,7 +50,7 @@ func (h *History) Page(
 				break
 			}
 		}
-		shown, err := h.Show(ctx, reader, query, found)
+		shown, err := h.VisibleEntries(ctx, reader, query, found)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -68,25 +68,28 @@ func (h *History) Page(
 	}
 }
 
-// mayKnow reports whether a person may know that an object exists: people do not hide.
-func (h *History) mayKnow(ctx context.Context, reader authz.ID, object authz.Object) (bool, error) {
+// mayView reports whether a person may know that an object exists. People are never hidden.
+func (h *History) mayView(ctx context.Context, reader authz.ID, object authz.Object) (bool, error) {
 	if object == (authz.Object{}) || object.Type == person {
 		return true, nil
 	}
-	view := grant{object, h.Visible(object.Type)}
-	allowed, err := h.allowed(ctx, reader, []grant{view})
+	view := permissionOn{object, h.Visible(object.Type)}
+	allowed, err := h.allowed(ctx, reader, []permissionOn{view})
 	return allowed[view], err
 }
 
-// windowEnd returns the number of the entry behind the last one of the account that a page goes through; zero if it
-// goes through all of them.
+// windowEnd returns the number of the first entry outside the window of a page, which are the account's newest entries.
+// It returns zero if the window contains all of them.
 func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, error) {
 	before := query.Before
 	if before == 0 {
 		before = math.MaxInt64
 	}
 	if !query.Until.IsZero() {
-		first, err := l.number(ctx, "SELECT seq FROM sluice_audit_entries WHERE at >= $1 ORDER BY at, seq LIMIT 1", query.Until.UnixMicro())
+		first, err := l.querySeq(
+			ctx, "SELECT seq FROM sluice_audit_entries WHERE at >= $1 ORDER BY at, seq LIMIT 1",
+			query.Until.UnixMicro(),
+		)
 		if err != nil {
 			return 0, err
 		}
@@ -98,22 +101,23 @@ func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, er
 	if !query.Since.IsZero() {
 		since = query.Since.UnixMicro()
 	}
-	return l.number(ctx, `SELECT seq FROM sluice_audit_entries WHERE at >= $1 AND seq = (SELECT seq FROM sluice_audit_marks
-		WHERE kind = $2 AND value = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1 OFFSET $5)`, since, byAccount, word(string(query.Account)), before, window)
+	return l.querySeq(ctx, `SELECT seq FROM sluice_audit_entries WHERE at >= $1 AND seq = (SELECT seq FROM sluice_audit_marks
+		WHERE kind = $2 AND value = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1 OFFSET $5)`, since, byAccount, termValue(string(query.Account)), before, window)
 }
 
-// number reads the number of an entry; zero if there is none.
-func (l *Log) number(ctx context.Context, query string, args ...any) (seq int64, err error) {
+// querySeq reads the number of an entry, or zero if there is none.
+func (l *Log) querySeq(ctx context.Context, query string, args ...any) (seq int64, err error) {
 	err = l.db.QueryRowContext(ctx, query, args...).Scan(&seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, failure(err)
+		return 0, unavailable(err)
 	}
 	return seq, nil
 }
 
-// inAccount reports which objects are an account or are in it now, as the log knows it.
+// inAccount reports which of the objects are the account or are now in it, according to the log.
 func (h *History) inAccount(ctx context.Context, id authz.ID, objects []authz.Object) (map[authz.Object]bool, error) {
-	inside, above := make(map[authz.Object]bool), make(map[authz.Object][]authz.Object) // above an object: those that it leads to
+	// above maps an object to the objects that contain it
+	inside, above := make(map[authz.Object]bool), make(map[authz.Object][]authz.Object)
 	next := objects
 	for range maxDepth + 1 {
 		unknown := make(map[authz.Relation][]authz.Object)
@@ -159,10 +163,10 @@ func (h *History) inAccount(ctx context.Context, id authz.ID, objects []authz.Ob
 	return inside, nil
 }
 
-// placesOf reads what objects hold in a relation.
+// placesOf reads the objects that contain the given objects.
 func (l *Log) placesOf(ctx context.Context, place authz.Relation, objects []authz.Object) (found []Update, err error) {
 	for len(objects) > 0 {
-		some := objects[:min(len(objects), atOnce)]
+		some := objects[:min(len(objects), objectsPerQuery)]
 		objects = objects[len(some):]
 		keys := make([]any, len(some))
 		for i, object := range some {
@@ -170,20 +174,22 @@ func (l *Log) placesOf(ctx context.Context, place authz.Relation, objects []auth
 		}
 		values, args := tuples([][]any{keys})
 		args = append(args, string(place))
-		rows, err := l.db.QueryContext(ctx, fmt.Sprintf("SELECT resource, subject FROM sluice_audit_present WHERE resource IN %s AND relation = $%d",
+		rows,
+			err := l.db.QueryContext(ctx, fmt.Sprintf(`SELECT resource, subject
+			FROM sluice_audit_present WHERE resource IN %s AND relation = $%d`,
 			values, len(args)), args...)
 		if err != nil {
-			return nil, failure(err)
+			return nil, unavailable(err)
 		}
 		for rows.Next() {
 			var resource, subject string
 			if err := rows.Scan(&resource, &subject); err != nil {
-				return nil, errors.Join(failure(err), rows.Close())
+				return nil, errors.Join(unavailable(err), rows.Close())
 			}
 			found = append(found, Update{Resource: referenceOf(resource), Subject: referenceOf(subject)})
 		}
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return nil, failure(err)
+			return nil, unavailable(err)
 		}
 	}
 	return found, nil

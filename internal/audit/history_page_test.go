@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestPagesOfPersonCountNothingHidden is that pages for a person hold what they may see, and end where hidden entries
-// have no say.
+// TestPagesOfPersonCountNothingHidden checks that pages for a person contain what the person may see, and that hidden
+// entries do not influence where pages end.
 func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -19,22 +19,32 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 		log := openLog(t, open)
 		follow(t, log, engine.Client)
 		write(t, engine, "olga", authz.Touch,
-			relationship(t, "folder:seen", "account", "account:a"), relationship(t, "folder:seen", "reader", "user:mia"),
-			relationship(t, "folder:hidden", "account", "account:a"), relationship(t, "folder:else", "account", "account:b"),
+			relationship(
+				t, "folder:seen", "account", "account:a",
+			), relationship(t, "folder:seen", "reader", "user:mia"),
+			relationship(
+				t, "folder:hidden", "account", "account:a",
+			), relationship(t, "folder:else", "account", "account:b"),
 			relationship(t, "folder:else", "reader", "user:mia"))
 		for n := range 4 {
 			write(t, engine, "olga", authz.Touch, relationship(t, "folder:seen", "reader", fmt.Sprintf("user:s%d", n)))
 			for m := range 2 {
-				write(t, engine, "peter", authz.Touch, relationship(t, "folder:hidden", "reader", fmt.Sprintf("user:h%d%d", n, m)))
+				write(t, engine, "peter", authz.Touch, relationship(
+					t, "folder:hidden", "reader", fmt.Sprintf("user:h%d%d", n, m),
+				))
 			}
-			write(t, engine, "eve", authz.Touch, // in the account by what is hidden, and seen in another
+			// in the account through a hidden update; visible through another account
+			write(t, engine, "eve", authz.Touch,
 				relationship(t, "folder:hidden", "reader", fmt.Sprintf("user:e%d", n)), relationship(t, "folder:else", "reader", fmt.Sprintf("user:e%d", n)))
 		}
 		all := wait(t, log, 18, audit.Query{})
 		view := func(authz.Type) authz.Permission { return "view" }
-		history := &audit.History{Log: log, Engine: engine, Place: place, Visible: view, Listing: func(authz.Type) authz.Permission { return "" }, Window: 5}
+		history := &audit.History{
+			Log: log, Engine: engine, Place: place, Visible: view,
+			Listing: func(authz.Type) authz.Permission { return "" }, Window: 5,
+		}
 
-		// pages are how many entries each page has, with all that they show.
+		// pages returns the number of entries per page, and all shown entries.
 		pages := func(query audit.Query, limit int) (lengths []int, shown []string) {
 			query.Account = "a"
 			for {
@@ -57,12 +67,15 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 			}
 		}
 		seen := []string{
-			"folder:seen#reader@user:s3", "folder:seen#reader@user:s2", "folder:seen#reader@user:s1", "folder:seen#reader@user:s0",
+			"folder:seen#reader@user:s3", "folder:seen#reader@user:s2", "folder:seen#reader@user:s1",
+			"folder:seen#reader@user:s0",
 			"folder:seen#reader@user:mia", "folder:else#reader@user:mia",
 		}
 		of := func(name authz.ID) authz.Object { return authz.Object{Type: "folder", ID: name} }
 		for name, query := range map[string]audit.Query{
-			"everything": {}, "of olga": {Actor: "olga"}, "by olga": {Operation: "change_things"}, "seen": {Object: of("seen")},
+			"everything": {}, "of olga": {Actor: "olga"}, "by olga": {
+				Operation: "change_things",
+			}, "seen": {Object: of("seen")},
 		} {
 			lengths, shown := pages(query, 100)
 			require.ElementsMatch(t, seen, shown, name)
@@ -71,14 +84,18 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 			require.ElementsMatch(t, seen, shown, name)
 			require.Len(t, lengths, 5, name)
 		}
-		for name, query := range map[string]audit.Query{"hidden": {Object: of("hidden")}, "unknown": {Object: of("unknown")}} {
+		for name, query := range map[string]audit.Query{
+			"hidden": {Object: of("hidden")}, "unknown": {Object: of("unknown")},
+		} {
 			lengths, shown := pages(query, 1)
 			require.Empty(t, shown, name)
 			require.Equal(t, []int{0}, lengths, name)
 		}
 		nobody, _ := pages(audit.Query{Actor: "nobody"}, 100)
 		for name, query := range map[string]audit.Query{
-			"of eve": {Actor: "eve"}, "of peter": {Actor: "peter"}, "by nobody": {Operation: "none"}, "a reader of the hidden": {Object: authz.Object{Type: "user", ID: "h00"}},
+			"of eve": {Actor: "eve"}, "of peter": {Actor: "peter"}, "by nobody": {
+				Operation: "none",
+			}, "a reader of the hidden": {Object: authz.Object{Type: "user", ID: "h00"}},
 			"a reader of both": {Object: authz.Object{Type: "user", ID: "e1"}},
 		} {
 			lengths, shown := pages(query, 100)
@@ -91,7 +108,7 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 	})
 }
 
-// TestPositionsAreSealed is that a person learns nothing from positions, and can use none that is not theirs.
+// TestPositionsAreSealed checks that a position reveals nothing, and that nobody can use another person's position.
 func TestPositionsAreSealed(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

@@ -12,13 +12,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// held is a source that hands out what is there only when it is let go, and fails if it never is.
-type held struct {
+// blockedSource is a source whose export waits until it is released. It fails if it is never released.
+type blockedSource struct {
 	authz.Source
 	letGo chan struct{}
 }
 
-func (h held) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Relationship, error] {
+func (h blockedSource) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Relationship, error] {
 	return func(yield func(authz.Relationship, error) bool) {
 		select {
 		case <-h.letGo:
@@ -29,9 +29,9 @@ func (h held) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Relati
 	}
 }
 
-// TestBegins: a server does not wait until everything that was there is in the log, and nothing is lost that happens meanwhile, also
-// if the log is interrupted before it has a single entry.
-func TestBegins(t *testing.T) {
+// TestStartDoesNotWaitForSnapshot checks that a server need not wait for the first snapshot. No change is lost during
+// the snapshot, even if the log is interrupted before its first entry.
+func TestStartDoesNotWaitForSnapshot(t *testing.T) {
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
 		log := openLog(t, open)
 		engine := embedded(t)
@@ -39,12 +39,14 @@ func TestBegins(t *testing.T) {
 
 		ctx, interrupt := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		follower := audit.NewFollower(audit.Config{Log: log, Source: held{engine.Client, make(chan struct{})}, Engine: engine, Place: place})
+		follower := audit.NewFollower(audit.Config{
+			Log: log, Source: blockedSource{engine.Client, make(chan struct{})}, Engine: engine, Place: place,
+		})
 		go func() {
 			defer close(ended)
 			follower.Run(ctx)
 		}()
-		require.NoError(t, follower.Begun(t.Context()))
+		require.NoError(t, follower.WaitForStart(t.Context()))
 		write(t, engine, "olga", authz.Touch, relationship(t, "account:acme", "owner", "user:bob"))
 		interrupt()
 		<-ended

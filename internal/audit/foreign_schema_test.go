@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForeignTriggersDoNotRun puts triggers and other foreign things into a log's file: while it is open they do not run, and
-// afterwards it does not open.
+// TestForeignTriggersDoNotRun adds triggers and other foreign objects to a log's file. They do not run while the file
+// is open, and afterwards the log does not open.
 func TestForeignTriggersDoNotRun(t *testing.T) {
 	t.Parallel()
 	for name, foreign := range map[string]string{
@@ -30,7 +30,9 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 			_, err = other.ExecContext(t.Context(), foreign)
 			require.NoError(t, err)
 			if name == "trigger" {
-				_, err = log.db.ExecContext(t.Context(), "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ('actor', 'eve', 1)")
+				_, err = log.db.ExecContext(
+					t.Context(), "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ('actor', 'eve', 1)",
+				)
 				require.ErrorContains(t, err, "not authorized")
 			}
 			require.NoError(t, other.Close())
@@ -41,7 +43,7 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 	}
 }
 
-// TestStatisticsOfAnalyzeAreDropped: a log on which somebody ran ANALYZE opens, and Verify names the statistics until then.
+// TestStatisticsOfAnalyzeAreDropped checks that a log opens after ANALYZE. Until then, Verify reports the statistics.
 func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()

@@ -34,7 +34,7 @@ func (l large) Export(context.Context, authz.Token) iter.Seq2[authz.Relationship
 	}
 }
 
-// BenchmarkSnapshot begins a log before a store of 30,000 relationships, ten an object.
+// BenchmarkSnapshot starts a log for a store of 30,000 relationships, ten per object.
 func BenchmarkSnapshot(b *testing.B) {
 	for b.Loop() {
 		log, err := audit.OpenFile(b.Context(), b.TempDir())
@@ -46,7 +46,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			defer close(ended)
 			follower.Run(ctx)
 		}()
-		for { // the snapshot is written as one
+		for { // the snapshot is one transaction
 			changed := log.Changed()
 			head, err := log.Head(b.Context())
 			require.NoError(b, err)

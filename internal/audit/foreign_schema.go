@@ -11,18 +11,18 @@ import (
 	"modernc.org/sqlite"
 )
 
-// ErrForeign is the error for a file whose SQLite schema has something that Sluice does not make.
+// ErrForeign is the error for a SQLite file whose schema has parts that Sluice does not create.
 var ErrForeign = errors.New("the file is not an audit log of Sluice's")
 
 // connector opens connections to a SQLite database.
 type connector struct {
 	name string
 
-	// trusting lets triggers run. Tests make a log refuse entries by them.
+	// trusting lets triggers run. Tests use triggers to make a log reject entries.
 	trusting bool
 }
 
-// Connect implements driver.Connector. On the connection no trigger runs and no view is read: a log has neither.
+// Connect implements driver.Connector. On its connections no trigger runs and no view can be read.
 func (c connector) Connect(context.Context) (driver.Conn, error) {
 	opened, err := c.Driver().Open(c.name)
 	if err != nil || c.trusting {
@@ -48,8 +48,8 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
-// statistics are the tables that SQLite's ANALYZE makes, as describeSQLite describes them. They can make a query slow, and change
-// no answer.
+// statistics are the tables that SQLite's ANALYZE creates, in the form of describeSQLite. They influence how fast a
+// query is, but not its result.
 var statistics = map[string]string{
 	"table sqlite_stat1 on sqlite_stat1 CREATE TABLE sqlite_stat1(tbl,idx,stat)":                "sqlite_stat1",
 	"table sqlite_stat2 on sqlite_stat2 CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)":     "sqlite_stat2",
@@ -57,8 +57,8 @@ var statistics = map[string]string{
 	"table sqlite_stat4 on sqlite_stat4 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)": "sqlite_stat4",
 }
 
-// refuseForeign returns ErrForeign if the SQLite schema of a file has something that Sluice does not make. What it lacks, the
-// start makes. It drops the statistics of ANALYZE.
+// refuseForeign returns ErrForeign if a file's SQLite schema has parts that Sluice does not create. It ignores missing
+// parts, which the start creates. It drops ANALYZE's statistics.
 func refuseForeign(ctx context.Context, db *sql.DB) error {
 	stored, err := describe(ctx, db, describeSQLite)
 	if err != nil || len(stored) == 0 { // a new file
@@ -83,12 +83,12 @@ func refuseForeign(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// expectedSQLite describes the schema that Sluice makes.
+// expectedSQLite describes the schema that Sluice creates.
 func expectedSQLite(ctx context.Context) (expected []string, err error) {
-	made, err := OpenMemory(ctx)
+	scratch, err := OpenMemory(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, made.Close()) }()
-	return describe(ctx, made.db, describeSQLite)
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	return describe(ctx, scratch.db, describeSQLite)
 }

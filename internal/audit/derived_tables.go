@@ -1,0 +1,221 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// derived computes the tables that follow from the text of the entries, so that Verify can compare them with the stored
+// ones.
+type derived struct {
+	batch       *batch // reads the transaction
+	shared      bool   // the log is in PostgreSQL
+	v           *verification
+	termIndexer termIndexer
+
+	seed              maphash.Seed
+	termSums          map[int64]uint64    // sum of the search terms' hashes, by entry
+	present           map[[3]string]value // the relationships after the last entry, by resource, relation and subject
+	places            map[authz.Object]map[authz.Object]bool
+	snapshotPlaces    map[authz.Object]map[authz.Object]bool // the containing objects after the current snapshot
+	isPlaceholder     map[int64]bool                         // placeholders; lost updates may change their accounts
+	hasUnknownObjects bool                                   // a placeholder names no object
+}
+
+func newDerived(ctx context.Context, tx *sql.Tx, place Place, shared bool, v *verification) *derived {
+	d := &derived{
+		batch: &batch{
+			ctx: ctx, tx: tx, place: place,
+		}, shared: shared, v: v, seed: maphash.MakeSeed(), termSums: make(map[int64]uint64),
+		present: make(map[[3]string]value), places: make(
+			map[authz.Object]map[authz.Object]bool,
+		), isPlaceholder: make(map[int64]bool),
+	}
+	d.termIndexer = termIndexer{place, func(object authz.Object, _ authz.Relation) ([]authz.Object, error) {
+		return slices.Concat(
+			slices.Collect(maps.Keys(d.places[object])), slices.Collect(maps.Keys(d.snapshotPlaces[object])),
+		), nil
+	}}
+	return d
+}
+
+// entry applies an entry.
+func (d *derived) entry(e Entry) error {
+	if e.Kind == Snapshot && len(e.Updates) == 0 {
+		if err := d.snapshot(e.Seq); err != nil {
+			return err
+		}
+	} else if e.Kind != Snapshot && e.Kind != Unstored {
+		d.snapshotPlaces = nil
+	}
+	terms, err := d.termIndexer.termsOf(e)
+	if err != nil {
+		return err
+	}
+	d.isPlaceholder[e.Seq] = e.Kind == Unstored
+	for m := range terms {
+		d.termSums[e.Seq] += d.sum(m, e.Seq)
+	}
+	if e.Kind == Unstored && len(e.Objects) == 0 {
+		d.hasUnknownObjects = true
+	}
+	if e.Kind == Unstored && e.Revision == "" {
+		for _, object := range e.Objects {
+			maps.DeleteFunc(d.present, func(key [3]string, value value) bool {
+				return key[0] == keyOf(object) && value.expires > 0 && value.expires <= e.Time.UnixMicro()
+			})
+		}
+	}
+	for _, u := range e.Updates {
+		apply(d.places, u, d.termIndexer.place)
+		if key := [3]string{keyOf(u.Resource), u.Relation, keyOf(u.Subject)}; u.Action == actionDelete {
+			delete(d.present, key)
+		} else {
+			d.present[key] = value{microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext)}
+		}
+	}
+	return nil
+}
+
+// apply applies an update to places, which maps an object to the objects that contain it.
+func apply(places map[authz.Object]map[authz.Object]bool, u Update, place Place) {
+	if relation := place(u.Resource.Type); relation == "" || string(relation) != u.Relation {
+		return
+	}
+	if u.Action == actionDelete {
+		delete(places[u.Resource.Object], u.Subject.Object)
+		return
+	}
+	if places[u.Resource.Object] == nil {
+		places[u.Resource.Object] = make(map[authz.Object]bool)
+	}
+	places[u.Resource.Object][u.Subject.Object] = true
+}
+
+// snapshot reads ahead and computes the containing objects after a snapshot. The search terms of its entries depend on
+// them.
+func (d *derived) snapshot(first int64) error {
+	d.snapshotPlaces = make(map[authz.Object]map[authz.Object]bool, len(d.places))
+	for object, places := range d.places {
+		d.snapshotPlaces[object] = maps.Clone(places)
+	}
+	for after, more := first, true; more; {
+		found, err := entryRows(d.batch.ctx, d.batch.tx, d.shared, after)
+		if err != nil {
+			return err
+		}
+		more = len(found) > 0
+		for _, row := range found {
+			e, err := parseEntry(row.body)
+			if err != nil || e.Kind != Unstored && (e.Kind != Snapshot || len(e.Updates) == 0) {
+				return nil // Verify reports an entry without valid JSON elsewhere
+			}
+			for _, u := range e.Updates {
+				apply(d.snapshotPlaces, u, d.termIndexer.place)
+			}
+			after = row.seq
+		}
+	}
+	return nil
+}
+
+func (d *derived) sum(m term, seq int64) uint64 {
+	if m.kind == byAccount && d.isPlaceholder[seq] {
+		return 0
+	}
+	return maphash.String(d.seed, m.kind+"\x00"+m.value)
+}
+
+// value holds the fields of a relationship that do not identify it.
+type value struct {
+	expires         int64 // microseconds since 1970; 0 for none
+	caveat, context string
+}
+
+// compareIfComplete runs a comparison if all entries could be read. Otherwise, everything that follows from the others
+// would be a fault.
+func (d *derived) compareIfComplete(whole bool, compare func() error) error {
+	if !whole {
+		return nil
+	}
+	return compare()
+}
+
+func (d *derived) compareMarks() (err error) {
+	rows, err := d.batch.tx.QueryContext(d.batch.ctx, "SELECT kind, value, seq FROM sluice_audit_marks")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	stored := make(map[int64]uint64)
+	for rows.Next() {
+		var kind, value, seq any
+		if err := rows.Scan(&kind, &value, &seq); err != nil {
+			return err
+		}
+		if seq, ok := seq.(int64); ok { // compareTypes reports other types
+			stored[seq] += d.sum(term{textOf(kind), textOf(value)}, seq)
+		}
+	}
+	for seq := range stored {
+		if _, known := d.termSums[seq]; !known {
+			d.termSums[seq] = 0
+		}
+	}
+	for _, seq := range slices.Sorted(maps.Keys(d.termSums)) {
+		if d.termSums[seq] != stored[seq] {
+			d.v.fault("entry %d: its search terms do not match its text", seq)
+		}
+	}
+	return rows.Err()
+}
+
+func (d *derived) comparePresent() error {
+	stored, err := tableRows(
+		d.batch.ctx, d.batch.tx, 6,
+		"SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present",
+	)
+	if err != nil {
+		return err
+	}
+	for _, row := range stored {
+		key := [3]string{textOf(row[0]), textOf(row[1]), textOf(row[2])}
+		expires, _ := row[3].(int64)
+		switch derived, known := d.present[key]; {
+		case !known:
+			d.v.fault("the relationship %s is in sluice_audit_present, but no entry adds it", strings.Join(key[:], " "))
+		case derived != value{expires, textOf(row[4]), textOf(row[5])}:
+			d.v.fault(
+				"the relationship %s differs between sluice_audit_present and the entries", strings.Join(key[:], " "),
+			)
+		}
+		delete(d.present, key)
+	}
+	var missing []string
+	for key, value := range d.present {
+		if !d.hasUnknownObjects || value.expires == 0 { // a placeholder without objects may stand for the expiry
+			missing = append(missing, strings.Join(key[:], " "))
+		}
+	}
+	slices.Sort(missing)
+	for _, key := range missing {
+		d.v.fault("the relationship %s is missing in sluice_audit_present", key)
+	}
+	return nil
+}
+
+func (d *derived) compareFound() error {
+	var n int64
+	err := d.batch.queryOne("SELECT count(*) FROM sluice_audit_found", nil, &n)
+	if n > 0 {
+		d.v.fault("sluice_audit_found must be empty, but has %s", authz.Count(n, "relationship", "relationships"))
+	}
+	return err
+}

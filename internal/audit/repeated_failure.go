@@ -1,0 +1,237 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// A part of a write with a transient error gets a placeholder after minFailures failures, if another part of the same
+// size could be stored for permanentAfter, or a small one for permanentSizeAfter.
+const (
+	minFailures        = 10
+	permanentAfter     = 3 * time.Minute
+	permanentSizeAfter = time.Hour
+)
+
+// forgetFailureAfter is how long a failure counts. The follower retries after at most ten seconds.
+const forgetFailureAfter = 10 * time.Minute
+
+// streak counts failures without a success between them.
+type streak struct {
+	times int
+	since time.Time
+}
+
+func (s *streak) count(now time.Time) {
+	if s.times == 0 {
+		s.since = now
+	}
+	s.times++
+}
+
+func (s *streak) lasted(least time.Duration, now time.Time) bool {
+	return s.times >= minFailures && now.Sub(s.since) >= least
+}
+
+// repeatedFailure is a part of a write that fails with a transient error. A failure counts only if other parts can be
+// stored at the time. So an unavailable or full database never causes a placeholder.
+type repeatedFailure struct {
+	cause error
+	last  time.Time
+	small streak // a small entry could be stored
+	same  streak // an entry of the same size could be stored
+	full  bool   // the disk had no room for an entry of the same size
+}
+
+// isPermanent reports whether the entry causes the failure, and not the database.
+func (f *repeatedFailure) isPermanent(now time.Time) bool {
+	return f.same.lasted(permanentAfter, now) || !f.full && f.small.lasted(permanentSizeAfter, now)
+}
+
+// writePart is a part of a write that the log may reject.
+type writePart struct {
+	name string       // names the part in errors
+	key  string       // the same for each attempt of the same part
+	do   func() error // stores the part
+	same func() error // stores a part of the same size with other content
+}
+
+// attemptPart stores a part of a careful write in a savepoint. It returns the log's error as refused, or nil if the part
+// is stored. After a transient error it sets b.pending: the write continues with its other parts, so that one attempt
+// finds all failing parts, and is then rolled back. err is an error of the whole log.
+func (b *batch) attemptPart(o writePart) (refused, err error) {
+	now := b.now()
+	f, known := b.log.failures[o.key]
+	if known && now.Sub(f.last) > forgetFailureAfter {
+		known = false
+	}
+	if known {
+		if f.isPermanent(now) {
+			f.last = now
+			b.attemptedKeys = append(b.attemptedKeys, o.key)
+			return f.cause, nil
+		}
+		// Probe before the entry, which may break the connection.
+		if err := b.probe(o, f); err != nil {
+			return nil, err
+		}
+	}
+	refused = b.inSavepoint(o.do)
+	if refused == nil {
+		b.attemptedKeys = append(b.attemptedKeys, o.key)
+		return nil, nil
+	}
+	if !isTransient(refused) {
+		return refused, nil
+	}
+	if b.ctx.Err() != nil {
+		return nil, refused
+	}
+	broken := errors.Is(refused, errBroken)
+	if !known {
+		f = &repeatedFailure{}
+		if !broken {
+			if err := b.probe(o, f); err != nil {
+				return nil, err
+			}
+		}
+	}
+	b.rememberFailure(o, f, refused)
+	if broken {
+		return nil, fmt.Errorf("%s: %w", o.name, refused)
+	}
+	if b.pending == nil && !f.isPermanent(now) {
+		b.pending = fmt.Errorf("%s: %w", o.name, refused)
+	}
+	b.attemptedKeys = append(b.attemptedKeys, o.key)
+	return refused, nil
+}
+
+// rememberFailure stores a failure for the next attempt.
+func (b *batch) rememberFailure(o writePart, f *repeatedFailure, cause error) {
+	f.cause, f.last = cause, b.now()
+	if b.log.failures == nil {
+		b.log.failures = make(map[string]*repeatedFailure)
+	}
+	b.log.failures[o.key] = f
+}
+
+// probe stores other content in place of a failed part, counts the result, and rolls it back. An error means that the
+// log accepts nothing, or that the transaction is broken.
+func (b *batch) probe(o writePart, f *repeatedFailure) error {
+	now := b.now()
+	if err := b.tryAndRollBack(func() error { return b.appendEntry(minimalPlaceholder(b.last.Time)) }); err != nil {
+		delete(b.log.failures, o.key)
+		return err
+	}
+	f.small.count(now)
+	err := b.tryAndRollBack(o.same)
+	f.full = err != nil && isFull(err)
+	if err == nil {
+		f.same.count(now)
+		return nil
+	}
+	f.same = streak{}
+	if errors.Is(err, errBroken) {
+		if b.ctx.Err() == nil {
+			b.rememberFailure(o, f, err)
+		}
+		return err
+	}
+	return nil
+}
+
+// errStored makes tryAndRollBack roll back after a success.
+var errStored = errors.New("the content was stored and is rolled back")
+
+// tryAndRollBack calls do and rolls back its changes.
+func (b *batch) tryAndRollBack(do func() error) error {
+	err := b.inSavepoint(func() error {
+		if err := do(); err != nil {
+			return err
+		}
+		return errStored
+	})
+	if errors.Is(err, errStored) && !errors.Is(err, errBroken) {
+		return nil
+	}
+	return err
+}
+
+// forgetFailures deletes the failures of a committed write, and failures that are too old.
+func (b *batch) forgetFailures() {
+	for _, key := range b.attemptedKeys {
+		delete(b.log.failures, key)
+	}
+	for key, f := range b.log.failures {
+		if b.now().Sub(f.last) > forgetFailureAfter {
+			delete(b.log.failures, key)
+		}
+	}
+}
+
+// contentKey returns a key for the content of an entry. It ignores the entry's number and the reason of a placeholder.
+func contentKey(e Entry) string {
+	e.Seq, e.Prev, e.Reason = 0, "", ""
+	body, _, err := encode(e)
+	if err != nil {
+		return fmt.Sprint(e.Kind, e.Revision, e.Part)
+	}
+	return hashOf(body)
+}
+
+// sameSizeEntry returns an entry of the same size with other content. Its kind is the kind that no check on other kinds
+// rejects.
+func sameSizeEntry(e Entry) Entry {
+	e.Kind = Unstored
+	e.Revision, e.Schema, e.Reason = scramble(e.Revision), scramble(e.Schema), scramble(e.Reason)
+	e.Origin = scrambleOrigin(e.Origin)
+	overlapping, objects := e.Overlapping, e.Objects
+	e.Overlapping, e.Objects = nil, nil
+	for _, origin := range overlapping {
+		e.Overlapping = append(e.Overlapping, scrambleOrigin(origin))
+	}
+	for _, object := range objects {
+		e.Objects = append(e.Objects, scrambleReference(object))
+	}
+	e.Updates = scrambleUpdates(e.Updates)
+	return e
+}
+
+func scrambleUpdates(updates []Update) (like []Update) {
+	for _, u := range updates {
+		u.Resource, u.Relation, u.Subject = scrambleReference(
+			u.Resource,
+		), scramble(u.Relation), scrambleReference(u.Subject)
+		u.Caveat = scramble(u.Caveat)
+		if context := scramble(string(u.CaveatContext)); len(context) > 1 {
+			u.CaveatContext = []byte(`"` + context[2:] + `"`)
+		}
+		like = append(like, u)
+	}
+	return like
+}
+
+func scrambleOrigin(o Origin) Origin {
+	return Origin{
+		scramble(o.Actor), scramble(o.Key), scramble(o.Operation), scramble(o.RequestID), scramble(o.StatedReason),
+	}
+}
+
+func scrambleReference(r Reference) Reference {
+	r.Type, r.Relation = scramble(r.Type), scramble(r.Relation)
+	if !r.Wildcard {
+		r.ID = scramble(authz.ID(authz.EncodeID(r.ID)))
+	}
+	return r
+}
+
+// scramble returns another word of the same length. Equal words have equal results.
+func scramble[T ~string](word T) T {
+	digits := hashOf([]byte("like " + word))
+	return T(strings.Repeat(digits, len(word)/len(digits)+1)[:len(word)])
+}
