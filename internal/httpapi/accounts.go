@@ -11,9 +11,13 @@ import (
 )
 
 type accountOperations interface {
-	CreateAccount(ctx context.Context, by operation.Caller, in operation.NewAccount) (operation.Account, authz.Token, error)
+	CreateAccount(
+		ctx context.Context, by operation.Caller, in operation.NewAccount,
+	) (operation.Account, authz.Token, error)
 	GetAccount(ctx context.Context, by operation.Caller, id authz.ID) (operation.Account, authz.Token, error)
-	UserAccounts(ctx context.Context, by operation.Caller, user authz.ID, inspect bool, page operation.Page) (operation.Accounts, authz.Token, error)
+	UserAccounts(
+		ctx context.Context, by operation.Caller, user authz.ID, inspect bool, page operation.Page,
+	) (operation.Accounts, authz.Token, error)
 }
 
 // CreateAccount implements ServerInterface.
@@ -52,20 +56,25 @@ func (s *server) DeleteAccount(c *gin.Context, id ID, _ DeleteAccountParams) {
 func (s *server) ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		k := callOf(c)
-		accounts, token, err := s.Operations.UserAccounts(ctx, k.caller(), authz.ID(user), k.inspects, page(params.Limit, params.Cursor))
+		accounts, token, err := s.Operations.UserAccounts(
+			ctx, k.caller(), authz.ID(user), k.inspects, page(params.Limit, params.Cursor),
+		)
 		return showAccounts(accounts, token), err
 	})
 }
 
 func showAccount(a operation.Account, token authz.Token) Account {
-	return Account{ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Token: string(token)}
+	return Account{
+		ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Token: string(token),
+	}
 }
 
 func showAccounts(accounts operation.Accounts, token authz.Token) AccountPage {
 	listed := make([]ListedAccount, len(accounts.Accounts))
 	for i, a := range accounts.Accounts {
 		listed[i] = ListedAccount{
-			ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: texts(a.Roles), ExpiresAt: showTime(a.ExpiresAt),
+			ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: texts(a.Roles),
+			ExpiresAt: showTime(a.ExpiresAt),
 		}
 	}
 	return AccountPage{Accounts: listed, NextCursor: accounts.NextCursor, Token: string(token)}

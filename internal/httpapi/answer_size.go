@@ -6,15 +6,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxAnswer is how large an answer is at most, in bytes; of a stream, each line. Lists count it while they are built, and every answer
-// is counted before it is encoded, so that it does not grow far beyond this before it is refused.
+// maxAnswer is how large an answer is at most, in bytes; of a stream, each line. Lists count it while they are built,
+// and every answer is counted before it is encoded, so that it does not grow far beyond this before it is refused.
 const maxAnswer = 16 << 20
 
 // maxSearched is how many results a search finds before it answers a page of them.
 const maxSearched = 250_000
 
 // errLargeAnswer is the error about an answer above maxAnswer.
-var errLargeAnswer = authz.Errorf(authz.CodeTooLarge, "the answer would be larger than %d bytes; ask for less at a time", maxAnswer)
+var errLargeAnswer = authz.Errorf(
+	authz.CodeTooLarge, "the answer would be larger than %d bytes; ask for less at a time", maxAnswer,
+)
 
 // answerSize counts the bytes of an answer while it is built.
 type answerSize int

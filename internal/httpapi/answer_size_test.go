@@ -51,7 +51,9 @@ func TestAnswerHasAMaximumSize(t *testing.T) {
 func TestAnswerThatIsTooLargeWhenItIsWritten(t *testing.T) {
 	missing := []string{strings.Repeat("x", 20_000)}
 	w := serve(t)
-	w.engine.bulk = func(_ context.Context, checks []authz.Check, _ authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	w.engine.bulk = func(
+		_ context.Context, checks []authz.Check, _ authz.Consistency,
+	) ([]authz.CheckResult, authz.Token, error) {
 		results := make([]authz.CheckResult, len(checks))
 		for i := range results {
 			results[i].Decision = authz.Decision{State: authz.Conditional, MissingContext: missing}
@@ -60,7 +62,9 @@ func TestAnswerThatIsTooLargeWhenItIsWritten(t *testing.T) {
 	}
 	check := `{"subject":"user:alice","permission":"view","resource":"importer:i1"}`
 	body := `{"checks":[` + strings.TrimSuffix(strings.Repeat(check+",", 1000), ",") + `]}`
-	w.do(t, request{method: "POST", path: "/v1/check/bulk", key: checkKey, body: body}).wantProblem(t, 413, "too_large", "16777216")
+	w.do(t, request{method: "POST", path: "/v1/check/bulk", key: checkKey, body: body}).wantProblem(
+		t, 413, "too_large", "16777216",
+	)
 }
 
 func TestContextsOfABatchHaveALimitTogether(t *testing.T) {
@@ -68,8 +72,8 @@ func TestContextsOfABatchHaveALimitTogether(t *testing.T) {
 	for size, status := range map[int]int{3_000: http.StatusOK, 5_000: http.StatusRequestEntityTooLarge} {
 		body, err := json.Marshal(map[string]any{
 			"subject": map[string]any{"type": "user", "id": "alice"}, "action": map[string]any{"name": "view"},
-			"resource": map[string]any{"type": "importer", "id": "i1"}, "context": map[string]any{"region": strings.Repeat("x", size)},
-			"evaluations": make([]struct{}, 1000),
+			"resource": map[string]any{"type": "importer", "id": "i1"},
+			"context":  map[string]any{"region": strings.Repeat("x", size)}, "evaluations": make([]struct{}, 1000),
 		})
 		require.NoError(t, err)
 		got := w.do(t, request{method: "POST", path: "/access/v1/evaluations", key: checkKey, body: string(body)})
@@ -86,7 +90,12 @@ func TestExceptionsFromEverybodyHaveALimit(t *testing.T) {
 				excluded[i] = authz.ID(fmt.Sprint("u", i))
 			}
 			return func(yield func(authz.FoundSubject, error) bool) {
-				yield(authz.FoundSubject{Subject: authz.Everybody("user"), Excluded: excluded, Decision: authz.Decision{State: authz.Allowed}}, nil)
+				yield(
+					authz.FoundSubject{
+						Subject: authz.Everybody("user"), Excluded: excluded, Decision: authz.Decision{State: authz.Allowed},
+					},
+					nil,
+				)
 			}
 		}
 		body := `{"subject":{"type":"user"},"action":{"name":"view"},"resource":{"type":"importer","id":"i1"}}`

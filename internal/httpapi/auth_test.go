@@ -118,12 +118,18 @@ func TestScopes(t *testing.T) {
 func TestActorIsNeededWhateverElseTheKeyMay(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) {
 		var err error
-		if c.Keys, err = apikey.New(apikey.Key{Name: "all", Scopes: apikey.AllScopes, Hash: apikey.HashOf("all")}); err != nil {
+		if c.Keys, err = apikey.New(
+			apikey.Key{Name: "all", Scopes: apikey.AllScopes, Hash: apikey.HashOf("all")},
+		); err != nil {
 			t.Fatal(err)
 		}
 	})
-	w.do(t, request{method: "GET", path: "/v1/accounts/acme", key: "all"}).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
-	w.do(t, request{method: "DELETE", path: "/v1/accounts/acme", key: "all"}).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
+	w.do(t, request{method: "GET", path: "/v1/accounts/acme", key: "all"}).wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "missing",
+	)
+	w.do(t, request{method: "DELETE", path: "/v1/accounts/acme", key: "all"}).wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "missing",
+	)
 	if w.do(t, request{method: "GET", path: "/v1/users/bob/accounts", key: "all"}); w.operations.args[1] != true {
 		t.Errorf("called with %v, want an inspection", w.operations.args)
 	}
@@ -146,10 +152,16 @@ func TestActor(t *testing.T) {
 	get("/v1/accounts/acme", operateKey, "\xff").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
 	get("/v1/accounts/acme", operateKey, strings.Repeat("a", 257)).wantProblem(t, 400, "invalid", "Sluice-Actor", "256")
 	get("/v1/accounts/acme", operateKey, "olg%61").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written olga:")
-	get("/v1/accounts/acme", operateKey, "%c3%bc").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written %C3%BC:")
+	get("/v1/accounts/acme", operateKey, "%c3%bc").wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "must be written %C3%BC:",
+	)
 	get("/v1/accounts/acme", operateKey, "ü").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written %C3%BC:")
-	get("/v1/accounts/acme", operateKey, "user%3Aolga").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written user:olga:")
-	get("/v1/accounts/acme", operateKey, "ada%40example.com").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written ada@example.com:")
+	get("/v1/accounts/acme", operateKey, "user%3Aolga").wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "must be written user:olga:",
+	)
+	get("/v1/accounts/acme", operateKey, "ada%40example.com").wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "must be written ada@example.com:",
+	)
 	get("/v1/accounts/acme", operateKey, "a%2Fb").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written a/b:")
 	get("/v1/accounts/acme", operateKey, "a,b").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written a%2Cb:")
 	get("/v1/accounts/acme", operateKey, "a%20").wantProblem(t, 400, "invalid", "Sluice-Actor", "end with a space")
@@ -167,7 +179,9 @@ func TestActor(t *testing.T) {
 			t.Errorf("%s is %q, want bob", actor, w.operations.caller.Actor)
 		}
 	}
-	for actor, want := range map[string]authz.ID{"ada@example.com": "ada@example.com", "a/b": "a/b", "a%2Cb": "a,b", "50%25": "50%"} {
+	for actor, want := range map[string]authz.ID{
+		"ada@example.com": "ada@example.com", "a/b": "a/b", "a%2Cb": "a,b", "50%25": "50%",
+	} {
 		if get("/v1/accounts/acme", operateKey, actor); w.operations.caller.Actor != want {
 			t.Errorf("%s is %q, want %q", actor, w.operations.caller.Actor, want)
 		}
@@ -178,14 +192,17 @@ func TestActor(t *testing.T) {
 	if get("/v1/users/bob/accounts", inspectKey); w.operations.args[1] != true || w.operations.caller.Actor != "" {
 		t.Errorf("called with %v by %v, want it to be an inspection by nobody", w.operations.args, w.operations.caller)
 	}
-	if get("/v1/users/bob/accounts", operateKey, "bob"); w.operations.args[1] != false || w.operations.caller.Actor != "bob" {
+	if get(
+		"/v1/users/bob/accounts", operateKey, "bob",
+	); w.operations.args[1] != false || w.operations.caller.Actor != "bob" {
 		t.Errorf("called with %v by %v, want it to be bob's own question", w.operations.args, w.operations.caller)
 	}
 }
 
 // awkward are ids that would not survive a careless path, header or query.
 var awkward = []string{
-	"a", "alice@example.com", "a/b", "/", "a b", "100%", "%41", "%2541", "a+b", "a=b&c", "a#b", "a?b", "*", ".", "..", "a/../b", "ключ", "名前", "😀",
+	"a", "alice@example.com", "a/b", "/", "a b", "100%", "%41", "%2541", "a+b", "a=b&c", "a#b", "a?b", "*", ".", "..",
+	"a/../b", "ключ", "名前", "😀",
 	"a,b;c", `"quoted"`, "a\\b", ":", ":id", "members", "urn:a:b", "e\u0301", strings.Repeat("x", 256),
 }
 
@@ -193,12 +210,19 @@ func TestIDsArriveAsTheyAre(t *testing.T) {
 	w := serve(t)
 	for _, id := range awkward {
 		for _, escape := range []func(string) string{url.PathEscape, escapeEverything} {
-			res := w.do(t, request{method: "DELETE", path: "/v1/accounts/" + escape(id) + "/members/" + escape(id), key: operateKey, actor: authz.EscapeHeader(id)})
+			res := w.do(
+				t,
+				request{
+					method: "DELETE", path: "/v1/accounts/" + escape(id) + "/members/" + escape(id), key: operateKey,
+					actor: authz.EscapeHeader(id),
+				},
+			)
 			if res.status != http.StatusOK {
 				t.Errorf("%q answered %d %s", id, res.status, res.body)
 				continue
 			}
-			if w.operations.name != "RemoveAccountMember" || w.operations.args[0] != authz.ID(id) || w.operations.args[1] != authz.ID(id) || w.operations.caller.Actor != authz.ID(id) {
+			if w.operations.name != "RemoveAccountMember" || w.operations.args[0] != authz.ID(id) ||
+				w.operations.args[1] != authz.ID(id) || w.operations.caller.Actor != authz.ID(id) {
 				t.Errorf("%q arrived as %s %q by %q", id, w.operations.name, w.operations.args, w.operations.caller.Actor)
 			}
 		}
@@ -232,7 +256,10 @@ func TestIDsInPathsAreChecked(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	w := serve(t)
-	for _, path := range []string{"/v1", "/v1/", "/v2/check", "/v1/check/", "/v1/accounts/", "/v1/accounts/acme/", "/V1/check", "/v1/%63heck", "//v1/check", "/v1/accounts/a/members/b/c"} {
+	for _, path := range []string{
+		"/v1", "/v1/", "/v2/check", "/v1/check/", "/v1/accounts/", "/v1/accounts/acme/", "/V1/check", "/v1/%63heck",
+		"//v1/check", "/v1/accounts/a/members/b/c",
+	} {
 		w.do(t, request{method: "GET", path: path, key: checkKey}).wantProblem(t, 404, "not_found", "/openapi.yaml")
 	}
 	for _, tt := range []struct{ method, path, allow string }{
@@ -270,7 +297,9 @@ func TestKeysAreReplacedWhileTheServerRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, fresh := request{method: "GET", path: "/v1/role-sets", key: checkKey}, request{method: "GET", path: "/v1/role-sets", key: "next-secret"}
+	old, fresh := request{method: "GET", path: "/v1/role-sets", key: checkKey}, request{
+		method: "GET", path: "/v1/role-sets", key: "next-secret",
+	}
 	if got := w.do(t, old).status; got != 200 {
 		t.Errorf("the old key answered %d before", got)
 	}
@@ -285,7 +314,9 @@ func TestKeysAreReplacedWhileTheServerRuns(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	limited := apikey.Key{Name: "slow", Scopes: apikey.Check, Hash: apikey.HashOf("slow-secret"), Rate: apikey.Rate{Requests: 2, Per: 60e9}}
+	limited := apikey.Key{
+		Name: "slow", Scopes: apikey.Check, Hash: apikey.HashOf("slow-secret"), Rate: apikey.Rate{Requests: 2, Per: 60e9},
+	}
 	w := serve(t, func(c *httpapi.Config) {
 		var err error
 		if c.Keys, err = apikey.New(limited); err != nil {
@@ -307,8 +338,18 @@ func TestRate(t *testing.T) {
 
 func TestProductOperationsNeedTheProductsSchema(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) { c.Operations = nil })
-	w.do(t, request{method: "GET", path: "/v1/accounts/acme", key: operateKey, actor: "alice"}).wantProblem(t, 404, "not_found", "schema")
-	w.do(t, request{method: "PUT", path: "/v1/platform/administrators/root", key: provisionKey}).wantProblem(t, 404, "not_found", "schema")
-	w.do(t, request{method: "POST", path: "/v1/check", key: checkKey, body: `{"subject":"user:a","permission":"view","resource":"importer:i"}`}).
+	w.do(t, request{method: "GET", path: "/v1/accounts/acme", key: operateKey, actor: "alice"}).wantProblem(
+		t, 404, "not_found", "schema",
+	)
+	w.do(t, request{method: "PUT", path: "/v1/platform/administrators/root", key: provisionKey}).wantProblem(
+		t, 404, "not_found", "schema",
+	)
+	w.do(
+		t,
+		request{
+			method: "POST", path: "/v1/check", key: checkKey,
+			body: `{"subject":"user:a","permission":"view","resource":"importer:i"}`,
+		},
+	).
 		want(t, 200, `{"allowed":false,"token":"t1"}`)
 }

@@ -110,27 +110,21 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			}
 			questions[i].check, questions[i].err = v.readEvaluation(raw, defaults)
 			if contexts += weight(questions[i].check.Context, maxBatchContext); contexts > maxBatchContext {
-				return nil, authz.Errorf(authz.CodeTooLarge, "what the caveats are to see of the properties and contexts of all evaluations, defaults included, is larger than %d bytes", maxBatchContext)
+				return nil, authz.Errorf(
+					authz.CodeTooLarge,
+					"what the caveats are to see of the properties and contexts of all evaluations, defaults included, is larger "+
+						"than %d bytes",
+					maxBatchContext,
+				)
 			}
 		}
 		results, err := s.decide(ctx, questions)
 		if err != nil {
 			return nil, err
 		}
-		answers := make([]Evaluation, len(results))
-		var size answerSize
-		for i, result := range results {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			s.Metrics.decision(result.Decision, result.Err)
-			if result.Err != nil {
-				s.logFailure(ctx, callOf(c), result.Err)
-			}
-			answers[i] = s.evaluation(ctx, result)
-			if err := size.add(&answers[i]); err != nil {
-				return nil, err
-			}
+		answers, err := showResults(ctx, s, callOf(c), results, s.evaluation)
+		if err != nil {
+			return nil, err
 		}
 		return Evaluations{Evaluations: untilDecided(answers, semantic)}, nil
 	})

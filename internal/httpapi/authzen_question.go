@@ -81,8 +81,8 @@ func (v vocabulary) readEvaluation(raw json.RawMessage, defaults EvaluationItem)
 	return v.check(asked)
 }
 
-// or returns the entity, or the default if there is none. The entity takes its type and id from the default where it lacks
-// them, since it would be none without, but never its properties.
+// or returns the entity, or the default if there is none. The entity takes its type and id from the default where it
+// lacks them, since it would be none without, but never its properties.
 func (e *PartialEntity) or(byDefault *PartialEntity) *PartialEntity {
 	if e == nil || byDefault == nil {
 		return first(e, byDefault)

@@ -40,20 +40,9 @@ func (s *server) CheckBulk(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		answers := make([]BulkResult, len(results))
-		var size answerSize
-		for i, result := range results {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			s.Metrics.decision(result.Decision, result.Err)
-			if result.Err != nil {
-				s.logFailure(ctx, callOf(c), result.Err)
-			}
-			answers[i] = s.bulkResult(ctx, result)
-			if err := size.add(&answers[i]); err != nil {
-				return nil, err
-			}
+		answers, err := showResults(ctx, s, callOf(c), results, s.bulkResult)
+		if err != nil {
+			return nil, err
 		}
 		return BulkDecision{Results: answers, Token: unlessEmpty(token)}, nil
 	})
@@ -67,7 +56,9 @@ type readCheck struct {
 
 // decideAll decides the checks that are well-formed, in one call of the engine, and puts the errors of the others in
 // their places.
-func (s *server) decideAll(ctx context.Context, questions []readCheck, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (s *server) decideAll(
+	ctx context.Context, questions []readCheck, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	results := make([]authz.CheckResult, len(questions))
 	var checks []authz.Check
 	var places []int
@@ -100,8 +91,11 @@ func isOfQuestion(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
 }
 
-// decideEach decides checks of which the engine could not decide a single one together, so that each has an error of its own.
-func (s *server) decideEach(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, error) {
+// decideEach decides checks of which the engine could not decide a single one together, so that each has an error of
+// its own.
+func (s *server) decideEach(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, error) {
 	results := make([]authz.CheckResult, len(checks))
 	for i, check := range checks {
 		if err := ctx.Err(); err != nil {
@@ -116,7 +110,8 @@ func (s *server) decideEach(ctx context.Context, checks []authz.Check, at authz.
 	return results, nil
 }
 
-// readBulk reads the checks of a body. If the shape of one is wrong, each is read apart, so that the others are decided.
+// readBulk reads the checks of a body. If the shape of one is wrong, each is read apart, so that the others are
+// decided.
 func readBulk(ctx context.Context, data []byte) ([]readCheck, *Consistency, error) {
 	var whole BulkCheckRequest
 	if decodeStrict("the body", data, &whole) == nil {
@@ -155,6 +150,30 @@ func readBulkCheck(body BulkCheck) (authz.Check, error) {
 		Context:    in.context(body.Context),
 	}
 	return check, in.err
+}
+
+// showResults shows the result of each of many checks, counts the decisions and logs those that failed. The error is
+// that of the context, if it ends, or errLargeAnswer.
+func showResults[T any](
+	ctx context.Context, s *server, k *call, results []authz.CheckResult,
+	show func(context.Context, authz.CheckResult) T,
+) ([]T, error) {
+	answers := make([]T, len(results))
+	var size answerSize
+	for i, result := range results {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.Metrics.decision(result.Decision, result.Err)
+		if result.Err != nil {
+			s.logFailure(ctx, k, result.Err)
+		}
+		answers[i] = show(ctx, result)
+		if err := size.add(&answers[i]); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
 }
 
 func (s *server) bulkResult(ctx context.Context, result authz.CheckResult) BulkResult {

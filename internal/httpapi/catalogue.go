@@ -77,7 +77,9 @@ func (s *server) ListRoleSets(c *gin.Context) {
 	s.answer(c, http.StatusOK, func(context.Context) (any, error) {
 		sets := RoleSets{RoleSets: make([]RoleSet, len(authz.RoleSets))}
 		for i, set := range authz.RoleSets {
-			sets.RoleSets[i] = RoleSet{Name: string(set.Name), On: string(set.On), Default: unlessEmpty(set.Default), Roles: make([]Role, len(set.Roles))}
+			sets.RoleSets[i] = RoleSet{
+				Name: string(set.Name), On: string(set.On), Default: unlessEmpty(set.Default), Roles: make([]Role, len(set.Roles)),
+			}
 			for j, role := range set.Roles {
 				sets.RoleSets[i].Roles[j] = Role{
 					Name: string(role.Name), Title: role.Title, Additional: role.Additional, Requires: unlessEmpty(role.Requires),

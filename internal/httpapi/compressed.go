@@ -76,7 +76,8 @@ func (g *gunzip) Read(p []byte) (int, error) {
 // notGzip returns errNotGzip in place of the errors of the decoder itself.
 func notGzip(err error) error {
 	var corrupt flate.CorruptInputError
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &corrupt) {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &corrupt) {
 		return errNotGzip
 	}
 	return err

@@ -11,10 +11,16 @@ import (
 )
 
 type connectionOperations interface {
-	CreateConnection(ctx context.Context, by operation.Caller, in operation.NewConnection) (operation.Connection, authz.Token, error)
+	CreateConnection(
+		ctx context.Context, by operation.Caller, in operation.NewConnection,
+	) (operation.Connection, authz.Token, error)
 	GetConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error)
-	ShareConnection(ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing) (operation.Connection, authz.Token, error)
-	GroupConnection(ctx context.Context, by operation.Caller, id, group authz.ID) (operation.Connection, authz.Token, error)
+	ShareConnection(
+		ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing,
+	) (operation.Connection, authz.Token, error)
+	GroupConnection(
+		ctx context.Context, by operation.Caller, id, group authz.ID,
+	) (operation.Connection, authz.Token, error)
 	UngroupConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error)
 }
 
@@ -56,7 +62,9 @@ func (s *server) ShareConnection(c *gin.Context, id ID, _ ShareConnectionParams)
 			return nil, err
 		}
 		var in reader
-		sharing := operation.Sharing{Visibility: in.visibility("visibility", body.Visibility), Users: in.people("users", body.Users)}
+		sharing := operation.Sharing{
+			Visibility: in.visibility("visibility", body.Visibility), Users: in.people("users", body.Users),
+		}
 		if in.err != nil {
 			return nil, in.err
 		}

@@ -11,17 +11,29 @@ import (
 )
 
 type contentOperations interface {
-	Contents(ctx context.Context, by operation.Caller, of operation.Collection, page operation.Page) (operation.Objects, authz.Token, error)
+	Contents(
+		ctx context.Context, by operation.Caller, of operation.Collection, page operation.Page,
+	) (operation.Objects, authz.Token, error)
 }
 
 // ListAccountContents implements ServerInterface.
-func (s *server) ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams) {
-	s.listContents(c, authz.Object{Type: "account", ID: authz.ID(id)}, string(collection), params.Actor, page(params.Limit, params.Cursor))
+func (s *server) ListAccountContents(
+	c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams,
+) {
+	s.listContents(
+		c, authz.Object{Type: "account", ID: authz.ID(id)}, string(collection), params.Actor,
+		page(params.Limit, params.Cursor),
+	)
 }
 
 // ListWorkspaceContents implements ServerInterface.
-func (s *server) ListWorkspaceContents(c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams) {
-	s.listContents(c, authz.Object{Type: "workspace", ID: authz.ID(id)}, string(collection), params.Actor, page(params.Limit, params.Cursor))
+func (s *server) ListWorkspaceContents(
+	c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams,
+) {
+	s.listContents(
+		c, authz.Object{Type: "workspace", ID: authz.ID(id)}, string(collection), params.Actor,
+		page(params.Limit, params.Cursor),
+	)
 }
 
 // listContents lists what the actor may see of one type in a place.
@@ -40,7 +52,9 @@ func (s *server) listContents(c *gin.Context, place authz.Object, collection, ac
 			return nil, err
 		}
 		objects, token, err := s.Operations.Contents(ctx, by, of, page)
-		shown := ObjectPage{Objects: make([]VisibleObject, len(objects.Objects)), NextCursor: objects.NextCursor, Token: string(token)}
+		shown := ObjectPage{
+			Objects: make([]VisibleObject, len(objects.Objects)), NextCursor: objects.NextCursor, Token: string(token),
+		}
 		for i, object := range objects.Objects {
 			shown.Objects[i] = VisibleObject{
 				ID: string(object.ID), Permissions: texts(object.Permissions), Errors: permissionErrors(object.Errors),

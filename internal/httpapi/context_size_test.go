@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestContextsHaveALimitEverywhere holds, of every call that takes a context or properties, that it refuses more than a context may
-// have, although no caveat reads it, and takes as much as it may have.
+// TestContextsHaveALimitEverywhere holds, of every call that takes a context or properties, that it refuses more than a
+// context may have, although no caveat reads it, and takes as much as it may have.
 func TestContextsHaveALimitEverywhere(t *testing.T) {
 	w := serve(t)
 	asked := 0
@@ -22,7 +22,9 @@ func TestContextsHaveALimitEverywhere(t *testing.T) {
 			asked++
 			send := func(size int) response {
 				value := strconv.Quote(strings.Repeat("x", size))
-				return w.do(t, request{method: http.MethodPost, path: path, key: checkKey, body: strings.ReplaceAll(body, "%", value)})
+				return w.do(
+					t, request{method: http.MethodPost, path: path, key: checkKey, body: strings.ReplaceAll(body, "%", value)},
+				)
 			}
 			got := send(authz.MaxContextBytes)
 			if path == "/v1/check/bulk" || strings.Contains(body, `"evaluations"`) { // the error is in the place of the item

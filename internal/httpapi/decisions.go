@@ -74,8 +74,11 @@ func (s *server) DecidePermissions(c *gin.Context) {
 			return nil, err
 		}
 		if weight(check.Context, maxBatchContext)*len(permissions) > maxBatchContext {
-			return nil, authz.Errorf(authz.CodeTooLarge,
-				"the context, counted once for each permission, is larger than %d bytes: ask for fewer permissions or send less", maxBatchContext)
+			return nil, authz.Errorf(
+				authz.CodeTooLarge,
+				"the context, counted once for each permission, is larger than %d bytes: ask for fewer permissions or send less",
+				maxBatchContext,
+			)
 		}
 		checks := make([]authz.Check, len(permissions))
 		for i, permission := range permissions {

@@ -19,7 +19,9 @@ func TestCheck(t *testing.T) {
 	var asked authz.Check
 	var at authz.Consistency
 	answer := authz.Decision{}
-	w.engine.check = func(_ context.Context, check authz.Check, consistency authz.Consistency) (authz.Decision, authz.Token, error) {
+	w.engine.check = func(
+		_ context.Context, check authz.Check, consistency authz.Consistency,
+	) (authz.Decision, authz.Token, error) {
 		asked, at = check, consistency
 		return answer, "t1", nil
 	}
@@ -37,8 +39,14 @@ func TestCheck(t *testing.T) {
 		decision   authz.Decision
 		answer     string
 	}{
-		{"denied", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{}, authz.Decision{}, `{"allowed":false,"token":"t1"}`},
-		{"allowed", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{}, authz.Decision{State: authz.Allowed}, `{"allowed":true,"token":"t1"}`},
+		{
+			"denied", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{}, authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
+		},
+		{
+			"allowed", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{},
+			authz.Decision{State: authz.Allowed}, `{"allowed":true,"token":"t1"}`,
+		},
 		{
 			"conditional", `"subject":"user:alice","resource":"importer:i1"`, plain,
 			authz.Consistency{},
@@ -75,13 +83,24 @@ func TestCheck(t *testing.T) {
 			authz.Decision{},
 			`{"allowed":false,"token":"t1"}`,
 		},
-		{"minimize_latency", `"subject":"user:alice","resource":"importer:i1","consistency":"minimize_latency"`, plain, authz.Consistency{Freshness: authz.MinimizeLatency}, authz.Decision{}, `{"allowed":false,"token":"t1"}`},
-		{"fully_consistent", `"subject":"user:alice","resource":"importer:i1","consistency":"fully_consistent"`, plain, authz.Fully(), authz.Decision{}, `{"allowed":false,"token":"t1"}`},
-		{"at_least_as_fresh", `"subject":"user:alice","resource":"importer:i1","consistency":{"at_least_as_fresh":"t0"}`, plain, authz.AsFreshAs("t0"), authz.Decision{}, `{"allowed":false,"token":"t1"}`},
+		{
+			"minimize_latency", `"subject":"user:alice","resource":"importer:i1","consistency":"minimize_latency"`, plain,
+			authz.Consistency{Freshness: authz.MinimizeLatency}, authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+		},
+		{
+			"fully_consistent", `"subject":"user:alice","resource":"importer:i1","consistency":"fully_consistent"`, plain,
+			authz.Fully(), authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+		},
+		{
+			"at_least_as_fresh", `"subject":"user:alice","resource":"importer:i1","consistency":{"at_least_as_fresh":"t0"}`,
+			plain, authz.AsFreshAs("t0"), authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			answer = tt.decision
-			w.do(t, request{method: "POST", path: "/v1/check", key: checkKey, body: `{"permission":"view",` + tt.body + `}`}).want(t, 200, tt.answer)
+			w.do(
+				t, request{method: "POST", path: "/v1/check", key: checkKey, body: `{"permission":"view",` + tt.body + `}`},
+			).want(t, 200, tt.answer)
 			if !reflect.DeepEqual(asked, tt.check) || at != tt.at {
 				t.Errorf("asked %+v at %+v, want %+v at %+v", asked, at, tt.check, tt.at)
 			}
@@ -92,7 +111,9 @@ func TestCheck(t *testing.T) {
 func TestCheckBulk(t *testing.T) {
 	w := serve(t)
 	var asked []authz.Check
-	w.engine.bulk = func(_ context.Context, checks []authz.Check, _ authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	w.engine.bulk = func(
+		_ context.Context, checks []authz.Check, _ authz.Consistency,
+	) ([]authz.CheckResult, authz.Token, error) {
 		asked = checks
 		results := make([]authz.CheckResult, len(checks))
 		for i, check := range checks {
@@ -113,22 +134,36 @@ func TestCheckBulk(t *testing.T) {
 		return `{"subject":"user:a","permission":"view","resource":"importer:` + id + `"}`
 	}
 	ask := func(items ...string) response {
-		return w.do(t, request{method: "POST", path: "/v1/check/bulk", key: checkKey, body: `{"checks":[` + strings.Join(items, ",") + `]}`})
+		return w.do(
+			t,
+			request{
+				method: "POST", path: "/v1/check/bulk", key: checkKey, body: `{"checks":[` + strings.Join(items, ",") + `]}`,
+			},
+		)
 	}
 	detail := func(code, detail string) string {
 		return fmt.Sprintf(`{"error":{"code":%q,"detail":%q}}`, code, detail)
 	}
 
-	got := ask(item("yes"), item("no"), `{"subject":"user:a"}`, item("maybe"), `7`, `{"subject":"a","permission":"view","resource":"importer:x"}`,
-		item("wrong"), `{"subject":"user:a","permission":"view","resource":"importer:x","resource":"importer:y"}`, item("broken"), `null`,
+	got := ask(
+		item("yes"), item("no"), `{"subject":"user:a"}`, item("maybe"), `7`,
+		`{"subject":"a","permission":"view","resource":"importer:x"}`,
+		item("wrong"), `{"subject":"user:a","permission":"view","resource":"importer:x","resource":"importer:y"}`,
+		item("broken"), `null`,
 		`{"subject":"user:a","permission":"view","resource":"importer:x","consistency":"fully_consistent"}`)
 	want := []string{
 		`{"allowed":true}`, `{"allowed":false}`, detail("invalid", `the field "permission" is missing`),
 		`{"allowed":false,"missing_context":["region"]}`, detail("invalid", `the check must be an object, not a number`),
-		detail("invalid", `the field "subject": "a" is not a reference: write type:id or type:id#relation, for example user:alice`),
+		detail(
+			"invalid", `the field "subject": "a" is not a reference: write type:id or type:id#relation, for example user:alice`,
+		),
 		detail("invalid", "no such permission"), detail("invalid", `the field "resource" stands there twice`),
-		detail("internal", "the server failed; its log says why under the request id"), detail("invalid", `the check must be an object, not null`),
-		detail("invalid", `the field "consistency" does not exist; the fields here are context, permission, resource, subject`),
+		detail("internal", "the server failed; its log says why under the request id"), detail(
+			"invalid", `the check must be an object, not null`,
+		),
+		detail(
+			"invalid", `the field "consistency" does not exist; the fields here are context, permission, resource, subject`,
+		),
 	}
 	if log := w.log.String(); !strings.Contains(log, "a secret cause") {
 		t.Errorf("the log lacks the cause of one check: %s", log)
@@ -140,7 +175,9 @@ func TestCheckBulk(t *testing.T) {
 
 	asked = nil
 	ask(`{}`, `[]`).want(t, 200, `{"results":[`+
-		detail("invalid", `the field "permission" is missing`)+`,`+detail("invalid", `the check must be an object, not a list`)+`]}`)
+		detail(
+			"invalid", `the field "permission" is missing`,
+		)+`,`+detail("invalid", `the check must be an object, not a list`)+`]}`)
 	if asked != nil {
 		t.Errorf("asked the engine %v", asked)
 	}
@@ -164,7 +201,9 @@ func TestPermissions(t *testing.T) {
 	w := serve(t)
 	body := `{"subject":"user:a","resource":"importer:i1","context":{"x":1},"consistency":"fully_consistent"}`
 	calls := 0
-	w.engine.bulk = func(_ context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	w.engine.bulk = func(
+		_ context.Context, checks []authz.Check, at authz.Consistency,
+	) ([]authz.CheckResult, authz.Token, error) {
 		calls++
 		want := authz.Check{
 			Subject: authz.Subject{Object: authz.Object{Type: "user", ID: "a"}}, Permission: "view",
@@ -173,7 +212,10 @@ func TestPermissions(t *testing.T) {
 		if len(checks) != 2 || !reflect.DeepEqual(checks[0], want) || checks[1].Permission != "edit" || at != authz.Fully() {
 			t.Errorf("asked %+v at %+v", checks, at)
 		}
-		return []authz.CheckResult{{Decision: authz.Decision{State: authz.Allowed}}, {Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"x"}}}}, "t1", nil
+		return []authz.CheckResult{
+			{Decision: authz.Decision{State: authz.Allowed}},
+			{Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"x"}}},
+		}, "t1", nil
 	}
 	r := request{method: "POST", path: "/v1/permissions", key: checkKey, body: body}
 	w.do(t, r).want(t, 200, `{"permissions":{"view":true,"edit":false},"token":"t1"}`)
@@ -183,7 +225,11 @@ func TestPermissions(t *testing.T) {
 	w.engine.bulk = func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 		return []authz.CheckResult{{}, {Err: authz.Errorf(authz.CodeInvalid, "context: wrong")}}, "t1", nil
 	}
-	w.do(t, r).want(t, 200, `{"permissions":{"view":false,"edit":false},"errors":{"edit":{"code":"invalid","detail":"context: wrong"}},"token":"t1"}`)
+	w.do(t, r).want(
+		t,
+		200,
+		`{"permissions":{"view":false,"edit":false},"errors":{"edit":{"code":"invalid","detail":"context: wrong"}},"token":"t1"}`,
+	)
 	r.body = `{"subject":"nobody:a","resource":"importer:i1"}`
 	w.do(t, r).wantProblem(t, 400, "invalid", "context: wrong")
 	r.body = body
@@ -192,8 +238,11 @@ func TestPermissions(t *testing.T) {
 	}
 	w.do(t, r).wantProblem(t, 503, "unavailable", "SpiceDB cannot be reached")
 
-	w.do(t, request{method: "GET", path: "/v1/permissions", key: inspectKey}).want(t, 200,
-		`{"types":[{"type":"importer","description":"Moves data.","permissions":[{"name":"view","description":"May see the importer."},{"name":"edit","description":"May change the importer."}]}]}`)
+	w.do(t, request{method: "GET", path: "/v1/permissions", key: inspectKey}).want(
+		t,
+		200,
+		`{"types":[{"type":"importer","description":"Moves data.","permissions":[{"name":"view","description":"May see the importer."},{"name":"edit","description":"May change the importer."}]}]}`,
+	)
 }
 
 func TestRoleSets(t *testing.T) {
@@ -213,13 +262,16 @@ func TestRoleSets(t *testing.T) {
 	}
 	for i, want := range authz.RoleSets {
 		got := sets.RoleSets[i]
-		if got.Name != string(want.Name) || got.On != string(want.On) || got.Default != string(want.Default) || len(got.Roles) != len(want.Roles) {
+		if got.Name != string(want.Name) || got.On != string(want.On) || got.Default != string(want.Default) ||
+			len(got.Roles) != len(want.Roles) {
 			t.Errorf("got %+v, want %+v", got, want)
 			continue
 		}
 		for j, role := range want.Roles {
 			r := got.Roles[j]
-			if r.Name != string(role.Name) || r.Title != role.Title || r.Additional != role.Additional || r.Requires != string(role.Requires) {
+			if r.Name != string(role.Name) || r.Title != role.Title || r.Additional != role.Additional || r.Requires != string(
+				role.Requires,
+			) {
 				t.Errorf("got %+v, want %+v", r, role)
 			}
 		}
@@ -231,11 +283,20 @@ func TestRelationships(t *testing.T) {
 	object := func(typ authz.Type, id authz.ID) authz.Object { return authz.Object{Type: typ, ID: id} }
 	stored := []authz.Relationship{
 		{Resource: object("account", "acme"), Relation: "owner", Subject: authz.Subject{Object: object("user", "alice")}},
-		{Resource: object("account", "acme"), Relation: "guest", Subject: authz.Subject{Object: object("user", "a#b")}, ExpiresAt: time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("x", 3600))},
+		{
+			Resource: object("account", "acme"), Relation: "guest", Subject: authz.Subject{Object: object("user", "a#b")},
+			ExpiresAt: time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("x", 3600)),
+		},
 		{Resource: object("account", "acme"), Relation: "team", Subject: authz.Everybody("user")},
 		{Resource: object("account", "acme"), Relation: "guest", Subject: authz.Subject{Object: object("user", "*")}},
-		{Resource: object("account", "acme"), Relation: "guest", Subject: authz.Subject{Object: object("account", "b"), Relation: "owner"}},
-		{Resource: object("account", "acme"), Relation: "guest", Subject: authz.Subject{Object: object("account", "#"), Relation: "owner"}},
+		{
+			Resource: object("account", "acme"), Relation: "guest",
+			Subject: authz.Subject{Object: object("account", "b"), Relation: "owner"},
+		},
+		{
+			Resource: object("account", "acme"), Relation: "guest",
+			Subject: authz.Subject{Object: object("account", "#"), Relation: "owner"},
+		},
 	}
 	written := []string{
 		`{"resource":"account:acme","relation":"owner","subject":"user:alice"}`,

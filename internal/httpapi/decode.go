@@ -43,7 +43,9 @@ func decode[T any](c *gin.Context) (T, error) {
 // readBody returns the body of a request, which calls itself JSON.
 func readBody(c *gin.Context) ([]byte, error) {
 	if contentType := c.GetHeader("Content-Type"); !isJSON(contentType) {
-		return nil, authz.Errorf(authz.CodeInvalid, "the header Content-Type must be application/json in UTF-8, not %q", contentType)
+		return nil, authz.Errorf(
+			authz.CodeInvalid, "the header Content-Type must be application/json in UTF-8, not %q", contentType,
+		)
 	}
 	data, err := readAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody), c.Request.ContentLength)
 	var exceeded *http.MaxBytesError
@@ -53,7 +55,9 @@ func readBody(c *gin.Context) ([]byte, error) {
 	case errors.Is(err, errNotGzip):
 		return nil, errNotGzip
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &authz.Error{Code: authz.CodeDeadline, Message: "the body of the request did not arrive in time", Cause: err}
+		return nil, &authz.Error{
+			Code: authz.CodeDeadline, Message: "the body of the request did not arrive in time", Cause: err,
+		}
 	case err != nil:
 		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the body of the request could not be read", Cause: err}
 	}
@@ -80,8 +84,8 @@ func isJSON(contentType string) bool {
 	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// decodeStrict decodes JSON that is a single value in valid UTF-8 and has exactly the fields of the type. An error about no field
-// in particular begins with what the data is.
+// decodeStrict decodes JSON that is a single value in valid UTF-8 and has exactly the fields of the type. An error
+// about no field in particular begins with what the data is.
 func decodeStrict(what string, data []byte, into any) error {
 	decoded, err := decodeJSON(what, data, into)
 	if err != nil {
@@ -143,7 +147,9 @@ func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 		return nil, authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax, syntax.Offset)
 	}
 	if at := loneSurrogate(data); at >= 0 {
-		return nil, authz.Errorf(authz.CodeInvalid, `%s has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, what, at)
+		return nil, authz.Errorf(
+			authz.CodeInvalid, `%s has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, what, at,
+		)
 	}
 	var other *json.UnmarshalTypeError
 	switch {

@@ -21,9 +21,10 @@ var (
 	docsStart []byte
 )
 
-// docsPolicy lets the page load what this server gives it and nothing else, and call this server alone. Swagger UI styles
-// some of its elements in their attributes.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+// docsPolicy lets the page load what this server gives it and nothing else, and call this server alone. Swagger UI
+// styles some of its elements in their attributes.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+	"connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // GetRoot implements ServerInterface.

@@ -17,7 +17,8 @@ import (
 // mentioned are the addresses that a page or a style sheet makes a browser load.
 var mentioned = regexp.MustCompile(`(?:src|href)="([^"]*)"|url\(["']?([^"')]*)|@import`)
 
-// TestDocs follows every address that the page of the contract loads from: each is on this server, and open to everybody.
+// TestDocs follows every address that the page of the contract loads from: each is on this server, and open to
+// everybody.
 func TestDocs(t *testing.T) {
 	w := serve(t)
 	page, err := url.Parse(w.url + "/docs")
@@ -89,7 +90,9 @@ func TestDocsCompressed(t *testing.T) {
 // TestStaticFilesArePreparedOnce holds a request for each open file to the memory that its answer takes in any case.
 func TestStaticFilesArePreparedOnce(t *testing.T) {
 	w := open(t)
-	for _, path := range []string{"/docs", "/docs/start.js", "/docs/swagger-ui.js", "/docs/swagger-ui.css", "/openapi.yaml"} {
+	for _, path := range []string{
+		"/docs", "/docs/start.js", "/docs/swagger-ui.js", "/docs/swagger-ui.css", "/openapi.yaml",
+	} {
 		ask := func() {
 			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			response := &discarded{header: make(http.Header)}

@@ -19,8 +19,8 @@ const heartbeat = 15 * time.Second
 
 const eventStream = "text/event-stream"
 
-// StreamAudit implements ServerInterface. What is wrong before the first byte is a problem as everywhere; afterwards the
-// stream ends, and the client goes on behind the last event that it has.
+// StreamAudit implements ServerInterface. What is wrong before the first byte is a problem as everywhere; afterwards
+// the stream ends, and the client goes on behind the last event that it has.
 func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	defer cancel()
@@ -85,9 +85,15 @@ func (e *events) position(id string, last int64) (int64, error) {
 	case err == nil && seq >= 0 && seq <= last:
 		return seq, nil
 	case e.reader == "":
-		return 0, authz.Errorf(authz.CodeInvalid, "the header Last-Event-ID must be the id of an event, a number from 0 to %d, which the last one has", last)
+		return 0, authz.Errorf(
+			authz.CodeInvalid,
+			"the header Last-Event-ID must be the id of an event, a number from 0 to %d, which the last one has", last,
+		)
 	default:
-		return 0, authz.Errorf(authz.CodeInvalid, "the header Last-Event-ID must be the id of an event that this actor received of this account, or 0")
+		return 0, authz.Errorf(
+			authz.CodeInvalid,
+			"the header Last-Event-ID must be the id of an event that this actor received of this account, or 0",
+		)
 	}
 }
 
@@ -147,8 +153,8 @@ func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 	return len(found), true, e.send(text.String())
 }
 
-// permitted returns an error if the key has expired or is no longer one of the server's with what it had, or the actor may no longer
-// read.
+// permitted returns an error if the key has expired or is no longer one of the server's with what it had, or the actor
+// may no longer read.
 func (e *events) permitted(ctx context.Context) error {
 	k := callOf(e.c)
 	_, secret, _ := strings.Cut(e.c.Request.Header.Get("Authorization"), " ")

@@ -35,7 +35,8 @@ func (s *server) wait(ctx context.Context) error {
 		return ctx.Err()
 	case <-timer.C:
 		return &authz.Error{
-			Code: authz.CodeLimited, Message: "the server answers as many calls of this kind as it may at a time; try again shortly", Cause: errBusy,
+			Code:    authz.CodeLimited,
+			Message: "the server answers as many calls of this kind as it may at a time; try again shortly", Cause: errBusy,
 		}
 	}
 }

@@ -37,14 +37,20 @@ func (history) Access(context.Context, authz.SubjectQuery, time.Time) ([]authz.F
 	return nil, nil
 }
 
-// TestExpensiveCallsHaveALimitOfTheirOwn holds, of every call that the contract gives a cost, that it waits a second for the
-// one that is under way and is then refused, and that checks are answered meanwhile.
+// TestExpensiveCallsHaveALimitOfTheirOwn holds, of every call that the contract gives a cost, that it waits a second
+// for the one that is under way and is then refused, and that checks are answered meanwhile.
 func TestExpensiveCallsHaveALimitOfTheirOwn(t *testing.T) {
 	check := `{"subject":"user:alice","permission":"view","resource":"importer:i1"}`
 	requests := map[string]request{
-		"explain":    {method: http.MethodPost, path: "/v1/explain", key: checkKey, body: check},
-		"accessThen": {method: http.MethodGet, path: "/v1/access?resource=importer:i1&permission=view&at=1999-01-01T00:00:00Z", key: inspectKey},
-		"preview":    {method: http.MethodPost, path: "/v1/preview", key: operateKey, actor: "alice", body: `{"method":"DELETE","path":"/v1/importers/i1"}`},
+		"explain": {method: http.MethodPost, path: "/v1/explain", key: checkKey, body: check},
+		"accessThen": {
+			method: http.MethodGet, path: "/v1/access?resource=importer:i1&permission=view&at=1999-01-01T00:00:00Z",
+			key: inspectKey,
+		},
+		"preview": {
+			method: http.MethodPost, path: "/v1/preview", key: operateKey, actor: "alice",
+			body: `{"method":"DELETE","path":"/v1/importers/i1"}`,
+		},
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
@@ -87,7 +93,9 @@ func TestExpensiveCallsHaveALimitOfTheirOwn(t *testing.T) {
 			require.Equal(t, time.Second, time.Since(start), name)
 		}
 		start := time.Now()
-		require.Equal(t, http.StatusOK, send(request{method: http.MethodPost, path: "/v1/check", key: checkKey, body: check}).Code)
+		require.Equal(
+			t, http.StatusOK, send(request{method: http.MethodPost, path: "/v1/check", key: checkKey, body: check}).Code,
+		)
 		require.Zero(t, time.Since(start), "a check waits for no explanation")
 
 		second := make(chan int, 1) // gets the place within its second

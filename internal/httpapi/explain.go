@@ -45,7 +45,8 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	shown := Explanation{
 		Allowed: e.Decision.Allowed(), MissingContext: missingContext(e.Decision), Text: e.Text,
-		Unstored: unlessFalse(e.Unstored), Withheld: unlessFalse(e.Omitted), Incomplete: unlessFalse(e.Incomplete), Token: string(e.Token),
+		Unstored: unlessFalse(e.Unstored), Withheld: unlessFalse(e.Omitted), Incomplete: unlessFalse(e.Incomplete),
+		Token: string(e.Token),
 	}
 	refer := referrer{&err}
 	if e.Decision.State == authz.Denied {
@@ -102,7 +103,9 @@ func (f referrer) step(s explain.Step) ExplainedStep {
 func (f referrer) relationships(all []authz.Relationship) []MissingRelationship {
 	shown := make([]MissingRelationship, len(all))
 	for i, r := range all {
-		shown[i] = MissingRelationship{Resource: f.object(r.Resource), Relation: string(r.Relation), Subject: f.subject(r.Subject)}
+		shown[i] = MissingRelationship{
+			Resource: f.object(r.Resource), Relation: string(r.Relation), Subject: f.subject(r.Subject),
+		}
 	}
 	return shown
 }
@@ -136,7 +139,9 @@ func (f referrer) operation(o explain.Operation) GrantingOperation {
 		shown.Needs[i] = NeededPermission{Permission: string(need), Resource: f.object(o.On)}
 	}
 	for i, group := range o.Approvers {
-		shown.Performers[i] = Performers{Relation: string(group.Relation), Resource: f.object(group.Resource), More: unlessFalse(group.More)}
+		shown.Performers[i] = Performers{
+			Relation: string(group.Relation), Resource: f.object(group.Resource), More: unlessFalse(group.More),
+		}
 		if len(group.People) > 0 {
 			shown.Performers[i].People = new(texts(group.People))
 		}

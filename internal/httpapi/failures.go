@@ -31,7 +31,9 @@ func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	errs := make(PermissionErrors, len(failed))
 	for permission, err := range failed {
 		code := codeOf(err)
-		errs[string(permission)] = ItemError{Code: Code(code), Detail: cmp.Or(undecided[code], "the permission could not be decided")}
+		errs[string(permission)] = ItemError{
+			Code: Code(code), Detail: cmp.Or(undecided[code], "the permission could not be decided"),
+		}
 	}
 	return &errs
 }
@@ -44,7 +46,9 @@ func (o outcomes) bounded() error {
 	if len(o) <= maxSearched {
 		return nil
 	}
-	return authz.Errorf(authz.CodeTooLarge, "the search finds more than %d results; look-ups under /v1/lookup find any number", maxSearched)
+	return authz.Errorf(
+		authz.CodeTooLarge, "the search finds more than %d results; look-ups under /v1/lookup find any number", maxSearched,
+	)
 }
 
 // page returns the part of the outcomes that a page shows: what is permitted, and what could not be decided.
@@ -72,7 +76,9 @@ func (o outcomes) failsFor() bool {
 }
 
 // searchErrors shows what could not be decided; nil if there is nothing.
-func (s *server) searchErrors(ctx context.Context, o outcomes, failed []string, show func(name string) SearchError) *SearchErrors {
+func (s *server) searchErrors(
+	ctx context.Context, o outcomes, failed []string, show func(name string) SearchError,
+) *SearchErrors {
 	if len(failed) == 0 {
 		return nil
 	}

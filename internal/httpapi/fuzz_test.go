@@ -9,7 +9,10 @@ import (
 )
 
 func FuzzReference(f *testing.F) {
-	for _, seed := range []string{`"user:alice"`, `"account:acme#member"`, `{"type":"user","id":"a#b","relation":"owner"}`, `"user:*"`, `{"type":"user","id":"*"}`, `7`, `null`, `{"id":[]}`} {
+	for _, seed := range []string{
+		`"user:alice"`, `"account:acme#member"`, `{"type":"user","id":"a#b","relation":"owner"}`, `"user:*"`,
+		`{"type":"user","id":"*"}`, `7`, `null`, `{"id":[]}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -34,7 +37,9 @@ func FuzzReference(f *testing.F) {
 }
 
 func FuzzConsistency(f *testing.F) {
-	for _, seed := range []string{`"fully_consistent"`, `"minimize_latency"`, `{"at_least_as_fresh":"t"}`, `{"at_least_as_fresh":""}`, `""`, `[]`} {
+	for _, seed := range []string{
+		`"fully_consistent"`, `"minimize_latency"`, `{"at_least_as_fresh":"t"}`, `{"at_least_as_fresh":""}`, `""`, `[]`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -62,7 +67,10 @@ func FuzzStrict(f *testing.F) {
 		if checkJSON("it", data) != nil {
 			return
 		}
-		for _, into := range []any{new(NewWorkspace), new(Access), new(MemberAccounts), new(NewInvitation), new(ImporterEnds), new(NewImporter), new(Transfer)} {
+		for _, into := range []any{
+			new(NewWorkspace), new(Access), new(MemberAccounts), new(NewInvitation), new(ImporterEnds), new(NewImporter),
+			new(Transfer),
+		} {
 			if decodeStrict("it", data, into) != nil {
 				continue
 			}
@@ -71,15 +79,17 @@ func FuzzStrict(f *testing.F) {
 				t.Fatal(err)
 			}
 			var before, after any
-			if json.Unmarshal(data, &before) != nil || json.Unmarshal(written, &after) != nil || !reflect.DeepEqual(before, after) {
+			if json.Unmarshal(data, &before) != nil || json.Unmarshal(written, &after) != nil || !reflect.DeepEqual(
+				before, after,
+			) {
 				t.Errorf("%q was read as a %T and written as %s", data, into, written)
 			}
 		}
 	})
 }
 
-// FuzzLenient holds that a lenient reading takes what the strict one takes, and of anything else the fields that it knows,
-// spelled exactly so: written again, what it read is read strictly as the same.
+// FuzzLenient holds that a lenient reading takes what the strict one takes, and of anything else the fields that it
+// knows, spelled exactly so: written again, what it read is read strictly as the same.
 func FuzzLenient(f *testing.F) {
 	f.Add([]byte(`{"subject":{"type":"user","id":"a"},"Subject":7,"action":{"name":"x","nAmE":"y"}}`))
 	f.Add([]byte(`{"subject":{"\u0069d":"a","ID":"b","":{"a":1,"a":2}},"context":{"A":1,"a":[{"b":null}]}}`))

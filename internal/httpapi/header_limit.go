@@ -10,8 +10,8 @@ import (
 // MaxHeaderBytes is how large the headers of a request may be together, in bytes.
 const MaxHeaderBytes = 64 << 10
 
-// ReadHeaderBytes is how many bytes of headers net/http reads. It is more than a request may have, so that over HTTP/2, too, it is
-// a handler that refuses a request, with a problem document.
+// ReadHeaderBytes is how many bytes of headers net/http reads. It is more than a request may have, so that over HTTP/2,
+// too, it is a handler that refuses a request, with a problem document.
 const ReadHeaderBytes = 4 * MaxHeaderBytes
 
 // limitHeaders refuses requests whose headers are larger than MaxHeaderBytes, before anything else happens.

@@ -12,8 +12,12 @@ import (
 )
 
 type importerOperations interface {
-	CreateImporter(ctx context.Context, by operation.Caller, in operation.NewImporter) (operation.Importer, authz.Token, error)
-	SetImporterEnds(ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds) (operation.Importer, authz.Token, error)
+	CreateImporter(
+		ctx context.Context, by operation.Caller, in operation.NewImporter,
+	) (operation.Importer, authz.Token, error)
+	SetImporterEnds(
+		ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds,
+	) (operation.Importer, authz.Token, error)
 	GetImporter(ctx context.Context, by operation.Caller, id authz.ID) (operation.Importer, authz.Token, error)
 	CopyImporter(ctx context.Context, by operation.Caller, id, copied authz.ID) (operation.Importer, authz.Token, error)
 }
@@ -54,7 +58,9 @@ func (s *server) SetImporterConnections(c *gin.Context, id ID, _ SetImporterConn
 			return nil, err
 		}
 		var in reader
-		ends := operation.ImporterEnds{Source: in.end("source", body.Source), Destination: in.end("destination", body.Destination)}
+		ends := operation.ImporterEnds{
+			Source: in.end("source", body.Source), Destination: in.end("destination", body.Destination),
+		}
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -93,7 +99,9 @@ func (s *server) CopyImporter(c *gin.Context, id ID, _ CopyImporterParams) {
 			leftOut[n] = CopiedImporterLeftOut(end)
 		}
 		return CopiedImporter{
-			ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
+			ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(
+				i.Destination,
+			),
 			LeftOut: leftOut, Token: string(token),
 		}, err
 	})
@@ -106,7 +114,9 @@ func (s *server) DeleteImporter(c *gin.Context, id ID, _ DeleteImporterParams) {
 
 func showImporter(i operation.Importer, token authz.Token) Importer {
 	shown := Importer{
-		ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(i.Destination),
+		ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(
+			i.Destination,
+		),
 		Token: string(token),
 	}
 	if len(i.HiddenEnds) > 0 {

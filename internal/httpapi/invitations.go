@@ -13,9 +13,13 @@ import (
 
 type invitationOperations interface {
 	Invite(ctx context.Context, by operation.Caller, in operation.NewInvitation) (operation.Invitation, authz.Token, error)
-	Invitations(ctx context.Context, by operation.Caller, to authz.Object, page operation.Page) (operation.Invitations, authz.Token, error)
+	Invitations(
+		ctx context.Context, by operation.Caller, to authz.Object, page operation.Page,
+	) (operation.Invitations, authz.Token, error)
 	WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (authz.Token, error)
-	AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.AcceptedInvitation, authz.Token, error)
+	AcceptInvitation(
+		ctx context.Context, by operation.Caller, id string,
+	) (operation.AcceptedInvitation, authz.Token, error)
 	DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error)
 }
 

@@ -43,24 +43,32 @@ func (manyMembers) members() operation.Members {
 	}
 	var members operation.Members
 	for _, id := range large(operation.MaxLimit) {
-		members.Members = append(members.Members, operation.Member{User: id, Roles: operation.Roles{"owner"}, Accounts: accounts})
+		members.Members = append(
+			members.Members, operation.Member{User: id, Roles: operation.Roles{"owner"}, Accounts: accounts},
+		)
 	}
 	return members
 }
 
-func (m manyMembers) SubscriptionMembers(context.Context, operation.Caller, authz.ID, bool, operation.Page) (operation.Members, authz.Token, error) {
+func (m manyMembers) SubscriptionMembers(
+	context.Context, operation.Caller, authz.ID, bool, operation.Page,
+) (operation.Members, authz.Token, error) {
 	return m.members(), token, nil
 }
 
-func (m manyMembers) SubscriptionPeople(context.Context, operation.Caller, authz.ID, operation.Page) (operation.Members, authz.Token, error) {
+func (m manyMembers) SubscriptionPeople(
+	context.Context, operation.Caller, authz.ID, operation.Page,
+) (operation.Members, authz.Token, error) {
 	return m.members(), token, nil
 }
 
-// TestAnswersAreBoundedWhileTheyAreBuilt gives every call whose answer can grow beyond its limit more than that to answer with. It
-// refuses, and has not allocated a multiple of the limit by then.
+// TestAnswersAreBoundedWhileTheyAreBuilt gives every call whose answer can grow beyond its limit more than that to
+// answer with. It refuses, and has not allocated a multiple of the limit by then.
 func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) { c.Operations = manyMembers{c.Operations} })
-	w.engine.bulk = func(_ context.Context, checks []authz.Check, _ authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+	w.engine.bulk = func(
+		_ context.Context, checks []authz.Check, _ authz.Consistency,
+	) ([]authz.CheckResult, authz.Token, error) {
 		results := make([]authz.CheckResult, len(checks))
 		for i := range results {
 			results[i].Decision = wide
@@ -89,14 +97,24 @@ func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
 	}
 	entity := `"subject":{"type":"user","id":"a"},"action":{"name":"view"},"resource":{"type":"importer","id":"i1"}`
 	for operation, r := range map[string]request{
-		"checkBulk": {path: "/v1/check/bulk", body: many(`{"subject":"user:a","permission":"view","resource":"importer:i"}`, `"checks":`)},
-		"lookupResources": {
-			path: "/v1/lookup/resources", body: `{"subject":"user:a","permission":"view","resource_type":"importer","limit":1000}`,
+		"checkBulk": {
+			path: "/v1/check/bulk", body: many(`{"subject":"user:a","permission":"view","resource":"importer:i"}`, `"checks":`),
 		},
-		"lookupSubjects":          {path: "/v1/lookup/subjects", body: `{"resource":"importer:i1","permission":"view","subject_type":"user"}`},
-		"evaluateAll":             {path: "/access/v1/evaluations", body: many(`{}`, entity+`,"evaluations":`)},
-		"listSubscriptionMembers": {method: http.MethodGet, path: "/v1/subscriptions/s/members?by_account=true&limit=1000", key: operateKey, actor: "alice"},
-		"listSubscriptionPeople":  {method: http.MethodGet, path: "/v1/subscriptions/s/people?limit=1000", key: operateKey, actor: "alice"},
+		"lookupResources": {
+			path: "/v1/lookup/resources",
+			body: `{"subject":"user:a","permission":"view","resource_type":"importer","limit":1000}`,
+		},
+		"lookupSubjects": {
+			path: "/v1/lookup/subjects", body: `{"resource":"importer:i1","permission":"view","subject_type":"user"}`,
+		},
+		"evaluateAll": {path: "/access/v1/evaluations", body: many(`{}`, entity+`,"evaluations":`)},
+		"listSubscriptionMembers": {
+			method: http.MethodGet, path: "/v1/subscriptions/s/members?by_account=true&limit=1000", key: operateKey,
+			actor: "alice",
+		},
+		"listSubscriptionPeople": {
+			method: http.MethodGet, path: "/v1/subscriptions/s/people?limit=1000", key: operateKey, actor: "alice",
+		},
 	} {
 		if r.method == "" {
 			r.method, r.key = http.MethodPost, checkKey
@@ -155,11 +173,18 @@ func TestLinesOfStreamsAreBounded(t *testing.T) {
 	w := serve(t)
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
-			yield(authz.FoundSubject{Subject: authz.Everybody("user"), Excluded: large(80_000), Decision: authz.Decision{State: authz.Allowed}}, nil)
+			yield(
+				authz.FoundSubject{
+					Subject: authz.Everybody("user"), Excluded: large(80_000), Decision: authz.Decision{State: authz.Allowed},
+				},
+				nil,
+			)
 		}
 	}
 	got := w.do(t, request{
-		method: http.MethodPost, path: "/v1/lookup/subjects", key: checkKey, header: http.Header{"Accept": {"application/x-ndjson"}},
+		method: http.MethodPost, path: "/v1/lookup/subjects", key: checkKey, header: http.Header{
+			"Accept": {"application/x-ndjson"},
+		},
 		body: `{"resource":"importer:i1","permission":"view","subject_type":"user"}`,
 	})
 	got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16777216")
@@ -167,23 +192,31 @@ func TestLinesOfStreamsAreBounded(t *testing.T) {
 
 // grows are the calls whose answer holds a list or an object of any keys, with what bounds it.
 var grows = map[string]string{
-	"checkBulk": counted, "lookupResources": counted, "lookupSubjects": counted, "evaluateAll": counted, "preview": counted,
+	"checkBulk": counted, "lookupResources": counted, "lookupSubjects": counted, "evaluateAll": counted,
+	"preview":                 counted,
 	"listSubscriptionMembers": counted, "listSubscriptionPeople": counted, "accessThen": counted,
 	"listAccountMembers": counted, "patchAccountMembers": counted,
-	"searchSubjects": "1,000 results, as many errors, 10,000 exceptions", "searchResources": "1,000 results and errors", "searchActions": schema,
-	"check": schema, "decidePermissions": schema, "describePermissions": schema, "listRoleSets": schema, "evaluate": schema,
-	"listAccountContents": page, "listWorkspaceContents": page, "listRelationships": page, "listSubscriptionAccounts": page,
-	"listUserAccounts": page, "listSubscriptions": page, "getAccountMember": schema, "getSubscriptionMember": schema,
-	"getImporter": "two ends", "createImporter": "two ends", "setImporterConnections": "two ends",
+	"searchSubjects": "1,000 results, as many errors, 10,000 exceptions", "searchResources": "1,000 results and errors",
+	"searchActions": schema,
+	"check":         schema, "decidePermissions": schema, "describePermissions": schema, "listRoleSets": schema,
+	"evaluate":            schema,
+	"listAccountContents": page, "listWorkspaceContents": page, "listRelationships": page,
+	"listSubscriptionAccounts": page,
+	"listUserAccounts":         page, "listSubscriptions": page, "getAccountMember": schema,
+	"getSubscriptionMember": schema,
+	"getImporter":           "two ends", "createImporter": "two ends", "setImporterConnections": "two ends",
 	"getConnection": request1000, "getWorkspace": request1000, "getConnector": schema,
 	"listAccountInvitations": page, "listSubscriptionInvitations": page,
 	"listAudit": "8 MiB a page", "reportOffboarding": "1,000 ids of each kind",
 	"explain":             "objects, combinations and suggestions",
 	"removeAccountMember": "1,000 ids of each kind", "removeSubscriptionMember": "1,000 ids of each kind",
-	"putSubscriptionMember": schema, "putAccountMember": schema, "putMemberAccounts": request1000, "shareConnection": request1000,
-	"setWorkspaceAccess": request1000, "createConnection": request1000, "groupConnection": request1000, "ungroupConnection": request1000,
-	"createWorkspace": request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
-	"getSubscription": schema, "inviteToAccount": schema, "inviteToSubscription": schema, "acceptInvitation": schema, "copyImporter": "two ends",
+	"putSubscriptionMember": schema, "putAccountMember": schema, "putMemberAccounts": request1000,
+	"shareConnection":    request1000,
+	"setWorkspaceAccess": request1000, "createConnection": request1000, "groupConnection": request1000,
+	"ungroupConnection": request1000,
+	"createWorkspace":   request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
+	"getSubscription": schema, "inviteToAccount": schema, "inviteToSubscription": schema, "acceptInvitation": schema,
+	"copyImporter": "two ends",
 }
 
 const (
@@ -193,7 +226,8 @@ const (
 	request1000 = "1,000 names, as many as one request holds"
 )
 
-// TestEveryAnswerThatGrowsHasABound holds the list above to the contract, so that no call with a list in its answer is forgotten.
+// TestEveryAnswerThatGrowsHasABound holds the list above to the contract, so that no call with a list in its answer is
+// forgotten.
 func TestEveryAnswerThatGrowsHasABound(t *testing.T) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
@@ -229,7 +263,8 @@ func hasList(s *openapi3.Schema, within []*openapi3.Schema) bool {
 		}
 	}
 	within = append(within, s)
-	if s.Type.Is(openapi3.TypeArray) || s.AdditionalProperties.Schema != nil || s.AdditionalProperties.Has != nil && *s.AdditionalProperties.Has {
+	if s.Type.Is(openapi3.TypeArray) || s.AdditionalProperties.Schema != nil || s.AdditionalProperties.Has != nil &&
+		*s.AdditionalProperties.Has {
 		return true
 	}
 	refs := append(append(append(openapi3.SchemaRefs{}, s.AllOf...), s.AnyOf...), s.OneOf...)

@@ -11,7 +11,9 @@ import (
 )
 
 type leavingOperations interface {
-	ReportOffboarding(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Offboarding, authz.Token, error)
+	ReportOffboarding(
+		ctx context.Context, by operation.Caller, id, user authz.ID,
+	) (operation.Offboarding, authz.Token, error)
 	EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 }
 
@@ -50,7 +52,9 @@ func handover(to *ReassignTo, private *PrivateConnections) (*operation.Handover,
 	}
 	id, err := parsePerson(`the parameter "reassign_to"`, *to)
 	if err == nil && private != nil && !private.Valid() {
-		err = authz.Errorf(authz.CodeInvalid, `the parameter "private_connections" must be %s or %s, not %q`, Disconnect, Leave, *private)
+		err = authz.Errorf(
+			authz.CodeInvalid, `the parameter "private_connections" must be %s or %s, not %q`, Disconnect, Leave, *private,
+		)
 	}
 	return &operation.Handover{To: id, Private: string(optional(private))}, err
 }

@@ -53,8 +53,8 @@ const endpointTable = "| endpoint | scope of the key | limit |"
 
 var quotedEndpoint = regexp.MustCompile("`([A-Z]+ /[^`]*)`")
 
-// TestSecurityPageListsEveryEndpoint holds the table of limits in docs/security.md to the contract: every call has one row, no row has
-// a call that there is not, and scope and cost are those of the contract.
+// TestSecurityPageListsEveryEndpoint holds the table of limits in docs/security.md to the contract: every call has one
+// row, no row has a call that there is not, and scope and cost are those of the contract.
 func TestSecurityPageListsEveryEndpoint(t *testing.T) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
@@ -118,7 +118,8 @@ func sameScope(cell, scopes string) bool {
 	return true
 }
 
-// TestSecurityPageStatesTheLimitsOfTheCode holds the numbers of both tables of limits to the constants that they are about.
+// TestSecurityPageStatesTheLimitsOfTheCode holds the numbers of both tables of limits to the constants that they are
+// about.
 func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 	mib := func(n int) string { return fmt.Sprintf("%d MiB", n>>20) }
 	kib := func(n int) string { return fmt.Sprintf("%d KiB", n>>10) }
@@ -140,11 +141,14 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			"names that an error l": {"10 |"},
 		},
 		endpointTable: {
-			"`POST /v1/check/bulk`":         {grouped(maxEntries) + " checks"},
-			"`POST /v1/permissions`":        {mib(maxBatchContext)},
-			"`POST /v1/lookup/resources`":   {grouped(operation.MaxLimit) + " a page"},
-			"`POST /v1/lookup/subjects`":    {grouped(maxSubjects) + " subjects"},
-			"`POST /v1/preview`":            {grouped(preview.MaxObjects) + " objects", grouped(preview.MaxRelationships) + " rel", grouped(preview.MaxPairs) + " pairs"},
+			"`POST /v1/check/bulk`":       {grouped(maxEntries) + " checks"},
+			"`POST /v1/permissions`":      {mib(maxBatchContext)},
+			"`POST /v1/lookup/resources`": {grouped(operation.MaxLimit) + " a page"},
+			"`POST /v1/lookup/subjects`":  {grouped(maxSubjects) + " subjects"},
+			"`POST /v1/preview`": {
+				grouped(preview.MaxObjects) + " objects", grouped(preview.MaxRelationships) + " rel",
+				grouped(preview.MaxPairs) + " pairs",
+			},
 			"`GET /v1/access`":              {grouped(audit.MaxPastRelationships) + " relationships"},
 			"`GET /v1/audit`":               {grouped(maxPageUpdates) + " updates", mib(maxPageBytes)},
 			"`GET /v1/relationships`":       {grouped(operation.MaxLimit) + " a page"},
@@ -152,9 +156,12 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			"`DELETE /v1/subscriptions":     {grouped(authz.MaxUpdates) + " updates"},
 			"`GET /v1/accounts/{id}/m":      {grouped(operation.MaxLimit) + " ids"},
 			"`POST /access/v1/evaluations`": {grouped(maxEntries) + " evaluations", mib(maxBatchContext)},
-			"`POST /access/v1/search/sub":   {grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all", grouped(maxSubjects) + " exceptions"},
-			"`POST /access/v1/search/res":   {grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all"},
-			"`POST /access/v1/search/act":   {grouped(maxFound) + " results"},
+			"`POST /access/v1/search/sub": {
+				grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all",
+				grouped(maxSubjects) + " exceptions",
+			},
+			"`POST /access/v1/search/res": {grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all"},
+			"`POST /access/v1/search/act": {grouped(maxFound) + " results"},
 		},
 	} {
 		rows := tableOf(t, page, header)

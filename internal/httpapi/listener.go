@@ -21,10 +21,11 @@ import (
 // handshakeTimeout is how long a TLS handshake may take.
 const handshakeTimeout = 10 * time.Second
 
-// Listener returns a listener whose connections answer with problem documents where net/http itself answers with plain text: to a
-// request that is no HTTP, to headers that are too large, and to a malformed path or host. No handler sees such a request. If
-// config is not nil, the connections speak TLS, and those over which HTTP/2 was agreed upon are *tls.Conn, as net/http
-// wants them. Closing the listener ends the handshakes under way, and the accepting of connections.
+// Listener returns a listener whose connections answer with problem documents where net/http itself answers with plain
+// text: to a request that is no HTTP, to headers that are too large, and to a malformed path or host. No handler sees
+// such a request. If config is not nil, the connections speak TLS, and those over which HTTP/2 was agreed upon are
+// *tls.Conn, as net/http wants them. Closing the listener ends the handshakes under way, and the accepting of
+// connections.
 func Listener(listener net.Listener, config *tls.Config) net.Listener {
 	if config == nil {
 		return plainListener{listener}
@@ -225,7 +226,8 @@ func protocolProblem(status int, detail string) []byte {
 		status, http.StatusText(status), len(body), requestIDHeader, id, time.Now().UTC().Format(http.TimeFormat), body)
 }
 
-// outerProblem returns a problem document about a request that does not reach the API, and the id that the request gets.
+// outerProblem returns a problem document about a request that does not reach the API, and the id that the request
+// gets.
 func outerProblem(status int, code authz.Code, detail string) (body []byte, id string) {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails

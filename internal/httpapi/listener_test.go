@@ -20,7 +20,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// listen serves the API, and /metrics alone, on listeners that answer with problem documents. With a config they speak TLS.
+// listen serves the API, and /metrics alone, on listeners that answer with problem documents. With a config they speak
+// TLS.
 func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 	t.Helper()
 	w := open(t)
@@ -29,7 +30,9 @@ func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 		require.NoError(t, err)
 		listener = httpapi.Listener(listener, config)
 		server := &http.Server{
-			Handler: handler, MaxHeaderBytes: httpapi.ReadHeaderBytes, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+			Handler: handler, MaxHeaderBytes: httpapi.ReadHeaderBytes, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(
+				io.Discard, "", 0,
+			),
 		}
 		done := make(chan error, 1)
 		go func() { done <- server.Serve(listener) }()
@@ -55,8 +58,8 @@ func exchange(t *testing.T, conn net.Conn, text string) (int, http.Header, strin
 	return response.StatusCode, response.Header, string(body)
 }
 
-// TestEveryErrorIsAProblemDocument sends what net/http refuses before any handler sees it, and what handlers refuse, over HTTP/1.1
-// with and without TLS, to the API and to the listener of metrics.
+// TestEveryErrorIsAProblemDocument sends what net/http refuses before any handler sees it, and what handlers refuse,
+// over HTTP/1.1 with and without TLS, to the API and to the listener of metrics.
 func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	authority := httptest.NewUnstartedServer(nil)
 	authority.StartTLS()
@@ -95,21 +98,43 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		{"a header with a NUL", "GET /healthz HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", 400, "invalid"},
 		{"a length that is no number", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "invalid"},
 		{"a negative length", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "invalid"},
-		{"two lengths", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "invalid"},
+		{
+			"two lengths", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400,
+			"invalid",
+		},
 		{"another version", "GET /healthz HTTP/3.7\r\nHost: a\r\n\r\n", 505, "unsupported"},
-		{"another transfer encoding", "POST /v1/check HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: br\r\n\r\n", 501, "unsupported"},
-		{"another expectation", "POST /v1/check HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n", 417, "unsupported"},
+		{
+			"another transfer encoding", "POST /v1/check HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: br\r\n\r\n", 501,
+			"unsupported",
+		},
+		{
+			"another expectation", "POST /v1/check HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n", 417,
+			"unsupported",
+		},
 		{"a large header", "GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + large + "\r\n\r\n", 431, "too_large"},
 		{"a large path", "GET /" + large + " HTTP/1.1\r\nHost: a\r\n\r\n", 431, "too_large"},
 		{"a larger header", "GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + larger + "\r\n\r\n", 431, "too_large"},
 		{"a larger path", "GET /" + larger + " HTTP/1.1\r\nHost: a\r\n\r\n", 431, "too_large"},
-		{"many headers", "GET /healthz HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", 20<<10) + "\r\n", 431, "too_large"},
-		{"an unknown path", "GET /nothing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404, "not_found"},
-		{"a path of an asterisk", "GET * HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404, "not_found"},
-		{"another method", "BREW /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 405, "method_not_allowed"},
+		{
+			"many headers", "GET /healthz HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", 20<<10) + "\r\n", 431,
+			"too_large",
+		},
+		{
+			"an unknown path", "GET /nothing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404,
+			"not_found",
+		},
+		{
+			"a path of an asterisk", "GET * HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 404,
+			"not_found",
+		},
+		{
+			"another method", "BREW /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret-of-check\r\n\r\n", 405,
+			"method_not_allowed",
+		},
 	} {
 		for where, conn := range map[string]net.Conn{
-			"API": dial(plainAPI, false), "metrics": dial(plainMetrics, false), "API over TLS": dial(tlsAPI, true), "metrics over TLS": dial(tlsMetrics, true),
+			"API": dial(plainAPI, false), "metrics": dial(plainMetrics, false), "API over TLS": dial(tlsAPI, true),
+			"metrics over TLS": dial(tlsMetrics, true),
 		} {
 			status, header, body := exchange(t, conn, tt.request)
 			var problem httpapi.Problem
@@ -134,7 +159,9 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	// Requests that are well-formed are served as ever: over HTTP/2, and over HTTP/1.1 with TLS.
 	for version, protocols := range map[string][]string{"HTTP/2.0": {"h2"}, "HTTP/1.1": {"http/1.1"}} {
 		transport := &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: trusted, ServerName: "example.com", NextProtos: protocols, MinVersion: tls.VersionTLS12},
+			TLSClientConfig: &tls.Config{
+				RootCAs: trusted, ServerName: "example.com", NextProtos: protocols, MinVersion: tls.VersionTLS12,
+			},
 			ForceAttemptHTTP2: version == "HTTP/2.0",
 		}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+tlsAPI+"/healthz", nil)
@@ -147,7 +174,9 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 
 		// Headers that are too large are a problem document over both, also in many small pieces.
 		for name, header := range map[string]http.Header{
-			"a large header": {"X": {large}}, "many headers": {"X": slices.Repeat([]string{"eight by"}, 6000)}, "a large key": {"Authorization": {"Bearer " + large}},
+			"a large header": {"X": {large}}, "many headers": {"X": slices.Repeat([]string{"eight by"}, 6000)}, "a large key": {
+				"Authorization": {"Bearer " + large},
+			},
 		} {
 			request.Header = header
 			response, err := transport.RoundTrip(request)
@@ -165,7 +194,8 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	}
 }
 
-// TestBodiesAreNotMistakenForErrorsOfTheServer holds that an answer of a handler passes unchanged, also if it contains such an error.
+// TestBodiesAreNotMistakenForErrorsOfTheServer holds that an answer of a handler passes unchanged, also if it contains
+// such an error.
 func TestBodiesAreNotMistakenForErrorsOfTheServer(t *testing.T) {
 	const text = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX: y\r\n\r\n400 Bad Request"
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -12,30 +12,50 @@ import (
 )
 
 type accountMemberOperations interface {
-	AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
+	AccountMembers(
+		ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+	) (operation.Members, authz.Token, error)
 	GetAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Member, authz.Token, error)
-	PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error)
+	PutAccountMember(
+		ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time,
+	) (operation.Member, authz.Token, error)
 	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
-	HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error)
-	PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time) ([]operation.Member, authz.Token, error)
+	HandOverAccountMember(
+		ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
+	) (*operation.Reassigned, authz.Token, error)
+	PatchAccountMembers(
+		ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
+	) ([]operation.Member, authz.Token, error)
 }
 
 type subscriptionMemberOperations interface {
-	SubscriptionMembers(ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page) (operation.Members, authz.Token, error)
-	SubscriptionPeople(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error)
+	SubscriptionMembers(
+		ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page,
+	) (operation.Members, authz.Token, error)
+	SubscriptionPeople(
+		ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+	) (operation.Members, authz.Token, error)
 	GetSubscriptionMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID,
 	) (operation.Member, authz.Token, error)
-	PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error)
+	PutSubscriptionMember(
+		ctx context.Context, by operation.Caller, id, user authz.ID, roles []string,
+	) (operation.Member, authz.Token, error)
 	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
-	HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error)
-	PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error)
+	HandOverSubscriptionMember(
+		ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
+	) (*operation.Reassigned, authz.Token, error)
+	PutMemberAccounts(
+		ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time,
+	) (operation.Member, authz.Token, error)
 }
 
 // ListAccountMembers implements ServerInterface.
 func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		members, token, err := s.Operations.AccountMembers(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
+		members, token, err := s.Operations.AccountMembers(
+			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -70,19 +90,15 @@ func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccount
 
 // RemoveAccountMember implements ServerInterface.
 func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, params RemoveAccountMemberParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		to, err := handover(params.ReassignTo, params.PrivateConnections)
-		if err != nil {
-			return nil, err
-		}
-		var token authz.Token
-		var reassigned *operation.Reassigned
-		if to == nil {
-			token, err = s.Operations.RemoveAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
-		} else {
-			reassigned, token, err = s.Operations.HandOverAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
-		}
-		return showRemoved(reassigned, token), err
+	s.removeMember(c, params.ReassignTo, params.PrivateConnections, removal{
+		remove: func(ctx context.Context, by operation.Caller) (authz.Token, error) {
+			return s.Operations.RemoveAccountMember(ctx, by, authz.ID(id), authz.ID(user))
+		},
+		handOver: func(
+			ctx context.Context, by operation.Caller, to operation.Handover,
+		) (*operation.Reassigned, authz.Token, error) {
+			return s.Operations.HandOverAccountMember(ctx, by, authz.ID(id), authz.ID(user), to)
+		},
 	})
 }
 
@@ -98,7 +114,9 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 		if in.err != nil {
 			return nil, in.err
 		}
-		members, token, err := s.Operations.PatchAccountMembers(ctx, callOf(c).caller(), authz.ID(id), wanted, endOf(body.ExpiresAt))
+		members, token, err := s.Operations.PatchAccountMembers(
+			ctx, callOf(c).caller(), authz.ID(id), wanted, endOf(body.ExpiresAt),
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +128,9 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 // ListSubscriptionMembers implements ServerInterface.
 func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		members, token, err := s.Operations.SubscriptionMembers(ctx, callOf(c).caller(), authz.ID(id), optional(params.ByAccount), page(params.Limit, params.Cursor))
+		members, token, err := s.Operations.SubscriptionMembers(
+			ctx, callOf(c).caller(), authz.ID(id), optional(params.ByAccount), page(params.Limit, params.Cursor),
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +141,9 @@ func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubsc
 // ListSubscriptionPeople implements ServerInterface.
 func (s *server) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		people, token, err := s.Operations.SubscriptionPeople(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
+		people, token, err := s.Operations.SubscriptionPeople(
+			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -156,19 +178,15 @@ func (s *server) PutSubscriptionMember(c *gin.Context, id ID, user User, _ PutSu
 
 // RemoveSubscriptionMember implements ServerInterface.
 func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, params RemoveSubscriptionMemberParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		to, err := handover(params.ReassignTo, params.PrivateConnections)
-		if err != nil {
-			return nil, err
-		}
-		var token authz.Token
-		var reassigned *operation.Reassigned
-		if to == nil {
-			token, err = s.Operations.RemoveSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
-		} else {
-			reassigned, token, err = s.Operations.HandOverSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), *to)
-		}
-		return showRemoved(reassigned, token), err
+	s.removeMember(c, params.ReassignTo, params.PrivateConnections, removal{
+		remove: func(ctx context.Context, by operation.Caller) (authz.Token, error) {
+			return s.Operations.RemoveSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user))
+		},
+		handOver: func(
+			ctx context.Context, by operation.Caller, to operation.Handover,
+		) (*operation.Reassigned, authz.Token, error) {
+			return s.Operations.HandOverSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user), to)
+		},
 	})
 }
 
@@ -264,4 +282,28 @@ func showRoles(accounts map[authz.ID]operation.Roles) *RolesByID {
 		shown[string(id)] = texts(roles)
 	}
 	return &shown
+}
+
+// removal is the removal of a person from one place: alone, or together with what they created there.
+type removal struct {
+	remove   func(context.Context, operation.Caller) (authz.Token, error)
+	handOver func(context.Context, operation.Caller, operation.Handover) (*operation.Reassigned, authz.Token, error)
+}
+
+// removeMember answers the call that removes a person, and hands over what they created if it names a new owner.
+func (s *server) removeMember(c *gin.Context, reassignTo *ReassignTo, private *PrivateConnections, of removal) {
+	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		to, err := handover(reassignTo, private)
+		if err != nil {
+			return nil, err
+		}
+		var token authz.Token
+		var reassigned *operation.Reassigned
+		if to == nil {
+			token, err = of.remove(ctx, callOf(c).caller())
+		} else {
+			reassigned, token, err = of.handOver(ctx, callOf(c).caller(), *to)
+		}
+		return showRemoved(reassigned, token), err
+	})
 }

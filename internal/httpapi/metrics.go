@@ -56,7 +56,8 @@ func NewMetrics() *Metrics {
 			Name: "sluice_operations_total", Help: "Product operations by outcome: ok, or the code of the problem.",
 		}, []string{"operation", "outcome"}),
 		engine: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_engine_duration_seconds", Help: "How long calls of the engine took, by method and outcome: ok, or the code of the error.",
+			Name:    "sluice_engine_duration_seconds",
+			Help:    "How long calls of the engine took, by method and outcome: ok, or the code of the error.",
 			Buckets: durationBuckets,
 		}, []string{"method", "outcome"}),
 	}
@@ -82,18 +83,27 @@ func (m *Metrics) Audit(stats *audit.Stats) {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.registry.MustRegister(
-		gauge("sluice_audit_following", "Whether this server writes the audit log: one of those that share it does.", func() float64 {
-			if stats.Following() {
-				return 1
-			}
-			return 0
-		}),
-		gauge("sluice_audit_lag_seconds", "How long the last change took from the datastore to the audit log; it grows while one is missing there.", func() float64 { return stats.Lag().Seconds() }),
+		gauge(
+			"sluice_audit_following",
+			"Whether this server writes the audit log: one of those that share it does.",
+			func() float64 {
+				if stats.Following() {
+					return 1
+				}
+				return 0
+			},
+		),
+		gauge(
+			"sluice_audit_lag_seconds",
+			"How long the last change took from the datastore to the audit log; it grows while one is missing there.",
+			func() float64 { return stats.Lag().Seconds() },
+		),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "sluice_audit_gaps_total", Help: "How often what happened since the audit log had stopped could not be known.",
 		}, func() float64 { return float64(stats.Gaps()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "sluice_audit_unstored_total", Help: "Entries of the audit log that could not be stored, and have a placeholder.",
+			Name: "sluice_audit_unstored_total",
+			Help: "Entries of the audit log that could not be stored, and have a placeholder.",
 		}, func() float64 { return float64(stats.Unstored()) }),
 	)
 	for _, kind := range audit.Kinds {
@@ -157,7 +167,9 @@ func (m *Metrics) request(route, method string, status int, d time.Duration) {
 	counted, known := m.served[key]
 	m.mu.RUnlock()
 	if !known {
-		counted = served{m.requests.WithLabelValues(route, method, strconv.Itoa(status)), m.durations.WithLabelValues(route, method)}
+		counted = served{
+			m.requests.WithLabelValues(route, method, strconv.Itoa(status)), m.durations.WithLabelValues(route, method),
+		}
 		m.mu.Lock()
 		m.served[key] = counted
 		m.mu.Unlock()

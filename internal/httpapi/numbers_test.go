@@ -20,7 +20,9 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	require.NoError(t, err)
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			if operation.RequestBody != nil && takesAnything(operation.RequestBody.Value.Content.Get("application/json").Schema.Value, nil) {
+			if operation.RequestBody != nil && takesAnything(
+				operation.RequestBody.Value.Content.Get("application/json").Schema.Value, nil,
+			) {
 				require.Contains(t, requests, path, "%s %s", method, path)
 			}
 		}
@@ -52,7 +54,8 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	}
 }
 
-// freeFields are the requests that have a field which takes any value: operation → field → body, in which % is a value in the field.
+// freeFields are the requests that have a field which takes any value: operation → field → body, in which % is a value
+// in the field.
 func freeFields() map[string]map[string]string {
 	const (
 		check  = `{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"n":[%]}}`
@@ -60,14 +63,18 @@ func freeFields() map[string]map[string]string {
 		eval   = "/access/v1/evaluation"
 	)
 	requests := map[string]map[string]string{
-		"/v1/check":            {"context.n[0]": check},
-		"/v1/check/bulk":       {"context.n[0]": `{"checks":[` + check + `]}`},
-		"/v1/explain":          {"context.n[0]": check},
-		"/v1/permissions":      {"context.n": `{"subject":"user:a","resource":"importer:i1","context":{"n":%}}`},
-		"/v1/lookup/resources": {"context.n": `{"subject":"user:a","permission":"view","resource_type":"importer","context":{"n":%}}`},
-		"/v1/lookup/subjects":  {"context.n": `{"resource":"importer:i1","permission":"view","subject_type":"user","context":{"n":%}}`},
-		"/v1/preview":          {"body.n": `{"method":"POST","path":"/v1/importers","body":{"n":%}}`},
-		eval:                   searches(entity),
+		"/v1/check":       {"context.n[0]": check},
+		"/v1/check/bulk":  {"context.n[0]": `{"checks":[` + check + `]}`},
+		"/v1/explain":     {"context.n[0]": check},
+		"/v1/permissions": {"context.n": `{"subject":"user:a","resource":"importer:i1","context":{"n":%}}`},
+		"/v1/lookup/resources": {
+			"context.n": `{"subject":"user:a","permission":"view","resource_type":"importer","context":{"n":%}}`,
+		},
+		"/v1/lookup/subjects": {
+			"context.n": `{"resource":"importer:i1","permission":"view","subject_type":"user","context":{"n":%}}`,
+		},
+		"/v1/preview": {"body.n": `{"method":"POST","path":"/v1/importers","body":{"n":%}}`},
+		eval:          searches(entity),
 		eval + "s": {
 			"context.n":            `{` + entity + `,"context":{"n":%}}`,
 			"subject.properties.n": `{"evaluations":[{"subject":{"type":"user","id":"a","properties":{"n":%}},"resource":{"type":"importer","id":"i1"},"action":{"name":"view"}}]}`,
@@ -84,7 +91,8 @@ func freeFields() map[string]map[string]string {
 func searches(entity string) map[string]string {
 	bodies := map[string]string{"context.n": `{` + entity + `,"context":{"n":%}}`}
 	for field, begin := range map[string]string{
-		"subject": `"subject":{"type":"user","id":"a"`, "resource": `"resource":{"type":"importer","id":"i1"`, "action": `"action":{"name":"view"`,
+		"subject": `"subject":{"type":"user","id":"a"`, "resource": `"resource":{"type":"importer","id":"i1"`,
+		"action": `"action":{"name":"view"`,
 	} {
 		bodies[field+".properties.n"] = `{` + strings.Replace(entity, begin, begin+`,"properties":{"n":%}`, 1) + `}`
 	}
@@ -102,7 +110,12 @@ func takesAnything(schema *openapi3.Schema, within []*openapi3.Schema) bool {
 	if schema.AdditionalProperties.Has != nil && *schema.AdditionalProperties.Has {
 		return true
 	}
-	refs := append(append(append(openapi3.SchemaRefs{schema.Items, schema.AdditionalProperties.Schema}, schema.AllOf...), schema.AnyOf...), schema.OneOf...)
+	refs := append(
+		append(
+			append(openapi3.SchemaRefs{schema.Items, schema.AdditionalProperties.Schema}, schema.AllOf...), schema.AnyOf...,
+		),
+		schema.OneOf...,
+	)
 	for _, property := range schema.Properties {
 		refs = append(refs, property)
 	}

@@ -33,15 +33,21 @@ func (o *operations) record(ctx context.Context, name string, by operation.Calle
 	return o.err
 }
 
-func (o *operations) AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error) {
+func (o *operations) AddPlatformAdministrator(
+	ctx context.Context, by operation.Caller, user authz.ID,
+) (authz.Token, error) {
 	return token, o.record(ctx, "AddPlatformAdministrator", by, user)
 }
 
-func (o *operations) RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error) {
+func (o *operations) RemovePlatformAdministrator(
+	ctx context.Context, by operation.Caller, user authz.ID,
+) (authz.Token, error) {
 	return token, o.record(ctx, "RemovePlatformAdministrator", by, user)
 }
 
-func (o *operations) PutConnector(ctx context.Context, by operation.Caller, id authz.ID, offers []string) (operation.Connector, authz.Token, error) {
+func (o *operations) PutConnector(
+	ctx context.Context, by operation.Caller, id authz.ID, offers []string,
+) (operation.Connector, authz.Token, error) {
 	return operation.Connector{ID: id, Offers: offers}, token, o.record(ctx, "PutConnector", by, id, offers)
 }
 
@@ -49,15 +55,25 @@ func (o *operations) Delete(ctx context.Context, by operation.Caller, object aut
 	return token, o.record(ctx, "Delete", by, object)
 }
 
-func (o *operations) CreateSubscription(ctx context.Context, by operation.Caller, in operation.NewSubscription) (operation.Subscription, authz.Token, error) {
-	return operation.Subscription{ID: in.ID, RoleSet: authz.RoleSetName(in.RoleSet)}, token, o.record(ctx, "CreateSubscription", by, in)
+func (o *operations) CreateSubscription(
+	ctx context.Context, by operation.Caller, in operation.NewSubscription,
+) (operation.Subscription, authz.Token, error) {
+	return operation.Subscription{ID: in.ID, RoleSet: authz.RoleSetName(in.RoleSet)}, token, o.record(
+		ctx, "CreateSubscription", by, in,
+	)
 }
 
-func (o *operations) PutFeatures(ctx context.Context, by operation.Caller, id authz.ID, features []string) (operation.Subscription, authz.Token, error) {
-	return operation.Subscription{ID: id, RoleSet: "multi_owner", Features: authz.Features}, token, o.record(ctx, "PutFeatures", by, id, features)
+func (o *operations) PutFeatures(
+	ctx context.Context, by operation.Caller, id authz.ID, features []string,
+) (operation.Subscription, authz.Token, error) {
+	return operation.Subscription{ID: id, RoleSet: "multi_owner", Features: authz.Features}, token, o.record(
+		ctx, "PutFeatures", by, id, features,
+	)
 }
 
-func (o *operations) GetSubscription(ctx context.Context, by operation.Caller, id authz.ID) (operation.Subscription, authz.Token, error) {
+func (o *operations) GetSubscription(
+	ctx context.Context, by operation.Caller, id authz.ID,
+) (operation.Subscription, authz.Token, error) {
 	return operation.Subscription{ID: id, RoleSet: "multi_owner"}, token, o.record(ctx, "GetSubscription", by, id)
 }
 
@@ -66,74 +82,119 @@ var someAccounts = operation.Accounts{
 	NextCursor: "next",
 }
 
-func (o *operations) SubscriptionAccounts(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Accounts, authz.Token, error) {
+func (o *operations) SubscriptionAccounts(
+	ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+) (operation.Accounts, authz.Token, error) {
 	return someAccounts, token, o.record(ctx, "SubscriptionAccounts", by, id, page)
 }
 
-func (o *operations) UserAccounts(ctx context.Context, by operation.Caller, user authz.ID, inspect bool, page operation.Page) (operation.Accounts, authz.Token, error) {
+func (o *operations) UserAccounts(
+	ctx context.Context, by operation.Caller, user authz.ID, inspect bool, page operation.Page,
+) (operation.Accounts, authz.Token, error) {
 	return operation.Accounts{}, token, o.record(ctx, "UserAccounts", by, user, inspect, page)
 }
 
-func (o *operations) TransferSubscription(ctx context.Context, by operation.Caller, id, to authz.ID) (authz.Token, error) {
+func (o *operations) TransferSubscription(
+	ctx context.Context, by operation.Caller, id, to authz.ID,
+) (authz.Token, error) {
 	return token, o.record(ctx, "TransferSubscription", by, id, to)
 }
 
-func (o *operations) SubscriptionMembers(ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page) (operation.Members, authz.Token, error) {
+func (o *operations) SubscriptionMembers(
+	ctx context.Context, by operation.Caller, id authz.ID, byAccount bool, page operation.Page,
+) (operation.Members, authz.Token, error) {
 	return operation.Members{Members: []operation.Member{{
 		User: "bob", Roles: operation.Roles{"member"}, Accounts: map[authz.ID]operation.Roles{"acme": {"editor"}},
 	}}}, token, o.record(ctx, "SubscriptionMembers", by, id, byAccount, page)
 }
 
-func (o *operations) SubscriptionPeople(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error) {
-	return operation.Members{Members: []operation.Member{{User: "bob", Accounts: map[authz.ID]operation.Roles{"acme": {"editor"}}}}, NextCursor: "next"},
+func (o *operations) SubscriptionPeople(
+	ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+) (operation.Members, authz.Token, error) {
+	return operation.Members{
+			Members:    []operation.Member{{User: "bob", Accounts: map[authz.ID]operation.Roles{"acme": {"editor"}}}},
+			NextCursor: "next",
+		},
 		token, o.record(ctx, "SubscriptionPeople", by, id, page)
 }
 
-func (o *operations) PutSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string) (operation.Member, authz.Token, error) {
-	return operation.Member{User: user, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "PutSubscriptionMember", by, id, user, roles)
+func (o *operations) PutSubscriptionMember(
+	ctx context.Context, by operation.Caller, id, user authz.ID, roles []string,
+) (operation.Member, authz.Token, error) {
+	return operation.Member{User: user, Roles: operation.Roles{"it_admin"}}, token, o.record(
+		ctx, "PutSubscriptionMember", by, id, user, roles,
+	)
 }
 
-func (o *operations) RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error) {
+func (o *operations) RemoveSubscriptionMember(
+	ctx context.Context, by operation.Caller, id, user authz.ID,
+) (authz.Token, error) {
 	return token, o.record(ctx, "RemoveSubscriptionMember", by, id, user)
 }
 
-func (o *operations) PutMemberAccounts(ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time) (operation.Member, authz.Token, error) {
+func (o *operations) PutMemberAccounts(
+	ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time,
+) (operation.Member, authz.Token, error) {
 	member := operation.Member{User: user, Accounts: map[authz.ID]operation.Roles{"a1": {"editor"}, "a2": nil}}
 	member.AccountsExpireAt = map[authz.ID]time.Time{"a1": time.Unix(1893456000, 0)}
 	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts, until)
 }
 
-func (o *operations) CreateAccount(ctx context.Context, by operation.Caller, in operation.NewAccount) (operation.Account, authz.Token, error) {
-	return operation.Account{ID: in.ID, Subscription: in.Subscription, RoleSet: authz.RoleSetName(in.RoleSet)}, token, o.record(ctx, "CreateAccount", by, in)
+func (o *operations) CreateAccount(
+	ctx context.Context, by operation.Caller, in operation.NewAccount,
+) (operation.Account, authz.Token, error) {
+	return operation.Account{
+		ID: in.ID, Subscription: in.Subscription, RoleSet: authz.RoleSetName(in.RoleSet),
+	}, token, o.record(ctx, "CreateAccount", by, in)
 }
 
-func (o *operations) GetAccount(ctx context.Context, by operation.Caller, id authz.ID) (operation.Account, authz.Token, error) {
+func (o *operations) GetAccount(
+	ctx context.Context, by operation.Caller, id authz.ID,
+) (operation.Account, authz.Token, error) {
 	return operation.Account{ID: id, Subscription: "s1", RoleSet: "team"}, token, o.record(ctx, "GetAccount", by, id)
 }
 
-func (o *operations) AccountMembers(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Members, authz.Token, error) {
+func (o *operations) AccountMembers(
+	ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+) (operation.Members, authz.Token, error) {
 	return operation.Members{}, token, o.record(ctx, "AccountMembers", by, id, page)
 }
 
-func (o *operations) PutAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time) (operation.Member, authz.Token, error) {
-	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(ctx, "PutAccountMember", by, id, user, roles, until)
+func (o *operations) PutAccountMember(
+	ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time,
+) (operation.Member, authz.Token, error) {
+	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(
+		ctx, "PutAccountMember", by, id, user, roles, until,
+	)
 }
 
-func (o *operations) RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error) {
+func (o *operations) RemoveAccountMember(
+	ctx context.Context, by operation.Caller, id, user authz.ID,
+) (authz.Token, error) {
 	return token, o.record(ctx, "RemoveAccountMember", by, id, user)
 }
 
-func (o *operations) HandOverAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error) {
-	reassigned := operation.Reassigned{Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, PrivateMoved: 3, PrivateDisconnected: 4}
+func (o *operations) HandOverAccountMember(
+	ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
+) (*operation.Reassigned, authz.Token, error) {
+	reassigned := operation.Reassigned{
+		Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, PrivateMoved: 3, PrivateDisconnected: 4,
+	}
 	return &reassigned, token, o.record(ctx, "HandOverAccountMember", by, id, user, to)
 }
 
-func (o *operations) HandOverSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover) (*operation.Reassigned, authz.Token, error) {
+func (o *operations) HandOverSubscriptionMember(
+	ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
+) (*operation.Reassigned, authz.Token, error) {
 	return nil, token, o.record(ctx, "HandOverSubscriptionMember", by, id, user, to)
 }
 
-func (o *operations) ReportOffboarding(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Offboarding, authz.Token, error) {
-	report := operation.Offboarding{User: user, Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, Private: 3, PrivateInUse: 1, Shares: 4}
+func (o *operations) ReportOffboarding(
+	ctx context.Context, by operation.Caller, id, user authz.ID,
+) (operation.Offboarding, authz.Token, error) {
+	report := operation.Offboarding{
+		User: user, Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, Private: 3, PrivateInUse: 1, Shares: 4,
+	}
 	return report, token, o.record(ctx, "ReportOffboarding", by, id, user)
 }
 
@@ -141,82 +202,138 @@ func (o *operations) EraseUser(ctx context.Context, by operation.Caller, user au
 	return token, o.record(ctx, "EraseUser", by, user)
 }
 
-func (o *operations) Contents(ctx context.Context, by operation.Caller, of operation.Collection, page operation.Page) (operation.Objects, authz.Token, error) {
+func (o *operations) Contents(
+	ctx context.Context, by operation.Caller, of operation.Collection, page operation.Page,
+) (operation.Objects, authz.Token, error) {
 	objects := []operation.VisibleObject{{ID: "i1", Permissions: []authz.Permission{"view", "edit"}}, {ID: "i2"}}
 	return operation.Objects{Objects: objects, NextCursor: "c1"}, token, o.record(ctx, "Contents", by, of, page)
 }
 
-func (o *operations) PatchAccountMembers(ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time) ([]operation.Member, authz.Token, error) {
-	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(ctx, "PatchAccountMembers", by, id, members, until)
+func (o *operations) PatchAccountMembers(
+	ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
+) ([]operation.Member, authz.Token, error) {
+	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(
+		ctx, "PatchAccountMembers", by, id, members, until,
+	)
 }
 
-func (o *operations) Invite(ctx context.Context, by operation.Caller, in operation.NewInvitation) (operation.Invitation, authz.Token, error) {
-	invitation := operation.Invitation{ID: "secret", Handle: "h1", To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: operation.Roles{"guest"}, ExpiresAt: time.Unix(1893456000, 0)}
+func (o *operations) Invite(
+	ctx context.Context, by operation.Caller, in operation.NewInvitation,
+) (operation.Invitation, authz.Token, error) {
+	invitation := operation.Invitation{
+		ID: "secret", Handle: "h1", To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: operation.Roles{"guest"},
+		ExpiresAt: time.Unix(1893456000, 0),
+	}
 	return invitation, token, o.record(ctx, "Invite", by, in)
 }
 
-func (o *operations) Invitations(ctx context.Context, by operation.Caller, to authz.Object, page operation.Page) (operation.Invitations, authz.Token, error) {
-	open := []operation.Invitation{{ID: "secret", Handle: "h1", To: to, Inviter: "alice", Roles: operation.Roles{"user"}, ExpiresAt: time.Unix(1893456000, 0)}}
+func (o *operations) Invitations(
+	ctx context.Context, by operation.Caller, to authz.Object, page operation.Page,
+) (operation.Invitations, authz.Token, error) {
+	open := []operation.Invitation{{
+		ID: "secret", Handle: "h1", To: to, Inviter: "alice", Roles: operation.Roles{"user"},
+		ExpiresAt: time.Unix(1893456000, 0),
+	}}
 	return operation.Invitations{Invitations: open, NextCursor: "c1"}, token, o.record(ctx, "Invitations", by, to, page)
 }
 
-func (o *operations) WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (authz.Token, error) {
+func (o *operations) WithdrawInvitation(
+	ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID,
+) (authz.Token, error) {
 	return token, o.record(ctx, "WithdrawInvitation", by, to, handle)
 }
 
-func (o *operations) AcceptInvitation(ctx context.Context, by operation.Caller, id string) (operation.AcceptedInvitation, authz.Token, error) {
-	return operation.AcceptedInvitation{To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"}}, token, o.record(ctx, "AcceptInvitation", by, id)
+func (o *operations) AcceptInvitation(
+	ctx context.Context, by operation.Caller, id string,
+) (operation.AcceptedInvitation, authz.Token, error) {
+	return operation.AcceptedInvitation{
+		To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"},
+	}, token, o.record(ctx, "AcceptInvitation", by, id)
 }
 
 func (o *operations) DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error) {
 	return token, o.record(ctx, "DeclineInvitation", by, id)
 }
 
-func (o *operations) CreateImporter(ctx context.Context, by operation.Caller, in operation.NewImporter) (operation.Importer, authz.Token, error) {
-	return operation.Importer{ID: in.ID, Account: in.Account, Source: in.Source}, token, o.record(ctx, "CreateImporter", by, in)
+func (o *operations) CreateImporter(
+	ctx context.Context, by operation.Caller, in operation.NewImporter,
+) (operation.Importer, authz.Token, error) {
+	return operation.Importer{ID: in.ID, Account: in.Account, Source: in.Source}, token, o.record(
+		ctx, "CreateImporter", by, in,
+	)
 }
 
-func (o *operations) SetImporterEnds(ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds) (operation.Importer, authz.Token, error) {
+func (o *operations) SetImporterEnds(
+	ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds,
+) (operation.Importer, authz.Token, error) {
 	show := func(end *authz.ID) string {
 		if end == nil {
 			return "unchanged"
 		}
 		return fmt.Sprintf("%q", *end)
 	}
-	return operation.Importer{ID: id, Account: "acme"}, token, o.record(ctx, "SetImporterEnds", by, id, show(in.Source), show(in.Destination))
+	return operation.Importer{ID: id, Account: "acme"}, token, o.record(
+		ctx, "SetImporterEnds", by, id, show(in.Source), show(in.Destination),
+	)
 }
 
-func (o *operations) CopyImporter(ctx context.Context, by operation.Caller, id, copied authz.ID) (operation.Importer, authz.Token, error) {
-	return operation.Importer{ID: copied, Account: "acme", Source: "c1", LeftOut: []string{"destination"}}, token, o.record(ctx, "CopyImporter", by, id, copied)
+func (o *operations) CopyImporter(
+	ctx context.Context, by operation.Caller, id, copied authz.ID,
+) (operation.Importer, authz.Token, error) {
+	return operation.Importer{
+		ID: copied, Account: "acme", Source: "c1", LeftOut: []string{"destination"},
+	}, token, o.record(ctx, "CopyImporter", by, id, copied)
 }
 
-func (o *operations) CreateConnection(ctx context.Context, by operation.Caller, in operation.NewConnection) (operation.Connection, authz.Token, error) {
-	return operation.Connection{ID: in.ID, Account: in.Account, Connector: in.Connector, Visibility: operation.Private}, token, o.record(ctx, "CreateConnection", by, in)
+func (o *operations) CreateConnection(
+	ctx context.Context, by operation.Caller, in operation.NewConnection,
+) (operation.Connection, authz.Token, error) {
+	return operation.Connection{
+		ID: in.ID, Account: in.Account, Connector: in.Connector, Visibility: operation.Private,
+	}, token, o.record(ctx, "CreateConnection", by, in)
 }
 
-var someConnection = operation.Connection{ID: "c1", Account: "acme", Connector: "crm", Visibility: operation.Shared, Group: "emea", Users: []authz.ID{"bob"}}
+var someConnection = operation.Connection{
+	ID: "c1", Account: "acme", Connector: "crm", Visibility: operation.Shared, Group: "emea", Users: []authz.ID{"bob"},
+}
 
-func (o *operations) ShareConnection(ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing) (operation.Connection, authz.Token, error) {
+func (o *operations) ShareConnection(
+	ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing,
+) (operation.Connection, authz.Token, error) {
 	return someConnection, token, o.record(ctx, "ShareConnection", by, id, in)
 }
 
-func (o *operations) GroupConnection(ctx context.Context, by operation.Caller, id, group authz.ID) (operation.Connection, authz.Token, error) {
+func (o *operations) GroupConnection(
+	ctx context.Context, by operation.Caller, id, group authz.ID,
+) (operation.Connection, authz.Token, error) {
 	return someConnection, token, o.record(ctx, "GroupConnection", by, id, group)
 }
 
-func (o *operations) UngroupConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error) {
+func (o *operations) UngroupConnection(
+	ctx context.Context, by operation.Caller, id authz.ID,
+) (operation.Connection, authz.Token, error) {
 	return someConnection, token, o.record(ctx, "UngroupConnection", by, id)
 }
 
-func (o *operations) CreateWorkspace(ctx context.Context, by operation.Caller, in operation.NewWorkspace) (operation.Workspace, authz.Token, error) {
-	return operation.Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open}, token, o.record(ctx, "CreateWorkspace", by, in)
+func (o *operations) CreateWorkspace(
+	ctx context.Context, by operation.Caller, in operation.NewWorkspace,
+) (operation.Workspace, authz.Token, error) {
+	return operation.Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open}, token, o.record(
+		ctx, "CreateWorkspace", by, in,
+	)
 }
 
-func (o *operations) SetWorkspaceAccess(ctx context.Context, by operation.Caller, id authz.ID, access operation.Access) (operation.Workspace, authz.Token, error) {
-	return operation.Workspace{ID: id, Account: "acme", Open: access.Open, Users: access.Users}, token, o.record(ctx, "SetWorkspaceAccess", by, id, access)
+func (o *operations) SetWorkspaceAccess(
+	ctx context.Context, by operation.Caller, id authz.ID, access operation.Access,
+) (operation.Workspace, authz.Token, error) {
+	return operation.Workspace{ID: id, Account: "acme", Open: access.Open, Users: access.Users}, token, o.record(
+		ctx, "SetWorkspaceAccess", by, id, access,
+	)
 }
 
-func (o *operations) CreatePart(ctx context.Context, by operation.Caller, part operation.Part) (operation.Part, authz.Token, error) {
+func (o *operations) CreatePart(
+	ctx context.Context, by operation.Caller, part operation.Part,
+) (operation.Part, authz.Token, error) {
 	return part, token, o.record(ctx, "CreatePart", by, part)
 }
 

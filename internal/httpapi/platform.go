@@ -13,7 +13,9 @@ import (
 type platformOperations interface {
 	AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 	RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
-	PutConnector(ctx context.Context, by operation.Caller, id authz.ID, offers []string) (operation.Connector, authz.Token, error)
+	PutConnector(
+		ctx context.Context, by operation.Caller, id authz.ID, offers []string,
+	) (operation.Connector, authz.Token, error)
 	GetConnector(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connector, authz.Token, error)
 	Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error)
 }

@@ -19,8 +19,8 @@ type Previewer interface {
 	Effects(ctx context.Context, actor authz.ID, after *preview.Overlay) (preview.Effects, error)
 }
 
-// Preview implements ServerInterface. The operation goes through the same calls as if it were performed, on an overlay that
-// notes what it writes.
+// Preview implements ServerInterface. The operation goes through the same calls as if it were performed, on an overlay
+// that notes what it writes.
 func (s *server) Preview(c *gin.Context, _ PreviewParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[PreviewRequest](c)
@@ -78,7 +78,10 @@ func rehearsed(outer *http.Request, body PreviewRequest) (*http.Request, error) 
 		return nil, authz.Errorf(authz.CodeInvalid, `the field "method": %q is none of POST, PUT, PATCH, DELETE`, body.Method)
 	}
 	if !strings.HasPrefix(body.Path, "/v1/") || strings.Contains(body.Path, "#") {
-		return nil, authz.Errorf(authz.CodeInvalid, `the field "path" must be that of an operation, such as /v1/accounts/acme/members/bob, without a fragment`)
+		return nil, authz.Errorf(
+			authz.CodeInvalid,
+			`the field "path" must be that of an operation, such as /v1/accounts/acme/members/bob, without a fragment`,
+		)
 	}
 	var content []byte
 	if body.Body != nil {
@@ -139,7 +142,9 @@ func (a *heldAnswer) refusal() error {
 	if err := json.Unmarshal(a.body.Bytes(), &p); err != nil {
 		return err
 	}
-	refusal := &authz.Error{Code: authz.Code(p.Code), Message: p.Detail, Permission: authz.Permission(optional(p.Permission))}
+	refusal := &authz.Error{
+		Code: authz.Code(p.Code), Message: p.Detail, Permission: authz.Permission(optional(p.Permission)),
+	}
 	for _, id := range optional(p.Accounts) {
 		refusal.Accounts = append(refusal.Accounts, authz.ID(id))
 	}
@@ -154,7 +159,9 @@ func showEffects(found preview.Effects) (_ Preview, err error) {
 	shown := Preview{Effects: []Effect{}, Withheld: unlessFalse(found.Withheld)}
 	var size answerSize
 	for _, e := range found.Effects {
-		effect := Effect{Subject: refer.subject(e.Subject), Resource: refer.object(e.Resource), Gains: texts(e.Gains), Loses: texts(e.Loses)}
+		effect := Effect{
+			Subject: refer.subject(e.Subject), Resource: refer.object(e.Resource), Gains: texts(e.Gains), Loses: texts(e.Loses),
+		}
 		if err := size.add(&effect); err != nil {
 			return shown, err
 		}

@@ -15,7 +15,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-var getAccount = request{method: "GET", path: "/v1/accounts/acme", key: operateKey, actor: "alice", header: http.Header{"X-Request-Id": {"r1"}}}
+var getAccount = request{
+	method: "GET", path: "/v1/accounts/acme", key: operateKey, actor: "alice", header: http.Header{"X-Request-Id": {"r1"}},
+}
 
 func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 	cause := errors.New("a secret cause")
@@ -32,7 +34,10 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 		{authz.Errorf(authz.CodeFeatureRequired, "not bought"), 409, "feature_required", "not bought"},
 		{authz.Errorf(authz.CodeTooLarge, "too much"), 413, "too_large", "too much"},
 		{&authz.Error{Code: authz.CodeUnavailable, Message: "no SpiceDB", Cause: cause}, 503, "unavailable", "no SpiceDB"},
-		{&authz.Error{Code: authz.CodeInternal, Message: "of no use to callers", Cause: cause}, 500, "internal", "the server failed; its log says why under the request id"},
+		{
+			&authz.Error{Code: authz.CodeInternal, Message: "of no use to callers", Cause: cause}, 500, "internal",
+			"the server failed; its log says why under the request id",
+		},
 		{&authz.Error{Code: authz.CodeInvalid, Message: "wrong", Cause: cause}, 400, "invalid", "wrong"},
 		{cause, 500, "internal", "the server failed; its log says why under the request id"},
 		{authz.Errorf(authz.CodeDeadline, "SpiceDB took too long"), 504, "deadline", "SpiceDB took too long"},
@@ -44,7 +49,10 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 		w := serve(t)
 		w.operations.err = tt.err
 		res := w.do(t, getAccount)
-		res.wantProblem(t, tt.status, tt.code, fmt.Sprintf(`"detail":%q`, tt.detail), `"request_id":"r1"`, fmt.Sprintf(`"status":%d`, tt.status), `"title":"`, `"type":"urn:sluice:problem:`+tt.code)
+		res.wantProblem(
+			t, tt.status, tt.code, fmt.Sprintf(`"detail":%q`, tt.detail), `"request_id":"r1"`,
+			fmt.Sprintf(`"status":%d`, tt.status), `"title":"`, `"type":"urn:sluice:problem:`+tt.code,
+		)
 		if strings.Contains(res.body, cause.Error()) || strings.Contains(res.body, "of no use") {
 			t.Errorf("the answer shows the cause: %s", res.body)
 		}
@@ -62,7 +70,9 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 
 func TestConflictNamesItsAccounts(t *testing.T) {
 	w := serve(t)
-	w.operations.err = &authz.Error{Code: authz.CodeConflict, Message: "alice is the last owner", Accounts: []authz.ID{"acme", "beta"}}
+	w.operations.err = &authz.Error{
+		Code: authz.CodeConflict, Message: "alice is the last owner", Accounts: []authz.ID{"acme", "beta"},
+	}
 	w.do(t, getAccount).wantProblem(t, 409, "conflict", `"accounts":["acme","beta"]`)
 }
 
@@ -113,7 +123,10 @@ func TestBodyThatDoesNotArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_, err = io.WriteString(conn, "POST /v1/check HTTP/1.1\r\nHost: sluice\r\nAuthorization: Bearer "+checkKey+"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	_, err = io.WriteString(
+		conn,
+		"POST /v1/check HTTP/1.1\r\nHost: sluice\r\nAuthorization: Bearer "+checkKey+"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

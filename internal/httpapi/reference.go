@@ -34,7 +34,11 @@ func parseSubject(raw json.RawMessage) (authz.Subject, error) {
 // decodeReference decodes the object form of a reference.
 func decodeReference(raw json.RawMessage, into *ReferenceObject) error {
 	if jsonKind(firstByte(raw)) != "an object" {
-		return authz.Errorf(authz.CodeInvalid, `a reference is a string type:id or type:id#relation, or an object {"type", "id", "relation"}, not %s`, jsonKind(firstByte(raw)))
+		return authz.Errorf(
+			authz.CodeInvalid,
+			`a reference is a string type:id or type:id#relation, or an object {"type", "id", "relation"}, not %s`,
+			jsonKind(firstByte(raw)),
+		)
 	}
 	return decodeStrict("a reference", raw, into)
 }
@@ -68,7 +72,11 @@ func jsonKind(first byte) string {
 func parseObject(raw json.RawMessage) (authz.Object, error) {
 	subject, err := parseSubject(raw)
 	if err == nil && subject.Relation != "" {
-		err = authz.Errorf(authz.CodeInvalid, `%s names the relation %q, which an object does not have; an id that holds a '#' takes the form {"type", "id"}`, subject, subject.Relation)
+		err = authz.Errorf(
+			authz.CodeInvalid,
+			`%s names the relation %q, which an object does not have; an id that holds a '#' takes the form {"type", "id"}`,
+			subject, subject.Relation,
+		)
 	}
 	return subject.Object, err
 }

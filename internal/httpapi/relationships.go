@@ -74,7 +74,9 @@ func relationshipPage(items []authz.ReadItem, more bool) (RelationshipPage, erro
 			return page, err
 		}
 		page.Relationships[i] = Relationship{
-			Resource: resource, Relation: string(item.Relationship.Relation), Subject: subject, ExpiresAt: showTime(item.Relationship.ExpiresAt),
+			Resource: resource, Relation: string(item.Relationship.Relation), Subject: subject, ExpiresAt: showTime(
+				item.Relationship.ExpiresAt,
+			),
 		}
 	}
 	if last := len(items) - 1; last >= 0 {

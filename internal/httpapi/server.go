@@ -33,8 +33,8 @@ type Config struct {
 	// they are not_found.
 	Operations Operations
 
-	// Operate returns the operations on another engine, to preview them, and Previewer tells what they would change. Both are
-	// there if Operations is.
+	// Operate returns the operations on another engine, to preview them, and Previewer tells what they would change. Both
+	// are there if Operations is.
 	Operate   func(authz.Engine) Operations
 	Previewer Previewer
 
@@ -50,8 +50,8 @@ type Config struct {
 	// Definitions describes the served schema. It is asked on every request that needs it.
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// CaveatParameters are the names that the caveats of the served schema ask the context for. Of what an AuthZEN request says
-	// about its subject, action, resource and context, nothing else reaches the engine.
+	// CaveatParameters are the names that the caveats of the served schema ask the context for. Of what an AuthZEN request
+	// says about its subject, action, resource and context, nothing else reaches the engine.
 	CaveatParameters []string
 
 	// Ready returns nil when the server can decide.
@@ -143,7 +143,10 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&server{Config: config, routes: routes, contract: contract, places: make(chan struct{}, config.Expensive), uncounted: NewMetrics()}).handler(), nil
+	return (&server{
+		Config: config, routes: routes, contract: contract, places: make(chan struct{}, config.Expensive),
+		uncounted: NewMetrics(),
+	}).handler(), nil
 }
 
 func (s *server) handler() http.Handler {
@@ -172,13 +175,21 @@ func (s *server) noRoute(c *gin.Context) { s.problem(c, errNoRoute) }
 
 var (
 	errNoRoute   = authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is")
-	errNoProduct = authz.Errorf(authz.CodeNotFound, "the schema that this server serves lacks the product's definitions, so there are no product operations")
+	errNoProduct = authz.Errorf(
+		authz.CodeNotFound,
+		"the schema that this server serves lacks the product's definitions, so there are no product operations",
+	)
 )
 
 func (s *server) noMethod(c *gin.Context) {
 	allow := allowHead(c.Writer.Header().Get("Allow"))
 	c.Header("Allow", allow)
-	s.problem(c, authz.Errorf(authz.CodeMethodNotAllowed, "this path does not take %s; it takes %s", authz.Echo(callOf(c).method), allow))
+	s.problem(
+		c,
+		authz.Errorf(
+			authz.CodeMethodNotAllowed, "this path does not take %s; it takes %s", authz.Echo(callOf(c).method), allow,
+		),
+	)
 }
 
 // unbound answers a parameter that the generated code could not bind. As guard has looked at every parameter, it is a

@@ -166,7 +166,9 @@ var definitions = []authz.Definition{
 	{
 		Type: "importer", Doc: "Moves data.", Relations: []authz.Relation{"account"},
 		Permissions: []authz.PermissionInfo{
-			{Name: "view", Doc: "May see the importer."}, {Name: "edit", Doc: "May change the importer."}, {Name: "as_creator", Internal: true},
+			{Name: "view", Doc: "May see the importer."}, {Name: "edit", Doc: "May change the importer."}, {
+				Name: "as_creator", Internal: true,
+			},
 		},
 	},
 }
@@ -183,35 +185,45 @@ type engine struct {
 	subjects  func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error]
 }
 
-func (e *engine) LookupResources(_ context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
+func (e *engine) LookupResources(
+	_ context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.FoundResource, error] {
 	if e.resources == nil {
 		return func(func(authz.FoundResource, error) bool) {}
 	}
 	return e.resources(query, at, page)
 }
 
-func (e *engine) LookupSubjects(ctx context.Context, query authz.SubjectQuery, _ authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+func (e *engine) LookupSubjects(
+	ctx context.Context, query authz.SubjectQuery, _ authz.Consistency,
+) iter.Seq2[authz.FoundSubject, error] {
 	if e.subjects == nil {
 		return func(func(authz.FoundSubject, error) bool) {}
 	}
 	return e.subjects(ctx, query)
 }
 
-func (e *engine) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+func (e *engine) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, authz.Token, error) {
 	if e.check == nil {
 		return authz.Decision{}, "t1", nil
 	}
 	return e.check(ctx, check, at)
 }
 
-func (e *engine) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (e *engine) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	if e.bulk == nil {
 		return make([]authz.CheckResult, len(checks)), "t1", nil
 	}
 	return e.bulk(ctx, checks, at)
 }
 
-func (e *engine) Read(ctx context.Context, filter authz.Filter, _ authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (e *engine) Read(
+	ctx context.Context, filter authz.Filter, _ authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	if e.read == nil {
 		return func(func(authz.ReadItem, error) bool) {}
 	}

@@ -47,8 +47,8 @@ func (s *server) streamSubjects(c *gin.Context) {
 	}
 }
 
-// lines writes JSON values as lines. A stream may take longer than a request may, as long as it goes on: the client has the
-// time of a request to take what was written since the line before, and the engine to give the next line.
+// lines writes JSON values as lines. A stream may take longer than a request may, as long as it goes on: the client has
+// the time of a request to take what was written since the line before, and the engine to give the next line.
 type lines struct {
 	server     *server
 	c          *gin.Context

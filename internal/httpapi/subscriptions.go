@@ -11,13 +11,19 @@ import (
 )
 
 type subscriptionOperations interface {
-	CreateSubscription(ctx context.Context, by operation.Caller, in operation.NewSubscription) (operation.Subscription, authz.Token, error)
-	PutFeatures(ctx context.Context, by operation.Caller, id authz.ID, features []string) (operation.Subscription, authz.Token, error)
+	CreateSubscription(
+		ctx context.Context, by operation.Caller, in operation.NewSubscription,
+	) (operation.Subscription, authz.Token, error)
+	PutFeatures(
+		ctx context.Context, by operation.Caller, id authz.ID, features []string,
+	) (operation.Subscription, authz.Token, error)
 	GetSubscription(ctx context.Context, by operation.Caller, id authz.ID) (operation.Subscription, authz.Token, error)
 	Subscriptions(
 		ctx context.Context, by operation.Caller, page operation.Page,
 	) (operation.Subscriptions, authz.Token, error)
-	SubscriptionAccounts(ctx context.Context, by operation.Caller, id authz.ID, page operation.Page) (operation.Accounts, authz.Token, error)
+	SubscriptionAccounts(
+		ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+	) (operation.Accounts, authz.Token, error)
 	TransferSubscription(ctx context.Context, by operation.Caller, id, to authz.ID) (authz.Token, error)
 }
 
@@ -30,7 +36,9 @@ func (s *server) CreateSubscription(c *gin.Context, _ CreateSubscriptionParams) 
 		}
 		var in reader
 		asked := operation.NewSubscription{
-			ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.person("owner", body.Owner), Features: optional(body.Features),
+			ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.person("owner", body.Owner), Features: optional(
+				body.Features,
+			),
 		}
 		if in.err != nil {
 			return nil, in.err
@@ -89,7 +97,9 @@ func (s *server) DeleteSubscription(c *gin.Context, id ID, _ DeleteSubscriptionP
 // ListSubscriptionAccounts implements ServerInterface.
 func (s *server) ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		accounts, token, err := s.Operations.SubscriptionAccounts(ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor))
+		accounts, token, err := s.Operations.SubscriptionAccounts(
+			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
+		)
 		return showAccounts(accounts, token), err
 	})
 }
@@ -116,7 +126,9 @@ func (s *server) TransferSubscription(c *gin.Context, id ID, _ TransferSubscript
 }
 
 func showSubscription(s operation.Subscription, token authz.Token) Subscription {
-	return Subscription{ID: string(s.ID), RoleSet: unlessEmpty(s.RoleSet), Features: texts(s.Features), Token: string(token)}
+	return Subscription{
+		ID: string(s.ID), RoleSet: unlessEmpty(s.RoleSet), Features: texts(s.Features), Token: string(token),
+	}
 }
 
 // page is the part of a list that a request asks for.

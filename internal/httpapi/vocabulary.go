@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// vocabulary puts what AuthZEN asks into the words of the served schema. Its errors have code CodeInvalid and say what the
-// schema does not know.
+// vocabulary puts what AuthZEN asks into the words of the served schema. Its errors have code CodeInvalid and say what
+// the schema does not know.
 type vocabulary struct {
 	definitions []authz.Definition
 	parameters  []string // of caveats
@@ -44,8 +44,13 @@ func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
 // permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.
 func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 	if len(action) > authz.MaxNameBytes {
-		return "", authz.Errorf(authz.CodeInvalid, "%q is not the name of a permission: it has %s, and a name has at most %d", action,
-			authz.Count(len(action), "byte", "bytes"), authz.MaxNameBytes)
+		return "", authz.Errorf(
+			authz.CodeInvalid,
+			"%q is not the name of a permission: it has %s, and a name has at most %d",
+			action,
+			authz.Count(len(action), "byte", "bytes"),
+			authz.MaxNameBytes,
+		)
 	}
 	definition, err := v.definition(typ)
 	if err != nil {
@@ -59,10 +64,13 @@ func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 		}
 	}
 	names := append(texts(definition.Public()), texts(definition.Relations)...)
-	return "", authz.Errorf(authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, authz.Suggest(spelled, names))
+	return "", authz.Errorf(
+		authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, authz.Suggest(spelled, names),
+	)
 }
 
-// declares reports whether a name is a permission of the definition, or a relation, which may be asked for in its place.
+// declares reports whether a name is a permission of the definition, or a relation, which may be asked for in its
+// place.
 func declares(definition authz.Definition, name string) bool {
 	return slices.Contains(definition.Relations, authz.Relation(name)) ||
 		slices.ContainsFunc(definition.Permissions, func(p authz.PermissionInfo) bool { return string(p.Name) == name })
@@ -88,7 +96,9 @@ func (v vocabulary) check(asked question) (authz.Check, error) {
 	if err != nil {
 		return authz.Check{}, at("the action", err)
 	}
-	return authz.Check{Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: v.context(asked)}, nil
+	return authz.Check{
+		Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: v.context(asked),
+	}, nil
 }
 
 // What an AuthZEN request says besides names, as caveats find it.
@@ -99,9 +109,9 @@ const (
 	wholeContext       = "context"
 )
 
-// context is what caveats find: each property object under its own name and the request's context under "context", empty
-// where the request has none, and the fields of the context themselves, unless they have one of these names. What no caveat
-// asks for is left out, since SpiceDB limits the size of the whole.
+// context is what caveats find: each property object under its own name and the request's context under "context",
+// empty where the request has none, and the fields of the context themselves, unless they have one of these names. What
+// no caveat asks for is left out, since SpiceDB limits the size of the whole.
 func (v vocabulary) context(asked question) map[string]any {
 	all := make(map[string]any)
 	for _, name := range v.parameters {
@@ -135,8 +145,9 @@ func (q question) object(name string) (_ map[string]any, isObject bool) {
 	return object, true
 }
 
-// contextsOf are the contexts to try one after the other: that of the request, and, where that has empty objects, without
-// these. A caveat that reads a property that is not there fails; when there are no properties at all, it waits for them.
+// contextsOf are the contexts to try one after the other: that of the request, and, where that has empty objects,
+// without these. A caveat that reads a property that is not there fails; when there are no properties at all, it waits
+// for them.
 func contextsOf(full map[string]any) []map[string]any {
 	bare := maps.Clone(full)
 	for _, name := range []string{subjectProperties, actionProperties, resourceProperties, wholeContext} {

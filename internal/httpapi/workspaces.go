@@ -11,9 +11,13 @@ import (
 )
 
 type workspaceOperations interface {
-	CreateWorkspace(ctx context.Context, by operation.Caller, in operation.NewWorkspace) (operation.Workspace, authz.Token, error)
+	CreateWorkspace(
+		ctx context.Context, by operation.Caller, in operation.NewWorkspace,
+	) (operation.Workspace, authz.Token, error)
 	GetWorkspace(ctx context.Context, by operation.Caller, id authz.ID) (operation.Workspace, authz.Token, error)
-	SetWorkspaceAccess(ctx context.Context, by operation.Caller, id authz.ID, access operation.Access) (operation.Workspace, authz.Token, error)
+	SetWorkspaceAccess(
+		ctx context.Context, by operation.Caller, id authz.ID, access operation.Access,
+	) (operation.Workspace, authz.Token, error)
 }
 
 // CreateWorkspace implements ServerInterface.
@@ -66,5 +70,7 @@ func (s *server) DeleteWorkspace(c *gin.Context, id ID, _ DeleteWorkspaceParams)
 }
 
 func showWorkspace(w operation.Workspace, token authz.Token) Workspace {
-	return Workspace{ID: string(w.ID), Account: unlessEmpty(w.Account), Open: w.Open, Users: texts(w.Users), Token: string(token)}
+	return Workspace{
+		ID: string(w.ID), Account: unlessEmpty(w.Account), Open: w.Open, Users: texts(w.Users), Token: string(token),
+	}
 }

@@ -85,7 +85,10 @@ func (r *ImportRules) requireOne(o *importedObject, relation authz.Relation) {
 	case len(found) == 0:
 		r.problem(o.line, "%s has no %s: it needs exactly one", o.Object, relation)
 	case len(found) > 1:
-		r.problem(lastLine(found), "%s has several %ss: %s and %s; it needs exactly one", o.Object, relation, found[0].subject, found[1].subject)
+		r.problem(
+			lastLine(found), "%s has several %ss: %s and %s; it needs exactly one", o.Object, relation, found[0].subject,
+			found[1].subject,
+		)
 	}
 }
 
@@ -103,7 +106,10 @@ func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error 
 	catalogue, built := o.subjects("catalogue"), o.subjects("account")
 	switch {
 	case len(catalogue) > 0 && len(built) > 0:
-		r.problem(lastLine(append(catalogue, built...)), "%s is in the catalogue and in an account: it needs exactly one of both", o.Object)
+		r.problem(
+			lastLine(append(catalogue, built...)), "%s is in the catalogue and in an account: it needs exactly one of both",
+			o.Object,
+		)
 	case len(catalogue) == 0:
 		r.requireOne(o, "account")
 		for _, offer := range offers {
@@ -146,7 +152,10 @@ func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) er
 			}
 			for _, place := range other.subjects("account") { // one that is in no account breaks another rule
 				if place.subject.Object != account.object {
-					r.problem(o.at(row), "%s is in %s, and its %s %s in another, %s", o.Object, account.object, row.relation, row.subject, place.subject)
+					r.problem(
+						o.at(row), "%s is in %s, and its %s %s in another, %s", o.Object, account.object, row.relation, row.subject,
+						place.subject,
+					)
 				}
 			}
 		}
@@ -169,7 +178,8 @@ func checkPrivate(ctx context.Context, r *ImportRules, o *importedObject) error 
 	return nil
 }
 
-// checkNamed holds the people whom an object names to its account. An export leaves out who was named and whose role expired.
+// checkNamed holds the people whom an object names to its account. An export leaves out who was named and whose role
+// expired.
 func checkNamed(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {

@@ -20,7 +20,9 @@ func checkRoleSet(_ context.Context, r *ImportRules, o *importedObject) error {
 }
 
 func checkAccountCreation(_ context.Context, r *ImportRules, o *importedObject) error {
-	r.requireOneFlag(o, "decision who creates accounts", []string{string(authz.FeatureUserPermissions), string(membersCreateAccounts)})
+	r.requireOneFlag(
+		o, "decision who creates accounts", []string{string(authz.FeatureUserPermissions), string(membersCreateAccounts)},
+	)
 	return nil
 }
 
@@ -91,8 +93,11 @@ func checkOneRole(_ context.Context, r *ImportRules, o *importedObject) error {
 	}
 	for _, person := range o.rolesOfPeople(set) {
 		if len(person.base) > 1 {
-			r.problem(max(lastLine(person.base), o.line), "%s holds %s and %s on %s: under the role set %s a person holds one of them",
-				person.base[0].subject, person.base[0].relation, person.base[1].relation, o.Object, set.Name)
+			r.problem(
+				max(lastLine(person.base), o.line),
+				"%s holds %s and %s on %s: under the role set %s a person holds one of them",
+				person.base[0].subject, person.base[0].relation, person.base[1].relation, o.Object, set.Name,
+			)
 		}
 	}
 	return nil
@@ -106,14 +111,19 @@ func checkBaseRole(_ context.Context, r *ImportRules, o *importedObject) error {
 	for _, person := range o.rolesOfPeople(set) {
 		if len(person.base) == 0 {
 			first := person.additional[0]
-			r.problem(o.at(first), "%s holds %s on %s, which gives nothing without a base role", first.subject, first.relation, o.Object)
+			r.problem(
+				o.at(first), "%s holds %s on %s, which gives nothing without a base role", first.subject, first.relation, o.Object,
+			)
 		}
 	}
 	return nil
 }
 
-// requiredHolders returns who holds the role of an object that must always have a holder. It reports false if there is none such.
-func (r *ImportRules) requiredHolders(ctx context.Context, o *importedObject) (set authz.RoleSet, holders []importedRow, ok bool, err error) {
+// requiredHolders returns who holds the role of an object that must always have a holder. It reports false if there is
+// none such.
+func (r *ImportRules) requiredHolders(
+	ctx context.Context, o *importedObject,
+) (set authz.RoleSet, holders []importedRow, ok bool, err error) {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
 		return set, nil, false, err
@@ -123,7 +133,9 @@ func (r *ImportRules) requiredHolders(ctx context.Context, o *importedObject) (s
 			return set, nil, false, nil
 		}
 	}
-	return set, slices.DeleteFunc(o.subjects(authz.Relation(set.Guardian)), func(row importedRow) bool { return !isPerson(row.subject) }), true, nil
+	return set, slices.DeleteFunc(
+		o.subjects(authz.Relation(set.Guardian)), func(row importedRow) bool { return !isPerson(row.subject) },
+	), true, nil
 }
 
 func checkRequiredRole(ctx context.Context, r *ImportRules, o *importedObject) error {
@@ -190,7 +202,10 @@ func checkMembership(ctx context.Context, r *ImportRules, o *importedObject) err
 		makes := func(role importedRow) bool { return role.subject.ID == who && role.makesMember() }
 		switch {
 		case membershipOf(who, subscription.Object) != o.Object:
-			r.problem(o.at(row), "%s is not the membership of user:%s in %s, which %s is or is in", o.Object, who, subscription.Object, row.subject)
+			r.problem(
+				o.at(row), "%s is not the membership of user:%s in %s, which %s is or is in", o.Object, who, subscription.Object,
+				row.subject,
+			)
 		case place.Type == "account" && !slices.ContainsFunc(place.rows, makes):
 			r.problem(o.at(row), "user:%s holds no role on %s permanently that is a reason for a membership", who, place.Object)
 		case !subscription.has(who):

@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// ImportRules checks relationships before they are imported: each against the schema, and all together, with what is stored
-// already, against productRules. What expired counts for nothing, and objects that are being deleted are left out, so that what
-// operations wrote passes, whatever interrupted them.
+// ImportRules checks relationships before they are imported: each against the schema, and all together, with what is
+// stored already, against productRules. What expired counts for nothing, and objects that are being deleted are left
+// out, so that what operations wrote passes, whatever interrupted them.
 type ImportRules struct {
 	rules       []productRule
 	current     string // the name of the rule that is being checked
@@ -51,10 +51,13 @@ type importProblem struct {
 
 // NewImportRules returns rules for a schema. The rules of the product count if it has the role sets. stored reads the
 // relationships of an object in the target; it is nil if the target is empty.
-func NewImportRules(definitions []authz.Definition, stored func(context.Context, authz.Object) ([]authz.Relationship, error)) *ImportRules {
+func NewImportRules(
+	definitions []authz.Definition, stored func(context.Context, authz.Object) ([]authz.Relationship, error),
+) *ImportRules {
 	r := &ImportRules{
-		rules: productRules, definitions: make(map[authz.Type]authz.Definition), stored: stored, now: time.Now(), objects: make(map[authz.Object]*importedObject),
-		peeked: make(map[authz.Object]*importedObject), ended: make(map[authz.Object][]authz.ID),
+		rules: productRules, definitions: make(map[authz.Type]authz.Definition), stored: stored, now: time.Now(),
+		objects: make(map[authz.Object]*importedObject),
+		peeked:  make(map[authz.Object]*importedObject), ended: make(map[authz.Object][]authz.ID),
 	}
 	for _, d := range definitions {
 		r.definitions[d.Type] = d
@@ -213,8 +216,8 @@ func (r *ImportRules) check(ctx context.Context, o *importedObject) error {
 	return nil
 }
 
-// facts returns what is known of the account or subscription that an object is or is in. It reports false if something of it is
-// missing or ambiguous, which other rules report, or if it is being deleted.
+// facts returns what is known of the account or subscription that an object is or is in. It reports false if something
+// of it is missing or ambiguous, which other rules report, or if it is being deleted.
 func (r *ImportRules) facts(ctx context.Context, o *importedObject) (accountFacts, bool, error) {
 	if o.factsOf != nil {
 		return *o.factsOf, o.factsOf.object.ID != "", nil
@@ -272,7 +275,9 @@ func (o *importedObject) subjects(relation authz.Relation) (rows []importedRow) 
 
 // has reports whether a person holds a relation of the object.
 func (o *importedObject) has(who authz.ID) bool {
-	return slices.ContainsFunc(o.rows, func(row importedRow) bool { return isPerson(row.subject) && row.subject.ID == who })
+	return slices.ContainsFunc(
+		o.rows, func(row importedRow) bool { return isPerson(row.subject) && row.subject.ID == who },
+	)
 }
 
 // had reports whether a person holds a relation of an object, or held one that expired since the file was written.
@@ -311,7 +316,9 @@ func (r *ImportRules) complete(ctx context.Context, o *importedObject) error {
 			continue
 		}
 		row := importedRow{0, relationship.Relation, relationship.Subject, !relationship.ExpiresAt.IsZero()}
-		if !slices.ContainsFunc(o.rows, func(other importedRow) bool { return other.relation == row.relation && other.subject == row.subject }) {
+		if !slices.ContainsFunc(
+			o.rows, func(other importedRow) bool { return other.relation == row.relation && other.subject == row.subject },
+		) {
 			o.rows = append(o.rows, row)
 		}
 	}

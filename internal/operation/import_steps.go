@@ -17,8 +17,12 @@ func checkInvitation(_ context.Context, r *ImportRules, o *importedObject) error
 	case [6]int{1, 1, 1, 1, 0, 0}, [6]int{1, 1, 0, 0, 1, 0}, [6]int{0, 0, 0, 0, 0, 1}:
 		return nil
 	}
-	r.problem(o.line, "%s is neither open (one place, inviter and invitee, and a role) nor accepted (one place, a role, and who accepted it) nor declined",
-		o.Object)
+	r.problem(
+		o.line,
+		"%s is neither open (one place, inviter and invitee, and a role) nor accepted (one place, a role, and who accepted "+
+			"it) nor declined",
+		o.Object,
+	)
 	return nil
 }
 
@@ -41,13 +45,16 @@ func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) e
 		return nil
 	}
 	invitees := o.subjects(invitationFor)
-	if slices.ContainsFunc(invitees, func(row importedRow) bool { return row.subject.Wildcard }) && !slices.Equal(names, []string{string(set.Default)}) {
+	if slices.ContainsFunc(invitees, func(row importedRow) bool { return row.subject.Wildcard }) && !slices.Equal(
+		names, []string{string(set.Default)},
+	) {
 		r.problem(lastLine(roles), "%s is for everybody: %s", o.Object, withoutInvitee(set))
 	}
 	return nil
 }
 
-// checkInviter holds the inviter of an open invitation to the place. An export leaves out those of people whose role expired.
+// checkInviter holds the inviter of an open invitation to the place. An export leaves out those of people whose role
+// expired.
 func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
@@ -74,7 +81,10 @@ func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error 
 			return err
 		}
 		if !belongs {
-			r.problem(row.line, "%s is open, and %s, who invited, holds no role on %s, its subscription or the platform", o.Object, row.subject, at[len(at)-1])
+			r.problem(
+				row.line, "%s is open, and %s, who invited, holds no role on %s, its subscription or the platform", o.Object,
+				row.subject, at[len(at)-1],
+			)
 		}
 	}
 	return nil
@@ -83,11 +93,16 @@ func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error 
 func checkLatest(_ context.Context, r *ImportRules, o *importedObject) error {
 	latest := o.subjects(inviteeLatest)
 	if len(latest) > 1 {
-		r.problem(lastLine(latest), "%s has more than one latest invitation: %s and %s", o.Object, latest[0].subject, latest[1].subject)
+		r.problem(
+			lastLine(latest), "%s has more than one latest invitation: %s and %s", o.Object, latest[0].subject,
+			latest[1].subject,
+		)
 	}
 	for _, row := range latest {
 		invitation, known := r.objects[row.subject.Object]
-		if known && !slices.ContainsFunc(invitation.subjects(invitationFor), func(row importedRow) bool { return row.subject == person(o.ID) }) {
+		if known && !slices.ContainsFunc(
+			invitation.subjects(invitationFor), func(row importedRow) bool { return row.subject == person(o.ID) },
+		) {
 			r.problem(o.at(row), "%s has the latest invitation %s, which does not name user:%s", o.Object, row.subject, o.ID)
 		}
 	}
@@ -97,8 +112,13 @@ func checkLatest(_ context.Context, r *ImportRules, o *importedObject) error {
 func checkDeletion(_ context.Context, r *ImportRules, o *importedObject) error {
 	place := leftMembership(o.Object)
 	object := deletedObject(place)
-	if leaves := place != o.Object; leaves && kindOf(object.Type).invitations == "" || !leaves && kinds[object.Type].remove == "" {
-		r.problem(o.line, "%s names nothing that can be deleted: its id is TYPE/ID, or membership/account/ID, or membership/subscription/ID", o.Object)
+	if leaves := place != o.Object; leaves && kindOf(object.Type).invitations == "" || !leaves &&
+		kinds[object.Type].remove == "" {
+		r.problem(
+			o.line,
+			"%s names nothing that can be deleted: its id is TYPE/ID, or membership/account/ID, or membership/subscription/ID",
+			o.Object,
+		)
 	}
 	return nil
 }
@@ -108,7 +128,9 @@ func checkDeparture(_ context.Context, r *ImportRules, o *importedObject) error 
 	r.requireOne(o, departureBy)
 	heirs, moves, ends := o.subjects(departureHeir), o.subjects(movesPrivate), o.subjects(disconnectsPrivate)
 	keeps := o.subjects(keepsRoles)
-	erases := len(keeps) == 0 && slices.ContainsFunc(o.subjects(departureFrom), func(row importedRow) bool { return row.subject.Object == platform })
+	erases := len(keeps) == 0 && slices.ContainsFunc(
+		o.subjects(departureFrom), func(row importedRow) bool { return row.subject.Object == platform },
+	)
 	switch {
 	case len(heirs) > 1:
 		r.problem(lastLine(heirs), "%s has more than one heir: %s and %s", o.Object, heirs[0].subject, heirs[1].subject)
@@ -117,7 +139,10 @@ func checkDeparture(_ context.Context, r *ImportRules, o *importedObject) error 
 	case len(heirs) > 0 && (erases || len(keeps) > 0):
 		r.problem(lastLine(heirs), "%s has an heir, and reassigns nothing", o.Object)
 	case len(moves) > 0 && (len(heirs) == 0 || len(ends) > 0), len(ends) > 0 && len(heirs) == 0 && !erases:
-		r.problem(lastLine(append(moves, ends...)), "%s says what becomes of private connections, and reassigns nothing or says both", o.Object)
+		r.problem(
+			lastLine(append(moves, ends...)), "%s says what becomes of private connections, and reassigns nothing or says both",
+			o.Object,
+		)
 	}
 	return nil
 }

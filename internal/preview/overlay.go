@@ -35,8 +35,8 @@ func (h hiding) Read(
 	}
 }
 
-// Overlay is an engine that notes writes instead of making them. What it reads and what preconditions see is as if they had
-// been made; decisions are those of the engine behind it. It is for one operation.
+// Overlay is an engine that notes writes instead of making them. What it reads and what preconditions see is as if they
+// had been made; decisions are those of the engine behind it. It is for one operation.
 type Overlay struct {
 	authz.Engine
 
@@ -103,7 +103,9 @@ func (o *Overlay) Write(ctx context.Context, write authz.Write) (authz.Token, er
 }
 
 // DeleteAll implements authz.Engine.
-func (o *Overlay) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, _ map[string]any) (authz.Token, error) {
+func (o *Overlay) DeleteAll(
+	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, _ map[string]any,
+) (authz.Token, error) {
 	if err := o.hold(ctx, preconditions); err != nil {
 		return "", err
 	}
@@ -134,14 +136,18 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 			break
 		}
 		if there == p.Absent {
-			return &authz.Error{Code: authz.CodeConflict, Message: "what the write rests on has changed", Cause: authz.ErrPrecondition}
+			return &authz.Error{
+				Code: authz.CodeConflict, Message: "what the write rests on has changed", Cause: authz.ErrPrecondition,
+			}
 		}
 	}
 	return nil
 }
 
 // Read implements authz.Engine. It continues no cursor behind what was noted.
-func (o *Overlay) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (o *Overlay) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	return func(yield func(authz.ReadItem, error) bool) {
 		n := 0
 		for _, id := range o.order {

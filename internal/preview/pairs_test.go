@@ -18,13 +18,17 @@ type crowd struct {
 	people, importers int
 }
 
-func (c crowd) Read(_ context.Context, f authz.Filter, _ authz.Consistency, _ authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (c crowd) Read(
+	_ context.Context, f authz.Filter, _ authz.Consistency, _ authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	return func(yield func(authz.ReadItem, error) bool) {
 		account := authz.Object{Type: "account", ID: "a"}
 		var all []authz.Relationship
 		for n := range c.importers {
 			importer := authz.Object{Type: "importer", ID: authz.ID(fmt.Sprint(n))}
-			all = append(all, authz.Relationship{Resource: importer, Relation: "account", Subject: authz.Subject{Object: account}})
+			all = append(
+				all, authz.Relationship{Resource: importer, Relation: "account", Subject: authz.Subject{Object: account}},
+			)
 		}
 		for n := range c.people {
 			who := authz.Subject{Object: authz.Object{Type: person, ID: authz.ID(fmt.Sprint(n))}}
@@ -43,14 +47,16 @@ func (c crowd) Scratch(context.Context, string, []authz.Relationship) (authz.Eng
 	return nil, authz.Errorf(authz.CodeInternal, "no scratch")
 }
 
-// TestPreviewBoundsPairsBeforeItsWork previews what is about too many objects and people: it is refused before anything is
-// compared.
+// TestPreviewBoundsPairsBeforeItsWork previews what is about too many objects and people: it is refused before anything
+// is compared.
 func TestPreviewBoundsPairsBeforeItsWork(t *testing.T) {
 	engine := crowd{t: t, people: 300, importers: 400}
 	p := &Previewer{Engine: engine, Definitions: func(context.Context) ([]authz.Definition, error) { return nil, nil }}
 	overlay := NewOverlay(engine)
 	overlay.note(authz.Update{Action: authz.Delete, Relationship: authz.Relationship{
-		Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user", Subject: authz.Subject{Object: authz.Object{Type: person, ID: "0"}},
+		Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user", Subject: authz.Subject{Object: authz.Object{
+			Type: person, ID: "0",
+		}},
 	}})
 	_, err := p.Effects(t.Context(), "", overlay)
 	require.ErrorIs(t, err, authz.CodeTooLarge)

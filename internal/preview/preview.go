@@ -18,8 +18,8 @@ type Previewer struct {
 	Engine      authz.Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// Visible and Listing are those of the product: the permission without which an object does not exist for a person, and the one
-	// that lets them know who holds roles on it, if it has any.
+	// Visible and Listing are those of the product: the permission without which an object does not exist for a person,
+	// and the one that lets them know who holds roles on it, if it has any.
 	Visible, Listing func(authz.Type) authz.Permission
 
 	// Place is the relation of a type to what an object of it is in; empty if it is in nothing.
@@ -33,8 +33,8 @@ type Effect struct {
 	Gains, Loses []authz.Permission
 }
 
-// Effects are what would change. Withheld reports that some were left out, which are about what the actor may see neither before
-// nor after.
+// Effects are what would change. Withheld reports that some were left out, which are about what the actor may see
+// neither before nor after.
 type Effects struct {
 	Effects  []Effect
 	Withheld bool
@@ -49,11 +49,13 @@ type question struct {
 // answers is who has which permissions.
 type answers map[question]map[authz.Subject]bool
 
-// Effects returns which permissions the updates of an overlay would change, as far as the actor may see them; all of them
-// without an actor. Relationships that the overlay hides count as not stored. The error is CodeTooLarge above MaxObjects,
-// MaxRelationships or MaxPairs.
+// Effects returns which permissions the updates of an overlay would change, as far as the actor may see them; all of
+// them without an actor. Relationships that the overlay hides count as not stored. The error is CodeTooLarge above
+// MaxObjects, MaxRelationships or MaxPairs.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
-	w := &world{engine: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool)}
+	w := &world{
+		engine: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
+	}
 	updates := after.Updates()
 	objects, err := w.compared(ctx, after)
 	if err != nil || len(updates) == 0 {
@@ -135,7 +137,9 @@ func who(ctx context.Context, engine authz.Engine, questions []question) (answer
 	for i, q := range questions {
 		group.Go(func() error {
 			subjects := make(map[authz.Subject]bool)
-			for subject, err := range engine.LookupSubjects(ctx, authz.SubjectQuery{Resource: q.object, Permission: q.permission, Type: person}, authz.Fully()) {
+			for subject, err := range engine.LookupSubjects(
+				ctx, authz.SubjectQuery{Resource: q.object, Permission: q.permission, Type: person}, authz.Fully(),
+			) {
 				if err != nil {
 					return err
 				}

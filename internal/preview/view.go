@@ -6,10 +6,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// view is what the actor may know of the effects: those on objects that they may see, before or after. An effect on another person
-// tells which role the person has, so the actor must be able to read that there: they may list the people of the object or, if it
-// has no roles, of the place that it is in, and may know of the person, who stands in a relation of something whose people they may
-// list, or that they may see if it has no roles.
+// view is what the actor may know of the effects: those on objects that they may see, before or after. An effect on
+// another person tells which role the person has, so the actor must be able to read that there: they may list the
+// people of the object or, if it has no roles, of the place that it is in, and may know of the person, who stands in a
+// relation of something whose people they may list, or that they may see if it has no roles.
 type view struct {
 	*Previewer
 	actor   authz.ID
@@ -39,7 +39,8 @@ func (v *view) look(ctx context.Context, objects []authz.Object, relationships [
 		if q.permission != "" && !v.allowed[q] {
 			asked = append(asked, q)
 			checks = append(checks, authz.Check{
-				Subject: authz.Subject{Object: authz.Object{Type: person, ID: v.actor}}, Permission: q.permission, Resource: q.object,
+				Subject: authz.Subject{Object: authz.Object{Type: person, ID: v.actor}}, Permission: q.permission,
+				Resource: q.object,
 			})
 		}
 	}
@@ -64,8 +65,8 @@ func (v *view) naming(object authz.Object) question {
 	return question{object, v.Visible(object.Type)}
 }
 
-// listing is the permission that lets the actor know the roles from which people have permissions on an object: on the object itself,
-// or on the nearest place that has roles. It is the one that shows the object if it is in no such place.
+// listing is the permission that lets the actor know the roles from which people have permissions on an object: on the
+// object itself, or on the nearest place that has roles. It is the one that shows the object if it is in no such place.
 func (v *view) listing(object authz.Object, relationships []authz.Relationship) question {
 	if v.places == nil {
 		v.places = make(map[authz.Object]authz.Object)

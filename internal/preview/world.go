@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// The bounds of a preview: the objects that an operation changes with everything that is in them or refers to them, and the
-// relationships of these and of what they lead to.
+// The bounds of a preview: the objects that an operation changes with everything that is in them or refers to them, and
+// the relationships of these and of what they lead to.
 const (
 	MaxObjects       = 500
 	MaxRelationships = 10_000
@@ -18,7 +18,12 @@ const (
 )
 
 func tooLarge() error {
-	return authz.Errorf(authz.CodeTooLarge, "what the operation changes is too large for a preview: at most %d objects are compared, with at most %d relationships on them and around them", MaxObjects, MaxRelationships)
+	return authz.Errorf(
+		authz.CodeTooLarge,
+		"what the operation changes is too large for a preview: at most %d objects are compared, with at most %d "+
+			"relationships on them and around them",
+		MaxObjects, MaxRelationships,
+	)
 }
 
 // checkPairs returns an error if the people in the relationships and updates and the objects make more than MaxPairs.
@@ -37,8 +42,13 @@ func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error
 		}
 	}
 	if pairs := n * len(objects); pairs > MaxPairs {
-		return authz.Errorf(authz.CodeTooLarge, "the operation is about %s and %s, too many for a preview: at most %d pairs of them are compared",
-			authz.Count(len(objects), "object", "objects"), authz.Count(n, "person", "people"), MaxPairs)
+		return authz.Errorf(
+			authz.CodeTooLarge,
+			"the operation is about %s and %s, too many for a preview: at most %d pairs of them are compared",
+			authz.Count(len(objects), "object", "objects"),
+			authz.Count(n, "person", "people"),
+			MaxPairs,
+		)
 	}
 	return nil
 }
@@ -51,8 +61,8 @@ type world struct {
 	read          map[authz.Object]bool
 }
 
-// compared are the objects that updates are about, and everything that leads to them, before or after: what is in them, and what
-// refers to them. Permissions on nothing else can change.
+// compared are the objects that updates are about, and everything that leads to them, before or after: what is in them,
+// and what refers to them. Permissions on nothing else can change.
 func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, error) {
 	var objects []authz.Object
 	seen := make(map[authz.Object]bool)
@@ -96,7 +106,9 @@ func (w *world) load(ctx context.Context, objects []authz.Object, updates []auth
 			continue
 		}
 		w.read[object] = true
-		for item, err := range w.engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{}) {
+		for item, err := range w.engine.Read(
+			ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{},
+		) {
 			if err != nil {
 				return err
 			}

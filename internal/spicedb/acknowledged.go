@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Acknowledged collects the writes that this process has acknowledged, until somebody who follows Watch says that Watch has
-// delivered them. The zero value is empty. It can be used by many goroutines.
+// Acknowledged collects the writes that this process has acknowledged, until somebody who follows Watch says that Watch
+// has delivered them. The zero value is empty. It can be used by many goroutines.
 //
 // Of an embedded SpiceDB it has every write, and with a store in a directory also the last one of an earlier process.
 // Of a remote SpiceDB it has those of Write and DeleteAll. A write that changed nothing counts as well: every
@@ -49,7 +49,9 @@ func (a *Acknowledged) add(text string, metadata map[string]any) {
 		a.writes = slices.Delete(a.writes, 0, maxAcknowledged/2)
 		a.dropped += maxAcknowledged / 2
 	}
-	a.writes = append(a.writes, AcknowledgedWrite{At: time.Now(), Metadata: maps.Clone(metadata), revision: parseRevision(text)})
+	a.writes = append(
+		a.writes, AcknowledgedWrite{At: time.Now(), Metadata: maps.Clone(metadata), revision: parseRevision(text)},
+	)
 }
 
 // addToken is add for the token of a write; nothing is added to nil.
@@ -78,14 +80,15 @@ func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 	return slices.Clone(a.writes), len(a.writes) + a.dropped
 }
 
-// Covers reports whether Watch has delivered everything up to the state of a token to somebody who has followed it through
-// another. On PostgreSQL, whose states also contain transactions of other programs, only tokens of writes are certain.
+// Covers reports whether Watch has delivered everything up to the state of a token to somebody who has followed it
+// through another. On PostgreSQL, whose states also contain transactions of other programs, only tokens of writes are
+// certain.
 func Covers(through, state authz.Token) bool {
 	return parseRevision(revisionText(through)).covers(parseRevision(revisionText(state)))
 }
 
-// ComparePosition returns why somebody who has followed Watch and received its last change with a revision cannot go on after a
-// token; nil if they can. Nothing is compared with an empty revision.
+// ComparePosition returns why somebody who has followed Watch and received its last change with a revision cannot go on
+// after a token; nil if they can. Nothing is compared with an empty revision.
 func ComparePosition(through authz.Token, last string) error {
 	decoded, err := zedtoken.Decode(toToken(through))
 	if err != nil || decoded.GetV1() == nil || parseRevision(decoded.GetV1().GetRevision()).unknown() {
@@ -98,7 +101,8 @@ func ComparePosition(through authz.Token, last string) error {
 	if of := decoded.GetV1().GetDatastoreUniqueIdPrefix(); store != of {
 		return fmt.Errorf("it is of the store %.100q, and the last change is of %q", of, store)
 	}
-	// PostgreSQL's Watch can deliver a transaction again that overlapped the last one: neither of the two is before the other.
+	// PostgreSQL's Watch can deliver a transaction again that overlapped the last one: neither of the two is before the
+	// other.
 	position, change := parseRevision(decoded.GetV1().GetRevision()), parseRevision(lastText)
 	if !position.covers(change) && change.covers(position) {
 		return fmt.Errorf("its revision %.200q is before the last change, %q", position.text, lastText)
@@ -146,7 +150,7 @@ func parseRevision(text string) revision {
 	if text == "" || err != nil || stored.UnmarshalVT(raw) != nil {
 		return r
 	}
-	absolute := func(relative int64) uint64 { return stored.GetXmin() + uint64(relative) } //nolint:gosec // wraps around as it should
+	absolute := func(relative int64) uint64 { return stored.GetXmin() + uint64(relative) } //nolint:gosec // wraps around
 	r.snapshot = &snapshot{min: stored.GetXmin(), max: absolute(stored.GetRelativeXmax()), txid: stored.GetOptionalTxid()}
 	for _, relative := range stored.GetRelativeXips() {
 		r.snapshot.inProgress = append(r.snapshot.inProgress, absolute(relative))

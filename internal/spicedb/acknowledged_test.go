@@ -24,7 +24,9 @@ func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 			return embedded(t, spicedb.EmbeddedConfig{Options: options, Datastore: spicedb.SQLite, DataDir: t.TempDir()}).Client
 		},
 		"postgres": func(t *testing.T, options spicedb.Options) *spicedb.Client {
-			return embedded(t, spicedb.EmbeddedConfig{Options: options, Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)}).Client
+			return embedded(
+				t, spicedb.EmbeddedConfig{Options: options, Datastore: spicedb.Postgres, URI: enginetest.Postgres(t)},
+			).Client
 		},
 		"remote": func(t *testing.T, options spicedb.Options) *spicedb.Client {
 			host := embedded(t, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "a-key"})
@@ -71,7 +73,8 @@ func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 			for range writers {
 				require.NoError(t, <-wrote)
 			}
-			_, err = engine.DeleteAll(t.Context(), authz.Filter{Type: "document", ID: "never-there"}, nil, nil) // changes nothing
+			// changes nothing
+			_, err = engine.DeleteAll(t.Context(), authz.Filter{Type: "document", ID: "never-there"}, nil, nil)
 			require.NoError(t, err)
 			writes, count := acknowledged.Outstanding()
 			require.GreaterOrEqual(t, count, 2*writers*each+1)

@@ -36,7 +36,9 @@ func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	}
 	engine := remote(t, spicedb.RemoteConfig{Endpoint: address, Token: "secret", CAFile: file})
 	check := func() error {
-		_, _, err := engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully())
+		_, _, err := engine.Check(
+			t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully(),
+		)
 		return err
 	}
 

@@ -54,7 +54,9 @@ func TestEngine(t *testing.T) {
 			engine := open(t)
 			var options []enginetest.Option
 			if name == "container" {
-				options = append(options, enginetest.OverlapUnseen("SpiceDB's own in-memory datastore loses sight of writes that overlap"))
+				options = append(
+					options, enginetest.OverlapUnseen("SpiceDB's own in-memory datastore loses sight of writes that overlap"),
+				)
 			}
 			enginetest.Run(t, func(*testing.T) authz.Engine { return engine }, options...)
 			t.Run("watch", func(t *testing.T) { testWatch(t, engine) })
@@ -66,12 +68,19 @@ func TestEngine(t *testing.T) {
 // testWatch holds that what was written comes back through Watch, with who wrote it.
 func testWatch(t *testing.T, engine *spicedb.Client) {
 	alice := authz.Subject{Object: authz.Object{Type: "user", ID: "alice@example.com"}}
-	viewer := authz.Relationship{Resource: authz.Object{Type: "document", ID: "watched"}, Relation: "viewer", Subject: alice}
-	before, err := engine.Write(t.Context(), authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: authz.Relationship{
-		Resource: authz.Object{Type: "document", ID: "before"}, Relation: "viewer", Subject: alice,
-	}}}})
+	viewer := authz.Relationship{
+		Resource: authz.Object{Type: "document", ID: "watched"}, Relation: "viewer", Subject: alice,
+	}
+	before, err := engine.Write(
+		t.Context(),
+		authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: authz.Relationship{
+			Resource: authz.Object{Type: "document", ID: "before"}, Relation: "viewer", Subject: alice,
+		}}}},
+	)
 	require.NoError(t, err)
-	stream, err := v1.NewWatchServiceClient(engine.Conn()).Watch(t.Context(), &v1.WatchRequest{OptionalStartCursor: &v1.ZedToken{Token: string(before)}})
+	stream, err := v1.NewWatchServiceClient(engine.Conn()).Watch(
+		t.Context(), &v1.WatchRequest{OptionalStartCursor: &v1.ZedToken{Token: string(before)}},
+	)
 	require.NoError(t, err)
 
 	_, err = engine.Write(t.Context(), authz.Write{
@@ -97,12 +106,17 @@ func testWatch(t *testing.T, engine *spicedb.Client) {
 		require.Len(t, event.GetUpdates(), 1)
 		require.Equal(t, want.operation, event.GetUpdates()[0].GetOperation())
 		require.Equal(t, "watched", event.GetUpdates()[0].GetRelationship().GetResource().GetObjectId())
-		require.Equal(t, authz.EncodeID("alice@example.com"), event.GetUpdates()[0].GetRelationship().GetSubject().GetObject().GetObjectId())
+		require.Equal(
+			t, authz.EncodeID("alice@example.com"),
+			event.GetUpdates()[0].GetRelationship().GetSubject().GetObject().GetObjectId(),
+		)
 		require.Equal(t, want.metadata, event.GetOptionalTransactionMetadata().GetFields()["operation"].GetStringValue())
 
 		// A write can be read at the token that Watch reports with it.
 		at := authz.AtSnapshot(authz.Token(event.GetChangesThrough().GetToken()))
-		decision, _, err := engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer.Resource}, at)
+		decision, _, err := engine.Check(
+			t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer.Resource}, at,
+		)
 		require.NoError(t, err)
 		require.Equal(t, want.metadata == "share", decision.Allowed())
 	}
@@ -146,7 +160,10 @@ func testCaveats(t *testing.T, engine *spicedb.Client) {
 		require.Equal(t, want[today], result.Decision)
 	}
 
-	for found, err := range engine.LookupResources(t.Context(), authz.ResourceQuery{Subject: check.Subject, Permission: "viewer", Type: "document"}, authz.Fully(), authz.Page{}) {
+	for found, err := range engine.LookupResources(
+		t.Context(), authz.ResourceQuery{Subject: check.Subject, Permission: "viewer", Type: "document"}, authz.Fully(),
+		authz.Page{},
+	) {
 		require.NoError(t, err)
 		if found.ID == "caveated" {
 			require.Equal(t, conditional, found.Decision)
@@ -154,7 +171,9 @@ func testCaveats(t *testing.T, engine *spicedb.Client) {
 			require.Equal(t, authz.Allowed, found.Decision.State) // through a wildcard
 		}
 	}
-	for found, err := range engine.LookupSubjects(t.Context(), authz.SubjectQuery{Resource: check.Resource, Permission: "view", Type: "user"}, authz.Fully()) {
+	for found, err := range engine.LookupSubjects(
+		t.Context(), authz.SubjectQuery{Resource: check.Resource, Permission: "view", Type: "user"}, authz.Fully(),
+	) {
 		require.NoError(t, err)
 		require.Equal(t, check.Subject, found.Subject)
 		require.Equal(t, conditional, found.Decision)

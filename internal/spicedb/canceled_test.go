@@ -58,7 +58,8 @@ func (s *oneRequest) RecvMsg(m any) error {
 
 func (s *oneRequest) SendMsg(any) error { return nil }
 
-// TestEachEvaluationReceivesTheRequest checks that a stream hands its request to every evaluation, and knows of answers.
+// TestEachEvaluationReceivesTheRequest checks that a stream hands its request to every evaluation, and knows of
+// answers.
 func TestEachEvaluationReceivesTheRequest(t *testing.T) {
 	t.Parallel()
 	stream := &oneRequest{}

@@ -22,7 +22,9 @@ func toObject(o authz.Object) *v1.ObjectReference {
 }
 
 func fromObject(o *v1.ObjectReference) authz.Object {
-	return authz.Object{Type: authz.Type(o.GetObjectType()), ID: authz.DecodeID(authz.Type(o.GetObjectType()), o.GetObjectId())}
+	return authz.Object{
+		Type: authz.Type(o.GetObjectType()), ID: authz.DecodeID(authz.Type(o.GetObjectType()), o.GetObjectId()),
+	}
 }
 
 func toSubject(s authz.Subject) *v1.SubjectReference {
@@ -241,13 +243,15 @@ func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	}
 	converted, err := structpb.NewStruct(values)
 	if err != nil {
-		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the " + what + " holds a value that JSON cannot express", Cause: err}
+		return nil, &authz.Error{
+			Code: authz.CodeInvalid, Message: "the " + what + " holds a value that JSON cannot express", Cause: err,
+		}
 	}
 	return converted, nil
 }
 
-// toMetadata converts the metadata of a write. Texts with invisible characters are invalid in it, as not everything that
-// receives metadata can store them.
+// toMetadata converts the metadata of a write. Texts with invisible characters are invalid in it, as not everything
+// that receives metadata can store them.
 func toMetadata(values map[string]any) (*structpb.Struct, error) {
 	converted, err := toStruct("metadata", values)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 const maxPage = 1000
 
 // position is where a list is continued. SpiceDB takes a cursor back only together with the consistency and the limit
-// that it was made under, so they are part of the cursor that callers see. The state is that of the first page throughout.
+// that it was made under, so they are part of the cursor that callers see. The state is that of the first page
+// throughout.
 type position struct {
 	at     authz.Consistency
 	limit  uint32

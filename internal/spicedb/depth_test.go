@@ -16,18 +16,24 @@ func sameAnswer(t *testing.T, engine authz.Engine, check authz.Check, result aut
 	t.Helper()
 	decision, _, err := engine.Check(t.Context(), check, authz.Fully())
 	require.Equal(t, decision, result.Decision, "%+v", check)
-	require.Equal(t, errors.Is(err, authz.CodeTooLarge), errors.Is(result.Err, authz.CodeTooLarge), "%+v: %v, in a bulk %v", check, err, result.Err)
+	require.Equal(
+		t, errors.Is(err, authz.CodeTooLarge), errors.Is(result.Err, authz.CodeTooLarge), "%+v: %v, in a bulk %v", check, err,
+		result.Err,
+	)
 	require.Equal(t, err == nil, result.Err == nil, "%+v: %v, in a bulk %v", check, err, result.Err)
 }
 
-// TestBulkAnswersAsSingleChecks holds that each answer of a bulk is that of a single check, however many others are too large.
+// TestBulkAnswersAsSingleChecks holds that each answer of a bulk is that of a single check, however many others are too
+// large.
 func TestBulkAnswersAsSingleChecks(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithLimitsDividedBy(500))
 	writeEndless(t, engine)
 	var checks []authz.Check
 	add := func(user, typ, resource string, permission authz.Permission) {
 		checks = append(checks, authz.Check{
-			Subject: endlessSubject("", "@"+user), Permission: permission, Resource: authz.Object{Type: authz.Type(typ), ID: authz.ID(resource)},
+			Subject: endlessSubject("", "@"+user), Permission: permission, Resource: authz.Object{
+				Type: authz.Type(typ), ID: authz.ID(resource),
+			},
 		})
 	}
 	for i := range 9 {
@@ -61,8 +67,9 @@ definition folder {
 	permission last = parent->last + viewer
 }`
 
-// TestAnswersAtDepthLimitDoNotVary holds that a check whose union allows in one part and is nested too deeply in another has the same
-// answer each time, alone and in a bulk: the first of the parts decides, in the order of the schema.
+// TestAnswersAtDepthLimitDoNotVary holds that a check whose union allows in one part and is nested too deeply in
+// another has the same answer each time, alone and in a bulk: the first of the parts decides, in the order of the
+// schema.
 func TestAnswersAtDepthLimitDoNotVary(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), orderedSchema))
@@ -82,7 +89,12 @@ func TestAnswersAtDepthLimitDoNotVary(t *testing.T) {
 	var checks []authz.Check
 	for _, i := range []int{0, 5, 9, 10, 11, 12, 13, 20} {
 		for _, permission := range []authz.Permission{"first", "last"} {
-			checks = append(checks, authz.Check{Subject: alice, Permission: permission, Resource: authz.Object{Type: "folder", ID: authz.ID(fmt.Sprint("f", i))}})
+			checks = append(
+				checks,
+				authz.Check{
+					Subject: alice, Permission: permission, Resource: authz.Object{Type: "folder", ID: authz.ID(fmt.Sprint("f", i))},
+				},
+			)
 		}
 	}
 	tooLarge := false

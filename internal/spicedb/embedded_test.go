@@ -44,7 +44,9 @@ func touch(t *testing.T, engine authz.Engine, relationships ...authz.Relationshi
 
 func allowed(t *testing.T, engine authz.Engine, r authz.Relationship, at authz.Consistency) bool {
 	t.Helper()
-	decision, _, err := engine.Check(t.Context(), authz.Check{Subject: r.Subject, Permission: "view", Resource: r.Resource}, at)
+	decision, _, err := engine.Check(
+		t.Context(), authz.Check{Subject: r.Subject, Permission: "view", Resource: r.Resource}, at,
+	)
 	require.NoError(t, err)
 	return decision.Allowed()
 }
@@ -68,7 +70,9 @@ func TestEmbeddedLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, engine.Close())
 		_, err = stream.Recv()
 		require.Error(t, err)
-		_, _, err = engine.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully())
+		_, _, err = engine.Check(
+			t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully(),
+		)
 		require.ErrorIs(t, err, authz.CodeUnavailable)
 	}
 	require.Empty(t, log.String())
@@ -84,7 +88,9 @@ func TestTwoEmbedded(t *testing.T) {
 	require.False(t, allowed(t, two, viewer("d"), authz.Fully()))
 
 	// The token of another SpiceDB is no state of this one.
-	_, _, err := two.Check(t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.AtSnapshot(token))
+	_, _, err := two.Check(
+		t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.AtSnapshot(token),
+	)
 	require.ErrorIs(t, err, authz.CodeInvalid)
 	require.False(t, allowed(t, two, viewer("d"), authz.AsFreshAs(token))) // SpiceDB reads fully consistently then
 }
@@ -99,7 +105,9 @@ func TestOwnAPI(t *testing.T) {
 	require.NotEqual(t, "0", port)
 
 	zed := func(key string) *grpc.ClientConn {
-		conn, err := grpc.NewClient(engine.GRPCAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key))
+		conn, err := grpc.NewClient(
+			engine.GRPCAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key),
+		)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, conn.Close()) })
 		return conn
@@ -113,7 +121,12 @@ func TestOwnAPI(t *testing.T) {
 	require.Equal(t, healthpb.HealthCheckResponse_SERVING, health.GetStatus())
 	reflection, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, reflection.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}))
+	require.NoError(
+		t,
+		reflection.Send(
+			&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}},
+		),
+	)
 	services, err := reflection.Recv()
 	require.NoError(t, err)
 	require.Contains(t, services.String(), "authzed.api.v1.PermissionsService")
@@ -140,7 +153,9 @@ func TestGateway(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "secret", HTTPListen: address})
 	require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
 	require.Eventually(t, func() bool {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/v1/schema/read", strings.NewReader("{}"))
+		request, err := http.NewRequestWithContext(
+			t.Context(), http.MethodPost, "http://"+address+"/v1/schema/read", strings.NewReader("{}"),
+		)
 		require.NoError(t, err)
 		request.Header.Set("Authorization", "Bearer secret")
 		response, err := http.DefaultClient.Do(request)
@@ -176,7 +191,9 @@ func TestEmbeddedRefuses(t *testing.T) {
 		"there is no store":    {Datastore: spicedb.SQLite, DataDir: t.TempDir(), MustExist: true},
 		"needs a URI":          {Datastore: spicedb.Postgres},
 		"no datastore":         {Datastore: "oracle"},
-		"cannot reach":         {Datastore: spicedb.Postgres, URI: "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable&connect_timeout=1"},
+		"cannot reach": {
+			Datastore: spicedb.Postgres, URI: "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable&connect_timeout=1",
+		},
 	} {
 		_, err := spicedb.Embedded(t.Context(), config)
 		require.ErrorContains(t, err, wanted)

@@ -46,26 +46,62 @@ const (
 // rules is the one table from SpiceDB's errors to the domain's; the first rule that fits is taken. Reasons are more
 // telling than codes, since FailedPrecondition means many things.
 var rules = []rule{
-	{reason: v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, is: authz.CodeConflict, message: conflictMessage, replan: true},
-	{reason: v1.ErrorReason_ERROR_REASON_ATTEMPT_TO_RECREATE_RELATIONSHIP, is: authz.CodeConflict, message: "a relationship to create exists already", replan: true},
-	{reason: v1.ErrorReason_ERROR_REASON_SERIALIZATION_FAILURE, is: authz.CodeConflict, message: conflictMessage, replan: true},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, is: authz.CodeConflict,
+		message: conflictMessage, replan: true,
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_ATTEMPT_TO_RECREATE_RELATIONSHIP, is: authz.CodeConflict,
+		message: "a relationship to create exists already", replan: true,
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_SERIALIZATION_FAILURE, is: authz.CodeConflict, message: conflictMessage,
+		replan: true,
+	},
 
-	{reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_UPDATES_IN_REQUEST, is: authz.CodeTooLarge, message: "the write has too many updates"},
-	{reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_PRECONDITIONS_IN_REQUEST, is: authz.CodeTooLarge, message: "the write has too many preconditions"},
-	{reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_RELATIONSHIPS_FOR_TRANSACTIONAL_DELETE, is: authz.CodeTooLarge, message: largeMessage},
-	{reason: v1.ErrorReason_ERROR_REASON_TRANSACTION_METADATA_TOO_LARGE, is: authz.CodeTooLarge, message: "the metadata of the write is too large"},
-	{reason: v1.ErrorReason_ERROR_REASON_MAX_RELATIONSHIP_CONTEXT_SIZE, is: authz.CodeTooLarge, message: "the context of a relationship is too large"},
-	{reason: v1.ErrorReason_ERROR_REASON_EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT, is: authz.CodeTooLarge, message: "the limit is too large"},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_UPDATES_IN_REQUEST, is: authz.CodeTooLarge,
+		message: "the write has too many updates",
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_PRECONDITIONS_IN_REQUEST, is: authz.CodeTooLarge,
+		message: "the write has too many preconditions",
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_TOO_MANY_RELATIONSHIPS_FOR_TRANSACTIONAL_DELETE, is: authz.CodeTooLarge,
+		message: largeMessage,
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_TRANSACTION_METADATA_TOO_LARGE, is: authz.CodeTooLarge,
+		message: "the metadata of the write is too large",
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_MAX_RELATIONSHIP_CONTEXT_SIZE, is: authz.CodeTooLarge,
+		message: "the context of a relationship is too large",
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT, is: authz.CodeTooLarge,
+		message: "the limit is too large",
+	},
 	{reason: v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, is: authz.CodeTooLarge, message: depthMessage},
 
 	{code: codes.Unauthenticated, is: authz.CodeInternal, message: keyMessage},
 	{code: codes.PermissionDenied, is: authz.CodeInternal, message: keyMessage},
 
-	{reason: v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, is: authz.CodeUnavailable, message: "SpiceDB takes no writes at the moment"},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, is: authz.CodeUnavailable,
+		message: "SpiceDB takes no writes at the moment",
+	},
 
 	{reason: v1.ErrorReason_ERROR_REASON_INVALID_CURSOR, is: authz.CodeInvalid, message: cursorMessage},
-	{reason: v1.ErrorReason_ERROR_REASON_INVALID_FILTER, is: authz.CodeInvalid, message: "the filter selects nothing that the schema allows"},
-	{reason: v1.ErrorReason_ERROR_REASON_UPDATES_ON_SAME_RELATIONSHIP, is: authz.CodeInvalid, message: "the write changes one relationship twice"},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_INVALID_FILTER, is: authz.CodeInvalid,
+		message: "the filter selects nothing that the schema allows",
+	},
+	{
+		reason: v1.ErrorReason_ERROR_REASON_UPDATES_ON_SAME_RELATIONSHIP, is: authz.CodeInvalid,
+		message: "the write changes one relationship twice",
+	},
 	{reason: v1.ErrorReason_ERROR_REASON_INVALID_SUBJECT_TYPE, is: authz.CodeInvalid},
 	{reason: v1.ErrorReason_ERROR_REASON_CANNOT_UPDATE_PERMISSION, is: authz.CodeInvalid},
 	{reason: v1.ErrorReason_ERROR_REASON_UNKNOWN_CAVEAT, is: authz.CodeInvalid},
@@ -77,16 +113,31 @@ var rules = []rule{
 	{reason: v1.ErrorReason_ERROR_REASON_UNKNOWN_RELATION_OR_PERMISSION, is: authz.CodeInvalid},
 
 	{code: codes.InvalidArgument, text: "invalid revision requested", is: authz.CodeInvalid, message: tokenMessage},
-	{code: codes.Unknown, text: "references a different datastore instance", is: authz.CodeInvalid, message: "the token comes from another SpiceDB"},
-	{code: codes.Unknown, text: "import resolution", is: authz.CodeInvalid, message: "a schema that is applied is one text, without imports"},
+	{
+		code: codes.Unknown, text: "references a different datastore instance", is: authz.CodeInvalid,
+		message: "the token comes from another SpiceDB",
+	},
+	{
+		code: codes.Unknown, text: "import resolution", is: authz.CodeInvalid,
+		message: "a schema that is applied is one text, without imports",
+	},
 	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
-	{code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge, message: "the context is too large"},
+	{
+		code: codes.InvalidArgument, text: "caveat context should have less", is: authz.CodeTooLarge,
+		message: "the context is too large",
+	},
 	{text: depthMessage, is: authz.CodeTooLarge, message: depthMessage},
 	{text: boundMessage, is: authz.CodeTooLarge, message: boundMessage},
 	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},
 
-	{code: codes.Unavailable, text: sqlitestore.ErrFull.Error(), is: authz.CodeUnavailable, message: "the disk of the store is full; nothing was written"},
-	{code: codes.Unavailable, text: sqlitestore.ErrCorrupt.Error(), is: authz.CodeUnavailable, message: "the store is damaged"},
+	{
+		code: codes.Unavailable, text: sqlitestore.ErrFull.Error(), is: authz.CodeUnavailable,
+		message: "the disk of the store is full; nothing was written",
+	},
+	{
+		code: codes.Unavailable, text: sqlitestore.ErrCorrupt.Error(), is: authz.CodeUnavailable,
+		message: "the store is damaged",
+	},
 
 	{code: codes.AlreadyExists, is: authz.CodeConflict, message: conflictMessage, replan: true},
 	{code: codes.Aborted, is: authz.CodeConflict, message: conflictMessage, replan: true},
@@ -133,7 +184,9 @@ func (c *Client) failure(ctx context.Context, err error) error {
 
 func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error {
 	for _, r := range rules {
-		if r.code != anyCode && r.code != st.Code() || r.reason != anyReason && r.reason != reason || !strings.Contains(st.Message(), r.text) {
+		if r.code != anyCode && r.code != st.Code() || r.reason != anyReason && r.reason != reason || !strings.Contains(
+			st.Message(), r.text,
+		) {
 			continue
 		}
 		out := &authz.Error{Code: r.is, Message: r.message, Cause: err}

@@ -31,25 +31,64 @@ func TestFailure(t *testing.T) {
 		replan bool
 		shown  bool // SpiceDB's message is for callers
 	}{
-		{withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, secret), authz.CodeConflict, true, false},
-		{withReason(t, codes.AlreadyExists, v1.ErrorReason_ERROR_REASON_ATTEMPT_TO_RECREATE_RELATIONSHIP, secret), authz.CodeConflict, true, false},
-		{withReason(t, codes.Aborted, v1.ErrorReason_ERROR_REASON_SERIALIZATION_FAILURE, secret), authz.CodeConflict, true, false},
-		{withReason(t, codes.Aborted, v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, secret), authz.CodeUnavailable, false, false},
-		{withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_TOO_MANY_UPDATES_IN_REQUEST, secret), authz.CodeTooLarge, false, false},
-		{withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_TOO_MANY_PRECONDITIONS_IN_REQUEST, secret), authz.CodeTooLarge, false, false},
-		{withReason(t, codes.ResourceExhausted, v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, secret), authz.CodeTooLarge, false, false},
-		{withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_INVALID_CURSOR, secret), authz.CodeInvalid, false, false},
-		{withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_INVALID_SUBJECT_TYPE, secret), authz.CodeInvalid, false, true},
-		{withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_SCHEMA_PARSE_ERROR, secret), authz.CodeInvalid, false, true},
-		{withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_SCHEMA_TYPE_ERROR, secret), authz.CodeInvalid, false, true},
-		{withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_COUNTER_NOT_REGISTERED, secret), authz.CodeInternal, false, false},
+		{
+			withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, secret),
+			authz.CodeConflict, true, false,
+		},
+		{
+			withReason(t, codes.AlreadyExists, v1.ErrorReason_ERROR_REASON_ATTEMPT_TO_RECREATE_RELATIONSHIP, secret),
+			authz.CodeConflict, true, false,
+		},
+		{
+			withReason(t, codes.Aborted, v1.ErrorReason_ERROR_REASON_SERIALIZATION_FAILURE, secret), authz.CodeConflict, true,
+			false,
+		},
+		{
+			withReason(t, codes.Aborted, v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, secret), authz.CodeUnavailable, false,
+			false,
+		},
+		{
+			withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_TOO_MANY_UPDATES_IN_REQUEST, secret),
+			authz.CodeTooLarge, false, false,
+		},
+		{
+			withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_TOO_MANY_PRECONDITIONS_IN_REQUEST, secret),
+			authz.CodeTooLarge, false, false,
+		},
+		{
+			withReason(t, codes.ResourceExhausted, v1.ErrorReason_ERROR_REASON_MAXIMUM_DEPTH_EXCEEDED, secret),
+			authz.CodeTooLarge, false, false,
+		},
+		{
+			withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_INVALID_CURSOR, secret), authz.CodeInvalid,
+			false, false,
+		},
+		{
+			withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_INVALID_SUBJECT_TYPE, secret), authz.CodeInvalid,
+			false, true,
+		},
+		{
+			withReason(t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_SCHEMA_PARSE_ERROR, secret), authz.CodeInvalid,
+			false, true,
+		},
+		{
+			withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_SCHEMA_TYPE_ERROR, secret), authz.CodeInvalid,
+			false, true,
+		},
+		{
+			withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_COUNTER_NOT_REGISTERED, secret),
+			authz.CodeInternal, false, false,
+		},
 		{status.Error(codes.FailedPrecondition, secret), authz.CodeInternal, false, false},
 		{status.Error(codes.Aborted, "could not serialize: "+secret), authz.CodeConflict, true, false},
 		{status.Error(codes.AlreadyExists, secret), authz.CodeConflict, true, false},
 		{status.Error(codes.InvalidArgument, "invalid revision requested"), authz.CodeInvalid, false, false},
 		{status.Error(codes.InvalidArgument, secret), authz.CodeInvalid, false, false},
 		{status.Error(codes.OutOfRange, "invalid revision: "+secret), authz.CodeInvalid, false, false},
-		{status.Error(codes.ResourceExhausted, "grpc: received message larger than max: "+secret), authz.CodeTooLarge, false, false},
+		{
+			status.Error(codes.ResourceExhausted, "grpc: received message larger than max: "+secret), authz.CodeTooLarge, false,
+			false,
+		},
 		{status.Error(codes.ResourceExhausted, secret), authz.CodeUnavailable, false, false},
 		{status.Error(codes.Unavailable, secret), authz.CodeUnavailable, false, false},
 		{status.Error(codes.Canceled, secret), authz.CodeUnavailable, false, false}, // the context did not end
@@ -80,7 +119,9 @@ func TestFailureOfAnEndedContext(t *testing.T) {
 	defer cancel()
 	silent, end := context.WithCancelCause(t.Context())
 	end(errSilent)
-	for want, ctx := range map[authz.Code][]context.Context{authz.CodeCanceled: {canceled}, authz.CodeDeadline: {late, silent}} {
+	for want, ctx := range map[authz.Code][]context.Context{
+		authz.CodeCanceled: {canceled}, authz.CodeDeadline: {late, silent},
+	} {
 		for _, ctx := range ctx {
 			require.ErrorIs(t, client.failure(ctx, status.Error(codes.Unavailable, "x")), want)
 		}

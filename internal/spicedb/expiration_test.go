@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpirationBehindACache holds what docs/membership.md says of a SpiceDB on PostgreSQL that remembers answers: for how long
-// they outlast what they rest on, while somebody goes on asking and nothing is written.
+// TestExpirationBehindACache holds what docs/membership.md says of a SpiceDB on PostgreSQL that remembers answers: for
+// how long they outlast what they rest on, while somebody goes on asking and nothing is written.
 func TestExpirationBehindACache(t *testing.T) {
 	t.Parallel()
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{
@@ -47,10 +47,15 @@ func TestExpirationBehindACache(t *testing.T) {
 		for i := range people {
 			for at, bound := range bounds {
 				asked := time.Now()
-				decision, _, err := engine.Check(t.Context(), authz.Check{Subject: person(i), Permission: "edit", Resource: doc}, at)
+				decision, _, err := engine.Check(
+					t.Context(), authz.Check{Subject: person(i), Permission: "edit", Resource: doc}, at,
+				)
 				require.NoError(t, err)
 				slowest = max(slowest, time.Since(asked))
-				require.False(t, decision.Allowed() && asked.After(ends(i).Add(bound+slack+5*slowest)), "allowed %s after the end", asked.Sub(ends(i)))
+				require.False(
+					t, decision.Allowed() && asked.After(ends(i).Add(bound+slack+5*slowest)), "allowed %s after the end",
+					asked.Sub(ends(i)),
+				)
 				require.False(t, !decision.Allowed() && time.Now().Before(ends(i)), "denied %s before the end", time.Until(ends(i)))
 			}
 		}

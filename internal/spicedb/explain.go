@@ -11,7 +11,9 @@ import (
 )
 
 // Explain implements authz.Engine.
-func (c *Client) Explain(ctx context.Context, check authz.Check, at authz.Consistency) (_ authz.Decision, _ *authz.Trace, _ authz.Token, err error) {
+func (c *Client) Explain(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (_ authz.Decision, _ *authz.Trace, _ authz.Token, err error) {
 	defer c.observe("Explain", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
@@ -21,7 +23,8 @@ func (c *Client) Explain(ctx context.Context, check authz.Check, at authz.Consis
 		return authz.Decision{}, nil, "", err
 	}
 	trace := fromTrace(response.GetDebugTrace().GetCheck())
-	return fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo()), trace, fromToken(response.GetCheckedAt()), nil
+	decision := fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())
+	return decision, trace, fromToken(response.GetCheckedAt()), nil
 }
 
 func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
@@ -51,7 +54,8 @@ func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
 	return trace
 }
 
-// fromTraceState takes an answer that differs between several resources as conditional: it depends on which one is meant.
+// fromTraceState takes an answer that differs between several resources as conditional: it depends on which one is
+// meant.
 func fromTraceState(p v1.CheckDebugTrace_Permissionship) authz.State {
 	switch p {
 	case v1.CheckDebugTrace_PERMISSIONSHIP_HAS_PERMISSION:

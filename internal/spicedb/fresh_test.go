@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestFresh holds that authz.Fresh shows every write that was made through it to a request with Default consistency, also
-// after writes that overlapped.
+// TestFresh holds that authz.Fresh shows every write that was made through it to a request with Default consistency,
+// also after writes that overlapped.
 func TestFresh(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,9 @@ func grant(writer, round int) authz.Relationship {
 func writeAndSee(ctx context.Context, engine authz.Engine, writer, rounds int) error {
 	for i := range rounds {
 		r := grant(writer, i)
-		if _, err := engine.Write(ctx, authz.Write{Updates: []authz.Update{{Action: authz.Create, Relationship: r}}}); err != nil {
+		if _, err := engine.Write(
+			ctx, authz.Write{Updates: []authz.Update{{Action: authz.Create, Relationship: r}}},
+		); err != nil {
 			return err
 		}
 		if err := sees(ctx, engine, r, true); err != nil {
@@ -89,7 +91,9 @@ func sees(ctx context.Context, engine authz.Engine, r authz.Relationship, want b
 		read = true
 	}
 	found := false
-	for _, err := range engine.LookupSubjects(ctx, authz.SubjectQuery{Resource: r.Resource, Permission: "edit", Type: "user"}, authz.Consistency{}) {
+	for _, err := range engine.LookupSubjects(
+		ctx, authz.SubjectQuery{Resource: r.Resource, Permission: "edit", Type: "user"}, authz.Consistency{},
+	) {
 		if err != nil {
 			return err
 		}

@@ -9,8 +9,8 @@ import (
 	zerologlog "github.com/rs/zerolog/log"
 )
 
-// The warnings and errors of SpiceDB go to slog's default logger, and the rest nowhere. SpiceDB's loggers are global to the
-// process, and its compiler of schemas logs as well, so this happens before anything runs.
+// The warnings and errors of SpiceDB go to slog's default logger, and the rest nowhere. SpiceDB's loggers are global to
+// the process, and its compiler of schemas logs as well, so this happens before anything runs.
 func init() {
 	logger := zerolog.New(slogWriter{}).Level(zerolog.WarnLevel)
 	zerologlog.Logger = logger
@@ -65,6 +65,8 @@ func (slogWriter) WriteLevel(level zerolog.Level, event []byte) (int, error) {
 	if level >= zerolog.ErrorLevel {
 		to = slog.LevelError
 	}
-	slog.LogAttrs(context.Background(), to, "spicedb: "+message, slog.Attr{Key: "spicedb", Value: slog.GroupValue(attributes...)})
+	slog.LogAttrs(
+		context.Background(), to, "spicedb: "+message, slog.Attr{Key: "spicedb", Value: slog.GroupValue(attributes...)},
+	)
 	return len(event), nil
 }

@@ -13,11 +13,12 @@ import (
 
 // memory is SpiceDB's in-memory datastore, with three differences.
 //
-// Writes happen one at a time. By itself that datastore takes the revision of a write before it waits for other writes to
-// end, so that of two overlapping writes the later one can get the earlier revision, and a reader at that revision misses it.
+// Writes happen one at a time. By itself that datastore takes the revision of a write before it waits for other writes
+// to end, so that of two overlapping writes the later one can get the earlier revision, and a reader at that revision
+// misses it.
 //
-// Relationships are found by an index. By itself that datastore walks through all relationships of a type and relation, so
-// that the size of one account is felt in every check. Definitions are decoded once.
+// Relationships are found by an index. By itself that datastore walks through all relationships of a type and relation,
+// so that the size of one account is felt in every check. Definitions are decoded once.
 type memory struct {
 	datastore.Datastore
 	gcWindow time.Duration
@@ -41,7 +42,9 @@ func newMemory(ctx context.Context) (datastore.Datastore, error) {
 }
 
 func newMemoryWith(ctx context.Context, config *storecmd.Config) (datastore.Datastore, error) {
-	store, err := storecmd.NewDatastore(ctx, config.ToOption(), storecmd.WithEngine(Memory), storecmd.WithEnableDatastoreMetrics(false))
+	store, err := storecmd.NewDatastore(
+		ctx, config.ToOption(), storecmd.WithEngine(Memory), storecmd.WithEnableDatastoreMetrics(false),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +64,9 @@ func newMemoryWith(ctx context.Context, config *storecmd.Config) (datastore.Data
 func (m *memory) Unwrap() datastore.Datastore { return m.Datastore }
 
 // ReadWriteTx waits for the write under way to end, or for ctx.
-func (m *memory) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption) (datastore.Revision, error) {
+func (m *memory) ReadWriteTx(
+	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
+) (datastore.Revision, error) {
 	select {
 	case m.writing <- struct{}{}:
 	case <-ctx.Done():
@@ -72,7 +77,9 @@ func (m *memory) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts 
 	var written moment
 	revision, err := m.Datastore.ReadWriteTx(ctx, func(ctx context.Context, inner datastore.ReadWriteTransaction) error {
 		head := m.head()
-		tx := &memoryTx{ReadWriteTransaction: inner, now: time.Now(), index: head.index.clone(), definitions: head.definitions}
+		tx := &memoryTx{
+			ReadWriteTransaction: inner, now: time.Now(), index: head.index.clone(), definitions: head.definitions,
+		}
 		if err := do(ctx, tx); err != nil {
 			return err
 		}

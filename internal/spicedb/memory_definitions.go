@@ -9,8 +9,8 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// definitions are those of one schema, decoded when they are asked for first. By itself SpiceDB's in-memory datastore decodes
-// all of them whenever it looks some up, which is most of the work of a small write.
+// definitions are those of one schema, decoded when they are asked for first. By itself SpiceDB's in-memory datastore
+// decodes all of them whenever it looks some up, which is most of the work of a small write.
 type definitions struct {
 	namespaces decoded[*core.NamespaceDefinition]
 	caveats    decoded[*core.CaveatDefinition]
@@ -23,7 +23,9 @@ type decoded[D datastore.SchemaDefinition] struct {
 }
 
 // all returns the definitions by name. list lists them.
-func (d *decoded[D]) all(ctx context.Context, list func(context.Context) ([]datastore.RevisionedDefinition[D], error)) (map[string]datastore.RevisionedDefinition[D], error) {
+func (d *decoded[D]) all(
+	ctx context.Context, list func(context.Context) ([]datastore.RevisionedDefinition[D], error),
+) (map[string]datastore.RevisionedDefinition[D], error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.byName != nil {
@@ -41,7 +43,9 @@ func (d *decoded[D]) all(ctx context.Context, list func(context.Context) ([]data
 }
 
 // named returns those of the definitions that have one of the names, in the order of the names.
-func named[D datastore.SchemaDefinition](all map[string]datastore.RevisionedDefinition[D], names []string) []datastore.RevisionedDefinition[D] {
+func named[D datastore.SchemaDefinition](
+	all map[string]datastore.RevisionedDefinition[D], names []string,
+) []datastore.RevisionedDefinition[D] {
 	var found []datastore.RevisionedDefinition[D]
 	for _, name := range names {
 		if definition, ok := all[name]; ok {
@@ -57,7 +61,9 @@ type definedReader struct {
 	definitions *definitions
 }
 
-func (r definedReader) LegacyReadNamespaceByName(ctx context.Context, name string) (*core.NamespaceDefinition, datastore.Revision, error) {
+func (r definedReader) LegacyReadNamespaceByName(
+	ctx context.Context, name string,
+) (*core.NamespaceDefinition, datastore.Revision, error) {
 	all, err := r.definitions.namespaces.all(ctx, r.LegacyListAllNamespaces)
 	if err != nil {
 		return nil, datastore.NoRevision, err
@@ -68,12 +74,16 @@ func (r definedReader) LegacyReadNamespaceByName(ctx context.Context, name strin
 	return nil, datastore.NoRevision, datastore.NewNamespaceNotFoundErr(name)
 }
 
-func (r definedReader) LegacyLookupNamespacesWithNames(ctx context.Context, names []string) ([]datastore.RevisionedNamespace, error) {
+func (r definedReader) LegacyLookupNamespacesWithNames(
+	ctx context.Context, names []string,
+) ([]datastore.RevisionedNamespace, error) {
 	all, err := r.definitions.namespaces.all(ctx, r.LegacyListAllNamespaces)
 	return named(all, names), err
 }
 
-func (r definedReader) LegacyReadCaveatByName(ctx context.Context, name string) (*core.CaveatDefinition, datastore.Revision, error) {
+func (r definedReader) LegacyReadCaveatByName(
+	ctx context.Context, name string,
+) (*core.CaveatDefinition, datastore.Revision, error) {
 	all, err := r.definitions.caveats.all(ctx, r.LegacyListAllCaveats)
 	if err != nil {
 		return nil, datastore.NoRevision, err
@@ -84,13 +94,15 @@ func (r definedReader) LegacyReadCaveatByName(ctx context.Context, name string) 
 	return nil, datastore.NoRevision, datastore.NewCaveatNameNotFoundErr(name)
 }
 
-func (r definedReader) LegacyLookupCaveatsWithNames(ctx context.Context, names []string) ([]datastore.RevisionedCaveat, error) {
+func (r definedReader) LegacyLookupCaveatsWithNames(
+	ctx context.Context, names []string,
+) ([]datastore.RevisionedCaveat, error) {
 	all, err := r.definitions.caveats.all(ctx, r.LegacyListAllCaveats)
 	return named(all, names), err
 }
 
-// defined has do look up what is defined, also by the transaction itself. No definition changes in the meantime, which would
-// become one of the schema before.
+// defined has do look up what is defined, also by the transaction itself. No definition changes in the meantime, which
+// would become one of the schema before.
 func (t *memoryTx) defined(do func(definedReader) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,7 +117,9 @@ func (t *memoryTx) redefine(change func() error) error {
 	return change()
 }
 
-func (t *memoryTx) LegacyReadNamespaceByName(ctx context.Context, name string) (found *core.NamespaceDefinition, written datastore.Revision, err error) {
+func (t *memoryTx) LegacyReadNamespaceByName(
+	ctx context.Context, name string,
+) (found *core.NamespaceDefinition, written datastore.Revision, err error) {
 	err = t.defined(func(r definedReader) error {
 		found, written, err = r.LegacyReadNamespaceByName(ctx, name)
 		return err
@@ -113,7 +127,9 @@ func (t *memoryTx) LegacyReadNamespaceByName(ctx context.Context, name string) (
 	return found, written, err
 }
 
-func (t *memoryTx) LegacyLookupNamespacesWithNames(ctx context.Context, names []string) (found []datastore.RevisionedNamespace, err error) {
+func (t *memoryTx) LegacyLookupNamespacesWithNames(
+	ctx context.Context, names []string,
+) (found []datastore.RevisionedNamespace, err error) {
 	err = t.defined(func(r definedReader) error {
 		found, err = r.LegacyLookupNamespacesWithNames(ctx, names)
 		return err
@@ -121,7 +137,9 @@ func (t *memoryTx) LegacyLookupNamespacesWithNames(ctx context.Context, names []
 	return found, err
 }
 
-func (t *memoryTx) LegacyReadCaveatByName(ctx context.Context, name string) (found *core.CaveatDefinition, written datastore.Revision, err error) {
+func (t *memoryTx) LegacyReadCaveatByName(
+	ctx context.Context, name string,
+) (found *core.CaveatDefinition, written datastore.Revision, err error) {
 	err = t.defined(func(r definedReader) error {
 		found, written, err = r.LegacyReadCaveatByName(ctx, name)
 		return err
@@ -129,7 +147,9 @@ func (t *memoryTx) LegacyReadCaveatByName(ctx context.Context, name string) (fou
 	return found, written, err
 }
 
-func (t *memoryTx) LegacyLookupCaveatsWithNames(ctx context.Context, names []string) (found []datastore.RevisionedCaveat, err error) {
+func (t *memoryTx) LegacyLookupCaveatsWithNames(
+	ctx context.Context, names []string,
+) (found []datastore.RevisionedCaveat, err error) {
 	err = t.defined(func(r definedReader) error {
 		found, err = r.LegacyLookupCaveatsWithNames(ctx, names)
 		return err
@@ -149,7 +169,9 @@ func (t *memoryTx) LegacyDeleteCaveats(ctx context.Context, names []string) erro
 	return t.redefine(func() error { return t.ReadWriteTransaction.LegacyDeleteCaveats(ctx, names) })
 }
 
-func (t *memoryTx) LegacyDeleteNamespaces(ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption) error {
+func (t *memoryTx) LegacyDeleteNamespaces(
+	ctx context.Context, names []string, option datastore.DeleteNamespacesRelationshipsOption,
+) error {
 	err := t.redefine(func() error {
 		return t.ReadWriteTransaction.LegacyDeleteNamespaces(ctx, names, datastore.DeleteNamespacesOnly)
 	})

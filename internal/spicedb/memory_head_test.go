@@ -18,15 +18,17 @@ type lingering struct {
 	written, released chan struct{}
 }
 
-func (l lingering) ReadWriteTx(ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption) (datastore.Revision, error) {
+func (l lingering) ReadWriteTx(
+	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
+) (datastore.Revision, error) {
 	revision, err := l.Datastore.ReadWriteTx(ctx, do, opts...)
 	close(l.written)
 	<-l.released
 	return revision, err
 }
 
-// TestHeadIsNotBehindWatch asks for the newest revision when Watch tells a write already that has not ended: nobody is told the
-// one before it.
+// TestHeadIsNotBehindWatch asks for the newest revision when Watch tells a write already that has not ended: nobody is
+// told the one before it.
 func TestHeadIsNotBehindWatch(t *testing.T) {
 	store, err := newMemory(t.Context())
 	require.NoError(t, err)
@@ -36,7 +38,9 @@ func TestHeadIsNotBehindWatch(t *testing.T) {
 	ended := make(chan error)
 	go func() {
 		_, err := store.ReadWriteTx(t.Context(), func(ctx context.Context, tx datastore.ReadWriteTransaction) error {
-			return tx.WriteRelationships(ctx, []tuple.RelationshipUpdate{tuple.Create(tuple.MustParse("document:d#reader@user:eve"))})
+			return tx.WriteRelationships(
+				ctx, []tuple.RelationshipUpdate{tuple.Create(tuple.MustParse("document:d#reader@user:eve"))},
+			)
 		})
 		ended <- err
 	}()
@@ -54,7 +58,8 @@ func TestHeadIsNotBehindWatch(t *testing.T) {
 	require.False(t, told.Revision.GreaterThan(head.Revision))
 }
 
-// TestDefinitionsOfTheirRevision looks definitions up before, in and after transactions that change them, one of which fails.
+// TestDefinitionsOfTheirRevision looks definitions up before, in and after transactions that change them, one of which
+// fails.
 func TestDefinitionsOfTheirRevision(t *testing.T) {
 	store, err := newMemory(t.Context())
 	require.NoError(t, err)
@@ -84,7 +89,9 @@ func TestDefinitionsOfTheirRevision(t *testing.T) {
 
 	first, err := change(func(ctx context.Context, tx datastore.ReadWriteTransaction) error {
 		require.Empty(t, names(tx))
-		err := tx.LegacyWriteNamespaces(ctx, &core.NamespaceDefinition{Name: "user"}, &core.NamespaceDefinition{Name: "folder"})
+		err := tx.LegacyWriteNamespaces(
+			ctx, &core.NamespaceDefinition{Name: "user"}, &core.NamespaceDefinition{Name: "folder"},
+		)
 		require.Equal(t, []string{"folder", "user"}, names(tx))
 		return err
 	})

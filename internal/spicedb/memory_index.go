@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// index holds the relationships of one revision, sorted by resource and by subject. A clone costs nothing: the two share
-// what neither has changed since. Relationships in it are never changed.
+// index holds the relationships of one revision, sorted by resource and by subject. A clone costs nothing: the two
+// share what neither has changed since. Relationships in it are never changed.
 type index struct {
 	resources *btree.BTreeG[*tuple.Relationship]
 	subjects  *btree.BTreeG[*tuple.Relationship]

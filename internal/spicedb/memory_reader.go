@@ -19,21 +19,27 @@ type memoryReader struct {
 	err   error // of opening the reader
 }
 
-func (r *memoryReader) QueryRelationships(_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (r *memoryReader) QueryRelationships(
+	_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
 	return forward(r.index, r.now, filter, opts)
 }
 
-func (r *memoryReader) ReverseQueryRelationships(_ context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (r *memoryReader) ReverseQueryRelationships(
+	_ context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
 	return reverse(r.index, r.now, filter, opts), nil
 }
 
-func forward(x *index, now time.Time, filter datastore.RelationshipsFilter, opts []options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+func forward(
+	x *index, now time.Time, filter datastore.RelationshipsFilter, opts []options.QueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	o := options.NewQueryOptionsWithOptions(opts...)
 	if o.After != nil && o.Sort == options.Unsorted {
 		return nil, datastore.ErrCursorsWithoutSorting
@@ -45,7 +51,9 @@ func forward(x *index, now time.Time, filter datastore.RelationshipsFilter, opts
 	}), nil
 }
 
-func reverse(x *index, now time.Time, filter datastore.SubjectsFilter, opts []options.ReverseQueryOptionsOption) datastore.RelationshipIterator {
+func reverse(
+	x *index, now time.Time, filter datastore.SubjectsFilter, opts []options.ReverseQueryOptionsOption,
+) datastore.RelationshipIterator {
 	o := options.NewReverseQueryOptionsWithOptions(opts...)
 	q := query{
 		filter: datastore.RelationshipsFilter{OptionalSubjectsSelectors: []datastore.SubjectsSelector{filter.AsSelector()}},
@@ -79,11 +87,15 @@ func (t *memoryTx) view() *index {
 	return t.index.clone()
 }
 
-func (t *memoryTx) QueryRelationships(_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (t *memoryTx) QueryRelationships(
+	_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	return forward(t.view(), t.now, filter, opts)
 }
 
-func (t *memoryTx) ReverseQueryRelationships(_ context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption) (datastore.RelationshipIterator, error) {
+func (t *memoryTx) ReverseQueryRelationships(
+	_ context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption,
+) (datastore.RelationshipIterator, error) {
 	return reverse(t.view(), t.now, filter, opts), nil
 }
 
@@ -104,7 +116,9 @@ func (t *memoryTx) WriteRelationships(ctx context.Context, mutations []tuple.Rel
 	return nil
 }
 
-func (t *memoryTx) DeleteRelationships(ctx context.Context, filter *v1.RelationshipFilter, opts ...options.DeleteOptionsOption) (uint64, bool, error) {
+func (t *memoryTx) DeleteRelationships(
+	ctx context.Context, filter *v1.RelationshipFilter, opts ...options.DeleteOptionsOption,
+) (uint64, bool, error) {
 	converted, err := datastore.RelationshipsFilterFromPublicFilter(filter)
 	if err != nil {
 		return 0, false, err

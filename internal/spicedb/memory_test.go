@@ -27,7 +27,9 @@ func (retryable) Is(target error) bool { return target.Error() == "serialization
 // TestMemoryConformance is SpiceDB's own suite, without what it leaves out for its in-memory datastore: two write
 // transactions that are open together.
 func TestMemoryConformance(t *testing.T) {
-	open := test.DatastoreTesterFunc(func(tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16) (datastore.Datastore, error) {
+	open := test.DatastoreTesterFunc(func(
+		tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16,
+	) (datastore.Datastore, error) {
 		config := storecmd.DefaultDatastoreConfig()
 		config.RevisionQuantization = quantization
 		config.GCInterval, config.GCWindow = gcInterval, gcWindow
@@ -171,12 +173,27 @@ func TestIndexDoesNotWalk(t *testing.T) {
 	}
 	after := relationship("large", "member", "5")
 	for name, q := range map[string]query{
-		"check":               {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalResourceRelation: "member", OptionalSubjectsSelectors: selector("77")}},
-		"any role":            {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalSubjectsSelectors: selector("77")}},
-		"any role, elsewhere": {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceIds: []string{"small5"}, OptionalSubjectsSelectors: selector("everywhere")}},
-		"of a subject":        {filter: datastore.RelationshipsFilter{OptionalSubjectsSelectors: selector("77")}},
-		"of a type":           {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceRelation: "member", OptionalSubjectsSelectors: selector("77")}},
-		"page":                {filter: datastore.RelationshipsFilter{OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalResourceRelation: "member"}, sort: options.ByResource, after: &after, limit: options.LimitOne},
+		"check": {filter: datastore.RelationshipsFilter{
+			OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalResourceRelation: "member",
+			OptionalSubjectsSelectors: selector("77"),
+		}},
+		"any role": {filter: datastore.RelationshipsFilter{
+			OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalSubjectsSelectors: selector("77"),
+		}},
+		"any role, elsewhere": {filter: datastore.RelationshipsFilter{
+			OptionalResourceType: "account", OptionalResourceIds: []string{"small5"},
+			OptionalSubjectsSelectors: selector("everywhere"),
+		}},
+		"of a subject": {filter: datastore.RelationshipsFilter{OptionalSubjectsSelectors: selector("77")}},
+		"of a type": {filter: datastore.RelationshipsFilter{
+			OptionalResourceType: "account", OptionalResourceRelation: "member", OptionalSubjectsSelectors: selector("77"),
+		}},
+		"page": {
+			filter: datastore.RelationshipsFilter{
+				OptionalResourceType: "account", OptionalResourceIds: []string{"large"}, OptionalResourceRelation: "member",
+			},
+			sort: options.ByResource, after: &after, limit: options.LimitOne,
+		},
 	} {
 		run := func(x *index) time.Duration {
 			const times = 100

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// migrate brings the tables of a database up to date, as `spicedb datastore migrate head` does. It changes nothing where
-// they are.
+// migrate brings the tables of a database up to date, as `spicedb datastore migrate head` does. It changes nothing
+// where they are.
 func migrate(ctx context.Context, engine, uri string) error {
 	command := spicedbcmd.NewMigrateCommand("spicedb")
 	spicedbcmd.RegisterMigrateFlags(command)
@@ -37,7 +37,10 @@ func migrate(ctx context.Context, engine, uri string) error {
 	}
 	// RunE alone: what runs before it is for SpiceDB's own process (its log, its limits, a look for new releases).
 	if err := command.RunE(command, []string{headcmd.Head}); err != nil {
-		return fmt.Errorf("cannot bring the tables of the %s database up to date (`spicedb datastore migrate head` does the same): %w", engine, err)
+		return fmt.Errorf(
+			"cannot bring the tables of the %s database up to date (`spicedb datastore migrate head` does the same): %w", engine,
+			err,
+		)
 	}
 	return nil
 }

@@ -22,7 +22,10 @@ func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *a
 		return suggest(fmt.Sprintf("the schema has no type %q", typ), typ, typeNames(c.definitions(ctx)))
 	case v1.ErrorReason_ERROR_REASON_UNKNOWN_RELATION_OR_PERMISSION.String():
 		name := info.GetMetadata()["relation_or_permission_name"]
-		return suggest(fmt.Sprintf("the type %q has no permission or relation %q", typ, name), name, memberNames(c.definitions(ctx), authz.Type(typ)))
+		return suggest(
+			fmt.Sprintf("the type %q has no permission or relation %q", typ, name), name,
+			memberNames(c.definitions(ctx), authz.Type(typ)),
+		)
 	default:
 		return nil
 	}

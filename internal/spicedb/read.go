@@ -11,13 +11,17 @@ import (
 )
 
 // Read implements authz.Engine. A page that continues a cursor reads the state that the list began with.
-func (c *Client) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (c *Client) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	return sequence(c, "Read", func(yield func(authz.ReadItem) bool) error {
 		converted, err := toFilter(filter)
 		if err != nil {
 			return err
 		}
-		portion := func(from position, consistency *v1.Consistency, each func(found *v1.ReadRelationshipsResponse) bool) error {
+		portion := func(
+			from position, consistency *v1.Consistency, each func(found *v1.ReadRelationshipsResponse) bool,
+		) error {
 			return stream(ctx, c, func(ctx context.Context) (grpc.ServerStreamingClient[v1.ReadRelationshipsResponse], error) {
 				return c.permissions.ReadRelationships(ctx, &v1.ReadRelationshipsRequest{
 					Consistency:        consistency,

@@ -23,15 +23,16 @@ type RemoteConfig struct {
 	// Token is SpiceDB's preshared key.
 	Token string
 
-	// CAFile holds the certificate authorities to trust, as PEM; the system's if empty. Each new connection reads the file.
+	// CAFile holds the certificate authorities to trust, as PEM; the system's if empty. Each new connection reads the
+	// file.
 	CAFile string
 
 	// Insecure speaks without TLS.
 	Insecure bool
 }
 
-// retries is gRPC's service config. What only reads is tried again when SpiceDB cannot be reached. Writes are not in the
-// list: gRPC by itself repeats a call that never left this process, and only that is certain not to have happened.
+// retries is gRPC's service config. What only reads is tried again when SpiceDB cannot be reached. Writes are not in
+// the list: gRPC by itself repeats a call that never left this process, and only that is certain not to have happened.
 const retries = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
 	"methodConfig": [{
@@ -54,12 +55,13 @@ const retries = `{
 	}]
 }`
 
-// Remote returns an engine on a SpiceDB elsewhere, whose limits are its own: SpiceDB v1.56.0 lets fully consistent requests
-// that overlap share one newest revision, so that under load one of them can miss a write that ended just before it came
-// (a request with the token of a write never misses that write), and its caches keep an answer beyond an expiration.
+// Remote returns an engine on a SpiceDB elsewhere, whose limits are its own: SpiceDB v1.56.0 lets fully consistent
+// requests that overlap share one newest revision, so that under load one of them can miss a write that ended just
+// before it came (a request with the token of a write never misses that write), and its caches keep an answer beyond an
+// expiration.
 //
-// It connects when it is first used, so that SpiceDB may be down, and again whenever the connection is lost. An error means
-// that the configuration is wrong.
+// It connects when it is first used, so that SpiceDB may be down, and again whenever the connection is lost. An error
+// means that the configuration is wrong.
 func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if config.Endpoint == "" {
 		return nil, errors.New("SpiceDB's endpoint is missing")
@@ -72,7 +74,9 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	options = append(options,
 		grpc.WithDefaultServiceConfig(retries),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			Backoff: backoff.Config{
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second,
+			},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 		// SpiceDB ends a connection that pings more often than every five minutes. A peer that is gone is noticed earlier:

@@ -62,7 +62,9 @@ func (f *flaky) fail() error {
 	return nil
 }
 
-func (f *flaky) CheckPermission(ctx context.Context, _ *v1.CheckPermissionRequest) (*v1.CheckPermissionResponse, error) {
+func (f *flaky) CheckPermission(
+	ctx context.Context, _ *v1.CheckPermissionRequest,
+) (*v1.CheckPermissionResponse, error) {
 	f.checks.Add(1)
 	if f.block != nil {
 		select {
@@ -74,21 +76,29 @@ func (f *flaky) CheckPermission(ctx context.Context, _ *v1.CheckPermissionReques
 	return &v1.CheckPermissionResponse{}, f.fail()
 }
 
-func (f *flaky) WriteRelationships(context.Context, *v1.WriteRelationshipsRequest) (*v1.WriteRelationshipsResponse, error) {
+func (f *flaky) WriteRelationships(
+	context.Context, *v1.WriteRelationshipsRequest,
+) (*v1.WriteRelationshipsResponse, error) {
 	f.writes.Add(1)
 	return &v1.WriteRelationshipsResponse{}, f.fail()
 }
 
-func (f *flaky) DeleteRelationships(context.Context, *v1.DeleteRelationshipsRequest) (*v1.DeleteRelationshipsResponse, error) {
+func (f *flaky) DeleteRelationships(
+	context.Context, *v1.DeleteRelationshipsRequest,
+) (*v1.DeleteRelationshipsResponse, error) {
 	f.deletes.Add(1)
 	return &v1.DeleteRelationshipsResponse{}, f.fail()
 }
 
-func (f *flaky) ReadRelationships(_ *v1.ReadRelationshipsRequest, stream grpc.ServerStreamingServer[v1.ReadRelationshipsResponse]) error {
+func (f *flaky) ReadRelationships(
+	_ *v1.ReadRelationshipsRequest, stream grpc.ServerStreamingServer[v1.ReadRelationshipsResponse],
+) error {
 	f.read.Add(1)
 	if f.block != nil {
 		object := &v1.ObjectReference{}
-		message := &v1.ReadRelationshipsResponse{Relationship: &v1.Relationship{Resource: object, Subject: &v1.SubjectReference{Object: object}}}
+		message := &v1.ReadRelationshipsResponse{Relationship: &v1.Relationship{
+			Resource: object, Subject: &v1.SubjectReference{Object: object},
+		}}
 		for range 2 {
 			if err := stream.Send(message); err != nil {
 				return err
@@ -154,7 +164,8 @@ func TestRetries(t *testing.T) {
 
 // TestTimeout holds that a call without a deadline ends all the same, and that all calls are observed.
 func TestTimeout(t *testing.T) {
-	for timeout := 100 * time.Millisecond; !timesOut(t, timeout); timeout *= 4 { // a slow machine takes longer for a message
+	// a slow machine takes longer for a message
+	for timeout := 100 * time.Millisecond; !timesOut(t, timeout); timeout *= 4 {
 		require.Less(t, timeout, time.Minute)
 	}
 }
@@ -175,7 +186,9 @@ func timesOut(t *testing.T, timeout time.Duration) bool {
 			}
 		},
 	}})
-	_, _, err := engine.Check(context.Background(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully()) //nolint:usetesting // without a deadline
+	_, _, err := engine.Check(
+		context.Background(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully(),
+	) //nolint:usetesting // without a deadline
 	require.ErrorIs(t, err, authz.CodeDeadline)
 
 	messages := 0

@@ -14,7 +14,9 @@ import (
 // TestRevisionCovers compares revisions of every datastore.
 func TestRevisionCovers(t *testing.T) {
 	postgres := func(xmin uint64, relativeXmax int64, txid uint64, relativeXips ...int64) string {
-		raw, err := (&implv1.PostgresRevision{Xmin: xmin, RelativeXmax: relativeXmax, RelativeXips: relativeXips, OptionalTxid: txid}).MarshalVT()
+		raw, err := (&implv1.PostgresRevision{
+			Xmin: xmin, RelativeXmax: relativeXmax, RelativeXips: relativeXips, OptionalTxid: txid,
+		}).MarshalVT()
 		require.NoError(t, err)
 		return base64.StdEncoding.EncodeToString(raw)
 	}
@@ -22,12 +24,14 @@ func TestRevisionCovers(t *testing.T) {
 		position, write string
 		want            bool
 	}{
-		"a later time":                            {"1700000000000000001", "1700000000000000000", true},
-		"the same time":                           {"1700000000000000000", "1700000000000000000", true},
-		"an earlier time":                         {"1699999999999999999", "1700000000000000000", false},
-		"a number with fewer digits":              {"9", "10", false},
-		"a later logical part":                    {"1700000000000000000.0000000010", "1700000000000000000.0000000009", true},
-		"an earlier logical part":                 {"1700000000000000000.0000000009", "1700000000000000000.0000000010", false},
+		"a later time":               {"1700000000000000001", "1700000000000000000", true},
+		"the same time":              {"1700000000000000000", "1700000000000000000", true},
+		"an earlier time":            {"1699999999999999999", "1700000000000000000", false},
+		"a number with fewer digits": {"9", "10", false},
+		"a later logical part":       {"1700000000000000000.0000000010", "1700000000000000000.0000000009", true},
+		"an earlier logical part": {
+			"1700000000000000000.0000000009", "1700000000000000000.0000000010", false,
+		},
 		"no logical part":                         {"1700000000000000000", "1700000000000000000.0000000001", false},
 		"a snapshot after the transaction":        {postgres(12, 0, 0), postgres(10, 1, 10), true},
 		"a snapshot before the transaction":       {postgres(10, 0, 0), postgres(10, 1, 10), false},

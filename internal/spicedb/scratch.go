@@ -15,7 +15,9 @@ const maxScratchUses = 200
 
 // Scratch implements authz.Engine. It is an embedded SpiceDB in memory, and one that was given back is used again, as
 // starting one takes far longer than filling it.
-func (c *Client) Scratch(ctx context.Context, schema string, relationships []authz.Relationship) (_ authz.Engine, err error) {
+func (c *Client) Scratch(
+	ctx context.Context, schema string, relationships []authz.Relationship,
+) (_ authz.Engine, err error) {
 	defer c.observe("Scratch", time.Now(), &err)
 	if schema == "" {
 		if schema, err = c.Schema(ctx); err != nil {

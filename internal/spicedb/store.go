@@ -54,6 +54,8 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		}
 		return storecmd.NewDatastore(ctx, options...)
 	default:
-		return nil, fmt.Errorf("%q is no datastore: it is one of %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB)
+		return nil, fmt.Errorf(
+			"%q is no datastore: it is one of %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB,
+		)
 	}
 }

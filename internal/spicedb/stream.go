@@ -29,9 +29,11 @@ func sequence[T any](c *Client, method string, produce func(yield func(T) bool) 
 	}
 }
 
-// stream hands the messages of a stream to each, until there are no more, each returns false, or ctx ends. The time that
-// each takes does not count against the time limit.
-func stream[M any](ctx context.Context, c *Client, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) bool) error {
+// stream hands the messages of a stream to each, until there are no more, each returns false, or ctx ends. The time
+// that each takes does not count against the time limit.
+func stream[M any](
+	ctx context.Context, c *Client, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) bool,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(c.options.Timeout, func() { cancel(errSilent) })

@@ -48,7 +48,8 @@ func (c *Client) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Rel
 	})
 }
 
-// ExportStored hands every relationship of a state to take, as SpiceDB has it and a part at a time, until it returns an error.
+// ExportStored hands every relationship of a state to take, as SpiceDB has it and a part at a time, until it returns an
+// error.
 func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) (err error) {
 	defer c.observe("Export", time.Now(), &err)
 	var refused error
@@ -66,9 +67,13 @@ func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, each 
 		return err
 	}
 	open := func(ctx context.Context) (grpc.ServerStreamingClient[v1.ExportBulkRelationshipsResponse], error) {
-		return c.permissions.ExportBulkRelationships(ctx, &v1.ExportBulkRelationshipsRequest{Consistency: consistency, OptionalLimit: limit})
+		return c.permissions.ExportBulkRelationships(
+			ctx, &v1.ExportBulkRelationshipsRequest{Consistency: consistency, OptionalLimit: limit},
+		)
 	}
-	return stream(ctx, c, open, func(found *v1.ExportBulkRelationshipsResponse) bool { return each(found.GetRelationships()) })
+	return stream(
+		ctx, c, open, func(found *v1.ExportBulkRelationshipsResponse) bool { return each(found.GetRelationships()) },
+	)
 }
 
 // Watch implements authz.Source.
@@ -88,15 +93,15 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 	})
 }
 
-// WatchStored hands what SpiceDB tells after a state to take, as Watch does but in SpiceDB's form, until take returns an error. The
-// first is a checkpoint of the state itself.
+// WatchStored hands what SpiceDB tells after a state to take, as Watch does but in SpiceDB's form, until take returns
+// an error. The first is a checkpoint of the state itself.
 func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
 	defer c.observe("Watch", time.Now(), &err)
 	return c.watchStored(ctx, after, take)
 }
 
-// watchStored follows SpiceDB's Watch. SpiceDB itself goes on silently after a state whose changes it no longer has, so the state
-// is read first, which it refuses.
+// watchStored follows SpiceDB's Watch. SpiceDB itself goes on silently after a state whose changes it no longer has, so
+// the state is read first, which it refuses.
 func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -128,7 +133,10 @@ func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*
 		}
 	}
 	if status.Code(err) == codes.Unimplemented {
-		return &authz.Error{Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it", Cause: err}
+		return &authz.Error{
+			Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it",
+			Cause: err,
+		}
 	}
 	return c.failure(ctx, err)
 }
@@ -167,7 +175,9 @@ func fromWatch(message *v1.WatchResponse) authz.Change {
 		if u.GetOperation() == v1.RelationshipUpdate_OPERATION_DELETE {
 			action = authz.Delete
 		}
-		change.Updates = append(change.Updates, authz.Update{Action: action, Relationship: fromRelationship(u.GetRelationship())})
+		change.Updates = append(
+			change.Updates, authz.Update{Action: action, Relationship: fromRelationship(u.GetRelationship())},
+		)
 	}
 	for _, metadata := range message.GetFullRevisionMetadata() {
 		if len(metadata.GetFields()) > 0 {
@@ -177,8 +187,8 @@ func fromWatch(message *v1.WatchResponse) authz.Change {
 	return change
 }
 
-// revisionOf reads from a token which transaction of which datastore it names, and when that was. The whole token will not do
-// as a name: it holds the schema's hash or not, depending on where a Watch began.
+// revisionOf reads from a token which transaction of which datastore it names, and when that was. The whole token will
+// not do as a name: it holds the schema's hash or not, depending on where a Watch began.
 func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
 	decoded, err := zedtoken.Decode(token)
 	if err != nil || decoded.GetV1() == nil {
@@ -188,8 +198,9 @@ func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
 	return decoded.GetV1().GetDatastoreUniqueIdPrefix() + "/" + revision, timeOf(revision)
 }
 
-// timeOf reads the time from a revision: nanoseconds since 1970 in memory, in CockroachDB (with a logical part behind a point)
-// and in Spanner, a field of PostgreSQL's. What is no such time, as the numbers of MySQL's transactions, is none.
+// timeOf reads the time from a revision: nanoseconds since 1970 in memory, in CockroachDB (with a logical part behind a
+// point) and in Spanner, a field of PostgreSQL's. What is no such time, as the numbers of MySQL's transactions, is
+// none.
 func timeOf(revision string) time.Time {
 	nanos, _, _ := strings.Cut(revision, ".")
 	if n, err := strconv.ParseInt(nanos, 10, 64); err == nil {

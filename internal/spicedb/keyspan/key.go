@@ -1,4 +1,5 @@
-// Package keyspan says where, in a sorted list of relationships, those are that a filter of SpiceDB's datastores selects.
+// Package keyspan says where, in a sorted list of relationships, those are that a filter of SpiceDB's datastores
+// selects.
 package keyspan
 
 import (
@@ -8,8 +9,8 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// Key is what identifies a relationship: type, id and relation of the resource, then of the subject, or, in the order of
-// subjects, the other way round.
+// Key is what identifies a relationship: type, id and relation of the resource, then of the subject, or, in the order
+// of subjects, the other way round.
 type Key [6]string
 
 // ByResource is the key of a relationship in the order of resources.

@@ -8,8 +8,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// Plan says where the matches of a filter are: in parts of one of the two orders, which are themselves in that order and
-// do not overlap. What is in the parts need not match; see Matches.
+// Plan says where the matches of a filter are: in parts of one of the two orders, which are themselves in that order
+// and do not overlap. What is in the parts need not match; see Matches.
 type Plan struct {
 	BySubject bool
 	Parts     []Part
@@ -43,7 +43,8 @@ func (p Part) Contains(k Key) bool {
 
 // InOrder reports whether what is found part after part is in the wanted order.
 func (p Plan) InOrder(sort options.SortOrder) bool {
-	return sort == options.Unsorted || sort == options.ChooseEfficient || (sort == options.BySubject) == p.BySubject || p.oneSubject()
+	return sort == options.Unsorted || sort == options.ChooseEfficient || (sort == options.BySubject) == p.BySubject ||
+		p.oneSubject()
 }
 
 // oneSubject reports whether all matches have the same subject, so that by subject they are in the order of resources.
@@ -71,8 +72,8 @@ func PlanFor(f datastore.RelationshipsFilter) Plan {
 	}
 }
 
-// subjectParts are the beginnings of subjects that the selectors allow: type, id and relation as far as they are fixed. It
-// is nil if some selector fixes nothing; named reports that every selector fixes type and id.
+// subjectParts are the beginnings of subjects that the selectors allow: type, id and relation as far as they are fixed.
+// It is nil if some selector fixes nothing; named reports that every selector fixes type and id.
 func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, named bool) {
 	named = len(selectors) > 0
 	for _, s := range selectors {
