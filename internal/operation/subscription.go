@@ -132,10 +132,12 @@ func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.
 }
 
 // UserAccounts returns a page of all accounts that a person may view, with their roles there. It is for that person
-// themselves, or with inspect for anybody.
+// themselves, or with inspect and without an actor for anybody.
 func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, inspect bool, page Page) (Accounts, authz.Token, error) {
-	if who != by.Actor && !inspect {
-		return Accounts{}, "", authz.Errorf(authz.CodeForbidden, "only %s may list these accounts, or a key with the scope inspect", who)
+	if who != by.Actor && (!inspect || by.Actor != "") {
+		return Accounts{}, "", authz.Errorf(
+			authz.CodeForbidden, "only %s may list these accounts, or a key with the scope inspect without Sluice-Actor", who,
+		)
 	}
 	var accounts Accounts
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
