@@ -21,6 +21,9 @@ const (
 	operateKey   = "key-that-operates"
 	provisionKey = "key-that-provisions"
 	inspectKey   = "key-that-inspects"
+
+	// secondMasterKey has every scope under another name.
+	secondMasterKey = "second-key-with-every-scope"
 )
 
 var apiKeys = []string{
@@ -29,6 +32,7 @@ var apiKeys = []string{
 	"operates:operate:" + operateKey,
 	"provisions:provision:" + provisionKey,
 	"inspects:inspect:" + inspectKey,
+	"second:check+operate+provision+inspect:" + secondMasterKey,
 }
 
 // wire is how all requests travel.

@@ -4487,7 +4487,7 @@ type ClientInterface interface {
 
 	// ListRelationships Read what is stored about an object
 	//
-	// The relationships of which the object is the resource, without evaluating permissions. A subject `type:*` stands for everybody of that type; an object whose id is the letter `*`, or holds a `#`, comes in the object form.
+	// The relationships of which the object is the resource, without evaluating permissions. A subject `type:*` stands for everybody of that type; an object whose id is the letter `*`, or holds a `#`, comes in the object form. The answer is not narrowed to a person, so the header `Sluice-Actor` is refused.
 	//
 	// Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 	ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6561,7 +6561,7 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 
 // ListRelationships Read what is stored about an object
 //
-// The relationships of which the object is the resource, without evaluating permissions. A subject `type:*` stands for everybody of that type; an object whose id is the letter `*`, or holds a `#`, comes in the object form.
+// The relationships of which the object is the resource, without evaluating permissions. A subject `type:*` stands for everybody of that type; an object whose id is the letter `*`, or holds a `#`, comes in the object form. The answer is not narrowed to a person, so the header `Sluice-Actor` is refused.
 //
 // Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 func (c *Client) ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

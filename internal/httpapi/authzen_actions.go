@@ -18,7 +18,7 @@ func (s *server) SearchActions(c *gin.Context) {
 		var in reader
 		in.entity("subject", asked.subject)
 		in.entity("resource", asked.resource)
-		page := in.page("action", asked, body.Page)
+		page := in.page(callOf(c), "action", asked, body.Page)
 		if in.err != nil {
 			return nil, in.err
 		}

@@ -13,8 +13,15 @@ import (
 // maxFound is how many results a page of a search has at most.
 const maxFound = 1000
 
-// searchPage is a page that is asked for. As a token it is that of the next one.
+// searchPage is a page that is asked for.
 type searchPage struct {
+	searchToken
+
+	call *call // seals the token of the next page
+}
+
+// searchToken is what a token holds, of the page that it asks for.
+type searchToken struct {
 	Search string `json:"s"` // what is searched, digested
 	Limit  int    `json:"l"`
 	After  string `json:"a"` // where the page before ended; empty for the first one
@@ -22,11 +29,11 @@ type searchPage struct {
 
 // page reads which page of a search is asked for. A token holds for the very search that it came from, of which the limit is
 // a part that may be left out.
-func (r *reader) page(kind string, asked question, given *SearchPage) searchPage {
+func (r *reader) page(k *call, kind string, asked question, given *SearchPage) searchPage {
 	if r.sized(asked); r.err != nil {
 		return searchPage{}
 	}
-	page := searchPage{Search: digest(kind, asked), Limit: operation.DefaultLimit}
+	page := searchPage{searchToken{Search: digest(kind, asked), Limit: operation.DefaultLimit}, k}
 	limit, token := optional(given).Limit, optional(optional(given).Token)
 	if limit != nil {
 		if *limit < 0 {
@@ -37,7 +44,7 @@ func (r *reader) page(kind string, asked question, given *SearchPage) searchPage
 	if token == "" {
 		return page
 	}
-	before, err := parsePage(token)
+	before, err := k.parsePage(token)
 	switch {
 	case err != nil:
 		r.refuse("page.token", "is none that this server has given")
@@ -59,11 +66,11 @@ func digest(kind string, asked question) string {
 	return base64.RawStdEncoding.EncodeToString(sum[:16])
 }
 
-func parsePage(token string) (searchPage, error) {
-	var page searchPage
-	text, err := base64.RawURLEncoding.DecodeString(token)
+func (k *call) parsePage(token string) (searchPage, error) {
+	page := searchPage{call: k}
+	text, err := k.openCursor(token)
 	if err == nil {
-		err = decodeStrict("the token", text, &page)
+		err = decodeStrict("the token", []byte(text), &page.searchToken)
 	}
 	if err == nil && (page.Limit < 0 || page.Limit > maxFound) {
 		err = authz.Errorf(authz.CodeInvalid, "the token has the limit %d", page.Limit)
@@ -85,6 +92,6 @@ func (p searchPage) of(sorted []string) ([]string, FoundPage, error) {
 	if len(shown) == len(rest) {
 		return shown, FoundPage{Count: len(shown)}, nil
 	}
-	next, err := json.Marshal(searchPage{Search: p.Search, Limit: p.Limit, After: after})
-	return shown, FoundPage{Count: len(shown), NextToken: base64.RawURLEncoding.EncodeToString(next)}, err
+	next, err := json.Marshal(searchToken{Search: p.Search, Limit: p.Limit, After: after})
+	return shown, FoundPage{Count: len(shown), NextToken: p.call.sealCursor(string(next))}, err
 }

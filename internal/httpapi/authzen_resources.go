@@ -27,7 +27,7 @@ func (s *server) SearchResources(c *gin.Context) {
 		in.entity("subject", asked.subject)
 		in.text("action.name", asked.action.Name)
 		in.text("resource.type", asked.resource.Type)
-		page := in.page("resource", asked, body.Page)
+		page := in.page(callOf(c), "resource", asked, body.Page)
 		if in.err != nil {
 			return nil, in.err
 		}

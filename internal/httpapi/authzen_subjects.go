@@ -27,7 +27,7 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		in.text("subject.type", asked.subject.Type)
 		in.text("action.name", asked.action.Name)
 		in.entity("resource", asked.resource)
-		page := in.page("subject", asked, body.Page)
+		page := in.page(callOf(c), "subject", asked, body.Page)
 		if in.err != nil {
 			return nil, in.err
 		}

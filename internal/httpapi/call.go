@@ -25,6 +25,7 @@ type call struct {
 	method string // as it was sent: HEAD for a call that is handled as GET
 	route  *route // nil if the path or method is none of the contract's
 	key    string // the name of the key
+	secret string // the key itself, from which the seal of cursors is derived; it is never shown
 	actor  authz.ID
 
 	// scopes are those of the key.

@@ -27,12 +27,9 @@ func (s *server) guard(c *gin.Context) {
 
 func (s *server) admit(c *gin.Context) error {
 	k := callOf(c)
-	var secret string
 	if !s.isOpen(c) {
-		var key apikey.Identity
-		var err error
-		key, secret, err = s.authenticate(c)
-		k.key = key.Name
+		key, secret, err := s.authenticate(c)
+		k.key, k.secret = key.Name, secret
 		if err != nil {
 			return err
 		}
@@ -65,10 +62,10 @@ func (s *server) admit(c *gin.Context) error {
 	if !k.route.hasPath(c.Params) {
 		return errNoRoute
 	}
-	if err := k.readQuery(c.Request.URL.RawQuery); err != nil {
+	if err := k.readQuery(c); err != nil {
 		return err
 	}
-	if err := k.readOnce(c, secret); err != nil {
+	if err := k.readOnce(c); err != nil {
 		return err
 	}
 	if err := decompress(c); err != nil {
@@ -185,9 +182,9 @@ func headerPerson(value string) (authz.ID, error) {
 }
 
 // readQuery reads what the query of the address asks for.
-func (k *call) readQuery(raw string) error {
+func (k *call) readQuery(c *gin.Context) error {
 	var query url.Values
-	if raw != "" {
+	if raw := c.Request.URL.RawQuery; raw != "" {
 		var err error
 		if query, err = url.ParseQuery(raw); err != nil {
 			return authz.Errorf(authz.CodeInvalid, "the query of the address is malformed")
@@ -202,7 +199,7 @@ func (k *call) readQuery(raw string) error {
 		}
 	}
 	k.query = query.Encode()
-	return nil
+	return k.openQueryCursor(c, query)
 }
 
 // userSegment is the contract's name of a segment of the path that is the id of a person.

@@ -37,7 +37,11 @@ func (s *server) LookupResources(c *gin.Context) {
 		if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
 			return nil, err
 		}
-		found, err := s.lookupResources(ctx, query, at, limit, optional(body.Cursor))
+		cursor, err := callOf(c).openCursor(optional(body.Cursor))
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.lookupResources(ctx, query, at, limit, cursor)
 		if err != nil {
 			s.Metrics.decision(authz.Decision{}, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/api"
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -257,8 +258,11 @@ func TestLookupSubjectsTooMany(t *testing.T) {
 
 func TestContents(t *testing.T) {
 	w := serve(t)
-	w.do(t, request{method: "GET", path: "/v1/accounts/a%2Fb/importers?actor=al%20ice&limit=7&cursor=x", key: checkKey}).want(t, 200,
-		`{"objects":[{"id":"i1","permissions":["view","edit"]},{"id":"i2","permissions":[]}],"next_cursor":"c1","token":"t1"}`)
+	cursor := func(position string) string {
+		return httpapi.SealCursor(checkKey, "listAccountContents", "a/b", "", position, gin.Param{Key: "collection", Value: "importers"})
+	}
+	w.do(t, request{method: "GET", path: "/v1/accounts/a%2Fb/importers?actor=al%20ice&limit=7&cursor=" + cursor("x"), key: checkKey}).want(t, 200,
+		`{"objects":[{"id":"i1","permissions":["view","edit"]},{"id":"i2","permissions":[]}],"next_cursor":"`+cursor("c1")+`","token":"t1"}`)
 	of, _ := w.operations.args[0].(operation.Collection)
 	if of.Place != (authz.Object{Type: "account", ID: "a/b"}) || of.Type != "importer" || fmt.Sprint(of.Permissions) != "[view edit]" ||
 		w.operations.caller.Actor != "al ice" || w.operations.args[1] != (operation.Page{Limit: 7, Cursor: "x"}) {

@@ -63,6 +63,7 @@ func (s *server) answer(c *gin.Context, status int, handle func(context.Context)
 		if k := callOf(c); k.once != nil && k.once.Replayed {
 			body = replayed(body)
 		}
+		body = callOf(c).sealNextCursor(body)
 		err = writeJSON(c, status, "application/json", body)
 	}
 	if err != nil {

@@ -99,7 +99,7 @@ func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
 		status                             float64
 	}{
 		{"INFO", "PUT", "/v1/accounts/{id}/members/{user}", "ok", "operate-key", 200},
-		{"INFO", "GET", "/v1/accounts/{id}/members", "ok", "operate-key", 200},
+		{"INFO", "GET", "/v1/accounts/{id}/members", "invalid", "operate-key", 400},
 		{"INFO", "GET", "/v1/accounts/{id}", "invalid", "operate-key", 400},
 		{"INFO", "GET", "unmatched", "not_found", "check-key", 404},
 		{"INFO", "GET", "/v1/accounts/{id}", "unauthenticated", "", 401},

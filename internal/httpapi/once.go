@@ -24,9 +24,8 @@ const (
 	maxIdempotencyKey = 255
 )
 
-// readOnce reads by what the caller recognizes the operation when they ask for it again, if they do. The secret is that of
-// the API key.
-func (k *call) readOnce(c *gin.Context, secret string) error {
+// readOnce reads by what the caller recognizes the operation when they ask for it again, if they do.
+func (k *call) readOnce(c *gin.Context) error {
 	values := c.Request.Header.Values(idempotencyHeader)
 	if !k.route.once || len(values) == 0 {
 		return nil
@@ -38,7 +37,7 @@ func (k *call) readOnce(c *gin.Context, secret string) error {
 	case key == "" || len(key) > maxIdempotencyKey || strings.IndexFunc(key, unfit) >= 0:
 		return authz.Errorf(authz.CodeInvalid, "the header %s must have 1 to %d visible characters of ASCII, such as a UUID", idempotencyHeader, maxIdempotencyKey)
 	}
-	derived := hmac.New(sha256.New, []byte(secret))
+	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = fmt.Fprintf(derived, "%q %q", k.actor, values[0]) // never fails
 	k.once = &operation.Once{Key: values[0], Secret: derived.Sum(nil)}
 	return nil

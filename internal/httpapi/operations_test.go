@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
@@ -21,6 +22,9 @@ func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`
 	firstPage := operation.Page{}
+	cursor := func(list, id, position string) string {
+		return httpapi.SealCursor(operateKey, list, id, "alice", position)
+	}
 	tests := []struct {
 		method, path, body string
 		provision          bool
@@ -47,8 +51,8 @@ func TestOperations(t *testing.T) {
 		{"GET", "/v1/subscriptions/s1", "", false, "GetSubscription", args(authz.ID("s1")), 200, `{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`},
 		{"DELETE", "/v1/subscriptions/s1", "", false, "Delete", args(authz.Object{Type: "subscription", ID: "s1"}), 200, done},
 		{
-			"GET", "/v1/subscriptions/s1/accounts?limit=7&cursor=abc", "", false, "SubscriptionAccounts", args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}),
-			200, `{"accounts":[{"id":"acme","subscription":"s1","role_set":"team","roles":["owner"]}],"next_cursor":"next","token":"t1"}`,
+			"GET", "/v1/subscriptions/s1/accounts?limit=7&cursor=" + cursor("listSubscriptionAccounts", "s1", "abc"), "", false, "SubscriptionAccounts", args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}),
+			200, `{"accounts":[{"id":"acme","subscription":"s1","role_set":"team","roles":["owner"]}],"next_cursor":"` + cursor("listSubscriptionAccounts", "s1", "next") + `","token":"t1"}`,
 		},
 		{
 			"GET", "/v1/subscriptions/s1/members?by_account=true", "", false, "SubscriptionMembers", args(authz.ID("s1"), true, firstPage),
@@ -59,8 +63,8 @@ func TestOperations(t *testing.T) {
 			200, `{"members":[{"user":"bob","roles":["member"],"accounts":{"acme":["editor"]}}],"next_cursor":"","token":"t1"}`,
 		},
 		{
-			"GET", "/v1/subscriptions/s1/people?limit=7&cursor=abc", "", false, "SubscriptionPeople", args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}),
-			200, `{"people":[{"user":"bob","roles":[],"accounts":{"acme":["editor"]}}],"next_cursor":"next","token":"t1"}`,
+			"GET", "/v1/subscriptions/s1/people?limit=7&cursor=" + cursor("listSubscriptionPeople", "s1", "abc"), "", false, "SubscriptionPeople", args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}),
+			200, `{"people":[{"user":"bob","roles":[],"accounts":{"acme":["editor"]}}],"next_cursor":"` + cursor("listSubscriptionPeople", "s1", "next") + `","token":"t1"}`,
 		},
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob", `{"roles":["it_admin"]}`, false, "PutSubscriptionMember",
@@ -126,11 +130,11 @@ func TestOperations(t *testing.T) {
 		},
 		{
 			"GET", "/v1/accounts/acme/invitations?limit=1", "", false, "Invitations", args(authz.Object{Type: "account", ID: "acme"}, operation.Page{Limit: 1}),
-			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"c1","token":"t1"}`,
+			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"` + cursor("listAccountInvitations", "acme", "c1") + `","token":"t1"}`,
 		},
 		{
 			"GET", "/v1/subscriptions/s1/invitations", "", false, "Invitations", args(authz.Object{Type: "subscription", ID: "s1"}, firstPage),
-			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"c1","token":"t1"}`,
+			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"` + cursor("listSubscriptionInvitations", "s1", "c1") + `","token":"t1"}`,
 		},
 		{"DELETE", "/v1/accounts/acme/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "account", ID: "acme"}, authz.ID("h1")), 200, done},
 		{"DELETE", "/v1/subscriptions/s1/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "subscription", ID: "s1"}, authz.ID("h1")), 200, done},

@@ -52,6 +52,7 @@ type route struct {
 	lenient   bool                // ignores unknown fields of the body
 	query     []*openapi3.Parameter
 	segments  []*openapi3.Parameter // parameters in the path
+	pages     bool                  // takes a cursor and answers with next_cursor
 	streams   bool                  // answers line by line to whoever accepts that
 	endless   bool                  // answers for as long as the client stays
 }
@@ -99,6 +100,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 			return nil, fmt.Errorf("the body of a request is %s", gin.MIMEJSON)
 		}
 		r.body = content.Schema
+		r.pages = r.body.Value.Properties[cursorParameter] != nil
 	}
 	r.cost = 1
 	if cost, given := operation.Extensions[costExtension].(float64); given {
@@ -122,6 +124,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 			r.once = r.once || parameter.Value.Name == idempotencyHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)
+			r.pages = r.pages || parameter.Value.Name == cursorParameter
 		case openapi3.ParameterInPath:
 			r.segments = append(r.segments, parameter.Value)
 		}

@@ -1,0 +1,33 @@
+package authz_test
+
+import (
+	"testing"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+func TestSealOpensForItsSecretAndSubjectAlone(t *testing.T) {
+	t.Parallel()
+	seal := authz.NewSeal([]byte("secret"))
+	text := seal.Close([]byte("position"), []byte("list"))
+	if data, ok := seal.Open(text, []byte("list")); !ok || string(data) != "position" {
+		t.Errorf("the text opens as %q, %v", data, ok)
+	}
+	if seal.Close([]byte("position"), []byte("list")) != text {
+		t.Error("the same data has two texts")
+	}
+	if seal.Close([]byte("tposition"), []byte("lis"))[:16] == text[:16] {
+		t.Error("two texts have one nonce")
+	}
+	if _, ok := authz.NewSeal([]byte("another")).Open(text, []byte("list")); ok {
+		t.Error("another secret opens the text")
+	}
+	if _, ok := seal.Open(text, []byte("another list")); ok {
+		t.Error("the text opens for another list")
+	}
+	for _, broken := range []string{"", "A", "AAAA", text[1:], text[:len(text)-1], text + "A", text + "=", "!" + text, "A" + text[1:] + "A"} {
+		if _, ok := seal.Open(broken, []byte("list")); ok {
+			t.Errorf("%q opens", broken)
+		}
+	}
+}

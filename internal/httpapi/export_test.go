@@ -1,0 +1,15 @@
+package httpapi
+
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// SealCursor seals a position as the server does for an API key and an actor, in a call with an id and further
+// segments in its path.
+func SealCursor(secret, operation, id string, actor authz.ID, position string, segments ...gin.Param) string {
+	k := &call{secret: secret, route: &route{operation: operation}, actor: actor}
+	k.params = append(gin.Params{{Key: "id", Value: id}}, segments...)
+	return k.sealCursor(position)
+}
