@@ -49,11 +49,39 @@ func TestRelationsNeedInspect(t *testing.T) {
 		t.Errorf("asked for %d names only", asked)
 	}
 	for path, body := range questionsOf("connection", "creator") {
+		if path != "explain" { // which narrows its answer
+			got := s.by("olga").call(http.MethodPost, path, body)
+			if !strings.Contains(string(got.body), "leave out the header Sluice-Actor") {
+				t.Errorf("with every scope and an actor, %s: %d %s", path, got.status, got.body)
+			}
+		}
 		if got := s.call(http.MethodPost, path, body); got.status != http.StatusOK || strings.Contains(
 			string(got.body), "scope inspect",
 		) {
 			t.Errorf("with every scope, %s: %d %s", path, got.status, got.body)
 		}
+	}
+}
+
+// TestInspectionRefusesActors sends an actor to every call of the contract that needs inspect and does not narrow its
+// answer.
+func TestInspectionRefusesActors(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, memory.get(t))
+	refused := 0
+	for _, e := range endpoints(t) {
+		if len(e.scopes) != 1 || e.scopes[0] != "inspect" {
+			continue
+		}
+		refused++
+		got := s.by("olga").call(e.method, e.at(s.id("x")), nil)
+		explained := strings.Contains(got.problem().Detail, "leave out the header Sluice-Actor")
+		if e.has("Sluice-Actor") || got.status != http.StatusBadRequest || !explained {
+			t.Errorf("%s with an actor: %d %s", e, got.status, got.body)
+		}
+	}
+	if refused < 2 {
+		t.Errorf("%d calls need inspect", refused)
 	}
 }
 

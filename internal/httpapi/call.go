@@ -34,6 +34,9 @@ type call struct {
 	// inspects is set if the key may read everything, and so does without an actor.
 	inspects bool
 
+	// ignoresActor is set if the request has a header with an actor that the call has no use for.
+	ignoresActor bool
+
 	// seesAll is set if the key may read everything, whatever the call is.
 	seesAll bool
 

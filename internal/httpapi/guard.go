@@ -144,7 +144,10 @@ func (k *call) readActor(c *gin.Context) error {
 	case !k.route.actor && k.route.product() && len(values) > 0:
 		return authz.Errorf(authz.CodeInvalid,
 			"the header %s must be left out: the backend itself performs this call, and not on behalf of a person", actorHeader)
+	case k.route.scopes == apikey.Inspect && len(values) > 0:
+		return authz.Errorf(authz.CodeInvalid, "this call does not narrow its answer to a person: leave out the header %s", actorHeader)
 	case !k.route.actor:
+		k.ignoresActor = len(values) > 0
 		return nil
 	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation): // whoever only reads an answer may stay unnamed
 		return nil

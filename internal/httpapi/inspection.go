@@ -11,18 +11,26 @@ import (
 // internalTypes are the product's types that hold its own records: no person has a permission on them.
 var internalTypes = []authz.Type{"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role"}
 
-// requireInspection returns an error with CodeForbidden if a question reads what is stored instead of asking for a decision,
-// and the key of the request lacks the scope inspect: a relation or a step of permissions in place of a permission, or an
-// internal type of the product. What the schema does not know is nil here; the engine refuses it.
+// requireInspection returns an error if a question reads what is stored instead of asking for a decision: a relation or a step
+// of permissions in place of a permission, or an internal type of the product. The error has CodeForbidden if the key of the
+// request lacks the scope inspect, and CodeInvalid if the request names an actor, whom the answer is not narrowed to. What the
+// schema does not know is nil here; the engine refuses it.
 func (s *server) requireInspection(ctx context.Context, subject, resource authz.Type, permission authz.Permission) error {
 	k, _ := ctx.Value(callKey{}).(*call)
-	if k != nil && k.seesAll {
+	if k != nil && k.seesAll && !k.ignoresActor {
 		return nil
+	}
+	refused := func(reason string) error {
+		if k != nil && k.seesAll {
+			return authz.Errorf(authz.CodeInvalid,
+				"%s; the answer is not narrowed to a person: leave out the header %s", reason, actorHeader)
+		}
+		return inspectionRequired(reason)
 	}
 	if s.Operations != nil {
 		for _, typ := range []authz.Type{subject, resource} {
 			if slices.Contains(internalTypes, typ) {
-				return inspectionRequired("the type " + string(typ) + " is internal to the product")
+				return refused("the type " + string(typ) + " is internal to the product")
 			}
 		}
 	}
@@ -35,11 +43,11 @@ func (s *server) requireInspection(ctx context.Context, subject, resource authz.
 			continue
 		}
 		if slices.Contains(definitions[i].Relations, authz.Relation(permission)) {
-			return inspectionRequired(string(permission) + " is a relation of " + string(resource) + ", not a permission")
+			return refused(string(permission) + " is a relation of " + string(resource) + ", not a permission")
 		}
 		for _, p := range definitions[i].Permissions {
 			if p.Name == permission && p.Internal {
-				return inspectionRequired(string(permission) + " is a step of other permissions of " + string(resource))
+				return refused(string(permission) + " is a step of other permissions of " + string(resource))
 			}
 		}
 	}
