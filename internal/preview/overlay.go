@@ -1,5 +1,5 @@
-// Package preview tells what an operation would do without performing it: who would gain and who would lose which
-// permissions. Permissions are SpiceDB's to decide, on a scratch, before the operation's updates and after them.
+// Package preview computes the effects of an operation without performing it: who would gain and who would lose which
+// permissions. SpiceDB evaluates the permissions in a scratch engine, before and after the operation's updates.
 package preview
 
 import (
@@ -11,14 +11,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// hiding is an engine that reads as if nothing were stored about some objects.
+// hiding is an engine that reads as if some objects had no relationships.
 type hiding struct {
 	authz.Engine
 
 	hidden map[authz.Object]bool
 }
 
-// Read implements authz.Engine. It leaves out the relationships of hidden objects, and those that lead to one.
+// Read implements authz.Engine. It omits relationships whose resource or subject is a hidden object.
 func (h hiding) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {
@@ -35,31 +35,30 @@ func (h hiding) Read(
 	}
 }
 
-// Overlay is an engine that notes writes instead of making them. What it reads and what preconditions see is as if they
-// had been made; decisions are those of the engine behind it. It is for one operation.
+// Overlay is an engine that records writes instead of performing them. Reads and preconditions see the recorded writes.
+// Decisions are those of the engine behind it. An Overlay is for one operation.
 type Overlay struct {
 	authz.Engine
 
-	order   []authz.Relationship // what was written, by what identifies it
+	order   []authz.Relationship // recorded updates, by identity
 	written map[authz.Relationship]authz.Update
 	hidden  map[authz.Object]bool
 }
 
-// NewOverlay returns an Overlay on which nothing was written yet.
+// NewOverlay returns an Overlay without recorded writes.
 func NewOverlay(engine authz.Engine) *Overlay {
 	hidden := make(map[authz.Object]bool)
 	return &Overlay{Engine: hiding{engine, hidden}, written: make(map[authz.Relationship]authz.Update), hidden: hidden}
 }
 
-// Hide makes the overlay read as if nothing were stored about the objects but what is written to it. Decisions stay as
-// they are.
+// Hide makes reads return no stored relationships of the objects, only recorded ones. Decisions do not change.
 func (o *Overlay) Hide(objects ...authz.Object) {
 	for _, object := range objects {
 		o.hidden[object] = true
 	}
 }
 
-// Updates are those that were noted, each relationship once.
+// Updates returns the recorded updates, one per relationship.
 func (o *Overlay) Updates() []authz.Update {
 	updates := make([]authz.Update, len(o.order))
 	for i, id := range o.order {
@@ -68,7 +67,7 @@ func (o *Overlay) Updates() []authz.Update {
 	return updates
 }
 
-// identity is a relationship without what a touch replaces.
+// identity returns the relationship without the fields that a touch replaces.
 func identity(r authz.Relationship) authz.Relationship {
 	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
 	return r
@@ -124,7 +123,7 @@ func (o *Overlay) DeleteAll(
 	return "", nil
 }
 
-// hold returns an error as an engine does unless all preconditions hold.
+// hold returns the error of an engine if a precondition does not hold.
 func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) error {
 	for _, p := range preconditions {
 		there := false
@@ -144,7 +143,7 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 	return nil
 }
 
-// Read implements authz.Engine. It continues no cursor behind what was noted.
+// Read implements authz.Engine. A cursor does not continue after recorded relationships.
 func (o *Overlay) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// crowd is an engine with an account in which many people and many importers are. It makes no scratch.
+// crowd is an engine with an account that has many people and many importers. It has no scratch engine.
 type crowd struct {
 	authz.Engine
 	t                 *testing.T
@@ -47,8 +47,8 @@ func (c crowd) Scratch(context.Context, string, []authz.Relationship) (authz.Eng
 	return nil, authz.Errorf(authz.CodeInternal, "no scratch")
 }
 
-// TestPreviewBoundsPairsBeforeItsWork previews what is about too many objects and people: it is refused before anything
-// is compared.
+// TestPreviewBoundsPairsBeforeItsWork checks that a preview with too many objects and people fails before it compares
+// anything.
 func TestPreviewBoundsPairsBeforeItsWork(t *testing.T) {
 	engine := crowd{t: t, people: 300, importers: 400}
 	p := &Previewer{Engine: engine, Definitions: func(context.Context) ([]authz.Definition, error) { return nil, nil }}

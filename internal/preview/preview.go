@@ -13,28 +13,28 @@ import (
 
 const person authz.Type = "user"
 
-// Previewer compares permissions before and after updates.
+// Previewer compares permissions before and after an operation.
 type Previewer struct {
 	Engine      authz.Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// Visible and Listing are those of the product: the permission without which an object does not exist for a person,
-	// and the one that lets them know who holds roles on it, if it has any.
+	// Visible returns the permission that makes an object of a type visible to a person. Listing returns the permission
+	// to list the roles on it, or "" if the type has no roles.
 	Visible, Listing func(authz.Type) authz.Permission
 
-	// Place is the relation of a type to what an object of it is in; empty if it is in nothing.
+	// Place returns the relation in which objects of a type hold the object that contains them, or "" if the type has
+	// none.
 	Place func(authz.Type) authz.Relation
 }
 
-// Effect is what would change for a person, or with a wildcard for everybody, on an object.
+// Effect is the change of a person's permissions on an object. A wildcard stands for everybody.
 type Effect struct {
 	Subject      authz.Subject
 	Resource     authz.Object
 	Gains, Loses []authz.Permission
 }
 
-// Effects are what would change. Withheld reports that some were left out, which are about what the actor may see
-// neither before nor after.
+// Effects holds the changes. Withheld reports that some are hidden from the actor.
 type Effects struct {
 	Effects  []Effect
 	Withheld bool
@@ -46,12 +46,12 @@ type question struct {
 	permission authz.Permission
 }
 
-// answers is who has which permissions.
+// answers holds, for each question, the people who have the permission.
 type answers map[question]map[authz.Subject]bool
 
-// Effects returns which permissions the updates of an overlay would change, as far as the actor may see them; all of
-// them without an actor. Relationships that the overlay hides count as not stored. The error is CodeTooLarge above
-// MaxObjects, MaxRelationships or MaxPairs.
+// Effects returns the permissions that the updates of an overlay would change. With an actor, it returns only those
+// that the actor may see. Relationships that the overlay hides count as not stored. The error code is CodeTooLarge
+// above MaxObjects, MaxRelationships or MaxPairs.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{
 		engine: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
@@ -107,7 +107,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	return v.show(effects, relationships), nil
 }
 
-// questions are all public permissions on the objects.
+// questions returns all public permissions on the objects.
 func (p *Previewer) questions(ctx context.Context, objects []authz.Object) ([]question, error) {
 	definitions, err := p.Definitions(ctx)
 	if err != nil {
@@ -126,10 +126,10 @@ func (p *Previewer) questions(ctx context.Context, objects []authz.Object) ([]qu
 	return questions, nil
 }
 
-// parallel is how many questions are asked at a time: one, since a preview is to keep one processor busy and no more.
+// parallel is the number of concurrent look-ups. One is enough, so that a preview keeps only one processor busy.
 const parallel = 1
 
-// who asks who has each permission.
+// who looks up the people who have each permission.
 func who(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
 	found := make([]map[authz.Subject]bool, len(questions))
 	group, ctx := errgroup.WithContext(ctx)
@@ -161,7 +161,8 @@ func who(ctx context.Context, engine authz.Engine, questions []question) (answer
 	return all, nil
 }
 
-// differences are in the order of the questions, and on each object in that of the people.
+// differences compares two answers. The effects are in the order of the questions, and sorted by person for each
+// object.
 func differences(ctx context.Context, questions []question, before, after answers) ([]Effect, error) {
 	type key struct {
 		object  authz.Object

@@ -6,19 +6,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// view is what the actor may know of the effects: those on objects that they may see, before or after. An effect on
-// another person tells which role the person has, so the actor must be able to read that there: they may list the
-// people of the object or, if it has no roles, of the place that it is in, and may know of the person, who stands in a
-// relation of something whose people they may list, or that they may see if it has no roles.
+// view decides which effects the actor may see: those on objects that are visible to them before or after. An effect on
+// another person reveals that person's role. So the actor must be able to list the people of the object or, if it has
+// no roles, of the object that contains it. The person must also have a relation on an object whose people the actor
+// may list, or on a visible object without roles.
 type view struct {
 	*Previewer
 	actor   authz.ID
 	scratch authz.Engine
 	allowed map[question]bool
-	places  map[authz.Object]authz.Object // what each object is in
+	places  map[authz.Object]authz.Object // the object that contains each object
 }
 
-// look asks what the actor may see as things are on the scratch now.
+// look checks what the actor may see in the current state of the scratch engine.
 func (v *view) look(ctx context.Context, objects []authz.Object, relationships []authz.Relationship) error {
 	if v.actor == "" {
 		return nil
@@ -51,13 +51,13 @@ func (v *view) look(ctx context.Context, objects []authz.Object, relationships [
 	if err != nil {
 		return err
 	}
-	for i, result := range results { // what the schema does not know, nobody sees
+	for i, result := range results { // nobody has a permission that the schema does not know
 		v.allowed[asked[i]] = result.Err == nil && result.Decision.Allowed()
 	}
 	return nil
 }
 
-// naming is the permission that lets the actor know who stands in the relations of an object.
+// naming returns the permission to know the people in the relations of an object.
 func (v *view) naming(object authz.Object) question {
 	if listing := v.Listing(object.Type); listing != "" {
 		return question{object, listing}
@@ -65,8 +65,8 @@ func (v *view) naming(object authz.Object) question {
 	return question{object, v.Visible(object.Type)}
 }
 
-// listing is the permission that lets the actor know the roles from which people have permissions on an object: on the
-// object itself, or on the nearest place that has roles. It is the one that shows the object if it is in no such place.
+// listing returns the permission to know the roles that give permissions on an object: on the object itself, or on the
+// nearest containing object that has roles. If there is none, it returns the permission that makes the object visible.
 func (v *view) listing(object authz.Object, relationships []authz.Relationship) question {
 	if v.places == nil {
 		v.places = make(map[authz.Object]authz.Object)
@@ -84,13 +84,13 @@ func (v *view) listing(object authz.Object, relationships []authz.Relationship) 
 	return question{object, v.Visible(object.Type)}
 }
 
-// place is what an object is in.
+// place returns the object that contains an object.
 func (v *view) place(object authz.Object) (authz.Object, bool) {
 	place, found := v.places[object]
 	return place, found
 }
 
-// show returns what the actor may know of all effects.
+// show returns the effects that the actor may see.
 func (v *view) show(all []Effect, relationships []authz.Relationship) Effects {
 	if v.actor == "" {
 		return Effects{Effects: all}

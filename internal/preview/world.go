@@ -7,13 +7,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// The bounds of a preview: the objects that an operation changes with everything that is in them or refers to them, and
-// the relationships of these and of what they lead to.
+// Limits of a preview: the objects that an operation changes with all objects that are in them or refer to them, and
+// the relationships of these objects and of the objects that they lead to.
 const (
 	MaxObjects       = 500
 	MaxRelationships = 10_000
 
-	// MaxPairs is how many pairs of an object and a person are compared, whose permissions may be many.
+	// MaxPairs is the largest number of pairs of a compared object and a person.
 	MaxPairs = 100_000
 )
 
@@ -26,7 +26,8 @@ func tooLarge() error {
 	)
 }
 
-// checkPairs returns an error if the people in the relationships and updates and the objects make more than MaxPairs.
+// checkPairs returns an error if there are more than MaxPairs pairs of the objects with people in the relationships and
+// updates.
 func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error {
 	people := make(map[authz.Subject]bool)
 	for _, r := range w.relationships {
@@ -53,7 +54,7 @@ func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error
 	return nil
 }
 
-// world is what is looked at of the store.
+// world holds the relationships that the preview has read.
 type world struct {
 	engine        authz.Engine
 	relationships []authz.Relationship
@@ -61,8 +62,8 @@ type world struct {
 	read          map[authz.Object]bool
 }
 
-// compared are the objects that updates are about, and everything that leads to them, before or after: what is in them,
-// and what refers to them. Permissions on nothing else can change.
+// compared returns the objects of the updates, and all objects that are in them or refer to them, before or after.
+// Permissions on other objects cannot change.
 func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, error) {
 	var objects []authz.Object
 	seen := make(map[authz.Object]bool)
@@ -94,7 +95,7 @@ func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, e
 	return objects, nil
 }
 
-// load reads the relationships of the objects and of everything that they lead to, and that updates make them lead to.
+// load reads the relationships of the objects, and of all objects that they lead to before or after the updates.
 func (w *world) load(ctx context.Context, objects []authz.Object, updates []authz.Update) error {
 	queue := slices.Clone(objects)
 	for _, update := range updates {
