@@ -209,7 +209,8 @@ const foundTable = "sluice_audit_found"
 // putInto inserts relationships into a table, or updates them.
 const putInto = `INSERT INTO %s (resource, relation, subject, expires_at, caveat, context) VALUES %%s
 
-	ON CONFLICT (resource, relation, subject) DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`
+	ON CONFLICT (resource, relation, subject)
+		DO UPDATE SET expires_at = excluded.expires_at, caveat = excluded.caveat, context = excluded.context`
 
 func (b *batch) put(table string, updates []Update) error {
 	if table == foundTable && b.careful {
@@ -242,7 +243,8 @@ func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) 
 	}
 	for some := range slices.Chunk(rows, b.rowsPerStatement) {
 		values, args := tuples(some)
-		found, err := b.rows(fmt.Sprintf(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
+		found, err := b.rows(
+			fmt.Sprintf(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
 			WHERE expires_at > 0 AND expires_at <= $%d AND (resource, relation, subject) IN (VALUES %s)`, len(args)+1, values),
 			append(args, at.UnixMicro())...)
 		if err != nil {

@@ -43,20 +43,31 @@ const describeSQLite = `SELECT type || ' ' || name || ' on ' || tbl_name || ' ' 
 
 // describePostgres describes the log's tables: their kind and row security, columns, constraints, indexes, triggers,
 // rules, policies and inheriting tables.
-const describePostgres = `WITH t AS (SELECT oid, relname::text AS name, relkind::text AS kind, relrowsecurity, relpersistence::text AS persistence
-		FROM pg_class WHERE relname LIKE 'sluice\_audit\_%' AND relkind IN ('r', 'v', 'm', 'f', 'p') AND pg_table_is_visible(oid))
-	SELECT 'table ' || name || ' ' || kind || persistence || CASE WHEN relrowsecurity THEN ' row security' ELSE '' END FROM t
-	UNION ALL SELECT 'column ' || name || '.' || attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+const describePostgres = `WITH t AS (SELECT oid, relname::text AS name, relkind::text AS kind, relrowsecurity,
+	relpersistence::text AS persistence
+		FROM pg_class WHERE relname LIKE 'sluice\_audit\_%' AND relkind IN ('r', 'v', 'm', 'f', 'p')
+			AND pg_table_is_visible(oid))
+	SELECT 'table ' || name || ' ' || kind || persistence || CASE WHEN relrowsecurity THEN ' row security' ELSE '' END
+		FROM t
+	UNION ALL SELECT 'column ' || name || '.' || attname || ' ' || format_type(atttypid, atttypmod) ||
+		CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
 		|| COALESCE(' ' || attgenerated::text || pg_get_expr(adbin, adrelid), '')
-		|| CASE WHEN attcollation IN (0, 'pg_catalog.default'::regcollation) THEN '' ELSE ' ' || attcollation::regcollation::text END
-		FROM t JOIN pg_attribute ON attrelid = t.oid LEFT JOIN pg_attrdef ON adrelid = t.oid AND adnum = attnum WHERE attnum > 0 AND NOT attisdropped
-	UNION ALL SELECT 'constraint on ' || name || ' ' || pg_get_constraintdef(c.oid) FROM t JOIN pg_constraint c ON conrelid = t.oid WHERE contype <> 'n'
-	UNION ALL SELECT 'index on ' || name || ' ' || substr(pg_get_indexdef(indexrelid), strpos(pg_get_indexdef(indexrelid), ' USING ') + 1)
-		|| CASE WHEN indisvalid AND indisready AND indislive THEN '' ELSE ' not valid' END FROM t JOIN pg_index ON indrelid = t.oid
-	UNION ALL SELECT 'trigger on ' || name || ' ' || pg_get_triggerdef(g.oid) FROM t JOIN pg_trigger g ON tgrelid = t.oid WHERE NOT tgisinternal
+		|| CASE WHEN attcollation IN (0, 'pg_catalog.default'::regcollation) THEN ''
+			ELSE ' ' || attcollation::regcollation::text END
+		FROM t JOIN pg_attribute ON attrelid = t.oid LEFT JOIN pg_attrdef ON adrelid = t.oid AND adnum = attnum
+			WHERE attnum > 0 AND NOT attisdropped
+	UNION ALL SELECT 'constraint on ' || name || ' ' || pg_get_constraintdef(c.oid) FROM t
+		JOIN pg_constraint c ON conrelid = t.oid WHERE contype <> 'n'
+	UNION ALL SELECT 'index on ' || name || ' ' ||
+		substr(pg_get_indexdef(indexrelid), strpos(pg_get_indexdef(indexrelid), ' USING ') + 1)
+		|| CASE WHEN indisvalid AND indisready AND indislive THEN '' ELSE ' not valid' END FROM t
+			JOIN pg_index ON indrelid = t.oid
+	UNION ALL SELECT 'trigger on ' || name || ' ' || pg_get_triggerdef(g.oid) FROM t JOIN pg_trigger g ON tgrelid = t.oid
+		WHERE NOT tgisinternal
 	UNION ALL SELECT 'rule on ' || name || ' ' || rulename FROM t JOIN pg_rewrite ON ev_class = t.oid
 	UNION ALL SELECT 'policy on ' || name || ' ' || polname FROM t JOIN pg_policy ON polrelid = t.oid
-	UNION ALL SELECT 'table ' || inhrelid::regclass::text || ' inherits from ' || name FROM t JOIN pg_inherits ON inhparent = t.oid
+	UNION ALL SELECT 'table ' || inhrelid::regclass::text || ' inherits from ' || name FROM t
+		JOIN pg_inherits ON inhparent = t.oid
 	ORDER BY 1`
 
 // describe runs a query that describes a schema. It replaces each run of white space by one space.

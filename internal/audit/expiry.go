@@ -70,7 +70,8 @@ func (x *expiryWriter) write(ctx context.Context) error {
 	var due, ended []Update
 	err := x.writer.write(ctx, func(b *batch) (err error) {
 		due, err = b.rows(`SELECT resource, relation, subject, expires_at, caveat, context FROM sluice_audit_present
-			WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at, resource, relation, subject LIMIT $2`, now.UnixMicro(), maxExpiriesPerWrite)
+			WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at, resource, relation, subject
+				LIMIT $2`, now.UnixMicro(), maxExpiriesPerWrite)
 		return err
 	})
 	if err != nil {

@@ -37,19 +37,13 @@ func TestStartDoesNotWaitForSnapshot(t *testing.T) {
 		engine := embedded(t)
 		write(t, engine, "", authz.Touch, relationship(t, "account:acme", "owner", "user:olga"))
 
-		ctx, interrupt := context.WithCancel(t.Context())
-		ended := make(chan struct{})
 		follower := audit.NewFollower(audit.Config{
 			Log: log, Source: blockedSource{engine.Client, make(chan struct{})}, Engine: engine, Place: place,
 		})
-		go func() {
-			defer close(ended)
-			follower.Run(ctx)
-		}()
+		interrupt := run(t, follower)
 		require.NoError(t, follower.WaitForStart(t.Context()))
 		write(t, engine, "olga", authz.Touch, relationship(t, "account:acme", "owner", "user:bob"))
 		interrupt()
-		<-ended
 		head, err := log.Head(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, head.Seq)

@@ -103,19 +103,24 @@ func followFrom(
 	follower := audit.NewFollower(audit.Config{
 		Log: log, Source: source, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
+	stop = run(t, follower)
+	t.Cleanup(stop)
+	require.NoError(t, follower.WaitForStart(t.Context()))
+	return follower.Stats(), stop
+}
+
+// run runs a follower until stop is called, which waits for its end.
+func run(t testing.TB, follower *audit.Follower) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		follower.Run(ctx)
 	}()
-	stop = func() {
+	return func() {
 		cancel()
 		<-ended
 	}
-	t.Cleanup(stop)
-	require.NoError(t, follower.WaitForStart(t.Context()))
-	return follower.Stats(), stop
 }
 
 func relationship(t *testing.T, resource, relation, subject string) authz.Relationship {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/enginetest"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
@@ -30,27 +28,54 @@ func forgeries() []forgery {
 	all := []forgery{
 		{"DELETE FROM sluice_audit_marks WHERE kind = 'actor' AND value = 'eve'", "entry 5: its search terms"},
 		{"INSERT INTO sluice_audit_marks (kind, value, seq) VALUES ('actor', 'bob', 9)", "entry 9: its search terms"},
-		{"INSERT INTO sluice_audit_present VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')", "the relationship folder:f reader user:eve is in sluice_audit_present"},
-		{"UPDATE sluice_audit_present SET resource = 'account:a#' WHERE resource = 'account:a'", "the relationship account:a# owner user:olga is in sluice_audit_present"},
-		{"DELETE FROM sluice_audit_present WHERE resource = 'account:a'", "the relationship account:a owner user:olga is missing"},
-		{"INSERT INTO sluice_audit_found VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')", "sluice_audit_found must be empty, but has 1 relationship"},
+		{
+			"INSERT INTO sluice_audit_present VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')",
+			"the relationship folder:f reader user:eve is in sluice_audit_present",
+		},
+		{
+			"UPDATE sluice_audit_present SET resource = 'account:a#' WHERE resource = 'account:a'",
+			"the relationship account:a# owner user:olga is in sluice_audit_present",
+		},
+		{
+			"DELETE FROM sluice_audit_present WHERE resource = 'account:a'",
+			"the relationship account:a owner user:olga is missing",
+		},
+		{
+			"INSERT INTO sluice_audit_found VALUES ('folder:f', 'reader', 'user:eve', 0, '', '')",
+			"sluice_audit_found must be empty, but has 1 relationship",
+		},
 		{"DELETE FROM sluice_audit_entries WHERE seq = 5", "the log ends with entry 4, and entry 5 was written last"},
 		{"INSERT INTO sluice_audit_entries VALUES (0, 0, NULL, NULL, 'x', 'x')", "entry 0 is not an entry of Sluice"},
 		{"DELETE FROM sluice_audit_state", "sluice_audit_state has no row 1"},
 		{"INSERT INTO sluice_audit_state VALUES (4, '', 1)", "sluice_audit_state has a row 4"},
-		{"UPDATE sluice_audit_state SET token = '' WHERE id = 1", "row 1 of sluice_audit_state, the token after which the log continues, is empty"},
-		{"UPDATE sluice_audit_state SET token = (SELECT token FROM sluice_audit_state WHERE id = 3) WHERE id = 1", "row 1 of sluice_audit_state, the token after which the log continues"},
-		{"UPDATE sluice_audit_state SET token = '4' WHERE id = 2", "the log ends with entry 5, and entry 4 is stored as the last one"},
+		{
+			"UPDATE sluice_audit_state SET token = '' WHERE id = 1",
+			"row 1 of sluice_audit_state, the token after which the log continues, is empty",
+		},
+		{
+			"UPDATE sluice_audit_state SET token = (SELECT token FROM sluice_audit_state WHERE id = 3) WHERE id = 1",
+			"row 1 of sluice_audit_state, the token after which the log continues",
+		},
+		{
+			"UPDATE sluice_audit_state SET token = '4' WHERE id = 2",
+			"the log ends with entry 5, and entry 4 is stored as the last one",
+		},
 		{"UPDATE sluice_audit_state SET token = '6' WHERE id = 2", "the log ends with entry 5, and entry 6 was written last"},
 		{"UPDATE sluice_audit_state SET token = '05' WHERE id = 2", "row 2 of sluice_audit_state"},
 		{"UPDATE sluice_audit_state SET token = '' WHERE id = 3", "row 3 of sluice_audit_state"},
 		{"DROP TABLE sluice_audit_state", "the table sluice_audit_state cannot be read"},
 		{"DROP TABLE sluice_audit_entries", "an entry cannot be read"},
 		{"ALTER TABLE sluice_audit_marks RENAME COLUMN value TO word", "the table sluice_audit_marks cannot be read"},
-		{"ALTER TABLE sluice_audit_marks ADD COLUMN word TEXT", "the database's schema has a part that Sluice does not create"},
+		{
+			"ALTER TABLE sluice_audit_marks ADD COLUMN word TEXT",
+			"the database's schema has a part that Sluice does not create",
+		},
 		{"DROP INDEX sluice_audit_entries_at", "the database's schema lacks a part that Sluice creates: index"},
 		{"DROP INDEX sluice_audit_present_due", "the database's schema lacks a part that Sluice creates: index"},
-		{"CREATE INDEX foreign_one ON sluice_audit_marks (value)", "the database's schema has a part that Sluice does not create: index"},
+		{
+			"CREATE INDEX foreign_one ON sluice_audit_marks (value)",
+			"the database's schema has a part that Sluice does not create: index",
+		},
 		{"CREATE TABLE sluice_audit_foreign (a TEXT)", "the database's schema has a part that Sluice does not create"},
 	}
 	for id := 1; id <= 3; id++ {
@@ -147,8 +172,10 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	for _, f := range forgeries() {
 		forge(f.fault, f.change)
 	}
-	forge("the database's schema has a part that Sluice does not create: trigger foreign_one",
-		"CREATE TRIGGER foreign_one AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks WHERE value = new.value; END")
+	forge(
+		"the database's schema has a part that Sluice does not create: trigger foreign_one",
+		"CREATE TRIGGER foreign_one AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks WHERE value = new.value; END",
+	)
 
 	columns, indexes := schemaOf(t, filepath.Join(original, audit.FileName))
 	require.Len(t, columns, 24)
@@ -180,8 +207,14 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 		if c.nullable {
 			fault = of.fault
 		}
-		forge(fault, "PRAGMA writable_schema = on", "UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE name = '"+c.table+"'",
-			"PRAGMA schema_version = 1000", "PRAGMA writable_schema = reset", fmt.Sprintf("UPDATE %s SET %s = NULL WHERE %s", c.table, c.name, of.row))
+		forge(
+			fault,
+			"PRAGMA writable_schema = on",
+			"UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE name = '"+c.table+"'",
+			"PRAGMA schema_version = 1000",
+			"PRAGMA writable_schema = reset",
+			fmt.Sprintf("UPDATE %s SET %s = NULL WHERE %s", c.table, c.name, of.row),
+		)
 	}
 
 	require.Len(t, indexes, 8)
@@ -192,17 +225,30 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 			index.name, other.name,
 		)
 		forge("SQLite's integrity check says", "PRAGMA writable_schema = on", swap)
-		forge("SQLite's integrity check says", "PRAGMA writable_schema = on", // two indexes share one tree
-			fmt.Sprintf("UPDATE sqlite_master SET rootpage = %d WHERE name = '%s'", indexes[(i+4)%len(indexes)].root, index.name))
+		forge(
+			"SQLite's integrity check says",
+			"PRAGMA writable_schema = on", // two indexes share one tree
+			fmt.Sprintf(
+				"UPDATE sqlite_master SET rootpage = %d WHERE name = '%s'", indexes[(i+4)%len(indexes)].root, index.name,
+			),
+		)
 	}
 	// The index was partial for a while, so it lacks an entry.
-	forge("SQLite's integrity check says: row 5 missing from index sluice_audit_entries_at",
+	forge(
+		"SQLite's integrity check says: row 5 missing from index sluice_audit_entries_at",
 		"PRAGMA writable_schema = on",
 		"UPDATE sqlite_master SET sql = sql || ' WHERE seq <> 5' WHERE name = 'sluice_audit_entries_at'",
-		"PRAGMA schema_version = 1000", "PRAGMA writable_schema = reset", "REINDEX sluice_audit_entries_at",
-		"PRAGMA writable_schema = on", "UPDATE sqlite_master SET sql = replace(sql, ' WHERE seq <> 5', '') WHERE name = 'sluice_audit_entries_at'")
-	forge("the database's schema has a part that Sluice does not create: index sluice_audit_entries_at",
-		"DROP INDEX sluice_audit_entries_at", "CREATE INDEX sluice_audit_entries_at ON sluice_audit_entries (at) WHERE seq <> 5")
+		"PRAGMA schema_version = 1000",
+		"PRAGMA writable_schema = reset",
+		"REINDEX sluice_audit_entries_at",
+		"PRAGMA writable_schema = on",
+		"UPDATE sqlite_master SET sql = replace(sql, ' WHERE seq <> 5', '') WHERE name = 'sluice_audit_entries_at'",
+	)
+	forge(
+		"the database's schema has a part that Sluice does not create: index sluice_audit_entries_at",
+		"DROP INDEX sluice_audit_entries_at",
+		"CREATE INDEX sluice_audit_entries_at ON sluice_audit_entries (at) WHERE seq <> 5",
+	)
 	require.Greater(t, tried, 100)
 }
 
@@ -251,133 +297,4 @@ func inSQLite(t *testing.T, file string, do func(context.Context, *sql.Conn)) {
 	do(t.Context(), c)
 	require.NoError(t, c.Close())
 	require.NoError(t, db.Close())
-}
-
-// TestVerifyNamesEveryForgeryInPostgres does the same in PostgreSQL, which rejects values of other types.
-func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
-	t.Parallel()
-	uri := enginetest.Postgres(t)
-	log, err := audit.OpenPostgres(t.Context(), uri)
-	require.NoError(t, err)
-	forgedLog(t, log)
-	require.NoError(t, log.Close())
-	db, err := sql.Open("pgx", uri)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
-	exec := func(statement string) {
-		t.Helper()
-		_, err := db.ExecContext(t.Context(), statement)
-		require.NoError(t, err, statement)
-	}
-	tables := []string{"entries", "marks", "present", "found", "state"}
-	exec("CREATE SCHEMA kept")
-	for _, table := range tables {
-		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
-	}
-	without, err := url.Parse(uri) // statements that were prepared before the schema changed
-	require.NoError(t, err)
-	query := without.Query()
-	query.Set("default_query_exec_mode", "exec")
-	without.RawQuery = query.Encode()
-	log, err = audit.ReadPostgres(t.Context(), without.String())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, log.Close()) }()
-	all := strings.Join(tables, ", sluice_audit_")
-	forge := func(fault string, statements ...string) {
-		t.Helper()
-		exec(strings.Join(statements, "; "))
-		requireFault(t, faultsOf(t, log), fault, strings.Join(statements, "; "))
-		var undo strings.Builder
-		if strings.HasPrefix(statements[0], "UPDATE sluice") || strings.HasPrefix(statements[0], "DELETE") ||
-			strings.HasPrefix(statements[0], "INSERT") {
-			undo.WriteString("TRUNCATE sluice_audit_" + all + ";\n")
-		} else {
-			undo.WriteString("DROP TABLE IF EXISTS sluice_audit_foreign, sluice_audit_" + all + ";\n" + audit.Tables)
-		}
-		for _, table := range tables {
-			undo.WriteString("INSERT INTO sluice_audit_" + table + " SELECT * FROM kept." + table + ";\n")
-		}
-		exec(undo.String())
-	}
-	for _, f := range forgeries() {
-		forge(f.fault, f.change)
-	}
-	forge("the database's schema has a part that Sluice does not create: rule on sluice_audit_marks",
-		"CREATE RULE foreign_one AS ON INSERT TO sluice_audit_marks WHERE new.value = 'eve' DO INSTEAD NOTHING")
-	forge("the database's schema has a part that Sluice does not create: column sluice_audit_marks.value text NOT NULL",
-		`ALTER TABLE sluice_audit_marks ALTER COLUMN value TYPE text COLLATE "C"`)
-	forge("the database's schema lacks a part that Sluice creates: column sluice_audit_entries.at",
-		"ALTER TABLE sluice_audit_entries ALTER COLUMN at TYPE text")
-
-	columns, err := db.QueryContext(t.Context(), `SELECT table_name, column_name, data_type FROM information_schema.columns
-		WHERE table_name LIKE 'sluice_audit_%' AND table_schema = 'public'`)
-	require.NoError(t, err)
-	var found []tableColumn
-	for columns.Next() {
-		var c tableColumn
-		require.NoError(t, columns.Scan(&c.table, &c.name, &c.kind))
-		found = append(found, c)
-	}
-	require.NoError(t, columns.Close())
-	require.Len(t, found, 24)
-	for _, c := range found {
-		of, filled := forgedTables[c.table]
-		if !filled {
-			continue
-		}
-		change, fault := c.name+" || 'x'", of.fault
-		if c.kind == "bigint" {
-			change = c.name + " + 1000"
-		}
-		if c.table == "sluice_audit_state" && c.name != "id" {
-			fault = "row 2 of sluice_audit_state"
-		}
-		forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
-	}
-
-	// The index was not maintained for a while, so it lacks rows.
-	indexes, err := db.QueryContext(t.Context(), `SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index
-		WHERE indrelid::regclass::text LIKE 'sluice_audit_%'`)
-	require.NoError(t, err)
-	rows := map[string]string{
-		"sluice_audit_entries": "VALUES (6, 1, 'a/1', 1, 'x', 'x')", "sluice_audit_marks": "VALUES ('actor', 'bob', 5)",
-		"sluice_audit_present": "VALUES ('a', 'b', 'c', 1, '', '')",
-		"sluice_audit_found":   "VALUES ('a', 'b', 'c', 1, '', '')",
-		"sluice_audit_state":   "VALUES (4, '', 1)",
-	}
-	var forged [][2]string
-	for indexes.Next() {
-		var index, table string
-		require.NoError(t, indexes.Scan(&index, &table))
-		forged = append(forged, [2]string{index, table})
-	}
-	require.NoError(t, indexes.Close())
-	require.Len(t, forged, 8)
-	for _, f := range forged {
-		ready := "UPDATE pg_index SET indisready = %t WHERE indexrelid = '" + f[0] + "'::regclass"
-		forge("the index of "+f[1]+" by", fmt.Sprintf(
-			ready, false,
-		), "INSERT INTO "+f[1]+" "+rows[f[1]], fmt.Sprintf(ready, true))
-	}
-	forge("the database's schema lacks a part that Sluice creates: index on sluice_audit_entries USING btree (at)",
-		"UPDATE pg_index SET indisready = false WHERE indexrelid = 'sluice_audit_entries_at'::regclass")
-	require.Empty(t, faultsOf(t, log), "every change was undone")
-}
-
-// TestReadingAPlaceWithoutLog checks the error for a place without a log. A damaged log opens.
-func TestReadingAPlaceWithoutLog(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct{ content, says string }{
-		"empty":   {"", "has no tables of a log"},
-		"a text":  {strings.Repeat("these are notes. ", 100), "is not a SQLite file"},
-		"a title": {"SQLite format 3\x00", "is not a SQLite file"},
-	} {
-		directory := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(directory, audit.FileName), []byte(test.content), 0o600))
-		_, err := audit.ReadFile(t.Context(), directory)
-		require.ErrorContains(t, err, "there is no audit log", name)
-		require.ErrorContains(t, err, test.says, name)
-	}
-	_, err := audit.ReadPostgres(t.Context(), enginetest.Postgres(t))
-	require.ErrorContains(t, err, "there is no audit log: the database has no tables of a log")
 }

@@ -245,8 +245,16 @@ func TestCutOffCausesGap(t *testing.T) {
 	stop = follow(t, log, engine.Client)
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:d"))
 	all := wait(t, log, 6, audit.Query{})
-	gap(t, log, all, 2, audit.CutOff,
-		"snapshot  touch folder:f#reader@user:b", "snapshot  touch folder:f#reader@user:c", "change olga touch folder:f#reader@user:d")
+	gap(
+		t,
+		log,
+		all,
+		2,
+		audit.CutOff,
+		"snapshot  touch folder:f#reader@user:b",
+		"snapshot  touch folder:f#reader@user:c",
+		"change olga touch folder:f#reader@user:d",
+	)
 	require.ElementsMatch(t, []string{"a", "b", "c", "d"}, readers(t, log, time.Now()))
 	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "d"}})
 	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "c"}})

@@ -101,8 +101,16 @@ func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, er
 	if !query.Since.IsZero() {
 		since = query.Since.UnixMicro()
 	}
-	return l.querySeq(ctx, `SELECT seq FROM sluice_audit_entries WHERE at >= $1 AND seq = (SELECT seq FROM sluice_audit_marks
-		WHERE kind = $2 AND value = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1 OFFSET $5)`, since, byAccount, termValue(string(query.Account)), before, window)
+	return l.querySeq(
+		ctx,
+		`SELECT seq FROM sluice_audit_entries WHERE at >= $1 AND seq = (SELECT seq FROM sluice_audit_marks
+		WHERE kind = $2 AND value = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1 OFFSET $5)`,
+		since,
+		byAccount,
+		termValue(string(query.Account)),
+		before,
+		window,
+	)
 }
 
 // querySeq reads the number of an entry, or zero if there is none.

@@ -34,8 +34,16 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 				))
 			}
 			// in the account through a hidden update; visible through another account
-			write(t, engine, "eve", authz.Touch,
-				relationship(t, "folder:hidden", "reader", fmt.Sprintf("user:e%d", n)), relationship(t, "folder:else", "reader", fmt.Sprintf("user:e%d", n)))
+			write(
+				t,
+				engine,
+				"eve",
+				authz.Touch,
+				relationship(
+					t, "folder:hidden", "reader", fmt.Sprintf("user:e%d", n),
+				),
+				relationship(t, "folder:else", "reader", fmt.Sprintf("user:e%d", n)),
+			)
 		}
 		all := wait(t, log, 18, audit.Query{})
 		view := func(authz.Type) authz.Permission { return "view" }

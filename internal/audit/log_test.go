@@ -54,16 +54,7 @@ func (everything) Read(context.Context, authz.Filter, authz.Consistency, authz.P
 func record(t *testing.T, log *audit.Log, n int, changes ...authz.Change) []audit.Stored {
 	t.Helper()
 	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		follower.Run(ctx)
-	}()
-	defer func() {
-		cancel()
-		<-ended
-	}()
+	defer run(t, follower)()
 	return wait(t, log, n, audit.Query{})
 }
 
@@ -171,7 +162,10 @@ func TestVerify(t *testing.T) {
 			`UPDATE sluice_audit_entries SET hash = 'x' WHERE seq = 3`,
 			"entry 3 was changed: its text does not have its hash",
 		},
-		"from elsewhere": {`ATTACH 'ELSEWHERE' AS o; DELETE FROM main.sluice_audit_entries WHERE seq = 3; INSERT INTO main.sluice_audit_entries SELECT * FROM o.sluice_audit_entries WHERE seq = 3`, "entry 3 does not follow the one before it"},
+		"from elsewhere": {
+			`ATTACH 'ELSEWHERE' AS o; DELETE FROM main.sluice_audit_entries WHERE seq = 3; INSERT INTO main.sluice_audit_entries SELECT * FROM o.sluice_audit_entries WHERE seq = 3`,
+			"entry 3 does not follow the one before it",
+		},
 		"broken": {
 			`UPDATE sluice_audit_entries SET body = 'x' WHERE seq = 3`, "entry 3 was changed: it is no longer JSON",
 		},

@@ -46,7 +46,9 @@ func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Ch
 // follows.
 func TestNoEntryStopsTheLog(t *testing.T) {
 	t.Parallel()
-	places := map[string]func(t *testing.T) (open func() (*audit.Log, error), driver, source string, refuse func(table, column, like string) []string){
+	places := map[string]func(
+		t *testing.T,
+	) (open func() (*audit.Log, error), driver, source string, refuse func(table, column, like string) []string){
 		"file": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
 			directory := t.TempDir()
 			return func() (*audit.Log, error) { return audit.OpenTrustingFile(t.Context(), directory) }, "sqlite",
@@ -57,7 +59,9 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 						BEGIN SELECT RAISE(ABORT, 'refused'); END`, table, table, column, like)}
 				}
 		},
-		"postgres": func(t *testing.T) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
+		"postgres": func(
+			t *testing.T,
+		) (func() (*audit.Log, error), string, string, func(table, column, like string) []string) {
 			uri := enginetest.Postgres(t)
 			return func() (*audit.Log, error) {
 					return audit.OpenPostgres(

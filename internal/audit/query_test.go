@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -31,15 +30,9 @@ func TestFindReadsALimitedAmount(t *testing.T) {
 		follower := audit.NewFollower(
 			audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place},
 		)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			follower.Run(ctx)
-		}()
+		stop := run(t, follower)
 		wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "last"}})
-		cancel()
-		<-ended
+		stop()
 
 		var after int64
 		total, largest, answers, entries := 0, 0, 0, 0

@@ -60,9 +60,9 @@ type writePart struct {
 	same func() error // stores a part of the same size with other content
 }
 
-// attemptPart stores a part of a careful write in a savepoint. It returns the log's error as refused, or nil if the part
-// is stored. After a transient error it sets b.pending: the write continues with its other parts, so that one attempt
-// finds all failing parts, and is then rolled back. err is an error of the whole log.
+// attemptPart stores a part of a careful write in a savepoint. It returns the log's error as refused, or nil if the
+// part is stored. After a transient error it sets b.pending: the write continues with its other parts, so that one
+// attempt finds all failing parts, and is then rolled back. err is an error of the whole log.
 func (b *batch) attemptPart(o writePart) (refused, err error) {
 	now := b.now()
 	f, known := b.log.failures[o.key]
@@ -204,9 +204,8 @@ func sameSizeEntry(e Entry) Entry {
 
 func scrambleUpdates(updates []Update) (like []Update) {
 	for _, u := range updates {
-		u.Resource, u.Relation, u.Subject = scrambleReference(
-			u.Resource,
-		), scramble(u.Relation), scrambleReference(u.Subject)
+		u.Resource, u.Subject = scrambleReference(u.Resource), scrambleReference(u.Subject)
+		u.Relation = scramble(u.Relation)
 		u.Caveat = scramble(u.Caveat)
 		if context := scramble(string(u.CaveatContext)); len(context) > 1 {
 			u.CaveatContext = []byte(`"` + context[2:] + `"`)

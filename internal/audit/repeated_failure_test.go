@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
 // attempts retries FollowOnce with a test clock that advances by a minute after each failure.
@@ -40,6 +41,15 @@ func (a *attempts) advance(by time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.later += by
+}
+
+// attemptFirst follows an engine of its own into a log in PostgreSQL, which has its first entry.
+func attemptFirst(t *testing.T) (*spicedb.EmbeddedEngine, *attempts) {
+	t.Helper()
+	engine := embedded(t)
+	a := attempt(t, enginetest.Postgres(t), engine, engine)
+	a.entries(1)
+	return engine, a
 }
 
 // attempt follows a source into a log in PostgreSQL.
@@ -119,7 +129,9 @@ func (a *attempts) refuseBodies(condition, do string) {
 	a.t.Helper()
 	a.exec(`CREATE OR REPLACE FUNCTION refuse_body() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN IF ` + condition + ` THEN ` + do + ` END IF; RETURN NEW; END $$`)
-	a.exec(`CREATE OR REPLACE TRIGGER refuse_body BEFORE INSERT ON sluice_audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_body()`)
+	a.exec(
+		`CREATE OR REPLACE TRIGGER refuse_body BEFORE INSERT ON sluice_audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_body()`,
+	)
 }
 
 func (a *attempts) refuseNothing() {
@@ -133,9 +145,7 @@ func raise(code string) string { return `RAISE EXCEPTION 'refused' USING ERRCODE
 // once other entries can be stored.
 func TestNoTransientErrorStopsTheLog(t *testing.T) {
 	t.Parallel()
-	engine := embedded(t)
-	a := attempt(t, enginetest.Postgres(t), engine, engine)
-	a.entries(1)
+	engine, a := attemptFirst(t)
 	a.refuseBodies("NEW.body LIKE '%refused-%'", raise("substring(NEW.body FROM 'refused-(.{5})')"))
 	a.exec(`CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN IF NEW.body LIKE '%late%' THEN ` + raise("'40001'") + ` END IF; RETURN NULL; END $$`)
@@ -173,9 +183,7 @@ func TestNoTransientErrorStopsTheLog(t *testing.T) {
 // TestEntryThatEndsTheConnectionHasAPlaceholder checks an entry that makes the database close the connection.
 func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 	t.Parallel()
-	engine := embedded(t)
-	a := attempt(t, enginetest.Postgres(t), engine, engine)
-	a.entries(1)
+	engine, a := attemptFirst(t)
 	a.refuseBodies("NEW.body LIKE '%disconnects%'", "PERFORM pg_terminate_backend(pg_backend_pid());")
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:disconnects", "reader", "user:peter"))
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:good", "reader", "user:peter"))
@@ -188,9 +196,7 @@ func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 // updates are rejected.
 func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	t.Parallel()
-	engine := embedded(t)
-	a := attempt(t, enginetest.Postgres(t), engine, engine)
-	a.entries(1)
+	engine, a := attemptFirst(t)
 	a.refuseBodies("NEW.body LIKE '%updates%refused%'", raise("'40001'"))
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:refused", "reader", "user:peter"))
 	e := a.entries(2)[1]
@@ -242,9 +248,7 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 				if code != "53100" && condition != "TRUE" {
 					continue
 				}
-				engine := embedded(t)
-				a := attempt(t, enginetest.Postgres(t), engine, engine)
-				a.entries(1)
+				engine, a := attemptFirst(t)
 				a.refuseBodies(condition, raise("'"+code+"'"))
 				write(t, engine, strings.Repeat("olga", 200), authz.Touch, relationship(
 					t, "folder:f", "reader", "user:peter",
@@ -262,9 +266,7 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 // TestErrorThatPassesLosesNothing checks that an entry which fails a few times is stored unchanged.
 func TestErrorThatPassesLosesNothing(t *testing.T) {
 	t.Parallel()
-	engine := embedded(t)
-	a := attempt(t, enginetest.Postgres(t), engine, engine)
-	a.entries(1)
+	engine, a := attemptFirst(t)
 	a.refuseBodies("NEW.body LIKE '%refused%'", raise("'40001'"))
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:refused", "reader", "user:peter"))
 	a.fail(6)
@@ -276,9 +278,7 @@ func TestErrorThatPassesLosesNothing(t *testing.T) {
 // the disk is full, stops the log for about an hour.
 func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	t.Parallel()
-	engine := embedded(t)
-	a := attempt(t, enginetest.Postgres(t), engine, engine)
-	a.entries(1)
+	engine, a := attemptFirst(t)
 	a.refuseBodies("length(NEW.body) > 600", raise("'53200'"))
 	write(t, engine, strings.Repeat("olga", 200), authz.Touch, relationship(t, "folder:f", "reader", "user:peter"))
 	a.fail(50)
@@ -290,9 +290,7 @@ func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 // has one placeholder.
 func TestExpiryThatCannotBeStoredIsWrittenOnce(t *testing.T) {
 	t.Parallel()
-	engine := embedded(t)
-	a := attempt(t, enginetest.Postgres(t), engine, engine)
-	a.entries(1)
+	engine, a := attemptFirst(t)
 	a.exec(`CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + raise("'23514'") + ` END $$`)
 	a.exec(`CREATE TRIGGER keep BEFORE DELETE ON sluice_audit_present FOR EACH ROW EXECUTE FUNCTION keep()`)
 	short := relationship(t, "folder:f", "reader", "user:short")

@@ -121,7 +121,8 @@ const (
 	// goneQuery selects relationships that the log has and SpiceDB lacks.
 	goneQuery = `SELECT p.resource, p.relation, p.subject, p.expires_at, p.caveat, p.context FROM sluice_audit_present p
 		LEFT JOIN sluice_audit_found f ON p.resource = f.resource AND p.relation = f.relation AND p.subject = f.subject
-		WHERE f.resource IS NULL AND (p.resource, p.relation, p.subject) > ($1, $2, $3) ORDER BY p.resource, p.relation, p.subject LIMIT $4`
+		WHERE f.resource IS NULL AND (p.resource, p.relation, p.subject) > ($1, $2, $3)
+			ORDER BY p.resource, p.relation, p.subject LIMIT $4`
 )
 
 // appendDifferences appends entries that turn the log's relationships into those in foundTable, with one object per

@@ -40,12 +40,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		log, err := audit.OpenFile(b.Context(), b.TempDir())
 		require.NoError(b, err)
 		follower := audit.NewFollower(audit.Config{Log: log, Source: large{objects: 3000, each: 10}, Place: place})
-		ctx, cancel := context.WithCancel(b.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			follower.Run(ctx)
-		}()
+		stop := run(b, follower)
 		for { // the snapshot is one transaction
 			changed := log.Changed()
 			head, err := log.Head(b.Context())
@@ -55,8 +50,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 			require.NoError(b, log.Wait(b.Context(), changed))
 		}
-		cancel()
-		<-ended
+		stop()
 		require.NoError(b, log.Close())
 	}
 	b.ReportMetric(30_000*float64(b.N)/b.Elapsed().Seconds(), "relationships/s")

@@ -133,10 +133,11 @@ func (c *tableCheck) compareTypesOf(table string, columns []column) error {
 		types = append(types, "typeof("+column.name+")")
 		wrong = append(wrong, "typeof("+column.name+") NOT IN ("+column.types+")")
 	}
-	found, err := tableRows(c.ctx, c.tx, 1+len(
-		columns,
-	), fmt.Sprintf("SELECT rowid, %s FROM %s NOT INDEXED WHERE %s ORDER BY rowid LIMIT %d",
-		strings.Join(types, ", "), table, strings.Join(wrong, " OR "), maxFaults))
+	query := fmt.Sprintf(
+		"SELECT rowid, %s FROM %s NOT INDEXED WHERE %s ORDER BY rowid LIMIT %d",
+		strings.Join(types, ", "), table, strings.Join(wrong, " OR "), maxFaults,
+	)
+	found, err := tableRows(c.ctx, c.tx, 1+len(columns), query)
 	if err != nil {
 		return err
 	}
@@ -160,9 +161,12 @@ func expectedColumns(ctx context.Context) (tables map[string][]column, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
-	rows, err := scratch.db.QueryContext(ctx, `SELECT t.name, c.name, CASE c.type WHEN 'BIGINT' THEN '''integer''' ELSE '''text''' END
+	rows, err := scratch.db.QueryContext(
+		ctx,
+		`SELECT t.name, c.name, CASE c.type WHEN 'BIGINT' THEN '''integer''' ELSE '''text''' END
 		|| CASE WHEN c."notnull" OR c.pk THEN '' ELSE ', ''null''' END
-		FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid`)
+		FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid`,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,9 @@ type History interface {
 	Wait(ctx context.Context, changed <-chan struct{}) error
 	RequireReader(ctx context.Context, reader, account authz.ID) error
 	Access(ctx context.Context, query authz.SubjectQuery, at time.Time) ([]authz.FoundSubject, error)
-	Page(ctx context.Context, reader authz.ID, query audit.Query, limit int) (entries []audit.Entry, before int64, err error)
+	Page(
+		ctx context.Context, reader authz.ID, query audit.Query, limit int,
+	) (entries []audit.Entry, before int64, err error)
 	VisibleEntries(ctx context.Context, reader authz.ID, query audit.Query, entries []audit.Stored) ([]audit.Entry, error)
 	SealPosition(seq int64, reader, account authz.ID) string
 	OpenPosition(position string, reader, account authz.ID) (int64, error)
@@ -110,7 +112,9 @@ func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, l
 }
 
 // shownPage is auditPage of the entries that a person may see.
-func (s *server) shownPage(ctx context.Context, query audit.Query, reader authz.ID, limit int) (entryPage, int64, error) {
+func (s *server) shownPage(
+	ctx context.Context, query audit.Query, reader authz.ID, limit int,
+) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	entries, before, err := s.History.Page(ctx, reader, query, limit)
 	if err != nil {
@@ -126,8 +130,8 @@ func (s *server) shownPage(ctx context.Context, query audit.Query, reader authz.
 	return page, before, nil
 }
 
-// auditPosition is the number of an entry in cursors and ids of events. A person's is sealed: from the numbers they could tell how
-// much happens that they may not see.
+// auditPosition is the number of an entry in cursors and ids of events. A person's is sealed: from the numbers they
+// could tell how much happens that they may not see.
 func (s *server) auditPosition(seq int64, reader, account authz.ID) string {
 	if reader == "" {
 		return strconv.FormatInt(seq, 10)
@@ -150,7 +154,9 @@ type shownEntry struct {
 }
 
 // show returns the entries of a query as the reader may see them; without a reader, as they are.
-func (s *server) show(ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored) ([]shownEntry, error) {
+func (s *server) show(
+	ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored,
+) ([]shownEntry, error) {
 	var shown []shownEntry
 	if reader == "" {
 		for _, entry := range found {
@@ -180,9 +186,19 @@ func (s *server) auditReader(ctx context.Context, k *call, account authz.ID) (au
 	case k.actor == "" && k.seesAll:
 		return "", nil
 	case k.actor == "":
-		return "", authz.Errorf(authz.CodeForbidden, "without the scope inspect, this call needs the header %s with a person who has list_members on the account that the parameter \"account\" names", actorHeader)
+		return "", authz.Errorf(
+			authz.CodeForbidden,
+			"without the scope inspect, this call needs the header %s with a person who has list_members on the account that "+
+				"the parameter \"account\" names",
+			actorHeader,
+		)
 	case account == "":
-		return "", authz.Errorf(authz.CodeInvalid, "the parameter \"account\" is missing: a person reads the history of one account; without the header %s a key with the scope inspect reads everything", actorHeader)
+		return "", authz.Errorf(
+			authz.CodeInvalid,
+			"the parameter \"account\" is missing: a person reads the history of one account; without the header %s a key "+
+				"with the scope inspect reads everything",
+			actorHeader,
+		)
 	}
 	return k.actor, s.History.RequireReader(ctx, k.actor, account)
 }
@@ -225,7 +241,11 @@ func queryTime(name string, value *string) (time.Time, error) {
 	}
 	at, err := authz.ParseTime(*value)
 	if err != nil || at.Year() < 1 {
-		return time.Time{}, authz.Errorf(authz.CodeInvalid, "the parameter %q must be a time such as 2026-03-01T12:00:00Z; in an address, the + of an offset is written %%2B", name)
+		return time.Time{}, authz.Errorf(
+			authz.CodeInvalid,
+			"the parameter %q must be a time such as 2026-03-01T12:00:00Z; in an address, the + of an offset is written %%2B",
+			name,
+		)
 	}
 	if at = at.UTC(); at.IsZero() {
 		at = at.Add(time.Microsecond) // the zero time stands for none

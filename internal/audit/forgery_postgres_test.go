@@ -1,0 +1,144 @@
+package audit_test
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/enginetest"
+)
+
+// TestVerifyNamesEveryForgeryInPostgres does the same in PostgreSQL, which rejects values of other types.
+func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
+	t.Parallel()
+	uri := enginetest.Postgres(t)
+	log, err := audit.OpenPostgres(t.Context(), uri)
+	require.NoError(t, err)
+	forgedLog(t, log)
+	require.NoError(t, log.Close())
+	db, err := sql.Open("pgx", uri)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	exec := func(statement string) {
+		t.Helper()
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+	tables := []string{"entries", "marks", "present", "found", "state"}
+	exec("CREATE SCHEMA kept")
+	for _, table := range tables {
+		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
+	}
+	without, err := url.Parse(uri) // statements that were prepared before the schema changed
+	require.NoError(t, err)
+	query := without.Query()
+	query.Set("default_query_exec_mode", "exec")
+	without.RawQuery = query.Encode()
+	log, err = audit.ReadPostgres(t.Context(), without.String())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, log.Close()) }()
+	all := strings.Join(tables, ", sluice_audit_")
+	forge := func(fault string, statements ...string) {
+		t.Helper()
+		exec(strings.Join(statements, "; "))
+		requireFault(t, faultsOf(t, log), fault, strings.Join(statements, "; "))
+		var undo strings.Builder
+		if strings.HasPrefix(statements[0], "UPDATE sluice") || strings.HasPrefix(statements[0], "DELETE") ||
+			strings.HasPrefix(statements[0], "INSERT") {
+			undo.WriteString("TRUNCATE sluice_audit_" + all + ";\n")
+		} else {
+			undo.WriteString("DROP TABLE IF EXISTS sluice_audit_foreign, sluice_audit_" + all + ";\n" + audit.Tables)
+		}
+		for _, table := range tables {
+			undo.WriteString("INSERT INTO sluice_audit_" + table + " SELECT * FROM kept." + table + ";\n")
+		}
+		exec(undo.String())
+	}
+	for _, f := range forgeries() {
+		forge(f.fault, f.change)
+	}
+	forge("the database's schema has a part that Sluice does not create: rule on sluice_audit_marks",
+		"CREATE RULE foreign_one AS ON INSERT TO sluice_audit_marks WHERE new.value = 'eve' DO INSTEAD NOTHING")
+	forge("the database's schema has a part that Sluice does not create: column sluice_audit_marks.value text NOT NULL",
+		`ALTER TABLE sluice_audit_marks ALTER COLUMN value TYPE text COLLATE "C"`)
+	forge("the database's schema lacks a part that Sluice creates: column sluice_audit_entries.at",
+		"ALTER TABLE sluice_audit_entries ALTER COLUMN at TYPE text")
+
+	columns, err := db.QueryContext(t.Context(), `SELECT table_name, column_name, data_type FROM information_schema.columns
+		WHERE table_name LIKE 'sluice_audit_%' AND table_schema = 'public'`)
+	require.NoError(t, err)
+	var found []tableColumn
+	for columns.Next() {
+		var c tableColumn
+		require.NoError(t, columns.Scan(&c.table, &c.name, &c.kind))
+		found = append(found, c)
+	}
+	require.NoError(t, columns.Close())
+	require.Len(t, found, 24)
+	for _, c := range found {
+		of, filled := forgedTables[c.table]
+		if !filled {
+			continue
+		}
+		change, fault := c.name+" || 'x'", of.fault
+		if c.kind == "bigint" {
+			change = c.name + " + 1000"
+		}
+		if c.table == "sluice_audit_state" && c.name != "id" {
+			fault = "row 2 of sluice_audit_state"
+		}
+		forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
+	}
+
+	// The index was not maintained for a while, so it lacks rows.
+	indexes, err := db.QueryContext(t.Context(), `SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index
+		WHERE indrelid::regclass::text LIKE 'sluice_audit_%'`)
+	require.NoError(t, err)
+	rows := map[string]string{
+		"sluice_audit_entries": "VALUES (6, 1, 'a/1', 1, 'x', 'x')", "sluice_audit_marks": "VALUES ('actor', 'bob', 5)",
+		"sluice_audit_present": "VALUES ('a', 'b', 'c', 1, '', '')",
+		"sluice_audit_found":   "VALUES ('a', 'b', 'c', 1, '', '')",
+		"sluice_audit_state":   "VALUES (4, '', 1)",
+	}
+	var forged [][2]string
+	for indexes.Next() {
+		var index, table string
+		require.NoError(t, indexes.Scan(&index, &table))
+		forged = append(forged, [2]string{index, table})
+	}
+	require.NoError(t, indexes.Close())
+	require.Len(t, forged, 8)
+	for _, f := range forged {
+		ready := "UPDATE pg_index SET indisready = %t WHERE indexrelid = '" + f[0] + "'::regclass"
+		insert := "INSERT INTO " + f[1] + " " + rows[f[1]]
+		forge("the index of "+f[1]+" by", fmt.Sprintf(ready, false), insert, fmt.Sprintf(ready, true))
+	}
+	forge("the database's schema lacks a part that Sluice creates: index on sluice_audit_entries USING btree (at)",
+		"UPDATE pg_index SET indisready = false WHERE indexrelid = 'sluice_audit_entries_at'::regclass")
+	require.Empty(t, faultsOf(t, log), "every change was undone")
+}
+
+// TestReadingAPlaceWithoutLog checks the error for a place without a log. A damaged log opens.
+func TestReadingAPlaceWithoutLog(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ content, says string }{
+		"empty":   {"", "has no tables of a log"},
+		"a text":  {strings.Repeat("these are notes. ", 100), "is not a SQLite file"},
+		"a title": {"SQLite format 3\x00", "is not a SQLite file"},
+	} {
+		directory := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(directory, audit.FileName), []byte(test.content), 0o600))
+		_, err := audit.ReadFile(t.Context(), directory)
+		require.ErrorContains(t, err, "there is no audit log", name)
+		require.ErrorContains(t, err, test.says, name)
+	}
+	_, err := audit.ReadPostgres(t.Context(), enginetest.Postgres(t))
+	require.ErrorContains(t, err, "there is no audit log: the database has no tables of a log")
+}
