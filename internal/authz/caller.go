@@ -4,13 +4,13 @@ import "context"
 
 type callerKey struct{}
 
-// WithCaller returns a context that names the caller: the API key for which the engine works. What the engine keeps
-// for later calls is shared fairly among callers.
+// WithCaller returns a context that names the caller, which is the API key of the request. Caches of the engine are
+// shared fairly among callers.
 func WithCaller(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, callerKey{}, name)
 }
 
-// CallerOf returns the name of the caller; empty if the context names none.
+// CallerOf returns the name of the caller, or "" if the context names none.
 func CallerOf(ctx context.Context) string {
 	name, _ := ctx.Value(callerKey{}).(string)
 	return name

@@ -2,7 +2,7 @@ package authz
 
 import "fmt"
 
-// Count writes a number and the noun for it: "1 entry", "2 entries".
+// Count formats a number with its noun: "1 entry", "2 entries".
 func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one

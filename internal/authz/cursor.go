@@ -7,28 +7,27 @@ import (
 	"fmt"
 )
 
-// cursorSum is how many bytes of a digest stand in a cursor: they tell questions and whole cursors apart and guard
-// nothing, as a caller who has a cursor may ask the question anyway.
+// cursorSum is the number of bytes of a hash in a cursor. The hash detects cursors of other questions and damaged
+// cursors. It protects no secret: a caller who has a cursor may ask the question anyway.
 const cursorSum = 8
 
-// Cursors makes the cursors of one question and reads them.
+// Cursors creates and parses the cursors of one question.
 type Cursors struct {
 	question [sha256.Size]byte
 }
 
 // CursorsOf returns the cursors of a question.
 func CursorsOf(question ...any) Cursors {
-	return Cursors{sha256.Sum256(fmt.Appendf(nil, "%#v", question))} // in which maps are sorted, and strings quoted
+	return Cursors{sha256.Sum256(fmt.Appendf(nil, "%#v", question))} // %#v sorts maps and quotes strings
 }
 
-// New returns a cursor that holds a position in the answer to the question, in letters that are safe in an address.
+// New returns a cursor for a position in the answer to the question. It has only characters that are safe in a URL.
 func (c Cursors) New(position string) string {
 	sum := c.digest(position)
 	return base64.RawURLEncoding.EncodeToString(append(sum[:cursorSum], position...))
 }
 
-// Parse returns the position that a cursor holds. The error has CodeInvalid if it belongs to another question or is
-// none.
+// Parse returns the position in a cursor. The error has CodeInvalid if the text is not a cursor of this question.
 func (c Cursors) Parse(cursor string) (position string, err error) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(data) < cursorSum {

@@ -1,12 +1,12 @@
 package authz
 
-// MaxContextBytes is how large the caveat context of one question may be.
+// MaxContextBytes is the largest size of the caveat context of one check.
 const MaxContextBytes = 16 << 10
 
 // State is the outcome of a check.
 type State uint8
 
-// A Conditional outcome depends on caveat context that the request did not give.
+// Conditional means that the decision depends on caveat context that the request did not give.
 const (
 	Denied State = iota
 	Allowed
@@ -17,11 +17,11 @@ const (
 type Decision struct {
 	State State
 
-	// MissingContext names the context fields that a Conditional outcome waits for.
+	// MissingContext names the context fields that a Conditional decision depends on.
 	MissingContext []string
 }
 
-// Allowed reports whether the answer is yes. A conditional answer is no.
+// Allowed reports whether the permission is granted. It reports false for a Conditional decision.
 func (d Decision) Allowed() bool { return d.State == Allowed }
 
 // Check asks whether a subject has a permission on a resource.
@@ -30,12 +30,12 @@ type Check struct {
 	Permission Permission
 	Resource   Object
 
-	// Context is what caveats may look at. Its values are those of encoding/json: nil, bool, float64, string,
-	// []any and map[string]any.
+	// Context is the input of caveats. Its values have the types of encoding/json: nil, bool, float64, string, []any
+	// and map[string]any.
 	Context map[string]any
 }
 
-// CheckResult is the answer to one check of a bulk: a decision, or the error of this check alone.
+// CheckResult is the answer to one check of CheckBulk: a decision, or the error of this check only.
 type CheckResult struct {
 	Decision Decision
 	Err      error

@@ -5,43 +5,43 @@ import (
 	"strings"
 )
 
-// Definition is one type of the schema, with what it declares.
+// Definition is a type of the schema with its relations and permissions.
 type Definition struct {
 	Type        Type
 	Doc         string
 	Relations   []Relation
 	Permissions []PermissionInfo
 
-	// Accepts says what can stand in each relation.
+	// Accepts lists the subjects that each relation accepts.
 	Accepts map[Relation][]SubjectType
 }
 
-// SubjectType is a kind of subject that a relation accepts: objects of a type, with Relation everybody in that relation
-// of such an object, with Wildcard every object of the type at once.
+// SubjectType is a kind of subject that a relation accepts: objects of Type; with Relation, the subjects in that
+// relation of such an object; with Wildcard, all objects of Type at once.
 type SubjectType struct {
 	Type     Type
 	Relation Relation
 	Wildcard bool
 
-	// Caveat is the name of the caveat that a relationship with such a subject has to have; it may be empty.
+	// Caveat is the caveat that a relationship with such a subject must have, or "".
 	Caveat string
 
-	// Expires reports that such a relationship has to expire.
+	// Expires reports that a relationship with such a subject must expire.
 	Expires bool
 }
 
-// PermissionInfo is one permission of a definition.
+// PermissionInfo is a permission of a definition.
 type PermissionInfo struct {
 	Name Permission
 
-	// Doc is the sentence that documents the permission in the schema, without comment marks.
+	// Doc is the comment of the permission in the schema, without comment markers.
 	Doc string
 
-	// Internal permissions (named as_…) are steps of other permissions, not something to ask an application about.
+	// Internal reports that the permission (named as_…) is a schema step, which is used only inside other permissions.
 	Internal bool
 }
 
-// Public returns the names of the permissions that applications ask for.
+// Public returns the names of the permissions that applications check.
 func (d Definition) Public() []Permission {
 	var names []Permission
 	for _, p := range d.Permissions {
@@ -52,8 +52,8 @@ func (d Definition) Public() []Permission {
 	return names
 }
 
-// Nearest returns up to three of the candidates that are spelled most like name, the nearest first. It returns none for
-// a name that is longer than any can be, since the search takes time in proportion to its length.
+// Nearest returns at most three candidates with the most similar spelling, the most similar first. It returns none for
+// a name that is longer than any valid name, since the time of the search grows with the length.
 func Nearest(name string, candidates []string) []string {
 	if len(name) > maxTypeBytes {
 		return nil
@@ -85,7 +85,7 @@ func Nearest(name string, candidates []string) []string {
 	return names
 }
 
-// Suggest returns what an error about an unknown name says behind it: the candidates that are nearest, or nothing.
+// Suggest returns the end of an error about an unknown name: the nearest candidates, or "".
 func Suggest(name string, candidates []string) string {
 	if len(name) > maxTypeBytes {
 		return ""
@@ -101,7 +101,7 @@ func Suggest(name string, candidates []string) string {
 	}
 }
 
-// distance is Levenshtein's: how many single-byte edits lead from a to b.
+// distance returns the Levenshtein distance: the number of single-byte edits between a and b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -1,3 +1,3 @@
-// Package authz is the domain of Sluice in plain Go: objects, relationships, role sets, decisions, errors, and
-// the Engine that stores relationships and evaluates permissions. It imports the standard library alone.
+// Package authz is the domain of Sluice: objects, relationships, role sets, decisions and errors. It also declares
+// Engine, which stores relationships and evaluates permissions. It imports only the standard library.
 package authz

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Code classifies an error for whoever has to react to it. It is itself an error, so that
-// errors.Is(err, authz.CodeNotFound) answers whether err is of that kind.
+// Code classifies an error. It is an error itself, so that errors.Is(err, authz.CodeNotFound) reports whether err has
+// that code.
 type Code string
 
-// The codes, as they stand in the API's problem documents.
+// The codes are part of the API's problem documents.
 const (
 	CodeInvalid          Code = "invalid"
 	CodeUnauthenticated  Code = "unauthenticated"
@@ -29,29 +29,29 @@ const (
 	CodeDeadline         Code = "deadline"
 )
 
-// Error makes a Code usable with errors.Is.
+// Error implements error, so that a Code works with errors.Is.
 func (c Code) Error() string { return string(c) }
 
-// Error is a failure that its receiver can act on. Message is shown to callers of the API and never contains an
-// internal cause; Cause goes to the log only.
+// Error is an error with a code. Message is shown to API callers and never contains internal details. Cause is only
+// logged.
 type Error struct {
 	Code    Code
 	Message string
 	Cause   error
 
-	// Permission is the one that a CodeForbidden misses, if it misses one.
+	// Permission is the missing permission of a CodeForbidden, or "".
 	Permission Permission
 
-	// Accounts and Subscriptions are those that a conflict is about, if it is about any.
+	// Accounts and Subscriptions are those that a conflict is about. They may be empty.
 	Accounts      []ID
 	Subscriptions []ID
 }
 
-// Errorf returns an Error with a formatted message and no cause. Of a text that the format quotes with %q, the message
-// repeats at most MaxEcho bytes.
+// Errorf returns an Error with a formatted message and without a cause. It cuts each text that the format quotes with
+// %q after MaxEcho bytes.
 func Errorf(code Code, format string, args ...any) *Error {
 	if false {
-		_ = fmt.Sprintf(format, args...) // lets go vet check the format of every call
+		_ = fmt.Sprintf(format, args...) // makes go vet check the format of each call
 	}
 	bounded := make([]any, len(args))
 	for i, arg := range args {
@@ -63,13 +63,13 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, bounded...)}
 }
 
-// MaxEcho is how much of a value that a caller sent an error repeats, in bytes.
+// MaxEcho is how many bytes of a caller's value an error repeats.
 const MaxEcho = 100
 
-// Echo returns the value that an error repeats: cut behind MaxEcho bytes.
+// Echo cuts a value for an error after MaxEcho bytes.
 func Echo(value string) string { return Cut(value, MaxEcho) }
 
-// Cut returns the text, or, if it has more bytes than the limit, the characters within the limit and "…".
+// Cut returns the text. If it has more bytes than the limit, Cut returns the characters within the limit and "…".
 func Cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -92,7 +92,7 @@ func (l long) Format(state fmt.State, verb rune) {
 	if verb == 'q' {
 		l.arg = Echo(l.text)
 	}
-	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), l.arg) // an fmt.State reports no errors
+	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), l.arg) // fmt.State returns no errors
 }
 
 // Error returns code, message and cause, for logs.
@@ -118,6 +118,6 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// ErrPrecondition is the cause of a CodeConflict that an Engine returns when a precondition of a write does not
-// hold or a relationship to create exists: whoever planned the write plans again from what is there now.
+// ErrPrecondition is the cause of a CodeConflict if a precondition of a write does not hold or a relationship to create
+// exists. The caller reads the current state and retries.
 var ErrPrecondition = errors.New("a precondition of the write does not hold")

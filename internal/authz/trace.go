@@ -2,40 +2,40 @@ package authz
 
 import "time"
 
-// Trace is how an engine came to an answer: one question that it asked itself, and the questions that this one led to.
+// Trace describes how an engine decided a check. It is a tree: Parts are the checks that this check led to.
 type Trace struct {
-	// Resources are what was asked about: one object, or several that were asked about together.
+	// Resources are the checked objects: one, or several that were checked together.
 	Resources []Object
 
-	// Name is the permission or, with IsRelation, the relation that was asked for.
+	// Name is the checked permission or, with IsRelation, the checked relation.
 	Name       Permission
 	IsRelation bool
 
 	Subject Subject
 
-	// State is the answer. One that depended on caveats has the Condition that it came from; a Conditional one without it
-	// is about several resources with different answers.
+	// State is the decision. If it depended on caveats, Condition is set. A Conditional decision without Condition is
+	// about several resources with different decisions.
 	State     State
 	Condition *Condition
 
-	// ExpiresAt is when the first of the relationships ends that the answer rests on; zero if none does.
+	// ExpiresAt is the earliest expiration of the relationships that the decision depends on, or zero.
 	ExpiresAt time.Time
 
-	// Cached reports that the answer was known from before, so that what it rests on is not told: Parts is empty.
+	// Cached reports that the decision came from a cache. Parts is then empty.
 	Cached bool
 
 	Parts []*Trace
 }
 
-// Condition is what came of a caveat.
+// Condition is the result of evaluating a caveat.
 type Condition struct {
-	Caveat         string // its name; empty where several were combined
+	Caveat         string // name of the caveat; empty if several were combined
 	Expression     string
 	State          State
 	MissingContext []string
 }
 
-// HasCached reports whether the answer to any of the questions was known from before.
+// HasCached reports whether any decision of the tree came from a cache.
 func (t *Trace) HasCached() bool {
 	if t == nil || t.Cached {
 		return t != nil
