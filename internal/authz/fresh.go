@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// Fresh puts read-your-writes in front of an engine: a request with Default consistency sees at least every write
-// that was made through the returned engine.
+// Fresh wraps an engine so that callers read their own writes: a request with Default consistency sees at least every
+// write that was made through the returned engine.
 //
-// A token covers what was written before its write began. Of writes that overlap, no one token need cover all (on
-// PostgreSQL it does not), so after an overlap reads are fully consistent until one of them, begun after the last of
-// the overlapping writes ended, has returned a token that covers them.
+// A token covers the writes that finished before its write started. If writes overlap, no single token may cover all of
+// them; on PostgreSQL it does not. After an overlap, reads are therefore fully consistent until one that started after
+// the last overlapping write returns a token that covers them.
 func Fresh(engine Engine) Engine { return &fresh{Engine: engine} }
 
 type fresh struct {
 	Engine
 
 	mu      sync.Mutex
-	writing int    // writes under way
-	overlap bool   // a write under way has been under way together with another, or failed in an unknown way
-	known   Token  // covers every finished write, if that is so
+	writing int    // number of running writes
+	overlap bool   // a running write overlaps another one, or has failed with an unknown result
+	known   Token  // covers every finished write unless missing is set
 	missing bool   // known does not cover every finished write
-	epoch   uint64 // counts finished writes
+	epoch   uint64 // number of finished writes
 }
 
 func (f *fresh) Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error) {
@@ -51,7 +51,7 @@ func (f *fresh) LookupResources(
 ) iter.Seq2[FoundResource, error] {
 	at, epoch := f.resolve(at)
 	found := f.Engine.LookupResources(ctx, query, at, page)
-	if page.Cursor != "" { // which has a state of its own
+	if page.Cursor != "" { // a cursor has its own revision
 		return found
 	}
 	return observed(f, at, epoch, found, func(found FoundResource) Token { return found.Token })
@@ -67,7 +67,7 @@ func (f *fresh) LookupSubjects(ctx context.Context, query SubjectQuery, at Consi
 func (f *fresh) Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error] {
 	at, epoch := f.resolve(at)
 	items := f.Engine.Read(ctx, filter, at, page)
-	if page.Cursor != "" { // which has a state of its own
+	if page.Cursor != "" { // a cursor has its own revision
 		return items
 	}
 	return observed(f, at, epoch, items, func(item ReadItem) Token { return item.Token })
@@ -105,8 +105,8 @@ func (f *fresh) begin() {
 	}
 }
 
-// end notes a finished write. A write that failed may have happened all the same, unless the engine says that a
-// precondition stopped it; one without a token has to be found by a fully consistent read too.
+// end records a finished write. A failed write may have been applied, unless the error says that a precondition stopped
+// it. A write without a token also requires a fully consistent read.
 func (f *fresh) end(token Token, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -125,7 +125,7 @@ func (f *fresh) end(token Token, err error) {
 	}
 }
 
-// resolve gives Default its meaning and returns how many writes had finished by then.
+// resolve replaces Default by a consistency, and returns the number of finished writes.
 func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,7 +142,7 @@ func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
 	return at, f.epoch
 }
 
-// observed takes over the token of the first item of a sequence, as observe does.
+// observed passes the token of the first item of a sequence to observe.
 func observed[T any](
 	f *fresh, at Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) Token,
 ) iter.Seq2[T, error] {
@@ -160,7 +160,7 @@ func observed[T any](
 	}
 }
 
-// observe takes over the token of a fully consistent read that began when the last write had finished.
+// observe stores the token of a fully consistent read that started after the last write finished.
 func (f *fresh) observe(at Consistency, epoch uint64, token Token, err error) {
 	if err != nil || token == "" || at.Freshness != FullyConsistent {
 		return

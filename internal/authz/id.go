@@ -11,18 +11,18 @@ import (
 // MaxIDBytes is the longest id that the API accepts, in bytes of UTF-8.
 const MaxIDBytes = 256
 
-// storedPrefix begins the form in which an id is shown that no caller can have chosen, because another tool wrote it to
-// SpiceDB: "stored:" and the id as it is stored.
+// storedPrefix starts the id of an object that another tool stored and that no caller can have chosen. The text in
+// SpiceDB follows it.
 const storedPrefix = "stored:"
 
-// MaxStoredBytes is the longest id that SpiceDB stores, in the form of EncodeID.
+// MaxStoredBytes is the longest id that SpiceDB stores, after EncodeID.
 const MaxStoredBytes = 1024
 
-// personPrefix may begin the id of a person wherever only a person can stand.
+// personPrefix may start the id of a person where only a person is accepted.
 const personPrefix = "user:"
 
-// reservedTypes are the product's types. No id begins with one of them and a colon, so that a reference is never taken
-// for an id.
+// reservedTypes are the product's types. No id starts with one of them and a colon, so that a reference cannot be
+// mistaken for an id.
 var reservedTypes = map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "departure": true,
 	"export": true, "flow": true, "idempotency_key": true, "importer": true, "integration": true, "invitation": true,
@@ -32,20 +32,20 @@ var reservedTypes = map[string]bool{
 	"subscription": true, "user": true, "workspace": true,
 }
 
-// longTypes are the product's types whose ids are made of another id and more, and so can be longer than MaxIDBytes.
+// longTypes are the product's types whose ids contain another id, so that they may be longer than MaxIDBytes.
 var longTypes = map[Type]bool{"deletion": true, "membership": true}
 
-// ID names an object within its type, as the caller wrote it: UTF-8 of 1 to MaxIDBytes bytes without invisible
-// characters, see Invisible, whose only white space is spaces between other characters, and that does not begin with a
-// type of the product and a colon. An id that another tool stored and that is none of these has the form "stored:" and
-// the stored text. EncodeID and DecodeID translate ids to the form that SpiceDB stores.
+// ID names an object within its type, as the caller wrote it. It is UTF-8 of 1 to MaxIDBytes bytes without invisible
+// characters (see Invisible). White space is only spaces between other characters. It does not start with a type of the
+// product and a colon. An id that another tool stored and that breaks these rules is "stored:" and the stored text.
+// EncodeID and DecodeID convert ids to and from the form that SpiceDB stores.
 type ID string
 
-// IsForeign reports whether the id names only what another tool stored: a caller can name such an object, and cannot
-// choose the id for a new one.
+// IsForeign reports whether another tool stored the id. A caller may name such an object, but not choose the id for a
+// new one.
 func (id ID) IsForeign() bool { return strings.HasPrefix(string(id), storedPrefix) }
 
-// ParseID checks that s can be an id of a type that callers choose ids for. The error has code CodeInvalid.
+// ParseID checks the id of a new or existing object whose type lets callers choose ids. The error has code CodeInvalid.
 func ParseID(s string) (ID, error) { return parseID("", s) }
 
 // parseID is ParseID for an id of a type.
@@ -75,7 +75,7 @@ func parseID(typ Type, s string) (ID, error) {
 	return ID(s), nil
 }
 
-// maxBytes is how long an id of a type can be, unless it is shown as it is stored.
+// maxBytes returns the longest id of a type, apart from ids that another tool stored.
 func maxBytes(typ Type) int {
 	if longTypes[typ] {
 		return MaxStoredBytes
@@ -83,7 +83,7 @@ func maxBytes(typ Type) int {
 	return MaxIDBytes
 }
 
-// misplacedSpace says what is wrong with the white space in an id; nothing is wrong if it says nothing.
+// misplacedSpace describes misplaced white space in an id. It returns "" if there is none.
 func misplacedSpace(s string) string {
 	if s[0] == ' ' || s[len(s)-1] == ' ' {
 		return "an id must not begin or end with a space"
@@ -96,8 +96,8 @@ func misplacedSpace(s string) string {
 	return ""
 }
 
-// parseStoredID checks the form of an id that another tool stored. An id that has another form is refused in this one,
-// so that every id has one form.
+// parseStoredID parses an id that another tool stored. It rejects an id that has another form, so that every id has
+// exactly one form.
 func parseStoredID(typ Type, s string) (ID, error) {
 	stored := s[len(storedPrefix):]
 	switch {
@@ -114,7 +114,7 @@ func parseStoredID(typ Type, s string) (ID, error) {
 	return ID(s), nil
 }
 
-// isStoredID reports whether SpiceDB can store an object under the text.
+// isStoredID reports whether SpiceDB accepts the text as an id.
 func isStoredID(s string) bool {
 	for i := range len(s) {
 		if !storable(s[i]) && s[i] != '=' {
@@ -124,23 +124,23 @@ func isStoredID(s string) bool {
 	return s != "" && len(s) <= MaxStoredBytes
 }
 
-// ParsePerson reads the id of a person where nothing else can stand: "bob" and "user:bob" are the same person. The
+// ParsePerson parses the id of a person where only a person is accepted. "bob" and "user:bob" are the same person. The
 // error has code CodeInvalid.
 func ParsePerson(s string) (ID, error) { return ParseID(TrimPerson(s)) }
 
-// TrimPerson returns the form of a person's id without its type: "bob" for "bob" and for "user:bob". It does not check
-// the id, see ParsePerson.
+// TrimPerson removes the type from a person's id: it returns "bob" for "bob" and for "user:bob". It does not check the
+// id; ParsePerson does.
 func TrimPerson(s string) string { return strings.TrimPrefix(s, personPrefix) }
 
-// Invisible returns the first character of s that must not stand in an id nor in metadata, if there is one: a character
-// that nobody sees, so that two different texts look the same. These are control characters (U+0000 to U+001F, U+007F
-// to U+009F), format characters such as zero-width spaces, joiners, byte-order marks and changes of the direction of
-// writing (Unicode's category Cf), the separators of lines and paragraphs, variation selectors, fillers, the blank of
-// Braille, and code points that are never characters.
+// Invisible returns the first invisible character of s, if there is one. Such characters are not allowed in ids and
+// metadata, since two different texts could look the same. They are control characters (U+0000 to U+001F, U+007F to
+// U+009F), format characters such as zero-width spaces, joiners, byte-order marks and changes of the writing direction
+// (Unicode's category Cf), line and paragraph separators, variation selectors, fillers, the blank Braille pattern, and
+// code points that are never characters.
 func Invisible(s string) (c rune, found bool) {
 	for _, c := range s {
 		switch {
-		case ' ' <= c && c <= '~': // as almost always
+		case ' ' <= c && c <= '~': // the common case
 		case unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
 			unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point), c == brailleBlank:
 			return c, true
@@ -153,9 +153,9 @@ const brailleBlank = '\u2800'
 
 const upperHex = "0123456789ABCDEF"
 
-// EscapeHeader returns the one form in which a header names a person: the id as it is, except that the percent sign,
-// the comma, by which proxies join headers, the space, and every byte that is not visible ASCII become "%HH" with two
-// upper-case hex digits.
+// EscapeHeader returns the only form in which a header names a person. The percent sign, the comma, the space and every
+// byte that is not visible ASCII become "%HH" with two upper-case hexadecimal digits. The comma is included because
+// proxies join headers with it.
 func EscapeHeader(id string) string {
 	var b strings.Builder
 	for i := range len(id) {
@@ -171,9 +171,9 @@ func EscapeHeader(id string) string {
 	return b.String()
 }
 
-// EncodeID returns the form in which an id is stored in SpiceDB, which allows only [A-Za-z0-9/_|\-=+] there: every
-// other byte, and '=' itself, becomes "=HH" with two upper-case hex digits. The id of an object that another tool
-// stored, "stored:" and the stored text, is that text.
+// EncodeID returns the form in which SpiceDB stores an id. SpiceDB accepts only [A-Za-z0-9/_|\-=+]. Every other byte,
+// and '=' itself, becomes "=HH" with two upper-case hexadecimal digits. For an id that another tool stored, EncodeID
+// returns the text after "stored:".
 func EncodeID(id ID) string {
 	if stored, found := strings.CutPrefix(string(id), storedPrefix); found && isStoredID(stored) &&
 		DecodeID("", stored) == id {
@@ -202,8 +202,8 @@ func EncodeID(id ID) string {
 	return b.String()
 }
 
-// DecodeID undoes EncodeID for an id of a type. A stored id that no caller can have chosen, because another tool wrote
-// it, is "stored:" and the stored text, which EncodeID translates back.
+// DecodeID is the inverse of EncodeID for an id of a type. If no caller can have chosen the stored id, DecodeID returns
+// "stored:" and the stored text.
 func DecodeID(typ Type, stored string) ID {
 	limit := maxBytes(typ)
 	if !strings.Contains(stored, "=") && len(stored) <= limit {
@@ -216,7 +216,7 @@ func DecodeID(typ Type, stored string) ID {
 	return ID(decoded)
 }
 
-// isShown reports whether a decoded id is shown as it is.
+// isShown reports whether a decoded id is shown unchanged.
 func isShown(decoded string) bool {
 	if decoded == "" || !utf8.ValidString(decoded) || misplacedSpace(decoded) != "" {
 		return false
@@ -228,7 +228,7 @@ func isShown(decoded string) bool {
 	return !found || !reservedTypes[typ] && !strings.HasPrefix(decoded, storedPrefix)
 }
 
-// unescape returns the text whose escapes stand in a stored id, if each of them is one that EncodeID writes.
+// unescape decodes the escapes of a stored id. It reports false if EncodeID would not have written one of them.
 func unescape(stored string) (string, bool) {
 	decoded := make([]byte, 0, len(stored))
 	for i := 0; i < len(stored); i++ {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// maxDoubleDigits is how many significant digits the exact value of a double has at most.
+// maxDoubleDigits is the largest number of significant digits of the exact value of a double.
 const maxDoubleDigits = 767
 
 // A number is 0.DIGITS × 10^SIZE. That of a double is at most 1.8 × 10^308, and at least 2.2 × 10^-308 if it has all
@@ -21,10 +21,10 @@ const (
 	smallestNormal = 0x1p-1022
 )
 
-// IsExact reports whether a double holds a number that is written as JSON writes it. SpiceDB keeps every number of a
-// caveat context as a double, in which 9007199254740993 is 9007199254740992. A fraction is held exactly if the double
-// is written as that fraction, as 0.1 is, although its binary value differs a little. Numbers so small that a double
-// has fewer bits for them (below 2.3e-308) are not held exactly, but for zero.
+// IsExact reports whether a double represents a JSON number exactly. SpiceDB stores every number of a caveat context as
+// a double, which turns 9007199254740993 into 9007199254740992. A fraction is exact if the double is formatted as that
+// fraction. So 0.1 is exact, although its binary value differs a little. Numbers below 2.3e-308 are not exact, since a
+// double has fewer bits for them. Zero is exact.
 func IsExact(number string) bool {
 	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
 		_, err := strconv.ParseFloat(number, 64)
@@ -81,12 +81,12 @@ func isOddPartOfDouble(digits string, exponent int) bool {
 	return odd <= 1<<53
 }
 
-// decimal splits the absolute value of a number into digits and a power of ten: digits × 10^exponent. The digits
-// neither begin nor end with a zero; those of zero are empty.
+// decimal splits the absolute value of a number into digits × 10^exponent. The digits neither start nor end with a
+// zero; those of zero are empty.
 func decimal(number string) (digits string, exponent int) {
 	number = strings.TrimLeft(number, "+-")
 	if i := strings.IndexAny(number, "eE"); i >= 0 {
-		exponent, _ = strconv.Atoi(number[i+1:]) // one that is too large for an int does not belong to a double
+		exponent, _ = strconv.Atoi(number[i+1:]) // an exponent that overflows an int is too large for a double
 		number = number[:i]
 	}
 	whole, fraction, _ := strings.Cut(number, ".")
@@ -96,15 +96,15 @@ func decimal(number string) (digits string, exponent int) {
 	return trimmed, exponent + len(digits) - len(trimmed)
 }
 
-// Inexact says what is wrong with a number that IsExact refuses.
+// Inexact describes what is wrong with a number that IsExact rejects.
 func Inexact(number string) string {
 	return "holds the number " + Echo(number) + ", which is not exact as a 64-bit floating-point number: " +
 		"send it as a string and declare the parameter as string"
 }
 
-// CheckNumbers returns an error with CodeInvalid if a value of JSON holds a number that a double does not hold
-// exactly. The error names the field, which begins with name. Besides the values of encoding/json, json.Number and
-// integers are read.
+// CheckNumbers returns an error with CodeInvalid if a JSON value contains a number that a double does not represent
+// exactly. The error names the field, which starts with name. value may have the types of encoding/json, json.Number
+// and integers.
 func CheckNumbers(name string, value any) error {
 	number := ""
 	switch v := value.(type) {
@@ -137,8 +137,9 @@ func CheckNumbers(name string, value any) error {
 	return nil
 }
 
-// ParseContext reads a caveat context that is written as a JSON object; its numbers are of type json.Number. Errors
-// have CodeInvalid, also for a number that a double does not hold exactly, and name the field, which begins with name.
+// ParseContext parses a caveat context from a JSON object. Its numbers have the type json.Number. Errors have
+// CodeInvalid and name the field, which starts with name. A number that a double does not represent exactly is an
+// error.
 func ParseContext(name, text string) (map[string]any, error) {
 	var values map[string]any
 	decoder := json.NewDecoder(strings.NewReader(text))

@@ -11,30 +11,30 @@ type Type string
 // Relation is the name of a relation in the schema.
 type Relation string
 
-// Permission is the name of a permission in the schema. A relation may be asked for in its place.
+// Permission is the name of a permission in the schema. A check may name a relation instead.
 type Permission string
 
-// Object is one thing that relationships and decisions are about.
+// Object is a typed object of relationships and checks.
 type Object struct {
 	Type Type
 	ID   ID
 }
 
-// String returns the reference as zed writes it: type:id.
+// String returns the reference in zed's notation: type:id.
 func (o Object) String() string { return string(o.Type) + ":" + string(o.ID) }
 
-// Subject is who a relationship or a decision is for: an object, everybody in a relation of an object, or with
-// Wildcard every object of a type. A wildcard has no id; the id "*" is the letter.
+// Subject is the subject of a relationship or check: an object; with Relation, the subjects in that relation of the
+// object; with Wildcard, all objects of the type. A wildcard has no ID. The ID "*" is an ordinary id.
 type Subject struct {
 	Object
 	Relation Relation
 	Wildcard bool
 }
 
-// Everybody is the wildcard subject of a type, written type:*.
+// Everybody returns the wildcard subject of a type, written type:*.
 func Everybody(t Type) Subject { return Subject{Object: Object{Type: t}, Wildcard: true} }
 
-// String returns the reference as zed writes it: type:id, type:id#relation or type:*.
+// String returns the reference in zed's notation: type:id, type:id#relation or type:*.
 func (s Subject) String() string {
 	if s.Wildcard {
 		return string(s.Type) + ":*"
@@ -45,26 +45,25 @@ func (s Subject) String() string {
 	return s.Object.String()
 }
 
-// Relationship says that the subject stands in the relation to the resource, until ExpiresAt if that is set, and while
-// the caveat holds if there is one.
+// Relationship is a stored relationship: the subject has the relation to the resource. It ends at ExpiresAt if that is
+// set, and counts only while its caveat holds.
 type Relationship struct {
 	Resource  Object
 	Relation  Relation
 	Subject   Subject
 	ExpiresAt time.Time
 
-	// Caveat is the name of a caveat, and CaveatContext what the relationship gives it to look at, as a JSON object; both
-	// may be empty.
+	// Caveat is the name of a caveat, and CaveatContext its stored context as a JSON object. Both may be empty.
 	Caveat        string
 	CaveatContext string
 }
 
-// String returns the relationship as zed writes it: resource#relation@subject.
+// String returns the relationship in zed's notation: resource#relation@subject.
 func (r Relationship) String() string {
 	return r.Resource.String() + "#" + string(r.Relation) + "@" + r.Subject.String()
 }
 
-// ParseObject reads a reference type:id, split at the first colon. Errors have code CodeInvalid.
+// ParseObject parses a reference type:id. It splits at the first colon. Errors have code CodeInvalid.
 func ParseObject(s string) (Object, error) {
 	typ, id, found := strings.Cut(s, ":")
 	if !found {
@@ -73,7 +72,7 @@ func ParseObject(s string) (Object, error) {
 	return NewObject(typ, id)
 }
 
-// NewObject checks a type's name and an id that came separately. Errors have code CodeInvalid.
+// NewObject checks a type and an id that are given separately. Errors have code CodeInvalid.
 func NewObject(typ, id string) (Object, error) {
 	name, err := ParseType(typ)
 	if err != nil {
@@ -86,7 +85,7 @@ func NewObject(typ, id string) (Object, error) {
 	return Object{Type: name, ID: parsed}, nil
 }
 
-// ParseType checks that s can be the name of a type. Errors have code CodeInvalid.
+// ParseType checks the name of a type. Errors have code CodeInvalid.
 func ParseType(s string) (Type, error) {
 	if !validName(s, maxTypeBytes) {
 		return "", badName("type", s)
@@ -94,8 +93,8 @@ func ParseType(s string) (Type, error) {
 	return Type(s), nil
 }
 
-// ParseSubject reads a reference type:id or type:id#relation; the type ends at the first colon, the id at the
-// first '#'. An id that holds a '#' can only be given to NewSubject. Errors have code CodeInvalid.
+// ParseSubject parses a reference type:id or type:id#relation. The type ends at the first colon, the id at the first
+// '#'. Use NewSubject for an id that contains '#'. Errors have code CodeInvalid.
 func ParseSubject(s string) (Subject, error) {
 	typ, rest, found := strings.Cut(s, ":")
 	if !found {
@@ -110,7 +109,7 @@ func ParseSubject(s string) (Subject, error) {
 	return NewSubject(typ, id, relation)
 }
 
-// NewSubject checks the parts of a subject that came separately; relation may be empty. Errors have code
+// NewSubject checks the parts of a subject that are given separately. relation may be empty. Errors have code
 // CodeInvalid.
 func NewSubject(typ, id, relation string) (Subject, error) {
 	object, err := NewObject(typ, id)
@@ -121,7 +120,7 @@ func NewSubject(typ, id, relation string) (Subject, error) {
 	return Subject{Object: object, Relation: parsed}, err
 }
 
-// ParseRelation checks that s can be the name of a relation. Errors have code CodeInvalid.
+// ParseRelation checks the name of a relation. Errors have code CodeInvalid.
 func ParseRelation(s string) (Relation, error) {
 	if !validName(s, MaxNameBytes) {
 		return "", badName("relation", s)
@@ -129,7 +128,7 @@ func ParseRelation(s string) (Relation, error) {
 	return Relation(s), nil
 }
 
-// ParsePermission checks that s can be the name of a permission. Errors have code CodeInvalid.
+// ParsePermission checks the name of a permission. Errors have code CodeInvalid.
 func ParsePermission(s string) (Permission, error) {
 	if !validName(s, MaxNameBytes) {
 		return "", badName("permission", s)
@@ -137,9 +136,9 @@ func ParsePermission(s string) (Permission, error) {
 	return Permission(s), nil
 }
 
-// BadName is the cause of an error about a name that no schema can have.
+// BadName is the cause of an error about a name that no schema may contain.
 type BadName struct {
-	Kind string // what it was to name: "type", "relation" or "permission"
+	Kind string // "type", "relation" or "permission"
 	Name string
 }
 
@@ -164,8 +163,7 @@ func badName(kind, name string) *Error {
 	return err
 }
 
-// validName follows SpiceDB's pattern for names, with its optional namespace prefixes (prefix/name), within a limit in
-// bytes.
+// validName checks SpiceDB's pattern for names, with optional namespace prefixes (prefix/name), and a limit in bytes.
 func validName(s string, limit int) bool {
 	if len(s) > limit {
 		return false

@@ -17,40 +17,40 @@ const (
 	listTime     = time.Minute
 )
 
-// ResourcePages makes pages of whole look-ups of resources. A cursor holds an id and the state that the list began
-// with, which is enough for every server to continue it; the one that gave it has the list at hand for a while, so
-// that the next page need not look it up again. Nothing rests on a list being here: at one state the same query finds
-// the same. The zero value is empty.
+// ResourcePages splits look-ups of resources into pages. A cursor has an id and a revision, so every server can
+// continue the list. The server that created the cursor caches the list for a while, so that it need not repeat the
+// look-up for the next page. Correctness does not depend on the cache: the same query at the same revision has the same
+// result. The zero value is empty.
 //
-// Keeping a list takes the same time however many are kept. Every caller, as WithCaller names it, has an equal share of
-// the room: lists of the caller who holds most make room for others.
+// Adding a list takes constant time. Every caller (see WithCaller) has an equal share of the cache: the caller with the
+// largest lists loses its oldest list first.
 type ResourcePages struct {
 	mu     sync.Mutex
 	kept   map[string]*keptList // by key
 	order  list.List            // of *keptList, the oldest first
-	shares map[string]*share    // by caller; none is empty
+	shares map[string]*share    // by caller; no share is empty
 	size   int
 }
 
-// keptList is a list that is kept. Nobody changes its resources.
+// keptList is a cached list. Its resources must not be modified.
 type keptList struct {
 	key       string
 	caller    string
 	resources []FoundResource
 	until     time.Time
-	all, own  *list.Element // in the order of all, and of its caller's
+	all, own  *list.Element // its elements in the order of all lists, and of its caller's lists
 }
 
 func (k *keptList) size() int { return len(k.resources) + listOverhead }
 
-// share is what is kept for one caller.
+// share holds the cached lists of one caller.
 type share struct {
 	lists list.List // of *keptList, the oldest first
 	size  int
 }
 
-// Page returns the resources on a page, with their cursors. all looks up every resource that the query finds, sorted as
-// CompareResources does. The error has CodeInvalid for a page that cannot be, and is that of all otherwise.
+// Page returns the resources of a page, with their cursors. all looks up every resource of the query, sorted by
+// CompareResources. The error has CodeInvalid for an invalid page. Otherwise it is the error of all.
 func (l *ResourcePages) Page(
 	ctx context.Context, query ResourceQuery, at Consistency, page Page, all func(Consistency) ([]FoundResource, error),
 ) ([]FoundResource, error) {
@@ -96,7 +96,7 @@ func (l *ResourcePages) Page(
 // CompareResources orders resources by their ids.
 func CompareResources(a, b FoundResource) int { return strings.Compare(string(a.ID), string(b.ID)) }
 
-// listKey names a list by what it is about and the state that it shows.
+// listKey returns the key of a list: its query and its revision.
 func listKey(cursors Cursors, token Token) string {
 	if token == "" {
 		return ""
@@ -117,7 +117,7 @@ func (l *ResourcePages) get(key string) ([]FoundResource, bool) {
 	return nil, false
 }
 
-// put keeps a list, which nobody changes any more, in place of older ones if there is no room.
+// put caches a list, which must not be modified any more. It removes older lists if there is no room.
 func (l *ResourcePages) put(caller, key string, resources []FoundResource) {
 	k := &keptList{key: key, caller: caller, resources: resources, until: time.Now().Add(listTime)}
 	if k.size() > maxListed {
@@ -145,7 +145,7 @@ func (l *ResourcePages) put(caller, key string, resources []FoundResource) {
 	}
 }
 
-// oldestOfLargest is the oldest list of the caller who holds most. There are as many callers as API keys.
+// oldestOfLargest returns the oldest list of the caller with the most resources. There are as many callers as API keys.
 func (l *ResourcePages) oldestOfLargest() *keptList {
 	var largest *share
 	for _, s := range l.shares {
@@ -156,7 +156,7 @@ func (l *ResourcePages) oldestOfLargest() *keptList {
 	return kept(largest.lists.Front())
 }
 
-// expire drops the lists whose time is over.
+// expire removes the lists whose time has passed.
 func (l *ResourcePages) expire() {
 	now := time.Now()
 	for first := l.order.Front(); first != nil && now.After(kept(first).until); first = l.order.Front() {

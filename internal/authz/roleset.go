@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Role is the name of a role; it is also the relation that stores who holds it.
+// Role is the name of a role. It is also the relation that stores the holders of the role.
 type Role string
 
-// The roles that code speaks of by name; the others stand in RoleSets alone.
+// The roles that code uses by name. RoleSets declares all roles.
 const (
 	RoleOwner         Role = "owner"
 	RoleMember        Role = "member"
@@ -19,7 +19,7 @@ const (
 	RoleReportUser    Role = "report_user"
 )
 
-// Feature is something that a subscription has or has not bought; it is also the relation that stores it.
+// Feature is an option that a subscription can buy. It is also the relation that stores the option as a flag.
 type Feature string
 
 // The features of a subscription.
@@ -28,10 +28,10 @@ const (
 	FeatureDashboards      Feature = "dashboards"
 )
 
-// Features are all features of a subscription.
+// Features lists all features of a subscription.
 var Features = []Feature{FeatureUserPermissions, FeatureDashboards}
 
-// RoleSetName names a role set; it is also the relation that stores which one an object speaks.
+// RoleSetName names a role set. It is also the relation that stores the role set of an object as a flag.
 type RoleSetName string
 
 // The role sets.
@@ -44,46 +44,46 @@ const (
 	PlatformSet RoleSetName = "platform"
 )
 
-// RoleInfo is a role as it stands in one role set.
+// RoleInfo is a role of a role set.
 type RoleInfo struct {
 	Name Role
 
-	// Title is what people call the role.
+	// Title is the name of the role in a user interface.
 	Title string
 
-	// Additional roles stand beside a base role and give nothing without one.
+	// Additional roles are held besides a base role, and give no permission without one.
 	Additional bool
 
-	// Requires is the feature without which nobody can be given the role.
+	// Requires is the feature that a subscription needs before anybody can get the role, or "".
 	Requires Feature
 
-	// MakesMember reports that under multi_owner a person who is given the role becomes a member of the subscription.
+	// MakesMember reports that, under multi_owner, a person who gets the role becomes a member of the subscription.
 	MakesMember bool
 }
 
-// RoleSet is the roles that a subscription, an account or the platform speaks, and their rules.
+// RoleSet is the roles of a subscription, an account or the platform, with their rules.
 type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles are all roles, where a person holds one of them the stronger first. The first is the one that the creator of
-	// an account under multi_owner is given.
+	// Roles lists the roles. If a person holds only one base role, the stronger ones come first. The first role is the
+	// one that the creator of an account gets under multi_owner.
 	Roles []RoleInfo
 
-	// Default is what an invited person becomes unless said otherwise, and what invite_members suffices to give.
+	// Default is the role of an invited person if the invitation names none. invite_members suffices to give it.
 	Default Role
 
-	// Guardian is the role that cannot die out: at least one person holds it. Nobody holds it for a limited time.
+	// Guardian is the required role: at least one person always holds it, and without an expiration.
 	Guardian Role
 
 	// SeveralRoles allows a person more than one base role.
 	SeveralRoles bool
 
-	// Transferred means that exactly one person holds the guardian role, and that only a transfer changes who.
+	// Transferred means that exactly one person holds the required role, and that only a transfer changes the holder.
 	Transferred bool
 }
 
-// RoleSets are all role sets. It is the one place in Go where a role is declared; what it may do stands in the schema.
+// RoleSets lists all role sets. It is the only place in Go that declares roles. The schema declares their permissions.
 var RoleSets = []RoleSet{
 	{
 		Name: SingleOwner, On: "subscription", Guardian: RoleOwner, SeveralRoles: true, Transferred: true,
@@ -135,8 +135,8 @@ var RoleSets = []RoleSet{
 	},
 }
 
-// ParseRoleSet returns the role set of that name for a type of object. The error has code CodeInvalid and lists
-// the names that there are.
+// ParseRoleSet returns the role set with a name for a type of object. The error has code CodeInvalid and lists the
+// valid names.
 func ParseRoleSet(name string, on Type) (RoleSet, error) {
 	var names []string
 	for _, set := range RoleSets {
@@ -153,7 +153,7 @@ func ParseRoleSet(name string, on Type) (RoleSet, error) {
 	)
 }
 
-// ParseFeature returns the feature of that name. The error has code CodeInvalid and lists the names that there are.
+// ParseFeature returns the feature with a name. The error has code CodeInvalid and lists the valid names.
 func ParseFeature(name string) (Feature, error) {
 	if f := Feature(name); slices.Contains(Features, f) {
 		return f, nil
@@ -161,7 +161,7 @@ func ParseFeature(name string) (Feature, error) {
 	return "", Errorf(CodeInvalid, "%q is no feature: it is one of %s", name, joinNames(Features))
 }
 
-// Role returns a role of the set.
+// Role returns a role of the set. It reports false if the set has no such role.
 func (s RoleSet) Role(name Role) (RoleInfo, bool) {
 	i := slices.IndexFunc(s.Roles, func(r RoleInfo) bool { return r.Name == name })
 	if i < 0 {
@@ -170,8 +170,8 @@ func (s RoleSet) Role(name Role) (RoleInfo, bool) {
 	return s.Roles[i], true
 }
 
-// Parse checks that one person may hold exactly the named roles and returns them in the set's order, each once. An
-// empty list is allowed: it stands for no role. Errors have code CodeInvalid and list the roles that there are.
+// Parse checks that one person may hold exactly the named roles. It returns them in the set's order, each once. An
+// empty list is valid and stands for no role. Errors have code CodeInvalid and list the valid roles.
 func (s RoleSet) Parse(names []string) ([]Role, error) {
 	roles, err := s.ParseAdded(names)
 	if err != nil || len(roles) == 0 {
@@ -193,7 +193,7 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 	)
 }
 
-// ParseAdded is Parse for roles that are added to those that a person holds: they may be additional ones alone.
+// ParseAdded is Parse for roles that are added to existing ones. The list may contain only additional roles.
 func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {
@@ -220,8 +220,8 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	return roles, nil
 }
 
-// Union returns the roles of a person who holds some and is given others, in the set's order: all of them, but only the
-// strongest base role where a person holds one.
+// Union returns the roles of a person who holds some roles and gets others, in the set's order. If a person may hold
+// only one base role, Union keeps only the strongest one.
 func (s RoleSet) Union(held, given []Role) []Role {
 	var roles []Role
 	hasBase := false
