@@ -18,6 +18,7 @@ import (
 // Kind is the kind of an entry.
 type Kind string
 
+// The kinds of entries.
 const (
 	Snapshot Kind = "snapshot" // the stored relationships when the log started, or when it restarted after a gap
 	Changed  Kind = "change"   // the updates of one transaction
@@ -30,6 +31,7 @@ const (
 // Reason is the reason of a gap.
 type Reason string
 
+// The reasons of gaps.
 const (
 	NotKept    Reason = "not_kept"    // SpiceDB no longer has the history
 	OtherStore Reason = "other_store" // SpiceDB has another store, for example after a restore

@@ -323,7 +323,7 @@ func (a *away) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Cha
 	return a.Source.Watch(ctx, after)
 }
 
-// TestLagGrowsWhileTheLogDoesNotFollow checks that the lag grows with time, whatever delays the log.
+// TestLagGrowsWhileTheLogDoesNotFollow checks that the lag grows with time, for every cause of delay.
 func TestLagGrowsWhileTheLogDoesNotFollow(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)

@@ -23,9 +23,8 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestNoTextWritesOneEntries looks through the texts of the whole program: a number before a noun is written by
-// authz.Count, lest the program say "1 entries". Where the number is a limit, as in "at most %d bytes", it is always
-// larger than one.
+// TestNoTextWritesOneEntries reads the texts of the whole program. authz.Count must write each number before a noun, so
+// that no text says "1 entries". A limit, as in "at most %d bytes", is always larger than one.
 func TestNoTextWritesOneEntries(t *testing.T) {
 	counted := regexp.MustCompile(`(?:(\S+ \S+) )?%d ([a-z]+)`)
 	limits := regexp.MustCompile(`(?:at most|more than|larger than|deeper than|than the|\d to|as|up to)$`)
@@ -56,7 +55,7 @@ func TestNoTextWritesOneEntries(t *testing.T) {
 	require.Greater(t, found, 20, "texts with numbers")
 }
 
-// sources are the Go files of the program, without tests and generated ones.
+// sources returns the program's Go files without tests and generated files.
 func sources(t *testing.T) []string {
 	t.Helper()
 	var paths []string

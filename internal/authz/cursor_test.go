@@ -12,7 +12,7 @@ func TestCursor(t *testing.T) {
 	context := map[string]any{"b": []any{1.5, nil, "x"}, "a": map[string]any{"y": true, "x": false}}
 	for _, position := range []string{"", "i1", "größe \x00 and\nmore"} {
 		cursor := authz.CursorsOf(object, context).New(position)
-		for range 20 { // maps have no order of their own
+		for range 20 { // the order of a map is random
 			same := map[string]any{"a": map[string]any{"x": false, "y": true}, "b": []any{1.5, nil, "x"}}
 			if got, err := authz.CursorsOf(object, same).Parse(cursor); err != nil || got != position {
 				t.Fatalf("%q came back as %q, %v", position, got, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestErrorsRepeatAHundredBytes holds that an error cuts every text that it quotes, and none of its own.
+// TestErrorsRepeatAHundredBytes checks that an error cuts every quoted text, but not its own text.
 func TestErrorsRepeatAHundredBytes(t *testing.T) {
 	for _, long := range []string{strings.Repeat("x", 1<<20), strings.Repeat("é", 1<<19), strings.Repeat("€", 101)} {
 		for _, value := range []any{long, authz.ID(long), authz.Permission(long)} {
@@ -28,7 +28,7 @@ func TestErrorsRepeatAHundredBytes(t *testing.T) {
 	require.LessOrEqual(t, len(authz.Echo(strings.Repeat("\x80", 200))), authz.MaxEcho+len("…"))
 }
 
-// TestLongNamesAreRefusedBeforeASearch holds that no time and memory is spent on a name in proportion to its length.
+// TestLongNamesAreRefusedBeforeASearch checks that time and memory do not grow with the length of a name.
 func TestLongNamesAreRefusedBeforeASearch(t *testing.T) {
 	name := strings.Repeat("a", authz.MaxNameBytes)
 	parse := map[string]func(string) error{

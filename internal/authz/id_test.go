@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// storable is SpiceDB's pattern for the id of an object, without the wildcard; up to maxStored characters.
+// storable is SpiceDB's pattern for object ids without the wildcard, of at most maxStored characters.
 var storable = regexp.MustCompile(`^[a-zA-Z0-9/_|\-=+]+$`)
 
 const maxStored = 1024
@@ -35,13 +35,13 @@ func TestEncodeID(t *testing.T) {
 	}
 }
 
-// TestForeignStoredIDsRoundTrip holds that an id that another tool stored is shown in a form that a caller can send
-// back, that names the very same stored id, and that is no other one's.
+// TestForeignStoredIDsRoundTrip checks ids that another tool stored. A caller can send the shown form back, it names
+// the same stored id, and no other id has the same form.
 func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	for _, stored := range []string{
 		"=", "a=", "a=4", "=4", "=zz", "bad=zz", "=4x", "=2a", "=c3=bc", // no escape
-		"=41", "=2F", "=7C", // escapes of what needs none
-		"=FF", "=C3", "=ED=A0=80", // no UTF-8
+		"=41", "=2F", "=7C", // unnecessary escapes
+		"=FF", "=C3", "=ED=A0=80", // invalid UTF-8
 		"dGVzdA==", "=3D=", "a=40=",
 		"=00", "a=0Ab", "=C2=85", "=E2=80=8B", "=7F", // characters that no id may contain
 		"user=3Abob", "importer=3Ai9", "stored=3Abad=3Dzz", // ids that no caller may choose
@@ -66,8 +66,7 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestLongIDsOfInternalTypes holds that ids that the product makes of others are shown as they are, and name what is
-// stored.
+// TestLongIDsOfInternalTypes checks that ids which contain another id are shown unchanged and name the stored object.
 func TestLongIDsOfInternalTypes(t *testing.T) {
 	for _, id := range []authz.ID{
 		authz.ID("importer/" + strings.Repeat("x", 256)), authz.ID("importer/" + strings.Repeat("@", 256)),
@@ -83,8 +82,8 @@ func TestLongIDsOfInternalTypes(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeInvalid, "an id that SpiceDB cannot store")
 }
 
-// TestHeaderHasOneSpellingOfEachID holds that every id has a form in headers that is visible ASCII, comes back, and is
-// no other one's.
+// TestHeaderHasOneSpellingOfEachID checks that every id has one form in headers, which is visible ASCII and decodes to
+// the same id.
 func TestHeaderHasOneSpellingOfEachID(t *testing.T) {
 	for id, want := range map[string]string{
 		"olga": "olga", "user:olga": "user:olga", "ada@example.com": "ada@example.com", "a/b": "a/b", "100%": "100%25",
@@ -117,7 +116,7 @@ func TestPersonHasTwoForms(t *testing.T) {
 	}
 }
 
-// TestInvisibleCharactersAreInvalid tries every control character, and others that nobody sees.
+// TestInvisibleCharactersAreInvalid checks every control character and other invisible characters.
 func TestInvisibleCharactersAreInvalid(t *testing.T) {
 	invisible := []rune{
 		0x00AD, 0x200B, 0x200D, 0x200E, 0x2028, 0x2029, 0x202E, 0x2060, 0x2066, 0xFEFF, 0xE0041,
@@ -140,8 +139,8 @@ func TestInvisibleCharactersAreInvalid(t *testing.T) {
 	}
 }
 
-// TestMisplacedSpacesAreInvalid tries blank ids, spaces at either end, and white space that looks like a space or like
-// nothing.
+// TestMisplacedSpacesAreInvalid checks blank ids, spaces at either end, and white space that looks like a space or is
+// invisible.
 func TestMisplacedSpacesAreInvalid(t *testing.T) {
 	for _, s := range []string{" ", "   ", " a", "a ", "\u00a0", "a\u00a0b", "a\u2003b", "a\u202fb", "a\u3000", "\u1680"} {
 		_, err := authz.ParseID(s)
@@ -162,7 +161,7 @@ func TestIDRoundTrip(t *testing.T) {
 		return checkID(t, s)
 	}
 	require.NoError(t, quick.Check(property, &quick.Config{MaxCount: 5000}))
-	for r := range utf8.RuneSelf * 2 { // every ASCII character and what follows
+	for r := range utf8.RuneSelf * 2 { // every ASCII character, and as many others
 		if _, invisible := authz.Invisible(string(rune(r))); invisible {
 			continue
 		}
@@ -175,8 +174,7 @@ func TestIDRoundTrip(t *testing.T) {
 	require.True(t, checkID(t, strings.Repeat("*", authz.MaxIDBytes)))
 }
 
-// checkID holds that an id comes back from the store as it was, in a form that the store takes and that no other id
-// has.
+// checkID checks that an id is unchanged after encoding and decoding, and that SpiceDB accepts the encoded form.
 func checkID(t *testing.T, s string) bool {
 	t.Helper()
 	stored := authz.EncodeID(authz.ID(s))
@@ -200,7 +198,7 @@ func FuzzEncodeID(f *testing.F) {
 	})
 }
 
-// FuzzDecodeID holds that whatever is stored is shown in a form that names it.
+// FuzzDecodeID checks that every stored id is shown in a form that names it.
 func FuzzDecodeID(f *testing.F) {
 	for _, s := range []string{
 		"alice=40example=2Ecom", "=41", "=C3=BC", "=C3", "dGVzdA==", "=3D", "a=4", "user=3Abob", "stored=3Aa",
@@ -221,7 +219,7 @@ func FuzzDecodeID(f *testing.F) {
 }
 
 func TestParseID(t *testing.T) {
-	// Types of schemas that others write are not reserved, as dashboard is not here.
+	// The types of other schemas are not reserved. Here, dashboard is such a type.
 	for _, s := range []string{
 		"a", "*", "a b", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:",
 		strings.Repeat("x", authz.MaxIDBytes),

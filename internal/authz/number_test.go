@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestExactNumbers holds which numbers are the same after they were read as a double.
+// TestExactNumbers checks which numbers are the same after conversion to a double.
 func TestExactNumbers(t *testing.T) {
 	t.Parallel()
 	for number, exact := range map[string]bool{
@@ -21,16 +21,17 @@ func TestExactNumbers(t *testing.T) {
 		"123456789012345": true, "0.30000000000000004": true, "1E-7": true, "5e-324": false, "2.2250738585072014e-308": true,
 		"2.2250738585072011e-308": false, "1e22": true, "-0.1e1": true,
 		"0.1000000000000000055511151231257827021181583404541015625": true,
-		"9007199254740991":                        true,
-		"9007199254740992":                        true,
-		"9007199254740993":                        false,
-		"-9007199254740993":                       false,
-		"9007199254740993.0":                      false,
-		"9.007199254740993e15":                    false,
-		"9007199254740994":                        true,
-		"9223372036854775807":                     false,
-		"9223372036854775808":                     true,
-		"9223372036854776000":                     false, // as Go and JavaScript write the double 9223372036854775808
+		"9007199254740991":     true,
+		"9007199254740992":     true,
+		"9007199254740993":     false,
+		"-9007199254740993":    false,
+		"9007199254740993.0":   false,
+		"9.007199254740993e15": false,
+		"9007199254740994":     true,
+		"9223372036854775807":  false,
+		"9223372036854775808":  true,
+		// the double 9223372036854775808 as Go and JavaScript format it
+		"9223372036854776000":                     false,
 		"18446744073709551615":                    false,
 		"1e23":                                    false,
 		"99999999999999991611392":                 true,
@@ -52,8 +53,8 @@ func TestExactNumbers(t *testing.T) {
 	}
 }
 
-// TestExactNumbersOfAnySize compares with the exact digits of the double, for doubles of any exponent and their
-// neighbours in writing.
+// TestExactNumbersOfAnySize compares IsExact with the exact digits of doubles of any exponent, and with numbers that
+// differ in the last digit.
 func TestExactNumbersOfAnySize(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -88,7 +89,7 @@ func TestExactNumbersOfAnySize(t *testing.T) {
 	}
 }
 
-// BenchmarkIsExact is about numbers whose exact value has many digits.
+// BenchmarkIsExact measures numbers whose exact value has many digits.
 func BenchmarkIsExact(b *testing.B) {
 	for _, number := range []string{"5e-324", "1e-300", "1.23456789012345e-308", "1e22", "1e15", "0.30000000000000004"} {
 		b.Run(number, func(b *testing.B) {
@@ -99,7 +100,7 @@ func BenchmarkIsExact(b *testing.B) {
 	}
 }
 
-// TestCheckNumbers holds that the error about an inexact number names its field.
+// TestCheckNumbers checks that the error about an inexact number names its field.
 func TestCheckNumbers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

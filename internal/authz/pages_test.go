@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// pager asks for pages of made-up lists, and counts how often a list had to be looked up.
+// pager reads pages of invented lists and counts the look-ups.
 type pager struct {
 	pages   authz.ResourcePages
 	lookUps int
@@ -39,8 +39,8 @@ func (p *pager) page(t *testing.T, caller string, n, size int, cursor string) st
 	return found[0].Cursor()
 }
 
-// TestKeepingListsTakesConstantTime keeps lists beside many and beside none: 60,000 lists took 91 seconds when each was
-// compared with all others.
+// TestKeepingListsTakesConstantTime compares adding a list to a full cache and to an empty one. When each list was
+// compared with all others, 60,000 lists took 91 seconds.
 func TestKeepingListsTakesConstantTime(t *testing.T) {
 	const some = 500
 	inserts := func(p *pager, from int) time.Duration {
@@ -54,7 +54,7 @@ func TestKeepingListsTakesConstantTime(t *testing.T) {
 	for n := range 29_000 {
 		p.page(t, "app", n, 2, "")
 	}
-	// Others use the processor, too: the two are compared until one comparison was not disturbed.
+	// Other processes use the CPU too, so the test repeats until one comparison is undisturbed.
 	const tries, noise = 20, 8
 	ratio := math.Inf(1)
 	for try := 0; try < tries && ratio > noise; try++ {
@@ -69,7 +69,7 @@ func TestKeepingListsTakesConstantTime(t *testing.T) {
 	require.Zero(t, p.lookUps, "the newest list is kept")
 }
 
-// TestEveryKeyHasItsShareOfKeptLists has one key list more than there is room for: the lists of another stay.
+// TestEveryKeyHasItsShareOfKeptLists adds more lists of one key than the cache holds. The lists of another key stay.
 func TestEveryKeyHasItsShareOfKeptLists(t *testing.T) {
 	var p pager
 	cursor := p.page(t, "modest", -1, 50_000, "")

@@ -86,7 +86,7 @@ func TestParseRoleSet(t *testing.T) {
 	require.ErrorContains(t, err, "team, operations, analytics")
 }
 
-// TestRoleSets holds what the rest of the code takes for granted about the declarations.
+// TestRoleSets checks what other code assumes about the declarations.
 func TestRoleSets(t *testing.T) {
 	for _, set := range authz.RoleSets {
 		require.NotEmpty(t, set.Roles, set.Name)

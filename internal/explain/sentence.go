@@ -87,7 +87,7 @@ func (i *inquiry) negativeSentence(r authz.Relationship) string {
 	return i.state(r, func(v verb) string { return v.negative })
 }
 
-// state words a relationship with the form of the verb that form selects.
+// state states a relationship in words. form selects the positive or the negative form of the verb.
 func (i *inquiry) state(r authz.Relationship, form func(verb) string) string {
 	wording, known := phrases[string(r.Resource.Type)+" "+string(r.Relation)]
 	switch {
