@@ -95,7 +95,8 @@ func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error 
 	return done(a.rest.RemoveAccountMember(ctx, id, user, nil))
 }
 
-// PatchAccountMembers sets the roles of many people on one account, all or nothing.
+// PatchAccountMembers sets the roles of many people on one account, all or nothing if one write holds it. A larger change first takes
+// roles away, in several writes, and then gives all others in one.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
 	changed, err := answer[rest.ChangedMembers](
 		a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}),

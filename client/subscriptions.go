@@ -100,7 +100,8 @@ func (a *Actor) RemoveSubscriptionMember(ctx context.Context, id, user string) e
 	return done(a.rest.RemoveSubscriptionMember(ctx, id, user, nil))
 }
 
-// PutMemberAccounts sets the roles of one person on many accounts of a subscription, all or nothing.
+// PutMemberAccounts sets the roles of one person on many accounts of a subscription, all or nothing if one write holds it. A larger
+// change first takes roles away, in several writes, and then gives all others in one.
 func (a *Actor) PutMemberAccounts(ctx context.Context, id, user string, accounts RolesByID) (ChangedMember, error) {
 	return answer[ChangedMember](a.rest.PutMemberAccounts(
 		ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)},

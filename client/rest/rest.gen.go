@@ -3941,7 +3941,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembersWithBody Set the roles of many people on one account
 	//
-	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3950,7 +3950,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembers Set the roles of many people on one account
 	//
-	// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4736,7 +4736,7 @@ type ClientInterface interface {
 
 	// PutMemberAccountsWithBody Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4745,7 +4745,7 @@ type ClientInterface interface {
 
 	// PutMemberAccounts Set the roles of one person on many accounts
 	//
-	// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5375,7 +5375,7 @@ func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAcco
 
 // PatchAccountMembersWithBody Set the roles of many people on one account
 //
-// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5394,7 +5394,7 @@ func (c *Client) PatchAccountMembersWithBody(ctx context.Context, id ID, params 
 
 // PatchAccountMembers Set the roles of many people on one account
 //
-// All or nothing. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7120,7 +7120,7 @@ func (c *Client) PutSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutMemberAccountsWithBody Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7139,7 +7139,7 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 
 // PutMemberAccounts Set the roles of one person on many accounts
 //
-// All or nothing. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
 //
 // Takes a body of the `application/json` content type.
 //

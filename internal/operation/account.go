@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -227,7 +228,8 @@ func (p *plan) removeFromAccount(ctx context.Context, account accountFacts, who 
 	return lastGuardian(orphaned)
 }
 
-// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set, all or nothing.
+// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set. What one write does
+// not hold is divided among several, see portions; else it is all or nothing.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
 ) ([]Member, authz.Token, error) {
@@ -243,7 +245,9 @@ func (s *Service) PatchAccountMembers(
 			changed[i].ExpiresAt = until
 		}
 	}
+	divided := newPortions(people)
 	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
+		p.portions = divided
 		if err := s.inFuture(until); err != nil {
 			return err
 		}
@@ -255,7 +259,7 @@ func (s *Service) PatchAccountMembers(
 			return err
 		}
 		var changes []roleChange
-		for i, who := range people {
+		for _, who := range divided.next() {
 			wanted, err := account.set.Parse(members[who])
 			if err != nil {
 				return atEntry("members", who, err)
@@ -268,11 +272,13 @@ func (s *Service) PatchAccountMembers(
 				return atEntry("members", who, err)
 			}
 			changes = append(changes, change)
+			i, _ := slices.BinarySearch(people, who)
 			changed[i].Roles = wanted
 			if len(wanted) > 0 {
 				changed[i].ExpiresAt = p.endAfter(change)
 			}
 		}
+		divided.arrangePeople(account.set, by.Actor, changes)
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
 			return err
@@ -283,7 +289,8 @@ func (s *Service) PatchAccountMembers(
 }
 
 // PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time if
-// that is set, all or nothing. It needs assign_roles on each.
+// that is set. It needs assign_roles on each. What one write does not hold is divided among several, see portions; else it is all
+// or nothing.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
 ) (Member, authz.Token, error) {
@@ -300,16 +307,23 @@ func (s *Service) PutMemberAccounts(
 			member.AccountsExpireAt[id] = until
 		}
 	}
+	divided := newPortions(sortedKeys(accounts))
 	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
+		p.portions = divided
 		if err := s.inFuture(until); err != nil {
 			return err
 		}
-		var orphaned []authz.ID
+		var orphaned, lowers, last []authz.ID
 		var err error
-		for _, accountID := range sortedKeys(accounts) {
-			change, err := p.putOnAccount(ctx, id, accountID, who, accounts[accountID], until, &orphaned)
+		for _, accountID := range divided.next() {
+			change, set, err := p.putOnAccount(ctx, id, accountID, who, accounts[accountID], until, &orphaned)
 			if err != nil {
 				return atEntry("accounts", accountID, err)
+			}
+			if change.lowers(set) {
+				lowers = append(lowers, accountID)
+			} else {
+				last = append(last, accountID)
 			}
 			member.Accounts[accountID] = change.wanted
 			delete(member.AccountsExpireAt, accountID)
@@ -317,6 +331,7 @@ func (s *Service) PutMemberAccounts(
 				member.AccountsExpireAt[accountID] = end
 			}
 		}
+		divided.arrange(lowers, last)
 		if err := lastGuardian(orphaned); err != nil {
 			return err
 		}
@@ -327,37 +342,37 @@ func (s *Service) PutMemberAccounts(
 }
 
 // putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns
-// the change.
+// the change, and the role set of the account.
 func (p *plan) putOnAccount(
 	ctx context.Context, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
-) (roleChange, error) {
+) (roleChange, authz.RoleSet, error) {
 	if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
-		return roleChange{}, err
+		return roleChange{}, authz.RoleSet{}, err
 	}
 	account, err := p.account(ctx, id)
 	if err != nil {
-		return roleChange{}, err
+		return roleChange{}, authz.RoleSet{}, err
 	}
 	if account.subscription.object.ID != subscription {
 		if _, err := p.permissions(ctx, subscriptionObject(subscription)); err != nil {
-			return roleChange{}, err
+			return roleChange{}, authz.RoleSet{}, err
 		}
-		return roleChange{}, authz.Errorf(
+		return roleChange{}, authz.RoleSet{}, authz.Errorf(
 			authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription),
 		)
 	}
 	wanted, err := account.set.Parse(roles)
 	if err != nil {
-		return roleChange{}, err
+		return roleChange{}, authz.RoleSet{}, err
 	}
 	change, err := p.changeUntil(ctx, account, who, wanted, until)
 	if err != nil {
-		return roleChange{}, err
+		return roleChange{}, authz.RoleSet{}, err
 	}
 	if change, err = p.limit(ctx, account, change); err != nil {
-		return roleChange{}, err
+		return roleChange{}, authz.RoleSet{}, err
 	}
-	return change, p.changeAccountRoles(ctx, account, []roleChange{change}, orphaned)
+	return change, account.set, p.changeAccountRoles(ctx, account, []roleChange{change}, orphaned)
 }
 
 // maxNamed is how many names an error holds.

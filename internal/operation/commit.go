@@ -16,12 +16,8 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 		return "", err
 	}
 	p.forbidDepartures()
-	if len(p.updates) > authz.MaxUpdates {
-		return "", tooManyUpdates(len(p.updates))
-	}
-	if len(p.preconditions) > authz.MaxUpdates {
-		return "", authz.Errorf(authz.CodeTooLarge, "the operation rests on %s, more than the %d that fit one write; split it",
-			authz.Count(len(p.preconditions), "relationship", "relationships"), authz.MaxUpdates)
+	if err := p.checkSize(); err != nil {
+		return "", err
 	}
 	attempt := ctx
 	if p.patience > 0 {
@@ -75,6 +71,22 @@ func (p *plan) splitDeletes() (more bool, err error) {
 	return true, nil
 }
 
+// checkSize returns an error with CodeTooLarge if the plan does not fit one write.
+func (p *plan) checkSize() error {
+	updates, preconditions := len(p.updates), len(p.preconditions)+min(len(p.arriving), 1) // see forbidDepartures
+	if p.by.Once != nil && p.planned(p.by.done()) < 0 {                                    // see remember
+		updates, preconditions = updates+1, preconditions+1
+	}
+	if updates > authz.MaxUpdates {
+		return tooManyUpdates(updates)
+	}
+	if preconditions > authz.MaxUpdates {
+		return authz.Errorf(authz.CodeTooLarge, "the operation needs %s, more than the %d that fit one write; split it",
+			authz.Count(preconditions, "precondition", "preconditions"), authz.MaxUpdates)
+	}
+	return nil
+}
+
 func tooManyUpdates(n int) error {
 	return authz.Errorf(authz.CodeTooLarge, "the operation needs %s, more than the %d that fit one write; split it", authz.Count(n, "change", "changes"), authz.MaxUpdates)
 }
@@ -89,10 +101,10 @@ func (p *plan) head(ctx context.Context) (authz.Token, error) {
 	return token, err
 }
 
-// fitsWrite returns an error with CodeTooLarge if the plan writes more than one write holds; what it deletes may be split. A loop
-// that plans updates asks it before it reads for more.
+// fitsWrite returns an error with CodeTooLarge if the plan writes more than one write holds; what it deletes, and what only takes
+// access away, may be split. A loop that plans updates asks it before it reads for more.
 func (p *plan) fitsWrite() error {
-	written := 0
+	written := -p.lowered
 	for _, u := range p.updates {
 		if u.Action != authz.Delete {
 			written++

@@ -126,12 +126,14 @@ func (p *plan) finishRemoval(ctx context.Context, who authz.ID) error {
 // it restates that nobody is departing at all.
 func (p *plan) forbidDepartures() {
 	if len(p.preconditions)+len(p.arriving) > authz.MaxUpdates {
+		p.arriving = nil
 		p.forbid(authz.Filter{Type: departureType, Relation: departureFrom})
 		return
 	}
 	for _, who := range p.arriving {
 		p.forbid(authz.Filter{Type: departureType, ID: who, Relation: departureFrom})
 	}
+	p.arriving = nil
 }
 
 // underWay reads the departures that one of the person has to wait for, and restates that there are none: their own, and

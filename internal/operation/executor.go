@@ -49,30 +49,44 @@ func (s *Service) run(ctx context.Context, by Caller, operation string, build fu
 		case err != nil:
 			return "", err
 		}
-		more, err := p.splitDeletes()
+		if again, err := p.portions.replan(p); again || err != nil {
+			if err != nil {
+				return "", err
+			}
+			continue
+		}
+		deletesOnly, err := p.splitDeletes()
 		if err != nil {
 			return "", err
 		}
+		more := deletesOnly || p.portions.more()
 		if !more {
 			p.remember(s.now().Add(remembered))
 		}
 		token, err := p.commit(ctx, operation)
 		switch {
 		case errors.Is(err, authz.ErrPrecondition):
+			p.portions.halve()
 			attempt++
 			continue
 		case err != nil:
 			return "", err
 		}
 		p.countReassigned()
-		switch {
-		case more:
+		if deletesOnly {
 			attempt = 0
-		case len(p.departing) > 0:
-			return s.carryOutAll(ctx, by, operation, p.departing)
-		default:
+			continue
+		}
+		p.portions.written()
+		if len(p.departing) > 0 {
+			if token, err = s.carryOutAll(ctx, by, operation, p.departing); err != nil {
+				return "", err
+			}
+		}
+		if !more {
 			return token, nil
 		}
+		attempt = 0
 	}
 	return "", authz.Errorf(authz.CodeConflict, "others kept changing what this operation rests on; try again")
 }

@@ -41,7 +41,9 @@ type plan struct {
 	departing     []departure // carried out after the write
 	unfinished    []departure // carried out before the operation is planned again, see errUnderWay
 	reassigns     []reassignment
-	deletesFirst  bool // what does not fit one write is deleted in writes before it, see splitDeletes
+	portions      *portions // how the changes are divided among writes; nil if they are in one
+	lowered       int       // how many updates that write something only take access away, see roleChange.lowers
+	deletesFirst  bool      // what does not fit one write is deleted in writes before it, see splitDeletes
 	restated      map[authz.Precondition]bool
 	reads         map[authz.Filter][]authz.Relationship
 	witnessed     map[authz.Object]bool

@@ -143,6 +143,9 @@ func (p *plan) write(object authz.Object, set authz.RoleSet, changes []roleChang
 			case slices.Contains(c.wanted, role) && !c.keeps(role):
 				row.ExpiresAt = c.until
 				p.update(authz.Touch, row)
+				if c.lowers(set) {
+					p.lowered++
+				}
 			}
 		}
 	}

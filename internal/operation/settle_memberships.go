@@ -36,6 +36,9 @@ func (p *plan) settle(ctx context.Context, changes []*membershipChange) error {
 			promotions = append(promotions, *promotion)
 		}
 	}
+	if p.portions != nil && p.checkSize() != nil { // it is planned again with fewer entries
+		return nil
+	}
 	return p.promote(ctx, promotions)
 }
 

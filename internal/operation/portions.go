@@ -1,0 +1,143 @@
+package operation
+
+import (
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// portions divides a change of the roles of many people on an account, or of one person on many accounts, among
+// several writes. The first plan is about all entries: it checks every rule, and is the only one if it fits one
+// write. Otherwise the entries that only take access away come first, in as many writes as they need. All others
+// are in the last write, which is known to fit before the first one is performed. So no change fails because it
+// takes much away, and whatever gives something is all or nothing. Each write has the preconditions of its own
+// entries, also that somebody keeps a required role.
+type portions struct {
+	stage  stage
+	all    []authz.ID
+	lowers []authz.ID // entries that only take access away and are not written yet, in the order of the writes
+	last   []authz.ID // entries of the last write
+	size   int        // how many of lowers the next write is about
+	plans  []authz.ID // entries of the current plan
+}
+
+// stage is what the next plan of portions is about.
+type stage int
+
+const (
+	everything stage = iota // all entries
+	trial                   // those of the last write, which is not performed yet
+	divided                 // those of the next write
+)
+
+func newPortions(all []authz.ID) *portions { return &portions{all: all} }
+
+// next begins a plan and returns the entries that it is about.
+func (s *portions) next() []authz.ID {
+	switch {
+	case s.stage == everything:
+		s.plans = s.all
+	case s.stage == trial || len(s.lowers) == 0:
+		s.plans = s.last
+	default:
+		s.plans = s.lowers[:min(s.size, len(s.lowers))]
+	}
+	return s.plans
+}
+
+// arrange says in which order the entries are written if one write does not hold them. It counts for the first
+// plan alone.
+func (s *portions) arrange(lowers, last []authz.ID) {
+	if s.stage == everything {
+		s.lowers, s.last = lowers, last
+	}
+}
+
+// replan reports whether another plan has to be made, since this one does not fit one write or was a trial. The
+// error is CodeTooLarge if no smaller plan is possible.
+func (s *portions) replan(p *plan) (bool, error) {
+	if s == nil {
+		return false, nil
+	}
+	err := p.checkSize()
+	size := len(s.plans)
+	switch {
+	case s.stage == trial:
+		s.stage = divided
+		return err == nil, err
+	case err == nil:
+		return false, nil
+	case len(s.lowers) == 0 || s.stage == divided && size == 1:
+		return false, err
+	case s.stage == everything && len(s.last) > 0:
+		s.stage = trial
+	default:
+		s.stage = divided
+	}
+	need := max(len(p.updates), len(p.preconditions))
+	s.size = max(1, min(size*authz.MaxUpdates*9/10/need, size-1, len(s.lowers)))
+	return true, nil
+}
+
+// halve makes the next write smaller, since others got ahead of this one.
+func (s *portions) halve() {
+	if s != nil && s.stage == divided {
+		s.size = max(1, s.size/2)
+	}
+}
+
+// written moves on after the write of the current plan.
+func (s *portions) written() {
+	if s != nil && s.stage == divided && len(s.lowers) > 0 {
+		s.lowers = s.lowers[len(s.plans):]
+	}
+}
+
+// more reports whether other writes follow that of the current plan.
+func (s *portions) more() bool {
+	if s == nil || s.stage != divided {
+		return false
+	}
+	return len(s.lowers) > len(s.plans) || len(s.lowers) > 0 && len(s.last) > 0
+}
+
+// lowers reports whether the change only takes access away: the person holds nothing more afterwards, and nothing
+// for longer.
+func (c roleChange) lowers(set authz.RoleSet) bool {
+	held := rolesOf(c.held)
+	if !slices.Equal(set.Union(held, c.wanted), []authz.Role(held)) {
+		return false
+	}
+	for _, role := range c.wanted {
+		ends := baseEnd(set, c.held)
+		if c.had(role) {
+			ends = endOf(c.held, role)
+		}
+		if !ends.IsZero() && (c.until.IsZero() || c.until.After(ends)) {
+			return false
+		}
+	}
+	return true
+}
+
+// arrangePeople divides the changes of roles on one account: people who hold the required role come after the
+// others, and of them one is in the last write, where somebody else may be given the role. So is the actor, who
+// needs their role until then.
+func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []roleChange) {
+	var lowers, guardians, last []authz.ID
+	for _, c := range changes {
+		switch {
+		case c.who == actor || !c.lowers(set):
+			last = append(last, c.who)
+		case c.had(set.Guardian):
+			guardians = append(guardians, c.who)
+		default:
+			lowers = append(lowers, c.who)
+		}
+	}
+	if n := len(guardians); n > 0 {
+		last = append(last, guardians[n-1])
+		guardians = guardians[:n-1]
+	}
+	s.arrange(append(lowers, guardians...), last)
+}
