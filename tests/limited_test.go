@@ -2,6 +2,7 @@ package tests
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -113,6 +114,13 @@ func anyDateEnds(t *testing.T, on *backend) {
 			"olga PUT accounts/~a/members/~elsa {roles: [user], expires_at: '"+date+"'} => 400 invalid",
 			"elsa may not view account:~a",
 		)
+	}
+	for _, sent := range []string{"0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"} {
+		body := map[string]any{"roles": []string{"user"}, "expires_at": sent}
+		refused := s.by("olga").call(http.MethodPut, s.in("accounts/~a/members/~elsa"), body)
+		if detail := refused.problem().Detail; !strings.Contains(detail, "not "+sent) {
+			t.Errorf("%s: %s", sent, detail)
+		}
 	}
 }
 

@@ -196,11 +196,11 @@ func unlessEmpty[S ~string](s S) *string {
 	return new(string(s))
 }
 
-// endOf returns the time at which something is to end, or the zero time if none is given. One that is long past is past all
-// the same.
+// endOf returns the time at which something is to end, or the zero time if none is given. What is given as the zero time is
+// returned a nanosecond later.
 func endOf(value *time.Time) time.Time {
-	if past := time.Unix(0, 0); value != nil && value.Before(past) {
-		return past
+	if value != nil && value.IsZero() {
+		return value.Add(1)
 	}
 	return optional(value)
 }

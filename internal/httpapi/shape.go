@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -299,17 +300,21 @@ func (s *scanner) string() string {
 	return unescaped
 }
 
-// time walks over a time.
+// time walks over a time, and writes it in the way that decoding reads.
 func (s *scanner) time(first byte) *fault {
 	if first == '"' {
 		start := s.at
 		text := s.string()
-		if _, err := authz.ParseTime(text); err == nil {
-			upper := strings.ToUpper(text)
-			if raw := s.data[start+1 : s.at-1]; text != upper && string(raw) == text {
-				copy(raw, upper)
-				s.changed = true
+		at, err := authz.ParseTime(text)
+		raw := string(s.data[start+1 : s.at-1])
+		if err == nil && raw == text && new(time.Time).UnmarshalText([]byte(text)) != nil {
+			written, failed := at.MarshalJSON()
+			if err = failed; err == nil {
+				s.data = slices.Concat(s.data[:start], written, s.data[s.at:])
+				s.at, s.changed = start+len(written), true
 			}
+		}
+		if err == nil {
 			return nil
 		}
 	}

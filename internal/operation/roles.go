@@ -101,8 +101,13 @@ func (s *Service) inFuture(ends time.Time) error {
 	return nil
 }
 
-// fullSecond is when roles end that are to end at a time.
-func fullSecond(at time.Time) time.Time { return at.UTC().Truncate(time.Second) }
+// fullSecond is when roles end that are to end at a time. It is zero, which stands for never, for the zero time alone.
+func fullSecond(at time.Time) time.Time {
+	if second := at.UTC().Truncate(time.Second); !second.IsZero() {
+		return second
+	}
+	return at.UTC()
+}
 
 // changeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
 func (p *plan) changeUntil(ctx context.Context, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
