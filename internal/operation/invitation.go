@@ -45,7 +45,7 @@ type NewInvitation struct {
 type AcceptedInvitation struct {
 	To        authz.Object
 	Roles     Roles
-	ExpiresAt time.Time // when the roles end, the first of them if they end at different times; zero if they do not
+	ExpiresAt time.Time // when the last of the roles ends; zero if one of them does not
 }
 
 // Invitations is a page of open invitations, sorted by handle; NextCursor is empty at the end.
@@ -178,7 +178,7 @@ func (p *plan) accepted(ctx context.Context, to authz.Object) (AcceptedInvitatio
 		return AcceptedInvitation{}, err
 	}
 	held, err := p.heldAfter(ctx, to, set, p.by.Actor)
-	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: firstEnd(held)}, err
+	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
 // as plans in the name of another person.

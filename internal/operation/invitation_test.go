@@ -97,13 +97,17 @@ func requireAnswers(t *testing.T, place authz.Object, held map[authz.Role]time.T
 	t.Helper()
 	require.Equal(t, place, answer.To, what)
 	require.ElementsMatch(t, slices.Collect(maps.Keys(held)), answer.Roles, what)
-	var first time.Time
+	var last time.Time
 	for _, end := range held {
-		if !end.IsZero() && (first.IsZero() || end.Before(first)) {
-			first = end
+		if end.IsZero() {
+			last = end
+			break
+		}
+		if end.After(last) {
+			last = end
 		}
 	}
-	require.Equal(t, first, answer.ExpiresAt, what)
+	require.Equal(t, last, answer.ExpiresAt, what)
 }
 
 // TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the roles changed, ended, and while the place is deleted.

@@ -38,7 +38,7 @@ func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member
 			}
 		}
 		if len(member.Roles) > 0 {
-			member.ExpiresAt = firstEnd(roles)
+			member.ExpiresAt = lastEnd(roles)
 			members[id] = member
 		}
 	}
@@ -135,7 +135,7 @@ func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz
 				return accounts, err
 			}
 			accounts.Accounts = append(accounts.Accounts, Account{
-				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held), ExpiresAt: firstEnd(held),
+				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held), ExpiresAt: lastEnd(held),
 			})
 			last = id
 		}

@@ -127,10 +127,7 @@ func (s *Service) addGuardian(
 			return err
 		}
 		change = change.joining(account.set)
-		kept := slices.DeleteFunc(slices.Clone(change.held), func(r authz.Relationship) bool {
-			return !change.keeps(authz.Role(r.Relation))
-		})
-		member.Roles, member.ExpiresAt = change.wanted, firstEnd(kept)
+		member.Roles = change.wanted // of which the guardian role never ends
 		var orphaned []authz.ID
 		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
 			return err

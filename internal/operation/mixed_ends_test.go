@@ -163,3 +163,42 @@ func TestRoleThatNeverEndsRefusesEnd(t *testing.T) {
 	}
 	require.Equal(t, 2, never)
 }
+
+// TestExpiryIsShownWhereAllRolesEnd gives people roles that end at different times: every answer shows an end only where all of
+// the roles end, and then the last one.
+func TestExpiryIsShownWhereAllRolesEnd(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	ctx := t.Context()
+	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	_, _, err := s.PutAccountMember(ctx, by("ada"), "operations", "adam", []string{"operator", "flow_author"}, ends)
+	require.NoError(t, err)
+	shown := func() (ends []time.Time) {
+		members, _, err := s.AccountMembers(ctx, by("ada"), "operations", operation.Page{})
+		require.NoError(t, err)
+		for _, member := range members.Members {
+			if member.User == "adam" {
+				ends = append(ends, member.ExpiresAt)
+			}
+		}
+		accounts, _, err := s.UserAccounts(ctx, by("adam"), "adam", false, operation.Page{})
+		require.NoError(t, err)
+		ends = append(ends, accounts.Accounts[0].ExpiresAt)
+		people, _, err := s.SubscriptionPeople(ctx, by("ada"), "acme", operation.Page{})
+		require.NoError(t, err)
+		for _, person := range people.Members {
+			if person.User == "adam" {
+				ends = append(ends, person.AccountsExpireAt["operations"])
+			}
+		}
+		return ends
+	}
+	require.Equal(t, []time.Time{ends, ends, ends}, shown())
+	backend := operation.Caller{Key: "test", Reason: "the administrator is lost"}
+	member, _, err := s.PutAccountMember(ctx, backend, "operations", "adam", []string{"administrator"}, time.Time{})
+	require.NoError(t, err)
+	require.Zero(t, member.ExpiresAt)
+	require.Equal(t, operation.Roles{"administrator", "flow_author"}, member.Roles)
+	require.Equal(t, []time.Time{{}, {}, {}}, shown())
+}

@@ -88,6 +88,17 @@ func firstEnd(rows []authz.Relationship) (first time.Time) {
 	return first
 }
 
+// lastEnd returns when the last of the rows ends; zero if one of them does not.
+func lastEnd(rows []authz.Relationship) (last time.Time) {
+	for _, r := range rows {
+		if r.ExpiresAt.IsZero() {
+			return time.Time{}
+		}
+		last = later(last, r.ExpiresAt)
+	}
+	return last
+}
+
 // inFuture returns an error with CodeInvalid unless roles can end at a time; zero stands for never.
 func (s *Service) inFuture(ends time.Time) error {
 	switch {

@@ -91,8 +91,8 @@ type Account struct {
 	Subscription authz.ID
 	RoleSet      authz.RoleSetName
 
-	// Roles are those of the person whom a list of accounts is for, and ExpiresAt is when the first of them ends, zero if none
-	// does; lists alone fill them.
+	// Roles are those of the person whom a list of accounts is for, and ExpiresAt is when the last of them ends, zero if one of
+	// them does not; lists alone fill them.
 	Roles     Roles
 	ExpiresAt time.Time
 }
@@ -102,7 +102,7 @@ type Member struct {
 	User  authz.ID
 	Roles Roles
 
-	// ExpiresAt is when the roles end, the first of them if they end at different times; zero if they do not.
+	// ExpiresAt is when the last of the roles ends; zero if one of them does not.
 	ExpiresAt time.Time
 
 	// Accounts are the person's roles on the accounts of the subscription, if they were asked for, and AccountsExpireAt is when

@@ -39,7 +39,7 @@ func (p *plan) requireNotRemoved(ctx context.Context, account authz.Object, who 
 // stored to end, not when the role of the actor ends now.
 func (p *plan) endAfter(change roleChange) time.Time {
 	if p.by.replayed() && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
-		return firstEnd(change.held)
+		return lastEnd(change.held)
 	}
 	return change.until
 }
