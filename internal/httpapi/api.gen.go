@@ -469,7 +469,7 @@ type AcceptedInvitation struct {
 	// Roles All roles that the person holds on the account or subscription, which can be stronger than those offered.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -796,7 +796,7 @@ type ChangedMember struct {
 	// Roles The roles on the account or subscription of the path. Where the call changes roles on accounts, these are the roles on their subscription; they are left out if the actor may not list the subscription's members (`list_users`) and names somebody else.
 	Roles *RoleNames `json:"roles,omitempty"`
 
-	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1006,7 +1006,7 @@ type Effect struct {
 	Loses []string `json:"loses"`
 }
 
-// EndsAt When the roles end, in UTC; left out where they do not.
+// EndsAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
 //
 // Example: 2030-01-31T17:00:00Z
 type EndsAt = time.Time
@@ -1419,7 +1419,7 @@ type ListedAccount struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1467,7 +1467,7 @@ type Member struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1633,7 +1633,7 @@ type NewImporter struct {
 
 // NewInvitation defines model for NewInvitation.
 type NewInvitation struct {
-	// ExpiresIn After how many seconds it ends; seven days unless told.
+	// ExpiresIn After how many seconds it ends; seven days unless told. It ends with the role of its inviter at the latest.
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
 	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.

@@ -64,6 +64,9 @@ func (s *Service) carryOn(ctx context.Context, p *plan, by Caller, operation str
 	if err := p.settleMemberships(ctx); err != nil {
 		return false, err
 	}
+	if more, err := p.splitDeletes(); more || err != nil {
+		return false, err
+	}
 	if len(p.updates) == 0 {
 		if err := p.endInvitations(ctx, d.who); err != nil {
 			return false, err

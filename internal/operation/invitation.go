@@ -55,8 +55,8 @@ type Invitations struct {
 }
 
 // Invite invites to an account or a subscription. It needs what giving the roles needs, which is looked at again when the
-// invitation is accepted. It replaces an older invitation of the same person to the same place, which it needs the right to
-// withdraw.
+// invitation is accepted. It ends with the inviter's right at the latest. It replaces an older invitation of the same person to
+// the same place, which it needs the right to withdraw.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, authz.Token, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {
@@ -68,8 +68,8 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	id := by.secret()
 	invitation := Invitation{
 		ID: id, Handle: digest(id), To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: asRoles(in.Roles),
-		ExpiresAt: s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second), // to the next full second
 	}
+	ends := s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second) // the next full second
 	token, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
 		roles, err := p.offer(ctx, in)
 		switch {
@@ -87,6 +87,9 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 			return err
 		}
 		invitation.Roles = roles
+		if invitation.ExpiresAt, err = p.invitesUntil(ctx, in.To, ends); err != nil {
+			return err
+		}
 		p.forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
 		for _, row := range invitation.rows() {
 			p.update(authz.Touch, row)
@@ -94,6 +97,23 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		return p.replaceInvitations(ctx, invitation, s.now())
 	})
 	return answered(invitation, token, err)
+}
+
+// invitesUntil returns when an invitation ends that is to end at a time: at the latest when the inviter's right to grant ends, as
+// it is now. So nobody accepts it later, though the inviter is given the role again.
+func (p *plan) invitesUntil(ctx context.Context, to authz.Object, ends time.Time) (time.Time, error) {
+	if to.Type != "account" {
+		return ends, nil
+	}
+	account, err := p.account(ctx, to.ID)
+	if err != nil {
+		return ends, err
+	}
+	end, err := p.grantsUntil(ctx, account)
+	if !end.IsZero() && end.Before(ends) {
+		ends = end
+	}
+	return ends, err
 }
 
 // secret is the id of an invitation: nobody else can guess it, and to whoever repeats their request it is the same.

@@ -37,6 +37,7 @@ type plan struct {
 	withdrawing   []withdrawal
 	first         [][]authz.Relationship // to be deleted, each group in one write but not in the same, see splitDeletes
 	granted       []explicitGrant
+	memberships   int         // how many end with a role on an account
 	settled       bool        // see settleMemberships
 	departing     []departure // carried out after the write
 	unfinished    []departure // carried out before the operation is planned again, see errUnderWay

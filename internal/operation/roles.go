@@ -190,7 +190,7 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 // changeAccountRoles plans changes of roles on one account with all rules of its role set. The accounts whose last
 // guardian would go are added to orphaned, and the caller refuses if there are any.
 func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
-	var removed, without []authz.ID
+	var removed, without, arrived []authz.ID
 	for _, c := range changes {
 		if err := p.fitsWrite(); err != nil {
 			return err
@@ -225,7 +225,13 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			if err := p.dropNamed(ctx, c.who, account, arrives); err != nil {
 				return err
 			}
+			if arrives {
+				arrived = append(arrived, c.who)
+			}
 		}
+	}
+	if err := p.withdrawLeft(ctx, arrived, account.object); err != nil {
+		return err
 	}
 	if len(without) > 0 { // they may be invited, and are to stay out
 		may, err := p.decide(ctx, []authz.Check{p.asks(kindOf("account").withdraw, account.object)})

@@ -137,7 +137,7 @@ func (p *plan) endMembership(ctx context.Context, c membershipChange, m membersh
 	p.require(m.gone[0])
 	p.forbid(authz.Filter{Type: membershipType, ID: c.object().ID, Relation: furtherReason})
 	p.delete(m.held[0])
-	return nil, nil //nolint:nilnil // nothing comes first
+	return nil, p.withdrawFromMembership(ctx, c.who, c.subscription.object)
 }
 
 // promotion is the write that leaves one of the reasons, as the first. It is the same for the person: what the other roles are

@@ -22,7 +22,7 @@ func (w *sweeper) endMemberships(ctx context.Context, reasons []authz.Relationsh
 }
 
 func (w *sweeper) endSomeMemberships(ctx context.Context, reasons []authz.Relationship) error {
-	for attempt := range maxAttempts {
+	for attempt := 0; attempt < maxAttempts; attempt++ {
 		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
@@ -40,11 +40,18 @@ func (w *sweeper) endSomeMemberships(ctx context.Context, reasons []authz.Relati
 			}
 			p.precondition(c)
 		}
+		more := false
 		err := p.endReasons(ctx, reasons)
+		if err == nil {
+			more, err = p.splitDeletes()
+		}
 		if err == nil {
 			_, err = p.commit(ctx, w.operation)
 		}
-		if !errors.Is(err, authz.ErrPrecondition) {
+		switch {
+		case err == nil && more:
+			attempt = -1
+		case !errors.Is(err, authz.ErrPrecondition):
 			return err
 		}
 	}

@@ -157,10 +157,6 @@ func (p *plan) withdrawFirst(ctx context.Context, who authz.ID, from authz.Objec
 	if err := p.requireNoneInvited(ctx, who); err != nil {
 		return err
 	}
-	handles, err := p.invitationsNaming(ctx, []authz.ID{who})
-	if err != nil {
-		return err
-	}
 	in, err := p.accountsFrom(ctx, from)
 	if err != nil {
 		return err
@@ -168,13 +164,69 @@ func (p *plan) withdrawFirst(ctx context.Context, who authz.ID, from authz.Objec
 	if in, err = p.withoutRole(ctx, who, in); err != nil {
 		return err
 	}
+	return p.withdrawTo(ctx, who, func(to authz.Object) bool { return to == from || to.Type == "account" && in(to.ID) })
+}
+
+// withdrawFromMembership plans the end of the open invitations to a subscription to and by somebody whose membership of it ends
+// with their last role on an account. Those to its accounts stay. If they do not fit the write that does it, they end in writes
+// before.
+func (p *plan) withdrawFromMembership(ctx context.Context, who authz.ID, subscription authz.Object) error {
+	if p.memberships++; p.memberships <= mostGuarded {
+		if err := p.requireNoneInvited(ctx, who); err != nil {
+			return err
+		}
+	}
+	return p.withdrawTo(ctx, who, func(to authz.Object) bool { return to == subscription })
+}
+
+// withdrawTo plans the end of the open invitations to and by a person to some places, in writes before the plan's if it does not
+// hold them.
+func (p *plan) withdrawTo(ctx context.Context, who authz.ID, in func(to authz.Object) bool) error {
+	handles, err := p.invitationsNaming(ctx, []authz.ID{who})
+	if err != nil {
+		return err
+	}
 	open, err := p.openOf(ctx, handles[0])
 	for _, stored := range open {
-		if stored.To == from || stored.To.Type == "account" && in(stored.To.ID) {
+		if in(stored.To) {
 			p.first = append(p.first, deletedWith(stored))
 		}
 	}
 	return err
+}
+
+// withdrawLeft plans the end of the open invitations to an account by people who are given a first role on it: a role that
+// ended by itself left them behind, and they are not to come back with the role. Those of people who may invite without a role
+// stay. If they do not fit the write, they end in writes before.
+func (p *plan) withdrawLeft(ctx context.Context, people []authz.ID, account authz.Object) error {
+	filters := make([]authz.Filter, len(people))
+	for i, who := range people {
+		filters[i] = authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
+	}
+	if err := p.findAll(ctx, filters); err != nil {
+		return err
+	}
+	for i, who := range people {
+		open, err := p.openOf(ctx, handlesIn(p.reads[filters[i]]))
+		if err != nil {
+			return err
+		}
+		open = slices.DeleteFunc(open, func(stored storedInvitation) bool { return stored.To != account })
+		if len(open) == 0 {
+			continue
+		}
+		invites, err := p.decide(ctx, []authz.Check{{Subject: person(who), Permission: "invite_members", Resource: account}})
+		if err != nil {
+			return err
+		}
+		if invites[0] {
+			continue
+		}
+		for _, stored := range open {
+			p.first = append(p.first, deletedWith(stored))
+		}
+	}
+	return nil
 }
 
 // invitationsNaming returns the handles of the invitations to and by each of the people, open or being made, sorted.
