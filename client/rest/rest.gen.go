@@ -1504,7 +1504,7 @@ type MemberDetails struct {
 	// Roles Names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the roles end, in UTC; left out where they do not.
+	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`

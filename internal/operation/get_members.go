@@ -56,7 +56,7 @@ func (s *Service) getMember(
 		if len(held) == 0 {
 			return authz.Errorf(authz.CodeNotFound, "%s holds no role on %s", who, object)
 		}
-		member = Member{User: who, Roles: rolesOf(held), ExpiresAt: firstEnd(held)}
+		member = Member{User: who, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}
 		return nil
 	})
 	return answered(member, token, err)
