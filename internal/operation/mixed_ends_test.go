@@ -182,6 +182,9 @@ func TestExpiryIsShownWhereAllRolesEnd(t *testing.T) {
 				ends = append(ends, member.ExpiresAt)
 			}
 		}
+		member, _, err := s.GetAccountMember(ctx, by("ada"), "operations", "adam")
+		require.NoError(t, err)
+		ends = append(ends, member.ExpiresAt)
 		accounts, _, err := s.UserAccounts(ctx, by("adam"), "adam", false, operation.Page{})
 		require.NoError(t, err)
 		ends = append(ends, accounts.Accounts[0].ExpiresAt)
@@ -194,11 +197,11 @@ func TestExpiryIsShownWhereAllRolesEnd(t *testing.T) {
 		}
 		return ends
 	}
-	require.Equal(t, []time.Time{ends, ends, ends}, shown())
+	require.Equal(t, []time.Time{ends, ends, ends, ends}, shown())
 	backend := operation.Caller{Key: "test", Reason: "the administrator is lost"}
 	member, _, err := s.PutAccountMember(ctx, backend, "operations", "adam", []string{"administrator"}, time.Time{})
 	require.NoError(t, err)
 	require.Zero(t, member.ExpiresAt)
 	require.Equal(t, operation.Roles{"administrator", "flow_author"}, member.Roles)
-	require.Equal(t, []time.Time{{}, {}, {}}, shown())
+	require.Equal(t, []time.Time{{}, {}, {}, {}}, shown())
 }
