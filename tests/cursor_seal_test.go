@@ -51,18 +51,23 @@ func (l sealedList) next(cursor string) (string, answer) {
 	return page.NextCursor + page.Page.NextToken, a
 }
 
-// TestCursorsHoldNoID takes a cursor from every list of the contract. However it is decoded, no id is in it, and the list takes it
-// from nobody but the actor and the API key that received it.
+// TestCursorsHoldNoID takes a cursor from every list of the contract. However it is decoded, no id is in it, and the
+// list takes it from nobody but the actor and the API key that received it.
 func TestCursorsHoldNoID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	s.prefix += sealedID
 	s.play(
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
-		"backend POST subscriptions {id: ~t, role_set: multi_owner, owner: ~olga}", "backend PUT connectors/~con {offers: []}",
-		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}", "olga POST accounts {id: ~b, subscription: ~s, role_set: operations}",
+		"backend POST subscriptions {id: ~t, role_set: multi_owner, owner: ~olga}",
+		"backend PUT connectors/~con {offers: []}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		"olga POST accounts {id: ~b, subscription: ~s, role_set: operations}",
 		"olga PUT subscriptions/~s/members/~finn {roles: [member]}",
-		"olga PUT accounts/~b/members/~finn {roles: [operator, flow_author]}", "olga PUT subscriptions/~s/members/~ursula {roles: [owner]}", "olga PUT accounts/~a/members/~ursula {roles: [owner]}")
+		"olga PUT accounts/~b/members/~finn {roles: [operator, flow_author]}",
+		"olga PUT subscriptions/~s/members/~ursula {roles: [owner]}",
+		"olga PUT accounts/~a/members/~ursula {roles: [owner]}",
+	)
 	for i := range 3 {
 		n := fmt.Sprint(i)
 		s.play(
@@ -93,10 +98,14 @@ func TestCursorsHoldNoID(t *testing.T) {
 			"subject": "user:" + s.id("olga"), "permission": "view", "resource_type": "importer",
 		}, s.caller},
 		{"/access/v1/search/resource", "/access/v1/search/resource", map[string]any{
-			"subject": entity("user", s.id("olga")), "action": map[string]any{"name": "view"}, "resource": map[string]any{"type": "importer"},
+			"subject": entity("user", s.id("olga")), "action": map[string]any{"name": "view"}, "resource": map[string]any{
+				"type": "importer",
+			},
 		}, s.caller},
 		{"/access/v1/search/subject", "/access/v1/search/subject", map[string]any{
-			"subject": map[string]any{"type": "user"}, "action": map[string]any{"name": "view"}, "resource": entity("importer", s.id("0")),
+			"subject": map[string]any{"type": "user"}, "action": map[string]any{"name": "view"}, "resource": entity(
+				"importer", s.id("0"),
+			),
 		}, s.caller},
 		{"/access/v1/search/action", "/access/v1/search/action", map[string]any{
 			"subject": entity("user", s.id("olga")), "resource": entity("importer", s.id("0")),
@@ -138,8 +147,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 
 func entity(typ, id string) map[string]any { return map[string]any{"type": typ, "id": id} }
 
-// decoded looks for an id in a text, decoding it and each of its parts as text, base64, hexadecimal digits and compressed data, up to
-// four times. It returns what holds the id.
+// decoded looks for an id in a text, decoding it and each of its parts as text, base64, hexadecimal digits and
+// compressed data, up to four times. It returns what holds the id.
 func decoded(text []byte, depth int) string {
 	if bytes.Contains(text, []byte(sealedID)) {
 		return fmt.Sprintf("%q", text)

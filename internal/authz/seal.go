@@ -9,8 +9,9 @@ import (
 	"encoding/binary"
 )
 
-// Seal encrypts what callers keep for the server until they send it back, such as a cursor. Nobody without the secret can read
-// or make a sealed text. The same data about the same thing has the same sealed text, on every server with the secret.
+// Seal encrypts what callers keep for the server until they send it back, such as a cursor. Nobody without the secret
+// can read or make a sealed text. The same data about the same thing has the same sealed text, on every server with the
+// secret.
 type Seal struct {
 	secret []byte
 	aead   cipher.AEAD
@@ -30,8 +31,8 @@ func NewSeal(secret []byte) Seal {
 	return Seal{secret, aead}
 }
 
-// Close returns sealed data, in letters that are safe in an address. Open needs the same about. The nonce is a digest of about
-// and data, so two different pairs never share one.
+// Close returns sealed data, in letters that are safe in an address. Open needs the same about. The nonce is a digest
+// of about and data, so two different pairs never share one.
 func (s Seal) Close(data, about []byte) string {
 	digest := hmac.New(sha256.New, s.secret)
 	digest.Write(binary.BigEndian.AppendUint64(nil, uint64(len(about))))
@@ -41,7 +42,8 @@ func (s Seal) Close(data, about []byte) string {
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, data, about))
 }
 
-// Open returns the data of a sealed text. It reports false for a text that Close did not make with the same secret and about.
+// Open returns the data of a sealed text. It reports false for a text that Close did not make with the same secret and
+// about.
 func (s Seal) Open(text string, about []byte) ([]byte, bool) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(sealed) < s.aead.NonceSize() {

@@ -58,7 +58,9 @@ func pastQuery(params AccessThenParams) (query authz.SubjectQuery, then time.Tim
 		return query, then, err
 	}
 	if then.After(time.Now()) {
-		err = authz.Errorf(authz.CodeInvalid, `the parameter "at" is in the future; POST /v1/lookup/subjects says who has a permission now`)
+		err = authz.Errorf(
+			authz.CodeInvalid, `the parameter "at" is in the future; POST /v1/lookup/subjects says who has a permission now`,
+		)
 	}
 	return query, then, err
 }

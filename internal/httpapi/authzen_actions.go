@@ -40,8 +40,8 @@ func (s *server) SearchActions(c *gin.Context) {
 	})
 }
 
-// findActions returns the public permissions that the subject has, and those that could not be decided; none if the schema
-// does not have the type or the permission.
+// findActions returns the public permissions that the subject has, and those that could not be decided; none if the
+// schema does not have the type or the permission.
 func (s *server) findActions(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
 	if err := s.requireTypes(ctx, asked); err != nil {
 		return nil, err

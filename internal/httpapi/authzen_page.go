@@ -27,8 +27,8 @@ type searchToken struct {
 	After  string `json:"a"` // where the page before ended; empty for the first one
 }
 
-// page reads which page of a search is asked for. A token holds for the very search that it came from, of which the limit is
-// a part that may be left out.
+// page reads which page of a search is asked for. A token holds for the very search that it came from, of which the
+// limit is a part that may be left out.
 func (r *reader) page(k *call, kind string, asked question, given *SearchPage) searchPage {
 	if r.sized(asked); r.err != nil {
 		return searchPage{}

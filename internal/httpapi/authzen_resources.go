@@ -41,12 +41,14 @@ func (s *server) SearchResources(c *gin.Context) {
 		}
 		ids, failed, shown, err := found.page(page)
 		errs := s.searchErrors(ctx, found, failed, failedEntity(body.Resource.Type))
-		return ResourceSearchResults{Page: shown, Context: searchContext(errs), Results: entities(body.Resource.Type, ids)}, err
+		return ResourceSearchResults{
+			Page: shown, Context: searchContext(errs), Results: entities(body.Resource.Type, ids),
+		}, err
 	})
 }
 
-// findResources returns the resources that the subject has the permission on, and those that could not be decided; none if
-// the schema does not have the type or the permission.
+// findResources returns the resources that the subject has the permission on, and those that could not be decided; none
+// if the schema does not have the type or the permission.
 func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
 	if err := s.requireTypes(ctx, asked); err != nil {
 		return nil, err

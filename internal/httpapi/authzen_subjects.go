@@ -42,14 +42,16 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		ids, failed, shown, err := found.named.page(page)
 		errs := s.searchErrors(ctx, found.named, failed, failedEntity(body.Subject.Type))
 		if found.failure != nil && page.After == "" {
-			errs = new(append(SearchErrors{{Type: &body.Subject.Type, Error: s.evaluationError(ctx, found.failure)}}, optional(errs)...))
+			errs = new(append(
+				SearchErrors{{Type: &body.Subject.Type, Error: s.evaluationError(ctx, found.failure)}}, optional(errs)...,
+			))
 		}
 		return SubjectSearchResults{Page: shown, Context: found.context(errs), Results: entities(body.Subject.Type, ids)}, err
 	})
 }
 
-// subjects are those with a permission or an error: by name, and everybody else if it is given to all of the type, but some. A
-// failure is that of everybody.
+// subjects are those with a permission or an error: by name, and everybody else if it is given to all of the type, but
+// some. A failure is that of everybody.
 type subjects struct {
 	named     outcomes
 	everybody bool
@@ -72,7 +74,8 @@ func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question)
 	contexts := contextsOf(v.context(asked))
 	query.Context = contexts[0]
 	found, err = s.lookUpSubjects(ctx, query)
-	fails := errors.Is(err, authz.CodeInvalid) || authz.CodeOf(found.failure) == authz.CodeInvalid || found.named.failsFor()
+	fails := errors.Is(err, authz.CodeInvalid) || authz.CodeOf(found.failure) == authz.CodeInvalid ||
+		found.named.failsFor()
 	if len(contexts) == 1 || !fails {
 		return found, err
 	}

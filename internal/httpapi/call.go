@@ -43,8 +43,8 @@ type call struct {
 	// streams is set if the answer is to come line by line, for as long as it goes on.
 	streams bool
 
-	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for. The body is
-	// written as this server understands it.
+	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for. The
+	// body is written as this server understands it.
 	once   *operation.Once
 	params gin.Params
 	query  string
@@ -69,8 +69,9 @@ func (k *call) caller() operation.Caller {
 	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Once: k.once}
 }
 
-// callerWith is the caller of an operation that the backend itself may perform in place of a person. reason is the field of
-// the body: the backend gives one, a person does not, so that a header that was lost on the way changes nothing.
+// callerWith is the caller of an operation that the backend itself may perform in place of a person. reason is the
+// field of the body: the backend gives one, a person does not, so that a header that was lost on the way changes
+// nothing.
 func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	by := k.caller()
 	switch {
@@ -78,8 +79,11 @@ func (k *call) callerWith(reason *string) (operation.Caller, error) {
 		return by, authz.Errorf(authz.CodeInvalid,
 			`the field "reason" must be left out with the header %s: it is for what the backend itself does`, actorHeader)
 	case by.Actor == "" && reason == nil:
-		return by, authz.Errorf(authz.CodeInvalid,
-			`the field "reason" is missing: without the header %s the backend itself performs the operation, and says why`, actorHeader)
+		return by, authz.Errorf(
+			authz.CodeInvalid,
+			`the field "reason" is missing: without the header %s the backend itself performs the operation, and says why`,
+			actorHeader,
+		)
 	case by.Actor != "":
 		return by, nil
 	}
@@ -116,7 +120,8 @@ var (
 	noStore    = []string{"no-store"}
 )
 
-// begin is the outermost middleware: it gives the request its id and its time, and logs and counts it when it is answered.
+// begin is the outermost middleware: it gives the request its id and its time, and logs and counts it when it is
+// answered.
 func (s *server) begin(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
 	k := &call{id: requestID(c.Request), start: time.Now(), method: sentMethod(c.Request), route: route}

@@ -21,8 +21,8 @@ const minCursorBytes = 512
 var errNoCursor = authz.Errorf(authz.CodeInvalid,
 	"cursor is not one that an answer of this list gave as next_cursor to this actor and this API key")
 
-// sealCursor returns a position in a list as callers receive it. The position may hold the id of an object that the reader may
-// not see, so it is encrypted and padded. It opens for the same call, ids, actor and API key alone.
+// sealCursor returns a position in a list as callers receive it. The position may hold the id of an object that the
+// reader may not see, so it is encrypted and padded. It opens for the same call, ids, actor and API key alone.
 func (k *call) sealCursor(position string) string {
 	if position == "" {
 		return ""

@@ -95,12 +95,16 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 	header := c.Request.Header.Values("Authorization")
 	if len(header) == 0 {
 		c.Header("WWW-Authenticate", "Bearer")
-		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the request carries no key: send the header Authorization: Bearer KEY")
+		return apikey.Identity{}, "", authz.Errorf(
+			authz.CodeUnauthenticated, "the request carries no key: send the header Authorization: Bearer KEY",
+		)
 	}
 	scheme, secret, _ := strings.Cut(header[0], " ")
 	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		c.Header("WWW-Authenticate", "Bearer")
-		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the header Authorization must be given once, as Bearer KEY")
+		return apikey.Identity{}, "", authz.Errorf(
+			authz.CodeUnauthenticated, "the header Authorization must be given once, as Bearer KEY",
+		)
 	}
 	secret = strings.TrimLeft(secret, " ")
 	key, found := s.Keys.Identify(secret)
@@ -117,7 +121,9 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 	}
 	if wait := key.Use(time.Now(), callOf(c).cost()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
-		return key, "", authz.Errorf(authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate)
+		return key, "", authz.Errorf(
+			authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate,
+		)
 	}
 	return key, secret, nil
 }
@@ -145,19 +151,28 @@ func (k *call) readActor(c *gin.Context) error {
 		return authz.Errorf(authz.CodeInvalid,
 			"the header %s must be left out: the backend itself performs this call, and not on behalf of a person", actorHeader)
 	case k.route.scopes == apikey.Inspect && len(values) > 0:
-		return authz.Errorf(authz.CodeInvalid, "this call does not narrow its answer to a person: leave out the header %s", actorHeader)
+		return authz.Errorf(
+			authz.CodeInvalid, "this call does not narrow its answer to a person: leave out the header %s", actorHeader,
+		)
 	case !k.route.actor:
 		k.ignoresActor = len(values) > 0
 		return nil
-	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation): // whoever only reads an answer may stay unnamed
+	// whoever only reads an answer may stay unnamed
+	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation):
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):
 		return nil
 	case len(values) > 0 && k.route.actorOrBackend() && !k.scopes.Any(apikey.Operate):
-		return authz.Errorf(authz.CodeForbidden, "with the header %s this call needs a key with the scope operate; the key has %s",
-			actorHeader, strings.Join(k.scopes.Names(), ", "))
+		return authz.Errorf(
+			authz.CodeForbidden,
+			"with the header %s this call needs a key with the scope operate; the key has %s",
+			actorHeader,
+			strings.Join(k.scopes.Names(), ", "),
+		)
 	case len(values) == 0:
-		return authz.Errorf(authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader)
+		return authz.Errorf(
+			authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader,
+		)
 	case len(values) > 1:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", actorHeader)
 	}
@@ -171,15 +186,22 @@ func (k *call) readActor(c *gin.Context) error {
 func headerPerson(value string) (authz.ID, error) {
 	text, err := url.PathUnescape(value)
 	if err != nil {
-		return "", authz.Errorf(authz.CodeInvalid, "the header %s has a malformed percent-escape; a %% itself is written %%25", actorHeader)
+		return "", authz.Errorf(
+			authz.CodeInvalid, "the header %s has a malformed percent-escape; a %% itself is written %%25", actorHeader,
+		)
 	}
 	person, err := parsePerson("the header "+actorHeader, text)
 	if err != nil {
 		return "", err
 	}
 	if spelling := authz.EscapeHeader(text); spelling != value {
-		return "", authz.Errorf(authz.CodeInvalid, "the header %s must be written %s: only %%, commas, spaces and what is not visible ASCII"+
-			" are percent-encoded, with upper-case digits", actorHeader, authz.Echo(spelling))
+		return "", authz.Errorf(
+			authz.CodeInvalid,
+			"the header %s must be written %s: only %%, commas, spaces and what is not visible ASCII"+
+				" are percent-encoded, with upper-case digits",
+			actorHeader,
+			authz.Echo(spelling),
+		)
 	}
 	return person, nil
 }

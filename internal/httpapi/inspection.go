@@ -9,13 +9,17 @@ import (
 )
 
 // internalTypes are the product's types that hold its own records: no person has a permission on them.
-var internalTypes = []authz.Type{"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role"}
+var internalTypes = []authz.Type{
+	"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
+}
 
-// requireInspection returns an error if a question reads what is stored instead of asking for a decision: a relation or a step
-// of permissions in place of a permission, or an internal type of the product. The error has CodeForbidden if the key of the
-// request lacks the scope inspect, and CodeInvalid if the request names an actor, whom the answer is not narrowed to. What the
-// schema does not know is nil here; the engine refuses it.
-func (s *server) requireInspection(ctx context.Context, subject, resource authz.Type, permission authz.Permission) error {
+// requireInspection returns an error if a question reads what is stored instead of asking for a decision: a relation or
+// a step of permissions in place of a permission, or an internal type of the product. The error has CodeForbidden if
+// the key of the request lacks the scope inspect, and CodeInvalid if the request names an actor, whom the answer is not
+// narrowed to. What the schema does not know is nil here; the engine refuses it.
+func (s *server) requireInspection(
+	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
+) error {
 	k, _ := ctx.Value(callKey{}).(*call)
 	if k != nil && k.seesAll && !k.ignoresActor {
 		return nil
@@ -58,8 +62,8 @@ func inspectionRequired(reason string) error {
 	return authz.Errorf(authz.CodeForbidden, "%s; asking for it needs a key with the scope %s", reason, apikey.Inspect)
 }
 
-// requireTypes is requireInspection for the types of a search alone, whatever the action is: a search for what the schema does not
-// know finds nothing, also on an internal type.
+// requireTypes is requireInspection for the types of a search alone, whatever the action is: a search for what the
+// schema does not know finds nothing, also on an internal type.
 func (s *server) requireTypes(ctx context.Context, asked question) error {
 	return s.requireInspection(ctx, authz.Type(asked.subject.Type), authz.Type(asked.resource.Type), "")
 }

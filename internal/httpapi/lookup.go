@@ -49,9 +49,11 @@ func (s *server) LookupResources(c *gin.Context) {
 	})
 }
 
-// lookupResources answers a page. Its cursor is that of the engine with the state of the list, which an empty page tells
-// too, tied to the consistency that was asked for.
-func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, limit int, cursor string) (FoundResources, error) {
+// lookupResources answers a page. Its cursor is that of the engine with the state of the list, which an empty page
+// tells too, tied to the consistency that was asked for.
+func (s *server) lookupResources(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, limit int, cursor string,
+) (FoundResources, error) {
 	var none FoundResources
 	token, position, err := s.continued(ctx, query, at, cursor)
 	if err != nil {
@@ -60,7 +62,9 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 	page := FoundResources{Resources: []FoundResource{}, Token: string(token)}
 	var last authz.FoundResource
 	var size answerSize
-	for found, err := range s.Engine.LookupResources(ctx, query, authz.AtSnapshot(token), authz.Page{Limit: limit + 1, Cursor: position}) {
+	for found, err := range s.Engine.LookupResources(
+		ctx, query, authz.AtSnapshot(token), authz.Page{Limit: limit + 1, Cursor: position},
+	) {
 		if err != nil {
 			return none, err
 		}
@@ -74,7 +78,9 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 		}
 		s.Metrics.decision(found.Decision, found.Err)
 		page.Resources = append(page.Resources, FoundResource{
-			Resource: resource, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
+			Resource: resource, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(
+				found.Decision,
+			),
 			Error: s.itemError(ctx, found.Err),
 		})
 		if err := size.add(&page.Resources[len(page.Resources)-1]); err != nil {
@@ -86,9 +92,13 @@ func (s *server) lookupResources(ctx context.Context, query authz.ResourceQuery,
 }
 
 // continued returns the state of a list and the engine's cursor, empty on the first page.
-func (s *server) continued(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, cursor string) (authz.Token, string, error) {
+func (s *server) continued(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, cursor string,
+) (authz.Token, string, error) {
 	if cursor == "" {
-		token, err := s.state(ctx, authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: nothing(query.Type)}, at)
+		token, err := s.state(
+			ctx, authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: nothing(query.Type)}, at,
+		)
 		return token, "", err
 	}
 	held, err := authz.CursorsOf(query, at).Parse(cursor)
@@ -119,7 +129,10 @@ func (s *server) LookupSubjects(c *gin.Context) {
 				return nil, err
 			}
 			if count += 1 + len(found.Excluded); count > maxSubjects {
-				return nil, authz.Errorf(authz.CodeTooLarge, "there are more than %d subjects; with the header Accept: %s they come as a stream", maxSubjects, ndjson)
+				return nil, authz.Errorf(
+					authz.CodeTooLarge, "there are more than %d subjects; with the header Accept: %s they come as a stream",
+					maxSubjects, ndjson,
+				)
 			}
 			shown, err := s.showSubject(ctx, found)
 			if err == nil {
@@ -136,7 +149,9 @@ func (s *server) LookupSubjects(c *gin.Context) {
 }
 
 // subjectQuery reads a look-up of subjects, and settles the state that it looks at.
-func (s *server) subjectQuery(ctx context.Context, c *gin.Context) (query authz.SubjectQuery, token authz.Token, err error) {
+func (s *server) subjectQuery(
+	ctx context.Context, c *gin.Context,
+) (query authz.SubjectQuery, token authz.Token, err error) {
 	body, err := decode[SubjectLookup](c)
 	if err != nil {
 		return query, "", err
@@ -157,7 +172,9 @@ func (s *server) subjectQuery(ctx context.Context, c *gin.Context) (query authz.
 		return query, "", err
 	}
 	subject := authz.Subject{Object: nothing(query.Type), Relation: query.SubjectRelation}
-	token, err = s.state(ctx, authz.Check{Subject: subject, Permission: query.Permission, Resource: nothing(query.Resource.Type)}, at)
+	token, err = s.state(
+		ctx, authz.Check{Subject: subject, Permission: query.Permission, Resource: nothing(query.Resource.Type)}, at,
+	)
 	if err != nil {
 		s.Metrics.decision(authz.Decision{}, err)
 	}
@@ -170,7 +187,9 @@ func (s *server) showSubject(ctx context.Context, found authz.FoundSubject) (Fou
 		return FoundSubject{}, err
 	}
 	shown := FoundSubject{
-		Subject: subject, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(found.Decision),
+		Subject: subject, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(
+			found.Decision,
+		),
 		Error: s.itemError(ctx, found.Err),
 	}
 	if len(found.Excluded) == 0 {
@@ -178,7 +197,9 @@ func (s *server) showSubject(ctx context.Context, found authz.FoundSubject) (Fou
 	}
 	excluded := make(ExcludedSubjects, len(found.Excluded))
 	for i, id := range found.Excluded {
-		excluded[i], err = reference(authz.Subject{Object: authz.Object{Type: found.Subject.Type, ID: id}, Relation: found.Subject.Relation})
+		excluded[i], err = reference(authz.Subject{
+			Object: authz.Object{Type: found.Subject.Type, ID: id}, Relation: found.Subject.Relation,
+		})
 		if err != nil {
 			return FoundSubject{}, err
 		}

@@ -47,14 +47,18 @@ func user(id authz.ID) authz.Subject {
 
 func TestLookupResources(t *testing.T) {
 	w := serve(t)
-	w.engine.check = func(_ context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+	w.engine.check = func(
+		_ context.Context, check authz.Check, at authz.Consistency,
+	) (authz.Decision, authz.Token, error) {
 		if check.Permission != "view" || check.Resource.Type != "importer" || at != authz.Fully() {
 			t.Errorf("asked %+v at %+v for the state", check, at)
 		}
 		return authz.Decision{}, "t7", nil
 	}
 	var pages authz.ResourcePages
-	w.engine.resources = func(query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
+	w.engine.resources = func(
+		query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+	) iter.Seq2[authz.FoundResource, error] {
 		if at != authz.AtSnapshot("t7") || query.Subject != user("alice") || query.Context["x"] != 1.0 {
 			t.Errorf("asked %+v at %+v", query, at)
 		}
@@ -72,7 +76,8 @@ func TestLookupResources(t *testing.T) {
 		return w.do(t, request{method: "POST", path: "/v1/lookup/resources", key: checkKey, body: body})
 	}
 	entries := []string{
-		`{"resource":{"type":"importer","id":"a#b"},"allowed":true}`, `{"resource":"importer:b","allowed":false,"missing_context":["region"]}`,
+		`{"resource":{"type":"importer","id":"a#b"},"allowed":true}`,
+		`{"resource":"importer:b","allowed":false,"missing_context":["region"]}`,
 		`{"resource":"importer:c","allowed":true}`,
 	}
 	page := func(next string, entries ...string) string {
@@ -101,7 +106,9 @@ func TestLookupResources(t *testing.T) {
 }
 
 // stream asks for a stream of subjects; the caller closes the body.
-func (w *world) stream(t *testing.T, ctx context.Context, body string) *http.Response { //nolint:revive // a test comes first
+func (w *world) stream(
+	t *testing.T, ctx context.Context, body string,
+) *http.Response { //nolint:revive // a test comes first
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/v1/lookup/subjects", strings.NewReader(body))
 	if err != nil {
@@ -122,7 +129,9 @@ func TestLookupSubjectsStream(t *testing.T) {
 	found := []authz.FoundSubject{
 		{Subject: user("alice"), Decision: authz.Decision{State: authz.Allowed}},
 		{Subject: user("bob"), Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}},
-		{Subject: authz.Everybody("user"), Decision: authz.Decision{State: authz.Allowed}, Excluded: []authz.ID{"a#b", "eve"}},
+		{
+			Subject: authz.Everybody("user"), Decision: authz.Decision{State: authz.Allowed}, Excluded: []authz.ID{"a#b", "eve"},
+		},
 	}
 	lines := `{"subject":"user:alice","allowed":true}
 {"subject":"user:bob","allowed":false,"missing_context":["region"]}
@@ -133,15 +142,20 @@ func TestLookupSubjectsStream(t *testing.T) {
 		err   error
 		want  string
 	}{
-		"whole":      {found, nil, lines + `{"token":"t1"}` + "\n"},
-		"empty":      {nil, nil, `{"token":"t1"}` + "\n"},
-		"broken off": {found, fmt.Errorf("a secret cause"), lines + `{"error":{"type":"urn:sluice:problem:internal","title":"Internal error","status":500,"detail":"the server failed; its log says why under the request id","code":"internal","request_id":"r1"}}` + "\n"},
+		"whole": {found, nil, lines + `{"token":"t1"}` + "\n"},
+		"empty": {nil, nil, `{"token":"t1"}` + "\n"},
+		"broken off": {
+			found, fmt.Errorf("a secret cause"),
+			lines + `{"error":{"type":"urn:sluice:problem:internal","title":"Internal error","status":500,"detail":"the server failed; its log says why under the request id","code":"internal","request_id":"r1"}}` + "\n",
+		},
 	} {
 		w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 			return yields(tt.err, tt.found...)
 		}
 		header := http.Header{"Accept": {"application/x-ndjson"}, "X-Request-Id": {"r1"}}
-		res := w.do(t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header})
+		res := w.do(
+			t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header},
+		)
 		if res.status != 200 || res.header.Get("Content-Type") != "application/x-ndjson" || res.body != tt.want {
 			t.Errorf("%s: %d %v\n%s", name, res.status, res.header, res.body)
 		}
@@ -154,12 +168,19 @@ func TestLookupSubjectsStream(t *testing.T) {
 		return yields[authz.FoundSubject](authz.Errorf(authz.CodeUnavailable, "away"))
 	}
 	header := http.Header{"Accept": {"application/x-ndjson"}}
-	w.do(t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header}).wantProblem(t, 503, "unavailable", "away")
-	w.do(t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: `{`, header: header}).wantProblem(t, 400, "invalid")
-	w.do(t, request{method: "POST", path: "/v1/lookup/subjects", key: operateKey, body: lookupSubjects, header: header}).wantProblem(t, 403, "forbidden")
+	w.do(
+		t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header},
+	).wantProblem(t, 503, "unavailable", "away")
+	w.do(t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: `{`, header: header}).wantProblem(
+		t, 400, "invalid",
+	)
+	w.do(
+		t, request{method: "POST", path: "/v1/lookup/subjects", key: operateKey, body: lookupSubjects, header: header},
+	).wantProblem(t, 403, "forbidden")
 }
 
-// TestStreamOutlivesTheTimeOfARequest streams for longer than a request may take, and with a reader who takes their time.
+// TestStreamOutlivesTheTimeOfARequest streams for longer than a request may take, and with a reader who takes their
+// time.
 func TestStreamOutlivesTheTimeOfARequest(t *testing.T) {
 	const n = 8
 	for timeout := 200 * time.Millisecond; ; timeout *= 4 { // a slow machine takes longer for each line
@@ -173,7 +194,8 @@ func TestStreamOutlivesTheTimeOfARequest(t *testing.T) {
 	}
 }
 
-// streamSlowly returns the answer of a server with a time limit for requests, whose engine needs that long for each line.
+// streamSlowly returns the answer of a server with a time limit for requests, whose engine needs that long for each
+// line.
 func streamSlowly(t *testing.T, timeout time.Duration, lines int) (string, error) {
 	t.Helper()
 	w := serve(t, func(c *httpapi.Config) { c.Timeout = timeout })
@@ -191,7 +213,10 @@ func streamSlowly(t *testing.T, timeout time.Duration, lines int) (string, error
 					yield(authz.FoundSubject{}, ctx.Err())
 					return
 				}
-				if !yield(authz.FoundSubject{Subject: user(authz.ID(fmt.Sprint("u", i))), Decision: authz.Decision{State: authz.Allowed}}, nil) {
+				if !yield(
+					authz.FoundSubject{Subject: user(authz.ID(fmt.Sprint("u", i))), Decision: authz.Decision{State: authz.Allowed}},
+					nil,
+				) {
 					return
 				}
 			}
@@ -259,12 +284,25 @@ func TestLookupSubjectsTooMany(t *testing.T) {
 func TestContents(t *testing.T) {
 	w := serve(t)
 	cursor := func(position string) string {
-		return httpapi.SealCursor(checkKey, "listAccountContents", "a/b", "", position, gin.Param{Key: "collection", Value: "importers"})
+		return httpapi.SealCursor(
+			checkKey, "listAccountContents", "a/b", "", position, gin.Param{Key: "collection", Value: "importers"},
+		)
 	}
-	w.do(t, request{method: "GET", path: "/v1/accounts/a%2Fb/importers?actor=al%20ice&limit=7&cursor=" + cursor("x"), key: checkKey}).want(t, 200,
-		`{"objects":[{"id":"i1","permissions":["view","edit"]},{"id":"i2","permissions":[]}],"next_cursor":"`+cursor("c1")+`","token":"t1"}`)
+	w.do(
+		t,
+		request{
+			method: "GET", path: "/v1/accounts/a%2Fb/importers?actor=al%20ice&limit=7&cursor=" + cursor("x"), key: checkKey,
+		},
+	).want(
+		t,
+		200,
+		`{"objects":[{"id":"i1","permissions":["view","edit"]},{"id":"i2","permissions":[]}],"next_cursor":"`+cursor(
+			"c1",
+		)+`","token":"t1"}`,
+	)
 	of, _ := w.operations.args[0].(operation.Collection)
-	if of.Place != (authz.Object{Type: "account", ID: "a/b"}) || of.Type != "importer" || fmt.Sprint(of.Permissions) != "[view edit]" ||
+	if of.Place != (authz.Object{Type: "account", ID: "a/b"}) || of.Type != "importer" ||
+		fmt.Sprint(of.Permissions) != "[view edit]" ||
 		w.operations.caller.Actor != "al ice" || w.operations.args[1] != (operation.Page{Limit: 7, Cursor: "x"}) {
 		t.Errorf("asked %+v by %+v", w.operations.args, w.operations.caller)
 	}
@@ -282,9 +320,13 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s answered %d %s", path, res.status, res.body)
 		}
 	}
-	w.do(t, request{method: "GET", path: "/v1/accounts/a/importers?actor=a", key: operateKey}).wantProblem(t, 403, "forbidden", "check")
+	w.do(t, request{method: "GET", path: "/v1/accounts/a/importers?actor=a", key: operateKey}).wantProblem(
+		t, 403, "forbidden", "check",
+	)
 	other := serve(t, func(c *httpapi.Config) { c.Operations = nil })
-	other.do(t, request{method: "GET", path: "/v1/accounts/a/importers?actor=a", key: checkKey}).wantProblem(t, 404, "not_found", "product")
+	other.do(t, request{method: "GET", path: "/v1/accounts/a/importers?actor=a", key: checkKey}).wantProblem(
+		t, 404, "not_found", "product",
+	)
 }
 
 // TestContractNamesEveryCollection holds the lists of the contract against the types that operations know.
@@ -293,7 +335,9 @@ func TestContractNamesEveryCollection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for place, parameter := range map[authz.Type]string{"account": "AccountCollection", "workspace": "WorkspaceCollection"} {
+	for place, parameter := range map[authz.Type]string{
+		"account": "AccountCollection", "workspace": "WorkspaceCollection",
+	} {
 		names := contract.Components.Parameters[parameter].Value.Schema.Value.Enum
 		collections := operation.Collections(place)
 		if len(names) != len(collections) {

@@ -24,7 +24,8 @@ func TestRequestIDsAreShortAndSafe(t *testing.T) {
 	made := make(map[string]bool)
 	for sent, kept := range map[string]bool{
 		"": false, "r1": true, "7f9c-2ba4:e8/8f": true, "Root=1-67a;Self=2+b,c@d_.~": true, strings.Repeat("x", 128): true,
-		strings.Repeat("x", 129): false, strings.Repeat("x", 60_000): false, "a b": false, "a\tb": false, "é": false, `a"b`: false, "a{b": false, "<b>": false,
+		strings.Repeat("x", 129): false, strings.Repeat("x", 60_000): false, "a b": false, "a\tb": false, "é": false,
+		`a"b`: false, "a{b": false, "<b>": false,
 	} {
 		header := make(http.Header)
 		if sent != "" {
@@ -61,7 +62,8 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	w := serve(t)
 	for _, path := range []string{"/healthz", "/nowhere", "/v1/role-sets"} {
 		header := w.do(t, request{method: "GET", path: path, key: checkKey}).header
-		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" || header.Get("X-Request-Id") == "" {
+		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" ||
+			header.Get("X-Request-Id") == "" {
 			t.Errorf("%s answered with %v", path, header)
 		}
 	}
@@ -69,14 +71,22 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 
 func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
 	w := serve(t)
-	secrets := []string{"acct-17", "eve@example.com", "mallory", "curs0r", "nowhere", "qwerty", checkKey, operateKey, "wrong-key"}
+	secrets := []string{
+		"acct-17", "eve@example.com", "mallory", "curs0r", "nowhere", "qwerty", checkKey, operateKey, "wrong-key",
+	}
 	for _, r := range []request{
-		{method: "PUT", path: "/v1/accounts/acct-17/members/eve@example.com", key: operateKey, actor: "mallory", body: `{"roles":["guest"]}`},
+		{
+			method: "PUT", path: "/v1/accounts/acct-17/members/eve@example.com", key: operateKey, actor: "mallory",
+			body: `{"roles":["guest"]}`,
+		},
 		{method: "GET", path: "/v1/accounts/acct-17/members?cursor=curs0r", key: operateKey, actor: "mallory"},
 		{method: "GET", path: "/v1/accounts/acct-17?qwerty=1", key: operateKey, actor: "mallory"},
 		{method: "GET", path: "/nowhere/qwerty", key: checkKey},
 		{method: "GET", path: "/v1/accounts/acct-17", key: "wrong-key"},
-		{method: "POST", path: "/v1/check", key: checkKey, body: `{"subject":"user:eve@example.com","permission":"view","resource":"account:acct-17"}`},
+		{
+			method: "POST", path: "/v1/check", key: checkKey,
+			body: `{"subject":"user:eve@example.com","permission":"view","resource":"account:acct-17"}`,
+		},
 		{method: "GET", path: "/healthz"},
 	} {
 		w.do(t, r)
@@ -112,7 +122,8 @@ func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
 	for i, tt := range want {
 		got := lines[i]
 		if got["msg"] != "request" || got["level"] != tt.level || got["method"] != tt.method || got["route"] != tt.route || got["status"] != tt.status ||
-			got["outcome"] != tt.outcome || got["key"] != tt.key || got["request_id"] == "" || got["duration_ms"] == nil || got["bytes"] == 0.0 {
+			got["outcome"] != tt.outcome || got["key"] != tt.key || got["request_id"] == "" || got["duration_ms"] == nil ||
+			got["bytes"] == 0.0 {
 			t.Errorf("line %d is %v, want %+v", i, got, tt)
 		}
 	}
@@ -132,9 +143,21 @@ func TestMetrics(t *testing.T) {
 		return d, "t1", nil
 	}
 	for _, id := range []string{"yes", "no", "no", "maybe", "broken"} {
-		w.do(t, request{method: "POST", path: "/v1/check", key: checkKey, body: `{"subject":"user:a","permission":"view","resource":"importer:` + id + `"}`})
+		w.do(
+			t,
+			request{
+				method: "POST", path: "/v1/check", key: checkKey,
+				body: `{"subject":"user:a","permission":"view","resource":"importer:` + id + `"}`,
+			},
+		)
 	}
-	w.do(t, request{method: "POST", path: "/v1/check/bulk", key: checkKey, body: `{"checks":[{"subject":"user:a","permission":"view","resource":"importer:i"},{}]}`})
+	w.do(
+		t,
+		request{
+			method: "POST", path: "/v1/check/bulk", key: checkKey,
+			body: `{"checks":[{"subject":"user:a","permission":"view","resource":"importer:i"},{}]}`,
+		},
+	)
 	w.do(t, getAccount)
 	w.operations.err = authz.Errorf(authz.CodeConflict, "taken")
 	w.do(t, getAccount)

@@ -35,7 +35,10 @@ func (k *call) readOnce(c *gin.Context) error {
 	case len(values) > 1:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", idempotencyHeader)
 	case key == "" || len(key) > maxIdempotencyKey || strings.IndexFunc(key, unfit) >= 0:
-		return authz.Errorf(authz.CodeInvalid, "the header %s must have 1 to %d visible characters of ASCII, such as a UUID", idempotencyHeader, maxIdempotencyKey)
+		return authz.Errorf(
+			authz.CodeInvalid, "the header %s must have 1 to %d visible characters of ASCII, such as a UUID", idempotencyHeader,
+			maxIdempotencyKey,
+		)
 	}
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = fmt.Fprintf(derived, "%q %q", k.actor, values[0]) // never fails

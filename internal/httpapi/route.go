@@ -22,12 +22,12 @@ import (
 // scopesExtension names, in the contract, the scopes of which a key needs one for a call; none means any key.
 const scopesExtension = "x-scopes"
 
-// unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the contract
-// does not name are ignored.
+// unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the
+// contract does not name are ignored.
 const unknownFieldsExtension = "x-unknown-fields"
 
-// costExtension says as how many requests a call counts against the rate of its key; 1 if it is left out. A call that counts
-// as more is one of those of which few are answered at a time.
+// costExtension says as how many requests a call counts against the rate of its key; 1 if it is left out. A call that
+// counts as more is one of those of which few are answered at a time.
 const costExtension = "x-cost"
 
 // personExtension and personKeysExtension are true on a schema of the contract whose value, or whose keys, are ids of
@@ -60,13 +60,14 @@ type route struct {
 // product reports whether the call is an operation of the product, which other schemas do not have.
 func (r *route) product() bool { return r.scopes.Any(apikey.Operate | apikey.Provision) }
 
-// actorOrBackend reports whether a person performs the operation with the scope operate, or the backend itself, without an
-// actor, with the scope provision.
+// actorOrBackend reports whether a person performs the operation with the scope operate, or the backend itself, without
+// an actor, with the scope provision.
 func (r *route) actorOrBackend() bool {
 	return r.actor && r.operation != previewOperation && r.scopes.Any(apikey.Operate) && r.scopes.Any(apikey.Provision)
 }
 
-// contractRoutes are the calls of the contract; they are read once, as they are the same for every server in the process.
+// contractRoutes are the calls of the contract; they are read once, as they are the same for every server in the
+// process.
 var contractRoutes = sync.OnceValues(func() (map[string]*route, error) { return readRoutes(api.Contract) })
 
 // readRoutes reads the calls of a contract, by method and gin's form of the path.
@@ -239,7 +240,13 @@ func contractAt(contract []byte, publicURL string) ([]byte, error) {
 // knownMethod returns the method, or "other" for one that is none of HTTP's usual ones.
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet,
+		http.MethodHead,
+		http.MethodPost,
+		http.MethodPut,
+		http.MethodPatch,
+		http.MethodDelete,
+		http.MethodOptions:
 		return method
 	default:
 		return "other"
