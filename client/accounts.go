@@ -13,22 +13,22 @@ func (a *Actor) CreateAccount(ctx context.Context, in NewAccount) (Account, erro
 	return answer[Account](a.rest.CreateAccount(ctx, nil, in))
 }
 
-// GetAccount shows an account.
+// GetAccount returns an account.
 func (a *Actor) GetAccount(ctx context.Context, id string) (Account, error) {
 	return answer[Account](a.rest.GetAccount(ctx, id, nil))
 }
 
-// DeleteAccount deletes an account with everything in it, and everything that refers to that.
+// DeleteAccount deletes an account with everything in it and every reference to it.
 func (a *Actor) DeleteAccount(ctx context.Context, id string) error {
 	return done(a.rest.DeleteAccount(ctx, id, nil))
 }
 
-// Accounts are the actor's own accounts, with their roles.
+// Accounts lists the actor's own accounts, with their roles.
 func (a *Actor) Accounts(ctx context.Context) iter.Seq2[ListedAccount, error] {
 	return userAccounts(ctx, a.rest, a.user)
 }
 
-// UserAccounts are the accounts of a person, with their roles. It needs a key with the scope inspect.
+// UserAccounts lists the accounts of a person, with their roles. It needs a key with the scope inspect.
 func (c *Client) UserAccounts(ctx context.Context, user string) iter.Seq2[ListedAccount, error] {
 	return userAccounts(ctx, c.rest, user)
 }
@@ -42,7 +42,7 @@ func userAccounts(ctx context.Context, by *rest.Client, user string) iter.Seq2[L
 	})
 }
 
-// AccountMembers are the members of an account.
+// AccountMembers lists the members of an account.
 func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.MemberPage](a.rest.ListAccountMembers(
@@ -52,18 +52,18 @@ func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member,
 	})
 }
 
-// GetAccountMember shows a member of an account. A person without a role on it is NotFound.
+// GetAccountMember returns a member of an account. A person without a role on it is NotFound.
 func (a *Actor) GetAccountMember(ctx context.Context, id, user string) (MemberDetails, error) {
 	return answer[MemberDetails](a.rest.GetAccountMember(ctx, id, user, nil))
 }
 
-// PutAccountMember sets the roles of a person on an account, which do not end by themselves.
+// PutAccountMember sets the roles of a person on an account permanently.
 func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...string) (ChangedMember, error) {
 	return a.PutAccountMemberUntil(ctx, id, user, time.Time{}, roles...)
 }
 
-// PutAccountMemberUntil sets the roles of a person on an account, which end at a time, in full seconds; a zero time
-// stands for never.
+// PutAccountMemberUntil sets the roles of a person on an account until a time, in full seconds. A zero time means
+// permanently.
 func (a *Actor) PutAccountMemberUntil(
 	ctx context.Context, id, user string, until time.Time, roles ...string,
 ) (ChangedMember, error) {
@@ -72,19 +72,19 @@ func (a *Actor) PutAccountMemberUntil(
 	))
 }
 
-// AddAccountOwner makes a person an owner of a team account beside the others, without an actor. The audit log keeps
-// the reason. It needs a key with the scope provision.
+// AddAccountOwner adds an owner to a team account, without an actor. The audit log stores the reason. It needs a key
+// with the scope provision.
 func (c *Client) AddAccountOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
-	return c.addGuardian(ctx, id, user, "owner", reason)
+	return c.addRequiredRole(ctx, id, user, "owner", reason)
 }
 
-// AddAccountAdministrator makes a person an administrator of an operations account beside the others, without an actor.
-// The audit log keeps the reason. It needs a key with the scope provision.
+// AddAccountAdministrator adds an administrator to an operations account, without an actor. The audit log stores the
+// reason. It needs a key with the scope provision.
 func (c *Client) AddAccountAdministrator(ctx context.Context, id, user, reason string) (ChangedMember, error) {
-	return c.addGuardian(ctx, id, user, "administrator", reason)
+	return c.addRequiredRole(ctx, id, user, "administrator", reason)
 }
 
-func (c *Client) addGuardian(ctx context.Context, id, user, role, reason string) (ChangedMember, error) {
+func (c *Client) addRequiredRole(ctx context.Context, id, user, role, reason string) (ChangedMember, error) {
 	return answer[ChangedMember](
 		c.rest.PutAccountMember(ctx, id, user, nil, rest.AccountRoles{Roles: list([]string{role}), Reason: reason}),
 	)
@@ -95,8 +95,8 @@ func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error 
 	return done(a.rest.RemoveAccountMember(ctx, id, user, nil))
 }
 
-// PatchAccountMembers sets the roles of many people on one account, all or nothing if one write holds it. A larger change first takes
-// roles away, in several writes, and then gives all others in one.
+// PatchAccountMembers sets the roles of many people on one account. It is atomic if one write can hold the change. A
+// larger change first removes roles, in several writes, and then grants all others in one write.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
 	changed, err := answer[rest.ChangedMembers](
 		a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}),

@@ -6,11 +6,11 @@
 //		ID: "acme", Subscription: "s1", RoleSet: "team",
 //	})
 //
-// An answer other than a clear yes is no: where there is an error, the boolean beside it is false. Errors carry the
-// code of the API: errors.Is(err, client.NotFound).
+// Decisions deny by default: a boolean beside an error is false. Errors have the codes of the API:
+// errors.Is(err, client.NotFound).
 //
-// Requests are repeated while the server is away or busy, for ten seconds at most and within the context. Operations
-// happen once all the same: each is sent under an idempotency key.
+// The client retries requests while the server is unreachable or busy, for up to ten seconds and until the context
+// ends. A retried operation still happens only once, since each has an idempotency key.
 package client
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Client speaks to one server, or to several behind one address. It is for concurrent use; make it once.
+// Client calls one server, or several behind one address. It is safe for concurrent use; create it once.
 type Client struct {
 	rest *rest.Client
 }
@@ -35,35 +35,35 @@ type Actor struct {
 	user string
 }
 
-// Option changes what is optional about a Client.
+// Option configures a Client.
 type Option func(*transport)
 
-// WithHTTPClient sends the requests with another client, for TLS, tracing or limits of your own.
+// WithHTTPClient sets the HTTP client, for TLS, tracing or limits of your own.
 func WithHTTPClient(c *http.Client) Option { return func(t *transport) { t.http = c } }
 
-// WithTries sets how often a request is sent at most; 1 means that nothing is repeated. Without this option only the
-// patience and the context of the call bound it.
+// WithTries limits how often a request is sent; 1 disables retries. By default only the patience and the context of the
+// call limit it.
 func WithTries(n uint) Option { return func(t *transport) { t.tries = max(1, n) } }
 
-// WithPatience sets how long one call goes on trying; it is 10 seconds without this option, so that a call outlives a
-// restart of the server. The context of the call ends it earlier.
+// WithPatience limits the time that one call spends on retries. The default of 10 seconds outlasts a restart of the
+// server. The context of the call may end it earlier.
 func WithPatience(d time.Duration) Option { return func(t *transport) { t.patience = d } }
 
-// attemptTimeout bounds one request where the context does not: somewhat more than a server gives it.
+// attemptTimeout limits one request if the context does not. It is longer than the server's own limit.
 const attemptTimeout = 40 * time.Second
 
-// New returns a client of the server at an address such as https://authz.example.com. It sends nothing yet. Decisions
-// need a key with the scope check, operations one with operate or provision. An address that is none, and an empty key,
-// are Invalid.
+// New returns a client of the server at an address, for example https://authz.example.com. It sends no request.
+// Decisions need a key with the scope check, operations one with operate or provision. The error is Invalid for a
+// malformed address or an empty key.
 func New(address, key string, options ...Option) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, &Error{
-			Code: Invalid, Detail: fmt.Sprintf("%q is not an address such as https://authz.example.com", address),
+			Code: Invalid, Detail: fmt.Sprintf("%q is not an address; use, for example, https://authz.example.com", address),
 		}
 	}
 	if key == "" {
-		return nil, &Error{Code: Invalid, Detail: "the API key is empty; every call needs one"}
+		return nil, &Error{Code: Invalid, Detail: "the API key is empty; every call requires one"}
 	}
 	t := &transport{
 		base: base.Path, key: key, patience: 10 * time.Second,
@@ -82,7 +82,7 @@ func New(address, key string, options ...Option) (*Client, error) {
 	return &Client{rest: generated}, nil
 }
 
-// connections is http.DefaultTransport with as many idle connections as a busy backend has use for.
+// connections returns http.DefaultTransport with more idle connections, for a busy backend.
 func connections() http.RoundTripper {
 	usual, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -93,12 +93,12 @@ func connections() http.RoundTripper {
 	return own
 }
 
-// REST is the generated client below, for calls that this package has no method for. It sends with the same key,
-// repeats the same, and returns the same errors.
+// REST returns the generated client, for calls without a method in this package. It uses the same key, retries and
+// errors.
 func (c *Client) REST() *rest.Client { return c.rest }
 
-// As performs operations on behalf of a person, named by the application's own id. Whether that person may is decided
-// by the server, each time.
+// As returns an actor for a person with the application's own id. The server decides for each operation whether the
+// person may perform it.
 func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],
@@ -109,8 +109,8 @@ func (c *Client) As(user string) *Actor {
 	return &Actor{rest: &as, user: user}
 }
 
-// headerValue is the one form in which a header names a person: the percent sign, the comma, the space, and every byte
-// that is not visible ASCII are percent-encoded.
+// headerValue encodes a person for a header. It percent-encodes the percent sign, the comma, the space, and every byte
+// that is not visible ASCII.
 func headerValue(user string) string {
 	var b strings.Builder
 	for i := range len(user) {
@@ -123,5 +123,5 @@ func headerValue(user string) string {
 	return b.String()
 }
 
-// REST is the generated client below, on behalf of the person.
+// REST returns the generated client on behalf of the person.
 func (a *Actor) REST() *rest.Client { return a.rest }

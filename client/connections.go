@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// PutConnector puts a connector of the catalogue. It needs a key with the scope provision.
+// PutConnector creates or replaces a connector of the catalogue. It needs a key with the scope provision.
 func (c *Client) PutConnector(ctx context.Context, id string, offers ...string) (Connector, error) {
 	return answer[Connector](c.rest.PutConnector(ctx, id, nil, rest.ConnectorOffers{Offers: list(offers)}))
 }
@@ -16,12 +16,12 @@ func (a *Actor) CreateConnection(ctx context.Context, in NewConnection) (Connect
 	return answer[Connection](a.rest.CreateConnection(ctx, nil, in))
 }
 
-// GetConnection shows a connection with its sharing.
+// GetConnection returns a connection with its sharing.
 func (a *Actor) GetConnection(ctx context.Context, id string) (Connection, error) {
 	return answer[Connection](a.rest.GetConnection(ctx, id, nil))
 }
 
-// ShareConnection says who sees a connection.
+// ShareConnection sets who sees a connection.
 func (a *Actor) ShareConnection(ctx context.Context, id string, with Sharing) (Connection, error) {
 	return answer[Connection](a.rest.ShareConnection(ctx, id, nil, with))
 }
@@ -31,12 +31,12 @@ func (a *Actor) GroupConnection(ctx context.Context, id, group string) (Connecti
 	return answer[Connection](a.rest.GroupConnection(ctx, id, nil, rest.Group{Group: group}))
 }
 
-// UngroupConnection takes a connection out of its group.
+// UngroupConnection removes a connection from its group.
 func (a *Actor) UngroupConnection(ctx context.Context, id string) (Connection, error) {
 	return answer[Connection](a.rest.UngroupConnection(ctx, id, nil))
 }
 
-// DeleteConnection disconnects a connection.
+// DeleteConnection disconnects a connection, which deletes it.
 func (a *Actor) DeleteConnection(ctx context.Context, id string) error {
 	return done(a.rest.DeleteConnection(ctx, id, nil))
 }

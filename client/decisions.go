@@ -9,22 +9,22 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Reference names an object, or with a Relation everybody in that relation of it.
+// Reference names an object or, with a Relation, everybody in that relation of the object.
 type Reference struct {
 	Type, ID string
 	Relation string
 }
 
-// User is the person with the application's own id; "user:bob" is the same person as "bob".
+// User returns the reference to a person with the application's own id. "user:bob" is the same person as "bob".
 func User(id string) Reference { return Reference{Type: "user", ID: strings.TrimPrefix(id, "user:")} }
 
-// Object reads "type:id", split at the first colon; the id may hold anything.
+// Object parses "type:id". It splits at the first colon; the id may contain any characters.
 func Object(reference string) Reference {
 	typ, id, _ := strings.Cut(reference, ":")
 	return Reference{Type: typ, ID: id}
 }
 
-// String returns the reference as zed writes it.
+// String returns the reference in zed's form.
 func (r Reference) String() string {
 	if r.Relation != "" {
 		return r.Type + ":" + r.ID + "#" + r.Relation
@@ -32,8 +32,8 @@ func (r Reference) String() string {
 	return r.Type + ":" + r.ID
 }
 
-// wire writes the reference in the form in which every id means itself. JSON cannot say what is not UTF-8; written all
-// the same, it would be another id.
+// wire returns the form of the API that accepts any id. It rejects text that is not UTF-8, which JSON would change into
+// another id.
 func (r Reference) wire() (out rest.Reference, err error) {
 	if !utf8.ValidString(r.String()) {
 		return out, &Error{Code: Invalid, Detail: fmt.Sprintf("the reference %q is not UTF-8", r)}
@@ -41,14 +41,14 @@ func (r Reference) wire() (out rest.Reference, err error) {
 	return out, out.FromReferenceObject(rest.ReferenceObject{Type: r.Type, ID: r.ID, Relation: r.Relation})
 }
 
-// Check is one question: may the subject do this to the resource?
+// Check is a question: may the subject do this to the resource?
 type Check struct {
 	Subject    Reference
 	Permission string
 	Resource   Reference
 
-	// Context has the values that the conditions of the schema may read. The server refuses numbers that a float64 does
-	// not hold exactly: send large integers as strings.
+	// Context has values for the caveats of the schema. The server rejects numbers that a float64 cannot hold exactly:
+	// send large integers as strings.
 	Context map[string]any
 }
 
@@ -65,24 +65,24 @@ func (c Check) wire() (out rest.BulkCheck, err error) {
 type Decision struct {
 	Allowed bool
 
-	// MissingContext are the fields of the context without which the answer is no.
+	// MissingContext lists fields of the context that the decision needs. Without them it is denied.
 	MissingContext []string
 
-	// Token names the state that the answer rests on.
+	// Token names the state of the answer.
 	Token string
 
-	// Err is what is wrong with this one of many checks; then it is not allowed.
+	// Err is the error of this check within CheckAll. It implies that Allowed is false.
 	Err error
 }
 
-// Can reports whether a person may do something to a resource "type:id". It is false beside any error.
+// Can reports whether a person may do something to a resource "type:id". With an error the result is false.
 func (c *Client) Can(ctx context.Context, user, permission, resource string) (bool, error) {
 	decision, err := c.Check(ctx, Check{Subject: User(user), Permission: permission, Resource: Object(resource)})
 	return decision.Allowed, err
 }
 
 // CanEach reports, for up to 1000 resources "type:id" in one call, whether a person may do something to each. If one of
-// the questions cannot be decided, there is no answer to any.
+// them cannot be decided, it returns an error and no result.
 func (c *Client) CanEach(ctx context.Context, user, permission string, resources ...string) (map[string]bool, error) {
 	checks := make([]Check, len(resources))
 	for i, resource := range resources {
@@ -102,8 +102,8 @@ func (c *Client) CanEach(ctx context.Context, user, permission string, resources
 	return may, nil
 }
 
-// CanAll reports whether a person may do something to every one of up to 1000 resources "type:id". It is false beside
-// any error, and an error if there are none.
+// CanAll reports whether a person may do something to every one of up to 1000 resources "type:id". With an error the
+// result is false. An empty list is an error.
 func (c *Client) CanAll(ctx context.Context, user, permission string, resources ...string) (bool, error) {
 	may, err := c.CanEach(ctx, user, permission, resources...)
 	if err != nil {
@@ -134,8 +134,8 @@ func (c *Client) Check(ctx context.Context, check Check) (Decision, error) {
 	return Decision{Allowed: decision.Allowed, MissingContext: decision.MissingContext, Token: decision.Token}, nil
 }
 
-// CheckAll decides up to 1000 questions in one call and at one state. The decisions stand in the order of the checks;
-// an error of one is in its place and does not fail the others.
+// CheckAll decides up to 1000 questions in one call and at one state. The decisions are in the order of the checks. A
+// failed check has its error in its decision and does not affect the others.
 func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, error) {
 	in := make([]rest.BulkCheck, len(checks))
 	for i, check := range checks {
@@ -150,7 +150,7 @@ func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, err
 		return nil, err
 	}
 	if len(bulk.Results) != len(checks) {
-		return nil, &Error{Code: Internal, Detail: "the answer has not as many results as there were checks"}
+		return nil, &Error{Code: Internal, Detail: "the number of results differs from the number of checks"}
 	}
 	answered(bulk.Token)
 	decisions := make([]Decision, len(checks))
@@ -163,8 +163,8 @@ func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, err
 	return decisions, nil
 }
 
-// Permissions returns for each permission of a resource "type:id" whether the person has it. A permission that could
-// not be decided is false.
+// Permissions reports for each permission of a resource "type:id" whether the person has it. It reports false for a
+// permission that could not be decided.
 func (c *Client) Permissions(ctx context.Context, user, resource string) (map[string]bool, error) {
 	in, err := Check{Subject: User(user), Resource: Object(resource)}.wire()
 	if err != nil {

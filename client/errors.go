@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Code is what kind of problem an error is. It is itself an error, for errors.Is.
+// Code is a kind of error. It implements error, for use with errors.Is.
 type Code string
 
 // The codes of the API.
@@ -28,32 +28,32 @@ const (
 	Limited          Code = "limited"
 	Canceled         Code = "canceled"
 	Internal         Code = "internal"
-	Unavailable      Code = "unavailable" // also where the server could not be reached
+	Unavailable      Code = "unavailable" // also if the server cannot be reached
 	Deadline         Code = "deadline"
 )
 
-// Error makes a Code usable with errors.Is.
+// Error returns the code.
 func (c Code) Error() string { return string(c) }
 
-// Error is what went wrong with a call. All errors of this package are of this type.
+// Error is the error of a call. All errors of this package have this type.
 type Error struct {
 	Code      Code
-	Status    int           // of the answer; 0 if there was none
-	Detail    string        // what is wrong, for people
-	RequestID string        // stands in the server's log
-	After     time.Duration // when the server will take another try, if it said so
+	Status    int           // HTTP status; 0 if there was no answer
+	Detail    string        // description for people
+	RequestID string        // the request's id in the server's log
+	After     time.Duration // how long the server asks to wait before a retry, if it does
 
-	// Permission is the one that the actor lacks, of a Forbidden operation.
+	// Permission is the permission that the actor of a Forbidden operation lacks.
 	Permission string
 
-	// Accounts and Subscriptions are those that a Conflict is about, if it is about any.
+	// Accounts and Subscriptions are those that caused a Conflict, if any.
 	Accounts      []string
 	Subscriptions []string
 
 	cause error
 }
 
-// Error returns code, detail and the id of the request.
+// Error returns code, detail and request id.
 func (e *Error) Error() string {
 	text := "sluice: " + string(e.Code) + ": " + e.Detail
 	if e.RequestID != "" {
@@ -68,10 +68,10 @@ func (e *Error) Error() string {
 // Is reports whether target is the error's Code.
 func (e *Error) Is(target error) bool { return target == e.Code }
 
-// Unwrap returns what the transport of the request said, if that is what failed.
+// Unwrap returns the cause, for example an error of the HTTP transport.
 func (e *Error) Unwrap() error { return e.cause }
 
-// problem reads the error that an answer holds.
+// problem returns the error in an answer.
 func problem(response *http.Response, body []byte) *Error {
 	e := &Error{Status: response.StatusCode, RequestID: response.Header.Get("X-Request-ID"), After: retryAfter(response)}
 	var sent rest.Problem
@@ -81,7 +81,7 @@ func problem(response *http.Response, body []byte) *Error {
 		known.RequestID, known.After = e.RequestID, e.After
 		return known
 	}
-	e.Code, e.Detail = Internal, fmt.Sprintf("the answer is not one of Sluice: %s", response.Status)
+	e.Code, e.Detail = Internal, fmt.Sprintf("the answer is not from Sluice: %s", response.Status)
 	switch response.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		e.Code = Unavailable
@@ -91,7 +91,7 @@ func problem(response *http.Response, body []byte) *Error {
 	return e
 }
 
-// problemOf is the error that a problem document tells of.
+// problemOf converts a problem document into an error.
 func problemOf(sent rest.Problem) *Error {
 	return &Error{
 		Code: Code(sent.Code), Status: sent.Status, Detail: sent.Detail, RequestID: sent.RequestID,
@@ -99,7 +99,7 @@ func problemOf(sent rest.Problem) *Error {
 	}
 }
 
-// retryAfter is how long the answer asks to wait; the form with a date is not Sluice's and means nothing here.
+// retryAfter returns how long the answer asks to wait. It ignores the form with a date, which Sluice does not send.
 func retryAfter(response *http.Response) time.Duration {
 	seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
 	if err != nil || seconds < 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// TestErrors holds what an error tells.
+// TestErrors checks the fields of errors.
 func TestErrors(t *testing.T) {
 	ctx := t.Context()
 	s, a, olga := company(t, "multi_owner", "team")
@@ -76,7 +76,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestManyChecks asks many questions in one call, of which some mean nothing.
+// TestManyChecks asks many questions in one call, some of them invalid.
 func TestManyChecks(t *testing.T) {
 	ctx := t.Context()
 	_, a, _ := company(t, "multi_owner", "team")

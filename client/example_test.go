@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// A backend creates a subscription, its owner builds up an account, and the backend asks who may do what.
+// A backend creates a subscription, its owner sets up an account, and the backend asks for decisions.
 func Example() {
 	ctx := context.Background()
-	server, err := sluicetest.New(ctx) // an application has the address of its server, and a key
+	server, err := sluicetest.New(ctx) // an application has the address of its server and a key
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -9,14 +9,14 @@ import (
 // Explanation is a decision with its reason: the path of relationships that allows it, or what is missing.
 type Explanation = rest.Explanation
 
-// Explain decides one question and says why. With a key that has the scope inspect it tells everything, with another
-// one what the subject may see, and nobody's name.
+// Explain returns a decision and its reason. A key with the scope inspect shows everything; another key shows what the
+// subject may see, without names.
 func (c *Client) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, c.rest, check)
 }
 
-// Explain decides one question and says why, to this person: about objects that they may view, naming people where they
-// may list them.
+// Explain returns a decision and its reason as this person may see it. It includes objects that they may view, and
+// names people where they may list them.
 func (a *Actor) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, a.rest, check)
 }

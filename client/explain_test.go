@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 
 	toUma := ok[client.Explanation](t)(shared.Client.As("uma").Explain(ctx, ask("uma", "delete")))
 	require.NotEmpty(t, toUma.Missing)
-	require.Empty(t, toUma.Trace, "the trace is for inspection")
+	require.Empty(t, toUma.Trace, "the trace requires the scope inspect")
 	_, err := shared.Client.As("stranger").Explain(ctx, ask("uma", "delete"))
 	require.ErrorIs(t, err, client.NotFound)
 	_, err = shared.Client.Explain(ctx, ask("uma", "delte"))

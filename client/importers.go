@@ -13,15 +13,15 @@ func (a *Actor) CreateImporter(ctx context.Context, in NewImporter) (Importer, e
 	return answer[Importer](a.rest.CreateImporter(ctx, nil, in))
 }
 
-// GetImporter shows an importer. HiddenEnds names the ends whose connection the actor may not view.
+// GetImporter returns an importer. HiddenEnds lists the ends whose connection the actor may not view.
 func (a *Actor) GetImporter(ctx context.Context, id string) (Importer, error) {
 	return answer[Importer](a.rest.GetImporter(ctx, id, nil))
 }
 
-// End says what becomes of an end of an importer; the zero End leaves it as it is.
+// End is the change of one end of an importer. The zero End keeps the end.
 type End struct{ to nullable.Nullable[string] }
 
-// Connect makes an end the connection with that id.
+// Connect sets an end to the connection with this id.
 func Connect(connection string) End { return End{nullable.NewNullableWithValue(connection)} }
 
 // Detach removes an end.
@@ -34,7 +34,8 @@ func (a *Actor) SetImporterConnections(ctx context.Context, id string, source, d
 	))
 }
 
-// CopyImporter copies an importer with the ends that the actor may use; LeftOut names the others.
+// CopyImporter copies an importer within its account. It omits the ends that the actor may not use and lists them in
+// LeftOut.
 func (a *Actor) CopyImporter(ctx context.Context, id, to string) (CopiedImporter, error) {
 	return answer[CopiedImporter](a.rest.CopyImporter(ctx, id, nil, rest.Copy{ID: to}))
 }

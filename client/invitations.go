@@ -8,17 +8,17 @@ import (
 )
 
 type (
-	// NewInvitation asks for an invitation. Without an Invitee anybody who knows its id may accept it. Without ExpiresIn,
-	// in seconds, it ends after seven days.
+	// NewInvitation has the parameters of a new invitation. Without an Invitee, anybody who knows its id may accept it.
+	// Without ExpiresIn, in seconds, it expires after seven days.
 	NewInvitation = rest.NewInvitation
 
-	// Invitation is an invitation as its inviter is shown it, with the secret ID that accepts it.
+	// Invitation is an invitation as its inviter sees it, with the secret ID that accepts it.
 	Invitation = rest.Invitation
 
 	// ListedInvitation is an open invitation.
 	ListedInvitation = rest.ListedInvitation
 
-	// AcceptedInvitation is what somebody accepted.
+	// AcceptedInvitation describes the granted roles.
 	AcceptedInvitation = rest.AcceptedInvitation
 )
 
@@ -34,7 +34,7 @@ func (a *Actor) InviteToSubscription(ctx context.Context, subscription string, i
 	return answer[Invitation](a.rest.InviteToSubscription(ctx, subscription, nil, in))
 }
 
-// AccountInvitations are the open invitations to an account.
+// AccountInvitations lists the open invitations to an account.
 func (a *Actor) AccountInvitations(ctx context.Context, account string) iter.Seq2[ListedInvitation, error] {
 	return pages(func(cursor string) ([]ListedInvitation, string, error) {
 		page, err := answer[rest.InvitationPage](a.rest.ListAccountInvitations(
@@ -43,7 +43,7 @@ func (a *Actor) AccountInvitations(ctx context.Context, account string) iter.Seq
 	})
 }
 
-// SubscriptionInvitations are the open invitations to a subscription.
+// SubscriptionInvitations lists the open invitations to a subscription.
 func (a *Actor) SubscriptionInvitations(ctx context.Context, subscription string) iter.Seq2[ListedInvitation, error] {
 	return pages(func(cursor string) ([]ListedInvitation, string, error) {
 		page, err := answer[rest.InvitationPage](a.rest.ListSubscriptionInvitations(

@@ -36,7 +36,7 @@ func TestInvitations(t *testing.T) {
 	require.ErrorIs(t, err, client.Invalid)
 }
 
-// TestLimitedTime gives a role that ends.
+// TestLimitedTime grants a role that expires.
 func TestLimitedTime(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "multi_owner", "team")
@@ -48,8 +48,8 @@ func TestLimitedTime(t *testing.T) {
 	require.Zero(t, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "gus", "guest")).ExpiresAt)
 }
 
-// TestOnce repeats an operation under a key of the caller's.
-func TestOnce(t *testing.T) {
+// TestIdempotencyKeyOfCaller repeats an operation under a key of the caller.
+func TestIdempotencyKeyOfCaller(t *testing.T) {
 	ctx := client.WithIdempotencyKey(t.Context(), t.Name())
 	_, a, olga := company(t, "multi_owner", "team")
 	in := client.NewInvitation{Roles: []string{"user"}}

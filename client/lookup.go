@@ -7,11 +7,11 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// VisibleObject is an object with the permissions that somebody holds on it.
+// VisibleObject is an object with the permissions that a person has on it.
 type VisibleObject = rest.VisibleObject
 
-// FoundResource is one answer to a look-up of resources. It is allowed, or waits for the context that is missing, or
-// could not be decided for the reason in Err.
+// FoundResource is a result of a look-up of resources. It is allowed, or depends on missing context, or could not be
+// decided for the reason in Err.
 type FoundResource struct {
 	Resource       Reference
 	Allowed        bool
@@ -19,8 +19,8 @@ type FoundResource struct {
 	Err            error
 }
 
-// FoundSubject is one answer to a look-up of subjects: a subject, or with Everybody all of its type but those excluded.
-// It is not allowed if it waits for context, or could not be decided for the reason in Err.
+// FoundSubject is a result of a look-up of subjects: a subject or, with Everybody, all of its type except the excluded
+// ones. It is not allowed if it depends on missing context, or if it could not be decided for the reason in Err.
 type FoundSubject struct {
 	Subject        Reference
 	Everybody      bool
@@ -30,7 +30,7 @@ type FoundSubject struct {
 	Err            error
 }
 
-// Resources are the ids of everything of a type that a person may do something to.
+// Resources lists the ids of all objects of a type that a person may do something to.
 func (c *Client) Resources(ctx context.Context, user, permission, typ string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		asked := Check{Subject: User(user), Permission: permission, Resource: Reference{Type: typ}}
@@ -46,7 +46,8 @@ func (c *Client) Resources(ctx context.Context, user, permission, typ string) it
 	}
 }
 
-// LookupResources is everything of a type that the subject may do something to. The check's resource has a type alone.
+// LookupResources lists all objects of a type that the subject may do something to. The check's resource has only a
+// type.
 func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[FoundResource, error] {
 	return func(yield func(FoundResource, error) bool) {
 		in, err := check.wire()
@@ -54,7 +55,7 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 			yield(FoundResource{}, err)
 			return
 		}
-		at, answered := chainOf(ctx).ask() // the same for all pages: they are of one question
+		at, answered := chainOf(ctx).ask() // the same for all pages of a question
 		pages(func(cursor string) ([]FoundResource, string, error) {
 			page, err := answer[rest.FoundResources](c.rest.LookupResources(ctx, rest.ResourceLookup{
 				Subject: in.Subject, Permission: in.Permission, ResourceType: check.Resource.Type, Context: in.Context,
@@ -74,8 +75,8 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 	}
 }
 
-// LookupSubjects is everybody of a type who may do something to the resource, as they come, however many. The check's
-// subject has a type alone, or a type and a relation. A sequence that ends without an error was whole.
+// LookupSubjects lists all subjects of a type that may do something to the resource, in a stream without a limit. The
+// check's subject has a type, or a type and a relation. A sequence without an error is complete.
 func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[FoundSubject, error] {
 	return func(yield func(FoundSubject, error) bool) {
 		in, err := check.wire()
@@ -101,7 +102,7 @@ func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[Foun
 	}
 }
 
-// itemError is the error of one item of an answer; nil if it has none.
+// itemError returns the error of one item of an answer, or nil.
 func itemError(sent rest.ItemError) error {
 	if sent.Code == "" {
 		return nil
@@ -119,8 +120,8 @@ func foundSubject(sent rest.FoundSubject) FoundSubject {
 	return found
 }
 
-// AccountContents are the objects of an account that the actor may see, with the permissions that they hold on each.
-// The collection is their type in the plural, such as importers.
+// AccountContents lists the objects of an account that the actor may see, with the permissions that the actor has on
+// each. The collection is the plural of their type, for example importers.
 func (a *Actor) AccountContents(ctx context.Context, account, collection string) iter.Seq2[VisibleObject, error] {
 	return pages(func(cursor string) ([]VisibleObject, string, error) {
 		page, err := answer[rest.ObjectPage](
@@ -131,8 +132,8 @@ func (a *Actor) AccountContents(ctx context.Context, account, collection string)
 	})
 }
 
-// WorkspaceContents are the objects of a workspace that the actor may see, with the permissions that they hold on each.
-// The collection is their type in the plural, such as flows.
+// WorkspaceContents lists the objects of a workspace that the actor may see, with the permissions that the actor has on
+// each. The collection is the plural of their type, for example flows.
 func (a *Actor) WorkspaceContents(ctx context.Context, workspace, collection string) iter.Seq2[VisibleObject, error] {
 	return pages(func(cursor string) ([]VisibleObject, string, error) {
 		page, err := answer[rest.ObjectPage](

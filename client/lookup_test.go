@@ -25,7 +25,7 @@ func TestLookups(t *testing.T) {
 	for id, err := range shared.Client.Resources(ctx, owner, "edit", "importer") {
 		require.NoError(t, err)
 		require.Contains(t, ids, id)
-		break // who has seen enough may stop
+		break // a caller may stop early
 	}
 	for _, err := range shared.Client.Resources(ctx, owner, "edti", "importer") {
 		require.ErrorIs(t, err, client.Invalid)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// shared is the server of the tests; each uses ids of its own.
+// shared is the server of all tests. Each test uses its own ids.
 var shared *sluicetest.Server
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,8 @@ func run(m *testing.M) int {
 		return code
 	}
 	if err := goleak.Find(
-		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"), // started by an import of SpiceDB's
+		// started by a package that SpiceDB imports
+		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 	); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// ok returns a result that must have come without an error.
+// ok returns a result and requires that there is no error.
 func ok[T any](t *testing.T) func(T, error) T {
 	return func(result T, err error) T {
 		t.Helper()
@@ -22,7 +22,7 @@ func ok[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// all collects a list that must have come without an error.
+// all collects a list and requires that there is no error.
 func all[T any](t *testing.T, list iter.Seq2[T, error]) []T {
 	t.Helper()
 	var collected []T
@@ -33,7 +33,7 @@ func all[T any](t *testing.T, list iter.Seq2[T, error]) []T {
 	return collected
 }
 
-// company creates a subscription with an account in it. Everything is named after the test.
+// company creates a subscription with an account. All ids contain the name of the test.
 func company(t *testing.T, roleSet, account string) (subscription, acme string, olga *client.Actor) {
 	t.Helper()
 	name := strings.ReplaceAll(t.Name(), "/", "-")
@@ -139,7 +139,8 @@ func TestAccount(t *testing.T) {
 	require.Empty(t, all(t, olga.Accounts(ctx)))
 }
 
-// TestPersonIsTheSameInBothForms names people as user:bob wherever the client takes a person, and finds bob.
+// TestPersonIsTheSameInBothForms uses user:bob wherever the client accepts a person, and expects the same result as for
+// bob.
 func TestPersonIsTheSameInBothForms(t *testing.T) {
 	ctx := t.Context()
 	s, a, olga := company(t, "multi_owner", "team")
@@ -353,7 +354,7 @@ func TestPlatform(t *testing.T) {
 	require.NotEmpty(t, ok[[]client.ResourceType](t)(shared.Client.Types(ctx)))
 }
 
-// TestAnyID holds that every id means itself, in paths, headers, bodies and references.
+// TestAnyID checks that the client accepts any id in paths, headers, bodies and references.
 func TestAnyID(t *testing.T) {
 	ctx := t.Context()
 	s, _, olga := company(t, "multi_owner", "team")
@@ -394,6 +395,6 @@ func TestLongList(t *testing.T) {
 	require.Len(t, all(t, olga.AccountMembers(ctx, a)), people+1)
 	for _, err := range olga.AccountMembers(ctx, a) {
 		require.NoError(t, err)
-		break // who has seen enough may stop
+		break // a caller may stop early
 	}
 }

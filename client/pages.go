@@ -7,10 +7,10 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// pageSize is how much of a list one request asks for: the most that the API gives.
+// pageSize is the number of entries per page: the API's maximum.
 var pageSize = 1000
 
-// pages yields the entries of a list, page after page; an error comes last.
+// pages yields the entries of all pages of a list. If there is an error, it comes last.
 func pages[T any](fetch func(cursor string) (entries []T, next string, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for cursor := ""; ; {
@@ -33,13 +33,13 @@ func pages[T any](fetch func(cursor string) (entries []T, next string, err error
 	}
 }
 
-// done reads an answer that says nothing but that it is done.
+// done checks an answer without content.
 func done(response *http.Response, err error) error {
 	_, err = answer[rest.Done](response, err)
 	return err
 }
 
-// list is never null in JSON.
+// list returns a copy that is never null in JSON.
 func list(names []string) []string { return append([]string{}, names...) }
 
 func rolesByID(roles RolesByID) rest.RolesByID {

@@ -7,7 +7,7 @@ func (a *Actor) CreateIntegration(ctx context.Context, in NewPart) (Part, error)
 	return answer[Part](a.rest.CreateIntegration(ctx, nil, in))
 }
 
-// GetIntegration shows an integration.
+// GetIntegration returns an integration.
 func (a *Actor) GetIntegration(ctx context.Context, id string) (Part, error) {
 	return answer[Part](a.rest.GetIntegration(ctx, id, nil))
 }
@@ -22,7 +22,7 @@ func (a *Actor) CreateExport(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateExport(ctx, nil, in))
 }
 
-// GetExport shows an export.
+// GetExport returns an export.
 func (a *Actor) GetExport(ctx context.Context, id string) (Part, error) {
 	return answer[Part](a.rest.GetExport(ctx, id, nil))
 }
@@ -37,7 +37,7 @@ func (a *Actor) CreateReport(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateReport(ctx, nil, in))
 }
 
-// GetReport shows a report.
+// GetReport returns a report.
 func (a *Actor) GetReport(ctx context.Context, id string) (Part, error) {
 	return answer[Part](a.rest.GetReport(ctx, id, nil))
 }
@@ -47,17 +47,17 @@ func (a *Actor) DeleteReport(ctx context.Context, id string) error {
 	return done(a.rest.DeleteReport(ctx, id, nil))
 }
 
-// CreateConnector builds a connector of an account's own.
+// CreateConnector creates a connector that belongs to an account.
 func (a *Actor) CreateConnector(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateConnector(ctx, nil, in))
 }
 
-// GetConnector shows a connector, one of the catalogue or of an account's own.
+// GetConnector returns a connector of the catalogue or of an account.
 func (a *Actor) GetConnector(ctx context.Context, id string) (Connector, error) {
 	return answer[Connector](a.rest.GetConnector(ctx, id, nil))
 }
 
-// DeleteConnector deletes a connector of an account's own.
+// DeleteConnector deletes a connector that belongs to an account.
 func (a *Actor) DeleteConnector(ctx context.Context, id string) error {
 	return done(a.rest.DeleteConnector(ctx, id, nil))
 }

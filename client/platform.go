@@ -10,31 +10,30 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// AddPlatformAdministrator makes a person administrator of the platform. It needs a key with the scope provision.
+// AddPlatformAdministrator makes a person an administrator of the platform. It needs a key with the scope provision.
 func (c *Client) AddPlatformAdministrator(ctx context.Context, user string) error {
 	return done(c.rest.AddPlatformAdministrator(ctx, user, nil))
 }
 
-// RemovePlatformAdministrator takes the administration of the platform from a person. It needs a key with the scope
-// provision.
+// RemovePlatformAdministrator removes an administrator of the platform. It needs a key with the scope provision.
 func (c *Client) RemovePlatformAdministrator(ctx context.Context, user string) error {
 	return done(c.rest.RemovePlatformAdministrator(ctx, user, nil))
 }
 
-// RoleSets are the role sets with their roles and titles.
+// RoleSets returns the role sets with their roles and titles.
 func (c *Client) RoleSets(ctx context.Context) ([]RoleSet, error) {
 	sets, err := answer[rest.RoleSets](c.rest.ListRoleSets(ctx))
 	return sets.RoleSets, err
 }
 
-// Types are the resource types of the served schema with their permissions.
+// Types returns the resource types of the served schema with their permissions.
 func (c *Client) Types(ctx context.Context) ([]ResourceType, error) {
 	catalogue, err := answer[rest.PermissionCatalogue](c.rest.DescribePermissions(ctx))
 	return catalogue.Types, err
 }
 
-// Relationship says that the subject, or with Everybody everybody of the subject's type, stands in the relation to the
-// resource, until ExpiresAt if that is set.
+// Relationship is a stored relationship. With Everybody, its subject is everybody of the subject's type. ExpiresAt is
+// zero for a permanent one.
 type Relationship struct {
 	Resource  Reference
 	Relation  string
@@ -43,8 +42,8 @@ type Relationship struct {
 	ExpiresAt time.Time
 }
 
-// Relationships are those of a resource "type:id" that are stored; an empty relation means all. It needs a key with the
-// scope inspect.
+// Relationships lists the stored relationships of a resource "type:id"; an empty relation means all. It needs a key
+// with the scope inspect.
 func (c *Client) Relationships(ctx context.Context, resource, relation string) iter.Seq2[Relationship, error] {
 	return pages(func(cursor string) ([]Relationship, string, error) {
 		reference, err := Object(resource).wire()
@@ -73,12 +72,12 @@ func (c *Client) Relationships(ctx context.Context, resource, relation string) i
 	})
 }
 
-// readReference reads a reference in either form. The string type:* is everybody of a type; the id "*" comes in the
-// other.
+// readReference reads a reference in either form of the API. The text type:* is everybody of a type; the id "*" comes
+// in the other form.
 func readReference(r rest.Reference) (_ Reference, everybody bool) {
 	text, err := r.AsReferenceString()
 	if err != nil {
-		object, _ := r.AsReferenceObject() // the server writes no third form
+		object, _ := r.AsReferenceObject() // the server sends no third form
 		return Reference{Type: object.Type, ID: object.ID, Relation: object.Relation}, false
 	}
 	read := Object(text)

@@ -15,10 +15,10 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// streamType is the media type of an answer that comes line by line.
+// streamType is the media type of an answer in lines.
 const streamType = "application/x-ndjson"
 
-// acceptLines asks for an answer line by line.
+// acceptLines asks for an answer in lines.
 func acceptLines(_ context.Context, request *http.Request) error {
 	request.Header.Set("Accept", streamType)
 	return nil
@@ -29,11 +29,11 @@ func isStream(response *http.Response) bool {
 	return media == streamType
 }
 
-// errBrokenOff is the cause of the error about a stream that ended without its last line.
-var errBrokenOff = errors.New("the list broke off")
+// errBrokenOff is the cause of the error of a stream that ended without its last line.
+var errBrokenOff = errors.New("the list ended early")
 
-// lines are the lines of an answer but the last, which says that the list is whole; answered is given its token. The
-// sequence ends with an error if the list broke off.
+// lines yields the items of a stream. The last line confirms that the list is complete; answered receives its token. If
+// the last line is missing, the sequence ends with an error.
 func lines[T any](ctx context.Context, response *http.Response, answered func(rest.Token)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer func() { _ = response.Body.Close() }()
@@ -57,7 +57,7 @@ func lines[T any](ctx context.Context, response *http.Response, answered func(re
 	}
 }
 
-// nextLine reads a line: an item of the list, or as the last one the token of a list that is whole.
+// nextLine reads a line: an item of the list, or the token at the end of a complete list.
 func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, token rest.Token, err error) {
 	var line json.RawMessage
 	var last struct {
@@ -85,7 +85,7 @@ func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, to
 	return item, last.Token, nil
 }
 
-// patientBody is the body of a stream. It may take as long as it goes on: what is bounded is each read.
+// patientBody is the body of a stream. It limits the time of each read, but not the total time.
 type patientBody struct {
 	io.ReadCloser
 	watch  *time.Timer
@@ -106,7 +106,7 @@ func (b *patientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// doStream sends a request whose answer may be a stream: the client's time limit holds for the headers and for each
+// doStream sends a request whose answer may be a stream. The client's time limit applies to the headers and to each
 // read.
 func doStream(client *http.Client, request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// lookUp asks a server that writes the answer for everybody who may see account:a, and returns who came before the
+// lookUp looks up who may see account:a on a server that writes the answer. It returns the number of results before the
 // error.
 func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options ...client.Option) (int, error) {
 	t.Helper()
@@ -35,7 +35,7 @@ func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options 
 	return came, nil
 }
 
-// users writes lines about n users.
+// users writes n lines with users.
 func users(w http.ResponseWriter, n int) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	for i := range n {
@@ -52,11 +52,11 @@ func TestStream(t *testing.T) {
 		end  string
 		code client.Code
 	}{
-		"nobody":                          {0, whole, ""},
-		"more than one answer could hold": {30_000, whole, ""},
-		"no last line":                    {3, "", client.Unavailable},
-		"half a last line":                {3, `{"tok`, client.Unavailable},
-		"the server broke off":            {3, `{"error":{"code":"deadline","detail":"too long"}}`, client.Deadline},
+		"no result":                      {0, whole, ""},
+		"more than fits into one answer": {30_000, whole, ""},
+		"no last line":                   {3, "", client.Unavailable},
+		"a truncated last line":          {3, `{"tok`, client.Unavailable},
+		"an error of the server":         {3, `{"error":{"code":"deadline","detail":"too long"}}`, client.Deadline},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestSlowStream holds that a stream may take longer than a request, as long as it goes on, and no longer.
+// TestSlowStream checks that a stream may take longer than a request while lines arrive, and ends when they stop.
 func TestSlowStream(t *testing.T) {
 	t.Parallel()
 	limit := 500 * time.Millisecond
@@ -119,14 +119,14 @@ func TestSlowStream(t *testing.T) {
 	require.ErrorIs(t, err, client.Deadline)
 
 	silent := func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has left
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client has left
 		<-r.Context().Done()
 	}
 	_, err = lookUp(t.Context(), t, silent, bounded, client.WithTries(1))
 	require.ErrorIs(t, err, client.Unavailable)
 }
 
-// TestStreamLeft holds that who has seen enough may stop, and the server notices.
+// TestStreamLeft checks that a caller may stop early and that the server notices.
 func TestStreamLeft(t *testing.T) {
 	t.Parallel()
 	left := make(chan struct{})

@@ -17,7 +17,7 @@ func (c *Client) PutFeatures(ctx context.Context, subscription string, features 
 	return answer[Subscription](c.rest.PutFeatures(ctx, subscription, nil, rest.Features{Features: list(features)}))
 }
 
-// Subscriptions are all subscriptions. It needs a key with the scope inspect.
+// Subscriptions lists all subscriptions. It needs a key with the scope inspect.
 func (c *Client) Subscriptions(ctx context.Context) iter.Seq2[ListedSubscription, error] {
 	return pages(func(cursor string) ([]ListedSubscription, string, error) {
 		params := &rest.ListSubscriptionsParams{Limit: &pageSize, Cursor: cursor}
@@ -26,7 +26,7 @@ func (c *Client) Subscriptions(ctx context.Context) iter.Seq2[ListedSubscription
 	})
 }
 
-// GetSubscription shows a subscription.
+// GetSubscription returns a subscription.
 func (a *Actor) GetSubscription(ctx context.Context, id string) (Subscription, error) {
 	return answer[Subscription](a.rest.GetSubscription(ctx, id, nil))
 }
@@ -36,26 +36,26 @@ func (a *Actor) DeleteSubscription(ctx context.Context, id string) error {
 	return done(a.rest.DeleteSubscription(ctx, id, nil))
 }
 
-// TransferSubscription hands a subscription over to another owner.
+// TransferSubscription transfers a subscription to another owner.
 func (a *Actor) TransferSubscription(ctx context.Context, id, to string) error {
 	return done(a.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to}))
 }
 
-// ReplaceSubscriptionOwner makes a person the one owner of a single_owner subscription in place of the former one,
-// without an actor. The audit log keeps the reason. It needs a key with the scope provision.
+// ReplaceSubscriptionOwner replaces the only owner of a single_owner subscription, without an actor. The audit log
+// stores the reason. It needs a key with the scope provision.
 func (c *Client) ReplaceSubscriptionOwner(ctx context.Context, id, to, reason string) error {
 	return done(c.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to, Reason: reason}))
 }
 
-// AddSubscriptionOwner makes a person an owner of a multi_owner subscription beside the others, without an actor. The
-// audit log keeps the reason. It needs a key with the scope provision.
+// AddSubscriptionOwner adds an owner to a multi_owner subscription, without an actor. The audit log stores the reason.
+// It needs a key with the scope provision.
 func (c *Client) AddSubscriptionOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
 	return answer[ChangedMember](
 		c.rest.PutSubscriptionMember(ctx, id, user, nil, rest.Roles{Roles: list([]string{"owner"}), Reason: reason}),
 	)
 }
 
-// SubscriptionAccounts are the accounts of a subscription that the actor may view, with the actor's roles.
+// SubscriptionAccounts lists the accounts of a subscription that the actor may view, with the actor's roles.
 func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[ListedAccount, error] {
 	return pages(func(cursor string) ([]ListedAccount, string, error) {
 		page, err := answer[rest.AccountPage](a.rest.ListSubscriptionAccounts(
@@ -65,7 +65,7 @@ func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[L
 	})
 }
 
-// SubscriptionMembers are the people who hold a role on a subscription; byAccount adds their roles on its accounts.
+// SubscriptionMembers lists the people with a role on a subscription. byAccount adds their roles on its accounts.
 func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bool) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.MemberPage](a.rest.ListSubscriptionMembers(ctx, id,
@@ -74,13 +74,13 @@ func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bo
 	})
 }
 
-// GetSubscriptionMember shows a member of a subscription. A person without a role on it is NotFound.
+// GetSubscriptionMember returns a member of a subscription. A person without a role on it is NotFound.
 func (a *Actor) GetSubscriptionMember(ctx context.Context, id, user string) (MemberDetails, error) {
 	return answer[MemberDetails](a.rest.GetSubscriptionMember(ctx, id, user, nil))
 }
 
-// SubscriptionPeople are the members of a subscription, and the people who hold a role on an account of it alone, with
-// their roles on its accounts.
+// SubscriptionPeople lists the members of a subscription and the people with a role only on its accounts, with their
+// roles on the accounts.
 func (a *Actor) SubscriptionPeople(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.PeoplePage](
@@ -100,8 +100,8 @@ func (a *Actor) RemoveSubscriptionMember(ctx context.Context, id, user string) e
 	return done(a.rest.RemoveSubscriptionMember(ctx, id, user, nil))
 }
 
-// PutMemberAccounts sets the roles of one person on many accounts of a subscription, all or nothing if one write holds it. A larger
-// change first takes roles away, in several writes, and then gives all others in one.
+// PutMemberAccounts sets the roles of one person on many accounts of a subscription. It is atomic if one write can hold
+// the change. A larger change first removes roles, in several writes, and then grants all others in one write.
 func (a *Actor) PutMemberAccounts(ctx context.Context, id, user string, accounts RolesByID) (ChangedMember, error) {
 	return answer[ChangedMember](a.rest.PutMemberAccounts(
 		ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)},

@@ -8,22 +8,21 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// TokenHeader is where services that call one another may pass on what Token returns.
+// TokenHeader is a header in which services may pass the result of Token to one another.
 const TokenHeader = "Sluice-Token" //nolint:gosec // a ZedToken is no secret
 
-// In the place of a token, Newest asks for the newest state, and Fastest for whatever is fastest, at most a few seconds
-// old.
+// Values for WithToken in place of a token. Newest asks for the newest state. Fastest asks for the fastest answer,
+// which may be a few seconds old.
 const (
 	Newest  = "fully_consistent"
 	Fastest = "minimize_latency"
 )
 
-// WithToken begins a chain of calls: decisions made with the returned context see at least the state that the token
-// names and every operation performed with the context, on whatever server. The token is that of an operation, of
-// another service's Token, or of a write to SpiceDB; it may be empty.
+// WithToken starts a chain of calls. Decisions with the returned context see at least the state of the token and every
+// operation made with the context, on any server. The token is that of an operation, of another service's Token, or of
+// a write to SpiceDB. It may be empty.
 //
-// Where all requests go to one server this is not needed: without a chain, a decision sees every write that the server
-// has made.
+// With a single server, no chain is necessary: a decision sees every write of that server.
 func WithToken(ctx context.Context, token string) context.Context {
 	c := &chain{known: token}
 	if token == Newest {
@@ -32,8 +31,8 @@ func WithToken(ctx context.Context, token string) context.Context {
 	return context.WithValue(ctx, chainKey{}, c)
 }
 
-// Token returns what another service needs for WithToken to see what the chain of the context has seen to; it is empty
-// without a chain, or as long as nothing was written in it.
+// Token returns a token that covers the chain of the context, for another service's WithToken. It is empty if there is
+// no chain or the chain has no write.
 func Token(ctx context.Context) string {
 	c := chainOf(ctx)
 	if c == nil {
@@ -49,22 +48,21 @@ func Token(ctx context.Context) string {
 
 type chainKey struct{}
 
-// chainOf returns the chain of the context, or nil, on which every method does nothing.
+// chainOf returns the chain of the context, or nil. Methods on nil do nothing.
 func chainOf(ctx context.Context) *chain {
 	c, _ := ctx.Value(chainKey{}).(*chain)
 	return c
 }
 
-// chain holds the token that decisions are asked with. Of operations that overlap, no one token need cover all: after
-// them, decisions ask for the newest state, until one that began after the last of them has returned a token that
-// covers them.
+// chain stores the token for the next decisions. No single token may cover operations that overlap. After such
+// operations, decisions ask for the newest state until one that began after all of them returns a token.
 type chain struct {
 	mu      sync.Mutex
 	known   string // covers every finished operation, if missing is not set
 	missing bool
-	writing int    // operations under way
-	overlap bool   // two of them have been under way at once
-	epoch   uint64 // counts finished operations
+	writing int    // running operations
+	overlap bool   // two of them have overlapped
+	epoch   uint64 // number of finished operations
 }
 
 func (c *chain) begin() {
@@ -77,7 +75,7 @@ func (c *chain) begin() {
 	c.overlap = c.overlap || c.writing > 1
 }
 
-// end notes a finished operation. One that failed without a clear refusal may have happened all the same.
+// end records a finished operation. An operation that failed may still have happened, unless the server rejected it.
 func (c *chain) end(token string, err error) {
 	if c == nil {
 		return
@@ -112,7 +110,7 @@ func refused(err error) bool {
 	}
 }
 
-// ask returns the consistency to ask a question with, and what takes over the token of the answer.
+// ask returns the consistency for a question, and a function that receives the token of its answer.
 func (c *chain) ask() (at rest.Consistency, answered func(token string)) {
 	if c == nil {
 		return at, func(string) {}
@@ -132,13 +130,13 @@ func (c *chain) ask() (at rest.Consistency, answered func(token string)) {
 	}
 }
 
-// consistency is how the API writes it; left out for an empty token.
+// consistency returns the form of the API. It is empty for an empty token.
 func consistency(token string) rest.Consistency {
 	var c rest.Consistency
 	switch token {
 	case "":
 	case Newest, Fastest:
-		_ = c.FromConsistencyLevel(rest.ConsistencyLevel(token)) // a string marshals
+		_ = c.FromConsistencyLevel(rest.ConsistencyLevel(token)) // marshaling a string does not fail
 	default:
 		_ = c.FromAtLeastAsFresh(rest.AtLeastAsFresh{AtLeastAsFresh: token})
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// TestChain holds which consistency a decision is asked with, after what was done in its chain.
+// TestChain checks with which consistency a decision is asked, for different earlier calls of the chain.
 func TestChain(t *testing.T) {
 	t.Parallel()
 	const fresh, newest, fastest = `"consistency":{"at_least_as_fresh":"t"}`, `"consistency":"fully_consistent"`, `"consistency":"minimize_latency"`
@@ -22,7 +22,7 @@ func TestChain(t *testing.T) {
 		begin   func(context.Context) context.Context
 		answers []string
 		calls   calls
-		asks    string // what the last check holds; empty for no consistency
+		asks    string // what the last check contains; empty for no consistency
 		token   string
 	}{
 		"no chain":                  {nil, []string{created, yes}, calls{create, check}, "", ""},
@@ -33,11 +33,11 @@ func TestChain(t *testing.T) {
 		"the fastest":               {begin(client.Fastest), []string{yes}, calls{check}, fastest, client.Fastest},
 		"after an operation":        {begin("old"), []string{created, yes}, calls{create, check}, fresh, "t"},
 		"after a refused operation": {begin("t"), []string{refused, yes}, calls{create, check}, fresh, "t"},
-		"after one that may have been": {
+		"after one that may have happened": {
 			begin("t"), []string{internal, `200 {"allowed":true,"token":"n"}`}, calls{create, check}, newest, "n",
 		},
 		"after one without an answer": {begin("t"), []string{"200 <html>", yes}, calls{create, check}, newest, "t"},
-		"a look is no operation":      {begin("t"), []string{created, yes}, calls{show, check}, fresh, "t"},
+		"a read is not an operation":  {begin("t"), []string{created, yes}, calls{show, check}, fresh, "t"},
 		"an older decision's own answer": {
 			begin("t"), []string{`200 {"allowed":true,"token":"older"}`, yes}, calls{check, check}, fresh, "t",
 		},
@@ -52,7 +52,7 @@ func TestChain(t *testing.T) {
 				ctx = test.begin(ctx)
 			}
 			for _, call := range test.calls {
-				_ = call(ctx, c) // some are to fail
+				_ = call(ctx, c) // some of the calls fail
 			}
 			last := server.last()
 			require.Equal(t, test.asks != "", strings.Contains(last, "consistency"), last)
@@ -66,7 +66,7 @@ func begin(token string) func(context.Context) context.Context {
 	return func(ctx context.Context) context.Context { return client.WithToken(ctx, token) }
 }
 
-// TestChainAcrossServers writes on one server and asks another one before the same SpiceDB.
+// TestChainAcrossServers writes through one server and asks another one with the same SpiceDB.
 func TestChainAcrossServers(t *testing.T) {
 	t.Parallel()
 	elsewhere := another(t)
@@ -79,7 +79,7 @@ func TestChainAcrossServers(t *testing.T) {
 			ctx := client.WithToken(t.Context(), "")
 			ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, client.RolesByID{"ulla": set.roles}))
 
-			// As one service tells another.
+			// As one service passes the token to another.
 			there := client.WithToken(t.Context(), client.Token(ctx))
 			require.NotEmpty(t, client.Token(ctx))
 			require.Equal(t, set.may, ok[bool](t)(elsewhere.Can(there, "ulla", "view", "account:"+a)))
@@ -91,7 +91,7 @@ func TestChainAcrossServers(t *testing.T) {
 	}
 }
 
-// TestOverlappingWrites makes many at once in one chain: the decision after them sees them all.
+// TestOverlappingWrites makes many concurrent writes in one chain. The decision after them must see all of them.
 func TestOverlappingWrites(t *testing.T) {
 	t.Parallel()
 	elsewhere := another(t)
@@ -110,7 +110,7 @@ func TestOverlappingWrites(t *testing.T) {
 	}
 }
 
-// another is a client of a second server before the SpiceDB of the shared one.
+// another returns a client of a second server with the SpiceDB of the shared one.
 func another(t *testing.T) *client.Client {
 	t.Helper()
 	config := app.DefaultConfig()

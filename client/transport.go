@@ -20,17 +20,17 @@ type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
 	key      string
-	tries    uint // without limit if zero
+	tries    uint // no limit if zero
 	patience time.Duration
 }
 
-// Do implements rest.HttpRequestDoer. The body of the answer is read already, unless it is a stream.
+// Do implements rest.HttpRequestDoer. It reads the whole body of the answer, unless the answer is a stream.
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	request.Header.Set("Authorization", "Bearer "+t.key)
 	if t.asks(request) {
 		return t.send(request)
 	}
-	if request.Header.Get(idempotencyHeader) == "" { // it may be set through REST
+	if request.Header.Get(idempotencyHeader) == "" { // a caller of REST may have set it
 		request.Header.Set(idempotencyHeader, keyOf(request.Context()))
 	}
 	chain := chainOf(request.Context())
@@ -44,7 +44,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// asks reports whether a request is a question, and not an operation.
+// asks reports whether a request is a question and not an operation.
 func (t *transport) asks(request *http.Request) bool {
 	path := strings.TrimPrefix(request.URL.Path, strings.TrimSuffix(t.base, "/"))
 	switch {
@@ -58,7 +58,7 @@ func (t *transport) asks(request *http.Request) bool {
 	return strings.HasPrefix(path, "/v1/lookup/") || strings.HasPrefix(path, "/access/v1/")
 }
 
-// send sends a request, again if it failed in a way that allows it.
+// send sends a request and retries it if its failure allows that.
 func (t *transport) send(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	var last *Error
@@ -93,13 +93,13 @@ func (t *transport) attempt(request *http.Request) (*http.Response, *Error) {
 	if request.GetBody != nil {
 		body, err := request.GetBody()
 		if err != nil {
-			return nil, &Error{Code: Internal, Detail: "the body of the request could not be read again", cause: err}
+			return nil, &Error{Code: Internal, Detail: "cannot read the body of the request again", cause: err}
 		}
 		again.Body = body
 	}
 	response, err := t.do(again)
 	if err != nil {
-		return nil, &Error{Code: Unavailable, Detail: "the server could not be reached", cause: err}
+		return nil, &Error{Code: Unavailable, Detail: "cannot reach the server", cause: err}
 	}
 	if isStream(response) {
 		return response, nil
@@ -107,7 +107,7 @@ func (t *transport) attempt(request *http.Request) (*http.Response, *Error) {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, &Error{Code: Unavailable, Detail: "the answer did not arrive", Status: response.StatusCode, cause: err}
+		return nil, &Error{Code: Unavailable, Detail: "cannot read the answer", Status: response.StatusCode, cause: err}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return nil, problem(response, body)
@@ -123,17 +123,17 @@ func (t *transport) do(request *http.Request) (*http.Response, error) {
 	return t.http.Do(request) //nolint:gosec // the address is that of New
 }
 
-// repeatable reports whether the request that failed so may be sent again. That an operation may have happened is no
-// reason not to, as it does so once under its idempotency key.
+// repeatable reports whether a request with this error may be sent again. That includes an operation that may have
+// happened, since its idempotency key prevents a second one.
 func (e *Error) repeatable() bool { return e.Code == Unavailable || e.Code == Limited }
 
-// endsBefore reports whether the context ends within the time.
+// endsBefore reports whether the context ends within a time.
 func endsBefore(ctx context.Context, wait time.Duration) bool {
 	deadline, bound := ctx.Deadline()
 	return bound && time.Until(deadline) < wait
 }
 
-// ended is the error of a call whose context ended.
+// ended returns the error of a call whose context ended.
 func ended(ctx context.Context) *Error {
 	e := &Error{Code: Canceled, Detail: "the context of the call ended", cause: context.Cause(ctx)}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -142,7 +142,7 @@ func ended(ctx context.Context) *Error {
 	return e
 }
 
-// answer reads what a call of the generated client returned.
+// answer decodes the answer of a call of the generated client.
 func answer[T any](response *http.Response, err error) (T, error) {
 	var into T
 	if err != nil {
@@ -155,16 +155,16 @@ func answer[T any](response *http.Response, err error) (T, error) {
 	return into, nil
 }
 
-// asError makes an *Error of what failed before a request was sent.
+// asError converts an error from before the request was sent into an *Error.
 func asError(err error) error {
 	var known *Error
 	if errors.As(err, &known) {
 		return known
 	}
-	return &Error{Code: Invalid, Detail: "the request could not be written", cause: err}
+	return &Error{Code: Invalid, Detail: "cannot encode the request", cause: err}
 }
 
-// decodeBody decodes the body of an answer, and leaves it to be read again.
+// decodeBody decodes the body of an answer and keeps it readable.
 func decodeBody(response *http.Response, into any) error {
 	body, err := io.ReadAll(response.Body)
 	response.Body = io.NopCloser(bytes.NewReader(body))
@@ -174,7 +174,7 @@ func decodeBody(response *http.Response, into any) error {
 	if err != nil {
 		return &Error{
 			Code: Internal, Status: response.StatusCode, RequestID: response.Header.Get("X-Request-ID"),
-			Detail: "the answer is not one of Sluice", cause: err,
+			Detail: "the answer is not from Sluice", cause: err,
 		}
 	}
 	return nil

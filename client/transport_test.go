@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// script is a server that gives one answer after the other, the last one again and again, and keeps what it was asked.
+// script is a server that gives one answer after another and records the requests. It repeats the last answer.
 type script struct {
 	URL string
 
@@ -29,7 +29,8 @@ type script struct {
 	asked   []string
 }
 
-// answering starts a script. An answer is a status and a body, such as `503 {"code":…}`; "drop" ends the connection.
+// answering starts a script. An answer is a status and a body, for example `503 {"code":…}`; "drop" closes the
+// connection.
 func answering(t *testing.T, answers ...string) *script {
 	t.Helper()
 	s := &script{answers: answers, retryAfter: "1"}
@@ -39,7 +40,7 @@ func answering(t *testing.T, answers ...string) *script {
 	return s
 }
 
-// sent is what the server was asked.
+// sent returns the recorded requests.
 func (s *script) sent() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +104,7 @@ func create(ctx context.Context, c *client.Client) error {
 
 func remove(ctx context.Context, c *client.Client) error { return c.As("ann").DeleteAccount(ctx, "a") }
 
-// TestRepeating holds what is sent again, and that nothing else is.
+// TestRepeating checks which requests the client sends again.
 func TestRepeating(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -119,7 +120,7 @@ func TestRepeating(t *testing.T) {
 			check, []string{unavailable, unavailable, unavailable, unavailable, unavailable, yes}, 6, "",
 		},
 		"a check that the server fails at":          {check, []string{internal, yes}, 1, client.Internal},
-		"a look while the server is away":           {show, []string{unavailable, created}, 2, ""},
+		"a read while the server is away":           {show, []string{unavailable, created}, 2, ""},
 		"an operation above the rate":               {create, []string{limited, created}, 2, ""},
 		"an operation that may have happened":       {create, []string{unavailable, created}, 2, ""},
 		"an operation whose connection broke":       {create, []string{"drop", created}, 2, ""},
@@ -142,13 +143,13 @@ func TestRepeating(t *testing.T) {
 				require.ErrorIs(t, err, test.code)
 			}
 			require.Len(t, server.sent(), test.sent)
-			require.Equal(t, server.sent()[0], server.last(), "what is sent again is the same")
+			require.Equal(t, server.sent()[0], server.last(), "a repeated request must be the same")
 		})
 	}
 }
 
-// TestIdempotencyKeys holds that every operation has a key of its own, which its repetitions share, and no question has
-// one.
+// TestIdempotencyKeys checks that each operation has its own key, that its repetitions share it, and that no question
+// has one.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	server := answering(t, created, created, unavailable, created, yes)
@@ -168,7 +169,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	require.Empty(t, keyOf(sent[4]))
 }
 
-// TestNobodyThere calls where nobody listens: that the operation did not happen is certain, so it is tried again.
+// TestNobodyThere calls an address without a server. The operation certainly did not happen, so the client tries again.
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -184,7 +185,7 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// TestTries holds that a call to a server that stays away ends.
+// TestTries checks that a call to an unreachable server ends.
 func TestTries(t *testing.T) {
 	t.Parallel()
 	server := answering(t, unavailable)
@@ -194,7 +195,7 @@ func TestTries(t *testing.T) {
 	require.Len(t, server.sent(), 3)
 }
 
-// TestPatience holds that no call waits longer than it may.
+// TestPatience checks that no call waits longer than its patience.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	server := answering(t, limited)
@@ -202,13 +203,13 @@ func TestPatience(t *testing.T) {
 	c, err := client.New(server.URL, "key", client.WithPatience(10*time.Minute))
 	require.NoError(t, err)
 	require.ErrorIs(t, check(t.Context(), c), client.Limited)
-	require.Len(t, server.sent(), 1, "the server asks for an hour, which is more than there is")
+	require.Len(t, server.sent(), 1, "the server asks for an hour, longer than the patience")
 
 	c, err = client.New(server.URL, "key")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	require.ErrorIs(t, check(ctx, c), client.Limited, "what the server said is more than that time is up")
+	require.ErrorIs(t, check(ctx, c), client.Limited, "the server's error is more helpful than the end of the time")
 	require.Len(t, server.sent(), 2)
 
 	canceled, cancel := context.WithCancel(t.Context())
@@ -233,7 +234,7 @@ func TestWrongAddress(t *testing.T) {
 	require.ErrorContains(t, err, "key is empty")
 }
 
-// TestBelowAPath speaks to a server that a proxy shows under a path.
+// TestBelowAPath calls a server below a path of a proxy.
 func TestBelowAPath(t *testing.T) {
 	t.Parallel()
 	server := answering(t, unavailable, yes)

@@ -3,34 +3,35 @@ package client
 import "github.com/sluice-authz/sluice/client/rest"
 
 type (
-	// NewSubscription asks for a subscription; its role set is single_owner or multi_owner.
+	// NewSubscription has the parameters of a new subscription. Its role set is single_owner or multi_owner.
 	NewSubscription = rest.NewSubscription
 
-	// NewAccount asks for an account; its role set is team, operations or analytics.
+	// NewAccount has the parameters of a new account. Its role set is team, operations or analytics.
 	NewAccount = rest.NewAccount
 
-	// NewImporter asks for an importer; Source and Destination may be empty.
+	// NewImporter has the parameters of a new importer. Source and Destination may be empty.
 	NewImporter = rest.NewImporter
 
-	// NewConnection asks for a connection; an empty Visibility takes the account's default.
+	// NewConnection has the parameters of a new connection. An empty Visibility selects the account's default.
 	NewConnection = rest.NewConnection
 
-	// NewWorkspace asks for a workspace.
+	// NewWorkspace has the parameters of a new workspace.
 	NewWorkspace = rest.NewWorkspace
 
-	// NewPart asks for an integration, export, report or connector of an account.
+	// NewPart has the parameters of a new integration, export, report or connector of an account.
 	NewPart = rest.NewPartOfAccount
 
-	// NewWorkspacePart asks for a flow, schedule or service of a workspace.
+	// NewWorkspacePart has the parameters of a new flow, schedule or service of a workspace.
 	NewWorkspacePart = rest.NewPartOfWorkspace
 
-	// Sharing says who of an account sees a connection: Shared, or Private with the people it is shared with by name.
+	// Sharing selects who in an account sees a connection: everybody with Shared, or with Private only people shared
+	// with by name.
 	Sharing = rest.Sharing
 
-	// Access says who may enter a workspace.
+	// Access selects who may enter a workspace.
 	Access = rest.Access
 
-	// RolesByID are roles by the id of a person or an account; an empty list takes every role.
+	// RolesByID maps the id of a person or an account to roles. An empty list removes every role.
 	RolesByID = map[string][]string
 )
 
@@ -44,30 +45,30 @@ type (
 	// Account is an account.
 	Account = rest.Account
 
-	// ListedAccount is an account with the roles of whom the list is for.
+	// ListedAccount is an account with the roles of the person that the list is about.
 	ListedAccount = rest.ListedAccount
 
 	// Member is a person with their roles.
 	Member = rest.Member
 
-	// MemberDetails is one person with their roles, read alone.
+	// MemberDetails is one person with their roles.
 	MemberDetails = rest.MemberDetails
 
-	// ChangedMember is a person with the roles that they have now.
+	// ChangedMember is a person with their roles after a change.
 	ChangedMember = rest.ChangedMember
 
-	// Offboarding is what hangs on a person in an account.
+	// Offboarding reports what a removal of a person from an account would affect.
 	Offboarding = rest.Offboarding
-	// Reassigned is what a removal moved to another person.
+	// Reassigned lists the objects that a removal reassigned to another person.
 	Reassigned = rest.Reassigned
 
-	// PrivateConnections is what happens to the private connections of somebody who leaves: Disconnect or Leave.
+	// PrivateConnections selects what happens to the private connections of a removed person: Disconnect or Leave.
 	PrivateConnections = rest.PrivateConnectionsOf
 
-	// Importer is an importer; Source and Destination are empty where there is none.
+	// Importer is an importer. Source and Destination are empty if it has none.
 	Importer = rest.Importer
 
-	// CopiedImporter is an importer, and in LeftOut the ends that the copy did not take along.
+	// CopiedImporter is an importer. LeftOut lists the ends that were not copied.
 	CopiedImporter = rest.CopiedImporter
 
 	// Connection is a connection.
@@ -92,7 +93,7 @@ type (
 	RoleSet = rest.RoleSet
 )
 
-// Private and Shared are who sees a connection.
+// The values of Visibility: a private connection, or one shared with the account.
 const (
 	Private = rest.Private
 	Shared  = rest.Shared

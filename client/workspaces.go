@@ -7,12 +7,12 @@ func (a *Actor) CreateWorkspace(ctx context.Context, in NewWorkspace) (Workspace
 	return answer[Workspace](a.rest.CreateWorkspace(ctx, nil, in))
 }
 
-// GetWorkspace shows a workspace with who may enter it.
+// GetWorkspace returns a workspace with the people who may enter it.
 func (a *Actor) GetWorkspace(ctx context.Context, id string) (Workspace, error) {
 	return answer[Workspace](a.rest.GetWorkspace(ctx, id, nil))
 }
 
-// SetWorkspaceAccess says who may enter a workspace.
+// SetWorkspaceAccess sets who may enter a workspace.
 func (a *Actor) SetWorkspaceAccess(ctx context.Context, id string, access Access) (Workspace, error) {
 	return answer[Workspace](a.rest.SetWorkspaceAccess(ctx, id, nil, access))
 }
@@ -27,7 +27,7 @@ func (a *Actor) CreateFlow(ctx context.Context, in NewWorkspacePart) (WorkspaceP
 	return answer[WorkspacePart](a.rest.CreateFlow(ctx, nil, in))
 }
 
-// GetFlow shows a flow.
+// GetFlow returns a flow.
 func (a *Actor) GetFlow(ctx context.Context, id string) (WorkspacePart, error) {
 	return answer[WorkspacePart](a.rest.GetFlow(ctx, id, nil))
 }
@@ -42,7 +42,7 @@ func (a *Actor) CreateSchedule(ctx context.Context, in NewWorkspacePart) (Worksp
 	return answer[WorkspacePart](a.rest.CreateSchedule(ctx, nil, in))
 }
 
-// GetSchedule shows a schedule.
+// GetSchedule returns a schedule.
 func (a *Actor) GetSchedule(ctx context.Context, id string) (WorkspacePart, error) {
 	return answer[WorkspacePart](a.rest.GetSchedule(ctx, id, nil))
 }
@@ -57,7 +57,7 @@ func (a *Actor) CreateService(ctx context.Context, in NewWorkspacePart) (Workspa
 	return answer[WorkspacePart](a.rest.CreateService(ctx, nil, in))
 }
 
-// GetService shows a service.
+// GetService returns a service.
 func (a *Actor) GetService(ctx context.Context, id string) (WorkspacePart, error) {
 	return answer[WorkspacePart](a.rest.GetService(ctx, id, nil))
 }

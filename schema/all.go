@@ -15,8 +15,8 @@ type Name struct {
 	Name authz.Permission
 }
 
-// ConditionalAll lists the relations and permissions of a schema without imports whose answer may depend both on an
-// all() and on a caveat. Errors have code authz.CodeInvalid.
+// ConditionalAll lists the relations and permissions of a schema without imports whose answer may depend on both an
+// all() and a caveat. Errors have code authz.CodeInvalid.
 func ConditionalAll(text string) (map[Name]bool, error) {
 	if !strings.Contains(text, "all(") {
 		return nil, nil
@@ -39,7 +39,7 @@ func ConditionalAll(text string) (map[Name]bool, error) {
 	return names, nil
 }
 
-// hasAll reports whether an expression has an all() somewhere.
+// hasAll reports whether an expression contains an all().
 func hasAll(rewrite *core.UsersetRewrite) bool {
 	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
 		if slices.ContainsFunc(operation.GetChild(), func(child *core.SetOperation_Child) bool {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestConditionalAll holds which permissions depend on an all() and on a caveat, wherever the two are.
+// TestConditionalAll checks which permissions depend on both an all() and a caveat.
 func TestConditionalAll(t *testing.T) {
 	got, err := ConditionalAll(`caveat by_day(hour int) { hour < 20 }
 definition user {}

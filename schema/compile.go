@@ -13,15 +13,15 @@ import (
 	"github.com/authzed/spicedb/pkg/schemadsl/input"
 )
 
-// flatten resolves the imports of a schema's text within files, checks the types, and returns the whole as one text
-// with its warnings. name is what an error calls the text.
+// flatten resolves the imports of a schema's text, checks the types, and returns it as one text with its warnings.
+// Errors begin with name.
 func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) {
 	compiled, err := compile(text, name, compiler.SourceFS(files))
 	if err != nil {
 		return File{}, err
 	}
 	if len(compiled.OrderedDefinitions) == 0 {
-		return File{}, fmt.Errorf("%s: it declares nothing", name)
+		return File{}, fmt.Errorf("%s: it declares no definition", name)
 	}
 	warnings, err := validate(ctx, compiled, name)
 	if err != nil {
@@ -32,16 +32,16 @@ func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) 
 		return File{}, fmt.Errorf("%s: %w", name, oneLine(err))
 	}
 	if !complete {
-		return File{}, fmt.Errorf("%s: it has a part that cannot be written as one text", name)
+		return File{}, fmt.Errorf("%s: it cannot be written without imports", name)
 	}
 	plain, _, _ := SplitStamp(flat + "\n") // of the store that the text was exported from
 	if strings.TrimSpace(plain) == "" {
-		return File{}, fmt.Errorf("%s: it declares nothing", name)
+		return File{}, fmt.Errorf("%s: it declares no definition", name)
 	}
 	return File{Text: plain, Warnings: warnings}, nil
 }
 
-// compile parses a schema's text. The error is one line that begins with name, line and column where they are known.
+// compile parses a schema's text. The error is one line that begins with name, and line and column if they are known.
 func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSchema, error) {
 	compiled, err := compiler.Compile(
 		compiler.InputSchema{Source: input.Source(name), SchemaString: text},
@@ -59,8 +59,8 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
 }
 
-// validate checks what compiling alone does not: that every name in an expression exists and fits where it stands, and
-// that one question never needs two types of one caveat parameter. It returns warnings about parts that grant nothing.
+// validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. One
+// question must not need two types of one caveat parameter. It returns warnings about parts that grant nothing.
 func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) (warnings []string, err error) {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {
@@ -75,7 +75,7 @@ func validate(ctx context.Context, compiled *compiler.CompiledSchema, name strin
 	return graph.warnings(compiled.ObjectDefinitions), nil
 }
 
-// foldedError shows an error in one line.
+// foldedError is an error whose text takes one line.
 type foldedError struct{ cause error }
 
 func oneLine(err error) error { return foldedError{err} }

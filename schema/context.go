@@ -7,13 +7,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CheckContext checks the caveat context of a relationship that is written as zed writes it,
-// resource#relation@subject[caveat:{…}]. It returns an error with code authz.CodeInvalid if the context holds a
-// number that a double does not hold exactly.
+// CheckContext checks the caveat context of a relationship in zed's form, resource#relation@subject[caveat:{…}]. It
+// returns an error with code authz.CodeInvalid if the context has a number that a double cannot hold exactly.
 func CheckContext(relationship string) error {
 	begin, end := strings.IndexByte(relationship, '{'), strings.LastIndexByte(relationship, '}')
 	if begin < 0 || end < begin {
-		return nil // no id has a brace
+		return nil // no id contains a brace
 	}
 	_, err := authz.ParseContext("caveat_context", relationship[begin:end+1])
 	var known *authz.Error

@@ -13,11 +13,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// internalPrefix begins the names of permissions that are steps of other permissions.
+// internalPrefix begins the names of schema steps: permissions that are used only inside other permissions.
 const internalPrefix = "as_"
 
-// Describe lists the definitions of a schema without imports in the order in which it declares them, without
-// StampType. Errors have code authz.CodeInvalid.
+// Describe lists the definitions of a schema without imports in their order, without StampType. Errors have code
+// authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {
@@ -49,7 +49,7 @@ func Describe(text string) ([]authz.Definition, error) {
 	return definitions, nil
 }
 
-// accepted lists what can stand in a relation.
+// accepted lists the kinds of subjects that a relation accepts.
 func accepted(relation *core.Relation) []authz.SubjectType {
 	var types []authz.SubjectType
 	for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
@@ -67,8 +67,8 @@ func accepted(relation *core.Relation) []authz.SubjectType {
 	return types
 }
 
-// CaveatParameters lists, sorted, what the caveats of a schema without imports are given: the names in caveat c(name
-// type). Errors have code authz.CodeInvalid.
+// CaveatParameters lists, sorted, the names of all caveat parameters of a schema without imports. Errors have code
+// authz.CodeInvalid.
 func CaveatParameters(text string) ([]string, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {
@@ -93,7 +93,7 @@ func sentence(metadata *core.Metadata) string {
 	return strings.Join(words, " ")
 }
 
-// stripMarks removes what makes a text a comment: a leading //, or /* or /** with its end.
+// stripMarks removes the comment marks of a text: a leading //, or /* or /** with its end.
 func stripMarks(comment string) string {
 	comment = strings.TrimSpace(comment)
 	if line, ok := strings.CutPrefix(comment, "//"); ok {

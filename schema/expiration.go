@@ -7,12 +7,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// expiration matches the expiration at the end of a relationship that is written as text.
+// expiration matches an expiration at the end of a relationship as text.
 var expiration = regexp.MustCompile(`(?m)\[expiration:([^\[\]\s]+)\]([ \t\r]*)$`)
 
-// CanonicalExpirations rewrites the expirations in a text with a relationship a line as SpiceDB's parser reads them,
-// which knows neither lower case nor an offset with a plus: [expiration:2030-01-31t19:00:00+02:00] becomes
-// [expiration:2030-01-31T17:00:00Z]. An expiration that authz.ParseTime refuses stays as it is.
+// CanonicalExpirations rewrites expirations in a text of relationships for SpiceDB's parser, which accepts neither
+// lower case nor a positive offset. For example, [expiration:2030-01-31t19:00:00+02:00] becomes
+// [expiration:2030-01-31T17:00:00Z]. It keeps an expiration that authz.ParseTime rejects.
 func CanonicalExpirations(text string) string {
 	return expiration.ReplaceAllStringFunc(text, func(found string) string {
 		parts := expiration.FindStringSubmatch(found)

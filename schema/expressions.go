@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Expressions lists the expressions of a schema without imports: of permissions under type#permission, of caveats under
-// the caveat's name. Errors have code authz.CodeInvalid.
+// Expressions lists the expressions of a schema without imports. Permissions have the key type#permission, and caveats
+// their name. Errors have code authz.CodeInvalid.
 func Expressions(text string) (map[string]string, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {

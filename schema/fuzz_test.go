@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// inMemory stands for the folders of a user's.
+// inMemory replaces the folders of a user.
 func inMemory(string) fs.FS {
 	return withProduct{fstest.MapFS{"tiny.zed": &fstest.MapFile{Data: []byte(tiny)}}}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-const regenerate = "run go generate ./schema, and look at the difference"
+const regenerate = "run go generate ./schema and review the difference"
 
-// TestFlattenedSchema compares with the golden file, which is also what the validation files refer to.
+// TestFlattenedSchema compares the schema with the golden file that the validation files use.
 func TestFlattenedSchema(t *testing.T) {
 	text, err := schema.Flatten()
 	if err != nil {
@@ -25,7 +25,8 @@ func TestFlattenedSchema(t *testing.T) {
 	}
 }
 
-// TestVersionIsCurrent: a changed schema has a version of its own, so that an older server can tell that it is newer.
+// TestVersionIsCurrent checks that a changed schema has a new version, so that an older server can recognize it as
+// newer.
 func TestVersionIsCurrent(t *testing.T) {
 	text, err := schema.Flatten()
 	if err != nil {

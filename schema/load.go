@@ -14,27 +14,26 @@ import (
 	"github.com/authzed/spicedb/pkg/validationfile"
 )
 
-// ImportPrefix is the folder in which a user's schema finds the product's: a file that says
-// import "sluice/root.zed" declares all of the product's definitions beside its own.
+// ImportPrefix is the folder of the product's files for a user's schema: import "sluice/root.zed" adds all definitions
+// of the product.
 const ImportPrefix = "sluice/"
 
-// File is what a schema file of a user's own holds.
+// File is the content of a user's schema file.
 type File struct {
-	// Text is the schema without imports, as SpiceDB's WriteSchema takes it.
+	// Text is the schema without imports, in the form of SpiceDB's WriteSchema.
 	Text string
 
-	// Relationships are those of a validation YAML, with their caveats and expirations. Ids are in the form in which
-	// SpiceDB stores them.
+	// Relationships are the relationships of a validation YAML, with caveats and expirations. Their ids are in
+	// SpiceDB's stored form.
 	Relationships []*v1.Relationship
 
-	// Warnings are lines about parts that are valid and probably a mistake, such as an arrow to a permission that does not
-	// exist.
+	// Warnings name valid parts that are probably a mistake, for example an arrow to a permission that does not exist.
 	Warnings []string
 }
 
 // Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. Imports are
-// relative to the folder of the file that holds the schema; those that begin with ImportPrefix are the product's, as
-// is a schemaFile that does. The error is one line that names the file.
+// relative to the folder of the schema's file. Imports and a schemaFile that begin with ImportPrefix are the product's.
+// The error is one line that names the file.
 func Load(ctx context.Context, name string) (File, error) {
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -50,7 +49,7 @@ func Load(ctx context.Context, name string) (File, error) {
 	return flatten(ctx, string(content), name, folder("."))
 }
 
-// parseYAML reads a validation YAML. folder opens a folder named relative to that of the YAML.
+// parseYAML reads a validation YAML. folder opens a folder by its name relative to that of the YAML.
 func parseYAML(ctx context.Context, content []byte, name string, folder func(string) fs.FS) (File, error) {
 	parsed, err := validationfile.DecodeValidationFile([]byte(CanonicalExpirations(string(content))))
 	if err != nil {
@@ -74,7 +73,7 @@ func parseYAML(ctx context.Context, content []byte, name string, folder func(str
 	return file, nil
 }
 
-// schemaOf flattens the schema that a validation YAML holds or refers to.
+// schemaOf flattens the schema inside a validation YAML or in its schemaFile.
 func schemaOf(
 	ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS,
 ) (File, error) {
@@ -82,10 +81,10 @@ func schemaOf(
 	switch {
 	case len(parsed.NamespaceConfigs)+len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused
 		return File{}, fmt.Errorf(
-			"%s: namespace_configs and validation_tuples are obsolete: write schema and relationships", name,
+			"%s: namespace_configs and validation_tuples are obsolete; use schema and relationships", name,
 		)
 	case inline != "" && reference != "":
-		return File{}, fmt.Errorf("%s: it has both schema and schemaFile: write one of them", name)
+		return File{}, fmt.Errorf("%s: it has both schema and schemaFile; use one of them", name)
 	case inline != "":
 		return flatten(ctx, inline, name+" (schema)", folder("."))
 	case reference == "":
@@ -102,7 +101,7 @@ func schemaOf(
 	return flatten(ctx, string(text), reference, files)
 }
 
-// withProduct is a folder of the user's in which the product's files stand under ImportPrefix.
+// withProduct is a user's folder with the product's files under ImportPrefix.
 type withProduct struct{ user fs.FS }
 
 // Open implements fs.FS.
@@ -113,8 +112,8 @@ func (w withProduct) Open(name string) (fs.File, error) {
 	return w.user.Open(name)
 }
 
-// Parse reads a schema without imports, as SpiceDB stores it, with the same checks as Load. The error is one line that
-// begins with name.
+// Parse reads a schema without imports, in the form that SpiceDB stores, with the same checks as Load. The error is one
+// line that begins with name.
 func Parse(ctx context.Context, text, name string) (File, error) {
 	return flatten(ctx, text, name, withProduct{empty{}})
 }

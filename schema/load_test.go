@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// write makes files in a new folder and returns it.
+// write creates files in a new folder and returns it.
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -118,7 +118,7 @@ func TestLoadRefuses(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	for name, test := range map[string]struct{ file, content, want string }{
-		"empty":             {"a.zed", "", "a.zed: it declares nothing"},
+		"empty":             {"a.zed", "", "a.zed: it declares no definition"},
 		"syntax":            {"a.zed", "definition user {}\n\ndefinition page {\n\trelation\n}\n", "a.zed:4:10"},
 		"unknown name":      {"a.zed", "definition user {\n\tpermission see = nobody\n}\n", "nobody"},
 		"missing import":    {"a.zed", "use import\nimport \"gone.zed\"", "gone.zed"},

@@ -14,7 +14,7 @@ import (
 // reach is a relation or permission of a type.
 type reach struct{ on, name string }
 
-// graph is which caveats and relations the answer of a relation or permission may depend on.
+// graph records on which caveats and relations the answer of a relation or permission may depend.
 type graph struct {
 	relations map[reach]*core.Relation
 	caveats   map[string]*core.CaveatDefinition
@@ -36,7 +36,7 @@ func newGraph(compiled *compiler.CompiledSchema) graph {
 // arrow is an expression relation->name.
 type arrow struct{ relation, name string }
 
-// expression calls visit with the names and arrows of a permission's expression.
+// expression calls name and follow with the names and arrows of a permission's expression.
 func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arrow)) {
 	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
 		for _, child := range operation.GetChild() {
@@ -69,7 +69,7 @@ func (g graph) reachable(from reach) []string {
 	return slices.Sorted(maps.Keys(caveats))
 }
 
-// closure is every relation and permission that a question about one may evaluate, itself included.
+// closure returns every relation and permission that a question about one may evaluate, including itself.
 func (g graph) closure(from reach) map[reach]bool {
 	seen := make(map[reach]bool)
 	var walk func(reach)
@@ -87,7 +87,7 @@ func (g graph) closure(from reach) map[reach]bool {
 		expression(relation.GetUsersetRewrite(),
 			func(name string) { walk(reach{at.on, name}) },
 			func(a arrow) {
-				walk(reach{at.on, a.relation}) // its relationships may have caveats, too
+				walk(reach{at.on, a.relation}) // its relationships may have caveats too
 				for _, on := range g.subjects(reach{at.on, a.relation}) {
 					walk(reach{on, a.name})
 				}
@@ -97,7 +97,7 @@ func (g graph) closure(from reach) map[reach]bool {
 	return seen
 }
 
-// subjects lists the types of objects that a relation may hold.
+// subjects lists the types of objects that a relation accepts.
 func (g graph) subjects(relation reach) (types []string) {
 	for _, allowed := range g.relations[relation].GetTypeInformation().GetAllowedDirectRelations() {
 		if allowed.GetPublicWildcard() == nil && !slices.Contains(types, allowed.GetNamespace()) {
@@ -107,12 +107,12 @@ func (g graph) subjects(relation reach) (types []string) {
 	return types
 }
 
-// checkParameters returns an error if one question may evaluate two caveats that give a parameter of one name different
-// types: a request has one context, so that its value fits at most one of them.
+// checkParameters returns an error if one question may evaluate two caveats that have a parameter of the same name with
+// different types. A request has one context, so its value can fit only one of them.
 func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
 	for _, definition := range definitions {
 		for _, relation := range definition.GetRelation() {
-			first := map[string]string{} // the caveat that declares a parameter first
+			first := map[string]string{} // the first caveat that declares a parameter
 			for _, caveat := range g.reachable(reach{definition.GetName(), relation.GetName()}) {
 				parameters := g.caveats[caveat].GetParameterTypes()
 				for _, name := range slices.Sorted(maps.Keys(parameters)) {
@@ -135,7 +135,7 @@ func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
 	return nil
 }
 
-// typeName writes the type of a caveat's parameter as the schema does.
+// typeName returns the type of a caveat's parameter in the schema's form.
 func typeName(reference *core.CaveatTypeReference) string {
 	var inner []string
 	for _, child := range reference.GetChildTypes() {
@@ -147,8 +147,7 @@ func typeName(reference *core.CaveatTypeReference) string {
 	return reference.GetTypeName() + "<" + strings.Join(inner, ", ") + ">"
 }
 
-// warnings lists arrows that lead to a type without the named relation or permission. SpiceDB answers as if nobody had
-// it there.
+// warnings lists arrows to a type without the named relation or permission. SpiceDB treats them as granting nothing.
 func (g graph) warnings(definitions []*core.NamespaceDefinition) (warnings []string) {
 	for _, definition := range definitions {
 		for _, relation := range definition.GetRelation() {

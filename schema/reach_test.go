@@ -16,15 +16,15 @@ caveat also_below(limit int) { limit < 50 }
 definition user {}
 `
 
-// onLines puts each statement of a schema on a line of its own.
+// onLines puts each statement of a schema on its own line.
 func onLines(text string) string {
 	return strings.NewReplacer(
 		"{ ", "{\n", " }", "\n}", " relation ", "\nrelation ", " permission ", "\npermission ",
 	).Replace(text)
 }
 
-// TestParameterOfTwoTypesIsRefused: wherever one question may evaluate two caveats with one parameter of two types, the
-// schema is refused, and both caveats are named.
+// TestParameterOfTwoTypesIsRefused checks that a schema is rejected if one question may evaluate two caveats whose
+// parameters of one name have different types. The error names both caveats.
 func TestParameterOfTwoTypesIsRefused(t *testing.T) {
 	for name, definitions := range map[string]string{
 		"one relation":    `definition doc { relation reader: user with below | user with named }`,
@@ -66,7 +66,7 @@ func TestParameterOfTwoTypesIsRefused(t *testing.T) {
 	}
 }
 
-// TestArrowToMissingPermissionIsWarnedOf names the permission, the arrow and the type.
+// TestArrowToMissingPermissionIsWarnedOf checks that the warning names the permission, the arrow and the type.
 func TestArrowToMissingPermissionIsWarnedOf(t *testing.T) {
 	file, err := Parse(t.Context(), onLines(`definition user {}
 definition team { relation member: user }
@@ -84,7 +84,7 @@ definition doc {
 	}, file.Warnings)
 }
 
-// TestProductHasNoWarnings: no arrow of the product's schema leads nowhere.
+// TestProductHasNoWarnings checks that every arrow of the product's schema has a target.
 func TestProductHasNoWarnings(t *testing.T) {
 	text, err := fs.ReadFile(Source(), rootFile)
 	require.NoError(t, err)

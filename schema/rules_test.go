@@ -44,7 +44,7 @@ func compiled(t *testing.T) []*core.NamespaceDefinition {
 	return flat.ObjectDefinitions
 }
 
-// TestEveryPermissionIsDocumented holds that a product manager can read what each permission means.
+// TestEveryPermissionIsDocumented checks that each permission has a comment of one sentence, which the API shows.
 func TestEveryPermissionIsDocumented(t *testing.T) {
 	for _, definition := range definitions(t) {
 		if definition.Doc == "" {
@@ -59,7 +59,7 @@ func TestEveryPermissionIsDocumented(t *testing.T) {
 	}
 }
 
-// TestNothingIsExcluded holds that more relationships never mean fewer permissions, which the operations rely on.
+// TestNothingIsExcluded checks that more relationships never mean fewer permissions, on which operations rely.
 func TestNothingIsExcluded(t *testing.T) {
 	var check func(where string, rewrite *core.UsersetRewrite)
 	check = func(where string, rewrite *core.UsersetRewrite) {
@@ -86,7 +86,7 @@ func TestNothingIsExcluded(t *testing.T) {
 	}
 }
 
-// TestRoleSetsAreInTheSchema holds that every role, role set and feature of the domain is a relation.
+// TestRoleSetsAreInTheSchema checks that every role, role set and feature of the domain is a relation.
 func TestRoleSetsAreInTheSchema(t *testing.T) {
 	relations := map[authz.Type][]authz.Relation{}
 	for _, definition := range definitions(t) {
@@ -110,8 +110,7 @@ func TestRoleSetsAreInTheSchema(t *testing.T) {
 	}
 }
 
-// TestExpiration holds that every role of an account can be given for a limited time, except those that must not die
-// out, and that no other role can.
+// TestExpiration checks that exactly the roles of accounts that are not required roles accept an expiration.
 func TestExpiration(t *testing.T) {
 	expiring := map[string]bool{}
 	for _, definition := range compiled(t) {
@@ -131,13 +130,13 @@ func TestExpiration(t *testing.T) {
 				t.Errorf("%s can expire: %t, want %t", name, expiring[name], want)
 			}
 			if want && set.Guardian == role {
-				t.Errorf("%s must not die out and can expire", name)
+				t.Errorf("%s is a required role and can expire", name)
 			}
 		}
 	}
 }
 
-// TestEveryTypeIsReservedInIDs holds the list of types that no id begins with to the schema.
+// TestEveryTypeIsReservedInIDs checks that no id may begin with a type of the schema.
 func TestEveryTypeIsReservedInIDs(t *testing.T) {
 	for _, definition := range definitions(t) {
 		if _, err := authz.ParseID(string(definition.Type) + ":x"); err == nil {

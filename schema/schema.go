@@ -1,6 +1,6 @@
-// Package schema holds the product's schema, one .zed file for an area, composed by root.zed. It flattens the files
-// into the one text that SpiceDB stores, loads schemas of a user's own that may import it, and lists what a schema
-// declares.
+// Package schema contains the product's schema: one .zed file per area, composed by root.zed. It flattens the files
+// into the text that SpiceDB stores, loads users' own schemas that may import it, and lists the declarations of a
+// schema.
 package schema
 
 import (
@@ -17,12 +17,11 @@ var source embed.FS
 
 const rootFile = "root.zed"
 
-// Source returns the product's .zed files. root.zed composes the others.
+// Source returns the product's .zed files. root.zed imports the others.
 func Source() fs.FS { return source }
 
-// Flatten returns the product's schema as one text without imports, as SpiceDB's WriteSchema takes it, with the
-// comments that document definitions, relations and permissions. An error means that the .zed files of this very
-// package are wrong.
+// Flatten returns the product's schema as one text without imports, in the form of SpiceDB's WriteSchema, with the
+// documenting comments. An error means that the .zed files of this package are invalid.
 func Flatten() (string, error) { return flattened() }
 
 var flattened = sync.OnceValues(func() (string, error) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// versions has a line for each schema that the product has had: its number and the hash of its text. The last one is
+// versions has a line for each version of the product's schema: its number and the hash of its text. The last line is
 // the schema of this program. go generate appends a line when the schema has changed.
 //
 //go:embed versions.txt
@@ -20,7 +20,7 @@ var versions string
 // Version is the number of the product's schema in this program. A newer schema has a greater number.
 func Version() int { return lastVersion(versions) }
 
-// lastVersion is 0 if there is no line.
+// lastVersion returns the last number, or 0 if there is no line.
 func lastVersion(lines string) int {
 	fields := strings.Fields(lines)
 	if len(fields) < 2 {
@@ -33,8 +33,8 @@ func lastVersion(lines string) int {
 	return number
 }
 
-// NextVersions returns the lines of versions.txt for a text of the product's schema: those that there are, and one more
-// if the last one is not of this text.
+// NextVersions returns the lines of versions.txt for a text of the product's schema. It appends a line unless the last
+// one is for this text.
 func NextVersions(text string) string {
 	hash := Hash(text)
 	if strings.HasSuffix(versions, " "+hash+"\n") {
@@ -46,22 +46,22 @@ func NextVersions(text string) string {
 // Hash identifies the text of a schema.
 func Hash(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16] }
 
-// StampType is the definition whose comment holds the Stamp of a stored schema. It has no relations, so that nothing
-// can be stored about it. SpiceDB keeps it with the schema, and a write replaces both in one step.
+// StampType is the definition whose comment contains the Stamp of a stored schema. It has no relations, so that nothing
+// can be stored about it. SpiceDB stores it with the schema, and a write replaces both atomically.
 const StampType = "sluice_schema"
 
-// Stamp says where a stored schema comes from.
+// Stamp identifies the origin of a stored schema.
 type Stamp struct {
-	Version  int      `json:"version"`            // the product's schema in the program that applied it
-	File     string   `json:"file,omitempty"`     // the name of the --schema that the program was given
-	Hash     string   `json:"hash"`               // of the text that the program applied
-	Replaced []string `json:"replaced,omitempty"` // the hashes of the texts before it, the newest last
+	Version  int      `json:"version"`            // version of the product's schema in the program that applied it
+	File     string   `json:"file,omitempty"`     // name of the program's --schema file
+	Hash     string   `json:"hash"`               // of the applied text
+	Replaced []string `json:"replaced,omitempty"` // hashes of the earlier texts, the newest last
 }
 
-// maxReplaced is how many replaced texts a stamp remembers.
+// maxReplaced is the largest number of earlier texts in a stamp.
 const maxReplaced = 50
 
-// Next is the stamp of a text that replaces the one of s.
+// Next returns the stamp of a text that replaces the text of s.
 func (s Stamp) Next(version int, file, text string) Stamp {
 	hash := Hash(text)
 	replaced := slices.Clone(s.Replaced)
@@ -72,7 +72,7 @@ func (s Stamp) Next(version int, file, text string) Stamp {
 	return Stamp{Version: version, File: file, Hash: hash, Replaced: replaced[max(0, len(replaced)-maxReplaced):]}
 }
 
-// HasReplaced reports whether the text with a hash was stored before.
+// HasReplaced reports whether the text with this hash was stored before.
 func (s Stamp) HasReplaced(hash string) bool { return slices.Contains(s.Replaced, hash) }
 
 const stampBegin = "/** Which schema this is; written by Sluice: "
@@ -81,19 +81,19 @@ var stampPattern = regexp.MustCompile(
 	`(?s)\s*(?:/\*\*[^/]*?(\{[^\n]*\})\s*\*/\s*)?definition ` + StampType + `\s*\{\s*\}\s*`,
 )
 
-// WithStamp adds the definition with a stamp to the text of a schema that has none.
+// WithStamp adds the definition with the stamp to a schema without one.
 func WithStamp(text string, stamp Stamp) (string, error) {
 	encoded, err := json.Marshal(stamp)
 	if err != nil {
 		return "", err
 	}
-	// A comment must not end within the name of a file.
+	// The name of a file must not end the comment.
 	safe := strings.ReplaceAll(string(encoded), "/", `\u002f`)
 	return strings.TrimSpace(text) + "\n\n" + stampBegin + safe + " */\ndefinition " + StampType + " {}\n", nil
 }
 
-// SplitStamp removes the definition with the stamp from the text of a schema. found is false if there is none, or if
-// somebody else has changed it so that it cannot be read.
+// SplitStamp removes the definition with the stamp from the text of a schema. found is false if there is no readable
+// stamp.
 func SplitStamp(text string) (plain string, stamp Stamp, found bool) {
 	at := stampPattern.FindStringSubmatchIndex(text)
 	if at == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStampIsFoundAgain: what WithStamp adds, SplitStamp removes, whatever the file is called, and a foreign comment on
-// the definition does not become a stamp.
+// TestStampIsFoundAgain checks that SplitStamp returns the stamp that WithStamp added, for any file name. Another
+// comment on the definition is not a stamp.
 func TestStampIsFoundAgain(t *testing.T) {
 	product, err := Flatten()
 	require.NoError(t, err)
@@ -43,10 +43,10 @@ func TestStampIsFoundAgain(t *testing.T) {
 	_, _, ok := SplitStamp(tiny)
 	require.False(t, ok)
 	_, err = Parse(t.Context(), "definition sluice_schema {}", "stored")
-	require.ErrorContains(t, err, "declares nothing")
+	require.ErrorContains(t, err, "declares no definition")
 }
 
-// TestStampRemembersReplacedTexts, but not one that came back, and not without end.
+// TestStampRemembersReplacedTexts checks the earlier texts in a stamp: without the current one, and limited in number.
 func TestStampRemembersReplacedTexts(t *testing.T) {
 	stamp := Stamp{}.Next(1, "", "first").Next(2, "", "second")
 	require.True(t, stamp.HasReplaced(Hash("first")))

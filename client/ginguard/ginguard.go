@@ -10,14 +10,14 @@ import (
 	"github.com/sluice-authz/sluice/client/guard"
 )
 
-// User tells who makes a request, by the application's own id; empty if nobody known does. It must rest on the
-// application's own authentication, never on what a stranger can send.
+// User returns the application's own id of the person who makes a request, or an empty text for an unknown person. It
+// must rely on the application's own authentication, never on data that a stranger can send.
 type User func(*gin.Context) string
 
-// Resource tells what a request is about, "type:id".
+// Resource returns the resource of a request as "type:id".
 type Resource func(*gin.Context) string
 
-// Path is the resource of a type whose id stands in the path, as :name.
+// Path returns a Resource of a type whose id is the path parameter :name.
 func Path(typ, name string) Resource {
 	return func(c *gin.Context) string { return typ + ":" + c.Param(name) }
 }
@@ -28,12 +28,12 @@ type Guard struct {
 	user   User
 }
 
-// New returns a guard that asks the decider, about the person that user tells. The options are those of package guard.
+// New returns a guard that asks the decider about the user of each request. The options are those of package guard.
 func New(decider guard.Decider, user User, options ...guard.Option) *Guard {
 	return &Guard{policy: guard.NewPolicy(decider, options...), user: user}
 }
 
-// Require lets a request through if its user has the permission on its resource.
+// Require returns middleware that admits a request if its user has the permission on its resource.
 func (g *Guard) Require(permission string, resource Resource) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if refusal := g.policy.Decide(c.Request.Context(), g.user(c), permission, resource(c)); refusal != nil {

@@ -34,11 +34,11 @@ func TestRequire(t *testing.T) {
 		user    string
 		status  int
 	}{
-		"who may":                    {server.Client, nil, "olga", http.StatusNoContent},
-		"who may not":                {server.Client, nil, "eve", http.StatusForbidden},
-		"who may not, hidden":        {server.Client, []guard.Option{guard.Hide()}, "eve", http.StatusNotFound},
-		"nobody known":               {server.Client, nil, "", http.StatusUnauthorized},
-		"a server that is not there": {nobody, nil, "olga", http.StatusServiceUnavailable},
+		"allowed":               {server.Client, nil, "olga", http.StatusNoContent},
+		"denied":                {server.Client, nil, "eve", http.StatusForbidden},
+		"denied, hidden":        {server.Client, []guard.Option{guard.Hide()}, "eve", http.StatusNotFound},
+		"no user":               {server.Client, nil, "", http.StatusUnauthorized},
+		"an unreachable server": {nobody, nil, "olga", http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			may := ginguard.New(test.sluice, func(c *gin.Context) string { return c.GetHeader("X-Test-User") }, test.options...)

@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/client/guard"
 )
 
-// TestPage holds that the code in docs/client.md is that of the functions below, which compiles.
+// TestPage checks that the code in docs/client.md equals that of the functions below, which compile.
 func TestPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/client.md")
 	require.NoError(t, err)
@@ -74,6 +74,16 @@ func _(ctx context.Context, key, orderID string, endOfProject time.Time) {
 		}
 		_, err = olga.PutAccountMember(client.WithIdempotencyKey(ctx, orderID), "acme", "bob", "user")
 		use(err)
+	}
+	{
+		olga := sluice.As("olga")
+		importer, err := olga.GetImporter(ctx, "i1")
+		use(importer, err)
+		member, err := olga.GetAccountMember(ctx, "acme", "bob")
+		use(member, err)
+		for subscription, err := range sluice.Subscriptions(ctx) {
+			use(subscription, err)
+		}
 	}
 	var refusal *client.Error
 	switch {

@@ -1,10 +1,10 @@
-// Package guard lets a request of net/http through to its handler only if the person who makes it may:
+// Package guard is middleware for net/http that admits a request only if its user has a permission:
 //
 //	may := guard.New(sluice, userOfSession)
 //	mux.Handle("POST /importers/{id}/run", may.Require("run", guard.Path("importer", "id"))(runImporter))
 //
-// It denies by default. Who is not known is answered 401, who may not 403 or, with Hide, 404, and where Sluice cannot
-// decide nobody comes in: 503. Package ginguard is the same for gin.
+// It denies by default. An unknown user gets 401; a user without the permission gets 403 or, with Hide, 404. If Sluice
+// cannot decide, every request gets 503. Package ginguard is the same for gin.
 package guard
 
 import (
@@ -17,19 +17,19 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// Decider answers whether a person may do something to a resource "type:id"; *client.Client does.
+// Decider reports whether a person may do something to a resource "type:id". *client.Client implements it.
 type Decider interface {
 	Can(ctx context.Context, user, permission, resource string) (bool, error)
 }
 
-// User tells who makes a request, by the application's own id; empty if nobody known does. It must rest on the
-// application's own authentication, never on what a stranger can send.
+// User returns the application's own id of the person who makes a request, or an empty text for an unknown person. It
+// must rely on the application's own authentication, never on data that a stranger can send.
 type User func(*http.Request) string
 
-// Resource tells what a request is about, "type:id".
+// Resource returns the resource of a request as "type:id".
 type Resource func(*http.Request) string
 
-// Path is the resource of a type whose id stands in the path, as a wildcard {name} of http.ServeMux.
+// Path returns a Resource of a type whose id is the wildcard {name} in the pattern of http.ServeMux.
 func Path(typ, name string) Resource {
 	return func(r *http.Request) string { return typ + ":" + r.PathValue(name) }
 }
@@ -40,12 +40,12 @@ type Guard struct {
 	user   User
 }
 
-// New returns a guard that asks the decider, about the person that user tells.
+// New returns a guard that asks the decider about the user of each request.
 func New(decider Decider, user User, options ...Option) *Guard {
 	return &Guard{policy: NewPolicy(decider, options...), user: user}
 }
 
-// Require lets a request through if its user has the permission on its resource.
+// Require returns middleware that admits a request if its user has the permission on its resource.
 func (g *Guard) Require(permission string, resource Resource) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,16 +58,16 @@ func (g *Guard) Require(permission string, resource Resource) func(http.Handler)
 	}
 }
 
-// Option changes what is optional about a guard.
+// Option configures a guard.
 type Option func(*Policy)
 
-// Hide answers a person who may not with 404 in place of 403, as if there were nothing there.
+// Hide answers denied requests with 404 instead of 403, as if the resource did not exist.
 func Hide() Option { return func(p *Policy) { p.denied = http.StatusNotFound } }
 
-// OnError is told why a question could not be decided. Without it slog's default logger is.
+// OnError sets a function that receives errors of undecided requests. The default logs them with slog's default logger.
 func OnError(tell func(context.Context, error)) Option { return func(p *Policy) { p.failed = tell } }
 
-// Policy decides about requests; it is what guards for any router share.
+// Policy decides about requests. The guards for all routers share it.
 type Policy struct {
 	decider Decider
 	denied  int
@@ -84,10 +84,10 @@ func NewPolicy(decider Decider, options ...Option) Policy {
 }
 
 func warn(ctx context.Context, err error) {
-	slog.WarnContext(ctx, "a guard could not decide about a request, and refused it", "error", err)
+	slog.WarnContext(ctx, "a guard could not decide about a request and rejected it", "error", err)
 }
 
-// Decide returns nil if the request may go on, and else how to answer it.
+// Decide returns nil if the request is allowed, and the answer to it otherwise.
 func (p Policy) Decide(ctx context.Context, user, permission, resource string) *Refusal {
 	if user == "" {
 		return &Refusal{Status: http.StatusUnauthorized}
@@ -103,8 +103,8 @@ func (p Policy) Decide(ctx context.Context, user, permission, resource string) *
 	return nil
 }
 
-// status is 503 where Sluice is away or busy, which passes, and 500 where it does not take the application's key, which
-// does not. A question that means nothing, such as one about an id that is too long, is not allowed.
+// status returns 503 if Sluice is unreachable or busy, which is temporary, and 500 if it rejects the application's key.
+// An invalid question, for example about an id that is too long, is denied.
 func (p Policy) status(err error) int {
 	switch {
 	case errors.Is(err, client.Invalid):
@@ -115,10 +115,10 @@ func (p Policy) status(err error) int {
 	return http.StatusServiceUnavailable
 }
 
-// Refusal is an answer to a request that may not go on.
+// Refusal is the answer to a request that is not allowed.
 type Refusal struct{ Status int }
 
-// Write answers with a problem document (RFC 9457) that says no more than the status.
+// Write writes a problem document (RFC 9457) that contains only the status.
 func (r *Refusal) Write(w http.ResponseWriter) {
 	body, err := json.Marshal(map[string]any{
 		"type": "about:blank", "title": http.StatusText(r.Status), "status": r.Status,

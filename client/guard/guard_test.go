@@ -15,10 +15,10 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// userOfHeader stands for an application's own authentication.
+// userOfHeader takes the place of an application's own authentication.
 func userOfHeader(r *http.Request) string { return r.Header.Get("X-Test-User") }
 
-// route is an application with one guarded route, which counts who came in.
+// route returns an application with one guarded route that counts the admitted requests.
 func route(sluice guard.Decider, permission string, in *int, options ...guard.Option) http.Handler {
 	may := guard.New(sluice, userOfHeader, options...)
 	mux := http.NewServeMux()
@@ -65,20 +65,20 @@ func TestRequire(t *testing.T) {
 		status     int
 		told       client.Code
 	}{
-		"who may":              {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
-		"who may not":          {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
-		"who may not, hidden":  {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
-		"nobody known":         {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
-		"nobody known, hidden": {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
-		"what is not there":    {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
-		"an id that is none": {
+		"allowed":          {server.Client, nil, "view", "olga", "/accounts/north%2Feast", 204, ""},
+		"denied":           {server.Client, nil, "view", "eve", "/accounts/north%2Feast", 403, ""},
+		"denied, hidden":   {server.Client, hide, "view", "eve", "/accounts/north%2Feast", 404, ""},
+		"no user":          {server.Client, nil, "view", "", "/accounts/north%2Feast", 401, ""},
+		"no user, hidden":  {server.Client, hide, "view", "", "/accounts/north%2Feast", 401, ""},
+		"a missing object": {server.Client, nil, "view", "olga", "/accounts/south", 403, ""},
+		"an invalid id": {
 			server.Client, hide, "view", "olga", "/accounts/" + strings.Repeat("x", 300), 404, client.Invalid,
 		},
-		"an id that is not UTF-8":    {server.Client, nil, "view", "olga", "/accounts/%FF", 403, client.Invalid},
-		"a permission that is none":  {server.Client, nil, "veiw", "olga", "/accounts/north%2Feast", 403, client.Invalid},
-		"a key that is none":         {wrongKey, nil, "view", "olga", "/accounts/north%2Feast", 500, client.Unauthenticated},
-		"a server that is not there": {nobody, hide, "view", "olga", "/accounts/north%2Feast", 503, client.Unavailable},
-		"an error of another kind":   {broken{}, nil, "view", "olga", "/accounts/north%2Feast", 503, "broken"},
+		"an id that is not UTF-8":  {server.Client, nil, "view", "olga", "/accounts/%FF", 403, client.Invalid},
+		"an unknown permission":    {server.Client, nil, "veiw", "olga", "/accounts/north%2Feast", 403, client.Invalid},
+		"an invalid key":           {wrongKey, nil, "view", "olga", "/accounts/north%2Feast", 500, client.Unauthenticated},
+		"an unreachable server":    {nobody, hide, "view", "olga", "/accounts/north%2Feast", 503, client.Unavailable},
+		"an error of another kind": {broken{}, nil, "view", "olga", "/accounts/north%2Feast", 503, "broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var in int
@@ -100,14 +100,14 @@ func TestRequire(t *testing.T) {
 	}
 }
 
-// broken answers yes beside an error, which nobody may believe.
+// broken returns true beside an error.
 type broken struct{}
 
 func (broken) Can(context.Context, string, string, string) (bool, error) {
 	return true, errors.Join(client.Code("broken"))
 }
 
-// TestServerGoesAway takes the server away between two requests.
+// TestServerGoesAway stops the server between two requests.
 func TestServerGoesAway(t *testing.T) {
 	server, err := sluicetest.New(t.Context())
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package rest is the client that is generated from the contract. Package client is the pleasant way to it.
+// Package rest is the client generated from the contract. Package client is a more convenient layer on top of it.
 package rest
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Join returns the address of an escaped path under that of a server, which ends in a slash. Segments "." and ".." are
-// ids like any other: they are escaped, and not resolved.
+// Join returns the URL of an escaped path below a server's URL, which ends in a slash. The segments "." and ".." are
+// ids, so Join escapes them instead of resolving them.
 func Join(server *url.URL, path string) (*url.URL, error) {
 	segments := strings.Split(strings.TrimPrefix(path, "./"), "/")
 	for i, segment := range segments {

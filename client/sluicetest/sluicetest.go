@@ -3,8 +3,8 @@
 //	sluice := sluicetest.Start(t)
 //	may, err := sluice.Client.Can(t.Context(), "alice", "run", "importer:i1")
 //
-// It starts in about half a second and forgets everything when it ends. Tests that each use ids of their own can share
-// one, from TestMain, with New.
+// It starts in about half a second and stores everything in memory. Tests with different ids can share a server: start
+// it with New in TestMain.
 package sluicetest
 
 import (
@@ -20,35 +20,35 @@ import (
 type Server struct {
 	URL    string
 	Key    string         // has every scope
-	Client *client.Client // speaks to the server with the Key
+	Client *client.Client // calls the server with the Key
 
-	// SpiceDB is the address of SpiceDB's own API, and SpiceDBKey its key, without TLS: for zed, and for relationships of
-	// definitions of your own.
+	// SpiceDB is the address of SpiceDB's own API without TLS, and SpiceDBKey its key. Use it for zed, and to write
+	// relationships of your own definitions.
 	SpiceDB    string
 	SpiceDBKey string
 
 	server *app.Server
 }
 
-// Option changes what is optional about a Server.
+// Option configures a Server.
 type Option func(*app.Config)
 
-// key is the one with every scope; every process that reaches the server is on this machine and belongs to this test.
+// key has every scope. Only processes on this machine can reach the server.
 const key = "sluicetest"
 
-// WithSchema serves the schema of a file, a .zed file or a validation YAML with relationships, in place of the
-// product's.
+// WithSchema makes the server use a schema file instead of the product's: a .zed file, or a validation YAML with
+// relationships.
 func WithSchema(file string) Option { return func(c *app.Config) { c.Schema = file } }
 
-// WithKey adds a key, as `sluice serve --api-key` takes it: NAME:SCOPE+SCOPE:KEY.
+// WithKey adds a key in the form of `sluice serve --api-key`: NAME:SCOPE+SCOPE:KEY.
 func WithKey(spec string) Option {
 	return func(c *app.Config) { c.APIKeys = append(c.APIKeys, spec) }
 }
 
-// WithLogger makes the server log.
+// WithLogger sets the server's logger.
 func WithLogger(log *slog.Logger) Option { return func(c *app.Config) { c.Logger = log } }
 
-// Start starts a server that ends with the test. If it cannot, the test fails.
+// Start starts a server and closes it after the test. The test fails if the server cannot start.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
 	s, err := New(t.Context(), options...)
@@ -63,7 +63,7 @@ func Start(t testing.TB, options ...Option) *Server {
 	return s
 }
 
-// New starts a server for more than one test; the caller closes it. ctx bounds the start alone.
+// New starts a server for several tests; the caller closes it. ctx bounds only the start.
 func New(ctx context.Context, options ...Option) (*Server, error) {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
@@ -86,5 +86,5 @@ func New(ctx context.Context, options ...Option) (*Server, error) {
 	}, nil
 }
 
-// Close ends the server; requests under way end first.
+// Close waits for running requests and closes the server.
 func (s *Server) Close() error { return s.server.Close(context.Background()) }

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// TestApart holds that two servers in one process know nothing of one another.
+// TestApart checks that two servers in one process are independent.
 func TestApart(t *testing.T) {
 	one, two := sluicetest.Start(t), sluicetest.Start(t)
 	for _, server := range []*sluicetest.Server{one, two} {
@@ -47,7 +47,7 @@ relationships: |-
 	require.Error(t, err)
 }
 
-// TestGone holds that the server ends with the test that started it.
+// TestGone checks that the server ends with the test that started it.
 func TestGone(t *testing.T) {
 	var url string
 	t.Run("inner", func(t *testing.T) { url = sluicetest.Start(t).URL })

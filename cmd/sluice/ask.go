@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// questionFlags are what the commands that ask a running server for a decision have in common.
+// questionFlags are the flags of the commands that ask a running server for a decision.
 type questionFlags struct {
 	to                         client
 	caveatContext, consistency string
@@ -22,15 +22,15 @@ type questionFlags struct {
 
 func (f *questionFlags) flags(cmd *cobra.Command, scopes string) {
 	f.to.flags(cmd, scopes)
-	cmd.Flags().StringVar(&f.caveatContext, "context", "", "JSON object that caveats may look at")
+	cmd.Flags().StringVar(&f.caveatContext, "context", "", "JSON object with the context of caveats")
 	cmd.Flags().StringVar(
 		&f.consistency, "consistency", "",
-		"minimize_latency, fully_consistent, or a token of an earlier answer, to see at least that state; by default at "+
-			"least what the server itself wrote",
+		"minimize_latency, fully_consistent, or the token of an earlier answer for at least its state; by default at "+
+			"least every write of the server itself",
 	)
 }
 
-// question reads the check from the arguments and the flags.
+// question returns the check in the arguments and flags.
 func (f *questionFlags) question(args []string) (map[string]any, error) {
 	if err := f.to.connect(); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (f *questionFlags) question(args []string) (map[string]any, error) {
 func questionArgs(cmd *cobra.Command, args []string) error {
 	if len(args) != 3 {
 		return fmt.Errorf(
-			"give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; there is %s",
+			"give a subject, a permission and a resource, for example: sluice %s user:uma run importer:i1; given: %s",
 			cmd.Name(),
 			authz.Count(len(args), "argument", "arguments"),
 		)
@@ -64,8 +64,8 @@ func questionArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// ask sends a question to a path of a running server, on behalf of an actor if there is one, and returns the answer as
-// it came. A refusal is an error.
+// ask sends a question to a path of a running server, on behalf of an actor if there is one. It returns the unparsed
+// answer. An error answer is an error.
 func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]any) ([]byte, error) {
 	body, err := json.Marshal(question)
 	if err != nil {
@@ -102,7 +102,7 @@ func (c client) send(cmd *cobra.Command, method, path, actor string, body []byte
 	var problem struct{ Code, Detail string }
 	switch err := json.Unmarshal(answer, &problem); {
 	case err != nil:
-		return nil, fmt.Errorf("%s is no Sluice server: it answered %s", c.url, response.Status)
+		return nil, fmt.Errorf("%s is not a Sluice server: it answered %s", c.url, response.Status)
 	case response.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s: %s", problem.Code, problem.Detail)
 	}

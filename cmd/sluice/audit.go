@@ -12,18 +12,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// dataDirFlag says in which directory files are kept.
+// dataDirFlag adds the flag for the data directory.
 func dataDirFlag(flags *pflag.FlagSet, dataDir *string) {
 	flags.StringVar(
-		dataDir, "data-dir", "", "directory in which sqlite and the audit log are kept; "+app.DefaultDataDir+" if empty",
+		dataDir, "data-dir", "", "directory of the SQLite store and the audit log; "+app.DefaultDataDir+" if empty",
 	)
 }
 
-// auditURIFlag says where the audit log is kept instead.
+// auditURIFlag adds the flag for an audit log in PostgreSQL.
 func auditURIFlag(flags *pflag.FlagSet, uri *string) {
 	flags.StringVar(
 		uri, "audit-uri", "",
-		"PostgreSQL database to keep the audit log in instead, which servers share, such as "+
+		"PostgreSQL database of an audit log that servers share, for example "+
 			"postgres://user:password@host:5432/database",
 	)
 }
@@ -32,11 +32,11 @@ func newAudit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Verify the audit log, or print the hash of its last entry",
-		Long: `The audit log is a chain: each entry carries the hash of the one before it. Who changes or
-removes an entry breaks the chain; who removes the last ones does not, so keep the hash of the last
-entry elsewhere, from time to time, and verify against it.
+		Long: `The audit log is a chain: each entry contains the hash of the entry before it. A changed or removed
+entry breaks the chain. Removing the last entries does not, so regularly store the hash of the last
+entry elsewhere and verify against it.
 
-Both commands read the log where it is stored, beside a running server or without one.`,
+Both commands work with and without a running server.`,
 		Example: `  sluice audit verify
   sluice audit head >> /mnt/elsewhere/heads
   sluice audit verify --head "$(tail -n 1 /mnt/elsewhere/heads)"
@@ -50,7 +50,7 @@ Both commands read the log where it is stored, beside a running server or withou
 	return cmd
 }
 
-// auditCommand is a subcommand that reads the log.
+// auditCommand returns a subcommand that reads the log.
 func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Log) error) *cobra.Command {
 	var dataDir, uri string
 	cmd := &cobra.Command{
@@ -71,7 +71,7 @@ func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Lo
 
 func newAuditVerify() *cobra.Command {
 	var head string
-	cmd := auditCommand("verify", "See that no entry was changed or is missing; exit 1 if one was",
+	cmd := auditCommand("verify", "Verify that no entry was changed or removed; exit 1 if one was",
 		`  sluice audit verify --data-dir /var/lib/sluice
   sluice audit verify --head 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
   sluice audit verify --audit-uri postgres://sluice@db:5432/sluice`,
@@ -88,19 +88,19 @@ func newAuditVerify() *cobra.Command {
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s, none changed, none missing\n", authz.Count(report.Entries, "entry", "entries"))
 			if report.Kept > 0 {
-				fmt.Fprintf(cmd.OutOrStdout(), "entry %d has the hash that was kept\n", report.Kept)
+				fmt.Fprintf(cmd.OutOrStdout(), "entry %d has the given hash\n", report.Kept)
 			}
 			return nil
 		})
 	cmd.Flags().StringVar(
-		&head, "head", "", "a hash that 'sluice audit head' printed earlier: the log must still hold its entry",
+		&head, "head", "", "a hash that 'sluice audit head' printed earlier: the log must still have its entry",
 	)
 	fromEnvironment(cmd)
 	return cmd
 }
 
 func newAuditHead() *cobra.Command {
-	cmd := auditCommand("head", "Print the hash of the last entry, to be kept elsewhere",
+	cmd := auditCommand("head", "Print the hash of the last entry, to store it elsewhere",
 		`  sluice audit head --data-dir /var/lib/sluice
   sluice audit head --audit-uri postgres://sluice@db:5432/sluice`,
 		func(cmd *cobra.Command, log *audit.Log) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// auditOn verifies the log of a server that runs on the SpiceDB of another, and one that somebody changed.
+// auditOn verifies the log of a server on another server's SpiceDB, and then a log with a changed entry.
 func auditOn(t *testing.T, spicedb *serving) {
 	t.Helper()
 	directory := t.TempDir()
@@ -33,7 +33,7 @@ func auditOn(t *testing.T, spicedb *serving) {
 
 	stdout, stderr, code := sluice(t, "audit", "verify", "--head", strings.TrimSpace(head))
 	require.Zero(t, code, stdout+stderr)
-	require.Regexp(t, `^[0-9]+ entries, none changed, none missing\nentry [0-9]+ has the hash that was kept\n$`, stdout)
+	require.Regexp(t, `^[0-9]+ entries, none changed, none missing\nentry [0-9]+ has the given hash\n$`, stdout)
 	require.Zero(t, s.stop(t), s.log)
 
 	db, err := sql.Open("sqlite", filepath.Join(directory, audit.FileName))
@@ -51,7 +51,7 @@ func auditOn(t *testing.T, spicedb *serving) {
 	require.Contains(t, stdout, "the log was cut off before it, or rewritten")
 }
 
-// TestAuditVerifyWithoutALog: an empty file is an error that says so.
+// TestAuditVerifyWithoutALog checks that an empty file is an error that says so.
 func TestAuditVerifyWithoutALog(t *testing.T) {
 	directory := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(directory, audit.FileName), nil, 0o600))

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBackupAndRestore takes a backup of a running server, and goes back to it.
+// TestBackupAndRestore backs up a running server and restores the backup.
 func TestBackupAndRestore(t *testing.T) {
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	member := func(s *serving, method, user, body string) {
@@ -45,7 +45,7 @@ func TestBackupAndRestore(t *testing.T) {
 	member(s, http.MethodPut, "late", `{"roles":["user"]}`)
 	between := time.Now()
 	member(s, http.MethodDelete, "early", "")
-	eventually(t, "the removal is in the log", func() bool {
+	eventually(t, "the removal is in the audit log", func() bool {
 		_, body := get(t, http.DefaultClient, s.url+"/v1/audit?operation=remove_account_member&limit=1", s.key)
 		return strings.Contains(body, "user:early")
 	})
@@ -61,8 +61,8 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, stderr, "exists already")
 	stdout, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
 	require.Zero(t, code, stderr)
-	require.Contains(t, stdout, "what was there is kept in "+data)
-	require.Contains(t, stdout, "the audit log in "+data+" stays, and says at the next start that the store went back\n")
+	require.Contains(t, stdout, "the replaced store is in "+data)
+	require.Contains(t, stdout, "the audit log in "+data+" stays; the next start adds an entry about the restored store\n")
 	down := time.Now()
 
 	s = start(t, "--data-dir", data)
@@ -70,7 +70,7 @@ func TestBackupAndRestore(t *testing.T) {
 	require.True(t, isMember(s, "early"))
 	require.False(t, isMember(s, "late"))
 
-	// The log keeps what was, says that the store went back, and goes on with what is there.
+	// The log keeps its entries, has one about the restored store, and continues.
 	_, body := get(t, http.DefaultClient, s.url+"/v1/audit?limit=4", s.key)
 	require.Contains(
 		t,
@@ -101,12 +101,12 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, s.log.String(), `"level":"ERROR"`)
 	require.Contains(t, s.log.String(), `"reason":"other_store"`)
 
-	s = start(t, "--data-dir", data) // which says it no more
+	s = start(t, "--data-dir", data) // adds no second entry
 	require.Zero(t, s.stop(t), s.log)
 	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 }
 
-// exportAndImport moves what a running server has into a directory, in which another server goes on.
+// exportAndImport moves the data of a running server into a directory and starts another server on it.
 func exportAndImport(t *testing.T, s *serving) {
 	t.Helper()
 	file, data := filepath.Join(t.TempDir(), "company.yaml"), filepath.Join(t.TempDir(), "data")

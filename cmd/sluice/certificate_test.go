@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/certificatetest"
 )
 
-// TestRenewedCertificate replaces the certificate's files under a running server, as a renewal does. With SIGHUP the
-// server reads them at once, and without within a second.
+// TestRenewedCertificate replaces the certificate's files of a running server. The server reads them at once with
+// SIGHUP, and within a second without it.
 func TestRenewedCertificate(t *testing.T) {
 	cert, key, first := certificate(t)
 	s := start(t, "--tls-cert", cert, "--tls-key", key)
@@ -41,7 +41,7 @@ func TestRenewedCertificate(t *testing.T) {
 	require.True(t, reached(first))
 
 	secondCert, secondKey, second := certificate(t)
-	replace(secondCert, cert) // the key does not fit yet
+	replace(secondCert, cert) // does not match the key yet
 	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
 	require.True(t, reached(first), "half a renewal changes nothing")
 	replace(secondKey, key)
@@ -80,7 +80,7 @@ func TestTLS(t *testing.T) {
 	require.Zero(t, s.stop(t))
 }
 
-// certificate writes a certificate for 127.0.0.1 that signs itself.
+// certificate writes a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
 	_, certPEM, keyPEM := certificatetest.SelfSigned(t)

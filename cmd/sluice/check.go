@@ -13,8 +13,8 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check SUBJECT PERMISSION RESOURCE",
 		Short: "Ask a running server for one decision; exit 0 if allowed, 1 if not",
-		Long: `Ask a running server for one decision. It prints allowed or denied, and exits with 0 or 1;
-with 2 if there was no decision.`,
+		Long: `Ask a running server for one decision. It prints allowed or denied and exits with 0 or 1. It exits
+with 2 if there is no decision.`,
 		Example: `  sluice check user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice check user:ada@example.com view account:marketing --consistency fully_consistent
   sluice check user:uma view document:plan --context '{"hour": 11}'`,
@@ -49,7 +49,8 @@ func check(cmd *cobra.Command, to client, question map[string]any) error {
 		fmt.Fprintln(cmd.OutOrStdout(), "allowed")
 		return nil
 	case len(answer.MissingContext) > 0:
-		fmt.Fprintf(cmd.OutOrStdout(), "denied: it depends on --context with %s\n", strings.Join(answer.MissingContext, ", "))
+		missing := strings.Join(answer.MissingContext, ", ")
+		fmt.Fprintf(cmd.OutOrStdout(), "denied: the answer depends on --context with %s\n", missing)
 	default:
 		fmt.Fprintln(cmd.OutOrStdout(), "denied")
 	}

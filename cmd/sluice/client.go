@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// endpoint is where a running server is, and whom to trust to say so.
+// endpoint is the address of a running server and the authority that signed its certificate.
 type endpoint struct {
 	url, ca string
-	http    *http.Client // made by connect
+	http    *http.Client // created by connect
 }
 
 func (e *endpoint) flags(cmd *cobra.Command) {
@@ -22,7 +22,7 @@ func (e *endpoint) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&e.ca, "ca", "", "PEM file of the authority that signed its certificate; the system's if empty")
 }
 
-// connect makes the HTTP client from the flags.
+// connect creates the HTTP client from the flags.
 func (e *endpoint) connect() error {
 	e.http = &http.Client{}
 	if e.ca == "" {
@@ -34,7 +34,7 @@ func (e *endpoint) connect() error {
 	}
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("--ca: %s holds no certificate in PEM form", e.ca)
+		return fmt.Errorf("--ca: %s contains no certificate in PEM form", e.ca)
 	}
 	e.http.Transport = &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
@@ -43,7 +43,7 @@ func (e *endpoint) connect() error {
 	return nil
 }
 
-// client is how a subcommand calls a running server.
+// client calls a running server with a key.
 type client struct {
 	endpoint
 	key string
@@ -56,7 +56,7 @@ func (c *client) flags(cmd *cobra.Command, scopes string) {
 
 func (c *client) connect() error {
 	if c.key == "" {
-		return errors.New("which key? Give --key, or SLUICE_KEY in the environment")
+		return errors.New("--key, or SLUICE_KEY in the environment, is required")
 	}
 	return c.endpoint.connect()
 }

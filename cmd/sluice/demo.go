@@ -13,9 +13,8 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Write a small company in every role set, through the operations of a running server",
-		Long: `Write a small company in every role set, step by step, each step one call of the API.
-Running it again sets roles and sharing back to what they were, and leaves alone what exists
-already.`,
+		Long: `Write a small company in every role set. Each step is one call of the API. Running it again resets
+roles and sharing, and does not change existing objects.`,
 		Example: `  sluice serve                                 # in one terminal; prints its key
   SLUICE_KEY=... sluice demo                   # in another`,
 		Args: cobra.NoArgs,

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestConfigurationListsEveryFlagOfServe checks that the table of the configuration page names each flag.
+// TestConfigurationListsEveryFlagOfServe checks that the configuration page names each flag of serve.
 func TestConfigurationListsEveryFlagOfServe(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/configuration.md")
@@ -28,8 +28,8 @@ var (
 	shellVariable = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]*)`)
 )
 
-// TestCommandsOfTheDocumentationDefineTheirVariables: a variable in a command of a page is set in an earlier or the
-// same command of the page, or the page says in words what it is.
+// TestCommandsOfTheDocumentationDefineTheirVariables checks that a page sets each variable of its commands in an
+// earlier or the same command, or explains it.
 func TestCommandsOfTheDocumentationDefineTheirVariables(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/*.md")

@@ -47,7 +47,7 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	switch {
 	case !set:
 		return nil
-	case strings.TrimSpace(value) == "": // checkEnvironment refuses an empty secret
+	case strings.TrimSpace(value) == "": // checkEnvironment rejects an empty secret
 		return nil
 	}
 	values := []string{value}
@@ -95,8 +95,9 @@ func isOfService(name, value string) bool {
 	return serviceVariable.MatchString(name) || serviceURLVariable.MatchString(name) && strings.Contains(value, "://")
 }
 
-// checkEnvironment refuses a variable SLUICE_… that no command knows: it is probably misspelt, and its setting would
-// silently not hold. It refuses an empty secret or list, also that of another command.
+// checkEnvironment returns an error for a variable SLUICE_… that no command reads. Such a name is probably misspelt,
+// and its setting would be ignored. It also returns an error for an empty secret or list, even if another command reads
+// it.
 func checkEnvironment(root *cobra.Command) error {
 	known := variables(root)
 	for _, entry := range os.Environ() {
@@ -121,10 +122,10 @@ func checkEnvironment(root *cobra.Command) error {
 	return nil
 }
 
-// maxVariable is the longest name, in bytes, that is compared with the known ones.
+// maxVariable is the longest name in bytes that is compared with the known ones.
 const maxVariable = 64
 
-// variables returns the names of all variables that some command reads, and whether each must not be empty.
+// variables returns the names of the variables that some command reads, and whether each must not be empty.
 func variables(root *cobra.Command) map[string]bool {
 	known := maps.Clone(otherVariables)
 	var visit func(*cobra.Command)

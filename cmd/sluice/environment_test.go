@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForeignVariables holds that variables of other programs do not stop the start: a Kubernetes service named sluice
-// sets some in every container beside it.
+// TestForeignVariables checks that variables of other programs do not prevent the start. For example, a Kubernetes
+// service named sluice sets some in every container of its namespace.
 func TestForeignVariables(t *testing.T) {
 	for _, name := range []string{
 		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP",
@@ -23,7 +23,7 @@ func TestForeignVariables(t *testing.T) {
 	require.Zero(t, code, stderr)
 }
 
-// TestEmptySecretsStopEveryCommand holds that a deployment that lost a secret does not start without it.
+// TestEmptySecretsStopEveryCommand checks that a deployment that lost a secret does not start without it.
 func TestEmptySecretsStopEveryCommand(t *testing.T) {
 	var secrets []string
 	for name, needsValue := range variables(newRoot()) {

@@ -15,12 +15,13 @@ func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain SUBJECT PERMISSION RESOURCE",
 		Short: "Ask a running server for one decision and its reason; exit 0 if allowed, 1 if not",
-		Long: `Ask a running server for one decision and its reason: the relationships that allow it, as a
-tree, or what is missing, the calls that would grant it, and whom to ask. It exits with 0 if the
-answer is yes, 1 if it is no, and 2 if there was none.
+		Long: `Ask a running server for one decision and its reason. If it is allowed, the reason is the tree of
+relationships that allow it. If it is denied, the reason is what is missing, the calls that would
+grant it, and whom to ask. The exit code is 0 if it is allowed, 1 if it is denied, and 2 if there is
+no answer.
 
-With a key that has the scope inspect beside check, everything is told; with --actor, what that
-person may see; otherwise what the subject may see, and nobody's name.`,
+A key with the scopes check and inspect shows everything. With --actor, the explanation shows what
+that person may see; otherwise it shows what the subject may see, without names.`,
 		Example: `  sluice explain user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice explain user:gus delete importer:crm-to-warehouse --actor ada
   sluice explain user:uma view account:marketing --trace
@@ -58,15 +59,15 @@ person may see; otherwise what the subject may see, and nobody's name.`,
 			return nil
 		},
 	}
-	asked.flags(cmd, "the scope check, and inspect to be told everything")
-	cmd.Flags().StringVar(&actor, "actor", "", "the person who is to read the explanation")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as it came, as JSON")
-	cmd.Flags().BoolVar(&whole, "trace", false, "print SpiceDB's own account as well, if the key has the scope inspect")
+	asked.flags(cmd, "the scope check, and inspect to see everything")
+	cmd.Flags().StringVar(&actor, "actor", "", "the person who reads the explanation")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	cmd.Flags().BoolVar(&whole, "trace", false, "print SpiceDB's trace as well; the key needs the scope inspect")
 	fromEnvironment(cmd)
 	return cmd
 }
 
-// ref is a reference, in whichever form it came.
+// ref is a reference to an object or subject, as text or as an object in JSON.
 type ref string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -92,7 +93,7 @@ type explanation struct {
 	Text           string
 	Path           []explainedStep
 	Failed         []explainedStep
-	Missing        []missingWay
+	Missing        []missingOption
 	Withheld       bool
 	Trace          *traceNode
 }
@@ -102,7 +103,7 @@ type explainedStep struct {
 	Relation, Text    string
 }
 
-type missingWay struct {
+type missingOption struct {
 	Text          string
 	Relationships []explainedStep
 	Without       []explainedStep
@@ -138,14 +139,14 @@ type condition struct {
 	Result             string
 }
 
-// relationship writes a step as zed does.
+// relationship formats a step as zed does.
 func (s explainedStep) relationship() string {
 	return fmt.Sprintf("%s %s %s", s.Resource, s.Relation, s.Subject)
 }
 
 func (r ref) String() string { return printable(string(r)) }
 
-// printable quotes what a terminal would not show as it is.
+// printable quotes a text that a terminal would not show unchanged.
 func printable(s string) string {
 	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
 		return quoted

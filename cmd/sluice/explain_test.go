@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// explain asks the server with the demo company in it why.
+// explain explains decisions about the demo company.
 func explain(t *testing.T) {
 	t.Helper()
 	stdout, stderr, code := sluice(t, "explain", "user:uma", "run", "importer:crm-to-warehouse", "--trace")
@@ -73,7 +73,7 @@ gus is not an owner of account marketing. An owner of account marketing can do t
 	require.True(t, answer.Allowed)
 }
 
-// TestExplainConditions prints what came of caveats.
+// TestExplainConditions checks the printed results of caveats.
 func TestExplainConditions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "doors.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`schema: |-

@@ -19,14 +19,14 @@ func newGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get RESOURCE --actor PERSON",
 		Short: "Read one object from a running server, as JSON",
-		Long: `Read one object from a running server, as far as a person may see it, and print it as JSON.
+		Long: `Read one object from a running server as JSON, with the fields that a person may see.
 With --member, read the roles of one person on an account or a subscription.`,
 		Example: `  sluice get importer:leads --actor uma --key "$SLUICE_KEY"
   sluice get connection:crm --actor uma
   sluice get account:marketing --member gus --actor bob`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("give one object, for example: sluice get importer:leads --actor uma; there is %s",
+				return fmt.Errorf("give one object, for example: sluice get importer:leads --actor uma; given: %s",
 					authz.Count(len(args), "argument", "arguments"))
 			}
 			return nil
@@ -37,7 +37,7 @@ With --member, read the roles of one person on an account or a subscription.`,
 				return err
 			}
 			if actor == "" {
-				return errors.New("which person reads the object? Give --actor")
+				return errors.New("--actor, the person who reads the object, is required")
 			}
 			if err := from.connect(); err != nil {
 				return err
@@ -57,7 +57,7 @@ With --member, read the roles of one person on an account or a subscription.`,
 	}
 	from.flags(cmd, "the scope operate")
 	cmd.Flags().StringVar(&actor, "actor", "", "the person who reads the object")
-	cmd.Flags().StringVar(&member, "member", "", "a person whose roles on the account or subscription to read instead")
+	cmd.Flags().StringVar(&member, "member", "", "read the roles of this person on the account or subscription instead")
 	fromEnvironment(cmd)
 	return cmd
 }

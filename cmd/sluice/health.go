@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newHealth is for health checks in an image that holds nothing but this program.
+// newHealth returns the health check of an image that contains only this program.
 func newHealth() *cobra.Command {
 	var of endpoint
 	cmd := &cobra.Command{

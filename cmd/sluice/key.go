@@ -29,8 +29,8 @@ func newKeyNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make an API key; prints the key once, and the line for the keys file",
-		Long: `Make an API key. The key is printed once, on the first line; the second line is for the
-keys file, which holds a hash of the key alone. A running server takes the file over at SIGHUP.`,
+		Long: `Make an API key. The first line has the key, which is printed only once. The second line is for the
+keys file and has only a hash of the key. A running server reloads the file at SIGHUP.`,
 		Example: `  sluice key new --name backend --scopes check+operate
   sluice key new --name reports --scopes inspect --rate 5/s
   sluice key new --name nightly --scopes check --expires-in 90d
@@ -59,23 +59,23 @@ keys file, which holds a hash of the key alone. A running server takes the file 
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "what the key is called in logs and in the history")
+	cmd.Flags().StringVar(&name, "name", "", "name of the key in logs and in the audit log")
 	cmd.Flags().StringVar(
-		&scopes, "scopes", "check+operate", "what it is for: check, operate, provision, inspect, joined by +",
+		&scopes, "scopes", "check+operate", "scopes of the key: check, operate, provision, inspect, joined by +",
 	)
-	cmd.Flags().StringVar(&rate, "rate", "", "how many requests it may make, such as 50/s or 600/m; no limit if empty")
-	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "after how long it ends, such as 90d, 12h or 1y; never if empty")
+	cmd.Flags().StringVar(&rate, "rate", "", "limit of its requests, for example 50/s or 600/m; no limit if empty")
+	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "time until it expires, for example 90d, 12h or 1y; never if empty")
 	if err := cmd.MarkFlagRequired("name"); err != nil {
 		panic(err)
 	}
 	return cmd
 }
 
-// expiry returns the time after a duration such as 90d, 12h or 1y, in whole seconds.
+// expiry returns the time after a duration, for example 90d, 12h or 1y, in whole seconds.
 func expiry(now time.Time, text string) (time.Time, error) {
 	duration, err := model.ParseDuration(text)
 	if err != nil || duration < model.Duration(time.Second) {
-		return time.Time{}, fmt.Errorf("%q is not a duration of a second or more such as 90d, 12h or 1y", text)
+		return time.Time{}, fmt.Errorf("%q must be a duration of at least a second, for example 90d, 12h or 1y", text)
 	}
 	return now.Add(time.Duration(duration)).UTC().Truncate(time.Second), nil
 }

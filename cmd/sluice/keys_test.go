@@ -44,7 +44,8 @@ func TestKeysAreReadAgain(t *testing.T) {
 	require.Zero(t, s.stop(t))
 }
 
-// TestExpiringKeys holds that a key which has expired opens nothing, and that the log and a metric tell of it before.
+// TestExpiringKeys checks that an expired key is rejected, and that the log and a metric report the expiration in
+// advance.
 func TestExpiringKeys(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.txt")
 	secrets := map[string]string{}

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/term"
 )
 
-// newLogger returns a logger to w; format is text, json, or empty for text on a terminal and else json. It sets level
-// to what is wanted, and follows it from then on.
+// newLogger returns a logger that writes to w. format is text or json; if it is empty, it is text on a terminal and
+// json otherwise. newLogger sets level to wanted; later changes of level apply.
 func newLogger(w io.Writer, format, wanted string, level *slog.LevelVar) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(wanted)); err != nil {
-		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", wanted)
+		return nil, fmt.Errorf("--log-level: %q is not a level; levels are debug, info, warn, error", wanted)
 	}
 	options := slog.HandlerOptions{Level: level}
 	if format == "" && terminal(w) {
@@ -25,7 +25,7 @@ func newLogger(w io.Writer, format, wanted string, level *slog.LevelVar) (*slog.
 	case "json", "":
 		return slog.New(slog.NewJSONHandler(w, &options)), nil
 	}
-	return nil, fmt.Errorf("--log-format: %q is neither text nor json", format)
+	return nil, fmt.Errorf("--log-format: %q is not a format; formats are text, json", format)
 }
 
 func terminal(w io.Writer) bool {

@@ -1,4 +1,4 @@
-// Command sluice is the authorization server and the tools around it.
+// Command sluice is the authorization server and its command-line tools.
 package main
 
 import (
@@ -15,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker.
+// version is the released version; the linker sets it.
 var version = "development"
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// exitCode ends the program without a message of its own.
+// exitCode is an error that ends the program with this code and no message.
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
@@ -48,9 +48,8 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sluice",
 		Short: "Relationship-based authorization for data-integration products, on SpiceDB",
-		Long: `Sluice holds who belongs to which subscription and account, in which role, who created what
-and with whom it is shared, as relationships in SpiceDB, and answers "may this person do this to
-that?".`,
+		Long: `Sluice stores members and roles of subscriptions and accounts, creators of objects, and shares, as
+relationships in SpiceDB. It answers the question: may this person do this to that object?`,
 		Example: `  sluice serve --demo                    # a server with a small company in it, to try things on
   sluice check user:ada run importer:crm-to-warehouse
   sluice serve --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
@@ -69,11 +68,10 @@ that?".`,
 	return root
 }
 
-// showHelp runs a command that only groups others.
+// showHelp runs a command that only groups subcommands.
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// onlySubcommands refuses the name of a subcommand that a group does not have, and suggests those that are spelled
-// alike.
+// onlySubcommands rejects an unknown subcommand and suggests similar names.
 func onlySubcommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -87,7 +85,7 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	return errors.New(message)
 }
 
-// suggestionDistance is how many letters a misspelt command may differ from the one that is suggested.
+// suggestionDistance is the largest number of letters in which a suggested command may differ.
 const suggestionDistance = 2
 
 func buildVersion() string {

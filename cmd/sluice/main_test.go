@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain lets the test's own binary stand for the program, so that signals and exit codes are the real ones.
+// TestMain makes the test binary act as the program, so that signals and exit codes are real.
 func TestMain(m *testing.M) {
 	if os.Getenv("SLUICE_TEST_PROGRAM") != "" {
 		main()
@@ -31,7 +31,7 @@ func program(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// sluice runs the program to its end and returns what it printed and its exit code.
+// sluice runs the program to its end and returns its output and exit code.
 func sluice(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -45,7 +45,7 @@ type serving struct {
 	url, key, grpc, grpcKey string
 	metrics                 string
 	log                     *bytes.Buffer
-	printed                 *bytes.Buffer // after the greeting; complete when the server has ended
+	printed                 *bytes.Buffer // output after the greeting; complete when the server has ended
 	drained                 chan struct{}
 }
 
@@ -57,13 +57,13 @@ var (
 	grpcKeyLine = regexp.MustCompile(`its key, made for this run:\s+(\S+)`)
 )
 
-// start runs the server and waits until it says that it is ready.
+// start runs the server and waits until it reports that it is ready.
 func start(t *testing.T, args ...string) *serving {
 	t.Helper()
 	return startIn(t, t.TempDir(), args...)
 }
 
-// grpcOpen has the server open SpiceDB's own API, for which it runs a second SpiceDB.
+// grpcOpen opens SpiceDB's own API, for which the server runs a second SpiceDB.
 var grpcOpen = []string{"--grpc-listen", "127.0.0.1:0"}
 
 // startIn runs the server in a directory.
@@ -107,12 +107,12 @@ func startIn(t *testing.T, directory string, args ...string) *serving {
 	return s
 }
 
-// remote are the flags by which a command uses the server's SpiceDB.
+// remote returns the flags with which a command uses the server's SpiceDB.
 func (s *serving) remote() []string {
 	return []string{"--spicedb-endpoint", s.grpc, "--spicedb-token", s.grpcKey, "--spicedb-insecure"}
 }
 
-// stop asks the server to stop and returns its exit code.
+// stop stops the server and returns its exit code.
 func (s *serving) stop(t *testing.T) int {
 	t.Helper()
 	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
@@ -141,7 +141,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	}
 }
 
-// TestWrongSettings holds that a wrong value stops the program with one line that names it, and shows no secret.
+// TestWrongSettings checks that an invalid setting ends the program with one line that names it and contains no secret.
 func TestWrongSettings(t *testing.T) {
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -159,11 +159,11 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},
 		{
 			args: []string{"serve", "--datastore-uri", "postgres://localhost"},
-			says: "--datastore-uri: the datastore sqlite takes none",
+			says: "--datastore-uri: the datastore sqlite has no URI",
 		},
 		{
 			args: []string{"serve", "--datastore", "memory", "--data-dir", "here"},
-			says: "--data-dir: the datastore memory takes none",
+			says: "--data-dir: the datastore memory has no data directory",
 		},
 		{
 			args: []string{
@@ -246,10 +246,10 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"audit", "head", "--audit-uri", "postgres://u:a-secret-of-mine@127.0.0.1:1/d"}, says: "--audit-uri"},
 		{
 			args: []string{"serve", "--listen", "0.0.0.0:0"},
-			says: "--api-key or --api-keys-file: needed because other machines can reach",
+			says: "--api-key or --api-keys-file: required because other machines can reach",
 		},
-		{args: []string{"serve", "--listen", ":0"}, says: "--api-key or --api-keys-file: needed"},
-		{args: []string{"serve", "--grpc-listen", "0.0.0.0:0"}, says: "--grpc-key: needed because other machines can reach"},
+		{args: []string{"serve", "--listen", ":0"}, says: "--api-key or --api-keys-file: required"},
+		{args: []string{"serve", "--grpc-listen", "0.0.0.0:0"}, says: "--grpc-key: required because other machines can reach"},
 		{args: []string{"serve", "--metrics-listen", "nowhere"}, says: "--metrics-listen"},
 		{
 			args: []string{"serve", "--datastore", "memory", "--grpc-listen", "off", "--metrics-listen", taken.Addr().String()},
@@ -291,7 +291,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"backup", "b.db", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
 		{args: []string{"restore", "main_test.go", "--data-dir", "nowhere"}, says: "is not a SQLite file"},
 		{args: []string{"export", "main_test.go", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
-		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "--datastore: nothing is in a memory"},
+		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "the datastore memory is empty"},
 		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},
 		{args: []string{"import", "main_test.go", "--data-dir", "nowhere"}, says: "main_test.go: line 1"},
 		{args: []string{"nope"}, says: "sluice --help lists them"},
@@ -327,7 +327,7 @@ func TestVersion(t *testing.T) {
 	require.Regexp(t, `^sluice \S+\nspicedb \S+\ngo1\S+ \S+/\S+\n$`, stdout)
 }
 
-// eventually calls until it is true; it is for what another process does when it gets a signal.
+// eventually waits until a condition holds that another process fulfils after a signal.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	require.Eventually(t, is, 5*time.Minute, 5*time.Millisecond, what)

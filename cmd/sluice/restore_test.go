@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// TestRestoreUnsealed: a file without the hash of a backup is refused with the name of the flag that takes it, and
-// taken with it.
+// TestRestoreUnsealed checks that a file without the hash of a backup is restored only with the flag that the error
+// names.
 func TestRestoreUnsealed(t *testing.T) {
 	data, other := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "other")
 	good, _ := productFile(t, smallCompany...)
@@ -25,7 +25,7 @@ func TestRestoreUnsealed(t *testing.T) {
 	file := filepath.Join(data, "sluice.db")
 	_, stderr, code = sluice(t, "restore", file, "--data-dir", other)
 	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "--allow-unsealed restores it without that proof")
+	require.Contains(t, stderr, "--allow-unsealed restores it nevertheless")
 	require.NoFileExists(t, filepath.Join(other, "sluice.db"))
 	stdout, stderr, code := sluice(t, "restore", file, "--data-dir", other, "--allow-unsealed")
 	require.Zero(t, code, stderr)
@@ -35,15 +35,15 @@ func TestRestoreUnsealed(t *testing.T) {
 	require.Contains(t, stored, "account:a#owner@user:olga")
 }
 
-// TestRestoreCompletesAuditLog: what a killed server acknowledged, and had not written to the audit log, is in the log
-// after the store was replaced by a backup from before; and a store that cannot be read is replaced with a warning.
+// TestRestoreCompletesAuditLog checks a restore after a killed server. Changes that the server had not written to the
+// audit log are in it afterwards. A store that cannot be read is replaced with a warning.
 func TestRestoreCompletesAuditLog(t *testing.T) {
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	s := start(t, "--data-dir", data)
 	_, stderr, code := sluice(t, "backup", file, "--data-dir", data)
 	require.Zero(t, code, stderr)
 
-	// Something else locks the log, so that the server cannot write to it.
+	// Another process locks the log, so that the server cannot write to it.
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, audit.FileName)+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
 	lock, err := db.Conn(t.Context())
@@ -77,7 +77,7 @@ func TestRestoreCompletesAuditLog(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(data, "sluice.db"), []byte("this was a store"), 0o600))
 	_, stderr, code = sluice(t, "restore", file, "--data-dir", data, "--replace")
 	require.Zero(t, code, stderr)
-	require.Contains(t, stderr, "warning: the audit log may lack the last changes before the restore, which are in "+data)
+	require.Contains(t, stderr, "the last changes before the restore, which are only in "+data)
 }
 
 func countLogged(t *testing.T, directory, operation string) int {

@@ -12,7 +12,7 @@ import (
 func newSchema() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schema",
-		Short: "Print, diff or apply the schema of a SpiceDB",
+		Short: "Print, compare or apply the schema of a SpiceDB",
 		Example: `  sluice schema print > flattened.zed
   sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
 		Args: onlySubcommands,
@@ -24,7 +24,7 @@ func newSchema() *cobra.Command {
 	return cmd
 }
 
-// schemaCommand is a subcommand that looks at a schema file and at a store.
+// schemaCommand returns a subcommand that uses a schema file and a store.
 func schemaCommand(use, short, example string, run func(*cobra.Command, app.StoreConfig, string) error) *cobra.Command {
 	var store app.StoreConfig
 	var file string
@@ -40,7 +40,7 @@ func schemaCommand(use, short, example string, run func(*cobra.Command, app.Stor
 
 func newSchemaPrint() *cobra.Command {
 	var stored bool
-	cmd := schemaCommand("print", "Print the schema as SpiceDB takes it: one text without imports",
+	cmd := schemaCommand("print", "Print the schema in SpiceDB's form: one text without imports",
 		`  sluice schema print
   sluice schema print --schema company.zed
   sluice schema print --stored --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
@@ -58,12 +58,12 @@ func newSchemaPrint() *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), text)
 			return nil
 		})
-	cmd.Flags().BoolVar(&stored, "stored", false, "print the one that is stored, instead of the one that would be applied")
+	cmd.Flags().BoolVar(&stored, "stored", false, "print the stored schema instead of the one to apply")
 	return cmd
 }
 
 func newSchemaDiff() *cobra.Command {
-	return schemaCommand("diff", "Tell what applying the schema would change; exit 1 if anything",
+	return schemaCommand("diff", "Print what applying the schema would change; exit 1 if anything",
 		`  sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
   sluice schema diff --datastore postgres --datastore-uri postgres://localhost:5432/spicedb --schema company.zed`,
 		func(cmd *cobra.Command, store app.StoreConfig, file string) error {
@@ -88,7 +88,7 @@ func newSchemaDiff() *cobra.Command {
 
 func newSchemaApply() *cobra.Command {
 	var breaking bool
-	cmd := schemaCommand("apply", "Apply the schema, unless that could break what rests on the stored one",
+	cmd := schemaCommand("apply", "Apply the schema, unless a change could break users of the stored one",
 		`  sluice schema apply --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure
   sluice schema apply --allow-breaking --schema company.zed \
       --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN"`,
@@ -109,7 +109,7 @@ func newSchemaApply() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(
 		&breaking, "allow-breaking", false,
-		"apply it even if something that is removed may be in use; SpiceDB still refuses to drop what relationships use",
+		"apply it even if a removed name may be in use; SpiceDB still rejects removing what relationships use",
 	)
 	return cmd
 }

@@ -25,9 +25,9 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Run the server. With no flags it runs a SpiceDB in its own process that keeps everything in
-the directory ./data, makes the keys that it needs, and prints them. With --demo it keeps everything
-in memory, unless it is told where. A flag wins over the environment variable named behind it.`,
+		Long: `Run the server. Without flags it runs a SpiceDB in its own process, stores everything in the
+directory ./data, and generates and prints its keys. With --demo it stores everything in memory,
+unless --datastore or --data-dir is given. A flag overrides the environment variable in brackets.`,
 		Example: `  sluice serve --demo
   sluice serve --data-dir /var/lib/sluice --api-keys-file keys.txt
   sluice serve --api-keys-file keys.txt --datastore postgres --datastore-uri postgres://sluice@localhost:5432/spicedb
@@ -44,19 +44,19 @@ in memory, unless it is told where. A flag wins over the environment variable na
 			slog.SetDefault(log)
 			config.Logger = log
 			if !cmd.Flags().Changed("shutdown-delay") && terminal(cmd.ErrOrStderr()) {
-				config.ShutdownDelay = 0 // somebody waits for the end, and no load balancer is involved
+				config.ShutdownDelay = 0 // a person waits for the end, and there is no load balancer
 			}
 			if !demo {
 				return serve(cmd.Context(), cmd.OutOrStdout(), config, nil)
 			}
 			if len(config.APIKeys) > 0 || config.APIKeysFile != "" || config.TLSCert != "" {
 				return errors.New(
-					"--demo speaks plain HTTP with the key that is made at the start: leave --api-key, --api-keys-file and " +
-						"--tls-cert out, or run `sluice demo` with a key of yours",
+					"--demo uses plain HTTP and the generated key: leave --api-key, --api-keys-file and --tls-cert out, " +
+						"or run `sluice demo` with your own key",
 				)
 			}
 			if !config.Store.Remote() && !cmd.Flags().Changed("datastore") && !cmd.Flags().Changed("data-dir") {
-				config.Store.Datastore = "memory" // to try things, each time from the beginning
+				config.Store.Datastore = "memory" // a trial starts empty each time
 			}
 			return serve(cmd.Context(), cmd.OutOrStdout(), config, quietly(&level, writeDemo))
 		},
@@ -65,66 +65,66 @@ in memory, unless it is told where. A flag wins over the environment variable na
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the HTTP API")
 	flags.StringVar(
 		&config.GRPCListen, "grpc-listen", config.GRPCListen,
-		"address of SpiceDB's own API, for zed; embedded SpiceDB only; off closes it",
+		"address of SpiceDB's own API, for zed; embedded SpiceDB only; off disables it",
 	)
 	flags.StringVar(
-		&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; if empty, one is made for a loopback --grpc-listen",
+		&config.GRPCKey, "grpc-key", "", "key of SpiceDB's own API; if empty, one is generated for a loopback --grpc-listen",
 	)
 	flags.StringArrayVar(
 		&config.APIKeys, "api-key", nil,
-		"a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable; without keys, one is made "+
-			"for a loopback --listen",
+		"a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect; repeatable; without keys, one is "+
+			"generated for a loopback --listen",
 	)
 	flags.StringVar(
 		&config.APIKeysFile, "api-keys-file", "",
-		"file of keys, lines NAME SCOPE+SCOPE SHA256 as 'sluice key new' prints them; read again at SIGHUP",
+		"file of keys, lines NAME SCOPE+SCOPE SHA256 as printed by 'sluice key new'; reloaded at SIGHUP",
 	)
 	storeFlags(flags, &config.Store)
 	auditURIFlag(flags, &config.AuditURI)
 	flags.StringVar(
 		&config.Replica.Mode, "replica", config.Replica.Mode,
-		"auto answers from memory what can be answered exactly; off has SpiceDB answer everything",
+		"auto answers from an in-memory replica if it is exact; off makes SpiceDB answer everything",
 	)
 	flags.IntVar(
 		&config.Replica.MaxRelationships, "replica-max-relationships", config.Replica.MaxRelationships,
-		"above so many the replica stands down, and SpiceDB answers everything",
+		"above this number of relationships SpiceDB answers everything",
 	)
 	flags.Float64Var(
 		&config.Replica.Verify, "replica-verify", config.Replica.Verify,
-		"share of the replica's answers that SpiceDB is asked as well; a difference switches the replica off",
+		"share of the replica's answers to compare with SpiceDB; a difference disables the replica",
 	)
 	flags.StringVar(
 		&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema",
 	)
 	flags.StringVar(
 		&config.PublicURL, "public-url", "",
-		"address under which clients reach the server; the one that it listens on if empty",
+		"base URL for clients in metadata and contract; the listen address if empty",
 	)
 	flags.StringVar(
-		&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; read again when it changes, and at SIGHUP",
+		&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; reloaded when it changes, and at SIGHUP",
 	)
 	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
 	flags.DurationVar(&config.RequestTimeout, "request-timeout", config.RequestTimeout, "time limit of one request")
 	flags.IntVar(
 		&config.Expensive, "expensive-requests", config.Expensive,
-		"how many explanations, previews and questions about past access are answered at a time; one a processor by default",
+		"explanations, previews and questions about past access at a time; one per processor by default",
 	)
 	flags.StringVar(
-		&config.MetricsListen, "metrics-listen", "", "address that serves /metrics alone, without a key; off if empty",
+		&config.MetricsListen, "metrics-listen", "", "address that serves only /metrics, without a key; off if empty",
 	)
 	flags.DurationVar(
 		&config.ShutdownDelay, "shutdown-delay", 5*time.Second,
-		"how long, after SIGTERM, /readyz answers 503 while requests are still served, before the server drains; 0 on a "+
-			"terminal",
+		"time after SIGTERM in which /readyz answers 503 while requests are served, before the server drains; "+
+			"0 on a terminal",
 	)
 	flags.DurationVar(
 		&config.DrainTimeout, "drain-timeout", config.DrainTimeout,
-		"how long requests under way, and the audit log, may take when the server is asked to stop",
+		"time for running requests and the audit log when the server stops",
 	)
 	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.BoolVar(
-		&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; without keys of your own",
+		&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; only with the generated key",
 	)
 	fromEnvironment(cmd)
 	return cmd
@@ -133,19 +133,20 @@ in memory, unless it is told where. A flag wins over the environment variable na
 func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 	*store = app.DefaultConfig().Store
 	flags.StringVar(&store.Endpoint, "spicedb-endpoint", "", "host:port of a remote SpiceDB; embedded if empty")
-	flags.StringVar(&store.Token, "spicedb-token", "", "its preshared key")
+	flags.StringVar(&store.Token, "spicedb-token", "", "preshared key of the remote SpiceDB")
 	flags.StringVar(
-		&store.CA, "spicedb-ca", "", "PEM file of the authority that signed its certificate; the system's if empty",
+		&store.CA, "spicedb-ca", "", "PEM file of the remote SpiceDB's certificate authority; the system's if empty",
 	)
-	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "speak to it without TLS")
+	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "connect to the remote SpiceDB without TLS")
 	flags.StringVar(
-		&store.Datastore, "datastore", store.Datastore, "of the embedded SpiceDB: sqlite, memory, postgres or cockroachdb",
+		&store.Datastore, "datastore", store.Datastore,
+		"datastore of the embedded SpiceDB: sqlite, memory, postgres or cockroachdb",
 	)
 	dataDirFlag(flags, &store.DataDir)
 	flags.StringVar(&store.DatastoreURI, "datastore-uri", "", "address of postgres or cockroachdb")
 }
 
-// writeDemo writes the demo company into a server that was just started.
+// writeDemo writes the demo company into a server that has just started.
 func writeDemo(ctx context.Context, server *app.Server) error {
 	if err := app.Demo(ctx, http.DefaultClient, server.URL, server.APIKey, io.Discard); err != nil {
 		return fmt.Errorf("--demo: %w", err)
@@ -153,7 +154,7 @@ func writeDemo(ctx context.Context, server *app.Server) error {
 	return nil
 }
 
-// quietly keeps what is not at least a warning out of the log while do runs.
+// quietly logs only warnings and errors while do runs.
 func quietly(
 	level *slog.LevelVar, do func(context.Context, *app.Server) error,
 ) func(context.Context, *app.Server) error {
@@ -165,18 +166,18 @@ func quietly(
 	}
 }
 
-// serve runs the server until ctx ends or it fails; demo, if not nil, writes into it first.
+// serve runs the server until ctx ends or it fails. It first calls demo, if that is not nil.
 func serve(
 	ctx context.Context, out io.Writer, config app.Config, demo func(context.Context, *app.Server) error,
 ) (err error) {
 	config.Tracing, err = app.Tracing(ctx, buildVersion())
 	if err != nil {
-		return fmt.Errorf("OTEL_TRACES_EXPORTER and its like: %w", err)
+		return fmt.Errorf("OTEL_TRACES_EXPORTER or another variable OTEL_…: %w", err)
 	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	again := make(chan os.Signal, 1) // a second request to stop cuts the delay short
+	again := make(chan os.Signal, 1) // a second signal ends the delay early
 
 	server, err := app.Start(ctx, config)
 	if err != nil {
@@ -191,8 +192,8 @@ func serve(
 		if config.Tracing != nil {
 			if sent := config.Tracing.Shutdown(drain); err == nil && sent != nil {
 				err = fmt.Errorf(
-					"the last traces were not sent within --drain-timeout %s: look whether OTEL_EXPORTER_OTLP_ENDPOINT can be "+
-						"reached: %w",
+					"the last traces were not sent within --drain-timeout %s: check that OTEL_EXPORTER_OTLP_ENDPOINT is "+
+						"reachable: %w",
 					config.DrainTimeout,
 					sent,
 				)
@@ -219,15 +220,15 @@ func serve(
 			return err
 		case <-reload:
 			if err := server.Reload(); err != nil {
-				config.Logger.Error("a file that was read again is wrong; its earlier content stays in use", "error", err.Error())
+				config.Logger.Error("cannot reload a file; its earlier content stays in use", "error", err.Error())
 				continue
 			}
-			config.Logger.Info("read the keys file and the certificate again")
+			config.Logger.Info("reloaded the keys file and the certificate")
 		}
 	}
 }
 
-// awaitDrain returns after the delay, or earlier when a signal comes or the server fails, with its error.
+// awaitDrain waits for the delay. It returns early at a signal, or with the server's error if that fails.
 func awaitDrain(delay time.Duration, again <-chan os.Signal, failed <-chan error) error {
 	if delay == 0 {
 		return nil
@@ -243,7 +244,7 @@ func awaitDrain(delay time.Duration, again <-chan os.Signal, failed <-chan error
 	return nil
 }
 
-// greet prints what somebody needs to begin.
+// greet prints the addresses and keys of the server.
 func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Config, demo bool) {
 	fmt.Fprintf(out, "Sluice listens on %s\n", server.URL)
 	fmt.Fprintf(out, "  its API, to read and try:    %s/docs\n", server.URL)
@@ -261,12 +262,12 @@ func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Co
 	}
 	switch directory := config.Store.Directory(); {
 	case directory != "":
-		fmt.Fprintf(out, "Everything is kept in %s.\n", directory)
+		fmt.Fprintf(out, "Everything is stored in %s.\n", directory)
 	case !config.Store.Remote() && config.Store.DatastoreURI == "":
-		fmt.Fprintln(out, "Everything is kept in memory and gone when the server ends.")
+		fmt.Fprintln(out, "Everything is stored in memory and lost when the server ends.")
 	}
 	if demo {
-		fmt.Fprintf(out, "\nThe demo company is there. Try:\n\n%s\n", app.DemoCalls(server.URL, server.APIKey))
+		fmt.Fprintf(out, "\nThe demo company is stored. Try:\n\n%s\n", app.DemoCalls(server.URL, server.APIKey))
 	}
 	if err := server.Ready(ctx); err != nil {
 		fmt.Fprintln(out, "SpiceDB does not answer yet; /readyz says when it does. Stop with Ctrl-C.")

@@ -28,7 +28,7 @@ func get(t *testing.T, client *http.Client, url, key string) (status int, body s
 	return response.StatusCode, string(content)
 }
 
-// TestDemo is what a newcomer does first.
+// TestDemo runs the first commands of the README.
 func TestDemo(t *testing.T) {
 	s := start(t, append(grpcOpen, "--demo")...)
 	t.Setenv("SLUICE_URL", s.url)
@@ -70,12 +70,12 @@ func TestDemo(t *testing.T) {
 		"those of sluice demo; what --demo wrote is not logged:\n%s", s.log,
 	)
 	require.NotContains(t, s.log.String(), s.grpcKey)
-	require.NoDirExists(t, filepath.Join(s.Dir, "data"), "the demo begins anew each time")
+	require.NoDirExists(t, filepath.Join(s.Dir, "data"), "the demo starts empty each time")
 	_, _, code = sluice(t, "health")
 	require.Equal(t, 2, code)
 }
 
-// TestServeKeeps: what a server was told is there when it starts again, after it was killed.
+// TestServeKeeps checks that a killed server has its data again after a restart.
 func TestServeKeeps(t *testing.T) {
 	directory := t.TempDir()
 	s := startIn(t, directory)
@@ -92,7 +92,7 @@ func TestServeKeeps(t *testing.T) {
 	stdout, stderr, code := sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
 	require.Zero(t, code, stderr)
 	require.Equal(t, "nothing would change\n", stdout)
-	s = startIn(t, directory, "--demo", "--data-dir", "data") // on what is there already
+	s = startIn(t, directory, "--demo", "--data-dir", "data") // on the existing store
 	stdout, _, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
 	require.Zero(t, code)
 	require.Equal(t, "allowed\n", stdout)
@@ -138,7 +138,7 @@ func schemaCommands(t *testing.T, s *serving) {
 	_, stderr, code = sluice(t, with("schema", "apply", "--schema", other, "--allow-breaking")...)
 	require.Zero(t, code, stderr)
 
-	// A server with the product's schema must not start on what is stored now.
+	// A server with the product's schema must not start on this store.
 	_, stderr, code = sluice(t, with("serve", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir())...)
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "sluice schema diff")
@@ -146,7 +146,7 @@ func schemaCommands(t *testing.T, s *serving) {
 	require.Zero(t, code, stderr)
 }
 
-// TestSpiceDBIsAway holds that a server does not call itself ready before it is.
+// TestSpiceDBIsAway checks that a server is not ready before its SpiceDB answers.
 func TestSpiceDBIsAway(t *testing.T) {
 	cmd := program(t.Context(), "serve", "--listen", "127.0.0.1:0", "--request-timeout", "2s",
 		"--spicedb-endpoint", "127.0.0.1:1", "--spicedb-token", "token", "--spicedb-insecure", "--data-dir", t.TempDir())

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGracefulStop stops the server while it reads a request, and lets the request end. Its span reaches the exporter
-// that the environment names, by the end of the server.
+// TestGracefulStop stops the server while it reads a request. The request must finish, and its span must reach the
+// exporter of the environment before the server ends.
 func TestGracefulStop(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "console")
 	s := start(t)
@@ -28,11 +28,11 @@ func TestGracefulStop(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, body, 68)
 	interim := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
-	_, err = io.ReadFull(conn, interim) // the handler has begun to read
+	_, err = io.ReadFull(conn, interim) // the handler is reading the body
 	require.NoError(t, err)
 
 	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
-	eventually(t, "new connections are refused", func() bool {
+	eventually(t, "new connections are rejected", func() bool {
 		other, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
 		if err == nil {
 			_ = other.Close()
@@ -52,8 +52,8 @@ func TestGracefulStop(t *testing.T) {
 	require.NotContains(t, s.printed.String(), s.key)
 }
 
-// TestShutdownDelay holds that a server which is asked to stop says so at /readyz, and serves until the delay ends. The
-// second signal ends the delay.
+// TestShutdownDelay checks that a stopping server reports this at /readyz and serves until the delay ends. A second
+// signal must end the delay.
 func TestShutdownDelay(t *testing.T) {
 	s := start(t, "--shutdown-delay", "10m", "--metrics-listen", "127.0.0.1:0")
 	require.NotEmpty(t, s.metrics)

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
-// pipe as the name of a file is standard output or standard input.
+// pipe is the file name for standard output or standard input.
 const pipe = "-"
 
 func newExport() *cobra.Command {
@@ -24,11 +24,10 @@ func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FILE",
 		Short: "Write the schema and all relationships of a SpiceDB into a file, as a validation YAML",
-		Long: `Write the schema and all relationships of a SpiceDB, as they are at one moment, into a
-file: a validation YAML, which 'sluice import', 'sluice serve --schema' and zed read. The file is -
-for standard output. The store of a running server is reached through SpiceDB's own API
-(--spicedb-endpoint). Interrupted and run again, it goes on where it ended, as long as the store
-keeps the state that it began with.`,
+		Long: `Write the schema and all relationships of a SpiceDB at one moment into a validation YAML. 'sluice
+import', 'sluice serve --schema' and zed read such files. The file - is standard output. To export
+the store of a running server, use SpiceDB's own API (--spicedb-endpoint). If the command is
+interrupted, run it again: it resumes if the store still has the state that it began with.`,
 		Example: `  sluice export company.yaml
   sluice export company.yaml --spicedb-endpoint 127.0.0.1:50051 --spicedb-token "$KEY" --spicedb-insecure
   sluice export - | sluice import - --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
@@ -66,13 +65,13 @@ func newImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Write the schema and the relationships of a validation YAML into a SpiceDB",
-		Long: `Write the schema and the relationships of a validation YAML, such as 'sluice export' makes,
-into a SpiceDB. The file is - for standard input, which is first copied into a temporary file.
-Before anything is written, each relationship is checked against the schema and, with the schema of
-the product, against its rules: an account has a role set and a subscription, a required role has a
-holder, nothing refers to another account. An error names the line and the rule. With --dry-run that
-is all that happens. A schema that could break what is stored is refused. Relationships are added to
-those that are there. Interrupted and run again, it goes on where it ended.`,
+		Long: `Write the schema and the relationships of a validation YAML, for example of 'sluice export', into a
+SpiceDB. The file - is standard input, which is first copied into a temporary file. Before it
+writes, the command checks each relationship against the schema and, with the product's schema,
+against the product's rules: an account has a role set and a subscription, a required role has a
+holder, no object refers to another account. An error names the line and the rule. With --dry-run
+the command only checks. It rejects a schema that could break stored relationships. It adds
+relationships to the stored ones. If the command is interrupted, run it again: it resumes.`,
 		Example: `  sluice import company.yaml --dry-run
   sluice import company.yaml
   sluice import company.yaml --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
@@ -89,7 +88,7 @@ those that are there. Interrupted and run again, it goes on where it ended.`,
 					return err
 				}
 				size = info.Size()
-				if err := transfer.Check(args[0]); err != nil { // before a store is made
+				if err := transfer.Check(args[0]); err != nil { // before a store is created
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
 			}
@@ -104,14 +103,14 @@ those that are there. Interrupted and run again, it goes on where it ended.`,
 		},
 	}
 	cmd.Flags().BoolVar(
-		&dryRun, "dry-run", false, "check the file against the schema, the rules and what is stored, and write nothing",
+		&dryRun, "dry-run", false, "check the file against the schema, the rules and the stored data, and write nothing",
 	)
 	storeFlags(cmd.Flags(), &store)
 	fromEnvironment(cmd)
 	return cmd
 }
 
-// validateImport checks what would be imported. Without a store yet, it is checked alone.
+// validateImport checks an import without writing. If there is no store, it checks the file alone.
 func validateImport(cmd *cobra.Command, store app.StoreConfig, file string) (err error) {
 	in, err := openImport(cmd, file)
 	if err != nil {
@@ -151,7 +150,7 @@ func runImport(
 	options.Apply = func(ctx context.Context, schema string) error {
 		applied, err := app.ImportSchema(ctx, engine, schema)
 		if err == nil && !applied {
-			fmt.Fprintln(cmd.ErrOrStderr(), "the store keeps its schema, which is newer than the file's")
+			fmt.Fprintln(cmd.ErrOrStderr(), "the store keeps its schema, which is newer than the file's schema")
 		}
 		return err
 	}
@@ -170,10 +169,10 @@ func runImport(
 	return report(cmd, "imported", written, resumed)
 }
 
-// again tells what an interrupted command is good for.
+// again adds to the error of an interrupted command that it can be repeated.
 func again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return errors.New("interrupted; the same command goes on where it ended")
+		return errors.New("interrupted; the same command resumes")
 	}
 	return err
 }
@@ -181,7 +180,7 @@ func again(ctx context.Context, err error) error {
 func report(cmd *cobra.Command, what string, count, before int64) error {
 	rest := ""
 	if before > 0 {
-		rest = fmt.Sprintf(", %d of them by the run before", before)
+		rest = fmt.Sprintf(", %d of them in the interrupted run", before)
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s%s\n", what, relationships(count), rest)
 	return err
@@ -189,7 +188,7 @@ func report(cmd *cobra.Command, what string, count, before int64) error {
 
 func relationships(n int64) string { return authz.Count(n, "relationship", "relationships") }
 
-// progressBar shows on a terminal how far a command has come, of so many bytes if they are known.
+// progressBar returns a progress bar for a terminal. bytes is the size if it is known.
 func progressBar(cmd *cobra.Command, bytes int64) (*progressbar.ProgressBar, transfer.Progress) {
 	bar := progressbar.NewOptions64(
 		bytes,

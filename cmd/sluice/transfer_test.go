@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// productFile writes a validation YAML with the product's schema, and returns its path and the line of the first
+// productFile writes a validation YAML with the product's schema. It returns its path and the line of the first
 // relationship.
 func productFile(t *testing.T, rows ...string) (file string, firstLine int) {
 	t.Helper()
@@ -30,7 +30,8 @@ var smallCompany = []string{
 	"account:a#owner@user:olga",
 }
 
-// TestImportChecksRules: --dry-run and an import name the line and the rule, for files and pipes, and write nothing.
+// TestImportChecksRules checks that --dry-run and an import name the line and the rule, for files and pipes, and write
+// nothing.
 func TestImportChecksRules(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	broken, first := productFile(t, append(smallCompany[:5:5], smallCompany[6])...)
@@ -67,7 +68,7 @@ func TestImportChecksRules(t *testing.T) {
 	require.Contains(t, stderr, "line "+strconv.Itoa(first)+": account:a has more than one role set")
 }
 
-// TestImportWarnsOfNewerSchema: an import into a store with a newer schema says that it leaves that schema as it is.
+// TestImportWarnsOfNewerSchema checks that an import into a store with a newer schema warns that the store keeps it.
 func TestImportWarnsOfNewerSchema(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	s := start(t, "--data-dir", data)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// tree is a line with others below it.
+// tree is a line with subtrees.
 type tree struct {
 	line  string
 	below []tree
@@ -27,7 +27,7 @@ func (t tree) print(out io.Writer, indent string) {
 	}
 }
 
-// print writes the explanation for a terminal; whole adds SpiceDB's own account.
+// print writes the explanation for a terminal, and SpiceDB's trace if whole is set.
 func (e explanation) print(out io.Writer, resource string, whole bool) {
 	verdict := "denied"
 	if e.Allowed {
@@ -55,8 +55,7 @@ func (e explanation) print(out io.Writer, resource string, whole bool) {
 	}
 }
 
-// pathTree hangs each step under the object that it is about. What hangs nowhere, since parts are withheld, hangs at
-// the top.
+// pathTree puts each step below the object that it is about. Steps whose object is hidden are at the top.
 func (e explanation) pathTree(top ref) tree {
 	if first := e.Path[0].Resource; !slices.ContainsFunc(e.Path, func(s explainedStep) bool { return s.Resource == top }) {
 		top = first
@@ -83,7 +82,7 @@ func (e explanation) pathTree(top ref) tree {
 	return root
 }
 
-func (w missingWay) tree() tree {
+func (w missingOption) tree() tree {
 	root := tree{line: w.Text}
 	for _, r := range w.Relationships {
 		root.below = append(root.below, tree{line: r.relationship()})
@@ -125,7 +124,7 @@ func (w missingWay) tree() tree {
 	return root
 }
 
-// String says what came of a condition, which has no name where several were combined.
+// String returns the condition and its result. A condition has no name if it combines several caveats.
 func (c condition) String() string {
 	result := map[string]string{"allowed": "holds", "denied": "does not hold"}[c.Result]
 	if result == "" {

@@ -22,7 +22,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// moduleVersion returns the version of a module that the program was built with.
+// moduleVersion returns the version of a module in this program.
 func moduleVersion(path string) string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range info.Deps {

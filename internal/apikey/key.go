@@ -50,7 +50,7 @@ func (k Key) Line() string {
 // expiresPrefix begins the field of a keys file with the expiration of a key.
 const expiresPrefix = "expires="
 
-// Generate makes a new key. The secret is what clients send. Only this call returns it.
+// Generate makes a new key. Clients send the secret, which only this call returns.
 func Generate(name string, scopes Scopes) (secret string, key Key, err error) {
 	if err := checkName(name); err != nil {
 		return "", Key{}, err

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Scopes is a set of scopes: what a key may be used for.
+// Scopes is the set of scopes of a key.
 type Scopes uint8
 
 // The scopes. Check decides; Operate performs operations on behalf of any actor; Provision performs operations of the

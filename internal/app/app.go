@@ -29,14 +29,14 @@ import (
 
 // Server is a running server.
 type Server struct {
-	URL string // where the HTTP API is
+	URL string // base URL of the HTTP API
 
-	APIKey string // the key with every scope that was made because none was given; else empty
+	APIKey string // the generated key with every scope, if no key was configured
 
-	MetricsAddress string // where --metrics-listen serves; empty if it is off
+	MetricsAddress string // address of --metrics-listen; empty if it is off
 
-	GRPCAddress string // where SpiceDB's own API is; empty if it is closed or elsewhere
-	GRPCKey     string // its key
+	GRPCAddress string // address of SpiceDB's own API; empty if it is closed or remote
+	GRPCKey     string // the key of SpiceDB's own API
 
 	config Config
 	log    *slog.Logger
@@ -49,17 +49,17 @@ type Server struct {
 	failed chan error
 	close  []func(context.Context) error
 
-	draining atomic.Bool // no new requests are wanted
+	draining atomic.Bool // Ready fails
 
-	acknowledged  spicedb.Acknowledged // writes that the audit log is not known to have
-	stopListening func() error         // closes SpiceDB's own API, through which others write
+	acknowledged  spicedb.Acknowledged // acknowledged writes that the audit log may not have yet
+	stopListening func() error         // closes SpiceDB's own API, through which other clients write
 }
 
-// retryAfter is how long the work at the start waits before it asks SpiceDB again.
+// retryAfter is the pause before the start asks SpiceDB again.
 const retryAfter = 500 * time.Millisecond
 
-// Start puts a server together and begins to serve; ctx bounds the start alone. Whatever was opened is closed again if
-// a later step fails.
+// Start opens all parts of a server and begins to serve. ctx bounds only the start. If a step fails, Start closes what
+// it has opened.
 func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	for _, warning := range served.Warnings {
-		s.log.WarnContext(ctx, "the schema has a part that is probably a mistake", "warning", warning)
+		s.log.WarnContext(ctx, "a part of the schema is probably a mistake", "warning", warning)
 	}
 	definitions, err := schema.Describe(served.Text)
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	return authz.Fresh(s.openReplica(ctx, engine.Client, metrics)), nil
 }
 
-// blame names the flag that an embedded SpiceDB could not be started for, in one line.
+// blame names the flag that caused the failure of an embedded SpiceDB, in one line.
 func blame(err error, store StoreConfig) error {
 	var listening *net.OpError
 	switch {
@@ -198,7 +198,7 @@ func blame(err error, store StoreConfig) error {
 	}
 }
 
-// oneLine is an error whose text takes one line.
+// oneLine returns an error with the same text in one line.
 func oneLine(err error) error {
 	return errors.New(strings.Join(
 		strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), " ",
@@ -209,19 +209,19 @@ func (c StoreConfig) remote(options spicedb.Options) spicedb.RemoteConfig {
 	return spicedb.RemoteConfig{Options: options, Endpoint: c.Endpoint, Token: c.Token, CAFile: c.CA, Insecure: c.Insecure}
 }
 
-// Store is where relationships are, for those who look into it or move what is in it. Its owner closes it.
+// Store reads and writes relationships without a server. The caller that opened it closes it.
 type Store interface {
 	authz.Engine
 	transfer.Source
 	transfer.Target
 }
 
-// OpenStore connects to a store that is there, without serving it.
+// OpenStore connects to an existing store without serving it.
 func OpenStore(ctx context.Context, store StoreConfig) (Store, error) {
 	return openStore(ctx, store, true)
 }
 
-// MakeStore connects to a store without serving it, and makes one where there is none.
+// MakeStore connects to a store without serving it. It creates the store if there is none.
 func MakeStore(ctx context.Context, store StoreConfig) (Store, error) {
 	return openStore(ctx, store, false)
 }
@@ -234,7 +234,7 @@ func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, e
 		return spicedb.Remote(ctx, store.remote(spicedb.Options{}))
 	}
 	if store.Datastore == spicedb.Memory {
-		return nil, fmt.Errorf("--datastore: nothing is in a %s that nobody serves", store.Datastore)
+		return nil, fmt.Errorf("--datastore: the datastore %s is empty without a running server", store.Datastore)
 	}
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI, MustExist: mustExist,
@@ -242,7 +242,7 @@ func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, e
 	switch {
 	case errors.Is(err, sqlitestore.ErrInUse):
 		return nil, fmt.Errorf(
-			"--data-dir: %w; ask the server that has it: --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err,
+			"--data-dir: %w; name that server with --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err,
 		)
 	case err != nil:
 		return nil, blame(err, store)
@@ -308,7 +308,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	return nil
 }
 
-// serveMetrics opens the listener of --metrics-listen, which serves /metrics alone, without a key.
+// serveMetrics serves /metrics, without a key, on the address of --metrics-listen.
 func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) error {
 	if s.config.MetricsListen == "" || s.config.MetricsListen == Off {
 		return nil
@@ -328,7 +328,7 @@ func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) err
 		if err := server.Shutdown(ctx); err == nil || ctx.Err() == nil {
 			return err
 		}
-		return server.Close() // what reads metrics comes again
+		return server.Close() // a scraper retries
 	})
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -338,13 +338,13 @@ func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) err
 	return nil
 }
 
-// errStopping is the answer of Ready while the server drains.
+// errStopping is the error of Ready while the server drains.
 var errStopping = authz.Errorf(authz.CodeUnavailable, "the server is about to stop")
 
-// Drain makes Ready fail, so that load balancers send no new requests. The server goes on serving until Close.
+// Drain makes Ready fail, so that load balancers send no new requests. The server serves requests until Close.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Ready returns nil when SpiceDB answers, the work of the start is done, and the server is not about to stop.
+// Ready returns nil if SpiceDB answers, the start is complete, and the server does not drain.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errStopping
@@ -352,7 +352,8 @@ func (s *Server) Ready(ctx context.Context) error {
 	return s.ready(ctx)
 }
 
-// reachable is how this machine reaches what listens on an address, and whether others may under addresses of theirs.
+// reachable returns the address under which this machine reaches a listener. It reports whether other machines can
+// reach it under their own addresses.
 func reachable(address net.Addr) (hostPort string, everywhere bool) {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port)), true
@@ -360,16 +361,16 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 	return address.String(), false
 }
 
-// Failed tells when serving ended by an error.
+// Failed returns a channel that receives the error with which serving ended.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// closeGrace is how long the parts of a server may take to end after the context of Close has ended. An embedded
-// SpiceDB waits two seconds for calls under way, and there are two at most.
+// closeGrace is the time that the parts of a server have to close after the context of Close has ended. An embedded
+// SpiceDB waits two seconds for running calls, and there are at most two.
 const closeGrace = 5 * time.Second
 
-// Close lets requests under way end, waits until the audit log has every change that the server acknowledged, both
-// until ctx ends, and closes everything in the reverse order of its opening. It logs changes that the audit log does
-// not have. It returns an error at the latest closeGrace after ctx has ended, also if a part goes on.
+// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change,
+// both until ctx ends. It closes the parts in reverse order and logs the changes that the audit log lacks. If a part
+// does not end, Close returns an error closeGrace after ctx has ended.
 func (s *Server) Close(ctx context.Context) error {
 	parts := s.close
 	s.close = nil
@@ -387,6 +388,6 @@ func (s *Server) Close(ctx context.Context) error {
 	case err := <-closed:
 		return err
 	case <-overdue:
-		return fmt.Errorf("a part of the server goes on %s after the end of the drain time-out", closeGrace)
+		return fmt.Errorf("a part of the server still runs %s after the end of the drain time-out", closeGrace)
 	}
 }

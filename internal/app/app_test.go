@@ -20,7 +20,7 @@ import (
 
 const key = "a-key-of-the-tests"
 
-// keepApart gives a server a directory for what it keeps, if it keeps anything.
+// keepApart gives the server its own data directory if it stores files.
 func keepApart(t *testing.T, config *app.Config) {
 	t.Helper()
 	if config.Store.Datastore != spicedb.Memory {
@@ -28,7 +28,7 @@ func keepApart(t *testing.T, config *app.Config) {
 	}
 }
 
-// start starts a server with one key of every scope, and closes it with the test.
+// start starts a server with one key of every scope and closes it after the test.
 func start(t *testing.T, change func(*app.Config)) *app.Server {
 	t.Helper()
 	config := app.DefaultConfig()
@@ -65,7 +65,7 @@ func allowed(t *testing.T, server *app.Server, question string) bool {
 	return answer["allowed"] == true
 }
 
-// TestAnotherSchema serves a schema that is not the product's, with the relationships that came with it.
+// TestAnotherSchema serves another schema than the product's, with relationships from the same file.
 func TestAnotherSchema(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "documents.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`schema: |-
@@ -97,7 +97,7 @@ relationships: |-
 	require.Equal(t, http.StatusNotFound, status, answer)
 }
 
-// TestBesideTheProduct serves the product's schema with a definition of a company's own beside it.
+// TestBesideTheProduct serves the product's schema together with a company's own definition.
 func TestBesideTheProduct(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.zed")
 	require.NoError(t, os.WriteFile(file, []byte(`use import
@@ -115,7 +115,7 @@ definition dashboard {
 	require.False(t, allowed(t, server, `{"subject":"user:ada","permission":"look","resource":"dashboard:d"}`))
 }
 
-// TestSpiceDBComesLater starts a server before the SpiceDB that it stands on.
+// TestSpiceDBComesLater starts a server before its SpiceDB.
 func TestSpiceDBComesLater(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestSpiceDBComesLater(t *testing.T) {
 	)
 	require.Equal(t, http.StatusServiceUnavailable, status, answer)
 
-	// The SpiceDB of another server is the one that comes.
+	// Another server's SpiceDB starts at that address.
 	start(t, func(c *app.Config) { c.GRPCListen, c.GRPCKey = address, "a-token" })
 	require.Eventually(t, func() bool {
 		status, _ := call(t, server, http.MethodGet, "/readyz", "")
@@ -143,7 +143,7 @@ func TestSpiceDBComesLater(t *testing.T) {
 	require.False(t, allowed(t, server, `{"subject":"user:ada","permission":"view","resource":"account:a"}`))
 }
 
-// TestStartLeavesNothingOpen holds that a start that fails closes what it had opened.
+// TestStartLeavesNothingOpen checks that a failed start closes what it has opened.
 func TestStartLeavesNothingOpen(t *testing.T) {
 	taken := start(t, func(*app.Config) {})
 	config := app.DefaultConfig()

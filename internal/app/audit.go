@@ -15,23 +15,23 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// forgets reports whether everything that is stored ends with the server.
+// forgets reports whether the stored data is lost when the server ends.
 func (c StoreConfig) forgets() bool { return !c.Remote() && c.Datastore == spicedb.Memory }
 
 func (c Config) validateAudit() error {
 	if c.AuditURI != "" && c.Store.forgets() {
 		return fmt.Errorf(
-			"--audit-uri: the datastore %s is gone when the server ends, and so is the log of what happened in it",
+			"--audit-uri: the datastore %s is lost when the server ends; its audit log must be lost with it",
 			c.Store.Datastore,
 		)
 	}
 	if c.Store.DataDir != "" && c.AuditURI != "" && c.Store.Directory() == "" {
-		return errors.New("--data-dir: nothing is kept in files, the log being where --audit-uri says")
+		return errors.New("--data-dir: no files are stored, since the audit log is in --audit-uri; leave --data-dir out")
 	}
 	return nil
 }
 
-// auditLog opens the log to write to. What a store in memory tells is kept in memory.
+// auditLog opens the log for writing. For a datastore in memory, the log is in memory too.
 func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
 	if c.Store.forgets() {
 		return audit.OpenMemory(ctx)
@@ -50,8 +50,8 @@ func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
 	return log, nil
 }
 
-// ReadAudit opens a log to read it, beside a server or without one: in the PostgreSQL database of uri if there is one,
-// else in a data directory. The caller closes it.
+// ReadAudit opens a log for reading, also while a server runs. It is in the PostgreSQL database of uri, or in a data
+// directory if uri is empty. The caller closes it.
 func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	if uri == "" {
 		return audit.ReadFile(ctx, cmp.Or(dataDir, DefaultDataDir))
@@ -63,13 +63,13 @@ func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	return log, nil
 }
 
-// ExpectedAudit says how what a log stores beside its entries follows from them.
+// ExpectedAudit returns the derived values that a log stores beside its entries.
 func ExpectedAudit() audit.Expected {
 	return audit.Expected{Place: operation.Place, Position: spicedb.ComparePosition}
 }
 
-// openAudit opens the log, and returns what begins to follow: it returns when whatever is written from then on is told
-// with its origin.
+// openAudit opens the log. It returns the function that starts following changes; that function returns once every
+// later write is followed.
 func (s *Server) openAudit(
 	ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics,
 ) (*audit.Log, func(context.Context) error, error) {

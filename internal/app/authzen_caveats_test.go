@@ -13,7 +13,7 @@ func door(id string) string { return `{"type":"door","id":"` + id + `"}` }
 
 func with(field, value, body string) string { return `{"` + field + `":` + value + `,` + body[1:] }
 
-// TestAuthZENContext holds what reaches caveats, and under which name.
+// TestAuthZENContext checks which values of a request reach caveats, and under which name.
 func TestAuthZENContext(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")
 	open := named("open_door")
@@ -59,14 +59,15 @@ func TestAuthZENContext(t *testing.T) {
 			require.JSONEq(t, `{"evaluations":[`+c.want+`]}`, got.body)
 		})
 	}
-	// SpiceDB takes as much context as Sluice does. More is an error of each evaluation, even where there is no other one.
+	// SpiceDB accepts as much context as Sluice does. A larger context is an error of its evaluation, also in a batch
+	// of one.
 	medium := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 16<<10-300)+`"}`, `{"zones":["b"]}`, `{"zone":"b"}`)
 	require.Equal(t, []bool{true, true}, p.decisions(t, `{"evaluations":[`+medium+`,`+medium+`]}`))
 	tooLarge := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 16<<10)+`"}`, `{"zones":["b"]}`, `{"zone":"b"}`)
 	require.Equal(t, 413, p.send(t, "evaluation", tooLarge).status)
 	require.Equal(t, []bool{false, false}, p.decisions(t, `{"evaluations":[`+tooLarge+`,`+tooLarge+`]}`))
 
-	// What a caveat cannot take is a denial that says so, alone and among others, and leaves the others alone.
+	// A value that a caveat cannot use is a denial with the reason. It does not affect other evaluations.
 	wrong := []string{
 		with("context", `{"hour":"nine"}`, ann), deliver(`{"rank":1}`, `{"zones":["b"]}`, `{"zone":"b"}`),
 		asking(badge("ann"), named("fly"), door("front")), asking(`{"type":"bagde","id":"x"}`, open, door("front")),
@@ -95,7 +96,7 @@ func TestAuthZENContext(t *testing.T) {
 	}
 }
 
-// TestAuthZENSearchesWithCaveats holds that a search finds what is permitted with the context given, and nothing else.
+// TestAuthZENSearchesWithCaveats checks that a search finds exactly the results permitted with the given context.
 func TestAuthZENSearchesWithCaveats(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")
 	open := named("open_door")
@@ -151,7 +152,7 @@ func TestAuthZENSearchesWithCaveats(t *testing.T) {
 	require.Contains(t, got.body, "hour")
 }
 
-// TestAuthZENActionNames holds how an action's name is taken.
+// TestAuthZENActionNames checks how an action's name is mapped to a permission.
 func TestAuthZENActionNames(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")
 	for name, known := range map[string]bool{

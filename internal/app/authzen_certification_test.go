@@ -26,8 +26,8 @@ func asking(subject, action, resource string) string {
 
 func named(action string) string { return `{"name":"` + action + `"}` }
 
-// TestAuthZENCertification is the certification scenario of the OpenID AuthZEN working group for the Authorization API
-// 1.0, by the numbers of its sections.
+// TestAuthZENCertification runs the certification scenario of the OpenID AuthZEN working group for the Authorization
+// API 1.0. Names of cases are its section numbers.
 func TestAuthZENCertification(t *testing.T) {
 	p, server := startPDP(t, "certification.yaml", func(c *app.Config) { c.PublicURL = "https://pdp.example.com" })
 

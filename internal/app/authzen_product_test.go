@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// operate performs an operation of the product.
+// operate sends an operation of the product.
 func operate(t *testing.T, server *app.Server, actor, method, path, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/v1/"+path, strings.NewReader(body))
@@ -28,7 +28,7 @@ func operate(t *testing.T, server *app.Server, actor, method, path, body string)
 	require.Less(t, response.StatusCode, 300, "%s %s %s", method, path, body)
 }
 
-// TestAuthZENOnTheProduct asks about what operations wrote, as the role table of a team account has it.
+// TestAuthZENOnTheProduct evaluates relationships that operations wrote, by the role table of a team account.
 func TestAuthZENOnTheProduct(t *testing.T) {
 	p, server := startPDP(t, "")
 	user := func(id string) string { return `{"type":"user","id":"` + id + `"}` }
@@ -65,11 +65,11 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 	found, _ := p.finds(t, "action", `{"subject":`+user("guy#1")+`,"resource":`+importer("guy's")+`}`, 2)
 	require.Equal(t, []string{"copy", "delete", "edit", "run", "view"}, found, "and no step of a permission")
 
-	// The catalogue is for everybody.
+	// The catalogue is visible to everybody.
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("view"), `{"type":"connector","id":"csv"}`))
 	require.Equal(t, map[string]any{"everybody": map[string]any{"except": []any{}}}, answer["context"])
 
-	// A list that is under way goes on when relationships are written in between.
+	// A paged search continues at its state when relationships are written in between.
 	list := asking(user("ulla@example.com"), named("view"), `{"type":"importer"}`)
 	first := p.ask(t, "search/resource", with("page", `{"limit":5}`, list))
 	operate(t, server, "olga", "POST", "importers", `{"id":"later","account":"acme"}`)
@@ -82,7 +82,7 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 	require.NotContains(t, found, "i 11")
 }
 
-// TestAuthZENNeedsAKey holds what a caller without the right key reads.
+// TestAuthZENNeedsAKey checks the answers to requests without a valid key.
 func TestAuthZENNeedsAKey(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml", func(c *app.Config) {
 		c.APIKeys = append(c.APIKeys, "backend:operate:a-key-that-does-not-check")
@@ -99,7 +99,7 @@ func TestAuthZENNeedsAKey(t *testing.T) {
 	}
 }
 
-// TestAuthZENMalformed holds that what is malformed is the caller's fault: 400, and nothing else.
+// TestAuthZENMalformed checks that a malformed request gets status 400.
 func TestAuthZENMalformed(t *testing.T) {
 	p, _ := startPDP(t, "certification.yaml")
 	read, typed := named("read"), `{"type":"record"}`
@@ -161,7 +161,7 @@ func TestAuthZENMalformed(t *testing.T) {
 			got := p.send(t, path, body)
 			require.Equal(t, http.StatusOK, got.status, "%s %s\n%s", path, body, got.body)
 		}
-		// Fields of other names are ignored with any value, such as known ones in another case.
+		// Unknown fields are ignored with any value, for example a known name in another case.
 		for _, body := range []string{
 			with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)),
 			with("", `null`, good),

@@ -13,14 +13,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// pdp is a server as a policy enforcement point that speaks AuthZEN meets it.
+// pdp calls a server as a policy enforcement point does.
 type pdp struct {
 	url    string
 	client *http.Client
 }
 
-// startPDP starts a server with a schema, the product's if there is no file, and holds each answer against the
-// contract.
+// startPDP starts a server with a schema and checks each answer against the contract. Without a file it is the
+// product's schema.
 func startPDP(t *testing.T, file string, change ...func(*app.Config)) (pdp, *app.Server) {
 	t.Helper()
 	server := start(t, func(c *app.Config) {
@@ -34,14 +34,14 @@ func startPDP(t *testing.T, file string, change ...func(*app.Config)) (pdp, *app
 	return pdp{server.URL, &http.Client{Transport: apitest.Transport(t, http.DefaultTransport)}}, server
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// send sends a body as it is.
+// send sends a body unchanged.
 func (p pdp) send(t *testing.T, path, body string, header ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(
@@ -61,7 +61,7 @@ func (p pdp) send(t *testing.T, path, body string, header ...string) answer {
 	return answer{response.StatusCode, response.Header, string(content)}
 }
 
-// ask wants 200 and returns the answer.
+// ask requires status 200 and returns the answer.
 func (p pdp) ask(t *testing.T, path, body string) map[string]any {
 	t.Helper()
 	got := p.send(t, path, body)
@@ -78,7 +78,7 @@ func (p pdp) decides(t *testing.T, want bool, body string) {
 	require.Equal(t, want, answer["decision"], "%s\n%v", body, answer)
 }
 
-// decisions are those of a batch, in order.
+// decisions returns the decisions of a batch, in order.
 func (p pdp) decisions(t *testing.T, body string) []bool {
 	t.Helper()
 	require.NotContains(t, p.ask(t, "evaluations", body), "decision")
@@ -93,8 +93,7 @@ func (p pdp) decisions(t *testing.T, body string) []bool {
 	return decisions
 }
 
-// finds follows the pages of a search to its end, and returns the ids or names that it finds, and how many pages there
-// were.
+// finds reads all pages of a search. It returns the found ids or names and the number of pages.
 func (p pdp) finds(t *testing.T, path, body string, limit int) (found []string, pages int) {
 	t.Helper()
 	var asked map[string]any
@@ -134,7 +133,7 @@ func (p pdp) finds(t *testing.T, path, body string, limit int) (found []string, 
 	}
 }
 
-// replaced is a body with another value, as it stands there, in one of its fields.
+// replaced returns a body with another raw value of one field.
 func replaced(t *testing.T, body, field, value string) string {
 	t.Helper()
 	var fields map[string]json.RawMessage

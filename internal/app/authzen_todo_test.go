@@ -20,7 +20,7 @@ func person(name string) string {
 
 func todo(id string) string { return `{"type":"todo","id":"` + id + `"}` }
 
-// TestAuthZENTodo is the to-do list of the working group's interoperability events.
+// TestAuthZENTodo runs the to-do scenario of the working group's interoperability events.
 func TestAuthZENTodo(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	everybody := []string{"rick", "morty", "summer", "beth", "jerry"}
@@ -63,7 +63,7 @@ func TestAuthZENTodo(t *testing.T) {
 	}
 }
 
-// TestAuthZENUnusedProperties holds that what no caveat asks for may have any shape.
+// TestAuthZENUnusedProperties checks that properties which no caveat uses may have any shape.
 func TestAuthZENUnusedProperties(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	large := `{"claims":"` + strings.Repeat("x", 5<<10) + `","time":{"now":[1,null,"2"]}}`
@@ -93,7 +93,7 @@ func TestAuthZENSemantics(t *testing.T) {
 	}
 }
 
-// TestAuthZENDefaults holds that an entity of an evaluation replaces the default as a whole but for what it must have.
+// TestAuthZENDefaults checks that an entity of an evaluation replaces the whole default, except for required fields.
 func TestAuthZENDefaults(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")
 	body := `{"subject":{"type":"badge","id":"cid","properties":{"blocked":true}},"action":{"name":"open_door"},"resource":` + door(
@@ -112,8 +112,8 @@ func TestAuthZENDefaults(t *testing.T) {
 	require.Equal(t, []bool{true, false, false, true}, p.decisions(t, context))
 }
 
-// TestAuthZENWildcard holds that a permission for everybody is told beside the results: as one of them it would be the
-// letter "*".
+// TestAuthZENWildcard checks that a permission for everybody is returned beside the results. Among them it would be the
+// id "*".
 func TestAuthZENWildcard(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("can_see"), todo("todo-1")))
@@ -129,7 +129,7 @@ func TestAuthZENWildcard(t *testing.T) {
 	p.decides(t, false, asking(person("beth"), named("can_see"), todo("todo-1")))
 }
 
-// TestAuthZENPageTokens holds that a token goes on with the search that it came from, and with no other.
+// TestAuthZENPageTokens checks that a token continues its own search and no other.
 func TestAuthZENPageTokens(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	for path, bodies := range map[string][2]string{
@@ -163,7 +163,7 @@ func TestAuthZENPageTokens(t *testing.T) {
 		)
 		require.Equal(t, http.StatusOK, status)
 		_, _, same := page(bodies[0], fmt.Sprintf(`{"token":%q}`, token))
-		require.Equal(t, next == "", same == "", "the limit stays what it was")
+		require.Equal(t, next == "", same == "", "the limit must not change")
 		for name, refused := range map[string][2]string{
 			"another search":  {bodies[1], fmt.Sprintf(`{"token":%q}`, token)},
 			"another context": {with("context", `{"x":1}`, bodies[0]), fmt.Sprintf(`{"token":%q}`, token)},
@@ -177,7 +177,7 @@ func TestAuthZENPageTokens(t *testing.T) {
 			require.Equal(t, http.StatusBadRequest, status, "%s %s: %s", path, name, content)
 			require.Contains(t, content, "page.")
 		}
-		// A limit of none tells whether there is anything, and its token begins where the search begins.
+		// A limit of 0 reports whether there are results, and its token starts at the beginning.
 		status, content, token := page(bodies[0], `{"limit":0}`)
 		require.Equal(t, http.StatusOK, status)
 		require.Contains(t, content, `"results":[]`)

@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// logPoll is how often a stopping server reads how far the audit log is, which another server may write.
+	// logPoll is the interval at which a stopping server reads the progress of the audit log. Another server may write
+	// the log.
 	logPoll = 20 * time.Millisecond
 
-	// lastRead is how long the last of these reads may take beyond the drain time-out.
+	// lastRead is the time for a last read of the progress after the drain time-out.
 	lastRead = time.Second
 
-	// maxNamed is how many requests with missing changes the log line names.
+	// maxNamed is the largest number of requests in the log line about missing changes.
 	maxNamed = 10
 )
 
-// awaitLog waits until the audit log has every change that this server acknowledged, until ctx ends and for the drain
-// time-out at most. It logs the changes that are missing then.
+// awaitLog waits until the audit log has every change that this server acknowledged, or until ctx ends. It waits at
+// most for the drain time-out, and then logs the missing changes.
 func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
 	waiting, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()
@@ -44,7 +45,7 @@ func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
 	}
 }
 
-// reportMissing logs which acknowledged changes the audit log does not have.
+// reportMissing logs the acknowledged changes that the audit log lacks.
 func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
 	ctx, cancel := context.WithTimeout(ctx, lastRead)
 	defer cancel()
@@ -75,7 +76,7 @@ func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
 	s.log.ErrorContext(ctx, "the server stops before the audit log has every change that it acknowledged", fields...)
 }
 
-// requestIDs returns the ids of the requests that made the first of the writes. What was written past Sluice has none.
+// requestIDs returns the ids of the requests of the first writes. A write from outside Sluice has none.
 func requestIDs(writes []spicedb.AcknowledgedWrite) []string {
 	var ids []string
 	for _, write := range writes {

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// logLines keeps what is logged, and calls on with each line.
+// logLines records log lines and calls a function for each.
 type logLines struct {
 	mu    sync.Mutex
 	lines []map[string]any
@@ -50,7 +50,7 @@ func (l *logLines) errors() (found []map[string]any) {
 	return found
 }
 
-// durable starts a server that keeps everything in a directory.
+// durable starts a server that stores everything in a directory.
 func durable(t *testing.T, directory string, lines *logLines, change func(*app.Config)) *app.Server {
 	t.Helper()
 	config := app.DefaultConfig()
@@ -74,7 +74,7 @@ func subscribe(t *testing.T, server *app.Server, id string) {
 	require.Equal(t, http.StatusCreated, status, answer)
 }
 
-// blockLog keeps others from writing the audit log of a directory until release is called.
+// blockLog locks the audit log of a directory until release is called.
 func blockLog(t *testing.T, directory string) (release func()) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(directory, audit.FileName)+"?_pragma=busy_timeout(300000)")
@@ -92,7 +92,7 @@ func blockLog(t *testing.T, directory string) (release func()) {
 	return release
 }
 
-// created returns the subscriptions whose creation is in the audit log of a directory, as often as it is there.
+// created returns the subscriptions whose creation is in the audit log of a directory, once per entry.
 func created(t *testing.T, directory string) (ids []string) {
 	t.Helper()
 	log, err := app.ReadAudit(t.Context(), directory, "")
@@ -106,8 +106,8 @@ func created(t *testing.T, directory string) (ids []string) {
 	return ids
 }
 
-// TestCloseWaitsForAuditLog: a server that is asked to stop while something else locks the audit log waits, and the
-// last change is in the log.
+// TestCloseWaitsForAuditLog checks that a stopping server waits while another process locks the audit log. The last
+// change must be in the log.
 func TestCloseWaitsForAuditLog(t *testing.T) {
 	directory := t.TempDir()
 	var lines logLines
@@ -117,7 +117,7 @@ func TestCloseWaitsForAuditLog(t *testing.T) {
 	subscribe(t, server, "initech")
 	closed := make(chan error)
 	go func() { closed <- server.Close(context.WithoutCancel(t.Context())) }()
-	for { // until requests are no longer taken: from then on Close has only the log to wait for
+	for { // until the server accepts no requests: from then on Close waits only for the log
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/healthz", http.NoBody)
 		require.NoError(t, err)
 		request.Close = true
@@ -133,8 +133,8 @@ func TestCloseWaitsForAuditLog(t *testing.T) {
 	require.Empty(t, lines.errors())
 }
 
-// TestCloseLogsMissingChanges: a server that may not wait for the audit log says which requests are missing there, and
-// the next server on the same store adds them before it ends.
+// TestCloseLogsMissingChanges checks a server that may not wait for the audit log. It must log the missing requests,
+// and the next server on the same store must add them to the log.
 func TestCloseLogsMissingChanges(t *testing.T) {
 	directory := t.TempDir()
 	var lines logLines
@@ -142,7 +142,7 @@ func TestCloseLogsMissingChanges(t *testing.T) {
 	release := blockLog(t, directory)
 	lines.on = func(line map[string]any) {
 		if line["missing"] != nil {
-			release() // so that the follower's own wait for the lock is short
+			release() // keeps the follower's own wait for the lock short
 		}
 	}
 	subscribe(t, server, "acme")

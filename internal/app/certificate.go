@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// certificateInterval is how often a certificate's files are read at most. A handshake in between uses the certificate
-// that was read last.
+// certificateInterval is the minimum time between two reads of the certificate's files. Handshakes in between use the
+// last read certificate.
 const certificateInterval = time.Second
 
-// certificate is the server's TLS certificate. It follows its files: a renewed pair is used from the next handshake on.
-// It is for concurrent use.
+// certificate is the server's TLS certificate. It reloads its files when they change: the next handshake uses the
+// renewed pair. It is safe for concurrent use.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 	now               func() time.Time
 
 	mu              sync.Mutex
-	certPEM, keyPEM []byte // content of the files when they were read last
+	certPEM, keyPEM []byte // content of the files at the last read
 	pair            *tls.Certificate
 	readAt          time.Time
 }
@@ -33,20 +33,21 @@ func openCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, 
 	return c, c.reload()
 }
 
-// reload reads the files now. On an error the certificate stays as it is.
+// reload reads the files now. On an error it keeps the current certificate.
 func (c *certificate) reload() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.read()
 }
 
-// get is tls.Config.GetCertificate. A handshake never fails because a renewal is incomplete: it uses the earlier pair.
+// get implements tls.Config.GetCertificate. If the files are incomplete, for example during a renewal, it returns the
+// current pair.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now().Sub(c.readAt) >= certificateInterval {
 		if err := c.read(); err != nil {
-			c.log.Error("the TLS certificate stays as it was", "error", err.Error())
+			c.log.Error("cannot read the renewed TLS certificate; the current one stays in use", "error", err.Error())
 		}
 	}
 	return c.pair, nil

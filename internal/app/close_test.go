@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCloseEndsThoughPartGoesOn holds that a server ends soon after its drain time-out, also if one of its parts does
-// not.
+// TestCloseEndsThoughPartGoesOn checks that Close returns soon after the drain time-out even if a part of the server
+// does not end.
 func TestCloseEndsThoughPartGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -19,8 +19,8 @@ func TestCloseEndsThoughPartGoesOn(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		require.ErrorContains(t, s.Close(ctx), "goes on")
-		require.Equal(t, time.Minute+closeGrace, time.Since(start)) // of a clock that waits for nothing
+		require.ErrorContains(t, s.Close(ctx), "still runs")
+		require.Equal(t, time.Minute+closeGrace, time.Since(start)) // the fake clock of synctest
 		close(release)
 	})
 }

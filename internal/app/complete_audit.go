@@ -14,15 +14,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// CompleteAudit adds to the audit log of a data directory the changes that its store has and the log lacks, as after a
-// server that was killed. It does nothing where there is no store or no log. No server may run on the directory.
+// CompleteAudit adds the changes to a directory's audit log that its store has and the log lacks, for example after a
+// killed server. It does nothing if there is no store or no log. No server may run on the directory.
 func CompleteAudit(ctx context.Context, directory string) (err error) {
 	if _, err := os.Stat(filepath.Join(directory, audit.FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var missing spicedb.Acknowledged // the last write that is stored
+	var missing spicedb.Acknowledged // the last stored write
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Options: spicedb.Options{Acknowledged: &missing}, Datastore: spicedb.SQLite, DataDir: directory, MustExist: true,
 	})

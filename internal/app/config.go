@@ -1,5 +1,5 @@
-// Package app puts a Sluice server together: engine, schema, operations, HTTP. The command line and the tests start it
-// the same way.
+// Package app assembles a Sluice server: engine, schema, operations, HTTP. The command line and the tests start it the
+// same way.
 package app
 
 import (
@@ -21,18 +21,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// Off as an address closes what would listen there.
+// Off is the value of an address that disables its listener.
 const Off = "off"
 
-// Config is everything that a server can be told. DefaultConfig is where to begin; each field says its flag.
+// Config has the settings of a server. Start from DefaultConfig. The comment of each field names its flag.
 type Config struct {
-	Listen     string // --listen: address of the HTTP API; port 0 takes a free one
-	GRPCListen string // --grpc-listen: address of SpiceDB's own API in embedded mode, or Off
-	GRPCKey    string // --grpc-key: its key; made at start if empty
+	Listen     string // --listen: address of the HTTP API; port 0 selects a free one
+	GRPCListen string // --grpc-listen: address of the embedded SpiceDB's own API, or Off
+	GRPCKey    string // --grpc-key: key of that API; generated at the start if empty
 
-	MetricsListen string // --metrics-listen: address that serves /metrics without a key; none if empty or Off
+	MetricsListen string // --metrics-listen: address that serves /metrics without a key; empty or Off disables it
 
-	// GatewayListen opens SpiceDB's own HTTP gateway in embedded mode. It has no flag: benchmarks compare with it.
+	// GatewayListen enables SpiceDB's own HTTP gateway in embedded mode. It has no flag: benchmarks compare with it.
 	GatewayListen string
 
 	APIKeys     []string // --api-key: NAME:SCOPE+SCOPE:KEY
@@ -44,68 +44,69 @@ type Config struct {
 
 	AuditURI string // --audit-uri: PostgreSQL database of the audit log; a file in the data directory if empty
 
-	// NoAudit leaves the audit log empty. It has no flag: benchmarks compare with it.
+	// NoAudit disables the audit log. It has no flag: benchmarks compare with it.
 	NoAudit bool
 
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
-	PublicURL string // --public-url: what metadata and the contract name; the address that it listens on if empty
+	PublicURL string // --public-url: base URL in metadata and contract; the listen address if empty
 
 	TLSCert string // --tls-cert: PEM file
 	TLSKey  string // --tls-key: PEM file
 
-	RequestTimeout time.Duration // --request-timeout: of one request of the HTTP API
-	Expensive      int           // --expensive-requests: explanations, previews and questions about past access at a time
-	DrainTimeout   time.Duration // --drain-timeout: how long requests under way and the audit log may take at a stop
-	ShutdownDelay  time.Duration // --shutdown-delay: how long the server is not ready but serves, before it drains
+	RequestTimeout time.Duration // --request-timeout: time limit of a request of the HTTP API
+	// --expensive-requests: explanations, previews and questions about past access at a time
+	Expensive     int
+	DrainTimeout  time.Duration // --drain-timeout: time for running requests and the audit log at a stop
+	ShutdownDelay time.Duration // --shutdown-delay: time of serving with a failing readiness check before the drain
 
-	// Clock tells what time it is where something is to end after a time; time.Now if nil. It has no flag: tests move it.
+	// Clock returns the time for expirations of operations; nil means time.Now. It has no flag: tests change the time.
 	Clock func() time.Time
 
 	Logger  *slog.Logger          // discards if nil
-	Tracing *trace.TracerProvider // makes the spans of requests, none if nil; the server does not shut it down
+	Tracing *trace.TracerProvider // creates the spans of requests; nil for none; the caller shuts it down
 }
 
-// ReplicaConfig says what is answered from memory.
+// ReplicaConfig configures the in-memory replica.
 type ReplicaConfig struct {
 	Mode             string  // --replica: ReplicaAuto or Off
-	MaxRelationships int     // --replica-max-relationships: above it SpiceDB answers everything
-	Verify           float64 // --replica-verify: the share of answers that SpiceDB is asked as well
+	MaxRelationships int     // --replica-max-relationships: above this number SpiceDB answers everything
+	Verify           float64 // --replica-verify: share of the replica's answers to compare with SpiceDB
 }
 
-// ReplicaAuto answers from memory what can be answered exactly.
+// ReplicaAuto enables the in-memory replica.
 const ReplicaAuto = "auto"
 
-// Validate returns an error of one line that names the first wrong setting by its flag.
+// Validate returns an error of one line that names the first invalid setting by its flag.
 func (c ReplicaConfig) Validate() error {
 	switch {
 	case c.Mode != ReplicaAuto && c.Mode != Off:
-		return fmt.Errorf("--replica: %q is neither %s nor %s", c.Mode, ReplicaAuto, Off)
+		return fmt.Errorf("--replica: %q is not a mode; modes are %s and %s", c.Mode, ReplicaAuto, Off)
 	case c.MaxRelationships <= 0:
 		return fmt.Errorf(
-			"--replica-max-relationships: %d is not more than zero; --replica off does without the replica", c.MaxRelationships,
+			"--replica-max-relationships: %d must be more than zero; --replica off disables the replica", c.MaxRelationships,
 		)
 	case !(c.Verify >= 0 && c.Verify <= 1):
-		return fmt.Errorf("--replica-verify: %g is no share from 0 to 1", c.Verify)
+		return fmt.Errorf("--replica-verify: %g must be a share from 0 to 1", c.Verify)
 	}
 	return nil
 }
 
-// StoreConfig says where the relationships are: in a remote SpiceDB if Endpoint is set, else in an embedded one.
+// StoreConfig selects where relationships are stored: in a remote SpiceDB if Endpoint is set, else in an embedded one.
 type StoreConfig struct {
 	Endpoint string // --spicedb-endpoint: host:port
-	Token    string // --spicedb-token: its preshared key
-	CA       string // --spicedb-ca: PEM file of the authority that signed its certificate
+	Token    string // --spicedb-token: the remote SpiceDB's preshared key
+	CA       string // --spicedb-ca: PEM file of the certificate authority of the remote SpiceDB
 	Insecure bool   // --spicedb-insecure: no TLS
 
 	Datastore    string // --datastore: sqlite, memory, postgres or cockroachdb
-	DataDir      string // --data-dir: of sqlite and of the audit log; DefaultDataDir if empty
+	DataDir      string // --data-dir: of sqlite and the audit log; DefaultDataDir if empty
 	DatastoreURI string // --datastore-uri: of postgres and cockroachdb
 }
 
-// DefaultDataDir is where a server keeps its files unless it is told otherwise.
+// DefaultDataDir is the directory of a server's files by default.
 const DefaultDataDir = "./data"
 
-// Directory is where the relationships are kept; empty unless they are in a directory.
+// Directory returns the directory of the relationships. It is empty unless they are in a directory.
 func (c StoreConfig) Directory() string {
 	if c.Remote() || c.Datastore != spicedb.SQLite {
 		return ""
@@ -113,11 +114,11 @@ func (c StoreConfig) Directory() string {
 	return cmp.Or(c.DataDir, DefaultDataDir)
 }
 
-// Remote reports whether the relationships are in a SpiceDB elsewhere.
+// Remote reports whether the relationships are in a remote SpiceDB.
 func (c StoreConfig) Remote() bool { return c.Endpoint != "" }
 
-// DefaultConfig is a server with an embedded SpiceDB that keeps everything in DefaultDataDir and that only this machine
-// can reach.
+// DefaultConfig returns the settings of a server with an embedded SpiceDB that stores everything in DefaultDataDir.
+// Only this machine can reach it.
 func DefaultConfig() Config {
 	return Config{
 		Listen:         "127.0.0.1:8080",
@@ -130,7 +131,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate returns an error of one line that names the first wrong setting by its flag.
+// Validate returns an error of one line that names the first invalid setting by its flag.
 func (c Config) Validate() error {
 	if err := address("--listen", c.Listen); err != nil {
 		return err
@@ -153,12 +154,12 @@ func (c Config) Validate() error {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
 			u.RawQuery != "" || u.Fragment != "" {
 			return errors.New(
-				"--public-url: not an address such as https://authz.example.com, with neither a password nor a query",
+				"--public-url: must be an address without password and query, for example https://authz.example.com",
 			)
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return errors.New("--tls-cert and --tls-key go together")
+		return errors.New("--tls-cert and --tls-key must be given together")
 	}
 	if c.TLSCert != "" {
 		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
@@ -166,16 +167,16 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.RequestTimeout <= 0 {
-		return fmt.Errorf("--request-timeout: %s is not more than zero", c.RequestTimeout)
+		return fmt.Errorf("--request-timeout: %s must be more than zero", c.RequestTimeout)
 	}
 	if c.Expensive <= 0 {
-		return fmt.Errorf("--expensive-requests: %d is not more than zero", c.Expensive)
+		return fmt.Errorf("--expensive-requests: %d must be more than zero", c.Expensive)
 	}
 	if c.ShutdownDelay < 0 {
-		return fmt.Errorf("--shutdown-delay: %s is less than zero", c.ShutdownDelay)
+		return fmt.Errorf("--shutdown-delay: %s must not be less than zero", c.ShutdownDelay)
 	}
 	if c.DrainTimeout < 0 {
-		return fmt.Errorf("--drain-timeout: %s is less than zero", c.DrainTimeout)
+		return fmt.Errorf("--drain-timeout: %s must not be less than zero", c.DrainTimeout)
 	}
 	if err := c.Store.Validate(); err != nil {
 		return err
@@ -186,7 +187,7 @@ func (c Config) Validate() error {
 	return c.validateAudit()
 }
 
-// Validate returns an error of one line that names the first wrong setting by its flag.
+// Validate returns an error of one line that names the first invalid setting by its flag.
 func (c StoreConfig) Validate() error {
 	if c.Remote() {
 		if _, _, err := net.SplitHostPort(c.Endpoint); err != nil {
@@ -196,7 +197,7 @@ func (c StoreConfig) Validate() error {
 			return errors.New("--spicedb-token: a remote SpiceDB needs its preshared key")
 		}
 		if c.Insecure && c.CA != "" {
-			return errors.New("--spicedb-insecure and --spicedb-ca exclude one another")
+			return errors.New("--spicedb-insecure and --spicedb-ca cannot be given together")
 		}
 		if c.CA != "" {
 			if _, err := os.Stat(c.CA); err != nil {
@@ -204,7 +205,7 @@ func (c StoreConfig) Validate() error {
 			}
 		}
 		if c.DatastoreURI != "" {
-			return errors.New("--datastore-uri: with --spicedb-endpoint, that SpiceDB keeps the data")
+			return errors.New("--datastore-uri: with --spicedb-endpoint, that SpiceDB stores the data; leave --datastore-uri out")
 		}
 		return nil
 	}
@@ -212,52 +213,54 @@ func (c StoreConfig) Validate() error {
 		"--spicedb-token": c.Token != "", "--spicedb-ca": c.CA != "", "--spicedb-insecure": c.Insecure,
 	} {
 		if given {
-			return fmt.Errorf("%s: there is no --spicedb-endpoint that it is for", flag)
+			return fmt.Errorf("%s: it requires --spicedb-endpoint", flag)
 		}
 	}
 	if c.DataDir != "" && c.Datastore == spicedb.Memory {
-		return fmt.Errorf("--data-dir: the datastore %s takes none", c.Datastore)
+		return fmt.Errorf("--data-dir: the datastore %s has no data directory", c.Datastore)
 	}
 	switch c.Datastore {
 	case spicedb.Memory, spicedb.SQLite:
 		if c.DatastoreURI != "" {
-			return fmt.Errorf("--datastore-uri: the datastore %s takes none", c.Datastore)
+			return fmt.Errorf("--datastore-uri: the datastore %s has no URI", c.Datastore)
 		}
 	case spicedb.Postgres, spicedb.CockroachDB:
 		if c.DatastoreURI == "" {
 			return fmt.Errorf(
-				"--datastore-uri: the datastore %s needs one, such as postgres://user:password@host:5432/database", c.Datastore,
+				"--datastore-uri: the datastore %s requires one, for example postgres://user:password@host:5432/database",
+				c.Datastore,
 			)
 		}
 	default:
 		return fmt.Errorf(
-			"--datastore: %q is none of %s, %s, %s, %s", c.Datastore, spicedb.SQLite, spicedb.Memory, spicedb.Postgres,
+			"--datastore: %q is not a datastore; datastores are %s, %s, %s, %s",
+			c.Datastore, spicedb.SQLite, spicedb.Memory, spicedb.Postgres,
 			spicedb.CockroachDB,
 		)
 	}
 	return nil
 }
 
-// validateMadeKeys refuses to make a key for an address that other machines can reach: it would be printed to the log
-// of a container, and have every scope.
+// validateMadeKeys returns an error if a key would be generated for an address that other machines can reach. Such a
+// key would have every scope and be printed, for example to the log of a container.
 func (c Config) validateMadeKeys() error {
 	if len(c.APIKeys) == 0 && c.APIKeysFile == "" && !isLoopback(c.Listen) {
 		return fmt.Errorf(
-			"--api-key or --api-keys-file: needed because other machines can reach %s; a key is made only for a loopback "+
+			"--api-key or --api-keys-file: required because other machines can reach %s; a key is generated only for a loopback "+
 				"--listen; `sluice key new` makes keys",
 			c.Listen,
 		)
 	}
 	if c.GRPCListen != Off && !c.Store.Remote() && c.GRPCKey == "" && !isLoopback(c.GRPCListen) {
 		return fmt.Errorf(
-			"--grpc-key: needed because other machines can reach %s; a key is made only for a loopback --grpc-listen",
+			"--grpc-key: required because other machines can reach %s; a key is generated only for a loopback --grpc-listen",
 			c.GRPCListen,
 		)
 	}
 	return nil
 }
 
-// isLoopback reports whether only this machine reaches an address.
+// isLoopback reports whether only this machine can reach an address.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -274,7 +277,7 @@ func address(flag, value string) error {
 	return nil
 }
 
-// secret returns the given key, or a new one if there is none.
+// secret returns the given key, or a generated one if it is empty.
 func secret(given string) (key string, made bool) {
 	if given != "" {
 		return given, false

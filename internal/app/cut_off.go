@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// endRequests takes no new requests and lets those under way end. Those that have not ended when ctx does are cut off,
-// and the error names them.
+// endRequests stops accepting requests and waits for the running ones. It closes those that still run when ctx ends,
+// and names them in the error.
 func endRequests(ctx context.Context, server *http.Server, underWay *httpapi.UnderWay, drain time.Duration) error {
 	err := server.Shutdown(ctx)
 	if err == nil || ctx.Err() == nil {
@@ -23,11 +23,12 @@ func endRequests(ctx context.Context, server *http.Server, underWay *httpapi.Und
 	return errors.Join(cutOff(requests, drain), server.Close())
 }
 
-// cutOff is the error of requests that were cut off.
+// cutOff returns the error that names the interrupted requests.
 func cutOff(requests []httpapi.Request, drain time.Duration) error {
 	if len(requests) == 0 {
 		return fmt.Errorf(
-			"after --drain-timeout %s a client was still sending the headers of a request: its connection was closed", drain,
+			"at the end of --drain-timeout %s a client was still sending the headers of a request: its connection was closed",
+			drain,
 		)
 	}
 	var names []string
@@ -37,7 +38,7 @@ func cutOff(requests []httpapi.Request, drain time.Duration) error {
 	if more := len(requests) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	what := authz.Count(len(requests), "request was still under way, and was", "requests were still under way, and were")
-	return fmt.Errorf("after --drain-timeout %s %s cut off: %s; clients should retry under the same Idempotency-Key; "+
-		"to give requests more time, raise --drain-timeout above --request-timeout", drain, what, strings.Join(names, ", "))
+	what := authz.Count(len(requests), "request was still running and was", "requests were still running and were")
+	return fmt.Errorf("at the end of --drain-timeout %s, %s cut off: %s; "+
+		"clients should retry under the same Idempotency-Key; to give requests more time, raise --drain-timeout above --request-timeout", drain, what, strings.Join(names, ", "))
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// TestCloseNamesRequestsThatItCutsOff: when the drain time-out is over, the error says which requests were under way,
-// and what to do.
+// TestCloseNamesRequestsThatItCutsOff checks that the error at the end of the drain time-out names the running requests
+// and the remedy.
 func TestCloseNamesRequestsThatItCutsOff(t *testing.T) {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen, config.Store.Datastore = "127.0.0.1:0", app.Off, "memory"

@@ -13,14 +13,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// step is one operation of the demo: who does it, what it is in words, and the call.
+// step is one operation of the demo: the actor, a description, and the call.
 type step struct {
 	actor, says  string
 	method, path string
 	body         string
 }
 
-// company is a small company in every role set, as somebody would build it up: each step is one call of the API.
+// company is a small company in every role set. Each step is one call of the API.
 var company = []step{
 	{
 		"", "The backend puts two connectors into the catalogue", "PUT", "/v1/connectors/postgres",
@@ -100,9 +100,9 @@ var company = []step{
 	},
 }
 
-// Demo writes the demo company through the operations of the server at base, step by step, and tells each on out. The
-// key needs the scopes operate and provision. Objects that exist already stay as they are, and a last line says how
-// many; roles and sharing are set again.
+// Demo writes the demo company through the operations of the server at base and prints each step. The key needs the
+// scopes operate and provision. Existing objects stay unchanged, and a last line gives their number; roles and sharing
+// are set again.
 func Demo(ctx context.Context, client *http.Client, base, key string, out io.Writer) error {
 	existing, objects := 0, 0
 	for _, s := range company {
@@ -157,7 +157,7 @@ func (s step) perform(ctx context.Context, client *http.Client, base, key string
 	var problem struct{ Code, Detail string }
 	if response.StatusCode >= http.StatusBadRequest {
 		if err := json.NewDecoder(response.Body).Decode(&problem); err != nil {
-			return "", fmt.Errorf("%s is no Sluice server: it answered %s", base, response.Status)
+			return "", fmt.Errorf("%s is not a Sluice server: it answered %s", base, response.Status)
 		}
 	}
 	switch {
@@ -169,7 +169,7 @@ func (s step) perform(ctx context.Context, client *http.Client, base, key string
 	return http.StatusText(response.StatusCode), nil
 }
 
-// DemoCalls returns three curl lines to try on the demo company.
+// DemoCalls returns three curl commands to try on the demo company.
 func DemoCalls(base, key string) string {
 	const lines = `  # May uma run her importer? Yes.
   curl -s {base}/v1/check -H "Authorization: Bearer {key}" -H 'Content-Type: application/json' -d '{"subject":"user:uma","permission":"run","resource":"importer:crm-to-warehouse"}'

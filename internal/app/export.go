@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ExportSource returns what is exported of a store: everything, but with the product's schema without what roles left
-// behind when they expired, which the rules of an import refuse.
+// ExportSource returns the export of a store. With the product's schema it omits relationships that expired roles left
+// behind, which the rules of an import reject.
 func ExportSource(engine Store) transfer.Source { return exportSource{engine} }
 
 type exportSource struct{ Store }

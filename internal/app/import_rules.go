@@ -10,8 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ImportRules returns the rules for what is imported into a store, which is nil if there is none yet: the schema of the
-// file, or the stored one if the file has none, and for the product's schema the rules of the product.
+// ImportRules returns the rules for an import into a store. engine is nil if there is no store yet. The rules are those
+// of the file's schema, or of the stored one if the file has none. For the product's schema they include the rules of
+// the product.
 func ImportRules(engine Store) transfer.NewRules {
 	return func(ctx context.Context, text string) (transfer.Rules, error) {
 		var read func(context.Context, authz.Object) ([]authz.Relationship, error)
@@ -45,11 +46,11 @@ func ImportRules(engine Store) transfer.NewRules {
 	}
 }
 
-// readObjects returns what reads the relationships of an object.
+// readObjects returns a function that reads the relationships of an object.
 func readObjects(engine Store) func(context.Context, authz.Object) ([]authz.Relationship, error) {
 	return func(ctx context.Context, object authz.Object) (found []authz.Relationship, err error) {
 		for item, err := range engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{}) {
-			if authz.CodeOf(err) == authz.CodeInvalid { // the stored schema does not have the type
+			if authz.CodeOf(err) == authz.CodeInvalid { // the stored schema lacks the type
 				return nil, nil
 			}
 			if err != nil {
@@ -61,7 +62,7 @@ func readObjects(engine Store) func(context.Context, authz.Object) ([]authz.Rela
 	}
 }
 
-// importRules are rules that take relationships as text.
+// importRules are rules for relationships as text.
 type importRules struct{ *operation.ImportRules }
 
 // Check implements transfer.Rules.

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// companyRows are relationships that follow every rule of the product.
+// companyRows returns relationships that follow every rule of the product.
 func companyRows(t *testing.T) []string {
 	t.Helper()
 	content, err := os.ReadFile("../operation/testdata/company.txt")
@@ -25,7 +25,7 @@ func companyRows(t *testing.T) []string {
 	return strings.Fields(string(content))
 }
 
-// companyFile is a validation YAML of relationships. firstLine is the line of the first.
+// companyFile returns a validation YAML of relationships and the line of the first one.
 func companyFile(t *testing.T, rows []string) (text string, firstLine int) {
 	t.Helper()
 	product, err := schema.Flatten()
@@ -44,8 +44,8 @@ func checkImport(t *testing.T, engine app.Store, rows []string) (firstLine int, 
 	return firstLine, err
 }
 
-// TestImportRulesNameLines: the error names the line of the file, and the rule. Each rule has its test beside the
-// rules.
+// TestImportRulesNameLines checks that the error names the line of the file and the rule. The package operation tests
+// the rules.
 func TestImportRulesNameLines(t *testing.T) {
 	company := companyRows(t)
 	_, err := checkImport(t, nil, company)
@@ -64,7 +64,7 @@ func TestImportRulesNameLines(t *testing.T) {
 	}
 }
 
-// TestImportRulesWithStored: what is stored already completes what is imported, and contradicts it.
+// TestImportRulesWithStored checks imported relationships together with stored ones.
 func TestImportRulesWithStored(t *testing.T) {
 	engine, err := app.MakeStore(t.Context(), app.StoreConfig{Datastore: "sqlite", DataDir: t.TempDir()})
 	require.NoError(t, err)
@@ -105,8 +105,8 @@ func TestImportRulesWithStored(t *testing.T) {
 	}
 }
 
-// TestExportLeavesOutWhatExpiredRolesLeft: what a role left behind when it expired gives nothing, and is not exported,
-// so that the export can be imported again. Everything else is exported.
+// TestExportLeavesOutWhatExpiredRolesLeft checks that an export omits exactly the relationships that expired roles left
+// behind, so that it can be imported again.
 func TestExportLeavesOutWhatExpiredRolesLeft(t *testing.T) {
 	company := companyRows(t)
 	stored := slices.DeleteFunc(

@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// shortKey is below what a key has that was made at random, even one of letters and digits alone.
+// shortKey is a length below that of any random key, even of one made of letters and digits alone.
 const shortKey = 16
 
-// openKeys reads the configured keys. If there are none, it makes one with every scope.
+// openKeys reads the configured keys. If there are none, it generates one with every scope.
 func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	keys, err := s.config.readKeys()
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	}
 	for _, text := range s.config.APIKeys {
 		if parts := strings.SplitN(text, ":", 3); len(parts[2]) < shortKey {
-			s.log.Warn("the API key is so short that it can be guessed; `sluice key new` makes a good one", "key", parts[0])
+			s.log.Warn("the API key is short enough to be guessed; `sluice key new` makes a long one", "key", parts[0])
 		}
 	}
 	if s.keys, err = apikey.New(keys...); err != nil {
@@ -44,10 +44,10 @@ func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	return nil
 }
 
-// expiryWarning is how long before its end the log warns of a key.
+// expiryWarning is the time before a key's expiration from which the log warns.
 const expiryWarning = 14 * 24 * time.Hour
 
-// warnOfExpiry logs each key that has expired or soon will.
+// warnOfExpiry logs each key that has expired or will soon.
 func (s *Server) warnOfExpiry() {
 	now := s.now()
 	for _, key := range s.keys.All() {
@@ -61,7 +61,7 @@ func (s *Server) warnOfExpiry() {
 	}
 }
 
-// repeatDaily calls do once a day until the server is closed.
+// repeatDaily calls do once a day until the server closes.
 func (s *Server) repeatDaily(ctx context.Context, do func()) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
@@ -92,7 +92,7 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
-// keyExpiry is a metric: the seconds until each key that expires does.
+// keyExpiry is a metric: the seconds until each key expires.
 type keyExpiry struct {
 	keys *apikey.Keys
 	now  func() time.Time
@@ -116,8 +116,8 @@ func (e keyExpiry) Collect(values chan<- prometheus.Metric) {
 	}
 }
 
-// Reload reads the keys file and the TLS certificate again. A file that is wrong changes nothing of its kind; the error
-// names each.
+// Reload reads the keys file and the TLS certificate again. An invalid file keeps the earlier content in use. The error
+// names each invalid file.
 func (s *Server) Reload() error {
 	var errs []error
 	if s.config.APIKeysFile != "" {

@@ -8,13 +8,14 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain holds that a closed server leaves no goroutine behind.
+// TestMain checks that closed servers leave no goroutine behind.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
 		if err := goleak.Find(
-			goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"), // started by an import of SpiceDB's
+			// started by a package that SpiceDB imports
+			goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 		); err != nil {
 			println(err.Error())
 			code = 1

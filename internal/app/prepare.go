@@ -12,17 +12,17 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// preparation is what has to be done once before a server is ready: the schema is applied, relationships that came with
-// it are loaded into an empty store, the audit log begins, and interrupted deletions are finished.
+// preparation is the work before a server is ready. It applies the schema, loads the relationships of a schema file
+// into an empty store, starts the audit log and finishes interrupted deletions.
 type preparation struct {
 	engine     authz.Engine
 	schema     schema.File
 	file       string // --schema
 	product    bool
 	load       func(context.Context, schema.File) error
-	follow     func(context.Context) error // begins the audit log
+	follow     func(context.Context) error // starts the audit log
 	operations *operation.Service
-	limit      time.Duration // of applying the schema
+	limit      time.Duration // time limit for applying the schema
 	log        *slog.Logger
 
 	done atomic.Bool
@@ -50,8 +50,8 @@ func (p *preparation) run(ctx context.Context) error {
 	return nil
 }
 
-// applySchema makes the store hold the schema of this server, and returns what the store held before. Applying a schema
-// to a new database takes longer than a request: the time limit of a request does not count here.
+// applySchema applies the schema of this server and returns the previously stored one. Applying a schema to a new
+// database takes longer than a request, so it has its own time limit.
 func (p *preparation) applySchema(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
@@ -63,7 +63,7 @@ func (p *preparation) applySchema(ctx context.Context) (string, error) {
 	return stored, own.applySchema(ctx, p.engine, p.log)
 }
 
-// ready returns nil when SpiceDB answers and what the start had to do is done.
+// ready returns nil if SpiceDB answers and the start is complete.
 func (p *preparation) ready(ctx context.Context) error {
 	if !p.done.Load() {
 		return authz.Errorf(authz.CodeUnavailable, "the start is not complete: SpiceDB has not answered yet")
@@ -71,14 +71,14 @@ func (p *preparation) ready(ctx context.Context) error {
 	return p.engine.Ready(ctx)
 }
 
-// prepare prepares the store. If a remote SpiceDB is not there yet, the server starts all the same, is not ready, and
-// tries again in the background.
+// prepare prepares the store. If a remote SpiceDB is not reachable, the server starts but is not ready, and prepare
+// retries in the background.
 func (s *Server) prepare(ctx context.Context, p *preparation) error {
 	err := p.run(ctx)
 	if err == nil || !s.config.Store.Remote() || !away(err) {
 		return err
 	}
-	s.log.WarnContext(ctx, "SpiceDB does not answer yet; trying again until it does", "error", err.Error())
+	s.log.WarnContext(ctx, "SpiceDB does not answer yet; retrying", "error", err.Error())
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	s.onClose(func(context.Context) error {
@@ -103,7 +103,7 @@ func (s *Server) prepare(ctx context.Context, p *preparation) error {
 	return nil
 }
 
-// away reports whether an error means that the store could not be reached in time.
+// away reports whether an error means that the store was not reachable.
 func away(err error) bool {
 	return errors.Is(err, authz.CodeUnavailable) || errors.Is(err, authz.CodeDeadline)
 }

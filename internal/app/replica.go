@@ -12,14 +12,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// openReplica puts a replica in front of the engine, unless it is switched off, and begins to follow what is stored.
+// openReplica puts the in-memory replica in front of the engine and starts it, unless it is disabled.
 func (s *Server) openReplica(ctx context.Context, engine *spicedb.Client, metrics *httpapi.Metrics) authz.Engine {
 	if s.config.Replica.Mode == Off {
 		return engine
 	}
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_replica_answers_total",
-		Help: "Answers by method, by who gave them and, where it was not the replica, why.",
+		Help: "Answers by method, source and, if the source is not the in-memory replica, reason.",
 	}, []string{"method", "source", "reason"})
 	own := make(map[string]prometheus.Counter)
 	for _, method := range replica.Methods {
@@ -51,7 +51,7 @@ func (s *Server) openReplica(ctx context.Context, engine *spicedb.Client, metric
 	return r
 }
 
-// replicaMetrics are what a replica holds and has done.
+// replicaMetrics are the metrics of a replica's content and work.
 func replicaMetrics(r *replica.Replica) []prometheus.Collector {
 	gauge := func(name, help string, value func(replica.Stats) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(
@@ -64,39 +64,39 @@ func replicaMetrics(r *replica.Replica) []prometheus.Collector {
 		)
 	}
 	return []prometheus.Collector{
-		gauge("sluice_replica_answering", "Whether the replica answers what it can: 1 or 0.", func(s replica.Stats) float64 {
+		gauge("sluice_replica_answering", "Whether the in-memory replica answers: 1 or 0.", func(s replica.Stats) float64 {
 			if s.Answering {
 				return 1
 			}
 			return 0
 		}),
 		gauge(
-			"sluice_replica_lag_seconds", "Since when what the replica holds is known to have been the newest.",
+			"sluice_replica_lag_seconds", "Seconds since the in-memory replica's state was known to be the newest.",
 			func(s replica.Stats) float64 { return s.Lag.Seconds() },
 		),
 		gauge(
-			"sluice_replica_relationships", "Relationships that the replica holds.",
+			"sluice_replica_relationships", "Relationships in the in-memory replica.",
 			func(s replica.Stats) float64 { return float64(s.Relationships) },
 		),
 		gauge(
-			"sluice_replica_bytes", "Bytes of memory that they take, roughly.",
+			"sluice_replica_bytes", "Approximate bytes of memory of the in-memory replica.",
 			func(s replica.Stats) float64 { return float64(s.Bytes) },
 		),
 		counter(
-			"sluice_replica_changes_total", "Changes that the replica has followed.",
+			"sluice_replica_changes_total", "Changes that the in-memory replica received from SpiceDB's Watch.",
 			func(s replica.Stats) uint64 { return s.Changes },
 		),
 		counter(
-			"sluice_replica_watch_lost_total", "How often SpiceDB's Watch broke off.",
+			"sluice_replica_watch_lost_total", "Times that SpiceDB's Watch ended.",
 			func(s replica.Stats) uint64 { return s.Lost },
 		),
 		counter(
-			"sluice_replica_verifications_total", "Answers of the replica that SpiceDB was asked as well.",
+			"sluice_replica_verifications_total", "Answers of the in-memory replica that were compared with SpiceDB's.",
 			func(s replica.Stats) uint64 { return s.Verified },
 		),
 		counter(
 			"sluice_replica_differences_total",
-			"Verified answers that were not SpiceDB's; the first takes the replica out of service.",
+			"Compared answers that differed from SpiceDB's; the first takes the in-memory replica out of service.",
 			func(s replica.Stats) uint64 { return s.Differences },
 		),
 	}

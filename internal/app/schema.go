@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// loadSchema reads the schema to serve: the product's, or the file's if there is one.
+// loadSchema reads the schema to serve: the file's, or the product's if there is no file.
 func loadSchema(ctx context.Context, file string) (schema.File, error) {
 	if file == "" {
 		text, err := schema.Flatten()
@@ -28,7 +28,7 @@ func loadSchema(ctx context.Context, file string) (schema.File, error) {
 type stored struct {
 	empty   bool
 	stamp   schema.Stamp
-	stamped bool // there is a readable stamp
+	stamped bool // the schema has a readable stamp
 }
 
 func readStored(ctx context.Context, engine authz.Engine) (stored, error) {
@@ -40,7 +40,7 @@ func readStored(ctx context.Context, engine authz.Engine) (stored, error) {
 	return stored{empty: text == "", stamp: stamp, stamped: found}, nil
 }
 
-// diff lists what another text would change, apart from the stamp.
+// diff lists the changes from the stored schema to a text, apart from the stamp.
 func (s stored) diff(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
 	if s.stamped {
 		var err error
@@ -60,9 +60,9 @@ func DiffSchema(ctx context.Context, engine authz.Engine, text string) ([]authz.
 	return s.diff(ctx, engine, text)
 }
 
-// ApplySchema applies a schema, also an older one, and returns what it changed. file is its name, or empty for the
-// product's. Unless breaking changes are allowed, one that may break what rests on the stored schema is refused, and
-// nothing is applied.
+// ApplySchema applies a schema, also an older one, and returns the changes. file is its file name, or empty for the
+// product's schema. Unless allowBreaking is set, a change that may break existing use is an error, and nothing is
+// applied.
 func ApplySchema(
 	ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
@@ -100,7 +100,7 @@ func (s stored) apply(
 	return changes, engine.ApplySchema(ctx, stamped)
 }
 
-// check lists what applying a text would change. Unless breaking changes are allowed, they are an error.
+// check lists the changes that applying a text would make. A breaking change is an error unless it is allowed.
 func (s stored) check(
 	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
@@ -110,24 +110,24 @@ func (s stored) check(
 	}
 	if breaking := breakingOf(changes); len(breaking) > 0 && !allowBreaking {
 		return nil, fmt.Errorf(
-			"the stored schema differs in a way that can break what depends on it (%s): `sluice schema diff` shows how, and "+
-				"`sluice schema apply --allow-breaking` applies the new schema all the same",
+			"the stored schema differs, and a change may break its users (%s): `sluice schema diff` shows how, and "+
+				"`sluice schema apply --allow-breaking` applies the new schema nevertheless",
 			strings.Join(breaking, "; "),
 		)
 	}
 	return changes, nil
 }
 
-// server is a server's schema: its text, its --schema, and the product's version.
+// server describes a server's schema: its text, its --schema file, and the version of the product's schema.
 type server struct {
 	text    string
 	file    string
 	version int
 }
 
-// applySchema applies a server's schema at its start, if it is newer than the stored one. Otherwise the server serves
-// beside the stored schema, which stays as it is. It is an error if the store was given a --schema and the server was
-// not, or if the server's schema may break what rests on the stored one.
+// applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the stored schema
+// stays, and the server works with it. It returns an error if the store has a --schema and the server has none, or if
+// the change is breaking.
 func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
 	s, err := readStored(ctx, engine)
 	if err != nil {
@@ -144,8 +144,8 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	hash, differs := schema.Hash(own.text), len(changes) > 0
 	if differs && s.stamped && s.stamp.File != "" && own.file == "" {
 		return fmt.Errorf(
-			"the store was given --schema %s, and this start has no --schema: add it; or look at `sluice schema diff` without "+
-				"it, and run `sluice schema apply` to do without it",
+			"the store has --schema %s, but this start has no --schema: add it, or run `sluice schema diff` and "+
+				"`sluice schema apply` to use the product's schema",
 			s.stamp.File,
 		)
 	}
@@ -153,15 +153,15 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	switch {
 	case !s.stamped || own.version > s.stamp.Version:
 	case own.version < s.stamp.Version:
-		beside = "the stored schema is of a newer version"
+		beside = "the stored schema has a newer version"
 	case s.stamp.HasReplaced(hash):
-		beside = "the stored schema has replaced this server's"
+		beside = "the stored schema replaced this server's"
 	case differs && s.stamp.Hash == hash:
 		beside = "another program has changed the stored schema"
 	}
 	if beside != "" {
 		if differs {
-			log.WarnContext(ctx, beside+": serving beside it; `sluice schema apply` would replace it",
+			log.WarnContext(ctx, beside+": serving with the stored schema; `sluice schema apply` replaces it",
 				"version", own.version, "stored_version", s.stamp.Version, "differences", texts(changes))
 		}
 		return nil
@@ -173,8 +173,8 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	return err
 }
 
-// ImportSchema applies the schema of an imported file with the stamp that it had in the store that it was exported
-// from. It returns false, and leaves the stored schema as it is, if that is newer.
+// ImportSchema applies the schema of an imported file with the stamp that it had in its first store. If the stored
+// schema is newer, ImportSchema keeps it and returns false.
 func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applied bool, err error) {
 	s, loaded, next, err := readImported(ctx, engine, text)
 	if err != nil || next == nil {
@@ -199,8 +199,8 @@ func checkImported(ctx context.Context, engine authz.Engine, text string) (strin
 	return loaded, err
 }
 
-// readImported reads the schema of an imported file, without its stamp, and the stamp that it gets in the store: nil if
-// the stored schema is newer.
+// readImported reads the schema of an imported file without its stamp. It returns the stamp to store, or nil if the
+// stored schema is newer.
 func readImported(
 	ctx context.Context, engine authz.Engine, text string,
 ) (s stored, loaded string, next *schema.Stamp, err error) {
@@ -213,7 +213,7 @@ func readImported(
 		return s, "", nil, err
 	}
 	stamp := from
-	if !found { // nobody knows which version it is: that of the store
+	if !found { // the version is unknown: use that of the store
 		stamp = s.stamp.Next(s.stamp.Version, s.stamp.File, file.Text)
 	}
 	older := found && s.stamped && from.Version < s.stamp.Version
@@ -284,5 +284,5 @@ func holdsProduct(served []authz.Definition) bool {
 	return true
 }
 
-// Schema returns the schema to serve, flattened for SpiceDB: the product's, or the file's if there is one.
+// Schema returns the schema to serve, flattened for SpiceDB: the file's, or the product's if there is no file.
 func Schema(ctx context.Context, file string) (schema.File, error) { return loadSchema(ctx, file) }

@@ -21,8 +21,8 @@ definition page {
 }
 `
 
-// TestSchemaVersions follows a store through servers of several versions. Each step gives what the start logs or
-// answers, and which text is stored afterwards.
+// TestSchemaVersions starts servers of several versions on one store. Each step has the expected log or error of the
+// start, and the schema stored afterwards.
 func TestSchemaVersions(t *testing.T) {
 	edited := func(old, replacement string) string {
 		require.Contains(t, pages, old)
@@ -34,7 +34,7 @@ func TestSchemaVersions(t *testing.T) {
 	type step struct {
 		name   string
 		start  server
-		apply  string // instead of a start, `schema apply` with this text
+		apply  string // run `schema apply` with this text instead of a start
 		logged []string
 		fails  string
 		stored string
@@ -72,13 +72,13 @@ func TestSchemaVersions(t *testing.T) {
 			{name: "the first", start: custom(1, pages), stored: pages},
 			{
 				name: "without --schema", start: at(1, narrower),
-				fails: "given --schema company.zed, and this start has no --schema", stored: pages,
+				fails: "has --schema company.zed, but this start has no --schema", stored: pages,
 			},
 			{name: "a newer version without --schema", start: at(2, narrower), fails: "--schema company.zed", stored: pages},
 			{name: "its next text", start: custom(1, narrower), stored: narrower, logged: []string{"applied the schema"}},
 			{
 				name: "a server that still has the one before", start: custom(1, pages), stored: narrower,
-				logged: []string{"has replaced this server's"},
+				logged: []string{"replaced this server's"},
 			},
 			{name: "an older server", start: custom(0, other), stored: narrower, logged: []string{"newer version"}},
 			{name: "the operator goes back", apply: pages, stored: pages},
@@ -123,8 +123,8 @@ func TestSchemaVersions(t *testing.T) {
 	}
 }
 
-// TestSchemaChangedByAnotherProgram: a server does not undo what the operator changed with zed and kept the stamp of; a
-// schema without a stamp gets the server's, as long as nothing can break.
+// TestSchemaChangedByAnotherProgram checks that a server keeps an operator's change that kept the stamp. It replaces a
+// schema without a stamp if the change is not breaking.
 func TestSchemaChangedByAnotherProgram(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)
@@ -152,7 +152,7 @@ func TestSchemaChangedByAnotherProgram(t *testing.T) {
 	require.Equal(t, text, after)
 }
 
-// TestImportSchema keeps the stamp of the file, and a newer schema in the store.
+// TestImportSchema checks that an import keeps the stamp of the file, and a newer stored schema.
 func TestImportSchema(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)

@@ -12,9 +12,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
 )
 
-// Tracing turns OpenTelemetry traces on if the environment asks for them: OTEL_TRACES_EXPORTER or an OTLP endpoint is
-// set, and OTEL_SDK_DISABLED is not true. All standard OTEL_… variables hold. Else it
-// returns nil. Shutdown of the provider sends what is left.
+// Tracing returns a provider of OpenTelemetry traces. It returns nil unless OTEL_TRACES_EXPORTER or an OTLP endpoint is
+// set, or if OTEL_SDK_DISABLED is true. All standard OTEL_… variables apply. Shutdown of the provider sends the
+// remaining traces.
 func Tracing(ctx context.Context, version string) (*trace.TracerProvider, error) {
 	wanted := os.Getenv("OTEL_TRACES_EXPORTER") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" ||
 		os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""

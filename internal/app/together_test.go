@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestStartingTogether starts several servers in the same moment on a store that holds nothing: all of them come up,
-// with one schema, and a write through one is seen through the others.
+// TestStartingTogether starts several servers at once on an empty store. All must become ready with one schema, and a
+// write through one must be visible through the others.
 func TestStartingTogether(t *testing.T) {
 	t.Run("before one SpiceDB in memory", func(t *testing.T) { beforeOneSpiceDB(t, spicedb.EmbeddedConfig{}) })
 	t.Run("before one SpiceDB on PostgreSQL", func(t *testing.T) {

@@ -47,7 +47,7 @@ func (s *suite) ids(t *testing.T) {
 		require.Len(t, subjects, 1, "%q", id)
 		require.Equal(t, subject, subjects[0].Subject)
 	}
-	// The id "*" is the letter, and reading it does not find the wildcard.
+	// The id "*" is a character, and reading it must not find the wildcard.
 	star := authz.Subject{Object: authz.Object{Type: "user", ID: "*"}}
 	everybody := relationship(document(t, "open"), "viewer", authz.Everybody("user"))
 	s.touch(t, everybody)
@@ -98,7 +98,8 @@ func (s *suite) decisions(t *testing.T) {
 }
 
 func (s *suite) conditions(t *testing.T) {
-	// The Engine interface writes no caveats; here it matters that context is taken, and refused where it cannot be.
+	// The Engine interface cannot write caveats. This checks that the context is accepted, and rejected if it is
+	// invalid.
 	anybody, doc := user(t, "anybody"), document(t, "doc")
 	check := authz.Check{Subject: anybody, Permission: "view", Resource: doc, Context: map[string]any{
 		"today": "monday", "count": 3.5, "nested": map[string]any{"list": []any{"a", true, nil}},
@@ -116,9 +117,8 @@ func (s *suite) conditions(t *testing.T) {
 	requireCode(t, authz.CodeTooLarge, err)
 }
 
-// inexactNumbers holds that a number that a double does not hold exactly is refused in the context of every question
-// and in the context of a relationship, of which nothing is written, and that large numbers that a double holds stay as
-// they are.
+// inexactNumbers checks that every question and every relationship rejects a context with a number that a double cannot
+// hold exactly. A rejected relationship must not be stored. Large numbers that a double can hold must not change.
 func (s *suite) inexactNumbers(t *testing.T) {
 	doc, alice := document(t, "doc"), user(t, "alice")
 	given := map[string]any{"amount": []any{int64(1)<<53 + 1}}
@@ -201,7 +201,7 @@ func (s *suite) bulk(t *testing.T) {
 	requireCode(t, authz.CodeInvalid, err)
 }
 
-// bulkMalformed holds that one check that the store refuses does not spoil the others.
+// bulkMalformed checks that a rejected check does not affect the others of a bulk.
 func (s *suite) bulkMalformed(t *testing.T) {
 	doc := document(t, "doc")
 	s.touch(t, relationship(doc, "viewer", user(t, "viewer")))
@@ -243,7 +243,7 @@ func (s *suite) bulkMalformed(t *testing.T) {
 }
 
 func (s *suite) bulkLarge(t *testing.T) {
-	const n = 10_500 // more than SpiceDB takes in one call
+	const n = 10_500 // more than SpiceDB accepts in one call
 	alice := user(t, "alice")
 	s.touch(t, relationship(document(t, number("d", n-1)), "viewer", alice))
 	checks := make([]authz.Check, n)

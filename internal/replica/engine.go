@@ -31,7 +31,7 @@ func (r *Replica) Check(
 		if decision, why = s.check(ctx, check, time.Now()); why == "" {
 			r.observe("Check", "")
 			if r.sampled() {
-				r.verifyCheck(s, check, decision) //nolint:contextcheck // it goes on beside the request
+				r.verifyCheck(s, check, decision) //nolint:contextcheck // it runs in the background
 			}
 			return decision, s.token, nil
 		}
@@ -54,7 +54,7 @@ func (r *Replica) CheckBulk(
 			r.observe("CheckBulk", why)
 			if r.sampled() {
 				own := func(i int) bool { _, asked := slices.BinarySearch(rest, i); return !asked }
-				r.verifyBulk(s, pick(checks, own), pick(results, own)) //nolint:contextcheck // it goes on beside the request
+				r.verifyBulk(s, pick(checks, own), pick(results, own)) //nolint:contextcheck // it runs in the background
 			}
 			return results, s.token, nil
 		}
@@ -221,7 +221,7 @@ func (r *Replica) resources(
 			return nil, errElsewhere
 		}
 		if r.sampled() {
-			r.verifyResources(s, q, all) //nolint:contextcheck // it goes on beside the request
+			r.verifyResources(s, q, all) //nolint:contextcheck // it runs in the background
 		}
 		return all, nil
 	})
@@ -284,7 +284,7 @@ func (r *Replica) LookupSubjects(
 		var found []authz.FoundSubject
 		if s != nil {
 			if found, why = s.subjects(ctx, q, time.Now()); why == "" && r.sampled() {
-				r.verifySubjects(s, q, found) //nolint:contextcheck // it goes on beside the request
+				r.verifySubjects(s, q, found) //nolint:contextcheck // it runs in the background
 			}
 			s.unpin()
 		}

@@ -32,7 +32,7 @@ func (m *model) questions(r *rand.Rand) questions {
 					)
 				}
 				if m.traits.self {
-					continue // SpiceDB v1.56.0 panics when it looks up resources of a permission such as self & viewer
+					continue // SpiceDB v1.56.0 panics when it looks up resources of a permission like self & viewer
 				}
 				q.resources = append(
 					q.resources, authz.ResourceQuery{Subject: subject, Permission: permission, Type: d.name, Context: someContext()},

@@ -22,7 +22,7 @@ var ErrExists = ownfile.ErrExists
 // the backup cannot be detected.
 var ErrUnsealed = errors.New("the backup has no seal")
 
-// Contents is what a backup holds.
+// Contents describes a backup.
 type Contents struct {
 	Committed     time.Time // time of the last write
 	Relationships int64

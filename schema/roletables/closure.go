@@ -10,14 +10,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Beyond is a line of beyond.csv: permissions that no row of a table gives, but a sentence of the model does.
+// Beyond is a line of beyond.csv: permissions that no row of a table grants, but a sentence of the model does.
 type Beyond struct {
 	table, account, resource string
 	permissions              []string
 	situation                string
 	roles                    []string
 
-	// Reason is the sentence.
+	// Reason is that sentence.
 	Reason string
 
 	used bool
@@ -26,16 +26,16 @@ type Beyond struct {
 const (
 	beyondHeader = "table,account,resource,permissions,situation,roles,reason"
 
-	// anything stands in beyond.csv for every table, account, situation or role of a table; everybody for the outsider as
-	// well.
+	// anything is a wildcard in beyond.csv for a table, account, situation or role of a table. everybody includes the
+	// outsider.
 	anything  = "*"
 	everybody = "everybody"
 
-	// outsider has every role, but in another subscription and its accounts.
+	// outsider has every role in another subscription and its accounts.
 	outsider = "outsider"
 )
 
-// ParseBeyond reads beyond.csv. Permissions and roles are lists, separated by spaces.
+// ParseBeyond parses beyond.csv. Permissions and roles are lists, separated by spaces.
 func ParseBeyond(from io.Reader) ([]*Beyond, error) {
 	lines, err := csv.NewReader(from).ReadAll()
 	if err != nil {
@@ -70,8 +70,8 @@ func (b *Beyond) gives(table authz.RoleSetName, r resource, permission authz.Per
 	return given
 }
 
-// NothingElse renders, for every situation of a table, the public permissions that none of its rows speaks of, as a
-// file for zed validate: nobody has them, except where a line of beyond gives them.
+// NothingElse renders a file for zed validate with the public permissions that no row of a table mentions, in every
+// situation. Nobody has them, except where a line of beyond grants them.
 func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) (string, error) {
 	w := newWorld(table)
 	answered := map[string]bool{}
@@ -106,13 +106,14 @@ func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) 
 		}
 	}
 	about := fmt.Sprintf(
-		"What role-tables/%s.csv does not speak of is not given, except by the sentences in beyond.csv.", table.RoleSet.Name,
+		"Permissions that role-tables/%s.csv does not mention are not granted, except by the sentences in beyond.csv.",
+		table.RoleSet.Name,
 	)
 	return render(about, w.relationships, assertions), nil
 }
 
-// covers reports whether a row speaks of the permission in the resource's situation or in a wider one: a connection
-// that is shared with views is also shared.
+// covers reports whether a row mentions the permission in the resource's situation or in a wider one. For example,
+// "shared" is wider than "shared with views".
 func (t Table) covers(r resource, permission authz.Permission) bool {
 	return slices.ContainsFunc(t.Rows, func(row Row) bool {
 		wider := row.Situation == "" || strings.HasPrefix(r.situation+" ", row.Situation+" ")
@@ -120,7 +121,8 @@ func (t Table) covers(r resource, permission authz.Permission) bool {
 	})
 }
 
-// everything makes all situations of the table for everybody, and returns their resources with what these belong to.
+// everything creates all situations of the table for everybody. It returns their resources and the objects that these
+// belong to.
 func (w *world) everything() ([]resource, error) {
 	type kind struct {
 		typ       authz.Type
@@ -150,7 +152,7 @@ func (w *world) everything() ([]resource, error) {
 	return all, nil
 }
 
-// addOutsider gives the outsider every role of another subscription under each role set, and of their accounts.
+// addOutsider gives the outsider every role in another subscription of each role set, and in its accounts.
 func (w *world) addOutsider() {
 	for _, set := range authz.RoleSets {
 		object := fmt.Sprintf("%s:elsewhere/%s", set.On, set.Name)

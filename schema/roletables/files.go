@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Validations renders all validation files, by name: for each table one of its rows, and one that holds that nothing
-// else is given. folder holds role-tables/ and beyond.csv; definitions are what the schema declares.
+// Validations renders all validation files by name. Each table has one file for its rows and one which checks that
+// nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are those of the schema.
 func Validations(folder fs.FS, definitions []authz.Definition) (map[string]string, error) {
 	tables, err := ReadFolder(folder)
 	if err != nil {
@@ -36,7 +36,7 @@ func Validations(folder fs.FS, definitions []authz.Definition) (map[string]strin
 	for _, b := range beyond {
 		if !b.used {
 			return nil, fmt.Errorf(
-				"beyond.csv: the line about %s, %s gives nothing that the rows do not", b.resource, b.permissions,
+				"beyond.csv: the line about %s, %s grants nothing beyond the rows", b.resource, b.permissions,
 			)
 		}
 	}

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Document is the Markdown file that shows the tables, as seen from the folder schema/.
+// Document is the path of the Markdown file with the tables, relative to the folder schema/.
 const Document = "../docs/roles.md"
 
-// The lines between which a Markdown file holds the rendered tables.
+// The lines around the rendered tables in a Markdown file.
 const (
 	markdownBegin = "<!-- role-tables:begin -->"
 	markdownEnd   = "<!-- role-tables:end -->"
 )
 
-// Markdown renders the tables, each folded under its role set.
+// Markdown renders the tables, each collapsed below its role set.
 func Markdown(tables []Table) string {
 	var b strings.Builder
 	for _, table := range tables {
@@ -48,7 +48,7 @@ func columnNames(columns []Column) string {
 	return strings.Join(names, ", ")
 }
 
-// InsertMarkdown returns a document with the tables in place of what stands between its role-tables markers.
+// InsertMarkdown returns a document with new tables between its role-tables markers.
 func InsertMarkdown(document string, tables []Table) (string, error) {
 	before, rest, found := strings.Cut(document, markdownBegin)
 	_, after, closed := strings.Cut(rest, markdownEnd)

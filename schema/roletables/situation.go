@@ -8,12 +8,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// In the relationships of this file, {object} is the resource of a row, {workspace} the workspace that it is or that it
-// belongs to, {account} and {subscription} are those that it belongs to, {role} is each role of the column, {subject}
-// the person who stands for the column, and {creator} that person in the situation "own", otherwise a colleague.
+// Placeholders in the relationships of this file: {object} is the resource of a row. {workspace} is the workspace that
+// it is or belongs to; {account} and {subscription} are those that it belongs to. {role} is each role of the column.
+// {subject} is the person of the column. {creator} is that person in the situation "own", and a colleague otherwise.
 
-// phrases are what situations are made of, and the relationships that make them. A situation is one or more phrases,
-// separated by spaces.
+// phrases are the parts of situations and the relationships of each. A situation is one or more phrases, separated by
+// spaces.
 var phrases = []struct{ phrase, relationship string }{
 	{"own", ""},
 	{"others", ""},
@@ -35,7 +35,7 @@ var phrases = []struct{ phrase, relationship string }{
 	{"user permissions off", "{object}#members_create_accounts@user:*"},
 }
 
-// belongings tie an object of a type to what it belongs to.
+// belongings connect an object of a type to the objects that it belongs to.
 var belongings = map[authz.Type][]string{
 	"platform": {},
 	"subscription": {
@@ -59,10 +59,10 @@ var belongings = map[authz.Type][]string{
 	"report":      {"{object}#account@{account}"},
 }
 
-// plainConnector is the connector of connections whose situation does not say that it offers anything.
+// plainConnector is the connector of connections whose situation mentions no capability.
 const plainConnector = "{object}#connector@connector:plain"
 
-// offers are the connectors of the catalogue and what they offer.
+// offers are the connectors of the catalogue and their capabilities.
 var offers = map[string][]string{
 	"plain":                   {},
 	"with_views":              {"offers_views"},
@@ -70,23 +70,23 @@ var offers = map[string][]string{
 	"with_postgres_database":  {"offers_postgres_database"},
 }
 
-// grants give the subject of a column its roles, by what the role set is on.
+// grants give the subject of a column its roles, by the type of the role set's objects.
 var grants = map[authz.Type]string{
 	"platform":     "platform:main#{role}@user:{subject}",
 	"subscription": "{subscription}#{role}@user:{subject}",
 	"account":      "{account}#{role}@user:{subject}",
 }
 
-// colleagueRole is what the colleague is in an account of each role set: what lets them create.
+// colleagueRole is the colleague's role in an account of each role set: one that may create objects.
 var colleagueRole = map[authz.RoleSetName]authz.Role{
 	authz.Team: "user", authz.Operations: "operator", authz.Analytics: "editor",
 }
 
-// home is the role sets of the subscription and the account that a resource is in.
+// home is the role sets of a resource's subscription and account.
 type home struct{ subscription, account authz.RoleSetName }
 
-// homes are where the rows of a table hold. Where the rows say nothing of the subscription, it is one under
-// multi_owner; what they say of accounts in general holds in an account of every role set.
+// homes are the places where the rows of a table apply. Rows that do not mention the subscription apply under
+// multi_owner. Rows about accounts in general apply to accounts of every role set.
 var homes = map[authz.RoleSetName][]home{
 	authz.Team:        {{authz.MultiOwner, authz.Team}},
 	authz.Operations:  {{authz.MultiOwner, authz.Operations}},
@@ -115,7 +115,7 @@ var AccountsOf = map[authz.Type][]authz.RoleSetName{
 	"report":      {authz.Analytics},
 }
 
-// exists reports whether a resource can be in this situation there: only team accounts under multi_owner have private
+// exists reports whether a resource can be in this situation. Only team accounts under multi_owner have private
 // connections.
 func (h home) exists(resource authz.Type, words []string) bool {
 	if sets, limited := AccountsOf[resource]; limited && !slices.Contains(sets, h.account) {
@@ -137,7 +137,7 @@ func parseSituation(situation string) ([]string, error) {
 			}
 		}
 		if found == "" {
-			return nil, fmt.Errorf("%q in the situation %q is unknown", rest, situation)
+			return nil, fmt.Errorf("unknown phrase %q in the situation %q", rest, situation)
 		}
 		words = append(words, found)
 		rest = strings.TrimPrefix(strings.TrimPrefix(rest, found), " ")

@@ -1,5 +1,5 @@
-// Package roletables reads the role tables, which say row by row who may do what, and renders them: as validation
-// files that hold the schema to them, and as Markdown for people.
+// Package roletables parses the role tables, which state row by row who has which permission. It renders them as
+// validation files that test the schema, and as Markdown.
 package roletables
 
 import (
@@ -13,40 +13,40 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Table is one role table: what the roles of one role set may do.
+// Table is the permissions of the roles of one role set.
 type Table struct {
 	RoleSet authz.RoleSet
 	Columns []Column
 	Rows    []Row
 }
 
-// Column is one kind of person: somebody who holds these roles together and no others.
+// Column is a kind of person: one with exactly these roles.
 type Column struct {
 	Name  string
 	Roles []authz.Role
 }
 
-// Subject is the id of the person who stands for the column.
+// Subject returns the id of the person of the column.
 func (c Column) Subject() string { return strings.TrimSuffix(c.Name, alone) }
 
-// Row says who has one permission on one type of resource in one situation.
+// Row states who has one permission on one type of resource in one situation.
 type Row struct {
 	Resource   authz.Type
 	Permission authz.Permission
 	Situation  string
 
-	// Allowed has an answer for each column of the table.
+	// Allowed has the answer for each column of the table.
 	Allowed []bool
 }
 
 const (
-	// alone ends the name of a column whose role has another beside it elsewhere in the table.
+	// alone ends the name of a column with one role that other columns combine with another.
 	alone = " alone"
 
 	fixedColumns = 3
 )
 
-// Read parses every .csv file of a folder, in the order of their names. A file is named after its role set.
+// Read parses every .csv file of a folder in the order of names. The name of a file is its role set.
 func Read(folder fs.FS) ([]Table, error) {
 	names, err := fs.Glob(folder, "*.csv")
 	if err != nil {
@@ -70,8 +70,8 @@ func Read(folder fs.FS) ([]Table, error) {
 	return tables, nil
 }
 
-// Parse reads the table of one role set: a header resource,permission,situation and a column for each kind of
-// person, then rows of y and n.
+// Parse parses the table of one role set: a header resource,permission,situation with a column for each kind of person,
+// then rows of y and n.
 func Parse(roleSet string, from io.Reader) (Table, error) {
 	set, err := findRoleSet(roleSet)
 	if err != nil {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// assertion is one answer that the schema must give.
+// assertion is an answer that the schema must give.
 type assertion struct {
 	check   string
 	allowed bool
 }
 
-// Assertions is how many answers a table holds: one for each row and column.
+// Assertions returns the number of answers in a table: one for each row and column.
 func (t Table) Assertions() int { return len(t.Rows) * len(t.Columns) }
 
-// assertions makes every row's situation and asks its question for every column.
+// assertions creates every row's situation and returns the expected answer for every column.
 func (w *world) assertions() ([]assertion, error) {
 	var all []assertion
 	for _, row := range w.table.Rows {
@@ -35,8 +35,8 @@ func check(r resource, permission, subject string) string {
 	return fmt.Sprintf("%s#%s@user:%s", r.object, permission, subject)
 }
 
-// SchemaFile is the flattened schema's name in the folder of the validation files. They cannot refer to root.zed:
-// zed refuses a schemaFile outside of their own folder.
+// SchemaFile is the name of the flattened schema in the folder of the validation files. They cannot refer to root.zed,
+// since zed rejects a schemaFile outside their folder.
 const SchemaFile = "schema.zed"
 
 // Validation renders the rows of a table as a file for zed validate.

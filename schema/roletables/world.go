@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// world is the relationships that make the situations of a table, in the order in which they were needed.
+// world is the relationships of the situations of a table, in the order of their creation.
 type world struct {
 	table         Table
 	relationships []string
@@ -22,7 +22,7 @@ type resource struct {
 	home      home
 	situation string
 
-	// owner is the person whose own resource it is; empty when it is the same for everybody.
+	// owner is the person who has their own object in the situation. It is empty if everybody has the same object.
 	owner string
 }
 
@@ -30,7 +30,7 @@ func newWorld(table Table) *world {
 	return &world{table: table, known: map[string]bool{}}
 }
 
-// add adds a relationship, and the connector that it may refer to.
+// add adds a relationship and the connector that it refers to.
 func (w *world) add(relationship string) {
 	if w.known[relationship] {
 		return
@@ -49,7 +49,7 @@ func (w *world) addConnector(id string) {
 	}
 }
 
-// resources makes a situation for the person of a column, everywhere where the table's rows hold.
+// resources creates a situation for the person of a column, in every home of the table's rows.
 func (w *world) resources(typ authz.Type, situation string, column Column) ([]resource, error) {
 	words, err := parseSituation(situation)
 	if err != nil {
@@ -140,7 +140,7 @@ func (w *world) make(typ authz.Type, h home, words []string, column Column) reso
 	return r
 }
 
-// isPersonal reports whether everybody has an object of their own in the situation.
+// isPersonal reports whether everybody has their own object in the situation.
 func isPersonal(words []string) bool {
 	for _, p := range phrases {
 		if slices.Contains(words, p.phrase) && strings.Contains(p.relationship, "{subject}") {
@@ -150,8 +150,8 @@ func isPersonal(words []string) bool {
 	return slices.Contains(words, "own")
 }
 
-// situationSuffix names a situation within an id. Those that make no relationship of their own need no name, unless
-// something else could be meant.
+// situationSuffix names a situation within an id. A situation without relationships needs no name, unless that would be
+// ambiguous.
 func situationSuffix(words []string) string {
 	if len(words) == 0 || slices.Equal(words, []string{"any"}) {
 		return ""

@@ -10,8 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestSpiceDBTakesTheSchema holds that a SpiceDB stores the flattened text and gives back the same, with what
-// documents it.
+// TestSpiceDBTakesTheSchema checks that SpiceDB stores the flattened text and returns the same text with its comments.
 func TestSpiceDBTakesTheSchema(t *testing.T) {
 	text, err := schema.Flatten()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package tests runs the validation files of this folder, and holds that a SpiceDB stores the schema.
+// Package tests runs the validation files of this folder and checks that SpiceDB stores the schema.
 package tests
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestValidationFiles runs every file of this folder as zed validate does, with warnings as failures, and holds that no
-// cell of the tables is left out.
+// TestValidationFiles runs every file of this folder like zed validate, with warnings as failures. It requires that the
+// files cover every cell of the tables.
 func TestValidationFiles(t *testing.T) {
 	tables, err := roletables.ReadFolder(os.DirFS("../testdata"))
 	if err != nil {
@@ -50,7 +50,7 @@ func TestValidationFiles(t *testing.T) {
 	}
 }
 
-// validateFile reports what zed validate would, and returns how many assertions it ran.
+// validateFile reports the failures of zed validate and returns the number of assertions.
 func validateFile(t *testing.T, file string) int {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -94,10 +94,10 @@ func validateFile(t *testing.T, file string) int {
 	return len(dev.Assertions.AssertTrue) + len(dev.Assertions.AssertFalse)
 }
 
-// nothingElse ends the names of the files that say what a table does not speak of.
+// nothingElse ends the names of the files which check that nothing else is granted.
 const nothingElse = "_nothing_else.yaml"
 
-// checkInBulk runs assertions of a file that has very many, and of each of which SpiceDB would write down why.
+// checkInBulk runs the assertions of a file with very many of them. SpiceDB would write an explanation of each.
 func checkInBulk(
 	t *testing.T, file string, dev *development.DevContext, all []blocks.Assertion,
 	want v1.CheckPermissionResponse_Permissionship,

@@ -1,4 +1,4 @@
-// Command gen writes what is generated from the schema and the role tables: the flattened schema, its version, the
+// Command gen writes the files generated from the schema and the role tables: the flattened schema, its version, the
 // validation files, and the tables in the documentation. It runs in the folder schema/.
 package main
 

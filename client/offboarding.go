@@ -7,34 +7,34 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Handover says who becomes the creator of what somebody created who is removed. Private is what happens to private
-// connections of theirs: Disconnect or Leave. If it is empty they move too where the actor removes themselves, and
-// where somebody else does the removal is refused with Conflict while there are any.
+// Handover names the new owner of a removed person's creations. Private selects what happens to the person's private
+// connections: Disconnect or Leave. If Private is empty and actors remove themselves, their private connections move
+// too. If it is empty and another person has private connections, the removal fails with Conflict.
 type Handover struct {
 	To      string
 	Private PrivateConnections
 }
 
-// What happens to the private connections of somebody who leaves.
+// The values of Handover.Private.
 const (
 	Disconnect = rest.Disconnect
 	Leave      = rest.Leave
 )
 
-// Offboarding reports what hangs on a person in an account.
+// Offboarding reports what a removal of a person from an account would affect.
 func (a *Actor) Offboarding(ctx context.Context, id, user string) (Offboarding, error) {
 	return answer[Offboarding](a.rest.ReportOffboarding(ctx, id, user, nil))
 }
 
-// HandOverAccountMember removes a person from an account, and hands over what they created there. It returns
-// what it reassigned, which is empty if the server had performed the call before its answer was lost.
+// HandOverAccountMember removes a person from an account and reassigns their creations there. It returns the reassigned
+// objects. The result is empty if an earlier attempt succeeded but its answer was lost.
 func (a *Actor) HandOverAccountMember(ctx context.Context, id, user string, to Handover) (Reassigned, error) {
 	params := &rest.RemoveAccountMemberParams{ReassignTo: &to.To, PrivateConnections: to.private()}
 	return reassigned(a.rest.RemoveAccountMember(ctx, id, user, params))
 }
 
-// HandOverSubscriptionMember removes a person from a subscription and all of its accounts, and hands over what they
-// created there, see HandOverAccountMember.
+// HandOverSubscriptionMember removes a person from a subscription and all of its accounts, and reassigns their
+// creations there. See HandOverAccountMember.
 func (a *Actor) HandOverSubscriptionMember(ctx context.Context, id, user string, to Handover) (Reassigned, error) {
 	params := &rest.RemoveSubscriptionMemberParams{ReassignTo: &to.To, PrivateConnections: to.private()}
 	return reassigned(a.rest.RemoveSubscriptionMember(ctx, id, user, params))
@@ -52,7 +52,7 @@ func (h Handover) private() *PrivateConnections {
 	return &h.Private
 }
 
-// EraseUser removes every relationship of a person. It needs a key with the scope provision.
+// EraseUser deletes every relationship of a person. It needs a key with the scope provision.
 func (c *Client) EraseUser(ctx context.Context, user string) error {
 	return done(c.rest.EraseUser(ctx, user, nil))
 }
