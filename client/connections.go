@@ -7,8 +7,8 @@ import (
 )
 
 // PutConnector creates or replaces a connector of the catalogue. It needs a key with the scope provision.
-func (c *Client) PutConnector(ctx context.Context, id string, offers ...string) (Connector, error) {
-	return answer[Connector](c.rest.PutConnector(ctx, id, nil, rest.ConnectorOffers{Offers: list(offers)}))
+func (c *Client) PutConnector(ctx context.Context, id string, capabilities ...string) (Connector, error) {
+	return answer[Connector](c.rest.PutConnector(ctx, id, nil, rest.ConnectorCapabilities{Capabilities: list(capabilities)}))
 }
 
 // CreateConnection creates a connection in an account.

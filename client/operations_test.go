@@ -268,7 +268,7 @@ func TestConnectionsAndImporters(t *testing.T) {
 	read := ok[client.Importer](t)(olga.GetImporter(ctx, a+"copy"))
 	require.Equal(t, []string{a, a + "one", a + "two"}, []string{read.Account, read.Source, read.Destination})
 	require.Equal(t, client.Shared, ok[client.Connection](t)(olga.GetConnection(ctx, a+"one")).Visibility)
-	require.Contains(t, ok[client.Connector](t)(olga.GetConnector(ctx, "mysql")).Offers, "views")
+	require.Contains(t, ok[client.Connector](t)(olga.GetConnector(ctx, "mysql")).Capabilities, "views")
 
 	stored := all(t, shared.Client.Relationships(ctx, "importer:"+a+"copy", "source"))
 	require.Equal(

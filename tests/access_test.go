@@ -46,12 +46,12 @@ func pastAccess(t *testing.T, on *backend) {
 			s.play(line)
 		}
 		// The time of the last change is the one that the log has for it.
-		s.play("backend PUT connectors/~tick {offers: [" + []string{"", "views"}[len(moments)%2] + "]}")
+		s.play("backend PUT connectors/~tick {capabilities: [" + []string{"", "views"}[len(moments)%2] + "]}")
 		ticks := s.history("object=connector:"+s.id("tick"), atLeast(len(moments)+1))
 		moments = append(moments, moment{ticks[len(ticks)-1].Time, want})
 	}
 	play(nil,
-		"backend PUT connectors/~c {offers: []}",
+		"backend PUT connectors/~c {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	play([]string{"olga"}, "olga POST importers {id: ~i, account: ~a}")

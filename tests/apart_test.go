@@ -33,7 +33,7 @@ func (c caller) catalogue() map[string][]string {
 
 // Everything that there is in the accounts that others look at from outside.
 var inside = []string{
-	"backend PUT connectors/~crm {offers: [views, financial_settings, postgres_database]}",
+	"backend PUT connectors/~crm {capabilities: [views, financial_settings, postgres_database]}",
 	"backend POST subscriptions {id: ~s, role_set: $set, owner: ~olga, features: [user_permissions, dashboards]}",
 	"olga POST accounts {id: ~t, subscription: ~s, role_set: team}",
 	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",

@@ -315,7 +315,7 @@ func (c *crash) waitUntilUnderWay(s scene, ended <-chan struct{}) {
 
 func (c *crash) isUnderWay(s scene) bool {
 	return len(readRelationships(
-		c.t, c.on.spicedb, &v1.RelationshipFilter{ResourceType: "departure", OptionalResourceId: s.id("ulla")},
+		c.t, c.on.spicedb, &v1.RelationshipFilter{ResourceType: "offboarding", OptionalResourceId: s.id("ulla")},
 	)) > 0
 }
 

@@ -60,7 +60,7 @@ func TestCursorsHoldNoID(t *testing.T) {
 	s.play(
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"backend POST subscriptions {id: ~t, role_set: multi_owner, owner: ~olga}",
-		"backend PUT connectors/~con {offers: []}",
+		"backend PUT connectors/~con {capabilities: []}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 		"olga POST accounts {id: ~b, subscription: ~s, role_set: operations}",
 		"olga PUT subscriptions/~s/members/~finn {roles: [member]}",

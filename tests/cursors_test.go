@@ -15,7 +15,7 @@ func TestForeignCursorsAreInvalid(t *testing.T) {
 	s := newScene(t, memory.get(t))
 	s.play(
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
-		"backend PUT connectors/~con {offers: []}",
+		"backend PUT connectors/~con {capabilities: []}",
 	)
 	for _, a := range []string{"a", "b"} {
 		s.play(

@@ -157,12 +157,12 @@ func TestEventsOutlastRequests(t *testing.T) {
 	c := newCaller(t, server.URL)
 	next, leave := c.follow("", "")
 	defer leave()
-	c.must(http.MethodPut, "connectors/before", map[string]any{"offers": []string{"views"}})
+	c.must(http.MethodPut, "connectors/before", map[string]any{"capabilities": []string{"views"}})
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
 		t.Fatalf("the first event is %+v", e)
 	}
 	time.Sleep(21 * time.Second) // that it lasts is what the test is about
-	c.must(http.MethodPut, "connectors/after", map[string]any{"offers": []string{"views"}})
+	c.must(http.MethodPut, "connectors/after", map[string]any{"capabilities": []string{"views"}})
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
 		t.Fatalf("21 seconds later comes %+v", e)
 	}
@@ -188,7 +188,7 @@ func TestEventsEndWithTheirKey(t *testing.T) {
 	server := start(t, config)
 	c := newCaller(t, server.URL)
 	put := func(id string) {
-		c.must(http.MethodPut, "connectors/"+id, map[string]any{"offers": []string{"views"}})
+		c.must(http.MethodPut, "connectors/"+id, map[string]any{"capabilities": []string{"views"}})
 	}
 	next, leave := c.withKey(secret).follow("", "")
 	defer leave()
@@ -227,7 +227,7 @@ func TestHistoryGoesOn(t *testing.T) {
 				config.AuditURI = enginetest.Postgres(t)
 			}
 			put := func(c caller, id string) {
-				c.must(http.MethodPut, "connectors/"+id, map[string]any{"offers": []string{"views"}})
+				c.must(http.MethodPut, "connectors/"+id, map[string]any{"capabilities": []string{"views"}})
 			}
 			server, err := app.Start(t.Context(), config)
 			if err != nil {

@@ -71,7 +71,7 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 }
 
 var internal = map[string]bool{
-	"deletion": true, "departure": true, "idempotency_key": true, "invitation": true, "invitee": true, "membership": true,
+	"deletion": true, "offboarding": true, "idempotency_key": true, "invitation": true, "invitee": true, "membership": true,
 	"removed_user": true, "request": true, "role": true,
 }
 

@@ -15,7 +15,7 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	s.play(
-		"backend PUT connectors/~c {offers: []}",
+		"backend PUT connectors/~c {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 		"olga POST accounts {id: ~b, subscription: ~s, role_set: team}",

@@ -118,7 +118,7 @@ func history(t *testing.T, on *backend) {
 		t.Fatal(err)
 	}
 	s.play(
-		"backend PUT connectors/~c {offers: []} => 200",
+		"backend PUT connectors/~c {capabilities: []} => 200",
 		"olga POST connections {id: ~private, account: ~a, connector: ~c}",
 		"olga POST importers {id: ~i, account: ~a, source: ~private}",
 		"olga DELETE importers/~i",
@@ -263,7 +263,7 @@ func TestHistoryOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	s.play(
-		"backend PUT connectors/~c {offers: []}",
+		"backend PUT connectors/~c {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 		"olga POST accounts {id: ~b, subscription: ~s, role_set: team}",

@@ -117,7 +117,7 @@ func TestInternalTypesNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	for _, typ := range []string{
-		"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
+		"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
 	} {
 		internal, user := map[string]any{"type": typ, "id": "x"}, map[string]any{"type": "user", "id": "olga"}
 		for path, body := range map[string]any{

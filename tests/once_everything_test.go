@@ -14,7 +14,7 @@ import (
 // $HANDLE are those of the invitation before.
 var lifetime = []string{
 	"backend PUT platform/administrators/~pat",
-	"backend PUT connectors/~crm {offers: [views]}",
+	"backend PUT connectors/~crm {capabilities: [views]}",
 	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 	"backend PUT subscriptions/~s/features {features: [user_permissions, dashboards]}",
 	"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",

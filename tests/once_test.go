@@ -293,7 +293,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
 			fmt.Sprintf("ulla DELETE importers/~i%d", round),
 			// which alone nothing keeps from happening twice
-			fmt.Sprintf("backend PUT connectors/~k%d {offers: [views]}", round),
+			fmt.Sprintf("backend PUT connectors/~k%d {capabilities: [views]}", round),
 		} {
 			key := s.id(fmt.Sprint(round, "-", i))
 			calls := make([]func() answer, 6)

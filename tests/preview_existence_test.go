@@ -103,7 +103,7 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 		t.Errorf("for a hidden connection of the account: %s\nand for none: %s", taken, free)
 	}
 	// An object that somebody else is deleting cannot be viewed any more, and its id is taken.
-	s.write(s.in("deletion:importer/~deleting#begun_by@user:~olga"))
+	s.write(s.in("deletion:importer/~deleting#requested_by@user:~olga"))
 	const importer = "POST importers {id: $ID, account: ~xt}"
 	if taken, free := previews("sven", importer, "deleting"), previews("sven", importer, "missing-importer"); !bytes.Equal(
 		taken, free,

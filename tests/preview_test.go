@@ -82,7 +82,7 @@ func changed(before, after []string) []string {
 func previews(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
-		"backend PUT connectors/~c {offers: []}",
+		"backend PUT connectors/~c {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 		"olga PUT accounts/~a/members/~peter {roles: [user]}",
@@ -113,7 +113,7 @@ func previews(t *testing.T, on *backend) {
 			"peter", http.MethodPost, "importers",
 			map[string]any{"id": s.id("new"), "account": s.id("a"), "source": s.id("shared")}, "",
 		},
-		{"", http.MethodPut, "connectors/~c", map[string]any{"offers": []string{"views", "financial_settings"}}, ""},
+		{"", http.MethodPut, "connectors/~c", map[string]any{"capabilities": []string{"views", "financial_settings"}}, ""},
 		{"olga", http.MethodDelete, "importers/~new", nil, ""},
 		{
 			"olga", http.MethodDelete, "accounts/~a/members/~peter?reassign_to=~nina&private_connections=disconnect", nil,
@@ -177,7 +177,7 @@ func TestPreviewIsRefused(t *testing.T) {
 		},
 		{s.by("olga"), http.MethodDelete, s.in("accounts/~a/members/~olga"), nil, 409, "the last owner"},
 		{
-			s.withKey(operateKey).caller, http.MethodPut, s.in("connectors/~c"), map[string]any{"offers": []string{}}, 403,
+			s.withKey(operateKey).caller, http.MethodPut, s.in("connectors/~c"), map[string]any{"capabilities": []string{}}, 403,
 			"scope provision",
 		},
 		{s.withKey(checkKey).by("olga"), http.MethodPut, member, roles("guest"), 403, "scope operate or provision"},

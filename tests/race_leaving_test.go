@@ -115,8 +115,8 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 		"olga DELETE accounts/~a/members/~bob?reassign_to=~carol => 200",
 	)
 	s.play(
-		"nothing left of user:~anna", "nothing left of user:~bob", "nothing left of departure:~anna",
-		"nothing left of departure:~bob",
+		"nothing left of user:~anna", "nothing left of user:~bob", "nothing left of offboarding:~anna",
+		"nothing left of offboarding:~bob",
 	)
 	return answered, len(created)
 }
@@ -155,7 +155,7 @@ func raceOfErasing(t *testing.T, on *backend) {
 				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
 			}
 		}
-		s.play("backend DELETE users/~nina => 200", "nothing left of user:~nina", "nothing left of departure:~nina")
+		s.play("backend DELETE users/~nina => 200", "nothing left of user:~nina", "nothing left of offboarding:~nina")
 		for _, r := range s.stored() {
 			if strings.HasPrefix(r, "connection:") || strings.HasPrefix(r, "deletion:") {
 				t.Fatalf("round %d: %s is still stored", round, r)

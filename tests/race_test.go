@@ -17,7 +17,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 	for _, who := range people {
 		// What is of olga has her name behind it, and the same for otto.
 		for _, operation := range []string{
-			"backend PUT connectors/~crm-$who {offers: []}",
+			"backend PUT connectors/~crm-$who {capabilities: []}",
 			"backend POST subscriptions {id: ~s-$who, role_set: multi_owner, owner: ~$who}",
 			"$who POST accounts {id: ~t-$who, subscription: ~s-$who, role_set: team}",
 			"$who POST accounts {id: ~n-$who, subscription: ~s-$who, role_set: analytics}",
@@ -92,7 +92,7 @@ func onlyOne(t *testing.T, answers []answer) {
 func raceWithDeletion(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
-		"backend PUT connectors/~crm {offers: []}",
+		"backend PUT connectors/~crm {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 	)
 	for round := range on.rounds(8) {

@@ -164,11 +164,11 @@ func inWorkspace(path string) string {
 
 // connectors are the ones of the catalogue that the situations name, with what each offers.
 var connectors = []string{
-	"backend PUT connectors/~plain {offers: []}",
-	"backend PUT connectors/~views {offers: [views]}",
-	"backend PUT connectors/~finance {offers: [financial_settings]}",
-	"backend PUT connectors/~postgres {offers: [postgres_database]}",
-	"backend PUT connectors/~all-but-views {offers: [financial_settings, postgres_database]}",
-	"backend PUT connectors/~all-but-finance {offers: [views, postgres_database]}",
-	"backend PUT connectors/~all-but-postgres {offers: [views, financial_settings]}",
+	"backend PUT connectors/~plain {capabilities: []}",
+	"backend PUT connectors/~views {capabilities: [views]}",
+	"backend PUT connectors/~finance {capabilities: [financial_settings]}",
+	"backend PUT connectors/~postgres {capabilities: [postgres_database]}",
+	"backend PUT connectors/~all-but-views {capabilities: [financial_settings, postgres_database]}",
+	"backend PUT connectors/~all-but-finance {capabilities: [views, postgres_database]}",
+	"backend PUT connectors/~all-but-postgres {capabilities: [views, financial_settings]}",
 }

@@ -148,7 +148,7 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	s.play(
-		"backend PUT connectors/~crm {offers: []}",
+		"backend PUT connectors/~crm {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga PUT subscriptions/~s/members/~mona {roles: [member]}",
 		"mona POST accounts {id: ~n, subscription: ~s, role_set: analytics}",

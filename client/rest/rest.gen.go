@@ -790,6 +790,9 @@ type BulkResult struct {
 // BulkToken A ZedToken; left out when not one of the checks could be decided.
 type BulkToken = string
 
+// CapabilityNames What connections can do, `views`, `financial_settings` and `postgres_database`.
+type CapabilityNames = []string
+
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
 	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
@@ -899,8 +902,8 @@ type Connector struct {
 	// Account The account that built the connector; a connector of the catalogue has none.
 	Account string `json:"account,omitempty,omitzero"`
 
-	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
-	Offers OfferNames `json:"offers"`
+	// Capabilities What connections can do, `views`, `financial_settings` and `postgres_database`.
+	Capabilities CapabilityNames `json:"capabilities"`
 
 	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
@@ -909,10 +912,10 @@ type Connector struct {
 	Token Token `json:"token"`
 }
 
-// ConnectorOffers defines model for ConnectorOffers.
-type ConnectorOffers struct {
-	// Offers What connections can do, `views`, `financial_settings` and `postgres_database`.
-	Offers OfferNames `json:"offers"`
+// ConnectorCapabilities defines model for ConnectorCapabilities.
+type ConnectorCapabilities struct {
+	// Capabilities What connections can do, `views`, `financial_settings` and `postgres_database`.
+	Capabilities CapabilityNames `json:"capabilities"`
 }
 
 // Consistency How fresh the relationships must be that an answer rests on.
@@ -1779,9 +1782,6 @@ type OffboardingShares struct {
 	// Workspaces The restricted workspaces that the person may enter.
 	Workspaces Named `json:"workspaces"`
 }
-
-// OfferNames What connections can do, `views`, `financial_settings` and `postgres_database`.
-type OfferNames = []string
 
 // PageToken A ZedToken of the state that was read; left out of a page that is empty.
 type PageToken = string
@@ -3303,7 +3303,7 @@ type ShareConnectionJSONRequestBody = Sharing
 type CreateConnectorJSONRequestBody = NewPartOfAccount
 
 // PutConnectorJSONRequestBody defines body for PutConnector for application/json ContentType.
-type PutConnectorJSONRequestBody = ConnectorOffers
+type PutConnectorJSONRequestBody = ConnectorCapabilities
 
 // ExplainJSONRequestBody defines body for Explain for application/json ContentType.
 type ExplainJSONRequestBody = CheckRequest
@@ -4163,7 +4163,7 @@ type ClientInterface interface {
 
 	// PutConnectorWithBody Put a connector of the catalogue
 	//
-	// Creates the connector or replaces what it offers. An account's own connector never becomes one of the catalogue: `conflict`.
+	// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4172,7 +4172,7 @@ type ClientInterface interface {
 
 	// PutConnector Put a connector of the catalogue
 	//
-	// Creates the connector or replaces what it offers. An account's own connector never becomes one of the catalogue: `conflict`.
+	// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5857,7 +5857,7 @@ func (c *Client) GetConnector(ctx context.Context, id ID, params *GetConnectorPa
 
 // PutConnectorWithBody Put a connector of the catalogue
 //
-// Creates the connector or replaces what it offers. An account's own connector never becomes one of the catalogue: `conflict`.
+// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5876,7 +5876,7 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, params *PutCon
 
 // PutConnector Put a connector of the catalogue
 //
-// Creates the connector or replaces what it offers. An account's own connector never becomes one of the catalogue: `conflict`.
+// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
 //
 // Takes a body of the `application/json` content type.
 //

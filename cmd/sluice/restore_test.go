@@ -51,7 +51,7 @@ func TestRestoreCompletesAuditLog(t *testing.T) {
 	_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(
-		t.Context(), http.MethodPut, s.url+"/v1/connectors/late", strings.NewReader(`{"offers":["views"]}`),
+		t.Context(), http.MethodPut, s.url+"/v1/connectors/late", strings.NewReader(`{"capabilities":["views"]}`),
 	)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+s.key)

@@ -45,7 +45,7 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 		operate(t, server, "ulla@example.com", "POST", "importers", `{"id":"`+id+`","account":"acme"}`)
 	}
 	operate(t, server, "guy#1", "POST", "importers", `{"id":"guy's","account":"acme"}`)
-	operate(t, server, "", "PUT", "connectors/csv", `{"offers":["views"]}`)
+	operate(t, server, "", "PUT", "connectors/csv", `{"capabilities":["views"]}`)
 
 	p.decides(t, true, asking(user("ulla@example.com"), named("Edit"), importer("i 00")))
 	p.decides(t, false, asking(user("guy#1"), named("view"), importer("i 00")))

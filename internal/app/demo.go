@@ -24,11 +24,11 @@ type step struct {
 var company = []step{
 	{
 		"", "The backend puts two connectors into the catalogue", "PUT", "/v1/connectors/postgres",
-		`{"offers":["views","postgres_database"]}`,
+		`{"capabilities":["views","postgres_database"]}`,
 	},
 	{
 		"", "  and one that offers financial settings", "PUT", "/v1/connectors/ledger",
-		`{"offers":["views","financial_settings"]}`,
+		`{"capabilities":["views","financial_settings"]}`,
 	},
 	{"", "pat administers the platform", "PUT", "/v1/platform/administrators/pat", ""},
 

@@ -27,6 +27,7 @@ func loadSchema(ctx context.Context, file string) (schema.File, error) {
 // stored is the schema in a store.
 type stored struct {
 	empty   bool
+	text    string // with the stamp
 	stamp   schema.Stamp
 	stamped bool // the schema has a readable stamp
 }
@@ -37,7 +38,7 @@ func readStored(ctx context.Context, engine authz.Engine) (stored, error) {
 		return stored{}, err
 	}
 	_, stamp, found := schema.SplitStamp(text)
-	return stored{empty: text == "", stamp: stamp, stamped: found}, nil
+	return stored{empty: text == "", text: text, stamp: stamp, stamped: found}, nil
 }
 
 // diff lists the changes from the stored schema to a text, apart from the stamp.
@@ -85,9 +86,15 @@ func (s stored) apply(
 	ctx context.Context, engine authz.Engine, text string, stamp schema.Stamp, allowBreaking bool,
 ) (changes []authz.SchemaChange, err error) {
 	if !s.empty {
-		if changes, err = s.check(ctx, engine, text, allowBreaking); err != nil {
+		renamed, err := s.renameRelations(ctx, engine, text, allowBreaking)
+		if err != nil {
 			return nil, err
 		}
+		// Of what was renamed, nothing is stored under the old name: removing that name breaks nothing.
+		if changes, err = s.check(ctx, engine, text, allowBreaking || len(renamed) > 0); err != nil {
+			return nil, err
+		}
+		changes = append(renamed, changes...)
 		if len(changes) == 0 && s.stamped && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File &&
 			s.stamp.Hash == stamp.Hash {
 			return nil, nil

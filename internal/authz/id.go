@@ -24,7 +24,7 @@ const personPrefix = "user:"
 // reservedTypes are the product's types. No id starts with one of them and a colon, so that a reference cannot be
 // mistaken for an id.
 var reservedTypes = map[string]bool{
-	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "departure": true,
+	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "offboarding": true,
 	"export": true, "flow": true, "idempotency_key": true, "importer": true, "integration": true, "invitation": true,
 	"invitee": true, "membership": true,
 	"platform": true, "report": true, "removed_user": true, "request": true, "role": true, "schedule": true,

@@ -65,12 +65,12 @@ var phrases = map[string]phrase{
 	"connection shared_with":               {"%[1]s %[3]s shared with %[2]s", be},
 	"connection connector":                 {"%[1]s %[3]s %[2]s", verb{"uses", "does not use"}},
 	"connector catalogue":                  {"%[1]s %[3]s part of the catalogue", be},
-	"connector offers_views":               {"%[1]s %[3]s views", offer},
+	"connector capability_views":               {"%[1]s %[3]s views", offer},
 	"workspace open":                       {"%[1]s %[3]s open to %[2]s", be},
-	"workspace entrant":                    {"%[2]s %[3]s enter %[1]s", mayVerb},
+	"workspace member":                    {"%[2]s %[3]s enter %[1]s", mayVerb},
 	"subscription members_create_accounts": {"members of %[1]s %[3]s create accounts", mayVerb},
-	"connector offers_financial_settings":  {"%[1]s %[3]s financial settings", offer},
-	"connector offers_postgres_database":   {"%[1]s %[3]s a Postgres database", offer},
+	"connector capability_financial_settings":  {"%[1]s %[3]s financial settings", offer},
+	"connector capability_postgres_database":   {"%[1]s %[3]s a Postgres database", offer},
 }
 
 // sentence states a stored relationship in words, with the name of its caveat.

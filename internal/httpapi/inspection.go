@@ -10,7 +10,7 @@ import (
 
 // internalTypes are the product's types that hold its own records: no person has a permission on them.
 var internalTypes = []authz.Type{
-	"deletion", "departure", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
+	"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
 }
 
 // requireInspection returns an error if a question reads what is stored instead of asking for a decision: a relation or

@@ -35,7 +35,7 @@ func TestOperations(t *testing.T) {
 	}{
 		{"PUT", "/v1/platform/administrators/root", "", true, "AddPlatformAdministrator", args(authz.ID("root")), 200, done},
 		{"DELETE", "/v1/platform/administrators/root", "", true, "RemovePlatformAdministrator", args(authz.ID("root")), 200, done},
-		{"PUT", "/v1/connectors/crm", `{"offers":["views"]}`, true, "PutConnector", args(authz.ID("crm"), []string{"views"}), 200, `{"id":"crm","offers":["views"],"token":"t1"}`},
+		{"PUT", "/v1/connectors/crm", `{"capabilities":["views"]}`, true, "PutConnector", args(authz.ID("crm"), []string{"views"}), 200, `{"id":"crm","capabilities":["views"],"token":"t1"}`},
 		{
 			"POST", "/v1/subscriptions", `{"id":"s1","role_set":"multi_owner","owner":"alice"}`, true, "CreateSubscription",
 			args(operation.NewSubscription{ID: "s1", RoleSet: "multi_owner", Owner: "alice"}), 201, `{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`,
@@ -92,7 +92,7 @@ func TestOperations(t *testing.T) {
 		},
 		{
 			"GET", "/v1/connectors/crm", "", false, "GetConnector", args(authz.ID("crm")), 200,
-			`{"id":"crm","account":"acme","offers":[],"token":"t1"}`,
+			`{"id":"crm","account":"acme","capabilities":[],"token":"t1"}`,
 		},
 		{"DELETE", "/v1/subscriptions/s1/members/bob", "", false, "RemoveSubscriptionMember", args(authz.ID("s1"), authz.ID("bob")), 200, done},
 		{"POST", "/v1/subscriptions/s1/transfer", `{"to":"bob"}`, false, "TransferSubscription", args(authz.ID("s1"), authz.ID("bob")), 200, done},

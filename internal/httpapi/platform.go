@@ -14,7 +14,7 @@ type platformOperations interface {
 	AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 	RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 	PutConnector(
-		ctx context.Context, by operation.Caller, id authz.ID, offers []string,
+		ctx context.Context, by operation.Caller, id authz.ID, capabilities []string,
 	) (operation.Connector, authz.Token, error)
 	GetConnector(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connector, authz.Token, error)
 	Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error)
@@ -39,11 +39,11 @@ func (s *server) RemovePlatformAdministrator(c *gin.Context, user User, _ Remove
 // PutConnector implements ServerInterface.
 func (s *server) PutConnector(c *gin.Context, id ID, _ PutConnectorParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[ConnectorOffers](c)
+		body, err := decode[ConnectorCapabilities](c)
 		if err != nil {
 			return nil, err
 		}
-		connector, token, err := s.Operations.PutConnector(ctx, callOf(c).caller(), authz.ID(id), body.Offers)
+		connector, token, err := s.Operations.PutConnector(ctx, callOf(c).caller(), authz.ID(id), body.Capabilities)
 		return showConnector(connector, token), err
 	})
 }
@@ -57,7 +57,7 @@ func (s *server) GetConnector(c *gin.Context, id ID, _ GetConnectorParams) {
 }
 
 func showConnector(c operation.Connector, token authz.Token) Connector {
-	return Connector{ID: string(c.ID), Account: unlessEmpty(c.Account), Offers: texts(c.Offers), Token: string(token)}
+	return Connector{ID: string(c.ID), Account: unlessEmpty(c.Account), Capabilities: texts(c.Capabilities), Token: string(token)}
 }
 
 // delete deletes an object of any type.

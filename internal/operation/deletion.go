@@ -13,7 +13,7 @@ import (
 // the id cannot be taken; afterwards it holds for a day who finished it (deletionDone), so that they may repeat the call.
 const (
 	deletionType authz.Type     = "deletion"
-	deletionBy   authz.Relation = "begun_by"
+	deletionBy   authz.Relation = "requested_by"
 	deletionDone authz.Relation = "done"
 
 	remembered = 24 * time.Hour

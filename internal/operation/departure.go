@@ -10,10 +10,10 @@ import (
 
 // What a departure is stored as: an object with the person's id, which is there while it is under way.
 const (
-	departureType       authz.Type     = "departure"
+	departureType       authz.Type     = "offboarding"
 	departureFrom       authz.Relation = "from"
-	departureBy         authz.Relation = "begun_by"
-	departureHeir       authz.Relation = "heir"
+	departureBy         authz.Relation = "requested_by"
+	departureHeir       authz.Relation = "reassign_to"
 	keepsRoles          authz.Relation = "keeps_roles"
 	movesPrivate        authz.Relation = "moves_private"
 	disconnectsPrivate  authz.Relation = "disconnects_private"

@@ -148,7 +148,7 @@ func crowded(t *testing.T, engine authz.Engine) {
 
 var storedTypes = []authz.Type{
 	"platform", "subscription", "account", "importer", "connection", "connector", "workspace", "flow", "schedule", "service",
-	"integration", "export", "report", "deletion", "departure", "membership",
+	"integration", "export", "report", "deletion", "offboarding", "membership",
 }
 
 // stored returns every stored relationship of the product.

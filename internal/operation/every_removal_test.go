@@ -239,7 +239,7 @@ func makeScene(t *testing.T, engine authz.Engine, s *operation.Service, more []s
 	t.Helper()
 	ctx := t.Context()
 	for _, typ := range []authz.Type{
-		"platform", "subscription", "account", "invitation", "invitee", "membership", "deletion", "departure", "removed_user",
+		"platform", "subscription", "account", "invitation", "invitee", "membership", "deletion", "offboarding", "removed_user",
 	} {
 		_, err := engine.DeleteAll(ctx, authz.Filter{Type: typ}, nil, nil)
 		require.NoError(t, err)

@@ -43,7 +43,7 @@ func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Co
 func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Workspace, authz.Token, error) {
 	workspace := Workspace{ID: id}
 	token, err := s.getObject(ctx, by, workspaceObject(id), func(named references, hidden []authz.Relation) {
-		workspace.Account, workspace.Users = first(named["account"]), named["entrant"]
+		workspace.Account, workspace.Users = first(named["account"]), named["member"]
 		workspace.Open = len(named["open"]) > 0 || slices.Contains(hidden, "open")
 	})
 	return answered(workspace, token, err)
@@ -51,12 +51,12 @@ func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Wor
 
 // GetConnector returns a connector that the actor may view, one of the catalogue or of an account.
 func (s *Service) GetConnector(ctx context.Context, by Caller, id authz.ID) (Connector, authz.Token, error) {
-	connector := Connector{ID: id, Offers: []string{}}
+	connector := Connector{ID: id, Capabilities: []string{}}
 	token, err := s.getObject(ctx, by, connectorObject(id), func(named references, _ []authz.Relation) {
 		connector.Account = first(named["account"])
 		for _, o := range offers {
 			if _, offered := named[o.relation]; offered {
-				connector.Offers = append(connector.Offers, o.name)
+				connector.Capabilities = append(connector.Capabilities, o.name)
 			}
 		}
 	})

@@ -82,7 +82,7 @@ func (p *plan) offerGrants(ctx context.Context, connection authz.Object, grants 
 			}
 		}
 		*grants = append(*grants, Grant{
-			Method: "PUT", Path: path("connectors", string(connector.ID)), Body: map[string]any{"offers": names},
+			Method: "PUT", Path: path("connectors", string(connector.ID)), Body: map[string]any{"capabilities": names},
 			On: connector, Backend: true,
 			Effect: []authz.Update{touching(connector, added.relation, everybody)},
 			perform: func(ctx context.Context, s *Service, by Caller) error {
@@ -100,13 +100,13 @@ func (p *plan) accessGrants(ctx context.Context, who authz.ID, workspace authz.O
 	if err != nil {
 		return err
 	}
-	var entrants []authz.ID
+	var members []authz.ID
 	for _, r := range found {
 		switch r.Relation {
 		case "open":
 			return nil
-		case "entrant":
-			entrants = append(entrants, r.Subject.ID)
+		case "member":
+			members = append(members, r.Subject.ID)
 		}
 	}
 	grant := Grant{
@@ -120,13 +120,13 @@ func (p *plan) accessGrants(ctx context.Context, who authz.ID, workspace authz.O
 			return err
 		}
 	}
-	if !slices.Contains(entrants, who) {
+	if !slices.Contains(members, who) {
 		named := grant
-		if named.Others, err = p.stillNamed(ctx, entrants, account, ""); err != nil {
+		if named.Others, err = p.stillNamed(ctx, members, account, ""); err != nil {
 			return err
 		}
 		named.Body = map[string]any{"open": false, "users": with(named.Others, who)}
-		named.Effect = []authz.Update{touching(workspace, "entrant", person(who))}
+		named.Effect = []authz.Update{touching(workspace, "member", person(who))}
 		named.perform = access(Access{Users: []authz.ID{who}})
 		*grants = append(*grants, named)
 	}

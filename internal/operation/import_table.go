@@ -128,7 +128,7 @@ var productRules = []productRule{
 		types: []authz.Type{deletionType}, check: checkDeletion,
 	},
 	{
-		name: "departure", sentence: "a removal under way is of one person, from one place, by one requester, and says what becomes of what they created",
+		name: "offboarding", sentence: "a removal under way is of one person, from one place, by one requester, and says what becomes of what they created",
 		types: []authz.Type{departureType}, check: checkDeparture,
 	},
 	{

@@ -70,7 +70,7 @@ var removals = []removal{
 // elsewhere reports what stays of a removal from the account team alone.
 func elsewhere(r string) bool {
 	return slices.Contains([]string{
-		"subscription:acme#member@user:sam", "account:operations#operator@user:sam", "account:other#user@user:sam", "workspace:closed#entrant@user:sam",
+		"subscription:acme#member@user:sam", "account:operations#operator@user:sam", "account:other#user@user:sam", "workspace:closed#member@user:sam",
 	}, r)
 }
 
@@ -79,7 +79,7 @@ func sam() []string {
 	rows := []string{
 		"subscription:acme#member@user:sam", "account:team#user@user:sam", "account:operations#operator@user:sam",
 		"account:other#subscription@subscription:acme", "account:other#team@user:*", "account:other#user@user:sam",
-		"account:team#user@user:eve", "workspace:closed#entrant@user:sam",
+		"account:team#user@user:eve", "workspace:closed#member@user:sam",
 	}
 	for i := range many {
 		rows = append(rows, fmt.Sprintf("connection:e%d#account@account:team", i), fmt.Sprintf("connection:e%d#shared_with@user:sam", i))
@@ -109,7 +109,7 @@ func naming(t *testing.T, engine authz.Engine, who authz.ID) []string {
 
 func departing(t *testing.T, engine authz.Engine) (found []string) {
 	t.Helper()
-	for item, err := range engine.Read(t.Context(), authz.Filter{Type: "departure"}, authz.Fully(), authz.Page{}) {
+	for item, err := range engine.Read(t.Context(), authz.Filter{Type: "offboarding"}, authz.Fully(), authz.Page{}) {
 		require.NoError(t, err)
 		found = append(found, item.Relationship.String())
 	}
@@ -176,7 +176,7 @@ func TestAddingPersonWithManyOldShares(t *testing.T) {
 		require.NoError(t, err)
 		require.NotContains(t, naming(t, engine, "sam"), "connection:e0#shared_with@user:sam")
 		require.Contains(t, naming(t, engine, "sam"), "account:team#user@user:sam")
-		require.Contains(t, naming(t, engine, "sam"), "workspace:closed#entrant@user:sam")
+		require.Contains(t, naming(t, engine, "sam"), "workspace:closed#member@user:sam")
 		require.Empty(t, departing(t, engine))
 	}
 	storeAll(t, engine, slices.DeleteFunc(slices.Clone(rows), func(r string) bool { return r == "account:team#user@user:sam" }))
@@ -230,7 +230,7 @@ func TestUnsharingFromMany(t *testing.T) {
 	company(t, s)
 	rows := []string{"account:team#user@user:eve", "account:operations#operator@user:eve"}
 	for i := range many {
-		rows = append(rows, fmt.Sprintf("connection:crm#shared_with@user:u%d", i), fmt.Sprintf("workspace:closed#entrant@user:u%d", i))
+		rows = append(rows, fmt.Sprintf("connection:crm#shared_with@user:u%d", i), fmt.Sprintf("workspace:closed#member@user:u%d", i))
 	}
 	for _, users := range [][]authz.ID{nil, {"eve"}} {
 		for _, once := range []*operation.Once{nil, {Key: fmt.Sprint(users), Request: "r"}} {
@@ -246,7 +246,7 @@ func TestUnsharingFromMany(t *testing.T) {
 
 			_, _, err := s.SetWorkspaceAccess(t.Context(), by("ada"), "closed", operation.Access{Users: users})
 			require.NoError(t, err)
-			require.Equal(t, users, named(t, engine, "workspace", "closed", "entrant"))
+			require.Equal(t, users, named(t, engine, "workspace", "closed", "member"))
 		}
 	}
 	storeAll(t, engine, rows)

@@ -155,7 +155,7 @@ func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 	company(t, s)
 	storeAll(t, engine, []string{
 		"account:solo#subscription@subscription:acme", "account:solo#team@user:*", "account:solo#owner@user:sam",
-		"departure:sam#from@account:solo", "departure:sam#begun_by@user:ada", "departure:sam#withdraws@account:solo",
+		"offboarding:sam#from@account:solo", "offboarding:sam#requested_by@user:ada", "offboarding:sam#withdraws@account:solo",
 	})
 	inviteMany(t, engine, "solo", authz.Object{Type: "account", ID: "solo"}, "sam", "user", 260)
 	require.NoError(t, s.Resume(t.Context()))

@@ -11,7 +11,7 @@ import (
 // naming are the relations that name a person beside their roles and what they created. They end with the membership.
 var naming = []authz.Filter{
 	{Type: "connection", Relation: sharedWithSomeNamed, SubjectType: user},
-	{Type: "workspace", Relation: "entrant", SubjectType: user},
+	{Type: "workspace", Relation: "member", SubjectType: user},
 }
 
 // created is something that a person created, with all relationships that it holds.

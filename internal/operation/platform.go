@@ -44,9 +44,9 @@ type offer struct {
 
 // offers are what a connector can declare, with the relation that stores each.
 var offers = []offer{
-	{"views", "offers_views"},
-	{"financial_settings", "offers_financial_settings"},
-	{"postgres_database", "offers_postgres_database"},
+	{"views", "capability_views"},
+	{"financial_settings", "capability_financial_settings"},
+	{"postgres_database", "capability_postgres_database"},
 }
 
 // PutConnector puts a connector into the catalogue, offering exactly this. The backend itself performs it. The error is
@@ -59,10 +59,10 @@ func (s *Service) PutConnector(
 			return Connector{}, "", authz.Errorf(authz.CodeInvalid, "%q is nothing that a connector offers: it is one of views, financial_settings, postgres_database", name)
 		}
 	}
-	connector := Connector{ID: id, Offers: []string{}}
+	connector := Connector{ID: id, Capabilities: []string{}}
 	for _, o := range offers {
 		if slices.Contains(offered, o.name) {
-			connector.Offers = append(connector.Offers, o.name)
+			connector.Capabilities = append(connector.Capabilities, o.name)
 		}
 	}
 	token, err := s.run(ctx, by, "put_connector", func(ctx context.Context, p *plan) error {
@@ -88,7 +88,7 @@ func (s *Service) PutConnector(
 		p.forbid(authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy})
 		p.touch(object, "catalogue", everybody)
 		for _, o := range offers {
-			if slices.Contains(connector.Offers, o.name) {
+			if slices.Contains(connector.Capabilities, o.name) {
 				p.touch(object, o.relation, everybody)
 			} else {
 				p.delete(authz.Relationship{Resource: object, Relation: o.relation, Subject: everybody})

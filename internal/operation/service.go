@@ -154,7 +154,7 @@ type Workspace struct {
 type Connector struct {
 	ID      authz.ID
 	Account authz.ID // which built it; empty for one of the catalogue
-	Offers  []string
+	Capabilities  []string
 }
 
 // Part is an object that has nothing but a place: a flow, schedule or service of a workspace, an integration, export,

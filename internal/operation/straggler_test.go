@@ -65,12 +65,12 @@ func TestDeletionFindsWhatComesToLight(t *testing.T) {
 		"workspace:closed#open@account:team",
 		"flow:theirs#workspace@workspace:closed",
 		"importer:elsewhere#account@account:team",
-		"deletion:account/other#begun_by@user:somebody",
+		"deletion:account/other#requested_by@user:somebody",
 	}
 	gone := []string{
 		"integration:late#account@account:operations",     // in the account
 		"flow:late#workspace@workspace:etl",               // in what was in it
-		"workspace:etl#entrant@user:otto",                 // on what was in it
+		"workspace:etl#member@user:otto",                 // on what was in it
 		"account:operations#operator@user:eve",            // on the account
 		"workspace:new#account@account:operations",        // in the account ...
 		"service:new#workspace@workspace:new",             // ... and in that

@@ -76,7 +76,7 @@ const mostOfRoles = 30
 // manyRoles is on how many objects the roles of a person may be that one write ends as any other change of roles.
 const manyRoles = 64
 
-// departFrom plans that all roles on the place and what is in it end by a departure: as many as fit in this write.
+// departFrom plans that all roles on the place and what is in it end by a offboarding: as many as fit in this write.
 func (p *plan) departFrom(ctx context.Context, place authz.Object, who authz.ID) error {
 	if p.repeated {
 		if err := p.waitForDeparture(ctx, who); err != nil {

@@ -63,5 +63,5 @@ func (p *plan) setAccess(ctx context.Context, object authz.Object, account accou
 	} else {
 		p.delete(open)
 	}
-	return p.name(ctx, object, "entrant", account, access.Users, "")
+	return p.name(ctx, object, "member", account, access.Users, "")
 }

@@ -27,8 +27,8 @@ var phrases = []struct{ phrase, relationship string }{
 	{"with postgres database", "{object}#connector@connector:with_postgres_database"},
 	{"without postgres database", ""},
 	{"open", "{workspace}#open@{account}"},
-	{"restricted to others", "{workspace}#entrant@user:colleague"},
-	{"restricted to the subject", "{workspace}#entrant@user:{subject}"},
+	{"restricted to others", "{workspace}#member@user:colleague"},
+	{"restricted to the subject", "{workspace}#member@user:{subject}"},
 	{"not invited", ""},
 	{"any", ""},
 	{"user permissions on", "{object}#user_permissions@user:*"},
@@ -62,12 +62,12 @@ var belongings = map[authz.Type][]string{
 // plainConnector is the connector of connections whose situation mentions no capability.
 const plainConnector = "{object}#connector@connector:plain"
 
-// offers are the connectors of the catalogue and their capabilities.
-var offers = map[string][]string{
+// catalogue are the connectors of the catalogue and their capabilities.
+var catalogue = map[string][]string{
 	"plain":                   {},
-	"with_views":              {"offers_views"},
-	"with_financial_settings": {"offers_financial_settings"},
-	"with_postgres_database":  {"offers_postgres_database"},
+	"with_views":              {"capability_views"},
+	"with_financial_settings": {"capability_financial_settings"},
+	"with_postgres_database":  {"capability_postgres_database"},
 }
 
 // grants give the subject of a column its roles, by the type of the role set's objects.

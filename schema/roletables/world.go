@@ -44,8 +44,8 @@ func (w *world) add(relationship string) {
 
 func (w *world) addConnector(id string) {
 	w.add("connector:" + id + "#catalogue@user:*")
-	for _, offer := range offers[id] {
-		w.add("connector:" + id + "#" + offer + "@user:*")
+	for _, capability := range catalogue[id] {
+		w.add("connector:" + id + "#" + capability + "@user:*")
 	}
 }
 

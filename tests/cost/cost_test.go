@@ -172,7 +172,7 @@ func (s *server) found() {
 	s.must("POST", "/v1/accounts", "olga", map[string]any{"id": "o", "subscription": "s", "role_set": "operations"})
 	s.must("PATCH", "/v1/accounts/a/members", "olga", map[string]any{"members": roles("p", people, "user")})
 	s.must("PATCH", "/v1/accounts/o/members", "olga", map[string]any{"members": roles("p", people, "operator")})
-	s.must("PUT", "/v1/connectors/crm", "", map[string]any{"offers": []string{"views", "financial_settings"}})
+	s.must("PUT", "/v1/connectors/crm", "", map[string]any{"capabilities": []string{"views", "financial_settings"}})
 	s.must("POST", "/v1/workspaces", "olga", map[string]any{"id": "w", "account": "o", "open": true})
 	for i := range things {
 		id := fmt.Sprint("c", i)

@@ -126,7 +126,7 @@ func expensive() map[string][]request {
 		"addPlatformAdministrator":    plain(""),
 		"removePlatformAdministrator": plain(""),
 		"putConnector": {
-			{path: "/v1/connectors/crm", body: asJSON(map[string]any{"offers": []string{"views", "financial_settings"}})},
+			{path: "/v1/connectors/crm", body: asJSON(map[string]any{"capabilities": []string{"views", "financial_settings"}})},
 		},
 		"deleteConnector":    {{path: "/v1/connectors/none", actor: "olga"}},
 		"createConnector":    one(created("account", "a")),
