@@ -31,7 +31,7 @@ func ImportRules(engine Store) transfer.NewRules {
 			}
 		}
 		if text == "" {
-			return importRules{operation.NewImportRules(nil, read)}, nil
+			return importRules{operation.NewImportRules(nil, read), nil}, nil
 		}
 		plain, _, _ := schema.SplitStamp(text)
 		loaded, err := schema.Parse(ctx, plain, "schema")
@@ -42,7 +42,11 @@ func ImportRules(engine Store) transfer.NewRules {
 		if err != nil {
 			return nil, err
 		}
-		return importRules{operation.NewImportRules(definitions, read)}, nil
+		parameters, err := schema.ReadParameters(loaded.Text)
+		if err != nil {
+			return nil, err
+		}
+		return importRules{operation.NewImportRules(definitions, read), parameters}, nil
 	}
 }
 
@@ -63,13 +67,27 @@ func readObjects(engine Store) func(context.Context, authz.Object) ([]authz.Rela
 }
 
 // importRules are rules for relationships as text.
-type importRules struct{ *operation.ImportRules }
+type importRules struct {
+	*operation.ImportRules
+
+	parameters schema.Parameters
+}
 
 // Check implements transfer.Rules.
 func (r importRules) Check(line int, text string) error {
 	relationship, err := spicedb.ParseRelationship(text)
-	if err == nil {
-		r.Add(line, relationship)
+	if err != nil {
+		return err
 	}
-	return err
+	if relationship.CaveatContext != "" {
+		values, err := authz.ParseContext("caveat_context", relationship.CaveatContext)
+		if err != nil {
+			return err
+		}
+		if err := r.parameters.CheckStored(relationship.Caveat, "caveat_context", values); err != nil {
+			return err
+		}
+	}
+	r.Add(line, relationship)
+	return nil
 }

@@ -64,6 +64,17 @@ func TestImportRulesNameLines(t *testing.T) {
 	}
 }
 
+// TestImportRulesRefuseLargeIntegers: an integer beyond the 64 bits of its parameter is named with its line, before anything is written.
+func TestImportRulesRefuseLargeIntegers(t *testing.T) {
+	text := "schema: |-\n  caveat equal(number int, most int) { number == most }\n  definition user {}\n" +
+		"  definition item {\n    relation viewer: user with equal\n  }\nrelationships: |-\n" +
+		"  item:i#viewer@user:a[equal:{\"most\":5}]\n  item:i#viewer@user:b[equal:{\"most\":1e22}]\n"
+	_, err := transfer.CheckAll(t.Context(), strings.NewReader(text), app.ImportRules(nil))
+	require.ErrorIs(t, err, authz.CodeInvalid)
+	require.ErrorContains(t, err, "line 9: ")
+	require.ErrorContains(t, err, "declare the parameter as string")
+}
+
 // TestImportRulesWithStored checks imported relationships together with stored ones.
 func TestImportRulesWithStored(t *testing.T) {
 	engine, err := app.MakeStore(t.Context(), app.StoreConfig{Datastore: "sqlite", DataDir: t.TempDir()})

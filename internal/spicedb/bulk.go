@@ -143,6 +143,9 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 		if err != nil {
 			return err
 		}
+		if err := b.client.checkIntegers(ctx, check.Context); err != nil {
+			return err
+		}
 		items[i] = &v1.CheckBulkPermissionsRequestItem{
 			Resource:   toObject(check.Resource),
 			Permission: string(check.Permission),

@@ -38,6 +38,7 @@ type Client struct {
 	pages       authz.ResourcePages
 	alls        conditionalAlls
 	names       knownNames
+	parameters  knownParameters
 }
 
 var _ authz.Engine = (*Client)(nil)
@@ -81,6 +82,9 @@ func (c *Client) check(ctx context.Context, check authz.Check, at authz.Consiste
 	}
 	caveatContext, err := toStruct("context", check.Context)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.checkIntegers(ctx, check.Context); err != nil {
 		return nil, err
 	}
 	response, err := c.permissions.CheckPermission(ctx, &v1.CheckPermissionRequest{

@@ -115,6 +115,9 @@ func (c *Client) lookUpResources(ctx context.Context, query authz.ResourceQuery,
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkIntegers(ctx, query.Context); err != nil {
+		return nil, err
+	}
 	var all []authz.FoundResource
 	err = stream(ctx, c, func(ctx context.Context) (grpc.ServerStreamingClient[v1.LookupResourcesResponse], error) {
 		return c.permissions.LookupResources(ctx, &v1.LookupResourcesRequest{

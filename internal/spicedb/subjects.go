@@ -42,6 +42,9 @@ func (c *Client) allSubjects(ctx context.Context, query authz.SubjectQuery, at a
 	if err != nil {
 		return false, err
 	}
+	if err := c.checkIntegers(ctx, query.Context); err != nil {
+		return false, err
+	}
 	more = true
 	err = stream(ctx, c, func(ctx context.Context) (grpc.ServerStreamingClient[v1.LookupSubjectsResponse], error) {
 		return c.permissions.LookupSubjects(ctx, &v1.LookupSubjectsRequest{

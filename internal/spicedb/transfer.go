@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -126,6 +127,9 @@ func (c *Client) Import(ctx context.Context, relationships []string) error {
 		var err error
 		if parsed[i], err = parseRelationship(text); err != nil {
 			return err
+		}
+		if err := c.checkStoredIntegers(ctx, parsed[i]); err != nil {
+			return fmt.Errorf("%q: %w", text, err)
 		}
 	}
 	err := c.create(ctx, parsed)

@@ -30,6 +30,11 @@ func (c *Client) Write(ctx context.Context, write authz.Write) (_ authz.Token, e
 		if err != nil {
 			return "", err
 		}
+		if u.Action != authz.Delete {
+			if err := c.checkStoredIntegers(ctx, relationship); err != nil {
+				return "", err
+			}
+		}
 		updates = append(updates, &v1.RelationshipUpdate{Operation: operations[u.Action], Relationship: relationship})
 	}
 	preconditions, err := toPreconditions(write.Preconditions)

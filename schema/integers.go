@@ -1,0 +1,127 @@
+package schema
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"math/big"
+	"slices"
+	"strconv"
+
+	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Parameters are the parameters of a schema's caveats: caveat → name → type.
+type Parameters map[string]map[string]*core.CaveatTypeReference
+
+// ReadParameters returns the parameters of the caveats of a schema without imports. Errors have code authz.CodeInvalid.
+func ReadParameters(text string) (Parameters, error) {
+	if text == "" {
+		return nil, nil
+	}
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	parameters := make(Parameters)
+	for _, caveat := range compiled.CaveatDefinitions {
+		parameters[caveat.GetName()] = caveat.GetParameterTypes()
+	}
+	return parameters, nil
+}
+
+// CheckStored returns an error with code authz.CodeInvalid if a relationship under a caveat has an integer that is
+// too large for its parameter. The error names the field, which begins with field.
+func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := checkIntegers(field+"."+name, values[name], p[caveat][name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckGiven is CheckStored for the context of a question, which any caveat may read.
+func (p Parameters) CheckGiven(field string, values map[string]any) error {
+	for _, caveat := range slices.Sorted(maps.Keys(p)) {
+		if err := p.CheckStored(caveat, field, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkIntegers checks the integers in the value of a parameter. SpiceDB v1.56.0 takes the largest, or smallest,
+// 64-bit integer in place of one that is beyond it, for uint as for int.
+func checkIntegers(field string, value any, of *core.CaveatTypeReference) error {
+	switch of.GetTypeName() {
+	case "int", "uint":
+		if text, large := largeInteger(value); large {
+			return authz.Errorf(authz.CodeInvalid, "the field %q holds the number %s, which is no 64-bit integer: "+
+				"send it as a string and declare the parameter as string", field, authz.Echo(text))
+		}
+	case "list":
+		items, _ := value.([]any)
+		for i, item := range items {
+			if err := checkIntegers(field+"["+strconv.Itoa(i)+"]", item, of.GetChildTypes()[0]); err != nil {
+				return err
+			}
+		}
+	case "map":
+		items, _ := value.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(items)) {
+			if err := checkIntegers(field+"."+key, items[key], of.GetChildTypes()[0]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// HasLargeInteger reports whether a value of JSON holds an integer, also one in a string, that is no 64-bit integer.
+func HasLargeInteger(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return slices.ContainsFunc(v, HasLargeInteger)
+	case map[string]any:
+		for _, item := range v {
+			if HasLargeInteger(item) {
+				return true
+			}
+		}
+		return false
+	default:
+		_, large := largeInteger(v)
+		return large
+	}
+}
+
+// largeInteger returns the text of a number, or of a string that SpiceDB reads as one, and whether it is an
+// integer beyond 64 bits.
+func largeInteger(value any) (text string, large bool) {
+	switch v := value.(type) {
+	case json.Number:
+		text = v.String()
+	case string:
+		text = v
+	case float64:
+		if v != math.Trunc(v) {
+			return "", false
+		}
+		text = strconv.FormatFloat(v, 'f', 0, 64) // all digits
+	case uint:
+		text = strconv.FormatUint(uint64(v), 10)
+	case uint64:
+		text = strconv.FormatUint(v, 10)
+	default:
+		return "", false
+	}
+	number, _, err := big.ParseFloat(text, 10, 64, big.ToNearestEven) // as SpiceDB reads it
+	if err != nil || !number.IsInt() {
+		return text, false
+	}
+	_, accuracy := number.Int64()
+	return text, accuracy != big.Exact
+}
