@@ -1927,7 +1927,7 @@ type Person = string
 type Preview struct {
 	Effects []Effect `json:"effects"`
 
-	// Withheld Whether there are effects that the actor may not know of.
+	// Withheld Whether effects may be hidden from the actor: always true with an actor.
 	Withheld bool `json:"withheld,omitempty,omitzero"`
 }
 
@@ -4467,7 +4467,7 @@ type ClientInterface interface {
 	//
 	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4478,7 +4478,7 @@ type ClientInterface interface {
 	//
 	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6521,7 +6521,7 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 //
 // An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6542,7 +6542,7 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 //
 // An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there; what is left out makes the answer `withheld`. What an operation does after a time is not previewed.
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -1923,7 +1923,7 @@ type Person = string
 type Preview struct {
 	Effects []Effect `json:"effects"`
 
-	// Withheld Whether there are effects that the actor may not know of.
+	// Withheld Whether effects may be hidden from the actor: always true with an actor.
 	Withheld *bool `json:"withheld,omitempty"`
 }
 

@@ -34,7 +34,7 @@ type Effect struct {
 	Gains, Loses []authz.Permission
 }
 
-// Effects holds the changes. Withheld reports that some are hidden from the actor.
+// Effects holds the changes. Withheld reports that some may be hidden from the actor: it is always true with an actor.
 type Effects struct {
 	Effects  []Effect
 	Withheld bool
@@ -59,7 +59,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	updates := after.Updates()
 	objects, err := w.compared(ctx, after)
 	if err != nil || len(updates) == 0 {
-		return Effects{}, err
+		return Effects{Withheld: actor != ""}, err
 	}
 	if err := w.load(ctx, objects, updates); err != nil {
 		return Effects{}, err
@@ -80,31 +80,56 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	for _, update := range updates {
 		relationships = append(relationships, update.Relationship)
 	}
+	if actor == "" {
+		effects, err := p.compare(ctx, scratch, questions, updates)
+		return Effects{Effects: effects}, err
+	}
 	v := &view{Previewer: p, actor: actor, scratch: scratch, allowed: make(map[question]bool)}
+	own, err := v.ownEffects(ctx, objects, questions, relationships, updates)
+	if err != nil {
+		return Effects{}, err
+	}
+	// The second scratch engine holds only what the actor may see, so that effects on others do not depend on the rest.
+	known, err := p.Engine.Scratch(ctx, "", slices.DeleteFunc(slices.Clone(w.relationships), v.hides))
+	if err != nil {
+		return Effects{}, err
+	}
+	defer func() { err = errors.Join(err, known.Close()) }()
+	updates = slices.DeleteFunc(updates, func(u authz.Update) bool { return v.hides(u.Relationship) })
+	others, err := p.compare(ctx, known, questions, updates)
+	if err != nil {
+		return Effects{}, err
+	}
+	relationships = slices.DeleteFunc(slices.Clone(relationships), v.hides)
+	return v.show(own, others, relationships), nil
+}
+
+// compare applies the updates to a scratch engine, and returns the changes of permissions.
+func (p *Previewer) compare(
+	ctx context.Context, scratch authz.Engine, questions []question, updates []authz.Update,
+) ([]Effect, error) {
 	before, err := who(ctx, scratch, questions)
 	if err != nil {
-		return Effects{}, err
+		return nil, err
 	}
-	if err := v.look(ctx, objects, relationships); err != nil {
-		return Effects{}, err
+	if err := apply(ctx, scratch, updates); err != nil {
+		return nil, err
 	}
+	after, err := who(ctx, scratch, questions)
+	if err != nil {
+		return nil, err
+	}
+	return differences(ctx, questions, before, after)
+}
+
+// apply writes the updates to a scratch engine.
+func apply(ctx context.Context, scratch authz.Engine, updates []authz.Update) error {
 	for batch := range slices.Chunk(updates, authz.MaxUpdates) {
 		if _, err := scratch.Write(ctx, authz.Write{Updates: batch}); err != nil {
-			return Effects{}, err
+			return err
 		}
 	}
-	then, err := who(ctx, scratch, questions)
-	if err != nil {
-		return Effects{}, err
-	}
-	if err := v.look(ctx, objects, relationships); err != nil {
-		return Effects{}, err
-	}
-	effects, err := differences(ctx, questions, before, then)
-	if err != nil {
-		return Effects{}, err
-	}
-	return v.show(effects, relationships), nil
+	return nil
 }
 
 // questions returns all public permissions on the objects.
@@ -203,4 +228,13 @@ func differences(ctx context.Context, questions []question, before, after answer
 		found[i] = *effects[k]
 	}
 	return found, nil
+}
+
+// sortEffects sorts by object, and on each object by person.
+func sortEffects(effects []Effect) {
+	slices.SortStableFunc(effects, func(a, b Effect) int {
+		return cmp.Or(
+			cmp.Compare(a.Resource.String(), b.Resource.String()), cmp.Compare(a.Subject.String(), b.Subject.String()),
+		)
+	})
 }

@@ -2,6 +2,7 @@ package preview
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -29,9 +30,7 @@ func (v *view) look(ctx context.Context, objects []authz.Object, relationships [
 		needed[v.listing(object, relationships)] = true
 	}
 	for _, r := range relationships {
-		if r.Subject.Type == person {
-			needed[v.naming(r.Resource)] = true
-		}
+		needed[v.naming(r.Resource)] = true
 	}
 	var checks []authz.Check
 	var asked []question
@@ -90,26 +89,93 @@ func (v *view) place(object authz.Object) (authz.Object, bool) {
 	return place, found
 }
 
-// show returns the effects that the actor may see.
-func (v *view) show(all []Effect, relationships []authz.Relationship) Effects {
-	if v.actor == "" {
-		return Effects{Effects: all}
+// hides reports whether a relationship is hidden from the actor. The effects on other people are computed without hidden
+// relationships, so that they do not depend on them.
+func (v *view) hides(r authz.Relationship) bool {
+	if v.allowed[v.naming(r.Resource)] {
+		return false
 	}
-	named := map[authz.ID]bool{v.actor: true}
+	isPerson := r.Subject.Type == person && !r.Subject.Wildcard && r.Subject.ID != v.actor
+	return v.Listing(r.Resource.Type) == "" || isPerson
+}
+
+// ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and records
+// in allowed what the actor may see before and after them.
+func (v *view) ownEffects(
+	ctx context.Context, objects []authz.Object, questions []question, relationships []authz.Relationship,
+	updates []authz.Update,
+) ([]Effect, error) {
+	if err := v.look(ctx, objects, relationships); err != nil {
+		return nil, err
+	}
+	before, err := v.own(ctx, questions)
+	if err != nil {
+		return nil, err
+	}
+	if err := apply(ctx, v.scratch, updates); err != nil {
+		return nil, err
+	}
+	if err := v.look(ctx, objects, relationships); err != nil {
+		return nil, err
+	}
+	after, err := v.own(ctx, questions)
+	if err != nil {
+		return nil, err
+	}
+	return differences(ctx, questions, before, after)
+}
+
+// own checks which permissions the actor has.
+func (v *view) own(ctx context.Context, questions []question) (answers, error) {
+	actor := authz.Subject{Object: authz.Object{Type: person, ID: v.actor}}
+	all := make(answers, len(questions))
+	for batch := range slices.Chunk(questions, 1000) {
+		checks := make([]authz.Check, len(batch))
+		for i, q := range batch {
+			checks[i] = authz.Check{Subject: actor, Permission: q.permission, Resource: q.object}
+		}
+		results, _, err := v.scratch.CheckBulk(ctx, checks, authz.Fully())
+		if err != nil {
+			return nil, err
+		}
+		for i, result := range results {
+			if result.Err != nil {
+				return nil, result.Err
+			}
+			all[batch[i]] = map[authz.Subject]bool{actor: result.Decision.Allowed()}
+			if !result.Decision.Allowed() {
+				all[batch[i]] = nil
+			}
+		}
+	}
+	return all, nil
+}
+
+// show returns the effects that the actor may see. Withheld is always true: any other value would reveal whether effects
+// are hidden.
+func (v *view) show(own, others []Effect, relationships []authz.Relationship) Effects {
+	named := make(map[authz.ID]bool)
 	for _, r := range relationships {
 		if r.Subject.Type == person && !r.Subject.Wildcard && v.allowed[v.naming(r.Resource)] {
 			named[r.Subject.ID] = true
 		}
 	}
-	var shown Effects
-	for _, e := range all {
-		own := e.Subject.Wildcard || e.Subject.ID == v.actor
-		known := own || named[e.Subject.ID] && v.allowed[v.listing(e.Resource, relationships)]
-		if v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] && known {
+	shown := Effects{Withheld: true}
+	visible := func(e Effect) bool { return v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] }
+	everybody := make(map[authz.Object]bool)
+	for _, e := range others {
+		isOwn := !e.Subject.Wildcard && e.Subject.ID == v.actor
+		known := e.Subject.Wildcard || named[e.Subject.ID] && v.allowed[v.listing(e.Resource, relationships)]
+		if visible(e) && !isOwn && known {
 			shown.Effects = append(shown.Effects, e)
-		} else {
-			shown.Withheld = true
+			everybody[e.Resource] = everybody[e.Resource] || e.Subject.Wildcard
 		}
 	}
+	for _, e := range own {
+		if visible(e) && !everybody[e.Resource] {
+			shown.Effects = append(shown.Effects, e)
+		}
+	}
+	sortEffects(shown.Effects)
 	return shown
 }
