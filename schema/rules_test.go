@@ -129,7 +129,7 @@ func TestExpiration(t *testing.T) {
 			if expiring[name] != want {
 				t.Errorf("%s can expire: %t, want %t", name, expiring[name], want)
 			}
-			if want && set.Guardian == role {
+			if want && set.Required == role {
 				t.Errorf("%s is a required role and can expire", name)
 			}
 		}

@@ -73,8 +73,8 @@ type RoleSet struct {
 	// Default is the role of an invited person if the invitation names none. invite_members suffices to give it.
 	Default Role
 
-	// Guardian is the required role: at least one person always holds it, and without an expiration.
-	Guardian Role
+	// Required is the required role: at least one person always holds it, and without an expiration.
+	Required Role
 
 	// SeveralRoles allows a person more than one base role.
 	SeveralRoles bool
@@ -86,7 +86,7 @@ type RoleSet struct {
 // RoleSets lists all role sets. It is the only place in Go that declares roles. The schema declares their permissions.
 var RoleSets = []RoleSet{
 	{
-		Name: SingleOwner, On: "subscription", Guardian: RoleOwner, SeveralRoles: true, Transferred: true,
+		Name: SingleOwner, On: "subscription", Required: RoleOwner, SeveralRoles: true, Transferred: true,
 		Roles: []RoleInfo{
 			{Name: RoleOwner, Title: "Owner"},
 			{Name: "business_admin", Title: "Business administrator"},
@@ -95,14 +95,14 @@ var RoleSets = []RoleSet{
 		},
 	},
 	{
-		Name: MultiOwner, On: "subscription", Guardian: RoleOwner,
+		Name: MultiOwner, On: "subscription", Required: RoleOwner,
 		Roles: []RoleInfo{
 			{Name: RoleOwner, Title: "Owner"},
 			{Name: RoleMember, Title: "Member"},
 		},
 	},
 	{
-		Name: Team, On: "account", Default: "user", Guardian: RoleOwner,
+		Name: Team, On: "account", Default: "user", Required: RoleOwner,
 		Roles: []RoleInfo{
 			{Name: RoleOwner, Title: "Owner"},
 			{Name: "user", Title: "User"},
@@ -110,7 +110,7 @@ var RoleSets = []RoleSet{
 		},
 	},
 	{
-		Name: Operations, On: "account", Guardian: RoleAdministrator,
+		Name: Operations, On: "account", Required: RoleAdministrator,
 		Roles: []RoleInfo{
 			{Name: RoleAdministrator, Title: "Administrator"},
 			{Name: "operator", Title: "User"},

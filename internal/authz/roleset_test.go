@@ -100,10 +100,10 @@ func TestRoleSets(t *testing.T) {
 		if set.Default != "" {
 			require.True(t, seen[set.Default], set.Name)
 		}
-		if set.Guardian != "" {
-			require.True(t, seen[set.Guardian], set.Name)
+		if set.Required != "" {
+			require.True(t, seen[set.Required], set.Name)
 		}
-		require.False(t, set.Transferred && set.Guardian == "", set.Name)
+		require.False(t, set.Transferred && set.Required == "", set.Name)
 		_, ok := set.Role("nobody")
 		require.False(t, ok)
 	}

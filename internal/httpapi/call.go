@@ -45,7 +45,7 @@ type call struct {
 
 	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for. The
 	// body is written as this server understands it.
-	once   *operation.Once
+	once   *operation.Idempotency
 	params gin.Params
 	query  string
 	body   []byte
@@ -66,7 +66,7 @@ func (k *call) caller() operation.Caller {
 	if k.once != nil {
 		k.once.Request = k.digest()
 	}
-	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Once: k.once}
+	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Idempotency: k.once}
 }
 
 // callerWith is the caller of an operation that the backend itself may perform in place of a person. reason is the

@@ -13,7 +13,7 @@ import (
 type leavingOperations interface {
 	ReportOffboarding(
 		ctx context.Context, by operation.Caller, id, user authz.ID,
-	) (operation.Offboarding, authz.Token, error)
+	) (operation.OffboardingReport, authz.Token, error)
 	EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
 }
 

@@ -42,7 +42,7 @@ func (k *call) readOnce(c *gin.Context) error {
 	}
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = fmt.Fprintf(derived, "%q %q", k.actor, values[0]) // never fails
-	k.once = &operation.Once{Key: values[0], Secret: derived.Sum(nil)}
+	k.once = &operation.Idempotency{Key: values[0], Secret: derived.Sum(nil)}
 	return nil
 }
 

@@ -191,8 +191,8 @@ func (o *operations) HandOverSubscriptionMember(
 
 func (o *operations) ReportOffboarding(
 	ctx context.Context, by operation.Caller, id, user authz.ID,
-) (operation.Offboarding, authz.Token, error) {
-	report := operation.Offboarding{
+) (operation.OffboardingReport, authz.Token, error) {
+	report := operation.OffboardingReport{
 		User: user, Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, Private: 3, PrivateInUse: 1, Shares: 4,
 	}
 	return report, token, o.record(ctx, "ReportOffboarding", by, id, user)

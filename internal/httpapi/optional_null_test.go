@@ -83,8 +83,8 @@ func postJSON(t *testing.T, method, path string, body []byte) (*httptest.Respons
 		}
 	}
 	digest := ""
-	if w.operations.caller.Once != nil {
-		digest = w.operations.caller.Once.Request
+	if w.operations.caller.Idempotency != nil {
+		digest = w.operations.caller.Idempotency.Request
 	}
 	return answer, fmt.Sprintf("%s %s %s %s", w.operations.name, asJSON(w.operations.args), digest, asJSON(seen.asked))
 }

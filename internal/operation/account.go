@@ -20,27 +20,27 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 	}
 	created := Account{ID: in.ID, Subscription: in.Subscription, RoleSet: set.Name}
 	token, err := s.run(ctx, by, "create_account", func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, subscriptionObject(in.Subscription), "create_account"); err != nil {
+		if err := requirePermission(ctx, p, subscriptionObject(in.Subscription), "create_account"); err != nil {
 			return err
 		}
-		subscription, err := p.subscription(ctx, in.Subscription)
+		subscription, err := readSubscription(ctx, p, in.Subscription)
 		if err != nil {
 			return err
 		}
 		object := accountObject(in.ID)
-		if err := p.claim(ctx, object); err != nil {
+		if err := claimID(ctx, p, object); err != nil {
 			return err
 		}
-		p.create(object, "subscription", only(subscription.object))
-		p.create(object, authz.Relation(set.Name), everybody)
+		p.Create(object, "subscription", only(subscription.object))
+		p.Create(object, authz.Relation(set.Name), everybody)
 		if subscription.set.Name != authz.MultiOwner {
 			return nil
 		}
-		if err := p.arrives(ctx, by.Actor, true); err != nil {
+		if err := requireNoOffboarding(ctx, p, by.Actor, true); err != nil {
 			return err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		p.touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
+		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
 		return nil
 	})
 	return answered(created, token, err)
@@ -50,14 +50,14 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Account, authz.Token, error) {
 	var account Account
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(id), "view"); err != nil {
+		if err := requirePermission(ctx, p, accountObject(id), "view"); err != nil {
 			return err
 		}
-		facts, err := p.account(ctx, id)
+		facts, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		held, err := p.roles(ctx, facts.object, facts.set, by.Actor)
+		held, err := readRoles(ctx, p, facts.object, facts.set, by.Actor)
 		account = Account{ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held)}
 		return err
 	})
@@ -68,14 +68,14 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(id), Listing("account")); err != nil {
+		if err := requirePermission(ctx, p, accountObject(id), Listing("account")); err != nil {
 			return err
 		}
-		facts, err := p.account(ctx, id)
+		facts, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		people, err := p.people(ctx, facts.object, facts.set)
+		people, err := readPeople(ctx, p, facts.object, facts.set)
 		if err != nil {
 			return err
 		}
@@ -91,18 +91,18 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
 	until = fullSecond(until)
 	if by.Actor == "" {
-		return s.addGuardian(ctx, by, id, who, roles, until)
+		return s.addRequiredRole(ctx, by, id, who, roles, until)
 	}
 	member := Member{User: who, Roles: asRoles(roles), ExpiresAt: until}
 	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
 		if err := s.inFuture(until); err != nil {
 			return err
 		}
-		g, err := p.permissions(ctx, accountObject(id), "invite_members", "assign_roles")
+		g, err := readPermissions(ctx, p, accountObject(id), "invite_members", "assign_roles")
 		if err != nil {
 			return err
 		}
-		account, err := p.account(ctx, id)
+		account, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -110,22 +110,22 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err != nil {
 			return err
 		}
-		change, err := p.changeUntil(ctx, account, who, wanted, until)
+		change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 		if err != nil {
 			return err
 		}
-		if change, err = p.limit(ctx, account, change); err != nil {
+		if change, err = limitEnd(ctx, p, account, change); err != nil {
 			return err
 		}
-		member.Roles, member.ExpiresAt = wanted, p.endAfter(change)
-		return p.giveOnAccount(ctx, g, account, change)
+		member.Roles, member.ExpiresAt = wanted, endAfterChange(p, change)
+		return giveAccountRoles(ctx, p, g, account, change)
 	})
 	return answered(member, token, err)
 }
 
-// giveOnAccount plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
+// giveAccountRoles plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
 // there.
-func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts, change roleChange) error {
+func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFacts, change roleChange) error {
 	needed := authz.Permission("assign_roles")
 	if change.invites(account.set.Default) && !g.allowed[needed] {
 		needed = "invite_members"
@@ -137,15 +137,15 @@ func (p *plan) giveOnAccount(ctx context.Context, g grants, account accountFacts
 		return err
 	}
 	if needed == "invite_members" && len(change.held) == 0 {
-		if err := p.requireNotRemoved(ctx, account.object, change.who); err != nil {
+		if err := requireNotRemoved(ctx, p, account.object, change.who); err != nil {
 			return err
 		}
 	}
 	var orphaned []authz.ID
-	if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+	if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
 		return err
 	}
-	return lastGuardian(orphaned)
+	return lastHolderError(orphaned)
 }
 
 // parseRoles reads the roles that a person is to hold, of which there must be one at least.
@@ -156,8 +156,8 @@ func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	return set.Parse(names)
 }
 
-// parseOffer reads the roles that an invitation offers, which are added to those that the invitee holds.
-func parseOffer(set authz.RoleSet, names []string) ([]authz.Role, error) {
+// parseOfferedRoles reads the roles that an invitation offers, which are added to those that the invitee holds.
+func parseOfferedRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if err := someRole(set, names); err != nil {
 		return nil, err
 	}
@@ -180,52 +180,52 @@ func someRole(set authz.RoleSet, names []string) error {
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {
-			if done, err := p.leave(ctx, accountObject(id), s.now()); done || err != nil {
+			if done, err := leavePlace(ctx, p, accountObject(id), s.now()); done || err != nil {
 				return err
 			}
-			account, err := p.account(ctx, id)
+			account, err := readAccount(ctx, p, id)
 			if err != nil {
 				return err
 			}
-			p.noteRemoval(account.object, who)
-			return p.removeFromAccount(ctx, account, who)
+			rememberRemoval(p, account.object, who)
+			return removeAccountRoles(ctx, p, account, who)
 		}
-		g, err := p.permissions(ctx, accountObject(id), "remove_members", "assign_roles")
+		g, err := readPermissions(ctx, p, accountObject(id), "remove_members", "assign_roles")
 		if err != nil {
 			return err
 		}
-		account, err := p.account(ctx, id)
+		account, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		held, err := p.roles(ctx, account.object, account.set, who)
+		held, err := readRoles(ctx, p, account.object, account.set, who)
 		if err != nil {
 			return err
 		}
 		needed := authz.Permission("remove_members")
-		if account.set.Guardian != "" && (roleChange{held: held}).had(account.set.Guardian) {
+		if account.set.Required != "" && (roleChange{held: held}).had(account.set.Required) {
 			needed = "assign_roles"
 		}
 		if err := g.need(needed); err != nil {
 			return err
 		}
 		if len(held) > 0 && needed == "remove_members" {
-			p.noteRemoval(account.object, who)
+			rememberRemoval(p, account.object, who)
 		}
-		return p.removeFromAccount(ctx, account, who)
+		return removeAccountRoles(ctx, p, account, who)
 	})
 }
 
-func (p *plan) removeFromAccount(ctx context.Context, account accountFacts, who authz.ID) error {
-	change, err := p.change(ctx, account.object, account.set, who, nil)
+func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who authz.ID) error {
+	change, err := readChange(ctx, p, account.object, account.set, who, nil)
 	if err != nil {
 		return err
 	}
 	var orphaned []authz.ID
-	if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+	if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
 		return err
 	}
-	return lastGuardian(orphaned)
+	return lastHolderError(orphaned)
 }
 
 // PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set. What one write does
@@ -251,10 +251,10 @@ func (s *Service) PatchAccountMembers(
 		if err := s.inFuture(until); err != nil {
 			return err
 		}
-		if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
+		if err := requirePermission(ctx, p, accountObject(id), "assign_roles"); err != nil {
 			return err
 		}
-		account, err := p.account(ctx, id)
+		account, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -264,26 +264,26 @@ func (s *Service) PatchAccountMembers(
 			if err != nil {
 				return atEntry("members", who, err)
 			}
-			change, err := p.changeUntil(ctx, account, who, wanted, until)
+			change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 			if err != nil {
 				return atEntry("members", who, err)
 			}
-			if change, err = p.limit(ctx, account, change); err != nil {
+			if change, err = limitEnd(ctx, p, account, change); err != nil {
 				return atEntry("members", who, err)
 			}
 			changes = append(changes, change)
 			i, _ := slices.BinarySearch(people, who)
 			changed[i].Roles = wanted
 			if len(wanted) > 0 {
-				changed[i].ExpiresAt = p.endAfter(change)
+				changed[i].ExpiresAt = endAfterChange(p, change)
 			}
 		}
 		divided.arrangePeople(account.set, by.Actor, changes)
 		var orphaned []authz.ID
-		if err := p.changeAccountRoles(ctx, account, changes, &orphaned); err != nil {
+		if err := changeAccountRoles(ctx, p, account, changes, &orphaned); err != nil {
 			return err
 		}
-		return lastGuardian(orphaned)
+		return lastHolderError(orphaned)
 	})
 	return answered(changed, token, err)
 }
@@ -316,7 +316,7 @@ func (s *Service) PutMemberAccounts(
 		var orphaned, lowers, last []authz.ID
 		var err error
 		for _, accountID := range divided.next() {
-			change, set, err := p.putOnAccount(ctx, id, accountID, who, accounts[accountID], until, &orphaned)
+			change, set, err := putAccountRoles(ctx, p, id, accountID, who, accounts[accountID], until, &orphaned)
 			if err != nil {
 				return atEntry("accounts", accountID, err)
 			}
@@ -327,34 +327,34 @@ func (s *Service) PutMemberAccounts(
 			}
 			member.Accounts[accountID] = change.wanted
 			delete(member.AccountsExpireAt, accountID)
-			if end := p.endAfter(change); len(change.wanted) > 0 && !end.IsZero() {
+			if end := endAfterChange(p, change); len(change.wanted) > 0 && !end.IsZero() {
 				member.AccountsExpireAt[accountID] = end
 			}
 		}
 		divided.arrange(lowers, last)
-		if err := lastGuardian(orphaned); err != nil {
+		if err := lastHolderError(orphaned); err != nil {
 			return err
 		}
-		member.Roles, err = p.rolesAfter(ctx, id, who)
+		member.Roles, err = readVisibleRolesAfter(ctx, p, id, who)
 		return err
 	})
 	return answered(member, token, err)
 }
 
-// putOnAccount plans exactly these roles of a person on an account, which must belong to the subscription, and returns
+// putAccountRoles plans exactly these roles of a person on an account, which must belong to the subscription, and returns
 // the change, and the role set of the account.
-func (p *plan) putOnAccount(
-	ctx context.Context, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
+func putAccountRoles(
+	ctx context.Context, p *plan, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
 ) (roleChange, authz.RoleSet, error) {
-	if err := p.allow(ctx, accountObject(id), "assign_roles"); err != nil {
+	if err := requirePermission(ctx, p, accountObject(id), "assign_roles"); err != nil {
 		return roleChange{}, authz.RoleSet{}, err
 	}
-	account, err := p.account(ctx, id)
+	account, err := readAccount(ctx, p, id)
 	if err != nil {
 		return roleChange{}, authz.RoleSet{}, err
 	}
 	if account.subscription.object.ID != subscription {
-		if _, err := p.permissions(ctx, subscriptionObject(subscription)); err != nil {
+		if _, err := readPermissions(ctx, p, subscriptionObject(subscription)); err != nil {
 			return roleChange{}, authz.RoleSet{}, err
 		}
 		return roleChange{}, authz.RoleSet{}, authz.Errorf(
@@ -365,14 +365,14 @@ func (p *plan) putOnAccount(
 	if err != nil {
 		return roleChange{}, authz.RoleSet{}, err
 	}
-	change, err := p.changeUntil(ctx, account, who, wanted, until)
+	change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 	if err != nil {
 		return roleChange{}, authz.RoleSet{}, err
 	}
-	if change, err = p.limit(ctx, account, change); err != nil {
+	if change, err = limitEnd(ctx, p, account, change); err != nil {
 		return roleChange{}, authz.RoleSet{}, err
 	}
-	return change, account.set, p.changeAccountRoles(ctx, account, []roleChange{change}, orphaned)
+	return change, account.set, changeAccountRoles(ctx, p, account, []roleChange{change}, orphaned)
 }
 
 // maxNamed is how many names an error holds.

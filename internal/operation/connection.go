@@ -12,28 +12,28 @@ import (
 func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, authz.Token, error) {
 	created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
 	token, err := s.run(ctx, by, "create_connection", func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(in.Account), "create_connection"); err != nil {
+		if err := requirePermission(ctx, p, accountObject(in.Account), "create_connection"); err != nil {
 			return err
 		}
-		account, err := p.account(ctx, in.Account)
+		account, err := readAccount(ctx, p, in.Account)
 		if err != nil {
 			return err
 		}
 		if created.Visibility, err = account.visibility(in.Visibility); err != nil {
 			return err
 		}
-		if err := p.mayConnect(ctx, connectorObject(in.Connector), account); err != nil {
+		if err := requireUsableConnector(ctx, p, connectorObject(in.Connector), account); err != nil {
 			return err
 		}
 		object := connectionObject(in.ID)
-		if err := p.claim(ctx, object); err != nil {
+		if err := claimID(ctx, p, object); err != nil {
 			return err
 		}
-		p.create(object, "account", only(account.object))
-		p.create(object, "creator", p.actor())
-		p.create(object, "connector", only(connectorObject(in.Connector)))
+		p.Create(object, "account", only(account.object))
+		p.Create(object, "creator", p.actor())
+		p.Create(object, "connector", only(connectorObject(in.Connector)))
 		if created.Visibility == Shared {
-			p.create(object, "shared", only(account.object))
+			p.Create(object, "shared", only(account.object))
 		}
 		return nil
 	})
@@ -59,16 +59,16 @@ func (f accountFacts) visibility(wanted string) (Visibility, error) {
 	return "", authz.Errorf(authz.CodeInvalid, "visibility must be %q or %q, not %q", Private, Shared, wanted)
 }
 
-// mayConnect returns an error unless the connector is of the catalogue or of the account itself.
-func (p *plan) mayConnect(ctx context.Context, connector authz.Object, account accountFacts) error {
-	if err := p.allow(ctx, connector, "view"); err != nil {
+// requireUsableConnector returns an error unless the connector is of the catalogue or of the account itself.
+func requireUsableConnector(ctx context.Context, p *plan, connector authz.Object, account accountFacts) error {
+	if err := requirePermission(ctx, p, connector, "view"); err != nil {
 		return err
 	}
-	own, err := p.find(ctx, authz.Filter{Type: connector.Type, ID: connector.ID, Relation: "account"})
+	own, err := p.Find(ctx, authz.Filter{Type: connector.Type, ID: connector.ID, Relation: "account"})
 	if err != nil || len(own) == 0 {
 		return err
 	}
-	return p.inAccount(ctx, connector, account)
+	return requireInAccount(ctx, p, connector, account)
 }
 
 // ShareConnection decides who sees a connection: the whole account, or with Private exactly the members named.
@@ -78,10 +78,10 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 	connection := Connection{ID: id, Visibility: Visibility(in.Visibility), Users: in.Users}
 	token, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
-		if err := p.allow(ctx, object, "share"); err != nil {
+		if err := requirePermission(ctx, p, object, "share"); err != nil {
 			return err
 		}
-		account, err := p.accountOf(ctx, object)
+		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
 			return err
 		}
@@ -95,38 +95,38 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 		if visibility == Shared && len(in.Users) > 0 {
 			return authz.Errorf(authz.CodeInvalid, "users go with visibility %q only: a shared connection is seen by the whole account", Private)
 		}
-		if connection, err = p.connection(ctx, object, account); err != nil {
+		if connection, err = readConnection(ctx, p, object, account); err != nil {
 			return err
 		}
 		connection.Visibility, connection.Users = visibility, in.Users
 		shared := authz.Relationship{Resource: object, Relation: "shared", Subject: only(account.object)}
 		if visibility == Shared {
-			p.touch(object, shared.Relation, shared.Subject)
+			p.Touch(object, shared.Relation, shared.Subject)
 		} else {
-			p.delete(shared)
+			p.Delete(shared)
 		}
-		return p.name(ctx, object, "shared_with", account, in.Users, authz.RoleGuest)
+		return setNamedPeople(ctx, p, object, "shared_with", account, in.Users, authz.RoleGuest)
 	})
 	return answered(connection, token, err)
 }
 
-// name plans that the object names exactly these people in the relation, and that others stop being named first if one write
+// setNamedPeople plans that the object names exactly these people in the relation, and that others stop being named first if one write
 // does not hold it all. Each must hold a role on the account other
 // than the excluded one; the error is CodeInvalid and lists those who do not.
-func (p *plan) name(ctx context.Context, object authz.Object, relation authz.Relation, account accountFacts, people []authz.ID, excluded authz.Role) error {
-	named, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: relation})
+func setNamedPeople(ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts, people []authz.ID, excluded authz.Role) error {
+	named, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: relation})
 	if err != nil {
 		return err
 	}
 	for _, r := range named {
 		if !slices.Contains(people, r.Subject.ID) {
-			p.delete(r)
-			p.deletesFirst = true
+			p.Delete(r)
+			p.AllowSplit()
 		}
 	}
 	var strangers []authz.ID
 	for _, who := range people {
-		held, err := p.roles(ctx, account.object, account.set, who)
+		held, err := readRoles(ctx, p, account.object, account.set, who)
 		if err != nil {
 			return err
 		}
@@ -135,8 +135,8 @@ func (p *plan) name(ctx context.Context, object authz.Object, relation authz.Rel
 			strangers = append(strangers, who)
 			continue
 		}
-		p.require(held[0])
-		p.touch(object, relation, person(who))
+		p.Require(held[0])
+		p.Touch(object, relation, person(who))
 	}
 	if len(strangers) > 0 {
 		return authz.Errorf(authz.CodeInvalid, "only members of %s can be named, and no guests: not %s", account.object, list(strangers))
@@ -144,10 +144,10 @@ func (p *plan) name(ctx context.Context, object authz.Object, relation authz.Rel
 	return nil
 }
 
-// connection reads what the plan does not change about a connection.
-func (p *plan) connection(ctx context.Context, object authz.Object, account accountFacts) (Connection, error) {
+// readConnection reads what the plan does not change about a connection.
+func readConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}
-	found, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
+	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
 	for _, r := range found {
 		switch r.Relation {
 		case "connector":
@@ -178,36 +178,36 @@ func (s *Service) regroup(ctx context.Context, by Caller, operation string, perm
 	connection := Connection{ID: id}
 	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
-		if err := p.allow(ctx, object, permission); err != nil {
+		if err := requirePermission(ctx, p, object, permission); err != nil {
 			return err
 		}
-		account, err := p.accountOf(ctx, object)
+		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
 			return err
 		}
-		if connection, err = p.connection(ctx, object, account); err != nil {
+		if connection, err = readConnection(ctx, p, object, account); err != nil {
 			return err
 		}
-		held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
+		held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
 		if err != nil {
 			return err
 		}
 		for _, r := range held {
-			p.require(r)
-			p.delete(r)
+			p.Require(r)
+			p.Delete(r)
 		}
 		if connection.Group = ""; group == nil {
 			return nil
 		}
 		if len(held) == 0 {
-			p.forbid(authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
+			p.Forbid(authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
 		}
 		connection.Group = *group
 		grouped := authz.Object{Type: "connection_group", ID: *group}
-		if err := p.ensureGroup(ctx, grouped, account); err != nil {
+		if err := ensureGroup(ctx, p, grouped, account); err != nil {
 			return err
 		}
-		p.touch(object, "member_of", only(grouped))
+		p.Touch(object, "member_of", only(grouped))
 		return nil
 	})
 	return answered(connection, token, err)
@@ -215,23 +215,23 @@ func (s *Service) regroup(ctx context.Context, by Caller, operation string, perm
 
 // ensureGroup plans that the group exists in the account. The error is CodeInvalid if it exists in another. A preview does
 // not show that, since nobody may view groups.
-func (p *plan) ensureGroup(ctx context.Context, group authz.Object, account accountFacts) error {
-	found, err := p.find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
+func ensureGroup(ctx context.Context, p *plan, group authz.Object, account accountFacts) error {
+	found, err := p.Find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
 	if err != nil {
 		return err
 	}
 	_, previews := p.engine.(hider)
 	elsewhere := len(found) > 0 && found[0].Subject.Object != account.object
 	if len(found) > 0 && (!previews || !elsewhere) {
-		return p.inAccount(ctx, group, account)
+		return requireInAccount(ctx, p, group, account)
 	}
 	if err := mayBeNew(group); err != nil {
 		return err
 	}
-	if err := p.hideUnseen(ctx, group); err != nil {
+	if err := hideUnseen(ctx, p, group); err != nil {
 		return err
 	}
-	p.forbid(authz.Filter{Type: group.Type, ID: group.ID})
-	p.create(group, "account", only(account.object))
+	p.Forbid(authz.Filter{Type: group.Type, ID: group.ID})
+	p.Create(group, "account", only(account.object))
 	return nil
 }

@@ -49,30 +49,30 @@ type Objects struct {
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		start, err := p.start(of, page)
+		start, err := readPageStart(p, of, page)
 		if err != nil {
 			return err
 		}
-		visible, err := p.decide(ctx, []authz.Check{p.asks(kindOf(of.Place.Type).visible, of.Place)})
+		visible, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf(of.Place.Type).visible, of.Place)})
 		if err != nil {
 			return err
 		}
 		if !visible[0] {
-			return p.notFound(of.Place)
+			return notFoundError(p, of.Place)
 		}
-		found, next, err := p.visibleIn(ctx, of, start, page.limit(), s.maxLooked)
+		found, next, err := readVisible(ctx, p, of, start, page.limit(), s.maxScanned)
 		if err != nil {
 			return err
 		}
 		objects.NextCursor = next
-		objects.Objects, err = p.withPermissions(ctx, of, found)
+		objects.Objects, err = addPermissions(ctx, p, of, found)
 		return err
 	})
 	return answered(objects, token, err)
 }
 
-// start returns where the engine begins to read for a page.
-func (p *plan) start(of Collection, page Page) (authz.Page, error) {
+// readPageStart returns where the engine begins to read for a page.
+func readPageStart(p *plan, of Collection, page Page) (authz.Page, error) {
 	if page.Cursor == "" {
 		return authz.Page{}, nil
 	}
@@ -80,8 +80,8 @@ func (p *plan) start(of Collection, page Page) (authz.Page, error) {
 	return authz.Page{Cursor: cursor}, err
 }
 
-// visibleIn returns the ids that are on a page, and the cursor behind them.
-func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, limit, maxLooked int) (ids []authz.ID, next string, err error) {
+// readVisible returns the ids that are on a page, and the cursor behind them.
+func readVisible(ctx context.Context, p *plan, of Collection, start authz.Page, limit, maxLooked int) (ids []authz.ID, next string, err error) {
 	filter := authz.Filter{
 		Type: of.Type, Relation: kindOf(of.Type).place, SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
 	}
@@ -91,11 +91,11 @@ func (p *plan) visibleIn(ctx context.Context, of Collection, start authz.Page, l
 	var batch, visible []authz.ReadItem
 	size, looked := limit+1, 0 // one more tells whether there is another page
 	look := func() error {
-		seen, err := p.seen(ctx, of, batch, start.Cursor != "")
+		seen, err := filterVisible(ctx, p, of, batch, start.Cursor != "")
 		visible, batch, looked, size = append(visible, seen...), batch[:0], looked+len(batch), MaxLimit
 		return err
 	}
-	for item, err := range p.engine.Read(ctx, filter, p.at(), start) {
+	for item, err := range p.engine.Read(ctx, filter, p.Consistency(), start) {
 		if err != nil {
 			return nil, "", err
 		}
@@ -130,23 +130,23 @@ func idsOf(items []authz.ReadItem) []authz.ID {
 	return ids
 }
 
-// seen returns those of the objects that the actor may see. If they were read at an older state, an id may have been
+// filterVisible returns those of the objects that the actor may see. If they were read at an older state, an id may have been
 // deleted since and taken elsewhere, so they must still be in their place as well.
-func (p *plan) seen(ctx context.Context, of Collection, items []authz.ReadItem, older bool) ([]authz.ReadItem, error) {
+func filterVisible(ctx context.Context, p *plan, of Collection, items []authz.ReadItem, older bool) ([]authz.ReadItem, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
 	kind := kindOf(of.Type)
 	var checks []authz.Check
 	for _, item := range items {
-		checks = append(checks, p.asks(kind.visible, item.Relationship.Resource))
+		checks = append(checks, actorCheck(p, kind.visible, item.Relationship.Resource))
 	}
 	if older {
 		for _, item := range items {
 			checks = append(checks, authz.Check{Subject: only(of.Place), Permission: authz.Permission(kind.place), Resource: item.Relationship.Resource})
 		}
 	}
-	results, err := p.decideEach(ctx, checks) // an object that cannot be decided is hidden, its error too
+	results, err := p.Check(ctx, checks) // an object that cannot be decided is hidden, its error too
 	if err != nil {
 		return nil, err
 	}
@@ -160,18 +160,18 @@ func (p *plan) seen(ctx context.Context, of Collection, items []authz.ReadItem, 
 	return seen, nil
 }
 
-// withPermissions asks for every permission of the collection on each object, at once.
-func (p *plan) withPermissions(ctx context.Context, of Collection, ids []authz.ID) ([]VisibleObject, error) {
+// addPermissions asks for every permission of the collection on each object, at once.
+func addPermissions(ctx context.Context, p *plan, of Collection, ids []authz.ID) ([]VisibleObject, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var checks []authz.Check
 	for _, id := range ids {
 		for _, permission := range of.Permissions {
-			checks = append(checks, p.asks(permission, authz.Object{Type: of.Type, ID: id}))
+			checks = append(checks, actorCheck(p, permission, authz.Object{Type: of.Type, ID: id}))
 		}
 	}
-	results, err := p.decideEach(ctx, checks)
+	results, err := p.Check(ctx, checks)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (p *plan) withPermissions(ctx context.Context, of Collection, ids []authz.I
 	return objects, nil
 }
 
-// asks is the question whether the actor has a permission.
-func (p *plan) asks(permission authz.Permission, object authz.Object) authz.Check {
+// actorCheck is the question whether the actor has a permission.
+func actorCheck(p *plan, permission authz.Permission, object authz.Object) authz.Check {
 	return authz.Check{Subject: p.actor(), Permission: permission, Resource: object}
 }

@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
 )
 
 // A deletion is itself an object, type/id of what is deleted. While it is under way it holds by whom (deletionBy), and
 // the id cannot be taken; afterwards it holds for a day who finished it (deletionDone), so that they may repeat the call.
 const (
-	deletionType authz.Type     = "deletion"
-	deletionBy   authz.Relation = "requested_by"
-	deletionDone authz.Relation = "done"
+	deletionType        authz.Type     = "deletion"
+	deletionRequestedBy authz.Relation = "requested_by"
+	deletionDone        authz.Relation = "done"
 
-	remembered = 24 * time.Hour
+	rememberFor = 24 * time.Hour
 )
 
 func deletionOf(object authz.Object) authz.Object {
@@ -38,22 +39,22 @@ func deletedObject(deletion authz.Object) authz.Object {
 //
 // Deleting has three steps. The cut removes the object's own relationships and marks it as being deleted, as one change:
 // nothing in it can be reached from then on, nothing can be created in it or refer to it, and its id cannot be taken.
-// The sweep removes what is in it and what refers to it, including what came in until the cut. The last step remembers that
+// The cleanup removes what is in it and what refers to it, including what came in until the cut. The last step remembers that
 // it is done. After an interruption, repeating the call or Resume finishes it.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (authz.Token, error) {
 	operation := "delete_" + string(object.Type)
 	var repeated, large bool
 	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
 		if by.replayed() {
-			under, done, err := p.deletion(ctx, deletionOf(object))
+			under, done, err := readDeletion(ctx, p, deletionOf(object))
 			repeated, large = true, under || !done
 			return err
 		}
-		if err := p.mayDelete(ctx, object); err != nil {
+		if err := requireDeletePermission(ctx, p, object); err != nil {
 			if authz.CodeOf(err) != authz.CodeNotFound {
 				return err
 			}
-			under, done, seen := p.deletion(ctx, deletionOf(object))
+			under, done, seen := readDeletion(ctx, p, deletionOf(object))
 			if seen != nil {
 				return seen
 			}
@@ -63,107 +64,102 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (a
 			large = under
 			return nil
 		}
-		p.touch(deletionOf(object), deletionBy, p.actor())
+		p.Touch(deletionOf(object), deletionRequestedBy, p.actor())
 		var err error
-		large, err = p.cut(ctx, object)
+		large, err = cutOff(ctx, p, object)
 		return err
 	})
 	if err != nil || repeated && !large {
 		return token, err
 	}
-	if by.replayed() { // it was begun before, and goes on
-		by.Once = nil
+	if by.replayed() { // it was requested before, and goes on
+		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
 	}
-	deletion := authz.Relationship{Resource: deletionOf(object), Relation: deletionBy, Subject: person(by.Actor)}
+	deletion := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: person(by.Actor)}
 	if large && !repeated {
-		err := s.cutLarge(ctx, by, operation, object)
+		err := s.cutOffLarge(ctx, by, operation, object)
 		if refused(err) {
-			return "", errors.Join(err, s.withdraw(ctx, by, deletion))
+			return "", errors.Join(err, s.cancelDeletion(ctx, by, deletion))
 		}
 		if err != nil {
 			return "", err
 		}
 	}
-	return s.sweep(ctx, by, operation, deletion)
+	return s.cleanUp(ctx, by, operation, deletion)
 }
 
-// mayDelete returns an error unless the actor may delete the object.
-func (p *plan) mayDelete(ctx context.Context, object authz.Object) error {
+// requireDeletePermission returns an error unless the actor may delete the object.
+func requireDeletePermission(ctx context.Context, p *plan, object authz.Object) error {
 	kind := kindOf(object.Type)
 	if !kind.removeOnPlace {
-		return p.allow(ctx, object, kind.remove)
+		return requirePermission(ctx, p, object, kind.remove)
 	}
-	if _, err := p.permissions(ctx, object); err != nil {
+	if _, err := readPermissions(ctx, p, object); err != nil {
 		return err
 	}
-	place, err := p.placeOf(ctx, object)
+	place, err := readPlaceOf(ctx, p, object)
 	if err != nil {
 		return err
 	}
-	return p.allow(ctx, place, kind.remove)
+	return requirePermission(ctx, p, place, kind.remove)
 }
 
-// deletion reads whether the actor is deleting something or has done so.
-func (p *plan) deletion(ctx context.Context, deletion authz.Object) (under, done bool, err error) {
-	found, err := p.findSome(ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0)
+// readDeletion reads whether the actor is deleting something or has done so.
+func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, done bool, err error) {
+	found, err := p.FindSome(ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0)
 	for _, r := range found {
-		under = under || r.Relation == deletionBy
+		under = under || r.Relation == deletionRequestedBy
 		done = done || r.Relation == deletionDone
 	}
 	return under, done, err
 }
 
-// cut plans the removal of the object's own relationships, and with them of all access to it and to what is in it. What
+// cutOff plans the removal of the object's own relationships, and with them of all access to it and to what is in it. What
 // does not fit one write is left to cutLarge.
-func (p *plan) cut(ctx context.Context, object authz.Object) (large bool, err error) {
-	own, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
-	if err != nil || len(own) > p.room() {
+func cutOff(ctx context.Context, p *plan, object authz.Object) (large bool, err error) {
+	own, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
+	if err != nil || len(own) > p.Room() {
 		return err == nil, err
 	}
 	for _, r := range own {
-		p.delete(r)
+		p.Delete(r)
 	}
 	return false, nil
 }
 
-// cutLarge removes all of an object's own relationships by filter, however many they are, provided that the deletion
+// cutOffLarge removes all of an object's own relationships by filter, however many they are, provided that the deletion
 // is marked and the actor still may.
-func (s *Service) cutLarge(ctx context.Context, by Caller, operation string, object authz.Object) error {
-	for attempt := range maxAttempts {
-		if err := pause(ctx, attempt); err != nil {
-			return err
-		}
+func (s *Service) cutOffLarge(ctx context.Context, by Caller, operation string, object authz.Object) error {
+	const conflict = "other requests kept changing what this operation depends on; try again"
+	return tx.Retry(ctx, conflict, func(int) error {
 		p := newPlan(s.engine, by)
-		if err := p.mayDelete(ctx, object); err != nil {
+		if err := requireDeletePermission(ctx, p, object); err != nil {
 			return err
 		}
-		p.require(authz.Relationship{Resource: deletionOf(object), Relation: deletionBy, Subject: p.actor()})
-		_, err := s.engine.DeleteAll(ctx, authz.Filter{Type: object.Type, ID: object.ID}, p.preconditions, by.metadata(operation))
-		if !errors.Is(err, authz.ErrPrecondition) {
-			return err
-		}
-	}
-	return authz.Errorf(authz.CodeConflict, "others kept changing what this operation rests on; try again")
+		p.Require(authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: p.actor()})
+		_, err := s.engine.DeleteAll(ctx, authz.Filter{Type: object.Type, ID: object.ID}, p.Preconditions(), by.metadata(operation))
+		return err
+	})
 }
 
-// leave plans what leaving by oneself needs, and reports whether there is nothing left to do because the actor has no
+// leavePlace plans what leaving by oneself needs, and reports whether there is nothing left to do because the actor has no
 // role: they have left before, or they reach the object another way. The error is CodeNotFound if they may not see it.
-func (p *plan) leave(ctx context.Context, object authz.Object, now time.Time) (nothing bool, err error) {
-	held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
+func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (nothing bool, err error) {
+	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
 	if err != nil {
 		return false, err
 	}
 	if len(held) > 0 {
-		p.update(authz.Touch, authz.Relationship{Resource: leavingOf(object), Relation: deletionDone, Subject: p.actor(), ExpiresAt: now.Add(remembered)})
+		p.Update(authz.Touch, authz.Relationship{Resource: leavingOf(object), Relation: deletionDone, Subject: p.actor(), ExpiresAt: now.Add(rememberFor)})
 		return false, nil
 	}
-	if err := p.finishRemoval(ctx, p.by.Actor); err != nil {
+	if err := finishRemoval(ctx, p, p.by.Actor); err != nil {
 		return false, err
 	}
-	if _, done, err := p.deletion(ctx, leavingOf(object)); done || err != nil {
+	if _, done, err := readDeletion(ctx, p, leavingOf(object)); done || err != nil {
 		return done, err
 	}
-	_, err = p.permissions(ctx, object)
+	_, err = readPermissions(ctx, p, object)
 	return true, err
 }

@@ -34,16 +34,16 @@ func (f accountFacts) privateConnections() bool {
 	return f.set.Name == authz.Team && f.subscription.set.Name == authz.MultiOwner
 }
 
-// needsGuardian reports whether somebody must hold the guardian role of the account's role set. Under
+// needsRequiredRole reports whether somebody must hold the required role of the account's role set. Under
 // single_owner the subscription's owner reaches every account, so an account needs nobody of its own.
-func (f accountFacts) needsGuardian() bool {
-	return f.set.Guardian != "" && f.subscription.set.Name != authz.SingleOwner
+func (f accountFacts) needsRequiredRole() bool {
+	return f.set.Required != "" && f.subscription.set.Name != authz.SingleOwner
 }
 
-// subscription reads what a subscription is and restates it. The error is CodeNotFound if there is none.
-func (p *plan) subscription(ctx context.Context, id authz.ID) (subscriptionFacts, error) {
+// readSubscription reads what a subscription is and requires it. The error is CodeNotFound if there is none.
+func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFacts, error) {
 	facts := subscriptionFacts{object: subscriptionObject(id)}
-	marks, err := p.marks(ctx, facts.object)
+	marks, err := readFlags(ctx, p, facts.object)
 	if err != nil {
 		return facts, err
 	}
@@ -52,72 +52,72 @@ func (p *plan) subscription(ctx context.Context, id authz.ID) (subscriptionFacts
 			facts.features = append(facts.features, feature)
 		}
 	}
-	facts.set, err = p.roleSet(facts.object, marks)
+	facts.set, err = requireRoleSet(p, facts.object, marks)
 	return facts, err
 }
 
-// account reads what an account is and restates it. The error is CodeNotFound if there is none.
-func (p *plan) account(ctx context.Context, id authz.ID) (accountFacts, error) {
+// readAccount reads what an account is and requires it. The error is CodeNotFound if there is none.
+func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error) {
 	facts := accountFacts{object: accountObject(id)}
-	marks, err := p.marks(ctx, facts.object)
+	marks, err := readFlags(ctx, p, facts.object)
 	if err != nil {
 		return facts, err
 	}
-	if facts.set, err = p.roleSet(facts.object, marks); err != nil {
+	if facts.set, err = requireRoleSet(p, facts.object, marks); err != nil {
 		return facts, err
 	}
-	places, err := p.find(ctx, authz.Filter{Type: "account", ID: id, Relation: "subscription"})
+	places, err := p.Find(ctx, authz.Filter{Type: "account", ID: id, Relation: "subscription"})
 	if err != nil {
 		return facts, err
 	}
 	if len(places) == 0 {
-		return facts, p.notFound(facts.object)
+		return facts, notFoundError(p, facts.object)
 	}
-	p.require(places[0])
-	facts.subscription, err = p.subscription(ctx, places[0].Subject.ID)
+	p.Require(places[0])
+	facts.subscription, err = readSubscription(ctx, p, places[0].Subject.ID)
 	return facts, err
 }
 
-// accountOf reads the account that an object is in and restates it.
-func (p *plan) accountOf(ctx context.Context, object authz.Object) (accountFacts, error) {
-	place, err := p.placeOf(ctx, object)
+// readAccountOf reads the account that an object is in and requires it.
+func readAccountOf(ctx context.Context, p *plan, object authz.Object) (accountFacts, error) {
+	place, err := readPlaceOf(ctx, p, object)
 	if err != nil {
 		return accountFacts{}, err
 	}
 	switch place.Type {
 	case "workspace":
-		return p.accountOf(ctx, place)
+		return readAccountOf(ctx, p, place)
 	case "account":
-		return p.account(ctx, place.ID)
+		return readAccount(ctx, p, place.ID)
 	default:
-		return accountFacts{}, p.notFound(object)
+		return accountFacts{}, notFoundError(p, object)
 	}
 }
 
-// placeOf reads what an object is in and restates it. The error is CodeNotFound if it is nowhere.
-func (p *plan) placeOf(ctx context.Context, object authz.Object) (authz.Object, error) {
-	places, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place})
+// readPlaceOf reads what an object is in and requires it. The error is CodeNotFound if it is nowhere.
+func readPlaceOf(ctx context.Context, p *plan, object authz.Object) (authz.Object, error) {
+	places, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place})
 	if err != nil {
 		return authz.Object{}, err
 	}
 	if len(places) == 0 {
-		return authz.Object{}, p.notFound(object)
+		return authz.Object{}, notFoundError(p, object)
 	}
-	p.require(places[0])
+	p.Require(places[0])
 	return places[0].Subject.Object, nil
 }
 
-// marks returns the relations in which a subscription or an account holds everybody: its role set and its features.
-func (p *plan) marks(ctx context.Context, object authz.Object) ([]authz.Relation, error) {
-	found, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true})
+// readFlags returns the relations in which a subscription or an account holds everybody: its role set and its features.
+func readFlags(ctx context.Context, p *plan, object authz.Object) ([]authz.Relation, error) {
+	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true})
 	if err != nil {
 		return nil, err
 	}
-	return marksIn(found), nil
+	return flagsIn(found), nil
 }
 
-// marksIn returns the relations in which an object holds everybody.
-func marksIn(found []authz.Relationship) []authz.Relation {
+// flagsIn returns the relations in which an object holds everybody.
+func flagsIn(found []authz.Relationship) []authz.Relation {
 	var relations []authz.Relation
 	for _, r := range found {
 		if r.Subject.Wildcard {
@@ -127,19 +127,19 @@ func marksIn(found []authz.Relationship) []authz.Relation {
 	return relations
 }
 
-func (p *plan) roleSet(object authz.Object, marks []authz.Relation) (authz.RoleSet, error) {
+func requireRoleSet(p *plan, object authz.Object, marks []authz.Relation) (authz.RoleSet, error) {
 	for _, set := range authz.RoleSets {
 		if set.On == object.Type && slices.Contains(marks, authz.Relation(set.Name)) {
-			p.require(authz.Relationship{Resource: object, Relation: authz.Relation(set.Name), Subject: everybody})
+			p.Require(authz.Relationship{Resource: object, Relation: authz.Relation(set.Name), Subject: everybody})
 			return set, nil
 		}
 	}
-	return authz.RoleSet{}, p.notFound(object)
+	return authz.RoleSet{}, notFoundError(p, object)
 }
 
-// roles reads which roles of the set a person holds on an object.
-func (p *plan) roles(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
-	found, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
+// readRoles reads which roles of the set a person holds on an object.
+func readRoles(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
+	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
 	if err != nil {
 		return nil, err
 	}
@@ -154,9 +154,9 @@ func (p *plan) roles(ctx context.Context, object authz.Object, set authz.RoleSet
 	return held, nil
 }
 
-// heldAfter returns which roles of the set a person holds on an object when the plan is written.
-func (p *plan) heldAfter(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
-	before, err := p.roles(ctx, object, set, who)
+// readRolesAfter returns which roles of the set a person holds on an object when the plan is written.
+func readRolesAfter(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
+	before, err := readRoles(ctx, p, object, set, who)
 	if err != nil {
 		return nil, err
 	}
@@ -164,10 +164,10 @@ func (p *plan) heldAfter(ctx context.Context, object authz.Object, set authz.Rol
 	for _, name := range set.Names() {
 		row := authz.Relationship{Resource: object, Relation: authz.Relation(name), Subject: person(who)}
 		stored := slices.IndexFunc(before, func(r authz.Relationship) bool { return r.Relation == row.Relation })
-		switch i := p.planned(row); {
-		case i >= 0 && p.updates[i].Action != authz.Delete:
-			held = append(held, p.updates[i].Relationship)
-		case i < 0 && stored >= 0:
+		switch update, planned := p.Planned(row); {
+		case planned && update.Action != authz.Delete:
+			held = append(held, update.Relationship)
+		case !planned && stored >= 0:
 			held = append(held, before[stored])
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // unless the actor asks for themselves.
 func (s *Service) GetAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Member, authz.Token, error) {
 	return s.getMember(ctx, by, accountObject(id), who, func(ctx context.Context, p *plan) (authz.RoleSet, error) {
-		facts, err := p.account(ctx, id)
+		facts, err := readAccount(ctx, p, id)
 		return facts.set, err
 	})
 }
@@ -20,7 +20,7 @@ func (s *Service) GetAccountMember(ctx context.Context, by Caller, id, who authz
 // list_users, unless the actor asks for themselves.
 func (s *Service) GetSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Member, authz.Token, error) {
 	return s.getMember(ctx, by, subscriptionObject(id), who, func(ctx context.Context, p *plan) (authz.RoleSet, error) {
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		return facts.set, err
 	})
 }
@@ -36,7 +36,7 @@ func (s *Service) getMember(
 		if who != by.Actor {
 			needed = append(needed, Listing(object.Type))
 		}
-		g, err := p.permissions(ctx, object, needed...)
+		g, err := readPermissions(ctx, p, object, needed...)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *Service) getMember(
 		if err != nil {
 			return err
 		}
-		held, err := p.roles(ctx, object, set, who)
+		held, err := readRoles(ctx, p, object, set, who)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subs
 		}
 		var ids []authz.ID
 		var last string
-		for item, err := range p.engine.Read(ctx, filter, p.at(), start) {
+		for item, err := range p.engine.Read(ctx, filter, p.Consistency(), start) {
 			if err != nil {
 				return err
 			}
@@ -100,25 +100,25 @@ func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subs
 			ids, last = append(ids, item.Relationship.Resource.ID), item.Cursor
 		}
 		var err error
-		subscriptions.Subscriptions, err = p.describeSubscriptions(ctx, ids)
+		subscriptions.Subscriptions, err = readSubscriptions(ctx, p, ids)
 		return err
 	})
 	return answered(subscriptions, token, err)
 }
 
-// describeSubscriptions reads those of the subscriptions that exist, several at a time.
-func (p *plan) describeSubscriptions(ctx context.Context, ids []authz.ID) ([]Subscription, error) {
+// readSubscriptions reads those of the subscriptions that exist, several at a time.
+func readSubscriptions(ctx context.Context, p *plan, ids []authz.ID) ([]Subscription, error) {
 	flags := make([]authz.Filter, len(ids))
 	for i, id := range ids {
 		object := subscriptionObject(id)
 		flags[i] = authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true}
 	}
-	if err := p.findAll(ctx, flags); err != nil {
+	if _, err := p.FindAll(ctx, flags); err != nil {
 		return nil, err
 	}
 	var found []Subscription
 	for _, id := range ids {
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		switch {
 		case errors.Is(err, authz.CodeNotFound): // deleted since
 			continue

@@ -54,7 +54,7 @@ func (s *Service) GetConnector(ctx context.Context, by Caller, id authz.ID) (Con
 	connector := Connector{ID: id, Capabilities: []string{}}
 	token, err := s.getObject(ctx, by, connectorObject(id), func(named references, _ []authz.Relation) {
 		connector.Account = first(named["account"])
-		for _, o := range offers {
+		for _, o := range capabilities {
 			if _, offered := named[o.relation]; offered {
 				connector.Capabilities = append(connector.Capabilities, o.name)
 			}
@@ -88,18 +88,18 @@ func (s *Service) getObject(
 	ctx context.Context, by Caller, object authz.Object, show func(named references, hidden []authz.Relation),
 ) (authz.Token, error) {
 	return s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		seen, err := p.decide(ctx, []authz.Check{p.asks(kindOf(object.Type).visible, object)})
+		seen, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf(object.Type).visible, object)})
 		if err != nil {
 			return err
 		}
 		if !seen[0] {
-			return p.notFound(object)
+			return notFoundError(p, object)
 		}
-		rows, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
+		rows, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
 		if err != nil {
 			return err
 		}
-		shown, err := p.mayName(ctx, rows)
+		shown, err := mayNameEach(ctx, p, rows)
 		if err != nil {
 			return err
 		}
@@ -123,9 +123,9 @@ func (s *Service) getObject(
 	})
 }
 
-// mayName reports of which of the rows of one object the actor may know the subject: objects that they may see, and of
+// mayNameEach reports of which of the rows of one object the actor may know the subject: objects that they may see, and of
 // types that nobody sees by themselves, such as people and groups of connections, whatever the object names.
-func (p *plan) mayName(ctx context.Context, rows []authz.Relationship) ([]bool, error) {
+func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]bool, error) {
 	shown := make([]bool, len(rows))
 	var checks []authz.Check
 	var asked []int
@@ -134,12 +134,12 @@ func (p *plan) mayName(ctx context.Context, rows []authz.Relationship) ([]bool, 
 		if shown[i] = !known || kind.visible == ""; shown[i] {
 			continue
 		}
-		checks, asked = append(checks, p.asks(kind.visible, r.Subject.Object)), append(asked, i)
+		checks, asked = append(checks, actorCheck(p, kind.visible, r.Subject.Object)), append(asked, i)
 	}
 	if len(checks) == 0 {
 		return shown, nil
 	}
-	results, err := p.decideEach(ctx, checks) // an object that cannot be decided is hidden
+	results, err := p.Check(ctx, checks) // an object that cannot be decided is hidden
 	if err != nil {
 		return nil, err
 	}

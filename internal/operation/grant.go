@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
 )
 
 // Grant is an operation by which a person may come to a permission that they lack, as a call of the API.
@@ -68,40 +69,39 @@ func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 // the role sets, but whether one gives what is wanted is for the engine to say. There are none for an object that does not
 // exist.
 func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
-	p := newPlan(s.engine, Caller{})
-	p.snapshot = at
+	p := newPlan(s.engine, Caller{}, tx.AtSnapshot(at))
 	var grants []Grant
-	err := p.grants(ctx, who, object, &grants)
+	err := addGrants(ctx, p, who, object, &grants)
 	if errors.Is(err, authz.CodeNotFound) {
 		return nil, nil
 	}
 	return grants, err
 }
 
-func (p *plan) grants(ctx context.Context, who authz.ID, object authz.Object, grants *[]Grant) error {
+func addGrants(ctx context.Context, p *plan, who authz.ID, object authz.Object, grants *[]Grant) error {
 	var subscription subscriptionFacts
 	switch object.Type {
 	case platform.Type:
 	case "subscription":
 		var err error
-		if subscription, err = p.subscription(ctx, object.ID); err != nil {
+		if subscription, err = readSubscription(ctx, p, object.ID); err != nil {
 			return err
 		}
 	default:
-		account, err := p.accountAround(ctx, object)
+		account, err := readAccountAround(ctx, p, object)
 		if err != nil {
 			return err
 		}
 		subscription = account.subscription
-		if err := p.objectGrants(ctx, who, object, account, grants); err != nil {
+		if err := addObjectGrants(ctx, p, who, object, account, grants); err != nil {
 			return err
 		}
-		if err := p.accountGrants(ctx, who, account, grants); err != nil {
+		if err := addAccountGrants(ctx, p, who, account, grants); err != nil {
 			return err
 		}
 	}
 	if subscription.object.ID != "" {
-		if err := p.subscriptionGrants(ctx, who, subscription, grants); err != nil {
+		if err := addSubscriptionGrants(ctx, p, who, subscription, grants); err != nil {
 			return err
 		}
 	}
@@ -109,15 +109,15 @@ func (p *plan) grants(ctx context.Context, who authz.ID, object authz.Object, gr
 	return nil
 }
 
-// accountAround reads the account that an object is, or is in.
-func (p *plan) accountAround(ctx context.Context, object authz.Object) (accountFacts, error) {
+// readAccountAround reads the account that an object is, or is in.
+func readAccountAround(ctx context.Context, p *plan, object authz.Object) (accountFacts, error) {
 	if object.Type == "account" {
-		return p.account(ctx, object.ID)
+		return readAccount(ctx, p, object.ID)
 	}
 	if kindOf(object.Type).place == "" {
-		return accountFacts{}, p.notFound(object)
+		return accountFacts{}, notFoundError(p, object)
 	}
-	return p.accountOf(ctx, object)
+	return readAccountOf(ctx, p, object)
 }
 
 func administratorGrant(who authz.ID) Grant {

@@ -7,29 +7,29 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// objectGrants are the operations that open an object itself, or the workspace that it is in, to the person.
-func (p *plan) objectGrants(ctx context.Context, who authz.ID, object authz.Object, account accountFacts, grants *[]Grant) error {
+// addObjectGrants are the operations that open an object itself, or the workspace that it is in, to the person.
+func addObjectGrants(ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts, grants *[]Grant) error {
 	switch {
 	case object.Type == "connection":
-		if err := p.sharingGrants(ctx, who, object, account, grants); err != nil {
+		if err := addSharingGrants(ctx, p, who, object, account, grants); err != nil {
 			return err
 		}
-		return p.offerGrants(ctx, object, grants)
+		return addCapabilityGrants(ctx, p, object, grants)
 	case object.Type == "workspace":
-		return p.accessGrants(ctx, who, object, account, grants)
+		return addWorkspaceGrants(ctx, p, who, object, account, grants)
 	case kindOf(object.Type).place == "workspace":
-		workspace, err := p.placeOf(ctx, object)
+		workspace, err := readPlaceOf(ctx, p, object)
 		if err != nil {
 			return err
 		}
-		return p.accessGrants(ctx, who, workspace, account, grants)
+		return addWorkspaceGrants(ctx, p, who, workspace, account, grants)
 	}
 	return nil
 }
 
-// sharingGrants share a private connection with the person by name, or with its account.
-func (p *plan) sharingGrants(ctx context.Context, who authz.ID, object authz.Object, account accountFacts, grants *[]Grant) error {
-	connection, err := p.connection(ctx, object, account)
+// addSharingGrants share a private connection with the person by name, or with its account.
+func addSharingGrants(ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts, grants *[]Grant) error {
+	connection, err := readConnection(ctx, p, object, account)
 	if err != nil || connection.Visibility == Shared {
 		return err
 	}
@@ -45,7 +45,7 @@ func (p *plan) sharingGrants(ctx context.Context, who authz.ID, object authz.Obj
 	}
 	if account.privateConnections() && !slices.Contains(connection.Users, who) {
 		named := grant
-		if named.Others, err = p.stillNamed(ctx, connection.Users, account, authz.RoleGuest); err != nil {
+		if named.Others, err = filterNameable(ctx, p, connection.Users, account, authz.RoleGuest); err != nil {
 			return err
 		}
 		named.Body = map[string]any{"visibility": string(Private), "users": with(named.Others, who)}
@@ -60,23 +60,23 @@ func (p *plan) sharingGrants(ctx context.Context, who authz.ID, object authz.Obj
 	return nil
 }
 
-// offerGrants let the connector of a connection offer more, if it is one of the catalogue.
-func (p *plan) offerGrants(ctx context.Context, connection authz.Object, grants *[]Grant) error {
-	found, err := p.find(ctx, authz.Filter{Type: connection.Type, ID: connection.ID, Relation: "connector"})
+// addCapabilityGrants let the connector of a connection offer more, if it is one of the catalogue.
+func addCapabilityGrants(ctx context.Context, p *plan, connection authz.Object, grants *[]Grant) error {
+	found, err := p.Find(ctx, authz.Filter{Type: connection.Type, ID: connection.ID, Relation: "connector"})
 	if err != nil || len(found) == 0 {
 		return err
 	}
 	connector := found[0].Subject.Object
-	marks, err := p.marks(ctx, connector)
+	marks, err := readFlags(ctx, p, connector)
 	if err != nil || !slices.Contains(marks, "catalogue") {
 		return err
 	}
-	for _, added := range offers {
+	for _, added := range capabilities {
 		if slices.Contains(marks, added.relation) {
 			continue
 		}
 		var names []string
-		for _, o := range offers {
+		for _, o := range capabilities {
 			if o == added || slices.Contains(marks, o.relation) {
 				names = append(names, o.name)
 			}
@@ -94,9 +94,9 @@ func (p *plan) offerGrants(ctx context.Context, connection authz.Object, grants 
 	return nil
 }
 
-// accessGrants let the person into a restricted workspace, or everybody in its account.
-func (p *plan) accessGrants(ctx context.Context, who authz.ID, workspace authz.Object, account accountFacts, grants *[]Grant) error {
-	found, err := p.find(ctx, authz.Filter{Type: workspace.Type, ID: workspace.ID})
+// addWorkspaceGrants let the person into a restricted workspace, or everybody in its account.
+func addWorkspaceGrants(ctx context.Context, p *plan, who authz.ID, workspace authz.Object, account accountFacts, grants *[]Grant) error {
+	found, err := p.Find(ctx, authz.Filter{Type: workspace.Type, ID: workspace.ID})
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (p *plan) accessGrants(ctx context.Context, who authz.ID, workspace authz.O
 	}
 	if !slices.Contains(members, who) {
 		named := grant
-		if named.Others, err = p.stillNamed(ctx, members, account, ""); err != nil {
+		if named.Others, err = filterNameable(ctx, p, members, account, ""); err != nil {
 			return err
 		}
 		named.Body = map[string]any{"open": false, "users": with(named.Others, who)}
@@ -137,11 +137,11 @@ func (p *plan) accessGrants(ctx context.Context, who authz.ID, workspace authz.O
 	return nil
 }
 
-// stillNamed returns those of the people who are named that name would accept again.
-func (p *plan) stillNamed(ctx context.Context, people []authz.ID, account accountFacts, excluded authz.Role) ([]authz.ID, error) {
+// filterNameable returns those of the people who are named that name would accept again.
+func filterNameable(ctx context.Context, p *plan, people []authz.ID, account accountFacts, excluded authz.Role) ([]authz.ID, error) {
 	var still []authz.ID
 	for _, who := range people {
-		held, err := p.roles(ctx, account.object, account.set, who)
+		held, err := readRoles(ctx, p, account.object, account.set, who)
 		if err != nil {
 			return nil, err
 		}

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// accountGrants are the roles that the person can be given on an account.
-func (p *plan) accountGrants(ctx context.Context, who authz.ID, account accountFacts, grants *[]Grant) error {
-	change, err := p.change(ctx, account.object, account.set, who, nil)
+// addAccountGrants are the roles that the person can be given on an account.
+func addAccountGrants(ctx context.Context, p *plan, who authz.ID, account accountFacts, grants *[]Grant) error {
+	change, err := readChange(ctx, p, account.object, account.set, who, nil)
 	if err != nil {
 		return err
 	}
@@ -18,7 +18,7 @@ func (p *plan) accountGrants(ctx context.Context, who authz.ID, account accountF
 	holders := append(holdersOf(account.object, account.set), subscriptionHolders(account.subscription)...)
 	for _, roles := range choices(account.set, rolesOf(change.held)) {
 		change.wanted, change.until = roles, baseEnd(account.set, change.held)
-		if slices.Contains(roles, account.set.Guardian) {
+		if slices.Contains(roles, account.set.Required) {
 			change.until = time.Time{}
 		}
 		until := change.until
@@ -44,9 +44,9 @@ func (p *plan) accountGrants(ctx context.Context, who authz.ID, account accountF
 	return nil
 }
 
-// subscriptionGrants are the roles that the person can be given on a subscription.
-func (p *plan) subscriptionGrants(ctx context.Context, who authz.ID, facts subscriptionFacts, grants *[]Grant) error {
-	change, err := p.change(ctx, facts.object, facts.set, who, nil)
+// addSubscriptionGrants are the roles that the person can be given on a subscription.
+func addSubscriptionGrants(ctx context.Context, p *plan, who authz.ID, facts subscriptionFacts, grants *[]Grant) error {
+	change, err := readChange(ctx, p, facts.object, facts.set, who, nil)
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (p *plan) subscriptionGrants(ctx context.Context, who authz.ID, facts subsc
 		}
 		*grants = append(*grants, grant)
 	}
-	if facts.set.Transferred && !change.had(facts.set.Guardian) {
-		transfer, err := p.transferGrant(ctx, who, facts)
+	if facts.set.Transferred && !change.had(facts.set.Required) {
+		transfer, err := newTransferGrant(ctx, p, who, facts)
 		if err != nil {
 			return err
 		}
@@ -77,9 +77,9 @@ func (p *plan) subscriptionGrants(ctx context.Context, who authz.ID, facts subsc
 	return nil
 }
 
-// transferGrant makes the person the one owner of a subscription.
-func (p *plan) transferGrant(ctx context.Context, who authz.ID, facts subscriptionFacts) (Grant, error) {
-	owner := authz.Relation(facts.set.Guardian)
+// newTransferGrant makes the person the one owner of a subscription.
+func newTransferGrant(ctx context.Context, p *plan, who authz.ID, facts subscriptionFacts) (Grant, error) {
+	owner := authz.Relation(facts.set.Required)
 	grant := Grant{
 		Method: "POST", Path: path("subscriptions", string(facts.object.ID), "transfer"), Body: map[string]any{"to": string(who)},
 		On: facts.object, Needs: []authz.Permission{"transfer_ownership"}, NeedsOn: facts.object,
@@ -90,7 +90,7 @@ func (p *plan) transferGrant(ctx context.Context, who authz.ID, facts subscripti
 			return err
 		},
 	}
-	owners, err := p.find(ctx, authz.Filter{Type: facts.object.Type, ID: facts.object.ID, Relation: owner})
+	owners, err := p.Find(ctx, authz.Filter{Type: facts.object.Type, ID: facts.object.ID, Relation: owner})
 	for _, r := range owners {
 		grant.Effect = append(grant.Effect, deleting(r.Resource, r.Relation, r.Subject))
 	}
@@ -123,7 +123,7 @@ func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 	for _, info := range set.Roles {
 		if info.Additional {
 			additional = append(additional, info.Name)
-		} else if !set.Transferred || info.Name != set.Guardian {
+		} else if !set.Transferred || info.Name != set.Required {
 			base = append(base, info.Name)
 		}
 	}
@@ -136,7 +136,7 @@ func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 			}
 		}
 		parsed, err := set.Parse(names)
-		lost := slices.Contains(held, set.Guardian) && !slices.Contains(parsed, set.Guardian)
+		lost := slices.Contains(held, set.Required) && !slices.Contains(parsed, set.Required)
 		same := func(other []authz.Role) bool { return slices.Equal(other, parsed) }
 		if err == nil && !lost && !same(held) && !slices.ContainsFunc(chosen, same) {
 			chosen = append(chosen, parsed)

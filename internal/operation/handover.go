@@ -15,9 +15,9 @@ type Handover struct {
 	Private string
 }
 
-// departure reads what the actor asked for.
-func (h Handover) departure(by Caller, from authz.Object, who authz.ID) (departure, error) {
-	d := departure{who: who, from: from, by: person(by.Actor), heir: h.To}
+// offboarding reads what the actor asked for.
+func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offboarding, error) {
+	d := offboarding{who: who, from: from, requestedBy: person(by.Actor), newOwner: h.To}
 	switch h.Private {
 	case "disconnect":
 		d.private = disconnectsPrivate
@@ -41,7 +41,7 @@ func (h Handover) departure(by Caller, from authz.Object, who authz.ID) (departu
 func (s *Service) HandOverAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, authz.Token, error) {
-	d, err := to.departure(by, accountObject(id), who)
+	d, err := to.offboarding(by, accountObject(id), who)
 	if err != nil {
 		return nil, "", err
 	}
@@ -49,18 +49,18 @@ func (s *Service) HandOverAccountMember(
 		gone := false
 		if who == by.Actor {
 			var err error
-			if gone, err = p.leave(ctx, d.from, s.now()); err != nil {
+			if gone, err = leavePlace(ctx, p, d.from, s.now()); err != nil {
 				return gone, err
 			}
 		}
-		err := p.allow(ctx, d.from, "assign_roles")
+		err := requirePermission(ctx, p, d.from, "assign_roles")
 		if gone && refused(err) {
 			return true, nil
 		}
 		return false, err
 	}
-	return s.reassign(ctx, by, "remove_account_member", d, may, func(ctx context.Context, p *plan) (*departure, error) {
-		return p.handOver(ctx, d, to)
+	return s.reassign(ctx, by, "remove_account_member", d, may, func(ctx context.Context, p *plan) (*offboarding, error) {
+		return planHandover(ctx, p, d, to)
 	})
 }
 
@@ -70,39 +70,39 @@ func (s *Service) HandOverAccountMember(
 func (s *Service) HandOverSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, authz.Token, error) {
-	d, err := to.departure(by, subscriptionObject(id), who)
+	d, err := to.offboarding(by, subscriptionObject(id), who)
 	if err != nil {
 		return nil, "", err
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		if who == by.Actor {
-			return p.leave(ctx, d.from, s.now())
+			return leavePlace(ctx, p, d.from, s.now())
 		}
-		return false, p.allow(ctx, d.from, "remove_users")
+		return false, requirePermission(ctx, p, d.from, "remove_users")
 	}
-	return s.reassign(ctx, by, "remove_subscription_member", d, may, func(ctx context.Context, p *plan) (*departure, error) {
-		facts, err := p.subscription(ctx, id)
+	return s.reassign(ctx, by, "remove_subscription_member", d, may, func(ctx context.Context, p *plan) (*offboarding, error) {
+		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return nil, err
 		}
-		held, err := p.roles(ctx, facts.object, facts.set, who)
+		held, err := readRoles(ctx, p, facts.object, facts.set, who)
 		if err != nil {
 			return nil, err
 		}
-		if facts.set.Transferred && (roleChange{held: held}).had(facts.set.Guardian) {
+		if facts.set.Transferred && (roleChange{held: held}).had(facts.set.Required) {
 			return nil, ownerMovesByTransfer(facts)
 		}
-		return p.handOver(ctx, d, to)
+		return planHandover(ctx, p, d, to)
 	})
 }
 
-// reassign performs a departure to an heir, see begin, and reports what it reassigned.
+// reassign performs an offboarding to a new owner, see begin, and reports what it reassigned.
 func (s *Service) reassign(
-	ctx context.Context, by Caller, operation string, d departure,
-	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*departure, error),
+	ctx context.Context, by Caller, operation string, d offboarding,
+	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
 ) (*Reassigned, authz.Token, error) {
-	by.reassigned = &reassignments{from: d.who, to: d.heir}
-	token, err := s.begin(ctx, by, operation, d.who, may, build)
+	by.reassigned = &reassignments{from: d.who, to: d.newOwner}
+	token, err := s.offboard(ctx, by, operation, d.who, may, build)
 	if err != nil {
 		return nil, "", err
 	}
@@ -112,24 +112,24 @@ func (s *Service) reassign(
 
 // hiddenCreations is the error of a removal from a subscription that would reassign objects on accounts that the actor may
 // not view. It names none of them.
-func hiddenCreations(d departure) error {
+func hiddenCreations(d offboarding) error {
 	return lacks("assign_roles", "%s lacks the permission assign_roles on some accounts where %s created something: "+
-		"remove %s without reassign_to", d.by.ID, d.who, d.who)
+		"remove %s without reassign_to", d.requestedBy.ID, d.who, d.who)
 }
 
-// handOver plans the first write of a departure to an heir: the end of all roles. It is nothing if the person holds none and
+// planHandover plans the first write of an offboarding to a new owner: the end of all roles. It is nothing if the person holds none and
 // created nothing.
-func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*departure, error) {
-	if err := p.endRoles(ctx, d); err != nil {
+func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (*offboarding, error) {
+	if err := endRoles(ctx, p, d); err != nil {
 		return nil, err
 	}
-	in, err := p.accountsFrom(ctx, d.from)
+	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {
 		return nil, err
 	}
 	private := 0
 	moving := make(map[authz.ID][]authz.Type) // by account; none of a type where something is only disconnected
-	err = p.createdBy(ctx, d.who, in, func(c created) (bool, error) {
+	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
 		if c.private() {
 			private++
 		}
@@ -146,12 +146,12 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 	if err != nil {
 		return nil, err
 	}
-	if d.from.Type == "account" { // the heir is a member even where there is nothing to get
+	if d.from.Type == "account" { // the new owner is a member even where there is nothing to get
 		moving[d.from.ID] = append([]authz.Type{}, moving[d.from.ID]...)
 	}
 	observer := p.observer()
 	for _, account := range sortedKeys(moving) {
-		if err := observer.allow(ctx, accountObject(account), "assign_roles"); err != nil {
+		if err := requirePermission(ctx, observer, accountObject(account), "assign_roles"); err != nil {
 			if errors.Is(err, authz.CodeNotFound) && account != d.from.ID {
 				return nil, hiddenCreations(d)
 			}
@@ -160,17 +160,17 @@ func (p *plan) handOver(ctx context.Context, d departure, asked Handover) (*depa
 		if len(moving[account]) == 0 && d.from.Type != "account" {
 			continue
 		}
-		if err := observer.inherits(ctx, d.heir, account, moving[account]); err != nil {
+		if err := requireNewOwner(ctx, observer, d.newOwner, account, moving[account]); err != nil {
 			return nil, err
 		}
 	}
-	p.requireSome(observer.preconditions)
+	requireSome(p, observer.Preconditions())
 	if private > 0 && asked.Private == "" && d.private == "" {
 		return nil, authz.Errorf(authz.CodeConflict,
 			"%s created %s that nobody else may take over: private_connections must be disconnect or leave",
 			d.who, authz.Count(private, "private connection", "private connections"))
 	}
-	if len(p.updates) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {
+	if len(p.Updates()) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {
 		return nil, nil
 	}
 	return &d, nil
@@ -185,18 +185,18 @@ func nothing(moving map[authz.ID][]authz.Type) bool {
 	return true
 }
 
-// inherits returns an error with CodeInvalid unless the person is a member of the account whose roles let them create objects
-// of these types, and restates that they are. An owner of the subscription counts as a member.
-func (p *plan) inherits(ctx context.Context, heir, id authz.ID, types []authz.Type) error {
-	account, err := p.account(ctx, id)
+// requireNewOwner returns an error with CodeInvalid unless the person is a member of the account whose roles let them create objects
+// of these types, and requires that they are. An owner of the subscription counts as a member.
+func requireNewOwner(ctx context.Context, p *plan, newOwner, id authz.ID, types []authz.Type) error {
+	account, err := readAccount(ctx, p, id)
 	if err != nil {
 		return err
 	}
-	held, err := p.roles(ctx, account.object, account.set, heir)
+	held, err := readRoles(ctx, p, account.object, account.set, newOwner)
 	if err != nil {
 		return err
 	}
-	above, err := p.roles(ctx, account.subscription.object, account.subscription.set, heir)
+	above, err := readRoles(ctx, p, account.subscription.object, account.subscription.set, newOwner)
 	if err != nil {
 		return err
 	}
@@ -206,22 +206,22 @@ func (p *plan) inherits(ctx context.Context, heir, id authz.ID, types []authz.Ty
 		}
 	}
 	if len(held) == 0 {
-		return authz.Errorf(authz.CodeInvalid, "reassign_to names %s, who is no member of %s", heir, account.object)
+		return authz.Errorf(authz.CodeInvalid, "reassign_to names %s, who is no member of %s", newOwner, account.object)
 	}
 	for _, r := range held {
-		p.require(r)
+		p.Require(r)
 	}
 	checks := make([]authz.Check, len(types))
 	for i, typ := range types {
-		checks[i] = authz.Check{Subject: person(heir), Permission: kindOf(typ).creates, Resource: account.object}
+		checks[i] = authz.Check{Subject: person(newOwner), Permission: kindOf(typ).creates, Resource: account.object}
 	}
 	if len(checks) == 0 {
 		return nil
 	}
-	allowed, err := p.decide(ctx, checks)
+	allowed, err := decide(ctx, p, checks)
 	for i, typ := range types {
 		if err == nil && !allowed[i] {
-			err = authz.Errorf(authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create a %s", heir, account.object, typ)
+			err = authz.Errorf(authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create a %s", newOwner, account.object, typ)
 		}
 	}
 	return err

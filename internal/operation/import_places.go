@@ -112,7 +112,7 @@ func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error 
 		)
 	case len(catalogue) == 0:
 		r.requireOne(o, "account")
-		for _, offer := range offers {
+		for _, offer := range capabilities {
 			for _, row := range o.subjects(offer.relation) {
 				r.problem(o.at(row), "%s offers %s, which only connectors of the catalogue do", o.Object, offer.name)
 			}

@@ -129,19 +129,19 @@ func (r *ImportRules) requiredHolders(
 		return set, nil, false, err
 	}
 	if set = facts.subscription.set; o.Type == "account" {
-		if set = facts.set; !facts.needsGuardian() {
+		if set = facts.set; !facts.needsRequiredRole() {
 			return set, nil, false, nil
 		}
 	}
 	return set, slices.DeleteFunc(
-		o.subjects(authz.Relation(set.Guardian)), func(row importedRow) bool { return !isPerson(row.subject) },
+		o.subjects(authz.Relation(set.Required)), func(row importedRow) bool { return !isPerson(row.subject) },
 	), true, nil
 }
 
 func checkRequiredRole(ctx context.Context, r *ImportRules, o *importedObject) error {
 	set, holders, ok, err := r.requiredHolders(ctx, o)
 	if err == nil && ok && len(holders) == 0 {
-		r.problem(o.line, "%s has no %s: under the role set %s it needs one", o.Object, set.Guardian, set.Name)
+		r.problem(o.line, "%s has no %s: under the role set %s it needs one", o.Object, set.Required, set.Name)
 	}
 	return err
 }
@@ -150,7 +150,7 @@ func checkSingleOwner(ctx context.Context, r *ImportRules, o *importedObject) er
 	set, holders, ok, err := r.requiredHolders(ctx, o)
 	if err == nil && ok && set.Transferred && len(holders) > 1 {
 		r.problem(lastLine(holders), "%s has more than one %s: %s and %s; the role set %s allows one",
-			o.Object, set.Guardian, holders[0].subject, holders[1].subject, set.Name)
+			o.Object, set.Required, holders[0].subject, holders[1].subject, set.Name)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ type ImportRules struct {
 
 	objects  map[authz.Object]*importedObject
 	order    []*importedObject
-	peeked   map[authz.Object]*importedObject // of deletions and departures that no line names
+	peeked   map[authz.Object]*importedObject // of deletions and offboardings that no line names
 	ended    map[authz.Object][]authz.ID      // people of whom a relationship of the object has expired
 	problems []importProblem
 }
@@ -112,7 +112,7 @@ func isReference(r authz.Relationship) bool {
 }
 
 // isOfProduct reports whether operations write the relationships of objects of the type, and nobody else does.
-func isOfProduct(t authz.Type) bool { return Writes(t) || t == onceType }
+func isOfProduct(t authz.Type) bool { return Writes(t) || t == idempotencyType }
 
 func (r *ImportRules) object(object authz.Object, line int) *importedObject {
 	found, ok := r.objects[object]
@@ -297,8 +297,8 @@ func (o *importedObject) at(row importedRow) int {
 
 // isLeaving reports whether the removal of a person is under way.
 func (r *ImportRules) isLeaving(ctx context.Context, who authz.ID, line int) (bool, error) {
-	d, err := r.peek(ctx, departureOf(who), line)
-	return len(d.subjects(departureFrom)) > 0, err
+	d, err := r.peek(ctx, offboardingObject(who), line)
+	return len(d.subjects(offboardingFrom)) > 0, err
 }
 
 // complete adds the stored relationships of an object.
@@ -328,7 +328,7 @@ func (r *ImportRules) complete(ctx context.Context, o *importedObject) error {
 // isDeleted reports whether the deletion of an object, or of a place that it is in, is under way.
 func (r *ImportRules) isDeleted(ctx context.Context, o *importedObject) (bool, error) {
 	deletion, err := r.peek(ctx, deletionOf(o.Object), o.line)
-	if err != nil || len(deletion.subjects(deletionBy)) > 0 {
+	if err != nil || len(deletion.subjects(deletionRequestedBy)) > 0 {
 		return err == nil, err
 	}
 	if o.Type == "subscription" || kindOf(o.Type).place == "" {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/tx/txtest"
 	"github.com/sluice-authz/sluice/schema"
 )
 
@@ -108,8 +108,8 @@ var brokenImports = []brokenImport{
 	{"offboarding", "", "offboarding:x#keeps_roles@user:*", "", "has no from"},
 	{"offboarding", "", "offboarding:uma#from@account:o", "", "several froms"},
 	{"offboarding", "offboarding:uma#requested_by@user:olga", "", "offboarding:uma#from@account:t", "has no requested_by"},
-	{"offboarding", "", "offboarding:uma#reassign_to@user:oscar", "", "more than one heir"},
-	{"offboarding", "offboarding:uma#reassign_to@user:olga", "offboarding:uma#reassign_to@user:uma", "", "as the heir"},
+	{"offboarding", "", "offboarding:uma#reassign_to@user:oscar", "", "more than one new owner"},
+	{"offboarding", "offboarding:uma#reassign_to@user:olga", "offboarding:uma#reassign_to@user:uma", "", "as the new owner"},
 	{"offboarding", "", "offboarding:former#reassign_to@user:olga", "", "reassigns nothing"},
 	{"offboarding", "offboarding:uma#reassign_to@user:olga", "", "offboarding:uma#disconnects_private@user:*", "private connections"},
 	{"offboarding", "", "offboarding:uma#moves_private@user:*", "", "private connections"},
@@ -130,9 +130,7 @@ func problemsOf(t *testing.T, definitions []authz.Definition, rows []string, but
 	require.True(t, r.product)
 	r.rules = slices.DeleteFunc(slices.Clone(productRules), func(rule productRule) bool { return rule.name == but })
 	for i, row := range rows {
-		relationship, err := spicedb.ParseRelationship(row)
-		require.NoError(t, err, row)
-		r.Add(i+1, relationship)
+		r.Add(i+1, txtest.Relationship(t, row))
 	}
 	problems, err := r.Problems(t.Context())
 	require.NoError(t, err)

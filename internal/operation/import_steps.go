@@ -123,22 +123,22 @@ func checkDeletion(_ context.Context, r *ImportRules, o *importedObject) error {
 	return nil
 }
 
-func checkDeparture(_ context.Context, r *ImportRules, o *importedObject) error {
-	r.requireOne(o, departureFrom)
-	r.requireOne(o, departureBy)
-	heirs, moves, ends := o.subjects(departureHeir), o.subjects(movesPrivate), o.subjects(disconnectsPrivate)
+func checkOffboarding(_ context.Context, r *ImportRules, o *importedObject) error {
+	r.requireOne(o, offboardingFrom)
+	r.requireOne(o, offboardingRequestedBy)
+	newOwners, moves, ends := o.subjects(offboardingReassignTo), o.subjects(movesPrivate), o.subjects(disconnectsPrivate)
 	keeps := o.subjects(keepsRoles)
 	erases := len(keeps) == 0 && slices.ContainsFunc(
-		o.subjects(departureFrom), func(row importedRow) bool { return row.subject.Object == platform },
+		o.subjects(offboardingFrom), func(row importedRow) bool { return row.subject.Object == platform },
 	)
 	switch {
-	case len(heirs) > 1:
-		r.problem(lastLine(heirs), "%s has more than one heir: %s and %s", o.Object, heirs[0].subject, heirs[1].subject)
-	case slices.ContainsFunc(heirs, func(row importedRow) bool { return row.subject == person(o.ID) }):
-		r.problem(lastLine(heirs), "%s has the person who leaves as the heir", o.Object)
-	case len(heirs) > 0 && (erases || len(keeps) > 0):
-		r.problem(lastLine(heirs), "%s has an heir, and reassigns nothing", o.Object)
-	case len(moves) > 0 && (len(heirs) == 0 || len(ends) > 0), len(ends) > 0 && len(heirs) == 0 && !erases:
+	case len(newOwners) > 1:
+		r.problem(lastLine(newOwners), "%s has more than one new owner: %s and %s", o.Object, newOwners[0].subject, newOwners[1].subject)
+	case slices.ContainsFunc(newOwners, func(row importedRow) bool { return row.subject == person(o.ID) }):
+		r.problem(lastLine(newOwners), "%s has the person who leaves as the new owner", o.Object)
+	case len(newOwners) > 0 && (erases || len(keeps) > 0):
+		r.problem(lastLine(newOwners), "%s has a new owner, and reassigns nothing", o.Object)
+	case len(moves) > 0 && (len(newOwners) == 0 || len(ends) > 0), len(ends) > 0 && len(newOwners) == 0 && !erases:
 		r.problem(
 			lastLine(append(moves, ends...)), "%s says what becomes of private connections, and reassigns nothing or says both",
 			o.Object,

@@ -129,11 +129,11 @@ var productRules = []productRule{
 	},
 	{
 		name: "offboarding", sentence: "a removal under way is of one person, from one place, by one requester, and says what becomes of what they created",
-		types: []authz.Type{departureType}, check: checkDeparture,
+		types: []authz.Type{offboardingType}, check: checkOffboarding,
 	},
 	{
 		name: "idempotency key", sentence: "an idempotency key stands for one request",
-		types: []authz.Type{onceType}, check: atMostOne(onceDone),
+		types: []authz.Type{idempotencyType}, check: atMostOne(idempotencyDone),
 	},
 }
 

@@ -10,50 +10,50 @@ import (
 // CreateImporter creates an importer, of which the actor is the creator. It needs use on each connection.
 func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter) (Importer, authz.Token, error) {
 	token, err := s.run(ctx, by, "create_importer", func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(in.Account), "create_importer"); err != nil {
+		if err := requirePermission(ctx, p, accountObject(in.Account), "create_importer"); err != nil {
 			return err
 		}
-		account, err := p.account(ctx, in.Account)
+		account, err := readAccount(ctx, p, in.Account)
 		if err != nil {
 			return err
 		}
-		return p.createImporter(ctx, account, in)
+		return planImporter(ctx, p, account, in)
 	})
 	return answered(Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, token, err)
 }
 
-func (p *plan) createImporter(ctx context.Context, account accountFacts, in NewImporter) error {
+func planImporter(ctx context.Context, p *plan, account accountFacts, in NewImporter) error {
 	object := importerObject(in.ID)
-	if err := p.claim(ctx, object); err != nil {
+	if err := claimID(ctx, p, object); err != nil {
 		return err
 	}
-	p.create(object, "account", only(account.object))
-	p.create(object, "creator", p.actor())
-	if err := p.connect(ctx, object, "source", in.Source, account); err != nil {
+	p.Create(object, "account", only(account.object))
+	p.Create(object, "creator", p.actor())
+	if err := connectEnd(ctx, p, object, "source", in.Source, account); err != nil {
 		return err
 	}
-	return p.connect(ctx, object, "destination", in.Destination, account)
+	return connectEnd(ctx, p, object, "destination", in.Destination, account)
 }
 
-// connect plans that one end of the importer is the connection, if there is one. The actor must be allowed to use it.
-func (p *plan) connect(ctx context.Context, importer authz.Object, end authz.Relation, id authz.ID, account accountFacts) error {
+// connectEnd plans that one end of the importer is the connection, if there is one. The actor must be allowed to use it.
+func connectEnd(ctx context.Context, p *plan, importer authz.Object, end authz.Relation, id authz.ID, account accountFacts) error {
 	if id == "" {
 		return nil
 	}
 	connection := connectionObject(id)
-	if err := p.allow(ctx, connection, "use"); err != nil {
+	if err := requirePermission(ctx, p, connection, "use"); err != nil {
 		return err
 	}
-	if err := p.inAccount(ctx, connection, account); err != nil {
+	if err := requireInAccount(ctx, p, connection, account); err != nil {
 		return err
 	}
-	p.touch(importer, end, only(connection))
+	p.Touch(importer, end, only(connection))
 	return nil
 }
 
-// inAccount returns an error with CodeInvalid unless the object is in the account, and restates that it is.
-func (p *plan) inAccount(ctx context.Context, object authz.Object, account accountFacts) error {
-	place, err := p.placeOf(ctx, object)
+// requireInAccount returns an error with CodeInvalid unless the object is in the account, and requires that it is.
+func requireInAccount(ctx context.Context, p *plan, object authz.Object, account accountFacts) error {
+	place, err := readPlaceOf(ctx, p, object)
 	if err != nil {
 		return err
 	}
@@ -69,18 +69,18 @@ func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, i
 	importer := Importer{ID: id}
 	token, err := s.run(ctx, by, "set_importer_connections", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
-		if err := p.allow(ctx, object, "edit"); err != nil {
+		if err := requirePermission(ctx, p, object, "edit"); err != nil {
 			return err
 		}
-		account, err := p.accountOf(ctx, object)
+		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
 			return err
 		}
 		changed := Importer{ID: id, Account: account.object.ID}
-		if changed.Source, err = p.setEnd(ctx, object, "source", in.Source, account); err != nil {
+		if changed.Source, err = setImporterEnd(ctx, p, object, "source", in.Source, account); err != nil {
 			return err
 		}
-		if changed.Destination, err = p.setEnd(ctx, object, "destination", in.Destination, account); err != nil {
+		if changed.Destination, err = setImporterEnd(ctx, p, object, "destination", in.Destination, account); err != nil {
 			return err
 		}
 		importer = changed
@@ -89,9 +89,9 @@ func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, i
 	return answered(importer, token, err)
 }
 
-// setEnd plans one end of an importer and returns the connection that it has afterwards.
-func (p *plan) setEnd(ctx context.Context, importer authz.Object, end authz.Relation, wanted *authz.ID, account accountFacts) (authz.ID, error) {
-	held, err := p.find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
+// setImporterEnd plans one end of an importer and returns the connection that it has afterwards.
+func setImporterEnd(ctx context.Context, p *plan, importer authz.Object, end authz.Relation, wanted *authz.ID, account accountFacts) (authz.ID, error) {
+	held, err := p.Find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
 	if err != nil {
 		return "", err
 	}
@@ -103,15 +103,15 @@ func (p *plan) setEnd(ctx context.Context, importer authz.Object, end authz.Rela
 		result = *wanted
 	}
 	if len(held) == 0 {
-		p.forbid(authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
+		p.Forbid(authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
 	}
 	for _, r := range held {
-		p.require(r)
+		p.Require(r)
 		if r.Subject.ID != result {
-			p.delete(r)
+			p.Delete(r)
 		}
 	}
-	err = p.connect(ctx, importer, end, result, account)
+	err = connectEnd(ctx, p, importer, end, result, account)
 	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // an end that the actor did not name is not named to them
 		err = lacks("use", "%s lacks the permission use on the %s of %s, which stays as it is", p.by.Actor, end, importer)
 	}
@@ -127,42 +127,42 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 	importer := Importer{ID: copied}
 	token, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
-		if err := p.allow(ctx, object, "copy"); err != nil {
+		if err := requirePermission(ctx, p, object, "copy"); err != nil {
 			return err
 		}
-		account, err := p.accountOf(ctx, object)
+		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
 			return err
 		}
-		ends, leftOut, err := p.usableEnds(ctx, object)
+		ends, leftOut, err := readUsableEnds(ctx, p, object)
 		if err != nil {
 			return err
 		}
 		if by.replayed() { // the ends are those of the copy; those of the original may have changed since
-			if _, err := p.permissions(ctx, importerObject(copied)); err != nil {
+			if _, err := readPermissions(ctx, p, importerObject(copied)); err != nil {
 				return err
 			}
-			if ends, _, err = p.usableEnds(ctx, importerObject(copied)); err != nil {
+			if ends, _, err = readUsableEnds(ctx, p, importerObject(copied)); err != nil {
 				return err
 			}
 		}
 		in := NewImporter{ID: copied, Account: account.object.ID, Source: ends["source"], Destination: ends["destination"]}
 		importer = Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination, LeftOut: leftOut}
-		return p.createImporter(ctx, account, in)
+		return planImporter(ctx, p, account, in)
 	})
 	return answered(importer, token, err)
 }
 
-// usableEnds reads the connections of an importer that the actor may use, by end, and names the ends that they may not use.
-func (p *plan) usableEnds(ctx context.Context, importer authz.Object) (usable map[authz.Relation]authz.ID, others []string, err error) {
+// readUsableEnds reads the connections of an importer that the actor may use, by end, and names the ends that they may not use.
+func readUsableEnds(ctx context.Context, p *plan, importer authz.Object) (usable map[authz.Relation]authz.ID, others []string, err error) {
 	usable, others = make(map[authz.Relation]authz.ID), []string{}
 	for _, end := range []authz.Relation{"source", "destination"} {
-		held, err := p.find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
+		held, err := p.Find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, r := range held {
-			switch err := p.allow(ctx, r.Subject.Object, "use"); {
+			switch err := requirePermission(ctx, p, r.Subject.Object, "use"); {
 			case err == nil:
 				usable[end] = r.Subject.ID
 			case refused(err):

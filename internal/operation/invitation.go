@@ -27,12 +27,12 @@ type Invitation struct {
 
 	To        authz.Object
 	Inviter   authz.ID
-	Invitee   authz.ID // who alone may accept it; empty if whoever knows the id may
+	Invitee   authz.ID // who alone may accept it; empty if the person who knows the id may
 	Roles     Roles
 	ExpiresAt time.Time
 }
 
-// NewInvitation asks for an invitation. Without an Invitee it is for whoever knows its id, and offers no more than the default
+// NewInvitation asks for an invitation. Without an Invitee it is for the person who knows its id, and offers no more than the default
 // role. Without ExpiresIn it is open for DefaultInvitation.
 type NewInvitation struct {
 	To        authz.Object
@@ -71,56 +71,57 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	}
 	ends := s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second) // the next full second
 	token, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
-		roles, err := p.offer(ctx, in)
+		roles, err := offerRoles(ctx, p, in)
 		switch {
 		case by.replayed() && err != nil: // who may not invite any more is not told the secret again
 			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 			return err
 		case by.replayed():
-			return p.recognize(ctx, &invitation)
+			return recognizeInvitation(ctx, p, &invitation)
 		case err != nil:
 			return err
 		}
 		// what acceptance will write; what it would rest on, the invitation rests on now
-		p.updates, p.ending, p.first, p.granted = nil, nil, nil, nil
-		if err := p.waitToInvite(ctx, in.To, by.Actor, in.Invitee); err != nil {
+		p.DiscardUpdates()
+		p.ending, p.granted = nil, nil
+		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
 			return err
 		}
 		invitation.Roles = roles
-		if invitation.ExpiresAt, err = p.invitesUntil(ctx, in.To, ends); err != nil {
+		if invitation.ExpiresAt, err = readInvitationEnd(ctx, p, in.To, ends); err != nil {
 			return err
 		}
-		p.forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
+		p.Forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
 		for _, row := range invitation.rows() {
-			p.update(authz.Touch, row)
+			p.Update(authz.Touch, row)
 		}
-		return p.replaceInvitations(ctx, invitation, s.now())
+		return replaceInvitations(ctx, p, invitation, s.now())
 	})
 	return answered(invitation, token, err)
 }
 
-// invitesUntil returns when an invitation ends that is to end at a time: at the latest when the inviter's right to grant ends, as
+// readInvitationEnd returns when an invitation ends that is to end at a time: at the latest when the inviter's right to grant ends, as
 // it is now. So nobody accepts it later, though the inviter is given the role again.
-func (p *plan) invitesUntil(ctx context.Context, to authz.Object, ends time.Time) (time.Time, error) {
+func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, ends time.Time) (time.Time, error) {
 	if to.Type != "account" {
 		return ends, nil
 	}
-	account, err := p.account(ctx, to.ID)
+	account, err := readAccount(ctx, p, to.ID)
 	if err != nil {
 		return ends, err
 	}
-	end, err := p.grantsUntil(ctx, account)
+	end, err := readGrantEnd(ctx, p, account)
 	if !end.IsZero() && end.Before(ends) {
 		ends = end
 	}
 	return ends, err
 }
 
-// secret is the id of an invitation: nobody else can guess it, and to whoever repeats their request it is the same.
+// secret is the id of an invitation: nobody else can guess it, and to the person who repeats their request it is the same.
 func (c Caller) secret() string {
 	var secret [sha256.Size]byte
-	if c.Once != nil {
-		derived := hmac.New(sha256.New, c.Once.Secret)
+	if c.Idempotency != nil {
+		derived := hmac.New(sha256.New, c.Idempotency.Secret)
 		derived.Write([]byte("invitation"))
 		copy(secret[:], derived.Sum(nil))
 	} else {
@@ -129,14 +130,14 @@ func (c Caller) secret() string {
 	return base32.StdEncoding.EncodeToString(secret[:20]) // 20 bytes need no padding
 }
 
-// recognize fills in what is known of an invitation that was made before. If it is not open any more, or was made with another
+// recognizeInvitation fills in what is known of an invitation that was made before. If it is not open any more, or was made with another
 // secret, it has no name.
-func (p *plan) recognize(ctx context.Context, invitation *Invitation) error {
-	stored, err := p.invitation(ctx, invitation.Handle)
+func recognizeInvitation(ctx context.Context, p *plan, invitation *Invitation) error {
+	stored, err := readInvitation(ctx, p, invitation.Handle)
 	if err != nil {
 		return err
 	}
-	closed, err := p.isClosed(ctx, stored)
+	closed, err := isInvitationClosed(ctx, p, stored)
 	if err != nil || closed || !stored.open() {
 		invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 		return err
@@ -154,7 +155,7 @@ var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such invitat
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, authz.Token, error) {
 	var accepted AcceptedInvitation
 	token, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
-		stored, err := p.invitation(ctx, digest(id))
+		stored, err := readInvitation(ctx, p, digest(id))
 		if err != nil {
 			return err
 		}
@@ -162,14 +163,14 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 			return errNoInvitation
 		}
 		if stored.accepted == by.Actor {
-			accepted, err = p.accepted(ctx, stored.To)
+			accepted, err = readAccepted(ctx, p, stored.To)
 			return err
 		}
-		if closed, err := p.isClosed(ctx, stored); err != nil || closed {
+		if closed, err := isInvitationClosed(ctx, p, stored); err != nil || closed {
 			return cmp.Or(err, error(errNoInvitation))
 		}
-		err = p.as(stored.Inviter, func() error {
-			_, err := p.join(ctx, stored.To, by.Actor, texts(stored.Roles))
+		err = actAs(p, stored.Inviter, func() error {
+			_, err := joinPlace(ctx, p, stored.To, by.Actor, texts(stored.Roles))
 			return err
 		})
 		var refused *authz.Error
@@ -181,28 +182,28 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		case err != nil:
 			return err
 		}
-		p.closeInvitation(stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(remembered)))
-		accepted, err = p.accepted(ctx, stored.To)
+		closeInvitation(p, stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(rememberFor)))
+		accepted, err = readAccepted(ctx, p, stored.To)
 		return err
 	})
 	return answered(accepted, token, err)
 }
 
-// accepted returns what the actor holds on a place when the plan is written: nothing if the place is being deleted.
-func (p *plan) accepted(ctx context.Context, to authz.Object) (AcceptedInvitation, error) {
-	set, err := p.roleSetOf(ctx, to)
+// readAccepted returns what the actor holds on a place when the plan is written: nothing if the place is being deleted.
+func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
+	set, err := readRoleSetOf(ctx, p, to)
 	if errors.Is(err, authz.CodeNotFound) {
 		return AcceptedInvitation{To: to}, nil
 	}
 	if err != nil {
 		return AcceptedInvitation{}, err
 	}
-	held, err := p.heldAfter(ctx, to, set, p.by.Actor)
+	held, err := readRolesAfter(ctx, p, to, set, p.by.Actor)
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
-// as plans in the name of another person.
-func (p *plan) as(actor authz.ID, do func() error) error {
+// actAs plans in the name of another person.
+func actAs(p *plan, actor authz.ID, do func() error) error {
 	own := p.by.Actor
 	defer func() { p.by.Actor = own }()
 	p.by.Actor = actor
@@ -212,17 +213,17 @@ func (p *plan) as(actor authz.ID, do func() error) error {
 // DeclineInvitation ends an invitation that is open to the actor. Whoever declined it may do so again.
 func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (authz.Token, error) {
 	return s.run(ctx, by, "decline_invitation", func(ctx context.Context, p *plan) error {
-		stored, err := p.invitation(ctx, digest(id))
+		stored, err := readInvitation(ctx, p, digest(id))
 		if err != nil || stored.declined == by.Actor {
 			return err
 		}
 		if !stored.openTo(by.Actor) {
 			return errNoInvitation
 		}
-		if closed, err := p.isClosed(ctx, stored); err != nil || closed {
+		if closed, err := isInvitationClosed(ctx, p, stored); err != nil || closed {
 			return cmp.Or(err, error(errNoInvitation))
 		}
-		p.closeInvitation(stored, invitationDeclined, s.now().Add(remembered))
+		closeInvitation(p, stored, invitationDeclined, s.now().Add(rememberFor))
 		return nil
 	})
 }
@@ -232,11 +233,11 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 func (s *Service) WithdrawInvitation(ctx context.Context, by Caller, to authz.Object, handle authz.ID) (authz.Token, error) {
 	kind := kindOf(to.Type)
 	return s.run(ctx, by, "withdraw_invitation", func(ctx context.Context, p *plan) error {
-		g, err := p.permissions(ctx, to, kind.invitations, kind.withdraw)
+		g, err := readPermissions(ctx, p, to, kind.invitations, kind.withdraw)
 		if err != nil {
 			return err
 		}
-		stored, err := p.invitation(ctx, handle)
+		stored, err := readInvitation(ctx, p, handle)
 		if err != nil {
 			return err
 		}
@@ -248,7 +249,7 @@ func (s *Service) WithdrawInvitation(ctx context.Context, by Caller, to authz.Ob
 				return err
 			}
 		}
-		p.closeInvitation(stored, "", time.Time{})
+		closeInvitation(p, stored, "", time.Time{})
 		return nil
 	})
 }
@@ -257,10 +258,10 @@ func (s *Service) WithdrawInvitation(ctx context.Context, by Caller, to authz.Ob
 func (s *Service) Invitations(ctx context.Context, by Caller, to authz.Object, page Page) (Invitations, authz.Token, error) {
 	var invitations Invitations
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, to, kindOf(to.Type).invitations); err != nil {
+		if err := requirePermission(ctx, p, to, kindOf(to.Type).invitations); err != nil {
 			return err
 		}
-		open, err := p.openInvitations(ctx, to)
+		open, err := readOpenInvitations(ctx, p, to)
 		if err != nil {
 			return err
 		}

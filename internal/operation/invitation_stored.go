@@ -59,9 +59,9 @@ func (i storedInvitation) openTo(who authz.ID) bool {
 	return i.open() && (i.anybody || i.Invitee != "" && i.Invitee == who)
 }
 
-// invitation reads an invitation; nothing is found of one that is not stored.
-func (p *plan) invitation(ctx context.Context, handle authz.ID) (storedInvitation, error) {
-	found, err := p.find(ctx, authz.Filter{Type: invitationType, ID: handle})
+// readInvitation reads an invitation; nothing is found of one that is not stored.
+func readInvitation(ctx context.Context, p *plan, handle authz.ID) (storedInvitation, error) {
+	found, err := p.Find(ctx, authz.Filter{Type: invitationType, ID: handle})
 	return invitationOf(handle, found), err
 }
 
@@ -90,28 +90,28 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 
 // closeInvitation plans the end of an open invitation, as it was found. That the caller accepted or declined it is
 // kept until a time, and with an acceptance what was accepted; of a withdrawal, without a mark, nothing is.
-func (p *plan) closeInvitation(stored storedInvitation, mark authz.Relation, until time.Time) {
+func closeInvitation(p *plan, stored storedInvitation, mark authz.Relation, until time.Time) {
 	for _, r := range stored.found {
-		p.require(r)
+		p.Require(r)
 		if mark == invitationAccepted && (r.Relation == invitedTo || r.Relation == invitationOffers) {
 			r.ExpiresAt = until
-			p.update(authz.Touch, r)
+			p.Update(authz.Touch, r)
 		} else {
-			p.delete(r)
+			p.Delete(r)
 		}
 	}
 	if stored.Invitee != "" {
-		p.delete(latestInvitation(stored.Invitation))
+		p.Delete(latestInvitation(stored.Invitation))
 	}
 	if mark != "" {
 		object := authz.Object{Type: invitationType, ID: stored.Handle}
-		p.update(authz.Touch, authz.Relationship{Resource: object, Relation: mark, Subject: p.actor(), ExpiresAt: until})
+		p.Update(authz.Touch, authz.Relationship{Resource: object, Relation: mark, Subject: p.actor(), ExpiresAt: until})
 	}
 }
 
-// openInvitations reads the open invitations to a place, by their handles.
-func (p *plan) openInvitations(ctx context.Context, to authz.Object) (map[authz.ID]Invitation, error) {
-	places, err := p.find(ctx, authz.Filter{Type: invitationType, Relation: invitedTo, SubjectType: to.Type, SubjectID: to.ID, SubjectPlain: true})
+// readOpenInvitations reads the open invitations to a place, by their handles.
+func readOpenInvitations(ctx context.Context, p *plan, to authz.Object) (map[authz.ID]Invitation, error) {
+	places, err := p.Find(ctx, authz.Filter{Type: invitationType, Relation: invitedTo, SubjectType: to.Type, SubjectID: to.ID, SubjectPlain: true})
 	if err != nil {
 		return nil, err
 	}
@@ -119,17 +119,18 @@ func (p *plan) openInvitations(ctx context.Context, to authz.Object) (map[authz.
 	for i, r := range places {
 		filters[i] = authz.Filter{Type: invitationType, ID: r.Resource.ID}
 	}
-	if err := p.findAll(ctx, filters); err != nil {
-		return nil, err
-	}
-	closing, err := p.closingPlaces(ctx, to)
+	found, err := p.FindAll(ctx, filters)
 	if err != nil {
 		return nil, err
 	}
-	removed, err := p.closing(ctx, closing)
+	closing, err := readClosingPlaces(ctx, p, to)
+	if err != nil {
+		return nil, err
+	}
+	removed, err := readPeopleBeingRemoved(ctx, p, closing)
 	open := make(map[authz.ID]Invitation)
-	for _, filter := range filters {
-		if stored := invitationOf(filter.ID, p.reads[filter]); stored.open() && !removed[stored.Inviter] && !removed[stored.Invitee] {
+	for i, filter := range filters {
+		if stored := invitationOf(filter.ID, found[i]); stored.open() && !removed[stored.Inviter] && !removed[stored.Invitee] {
 			open[filter.ID] = stored.Invitation
 		}
 	}

@@ -29,20 +29,20 @@ type kind struct {
 	// them withdraw those of others, if people are invited to it.
 	invitations, withdraw authz.Permission
 
-	// crowded objects have so many people in them that nobody reads them all without need.
-	crowded bool
+	// hasUnboundedMembers objects have so many people in them that nobody reads them all without need.
+	hasUnboundedMembers bool
 }
 
 // kinds is the one place where a type of object is declared to the operations. Types that are not listed are seen by
-// whoever may `view` them, and have no operations.
+// the person who may `view` them, and have no operations.
 var kinds = map[authz.Type]kind{
-	"platform": {visible: "administer", list: "administer", crowded: true},
+	"platform": {visible: "administer", list: "administer", hasUnboundedMembers: true},
 	"subscription": {
-		visible: "view", place: "platform", remove: "cancel", list: "list_users", crowded: true,
+		visible: "view", place: "platform", remove: "cancel", list: "list_users", hasUnboundedMembers: true,
 		invitations: "list_users", withdraw: "remove_users",
 	},
 	"account": {
-		visible: "view", place: "subscription", remove: "delete", list: "list_members", crowded: true,
+		visible: "view", place: "subscription", remove: "delete", list: "list_members", hasUnboundedMembers: true,
 		invitations: "invite_members", withdraw: "assign_roles",
 	},
 	"invitation": {place: invitedTo},
@@ -63,8 +63,8 @@ var kinds = map[authz.Type]kind{
 	"schedule": {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
 	"service":  {visible: "as_viewer", place: "workspace", remove: "manage", create: "create_flow", in: "workspace"},
 
-	departureType:  {place: departureFrom},
-	membershipType: {},
+	offboardingType: {place: offboardingFrom},
+	membershipType:  {},
 }
 
 func kindOf(t authz.Type) kind {

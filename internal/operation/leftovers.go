@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
 )
 
 // Leftovers finds what a role left behind that was given until a time and expired: shares of connections and entries to workspaces
@@ -13,10 +14,8 @@ import (
 type Leftovers struct{ plan *plan }
 
 // NewLeftovers returns the leftovers of a state.
-func NewLeftovers(engine authz.Engine, at authz.Token) *Leftovers {
-	p := newPlan(engine, Caller{})
-	p.snapshot = at
-	return &Leftovers{p}
+func NewLeftovers(engine Engine, at authz.Token) *Leftovers {
+	return &Leftovers{newPlan(engine, Caller{}, tx.AtSnapshot(at))}
 }
 
 // MayHave reports whether relationships of a relation can be leftovers.
@@ -47,7 +46,7 @@ func (l *Leftovers) Has(ctx context.Context, r authz.Relationship) (bool, error)
 
 // isLeft reports whether an invitation is open though its inviter belongs to nothing from which they could have made it.
 func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, error) {
-	found, err := l.plan.findSome(ctx, authz.Filter{Type: invitationType, ID: invitation.ID}, 0)
+	found, err := l.plan.FindSome(ctx, authz.Filter{Type: invitationType, ID: invitation.ID}, 0)
 	if err != nil {
 		return false, err
 	}
@@ -67,7 +66,7 @@ func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, 
 }
 
 func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place authz.Object, found bool, err error) {
-	rows, err := l.plan.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
+	rows, err := l.plan.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
 	if err != nil || len(rows) == 0 {
 		return place, false, err
 	}
@@ -76,12 +75,12 @@ func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place aut
 
 // isGone reports whether a person holds a role on none of the places, and no removal of theirs is under way.
 func (l *Leftovers) isGone(ctx context.Context, who authz.ID, places ...authz.Object) (bool, error) {
-	filters := []authz.Filter{{Type: departureType, ID: who, Relation: departureFrom}}
+	filters := []authz.Filter{{Type: offboardingType, ID: who, Relation: offboardingFrom}}
 	for _, place := range places {
 		filters = append(filters, authz.Filter{Type: place.Type, ID: place.ID, SubjectType: user, SubjectID: who})
 	}
 	for _, filter := range filters {
-		found, err := l.plan.findSome(ctx, filter, 1)
+		found, err := l.plan.FindSome(ctx, filter, 1)
 		if err != nil || len(found) > 0 {
 			return false, err
 		}

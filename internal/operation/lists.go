@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// people reads who holds which roles on an object.
-func (p *plan) people(ctx context.Context, object authz.Object, set authz.RoleSet) (map[authz.ID]Member, error) {
-	rows, err := p.findSome(ctx, rowsOf(object), 0)
+// readPeople reads who holds which roles on an object.
+func readPeople(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet) (map[authz.ID]Member, error) {
+	rows, err := p.FindSome(ctx, rowsOf(object), 0)
 	return membersOf(rows, set), err
 }
 
@@ -103,9 +103,9 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
-// visibleAccounts returns a page of those accounts that the person may view, with the roles that they hold there. The
+// readVisibleAccounts returns a page of those accounts that the person may view, with the roles that they hold there. The
 // ids are sorted; only as many are looked at as the page needs.
-func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
+func readVisibleAccounts(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
 	var accounts Accounts
 	after, err := page.after()
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz
 	}
 	var last authz.ID
 	for chunk := range slices.Chunk(sorted[i:], page.limit()+1) {
-		visible, err := p.viewable(ctx, chunk, who)
+		visible, err := filterViewable(ctx, p, chunk, who)
 		if err != nil {
 			return accounts, err
 		}
@@ -126,11 +126,11 @@ func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz
 				accounts.NextCursor = page.cursorAfter(last)
 				return accounts, nil
 			}
-			facts, err := p.account(ctx, id)
+			facts, err := readAccount(ctx, p, id)
 			if err != nil {
 				return accounts, err
 			}
-			held, err := p.roles(ctx, facts.object, facts.set, who)
+			held, err := readRoles(ctx, p, facts.object, facts.set, who)
 			if err != nil {
 				return accounts, err
 			}
@@ -143,13 +143,13 @@ func (p *plan) visibleAccounts(ctx context.Context, sorted []authz.ID, who authz
 	return accounts, nil
 }
 
-// viewable returns those of the accounts that the person may view.
-func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) ([]authz.ID, error) {
+// filterViewable returns those of the accounts that the person may view.
+func filterViewable(ctx context.Context, p *plan, accounts []authz.ID, who authz.ID) ([]authz.ID, error) {
 	checks := make([]authz.Check, len(accounts))
 	for i, id := range accounts {
 		checks[i] = authz.Check{Subject: person(who), Permission: "view", Resource: accountObject(id)}
 	}
-	results, err := p.decideEach(ctx, checks)
+	results, err := p.Check(ctx, checks)
 	if err != nil {
 		return nil, err
 	}
@@ -160,38 +160,4 @@ func (p *plan) viewable(ctx context.Context, accounts []authz.ID, who authz.ID) 
 		}
 	}
 	return visible, nil
-}
-
-// decide answers checks at the state of the plan, which is the newest if the plan has none yet.
-func (p *plan) decide(ctx context.Context, checks []authz.Check) ([]bool, error) {
-	results, err := p.decideEach(ctx, checks)
-	if err != nil {
-		return nil, err
-	}
-	allowed := make([]bool, len(results))
-	for i, result := range results {
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		allowed[i] = result.Decision.Allowed()
-	}
-	return allowed, nil
-}
-
-// decideEach answers checks as decide does. The result of a check that alone cannot be decided has its error, and is
-// not allowed.
-func (p *plan) decideEach(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
-	results, token, err := p.engine.CheckBulk(ctx, checks, p.at())
-	if err != nil {
-		return nil, err
-	}
-	if p.snapshot == "" {
-		p.snapshot = token
-	}
-	for _, result := range results {
-		if code := authz.CodeOf(result.Err); result.Err != nil && code != authz.CodeInvalid && code != authz.CodeTooLarge {
-			return nil, result.Err
-		}
-	}
-	return results, nil
 }

@@ -31,7 +31,7 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 		if _, err := p.head(ctx); err != nil {
 			return err
 		}
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -41,25 +41,25 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 				facts.object, facts.set.Name, id, to)
 		}
 		owned := authz.Filter{
-			Type: facts.object.Type, ID: id, Relation: authz.Relation(facts.set.Guardian), SubjectType: user,
+			Type: facts.object.Type, ID: id, Relation: authz.Relation(facts.set.Required), SubjectType: user,
 		}
-		owners, err := p.find(ctx, owned)
+		owners, err := p.Find(ctx, owned)
 		if err != nil {
 			return err
 		}
 		if len(owners) == 0 {
-			p.forbid(owned)
+			p.Forbid(owned)
 		}
 		if len(owners) == 1 && owners[0].Subject == person(to) {
 			return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, facts.object)
 		}
 		for _, owner := range owners {
-			if err := p.endOwnership(ctx, owner); err != nil {
+			if err := endOwnership(ctx, p, owner); err != nil {
 				return err
 			}
 		}
-		p.touch(facts.object, owned.Relation, person(to))
-		return p.arrives(ctx, to, true)
+		p.Touch(facts.object, owned.Relation, person(to))
+		return requireNoOffboarding(ctx, p, to, true)
 	})
 }
 
@@ -75,35 +75,35 @@ func (s *Service) addOwner(
 		if _, err := p.head(ctx); err != nil {
 			return err
 		}
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		wanted, err := onlyGuardian(facts.object, facts.set, roles)
+		wanted, err := onlyRequiredRole(facts.object, facts.set, roles)
 		if err != nil {
 			return err
 		}
 		if facts.set.Transferred {
 			return ownerMovesByTransfer(facts)
 		}
-		change, err := p.change(ctx, facts.object, facts.set, who, wanted)
+		change, err := readChange(ctx, p, facts.object, facts.set, who, wanted)
 		if err != nil {
 			return err
 		}
 		change = change.joining(facts.set)
 		member.Roles = change.wanted
-		if err := p.arrives(ctx, who, len(change.held) == 0); err != nil {
+		if err := requireNoOffboarding(ctx, p, who, len(change.held) == 0); err != nil {
 			return err
 		}
-		p.write(facts.object, facts.set, []roleChange{change})
+		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
 		return nil
 	})
 	return answered(member, token, err)
 }
 
-// addGuardian makes a person an owner or administrator of an account beside the others. They keep their additional
+// addRequiredRole makes a person an owner or administrator of an account beside the others. They keep their additional
 // roles.
-func (s *Service) addGuardian(
+func (s *Service) addRequiredRole(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, authz.Token, error) {
 	if err := by.requireReason(); err != nil {
@@ -114,42 +114,42 @@ func (s *Service) addGuardian(
 		if _, err := p.head(ctx); err != nil {
 			return err
 		}
-		account, err := p.account(ctx, id)
+		account, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		wanted, err := onlyGuardian(account.object, account.set, roles)
+		wanted, err := onlyRequiredRole(account.object, account.set, roles)
 		if err != nil {
 			return err
 		}
-		change, err := p.changeUntil(ctx, account, who, wanted, until)
+		change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 		if err != nil {
 			return err
 		}
 		change = change.joining(account.set)
-		member.Roles = change.wanted // of which the guardian role never ends
+		member.Roles = change.wanted // of which the required role never ends
 		var orphaned []authz.ID
-		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+		if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
 			return err
 		}
-		return lastGuardian(orphaned)
+		return lastHolderError(orphaned)
 	})
 	return answered(member, token, err)
 }
 
-// onlyGuardian reads the roles that the backend gives without an actor. The error is CodeInvalid unless they are the
+// onlyRequiredRole reads the roles that the backend gives without an actor. The error is CodeInvalid unless they are the
 // one role of the set that must always have a holder.
-func onlyGuardian(object authz.Object, set authz.RoleSet, names []string) ([]authz.Role, error) {
-	if set.Guardian == "" {
+func onlyRequiredRole(object authz.Object, set authz.RoleSet, names []string) ([]authz.Role, error) {
+	if set.Required == "" {
 		return nil, authz.Errorf(authz.CodeInvalid,
 			"%s has the role set %s, in which no role must have a holder: without an actor nothing can be given on it; "+
 				"its subscription has an owner", object, set.Name)
 	}
-	wanted := []authz.Role{set.Guardian}
+	wanted := []authz.Role{set.Required}
 	roles, err := parseRoles(set, names)
 	if err == nil && !slices.Equal(roles, wanted) {
 		err = authz.Errorf(authz.CodeInvalid,
-			"without an actor the role %s, and no other, can be given on %s: not %s", set.Guardian, object, list(roles))
+			"without an actor the role %s, and no other, can be given on %s: not %s", set.Required, object, list(roles))
 	}
 	return wanted, err
 }

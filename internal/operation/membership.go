@@ -67,8 +67,8 @@ type explicitGrant struct {
 	subscription authz.Object
 }
 
-// membershipChanges reads from the updates of the plan which memberships they can change.
-func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, error) {
+// readMembershipChanges reads from the updates of the plan which memberships they can change.
+func readMembershipChanges(ctx context.Context, p *plan) ([]*membershipChange, error) {
 	var changes []*membershipChange
 	at := make(map[authz.Object]*membershipChange)
 	subscriptions := make(map[authz.Object]*subscriptionFacts)
@@ -76,7 +76,7 @@ func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, erro
 		facts, known := subscriptions[subscription]
 		if !known {
 			var err error
-			if facts, err = p.multiOwner(ctx, subscription); err != nil {
+			if facts, err = readMultiOwner(ctx, p, subscription); err != nil {
 				return nil, err
 			}
 			subscriptions[subscription] = facts
@@ -98,7 +98,7 @@ func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, erro
 		}
 		c.granted = true
 	}
-	for _, u := range p.updates {
+	for _, u := range p.Updates() {
 		r := u.Relationship
 		if r.Subject.Type != user || r.Subject.Wildcard {
 			continue
@@ -111,7 +111,7 @@ func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, erro
 			}
 			c.granted = c.granted || u.Action != authz.Delete
 		case r.Resource.Type == "account" && makesMembers(r.Relation):
-			subscription, err := p.subscriptionOf(ctx, r.Resource)
+			subscription, err := readSubscriptionOf(ctx, p, r.Resource)
 			if err != nil {
 				return nil, err
 			}
@@ -122,7 +122,7 @@ func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, erro
 			if err != nil {
 				return nil, err
 			}
-			held, err := p.find(ctx, rolesFilter(r.Resource, r.Subject.ID))
+			held, err := p.Find(ctx, rolesFilter(r.Resource, r.Subject.ID))
 			if err != nil {
 				return nil, err
 			}
@@ -137,10 +137,10 @@ func (p *plan) membershipChanges(ctx context.Context) ([]*membershipChange, erro
 	return changes, nil
 }
 
-// subscriptionOf reads which subscription an account is in after the plan. It is zero if the account is in none, or the plan
-// deletes it: the sweep ends the memberships then.
-func (p *plan) subscriptionOf(ctx context.Context, account authz.Object) (authz.Object, error) {
-	for _, u := range p.updates {
+// readSubscriptionOf reads which subscription an account is in after the plan. It is zero if the account is in none, or the plan
+// deletes it: the cleanup ends the memberships then.
+func readSubscriptionOf(ctx context.Context, p *plan, account authz.Object) (authz.Object, error) {
+	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == account && r.Relation == kindOf(account.Type).place {
 			if u.Action == authz.Delete {
 				return authz.Object{}, nil
@@ -148,21 +148,21 @@ func (p *plan) subscriptionOf(ctx context.Context, account authz.Object) (authz.
 			return r.Subject.Object, nil
 		}
 	}
-	places, err := p.find(ctx, authz.Filter{Type: account.Type, ID: account.ID, Relation: kindOf(account.Type).place})
+	places, err := p.Find(ctx, authz.Filter{Type: account.Type, ID: account.ID, Relation: kindOf(account.Type).place})
 	if err != nil || len(places) == 0 {
 		return authz.Object{}, err
 	}
 	return places[0].Subject.Object, nil
 }
 
-// multiOwner reads a subscription. It returns nil unless it is under multi_owner, and the plan neither creates nor deletes it.
-func (p *plan) multiOwner(ctx context.Context, subscription authz.Object) (*subscriptionFacts, error) {
-	for _, u := range p.updates {
+// readMultiOwner reads a subscription. It returns nil unless it is under multi_owner, and the plan neither creates nor deletes it.
+func readMultiOwner(ctx context.Context, p *plan, subscription authz.Object) (*subscriptionFacts, error) {
+	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == subscription && r.Relation == authz.Relation(authz.MultiOwner) {
 			return nil, nil //nolint:nilnil // of no importance
 		}
 	}
-	facts, err := p.observer().subscription(ctx, subscription.ID)
+	facts, err := readSubscription(ctx, p.observer(), subscription.ID)
 	if errors.Is(err, authz.CodeNotFound) || err == nil && facts.set.Name != authz.MultiOwner {
 		return nil, nil //nolint:nilnil // of no importance
 	}
@@ -170,20 +170,22 @@ func (p *plan) multiOwner(ctx context.Context, subscription authz.Object) (*subs
 }
 
 // readMemberships reads what settling the changes needs, several at a time.
-func (p *plan) readMemberships(ctx context.Context, changes []*membershipChange) error {
+func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) error {
 	var filters, roles []authz.Filter
 	for _, c := range changes {
 		filters = append(filters, reasonsOf(c.object()), rolesFilter(c.subscription.object, c.who))
 	}
-	if err := p.findAll(ctx, filters); err != nil {
+	found, err := p.FindAll(ctx, filters)
+	if err != nil {
 		return err
 	}
-	for _, c := range changes {
-		if len(p.reads[reasonsOf(c.object())]) > 0 {
+	for i, c := range changes {
+		if reasons := found[2*i]; len(reasons) > 0 {
 			roles = append(roles, accountRoles(c.who))
 		}
 	}
-	return p.findAll(ctx, roles)
+	_, err = p.FindAll(ctx, roles)
+	return err
 }
 
 func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
@@ -215,16 +217,16 @@ func (m membership) records(account authz.Object) bool {
 	return slices.ContainsFunc(m.stored, func(r authz.Relationship) bool { return r.Subject.Object == account })
 }
 
-func (p *plan) membership(ctx context.Context, c membershipChange) (m membership, err error) {
-	if m.held, err = p.roles(ctx, c.subscription.object, c.subscription.set, c.who); err != nil {
+func readMembership(ctx context.Context, p *plan, c membershipChange) (m membership, err error) {
+	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
 		return m, err
 	}
-	stays := func(r authz.Relationship) bool { return p.planned(r) < 0 } // a role that is given makes it an explicit grant
+	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // a role that is given makes it an explicit grant
 	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
-	if m.stored, err = p.find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
+	if m.stored, err = p.Find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
 		return m, err
 	}
-	roles, err := p.find(ctx, accountRoles(c.who))
+	roles, err := p.Find(ctx, accountRoles(c.who))
 	if err != nil {
 		return m, err
 	}
@@ -233,7 +235,7 @@ func (p *plan) membership(ctx context.Context, c membershipChange) (m membership
 		lasts[account] = true
 	}
 	for _, r := range roles {
-		if makesMembers(r.Relation) && r.ExpiresAt.IsZero() && p.planned(r) < 0 {
+		if makesMembers(r.Relation) && r.ExpiresAt.IsZero() && !isPlanned(p, r) {
 			m.lasting = append(m.lasting, r)
 			lasts[r.Resource] = true
 		}
@@ -251,18 +253,19 @@ func (p *plan) membership(ctx context.Context, c membershipChange) (m membership
 	return m, nil
 }
 
-// unrecorded returns a role on an account that is not stored as a reason though it is one; nil if there is none. Promotions
+// findUnrecordedReason returns a role on an account that is not stored as a reason though it is one; nil if there is none. Promotions
 // leave such roles if the operation after them is not performed.
-func (p *plan) unrecorded(ctx context.Context, c membershipChange, m membership) (*authz.Relationship, error) {
+func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {
 		places[i] = authz.Filter{Type: r.Resource.Type, ID: r.Resource.ID, Relation: kindOf(r.Resource.Type).place}
 	}
-	if err := p.findAll(ctx, places); err != nil {
+	found, err := p.FindAll(ctx, places)
+	if err != nil {
 		return nil, err
 	}
 	for i, r := range m.lasting {
-		for _, place := range p.reads[places[i]] {
+		for _, place := range found[i] {
 			if place.Subject.Object == c.subscription.object && !m.records(r.Resource) {
 				return &r, nil
 			}
@@ -271,20 +274,20 @@ func (p *plan) unrecorded(ctx context.Context, c membershipChange, m membership)
 	return nil, nil //nolint:nilnil // there is none
 }
 
-// endsMembership reports whether a person's membership of the subscription ends with their roles on the account.
-func (p *plan) endsMembership(ctx context.Context, account accountFacts, who authz.ID, held []authz.Relationship) (bool, error) {
+// wouldEndMembership reports whether a person's membership of the subscription ends with their roles on the account.
+func wouldEndMembership(ctx context.Context, p *plan, account accountFacts, who authz.ID, held []authz.Relationship) (bool, error) {
 	if account.subscription.set.Name != authz.MultiOwner {
 		return false, nil
 	}
 	removal := p.observer()
 	for _, r := range held {
-		removal.delete(r)
+		removal.Delete(r)
 	}
 	c := membershipChange{who: who, subscription: account.subscription}
-	m, err := removal.membership(ctx, c)
+	m, err := readMembership(ctx, removal, c)
 	if err != nil || !m.derived() || len(m.gone) == 0 || len(m.kept) > 0 {
 		return false, err
 	}
-	role, err := removal.unrecorded(ctx, c, m)
+	role, err := findUnrecordedReason(ctx, removal, c, m)
 	return role == nil, err
 }

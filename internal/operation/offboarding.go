@@ -2,200 +2,228 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Offboarding is what hangs on a person in an account.
-type Offboarding struct {
-	User  authz.ID
-	Roles Roles
+// What an offboarding is stored as: an object with the person's id, which is there while it is under way.
+const (
+	offboardingType        authz.Type     = "offboarding"
+	offboardingFrom        authz.Relation = "from"
+	offboardingRequestedBy authz.Relation = "requested_by"
+	offboardingReassignTo  authz.Relation = "reassign_to"
+	keepsRoles             authz.Relation = "keeps_roles"
+	movesPrivate           authz.Relation = "moves_private"
+	disconnectsPrivate     authz.Relation = "disconnects_private"
+	offboardingWithdraws   authz.Relation = "withdraws"
+	creator                authz.Relation = "creator"
+	sharedWithTheWhole     authz.Relation = "shared"
+	sharedWithSomeNamed    authz.Relation = "shared_with"
+)
 
-	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if the
-	// actor may not know who belongs to the subscription.
-	EndsMembership *bool
+// offboarding is the removal of a person from a place that takes more than one write. The first one ends their roles there and
+// says that the offboarding is under way, which every further one requires; the last one takes that back. Whatever happens in
+// between, repeating the call or Resume finishes it.
+type offboarding struct {
+	who         authz.ID
+	from        authz.Object  // an account, a subscription with its accounts, or the platform, see erases
+	requestedBy authz.Subject // a person, or the platform for the backend itself
+	newOwner    authz.ID      // becomes the creator of what the person created; empty when erasing, or where it stays theirs
 
-	// Importers and Connections are those that the person created, private connections excepted.
-	Importers, Connections Named
+	// keepsRoles is set if only shares end, in the accounts where the person holds no role.
+	keepsRoles bool
 
-	// Private is how many private connections the person created, and PrivateInUse how many of them importers use that
-	// others created.
-	Private, PrivateInUse int
-
-	// Shares is how many private connections of others are shared with the person, and Workspaces are those that they may
-	// enter by name.
-	Shares     int
-	Workspaces Named
-
-	// Invited and Invitations are the handles of the open invitations to the account by the person, and of the person.
-	Invited, Invitations Named
+	// private is what happens to private connections: they move, are disconnected, or stay as they are if it is empty.
+	private authz.Relation
 }
 
-// Named are some objects, all counted, and those named that an actor may view: the first MaxLimit.
-type Named struct {
-	Count int
-	IDs   []authz.ID
+func offboardingObject(who authz.ID) authz.Object {
+	return authz.Object{Type: offboardingType, ID: who}
 }
 
-// ReportOffboarding reports what hangs on a person in an account. It needs remove_members.
-func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who authz.ID) (Offboarding, authz.Token, error) {
-	report := Offboarding{User: who}
-	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(id), "remove_members"); err != nil {
-			return err
+// erases reports whether the person is erased. From the platform, an offboarding that keeps roles is the removal of an administrator.
+func (d offboarding) erases() bool { return d.from == platform && !d.keepsRoles }
+
+// reassigns reports whether the person stops being the creator of what they created.
+func (d offboarding) reassigns() bool { return d.erases() || d.newOwner != "" }
+
+// relationships are the relationships that say that the offboarding is under way.
+func (d offboarding) relationships() []authz.Relationship {
+	object := offboardingObject(d.who)
+	marks := []authz.Relationship{
+		{Resource: object, Relation: offboardingFrom, Subject: only(d.from)},
+		{Resource: object, Relation: offboardingRequestedBy, Subject: d.requestedBy},
+	}
+	if d.newOwner != "" {
+		marks = append(marks, authz.Relationship{Resource: object, Relation: offboardingReassignTo, Subject: person(d.newOwner)})
+	}
+	if d.keepsRoles {
+		marks = append(marks, authz.Relationship{Resource: object, Relation: keepsRoles, Subject: everybody})
+	}
+	if d.private != "" {
+		marks = append(marks, authz.Relationship{Resource: object, Relation: d.private, Subject: everybody})
+	}
+	return marks
+}
+
+// readOffboarding reads the offboarding of a person, if one is under way.
+func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding, under bool, err error) {
+	d.who = who
+	found, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, ID: who}, 0)
+	for _, r := range found {
+		switch r.Relation {
+		case offboardingFrom:
+			d.from = r.Subject.Object
+		case offboardingRequestedBy:
+			d.requestedBy = r.Subject
+		case offboardingReassignTo:
+			d.newOwner = r.Subject.ID
+		case keepsRoles:
+			d.keepsRoles = true
+		case movesPrivate, disconnectsPrivate:
+			d.private = r.Relation
 		}
-		account, err := p.account(ctx, id)
+	}
+	return d, d.from.ID != "" && d.requestedBy.ID != "", err
+}
+
+// requireNoOffboarding adds the precondition, for somebody who is given a first role on something, that no offboarding of theirs is under way.
+// The error is CodeConflict if one is that reassigns what they created; any other is finished first.
+func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
+	if !first {
+		return nil
+	}
+	p.arriving = append(p.arriving, who)
+	if !p.isRetry {
+		return nil
+	}
+	d, under, err := readOffboarding(ctx, p, who)
+	if err != nil || !under {
+		return err
+	}
+	if d.reassigns() {
+		return authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
+	}
+	return waitForOffboarding(p, d)
+}
+
+// waitForOffboarding ends a plan that has to wait for an offboarding, which run finishes.
+func waitForOffboarding(p *plan, d offboarding) error {
+	p.unfinished = append(p.unfinished, d)
+	return errOffboardingUnderWay
+}
+
+// finishRemoval has an interrupted removal of somebody who holds no role finished, unless it reassigns what they created.
+func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
+	d, under, err := readOffboarding(ctx, p, who)
+	if err != nil || !under || d.reassigns() {
+		return err
+	}
+	return waitForOffboarding(p, d)
+}
+
+// forbidOffboardings requires that nobody who arrives is departing. Where so many arrive that one write does not hold it of each,
+// it requires that nobody is departing at all.
+func forbidOffboardings(p *plan) {
+	if len(p.Preconditions())+len(p.arriving) > authz.MaxUpdates {
+		p.arriving = nil
+		p.Forbid(authz.Filter{Type: offboardingType, Relation: offboardingFrom})
+		return
+	}
+	for _, who := range p.arriving {
+		p.Forbid(authz.Filter{Type: offboardingType, ID: who, Relation: offboardingFrom})
+	}
+	p.arriving = nil
+}
+
+// readConflictingOffboardings reads the offboardings that one of the person has to wait for, and requires that there are none: their own, and
+// those by which they become the creator of something.
+func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]offboarding, error) {
+	own := authz.Filter{Type: offboardingType, ID: who}
+	inherits := authz.Filter{Type: offboardingType, Relation: offboardingReassignTo, SubjectType: user, SubjectID: who}
+	p.Forbid(own)
+	p.Forbid(inherits)
+	var under []offboarding
+	for _, filter := range []authz.Filter{own, inherits} {
+		found, err := p.FindSome(ctx, filter, 0)
 		if err != nil {
-			return err
-		}
-		held, err := p.roles(ctx, account.object, account.set, who)
-		if err != nil {
-			return err
-		}
-		report.Roles = rolesOf(held)
-		if report.EndsMembership, err = p.reportMembership(ctx, account, who, held); err != nil {
-			return err
-		}
-		if err := p.reportCreated(ctx, account, &report); err != nil {
-			return err
-		}
-		if err := p.reportNamed(ctx, account, &report); err != nil {
-			return err
-		}
-		return p.reportInvitations(ctx, account, &report)
-	})
-	return answered(report, token, err)
-}
-
-func (p *plan) reportMembership(
-	ctx context.Context, account accountFacts, who authz.ID, held []authz.Relationship,
-) (*bool, error) {
-	if who != p.by.Actor {
-		listed, err := p.decide(ctx, []authz.Check{p.asks(Listing("subscription"), account.subscription.object)})
-		if err != nil || !listed[0] {
 			return nil, err
 		}
-	}
-	ends, err := p.endsMembership(ctx, account, who, held)
-	return &ends, err
-}
-
-func (p *plan) reportCreated(ctx context.Context, account accountFacts, report *Offboarding) error {
-	in := func(id authz.ID) bool { return id == account.object.ID }
-	found := make(map[authz.Type][]authz.ID)
-	var private []authz.Filter
-	err := p.createdBy(ctx, report.User, in, func(c created) (bool, error) {
-		if c.private() {
-			private = append(private, authz.Filter{Type: "importer", SubjectType: c.object().Type, SubjectID: c.object().ID})
-		} else {
-			found[c.object().Type] = append(found[c.object().Type], c.object().ID)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	if report.Importers, err = p.named(ctx, "importer", found["importer"]); err != nil {
-		return err
-	}
-	if report.Connections, err = p.named(ctx, "connection", found["connection"]); err != nil {
-		return err
-	}
-	report.Private = len(private)
-	report.PrivateInUse, err = p.usedByOthers(ctx, private, report.User)
-	return err
-}
-
-// usedByOthers counts those of the questions after the importers of a connection of which one was not created by the person.
-func (p *plan) usedByOthers(ctx context.Context, importersOf []authz.Filter, who authz.ID) (int, error) {
-	if err := p.findAll(ctx, importersOf); err != nil {
-		return 0, err
-	}
-	own, err := p.find(ctx, creatorRows("importer", who))
-	if err != nil {
-		return 0, err
-	}
-	mine := make(map[authz.Object]bool, len(own))
-	for _, r := range own {
-		mine[r.Resource] = true
-	}
-	used := 0
-	for _, filter := range importersOf {
-		if slices.ContainsFunc(p.reads[filter], func(r authz.Relationship) bool { return !mine[r.Resource] }) {
-			used++
-		}
-	}
-	return used, nil
-}
-
-// reportInvitations reports the open invitations to the account; who may not list them gets numbers alone.
-func (p *plan) reportInvitations(ctx context.Context, account accountFacts, report *Offboarding) error {
-	allowed, err := p.decide(ctx, []authz.Check{p.asks(kindOf("account").invitations, account.object)})
-	if err != nil {
-		return err
-	}
-	open, err := p.openInvitations(ctx, account.object)
-	if err != nil {
-		return err
-	}
-	add := func(to *Named, handle authz.ID) {
-		to.Count++
-		if allowed[0] && len(to.IDs) < MaxLimit {
-			to.IDs = append(to.IDs, handle)
-		}
-	}
-	for _, handle := range sortedKeys(open) {
-		if open[handle].Inviter == report.User {
-			add(&report.Invited, handle)
-		}
-		if open[handle].Invitee == report.User {
-			add(&report.Invitations, handle)
-		}
-	}
-	return nil
-}
-
-// reportNamed reports what names the person in the account.
-func (p *plan) reportNamed(ctx context.Context, account accountFacts, report *Offboarding) error {
-	in := func(id authz.ID) bool { return id == account.object.ID }
-	var workspaces []authz.ID
-	err := p.namedIn(ctx, report.User, in, func(r authz.Relationship) bool {
-		if r.Resource.Type == "workspace" {
-			workspaces = append(workspaces, r.Resource.ID)
-		} else {
-			report.Shares++
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	report.Workspaces, err = p.named(ctx, "workspace", workspaces)
-	return err
-}
-
-// named counts the objects, and names those that the actor may view.
-func (p *plan) named(ctx context.Context, typ authz.Type, ids []authz.ID) (Named, error) {
-	slices.Sort(ids)
-	all := Named{Count: len(ids), IDs: []authz.ID{}}
-	for chunk := range slices.Chunk(ids, MaxLimit) {
-		checks := make([]authz.Check, len(chunk))
-		for i, id := range chunk {
-			checks[i] = p.asks(kindOf(typ).visible, authz.Object{Type: typ, ID: id})
-		}
-		allowed, err := p.decide(ctx, checks)
-		if err != nil {
-			return all, err
-		}
-		for i, id := range chunk {
-			if allowed[i] && len(all.IDs) < MaxLimit {
-				all.IDs = append(all.IDs, id)
+		for _, r := range found {
+			d, there, err := readOffboarding(ctx, p, r.Resource.ID)
+			if err != nil {
+				return nil, err
+			}
+			if there && !slices.Contains(under, d) {
+				under = append(under, d)
 			}
 		}
-		if len(all.IDs) == MaxLimit {
-			break
+	}
+	return under, nil
+}
+
+// offboard performs the first write of an offboarding, and carries it out. An interrupted one of the same person is finished before.
+// may checks the actor's permission and reports whether the person has left already; build plans the write, and returns nil if
+// nothing is left to do.
+func (s *Service) offboard(
+	ctx context.Context, by Caller, operation string, who authz.ID,
+	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
+) (authz.Token, error) {
+	return s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+		gone, err := may(ctx, p)
+		if err != nil {
+			return err
+		}
+		if p.unfinished, err = readConflictingOffboardings(ctx, p, who); err == nil && len(p.unfinished) > 0 {
+			err = errOffboardingUnderWay
+		}
+		if err != nil || gone {
+			return err
+		}
+		begun, err := build(ctx, p)
+		if err != nil || begun == nil {
+			return err
+		}
+		startOffboarding(p, *begun, begun.from)
+		if p.isRetry { // the end of the roles alone, which others get ahead of less often
+			return nil
+		}
+		p.LimitWriteTime(maxWriteTime)
+		if err := settleMemberships(ctx, p); err != nil {
+			return err
+		}
+		return planCleanup(ctx, p, *begun)
+	})
+}
+
+// startOffboarding plans that an offboarding is under way after the write; run carries it out then. From the write on, the invitations to and
+// by the person are closed that are to the places or to what is in them.
+func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
+	for _, mark := range d.relationships() {
+		p.Update(authz.Create, mark)
+	}
+	for _, place := range closes {
+		p.Update(authz.Create, withdraws(d.who, place))
+	}
+	p.offboardings = append(p.offboardings, d)
+}
+
+// finishOffboardings carries out interrupted offboardings that an operation has to wait for.
+func (s *Service) finishOffboardings(ctx context.Context, by Caller, unfinished []offboarding) error {
+	_, err := s.runOffboardings(ctx, by, "finish_offboarding", unfinished)
+	return err
+}
+
+func (s *Service) runOffboardings(ctx context.Context, by Caller, operation string, departures []offboarding) (token authz.Token, err error) {
+	for _, d := range departures {
+		if token, err = s.runOffboarding(ctx, by, operation, d); err != nil {
+			return "", err
 		}
 	}
-	return all, nil
+	return token, nil
 }
+
+// errOffboardingUnderWay ends a plan that has to wait for an offboarding.
+var errOffboardingUnderWay = errors.New("an offboarding is under way")

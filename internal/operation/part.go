@@ -14,14 +14,14 @@ func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, a
 		return Part{}, "", authz.Errorf(authz.CodeInvalid, "a %s cannot be created in a %s", part.Type, part.Parent.Type)
 	}
 	token, err := s.run(ctx, by, "create_"+string(part.Type), func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, part.Parent, kind.create); err != nil {
+		if err := requirePermission(ctx, p, part.Parent, kind.create); err != nil {
 			return err
 		}
 		object := authz.Object{Type: part.Type, ID: part.ID}
-		if err := p.claim(ctx, object); err != nil {
+		if err := claimID(ctx, p, object); err != nil {
 			return err
 		}
-		p.create(object, kind.place, only(part.Parent))
+		p.Create(object, kind.place, only(part.Parent))
 		return nil
 	})
 	return answered(part, token, err)

@@ -10,8 +10,8 @@ import (
 // AddPlatformAdministrator makes a person an administrator of the platform. The backend itself performs it.
 func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "add_platform_administrator", func(ctx context.Context, p *plan) error {
-		p.touch(platform, authz.Relation(authz.RoleAdministrator), person(who))
-		return p.arrives(ctx, who, true)
+		p.Touch(platform, authz.Relation(authz.RoleAdministrator), person(who))
+		return requireNoOffboarding(ctx, p, who, true)
 	})
 }
 
@@ -23,27 +23,27 @@ func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, wh
 			return err
 		}
 		row := authz.Relationship{Resource: platform, Relation: authz.Relation(authz.RoleAdministrator), Subject: person(who)}
-		held, err := p.find(ctx, authz.Exactly(row))
+		held, err := p.Find(ctx, authz.Exactly(row))
 		if err != nil {
 			return err
 		}
 		if len(held) == 0 {
-			return p.finishRemoval(ctx, who)
+			return finishRemoval(ctx, p, who)
 		}
-		p.require(row)
-		p.delete(row)
-		return p.withdrawInvitations(ctx, []authz.ID{who}, platform, platform)
+		p.Require(row)
+		p.Delete(row)
+		return withdrawInvitations(ctx, p, []authz.ID{who}, platform, platform)
 	})
 }
 
-// offer is something that connections of a connector may be able to do.
-type offer struct {
+// capability is something that connections of a connector may be able to do.
+type capability struct {
 	name     string
 	relation authz.Relation
 }
 
-// offers are what a connector can declare, with the relation that stores each.
-var offers = []offer{
+// capabilities are what a connector can declare, with the relation that stores each.
+var capabilities = []capability{
 	{"views", "capability_views"},
 	{"financial_settings", "capability_financial_settings"},
 	{"postgres_database", "capability_postgres_database"},
@@ -55,12 +55,12 @@ func (s *Service) PutConnector(
 	ctx context.Context, by Caller, id authz.ID, offered []string,
 ) (Connector, authz.Token, error) {
 	for _, name := range offered {
-		if !slices.ContainsFunc(offers, func(o offer) bool { return o.name == name }) {
+		if !slices.ContainsFunc(capabilities, func(o capability) bool { return o.name == name }) {
 			return Connector{}, "", authz.Errorf(authz.CodeInvalid, "%q is nothing that a connector offers: it is one of views, financial_settings, postgres_database", name)
 		}
 	}
 	connector := Connector{ID: id, Capabilities: []string{}}
-	for _, o := range offers {
+	for _, o := range capabilities {
 		if slices.Contains(offered, o.name) {
 			connector.Capabilities = append(connector.Capabilities, o.name)
 		}
@@ -68,7 +68,7 @@ func (s *Service) PutConnector(
 	token, err := s.run(ctx, by, "put_connector", func(ctx context.Context, p *plan) error {
 		object := connectorObject(id)
 		own := authz.Filter{Type: object.Type, ID: id, Relation: "account"}
-		found, err := p.find(ctx, own)
+		found, err := p.Find(ctx, own)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (s *Service) PutConnector(
 			return authz.Errorf(authz.CodeConflict, "%s was built by an account and cannot become one of the catalogue", object)
 		}
 		if id.IsForeign() {
-			stored, err := p.find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "catalogue"})
+			stored, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "catalogue"})
 			if err != nil {
 				return err
 			}
@@ -84,14 +84,14 @@ func (s *Service) PutConnector(
 				return mayBeNew(object)
 			}
 		}
-		p.forbid(own)
-		p.forbid(authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionBy})
-		p.touch(object, "catalogue", everybody)
-		for _, o := range offers {
+		p.Forbid(own)
+		p.Forbid(authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionRequestedBy})
+		p.Touch(object, "catalogue", everybody)
+		for _, o := range capabilities {
 			if slices.Contains(connector.Capabilities, o.name) {
-				p.touch(object, o.relation, everybody)
+				p.Touch(object, o.relation, everybody)
 			} else {
-				p.delete(authz.Relationship{Resource: object, Relation: o.relation, Subject: everybody})
+				p.Delete(authz.Relationship{Resource: object, Relation: o.relation, Subject: everybody})
 			}
 		}
 		return nil

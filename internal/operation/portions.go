@@ -59,7 +59,7 @@ func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	err := p.checkSize()
+	err := checkSize(p)
 	size := len(s.plans)
 	switch {
 	case s.stage == trial:
@@ -74,7 +74,7 @@ func (s *portions) replan(p *plan) (bool, error) {
 	default:
 		s.stage = divided
 	}
-	need := max(len(p.updates), len(p.preconditions))
+	need := max(len(p.Updates()), len(p.Preconditions()))
 	s.size = max(1, min(size*authz.MaxUpdates*9/10/need, size-1, len(s.lowers)))
 	return true, nil
 }
@@ -129,7 +129,7 @@ func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []ro
 		switch {
 		case c.who == actor || !c.lowers(set):
 			last = append(last, c.who)
-		case c.had(set.Guardian):
+		case c.had(set.Required):
 			guardians = append(guardians, c.who)
 		default:
 			lowers = append(lowers, c.who)

@@ -29,14 +29,14 @@ type reassignment struct {
 }
 
 // noteReassigned notes that a plan reassigns an object, or deletes it. The note counts once the plan is written.
-func (p *plan) noteReassigned(d departure, c created, disconnected bool) {
-	if into := p.by.reassigned; into != nil && into.from == d.who && into.to == d.heir {
+func noteReassigned(p *plan, d offboarding, c created, disconnected bool) {
+	if into := p.by.reassigned; into != nil && into.from == d.who && into.to == d.newOwner {
 		p.reassigns = append(p.reassigns, reassignment{c.object(), c.private(), disconnected})
 	}
 }
 
 // countReassigned counts what a plan that is written reassigned.
-func (p *plan) countReassigned() {
+func countReassigned(p *plan) {
 	if p.by.reassigned != nil {
 		p.by.reassigned.done = append(p.by.reassigned.done, p.reassigns...)
 	}
@@ -61,10 +61,10 @@ func (s *Service) reportReassigned(ctx context.Context, by Caller) (*Reassigned,
 		}
 	}
 	_, err := s.read(ctx, by, func(ctx context.Context, p *plan) (err error) {
-		if report.Importers, err = p.named(ctx, "importer", ids["importer"]); err != nil {
+		if report.Importers, err = nameVisible(ctx, p, "importer", ids["importer"]); err != nil {
 			return err
 		}
-		report.Connections, err = p.named(ctx, "connection", ids["connection"])
+		report.Connections, err = nameVisible(ctx, p, "connection", ids["connection"])
 		return err
 	})
 	return &report, err

@@ -7,28 +7,28 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Resume finishes the deletions and departures that were interrupted, by this server or another. A deletion that was only
+// Resume finishes the deletions and offboardings that were interrupted, by this server or another. A deletion that was only
 // announced, whose object is still stored, is carried out if the person who announced it may still delete the object,
 // and else withdrawn.
 func (s *Service) Resume(ctx context.Context) error {
-	filter := authz.Filter{Type: deletionType, Relation: deletionBy}
+	filter := authz.Filter{Type: deletionType, Relation: deletionRequestedBy}
 	for item, err := range s.engine.Read(ctx, filter, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err
 		}
 		deletion := item.Relationship
 		object := deletedObject(deletion.Resource)
-		by := resuming(deletion.Subject)
+		by := resumingCaller(deletion.Subject)
 		s.log.InfoContext(ctx, "finishing an interrupted deletion", "object", object.String(), "by", string(by.Actor))
-		if err := s.resume(ctx, by, object, deletion); err != nil {
+		if err := s.resumeDeletion(ctx, by, object, deletion); err != nil {
 			return err
 		}
 	}
-	return s.resumeDepartures(ctx)
+	return s.resumeOffboardings(ctx)
 }
 
-// resuming is the caller who finishes what somebody began.
-func resuming(begunBy authz.Subject) Caller {
+// resumingCaller is the caller who finishes what somebody began.
+func resumingCaller(begunBy authz.Subject) Caller {
 	by := Caller{Key: "resume"}
 	if begunBy.Type == user {
 		by.Actor = begunBy.ID
@@ -36,44 +36,44 @@ func resuming(begunBy authz.Subject) Caller {
 	return by
 }
 
-func (s *Service) resume(ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship) error {
+func (s *Service) resumeDeletion(ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship) error {
 	p := newPlan(s.engine, by)
-	standing, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
+	standing, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
 	if err != nil {
 		return err
 	}
 	if len(standing) == 0 {
-		_, err = s.sweep(ctx, by, "resume_deletion", deletion)
+		_, err = s.cleanUp(ctx, by, "resume_deletion", deletion)
 		return err
 	}
 	_, err = s.Delete(ctx, by, object)
 	if refused(err) {
-		return s.withdraw(ctx, by, deletion)
+		return s.cancelDeletion(ctx, by, deletion)
 	}
 	return err
 }
 
-// resumeDepartures finishes the departures that were interrupted.
-func (s *Service) resumeDepartures(ctx context.Context) error {
+// resumeOffboardings finishes the offboardings that were interrupted.
+func (s *Service) resumeOffboardings(ctx context.Context) error {
 	p := newPlan(s.engine, Caller{})
-	found, err := p.findSome(ctx, authz.Filter{Type: departureType, Relation: departureFrom}, 0)
+	found, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, Relation: offboardingFrom}, 0)
 	if err != nil {
 		return err
 	}
 	for _, r := range found {
-		d, under, err := p.departure(ctx, r.Resource.ID)
+		d, under, err := readOffboarding(ctx, p, r.Resource.ID)
 		if err != nil {
 			return err
 		}
 		if !under {
 			continue
 		}
-		by := resuming(d.by)
-		s.log.InfoContext(ctx, "finishing an interrupted departure", "user", string(d.who), "from", d.from.String(), "by", d.by.String())
-		_, err = s.carryOut(ctx, by, "resume_departure", d)
+		by := resumingCaller(d.requestedBy)
+		s.log.InfoContext(ctx, "finishing an interrupted offboarding", "user", string(d.who), "from", d.from.String(), "by", d.requestedBy.String())
+		_, err = s.runOffboarding(ctx, by, "resume_offboarding", d)
 		switch {
 		case errors.Is(err, authz.CodeConflict):
-			s.log.WarnContext(ctx, "a departure could not be finished", "user", string(d.who), "from", d.from.String(), "error", err.Error())
+			s.log.WarnContext(ctx, "an offboarding could not be finished", "user", string(d.who), "from", d.from.String(), "error", err.Error())
 		case err != nil:
 			return err
 		}

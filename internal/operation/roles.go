@@ -120,45 +120,45 @@ func fullSecond(at time.Time) time.Time {
 	return at.UTC()
 }
 
-// changeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
-func (p *plan) changeUntil(ctx context.Context, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
-	if !until.IsZero() && slices.Contains(wanted, account.set.Guardian) {
-		canEnd := slices.DeleteFunc(account.set.Names(), func(role authz.Role) bool { return role == account.set.Guardian })
+// readChangeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
+func readChangeUntil(ctx context.Context, p *plan, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
+	if !until.IsZero() && slices.Contains(wanted, account.set.Required) {
+		canEnd := slices.DeleteFunc(account.set.Names(), func(role authz.Role) bool { return role == account.set.Required })
 		return roleChange{}, authz.Errorf(authz.CodeInvalid, "the role %s on %s never ends, so expires_at cannot be given with it; roles that can end are %s",
-			account.set.Guardian, account.object, list(canEnd))
+			account.set.Required, account.object, list(canEnd))
 	}
-	change, err := p.change(ctx, account.object, account.set, who, wanted)
+	change, err := readChange(ctx, p, account.object, account.set, who, wanted)
 	change.until = until
 	return change, err
 }
 
-// change reads what the person holds now.
-func (p *plan) change(ctx context.Context, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role) (roleChange, error) {
-	held, err := p.roles(ctx, object, set, who)
+// readChange reads what the person holds now.
+func readChange(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role) (roleChange, error) {
+	held, err := readRoles(ctx, p, object, set, who)
 	return roleChange{who: who, held: held, wanted: wanted}, err
 }
 
-// write plans the changes of roles on one object. They rest on each person holding exactly what was read, so that
+// writeRoleChanges plans the changes of roles on one object. They rest on each person holding exactly what was read, so that
 // two changes at once cannot leave somebody with two base roles.
-func (p *plan) write(object authz.Object, set authz.RoleSet, changes []roleChange) {
+func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes []roleChange) {
 	for _, c := range changes {
 		if len(c.held) == 0 {
-			p.forbid(authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: c.who})
+			p.Forbid(authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: c.who})
 		}
 		for _, role := range set.Names() {
 			row := authz.Relationship{Resource: object, Relation: authz.Relation(role), Subject: person(c.who)}
 			switch {
 			case c.had(role):
-				p.require(row)
+				p.Require(row)
 			case len(c.held) > 0:
-				p.forbid(authz.Exactly(row))
+				p.Forbid(authz.Exactly(row))
 			}
 			switch {
 			case c.takes(role):
-				p.delete(row)
+				p.Delete(row)
 			case slices.Contains(c.wanted, role) && !c.keeps(role):
 				row.ExpiresAt = c.until
-				p.update(authz.Touch, row)
+				p.Update(authz.Touch, row)
 				if c.lowers(set) {
 					p.lowered++
 				}
@@ -167,20 +167,20 @@ func (p *plan) write(object authz.Object, set authz.RoleSet, changes []roleChang
 	}
 }
 
-// guard makes sure that after the changes somebody still holds the guardian role: if nobody among the changed does, some
-// other holder is found and restated. It reports false if there is none.
-func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Role, changes []roleChange) (bool, error) {
+// requireRoleHolder makes sure that after the changes somebody still holds the required role: if nobody among the changed does, some
+// other holder is found and required. It reports false if there is none.
+func requireRoleHolder(ctx context.Context, p *plan, object authz.Object, guardian authz.Role, changes []roleChange) (bool, error) {
 	taken := slices.ContainsFunc(changes, func(c roleChange) bool { return c.takes(guardian) })
 	if !taken || slices.ContainsFunc(changes, func(c roleChange) bool { return slices.Contains(c.wanted, guardian) }) {
 		return true, nil
 	}
-	holders, err := p.findSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(guardian), SubjectType: user}, len(changes)+1)
+	holders, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(guardian), SubjectType: user}, len(changes)+1)
 	if err != nil {
 		return false, err
 	}
 	for _, holder := range holders {
 		if !slices.ContainsFunc(changes, func(c roleChange) bool { return c.who == holder.Subject.ID }) {
-			p.require(holder)
+			p.Require(holder)
 			return true, nil
 		}
 	}
@@ -188,21 +188,21 @@ func (p *plan) guard(ctx context.Context, object authz.Object, guardian authz.Ro
 }
 
 // changeAccountRoles plans changes of roles on one account with all rules of its role set. The accounts whose last
-// guardian would go are added to orphaned, and the caller refuses if there are any.
-func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
+// required role would go are added to orphaned, and the caller refuses if there are any.
+func changeAccountRoles(ctx context.Context, p *plan, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
 	var removed, without, arrived []authz.ID
 	for _, c := range changes {
-		if err := p.fitsWrite(); err != nil {
+		if err := checkWritten(p); err != nil {
 			return err
 		}
-		if err := p.requireOwnEnd(ctx, account, c); err != nil {
+		if err := requireOwnEnd(ctx, p, account, c); err != nil {
 			return err
 		}
 		for _, info := range account.set.Roles {
 			if !c.gives(info.Name) {
 				continue
 			}
-			if err := p.feature(account.subscription, info); err != nil {
+			if err := requireFeature(p, account.subscription, info); err != nil {
 				if len(changes) > 1 {
 					err = atEntry("members", c.who, err)
 				}
@@ -210,7 +210,7 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			}
 		}
 		if len(c.held) == 0 && len(c.wanted) == 0 {
-			if err := p.finishRemoval(ctx, c.who); err != nil {
+			if err := finishRemoval(ctx, p, c.who); err != nil {
 				return err
 			}
 			without = append(without, c.who)
@@ -219,10 +219,10 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			removed = append(removed, c.who)
 		}
 		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
-			if err := p.arrives(ctx, c.who, arrives); err != nil {
+			if err := requireNoOffboarding(ctx, p, c.who, arrives); err != nil {
 				return err
 			}
-			if err := p.dropNamed(ctx, c.who, account, arrives); err != nil {
+			if err := endNamed(ctx, p, c.who, account, arrives); err != nil {
 				return err
 			}
 			if arrives {
@@ -230,11 +230,11 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			}
 		}
 	}
-	if err := p.withdrawLeft(ctx, arrived, account.object); err != nil {
+	if err := withdrawLeft(ctx, p, arrived, account.object); err != nil {
 		return err
 	}
 	if len(without) > 0 { // they may be invited, and are to stay out
-		may, err := p.decide(ctx, []authz.Check{p.asks(kindOf("account").withdraw, account.object)})
+		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
 			return err
 		}
@@ -242,11 +242,11 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			removed = append(removed, without...)
 		}
 	}
-	if err := p.withdrawInvitations(ctx, removed, account.object, account.subscription.object); err != nil {
+	if err := withdrawInvitations(ctx, p, removed, account.object, account.subscription.object); err != nil {
 		return err
 	}
-	if account.needsGuardian() {
-		guarded, err := p.guard(ctx, account.object, account.set.Guardian, changes)
+	if account.needsRequiredRole() {
+		guarded, err := requireRoleHolder(ctx, p, account.object, account.set.Required, changes)
 		if err != nil {
 			return err
 		}
@@ -254,12 +254,12 @@ func (p *plan) changeAccountRoles(ctx context.Context, account accountFacts, cha
 			*orphaned = append(*orphaned, account.object.ID)
 		}
 	}
-	p.write(account.object, account.set, changes)
+	writeRoleChanges(p, account.object, account.set, changes)
 	return nil
 }
 
-// lastGuardian is the refusal to leave accounts without an owner or administrator.
-func lastGuardian(orphaned []authz.ID) error {
+// lastHolderError is the refusal to leave accounts without an owner or administrator.
+func lastHolderError(orphaned []authz.ID) error {
 	if len(orphaned) == 0 {
 		return nil
 	}
@@ -268,15 +268,15 @@ func lastGuardian(orphaned []authz.ID) error {
 	return err
 }
 
-// feature makes sure that the subscription has the feature that a role requires.
-func (p *plan) feature(subscription subscriptionFacts, info authz.RoleInfo) error {
+// requireFeature makes sure that the subscription has the feature that a role requires.
+func requireFeature(p *plan, subscription subscriptionFacts, info authz.RoleInfo) error {
 	if info.Requires == "" {
 		return nil
 	}
 	if !subscription.has(info.Requires) {
 		return authz.Errorf(authz.CodeFeatureRequired, "nobody can be made %s without the feature %s of %s", info.Name, info.Requires, subscription.object)
 	}
-	p.require(authz.Relationship{Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody})
+	p.Require(authz.Relationship{Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody})
 	return nil
 }
 

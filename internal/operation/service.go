@@ -4,20 +4,35 @@
 package operation
 
 import (
+	"context"
+	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
 )
+
+// Engine is the part of authz.Engine that operations need.
+type Engine interface {
+	tx.Store
+
+	DeleteAll(
+		ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
+	) (authz.Token, error)
+	LookupResources(
+		ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+	) iter.Seq2[authz.FoundResource, error]
+}
 
 // Service performs operations on an engine.
 type Service struct {
-	engine authz.Engine
+	engine Engine
 	log    *slog.Logger
 	now    func() time.Time
 
-	// maxLooked is how many objects one page looks at, where the actor sees few of them.
-	maxLooked int
+	// maxScanned is how many objects one page looks at, where the actor sees few of them.
+	maxScanned int
 
 	// maxRead is how many relationships an answer that changes nothing rests on at most.
 	maxRead int64
@@ -38,8 +53,8 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// WithMaxLooked replaces how many objects one page of contents looks at, where the actor sees few of them.
-func WithMaxLooked(objects int) Option { return func(s *Service) { s.maxLooked = objects } }
+// WithMaxScanned replaces how many objects one page of contents looks at, where the actor sees few of them.
+func WithMaxScanned(objects int) Option { return func(s *Service) { s.maxScanned = objects } }
 
 // WithMaxRead replaces how many relationships an answer that changes nothing rests on at most.
 func WithMaxRead(relationships int64) Option {
@@ -47,8 +62,8 @@ func WithMaxRead(relationships int64) Option {
 }
 
 // New returns a Service on engine, which must hold the product's schema.
-func New(engine authz.Engine, options ...Option) *Service {
-	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now, maxLooked: 10_000, maxRead: maxRead}
+func New(engine Engine, options ...Option) *Service {
+	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now, maxScanned: 10_000, maxRead: maxRead}
 	for _, option := range options {
 		option(s)
 	}
@@ -68,8 +83,8 @@ type Caller struct {
 	// with an actor, and for operations that are the backend's own.
 	Reason string
 
-	// Once is how the caller recognizes an operation that they ask for again; nil if they do not.
-	Once *Once
+	// Idempotency is how the caller recognizes an operation that they ask for again; nil if they do not.
+	Idempotency *Idempotency
 
 	// reassigned collects what the call reassigns; nil if it does not report that.
 	reassigned *reassignments
@@ -152,9 +167,9 @@ type Workspace struct {
 
 // Connector is a connector of the catalogue or of an account.
 type Connector struct {
-	ID      authz.ID
-	Account authz.ID // which built it; empty for one of the catalogue
-	Capabilities  []string
+	ID           authz.ID
+	Account      authz.ID // which built it; empty for one of the catalogue
+	Capabilities []string
 }
 
 // Part is an object that has nothing but a place: a flow, schedule or service of a workspace, an integration, export,

@@ -10,25 +10,25 @@ import (
 
 // settleMemberships adds to the plan which memberships of subscriptions begin and end with its changes of roles. It looks at
 // every update of a role, so that no operation is left out, and settles a plan once.
-func (p *plan) settleMemberships(ctx context.Context) error {
+func settleMemberships(ctx context.Context, p *plan) error {
 	if p.settled || p.by.replayed() {
 		return nil
 	}
 	p.settled = true
-	changes, err := p.membershipChanges(ctx)
+	changes, err := readMembershipChanges(ctx, p)
 	if err != nil {
 		return err
 	}
-	return p.settle(ctx, changes)
+	return settleChanges(ctx, p, changes)
 }
 
-func (p *plan) settle(ctx context.Context, changes []*membershipChange) error {
-	if err := p.readMemberships(ctx, changes); err != nil {
+func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) error {
+	if err := readMemberships(ctx, p, changes); err != nil {
 		return err
 	}
 	var promotions []authz.Write
 	for _, c := range changes {
-		promotion, err := p.settleMembership(ctx, *c)
+		promotion, err := settleMembership(ctx, p, *c)
 		if err != nil {
 			return err
 		}
@@ -36,24 +36,24 @@ func (p *plan) settle(ctx context.Context, changes []*membershipChange) error {
 			promotions = append(promotions, *promotion)
 		}
 	}
-	if p.portions != nil && p.checkSize() != nil { // it is planned again with fewer entries
+	if p.portions != nil && checkSize(p) != nil { // it is planned again with fewer entries
 		return nil
 	}
-	return p.promote(ctx, promotions)
+	return promoteFirst(ctx, p, promotions)
 }
 
 // settleMembership plans what becomes of one membership. It returns a write that has to come first, if there is one, see promote.
-func (p *plan) settleMembership(ctx context.Context, c membershipChange) (first *authz.Write, err error) {
-	m, err := p.membership(ctx, c)
+func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *authz.Write, err error) {
+	m, err := readMembership(ctx, p, c)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range m.gone {
-		p.delete(r)
+		p.Delete(r)
 	}
 	for _, account := range c.changed { // a role that is made permanent meanwhile
 		if !m.records(account) && !slices.Contains(c.gained, account) {
-			p.requireSome([]authz.Precondition{{Absent: true, Filter: authz.Filter{
+			requireSome(p, []authz.Precondition{{Absent: true, Filter: authz.Filter{
 				Type: membershipType, ID: c.object().ID, SubjectType: account.Type, SubjectID: account.ID,
 			}}})
 		}
@@ -62,43 +62,43 @@ func (p *plan) settleMembership(ctx context.Context, c membershipChange) (first 
 	switch {
 	case m.leaves:
 		if m.explicit {
-			p.delete(granted)
+			p.Delete(granted)
 		} else if len(m.stored) > 0 {
-			p.requireSome([]authz.Precondition{{Absent: true, Filter: authz.Exactly(granted)}})
+			requireSome(p, []authz.Precondition{{Absent: true, Filter: authz.Exactly(granted)}})
 		}
 		return nil, nil //nolint:nilnil // nothing comes first
 	case c.granted:
 		if len(m.stored) == 0 {
-			p.requireSome([]authz.Precondition{{Absent: true, Filter: reasonsOf(c.object())}})
+			requireSome(p, []authz.Precondition{{Absent: true, Filter: reasonsOf(c.object())}})
 		} else if !m.explicit {
-			p.update(authz.Touch, granted)
+			p.Update(authz.Touch, granted)
 		}
 		return nil, nil //nolint:nilnil // nothing comes first
 	case len(c.gained) > 0:
-		return nil, p.makeMember(ctx, c, m)
+		return nil, makeMember(ctx, p, c, m)
 	case m.derived() && len(m.gone) > 0:
-		return p.endMembership(ctx, c, m)
+		return endDerivedMembership(ctx, p, c, m)
 	}
 	return nil, nil //nolint:nilnil // nothing comes first
 }
 
 // makeMember makes the person a member of the subscription, unless they belong to it already.
-func (p *plan) makeMember(ctx context.Context, c membershipChange, m membership) error {
+func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) error {
 	isNew := len(m.held) == 0
 	role := roleChange{who: c.who, held: m.held, wanted: rolesOf(m.held)}
 	if isNew {
 		role.wanted = []authz.Role{authz.RoleMember}
 	}
-	if err := p.arrives(ctx, c.who, isNew); err != nil {
+	if err := requireNoOffboarding(ctx, p, c.who, isNew); err != nil {
 		return err
 	}
-	p.write(c.subscription.object, c.subscription.set, []roleChange{role})
+	writeRoleChanges(p, c.subscription.object, c.subscription.set, []roleChange{role})
 	switch {
 	case isNew && m.explicit: // left behind by another tool
-		p.delete(reason(c.object(), furtherReason, c.subscription.object))
+		p.Delete(reason(c.object(), furtherReason, c.subscription.object))
 	case isNew:
 	case m.derived():
-		p.require(m.stored[0]) // it was not granted explicitly meanwhile
+		p.Require(m.stored[0]) // it was not granted explicitly meanwhile
 	default:
 		return nil
 	}
@@ -108,36 +108,36 @@ func (p *plan) makeMember(ctx context.Context, c membershipChange, m membership)
 	}
 	for _, account := range c.gained {
 		if !m.records(account) {
-			p.update(authz.Touch, reason(c.object(), relation, account))
+			p.Update(authz.Touch, reason(c.object(), relation, account))
 			relation = furtherReason
 		}
 	}
 	return nil
 }
 
-// endMembership plans that a derived membership ends unless a reason is left. The write depends on that reason, or on there
+// endDerivedMembership plans that a derived membership ends unless a reason is left. The write depends on that reason, or on there
 // being none.
-func (p *plan) endMembership(ctx context.Context, c membershipChange, m membership) (first *authz.Write, err error) {
+func endDerivedMembership(ctx context.Context, p *plan, c membershipChange, m membership) (first *authz.Write, err error) {
 	if len(m.kept) > 0 {
-		p.require(m.kept[0])
+		p.Require(m.kept[0])
 		return nil, nil //nolint:nilnil // nothing comes first
 	}
-	role, err := p.unrecorded(ctx, c, m)
+	role, err := findUnrecordedReason(ctx, p, c, m)
 	if err != nil {
 		return nil, err
 	}
 	if role != nil {
-		p.require(*role)
-		p.update(authz.Touch, reason(c.object(), furtherReason, role.Resource))
+		p.Require(*role)
+		p.Update(authz.Touch, reason(c.object(), furtherReason, role.Resource))
 		return nil, nil //nolint:nilnil // nothing comes first
 	}
 	if len(m.gone) > 1 || m.gone[0].Relation != firstReason {
 		return promotion(m.gone), nil
 	}
-	p.require(m.gone[0])
-	p.forbid(authz.Filter{Type: membershipType, ID: c.object().ID, Relation: furtherReason})
-	p.delete(m.held[0])
-	return nil, p.withdrawFromMembership(ctx, c.who, c.subscription.object)
+	p.Require(m.gone[0])
+	p.Forbid(authz.Filter{Type: membershipType, ID: c.object().ID, Relation: furtherReason})
+	p.Delete(m.held[0])
+	return nil, withdrawFromMembership(ctx, p, c.who, c.subscription.object)
 }
 
 // promotion is the write that leaves one of the reasons, as the first. It is the same for the person: what the other roles are
@@ -165,8 +165,8 @@ var errPromoted = &authz.Error{
 	Code: authz.CodeConflict, Message: "the reasons for a membership are read again", Cause: authz.ErrPrecondition,
 }
 
-// promote performs writes that have to come before the one of the plan, and has the operation planned again after them.
-func (p *plan) promote(ctx context.Context, promotions []authz.Write) error {
+// promoteFirst performs writes that have to come before the one of the plan, and has the operation planned again after them.
+func promoteFirst(ctx context.Context, p *plan, promotions []authz.Write) error {
 	if len(promotions) == 0 {
 		return nil
 	}

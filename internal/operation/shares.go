@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
 )
 
 // endShares are the relationships that name a person in an account and that end with an operation.
@@ -16,13 +17,13 @@ type endShares struct {
 	rows    []authz.Relationship
 }
 
-// dropNamed plans the end of everything in the account that names the person: shares of connections and entries to
+// endNamed plans the end of everything in the account that names the person: shares of connections and entries to
 // workspaces. It runs when somebody leaves, and again when somebody arrives, for shares that were written while they left or
 // that a role with an end left behind.
-func (p *plan) dropNamed(ctx context.Context, who authz.ID, account accountFacts, arrives bool) error {
+func endNamed(ctx context.Context, p *plan, who authz.ID, account accountFacts, arrives bool) error {
 	ends := endShares{who: who, account: account, arrives: arrives}
 	in := func(id authz.ID) bool { return id == account.object.ID }
-	err := p.namedIn(ctx, who, in, func(r authz.Relationship) bool {
+	err := forEachNamed(ctx, p, who, in, func(r authz.Relationship) bool {
 		ends.rows = append(ends.rows, r)
 		return true
 	})
@@ -32,22 +33,22 @@ func (p *plan) dropNamed(ctx context.Context, who authz.ID, account accountFacts
 	return err
 }
 
-// complete adds to the plan what follows from its changes of roles.
-func (p *plan) complete(ctx context.Context) error {
-	if err := p.settleMemberships(ctx); err != nil {
+// completePlan adds to the plan what follows from its changes of roles.
+func completePlan(ctx context.Context, p *plan) error {
+	if err := settleMemberships(ctx, p); err != nil {
 		return err
 	}
-	return p.endRest(ctx)
+	return endSharesAndInvitations(ctx, p)
 }
 
-// endRest adds the end of shares and of invitations to the plan. If they do not fit one write, the write ends the roles and says
-// that a departure is under way, which deletes them: shares give nothing without a role, invitations are closed by what the write
-// says, and the person gets neither before the departure has ended.
-func (p *plan) endRest(ctx context.Context) error {
-	if len(p.departing) > 0 { // it deletes them
+// endSharesAndInvitations adds the end of shares and of invitations to the plan. If they do not fit one write, the write ends the roles and says
+// that an offboarding is under way, which deletes them: shares give nothing without a role, invitations are closed by what the write
+// says, and the person gets neither before the offboarding has ended.
+func endSharesAndInvitations(ctx context.Context, p *plan) error {
+	if len(p.offboardings) > 0 { // it deletes them
 		return nil
 	}
-	left := len(p.updates)
+	left := len(p.Updates())
 	for _, ends := range p.ending {
 		left += len(ends.rows)
 	}
@@ -57,54 +58,54 @@ func (p *plan) endRest(ctx context.Context) error {
 	if left < authz.MaxUpdates { // one is for what remembers the call
 		for _, ends := range p.ending {
 			for _, r := range ends.rows {
-				p.delete(r)
+				p.Delete(r)
 			}
 		}
 		for _, w := range p.withdrawing {
 			for _, stored := range w.open {
-				p.deleteInvitation(stored)
+				deleteInvitation(p, stored)
 			}
 		}
 		return nil
 	}
-	departures, err := p.endingDepartures(ctx)
+	departures, err := readEndingOffboardings(ctx, p)
 	if err != nil {
 		return err
 	}
 	for _, d := range departures {
-		if p.repeated {
-			if err := p.waitForDeparture(ctx, d.who); err != nil {
+		if p.isRetry {
+			if err := finishOffboardingOf(ctx, p, d.who); err != nil {
 				return err
 			}
 		}
-		p.forbid(authz.Filter{Type: departureType, ID: d.who})
+		p.Forbid(authz.Filter{Type: offboardingType, ID: d.who})
 		var closes []authz.Object
 		for _, w := range p.withdrawing {
 			if w.who == d.who {
 				closes = append(closes, w.from)
 			}
 		}
-		p.depart(d, closes...)
+		startOffboarding(p, d, closes...)
 	}
 	return nil
 }
 
-// endingDepartures returns the departures that end the shares and invitations, one a person. Somebody who arrives has to wait for
+// readEndingOffboardings returns the offboardings that end the shares and invitations, one a person. Somebody who arrives has to wait for
 // theirs.
-func (p *plan) endingDepartures(ctx context.Context) ([]departure, error) {
-	var departures []departure
+func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error) {
+	var departures []offboarding
 	add := func(who authz.ID, from, subscription authz.Object) {
-		i := slices.IndexFunc(departures, func(d departure) bool { return d.who == who })
+		i := slices.IndexFunc(departures, func(d offboarding) bool { return d.who == who })
 		switch {
 		case i < 0:
-			departures = append(departures, departure{who: who, from: from, by: p.requester(), keepsRoles: from == platform})
+			departures = append(departures, offboarding{who: who, from: from, requestedBy: p.requester(), keepsRoles: from == platform})
 		case departures[i].from != from: // from several accounts of one subscription
 			departures[i].from, departures[i].keepsRoles = subscription, true
 		}
 	}
 	for _, ends := range p.ending {
 		if ends.arrives {
-			return nil, p.clearShares(ctx, ends)
+			return nil, clearShares(ctx, p, ends)
 		}
 		add(ends.who, ends.account.object, ends.account.subscription.object)
 	}
@@ -122,27 +123,26 @@ func (p *plan) requester() authz.Subject {
 	return p.actor()
 }
 
-// waitForDeparture has a departure of the person finished, if one is under way.
-func (p *plan) waitForDeparture(ctx context.Context, who authz.ID) error {
-	d, under, err := p.departure(ctx, who)
+// finishOffboardingOf has an offboarding of the person finished, if one is under way.
+func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
+	d, under, err := readOffboarding(ctx, p, who)
 	if err != nil || !under {
 		return err
 	}
-	return p.waitFor(d)
+	return waitForOffboarding(p, d)
 }
 
-// clearShares begins the departure that ends shares which somebody left behind in an account, and has run wait for it.
-func (p *plan) clearShares(ctx context.Context, left endShares) error {
-	if err := p.waitForDeparture(ctx, left.who); err != nil {
+// clearShares begins the offboarding that ends shares which somebody left behind in an account, and has run wait for it.
+func clearShares(ctx context.Context, p *plan, left endShares) error {
+	if err := finishOffboardingOf(ctx, p, left.who); err != nil {
 		return err
 	}
-	first := newPlan(p.engine, p.by)
-	first.snapshot = p.snapshot
-	first.forbid(authz.Filter{Type: departureType, ID: left.who})
-	d := departure{who: left.who, from: left.account.object, by: p.requester(), keepsRoles: true}
-	first.depart(d)
+	first := newPlan(p.engine, p.by, tx.AtSnapshot(p.Snapshot()))
+	first.Forbid(authz.Filter{Type: offboardingType, ID: left.who})
+	d := offboarding{who: left.who, from: left.account.object, requestedBy: p.requester(), keepsRoles: true}
+	startOffboarding(first, d)
 	if _, err := first.commit(ctx, "end_shares"); err != nil && !errors.Is(err, authz.ErrPrecondition) {
 		return err
 	}
-	return p.waitFor(d)
+	return waitForOffboarding(p, d)
 }

@@ -19,16 +19,16 @@ func (s *Service) CreateSubscription(ctx context.Context, by Caller, in NewSubsc
 	}
 	token, err := s.run(ctx, by, "create_subscription", func(ctx context.Context, p *plan) error {
 		object := subscriptionObject(in.ID)
-		if err := p.claim(ctx, object); err != nil {
+		if err := claimID(ctx, p, object); err != nil {
 			return err
 		}
-		if err := p.arrives(ctx, in.Owner, true); err != nil {
+		if err := requireNoOffboarding(ctx, p, in.Owner, true); err != nil {
 			return err
 		}
-		p.create(object, "platform", only(platform))
-		p.create(object, authz.Relation(set.Name), everybody)
-		p.create(object, authz.Relation(set.Guardian), person(in.Owner))
-		p.setFeatures(object, nil, features)
+		p.Create(object, "platform", only(platform))
+		p.Create(object, authz.Relation(set.Name), everybody)
+		p.Create(object, authz.Relation(set.Required), person(in.Owner))
+		setFeatures(p, object, nil, features)
 		return nil
 	})
 	return answered(Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, token, err)
@@ -43,15 +43,15 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 	}
 	subscription := Subscription{ID: id, Features: features}
 	token, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		marks, err := p.marks(ctx, facts.object)
+		marks, err := readFlags(ctx, p, facts.object)
 		if err != nil {
 			return err
 		}
-		p.setFeatures(facts.object, marks, features)
+		setFeatures(p, facts.object, marks, features)
 		subscription.RoleSet = facts.set.Name
 		return nil
 	})
@@ -75,18 +75,18 @@ func parseFeatures(names []string) ([]authz.Feature, error) {
 
 // setFeatures plans that of the features exactly these are on, given the relations in which the subscription holds
 // everybody now. They rest on each other, so that two changes at once do not mix.
-func (p *plan) setFeatures(object authz.Object, marks []authz.Relation, features []authz.Feature) {
+func setFeatures(p *plan, object authz.Object, marks []authz.Relation, features []authz.Feature) {
 	set := func(relation authz.Relation, on bool) {
 		row := authz.Relationship{Resource: object, Relation: relation, Subject: everybody}
 		if was := slices.Contains(marks, relation); was {
-			p.require(row)
+			p.Require(row)
 		} else {
-			p.forbid(authz.Exactly(row))
+			p.Forbid(authz.Exactly(row))
 		}
 		if on {
-			p.touch(object, relation, everybody)
+			p.Touch(object, relation, everybody)
 		} else if slices.Contains(marks, relation) {
-			p.delete(row)
+			p.Delete(row)
 		}
 	}
 	for _, feature := range authz.Features {
@@ -99,10 +99,10 @@ func (p *plan) setFeatures(object authz.Object, marks []authz.Relation, features
 func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (Subscription, authz.Token, error) {
 	var subscription Subscription
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, subscriptionObject(id), "view"); err != nil {
+		if err := requirePermission(ctx, p, subscriptionObject(id), "view"); err != nil {
 			return err
 		}
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		subscription = Subscription{ID: id, RoleSet: facts.set.Name, Features: facts.features}
 		return err
 	})
@@ -114,15 +114,15 @@ func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (
 func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.ID, page Page) (Accounts, authz.Token, error) {
 	var accounts Accounts
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		_, hidden := p.permissions(ctx, subscriptionObject(id))
+		_, hidden := readPermissions(ctx, p, subscriptionObject(id))
 		if hidden != nil && authz.CodeOf(hidden) != authz.CodeNotFound {
 			return hidden
 		}
-		ids, err := p.accountsOf(ctx, id)
+		ids, err := readAccountsOf(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		accounts, err = p.visibleAccounts(ctx, ids, by.Actor, page.of("subscription accounts", id))
+		accounts, err = readVisibleAccounts(ctx, p, ids, by.Actor, page.of("subscription accounts", id))
 		if err == nil && len(accounts.Accounts) == 0 && page.Cursor == "" {
 			return hidden
 		}
@@ -146,7 +146,7 @@ func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, ins
 		}
 		query := authz.ResourceQuery{Subject: person(who), Permission: "view", Type: "account"}
 		var ids []authz.ID
-		for found, err := range p.engine.LookupResources(ctx, query, p.at(), authz.Page{}) {
+		for found, err := range p.engine.LookupResources(ctx, query, p.Consistency(), authz.Page{}) {
 			if err != nil {
 				return err
 			}
@@ -154,15 +154,15 @@ func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, ins
 		}
 		slices.Sort(ids)
 		var err error
-		accounts, err = p.visibleAccounts(ctx, ids, who, page.of("user accounts", who))
+		accounts, err = readVisibleAccounts(ctx, p, ids, who, page.of("user accounts", who))
 		return err
 	})
 	return answered(accounts, token, err)
 }
 
-// accountsOf reads the ids of a subscription's accounts, sorted.
-func (p *plan) accountsOf(ctx context.Context, id authz.ID) ([]authz.ID, error) {
-	found, err := p.find(ctx, authz.Filter{Type: "account", Relation: "subscription", SubjectType: "subscription", SubjectID: id, SubjectPlain: true})
+// readAccountsOf reads the ids of a subscription's accounts, sorted.
+func readAccountsOf(ctx context.Context, p *plan, id authz.ID) ([]authz.ID, error) {
+	found, err := p.Find(ctx, authz.Filter{Type: "account", Relation: "subscription", SubjectType: "subscription", SubjectID: id, SubjectPlain: true})
 	if err != nil {
 		return nil, err
 	}
@@ -181,33 +181,33 @@ func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to au
 		return s.replaceOwner(ctx, by, id, to)
 	}
 	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
-		return p.transfer(ctx, subscriptionObject(id), to)
+		return planTransfer(ctx, p, subscriptionObject(id), to)
 	})
 }
 
-func (p *plan) transfer(ctx context.Context, object authz.Object, to authz.ID) error {
-	if err := p.allow(ctx, object, "transfer_ownership"); err != nil {
+func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID) error {
+	if err := requirePermission(ctx, p, object, "transfer_ownership"); err != nil {
 		return err
 	}
 	if to == p.by.Actor {
 		return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
 	}
 	owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}
-	if err := p.endOwnership(ctx, owner); err != nil {
+	if err := endOwnership(ctx, p, owner); err != nil {
 		return err
 	}
-	p.touch(object, owner.Relation, person(to))
-	return p.arrives(ctx, to, true)
+	p.Touch(object, owner.Relation, person(to))
+	return requireNoOffboarding(ctx, p, to, true)
 }
 
 // endOwnership plans that somebody stops being the owner of a subscription. Without another role they leave it.
-func (p *plan) endOwnership(ctx context.Context, owner authz.Relationship) error {
+func endOwnership(ctx context.Context, p *plan, owner authz.Relationship) error {
 	object, who := owner.Resource, owner.Subject.ID
-	p.require(owner)
-	p.delete(owner)
-	held, err := p.find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
+	p.Require(owner)
+	p.Delete(owner)
+	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
 	if err != nil || len(held) > 1 {
 		return err
 	}
-	return p.withdrawFirst(ctx, who, object)
+	return withdrawFirst(ctx, p, who, object)
 }

@@ -21,7 +21,7 @@ func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.I
 			return nil
 		}
 		people := maps.Clone(members)
-		err := p.addAccounts(ctx, id, people)
+		err := addAccountRoles(ctx, p, id, people)
 		for who := range members {
 			members[who] = people[who]
 		}
@@ -33,7 +33,7 @@ func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.I
 // it whose members the actor may list, each with their roles there.
 func (s *Service) SubscriptionPeople(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
 	return s.subscriptionPeople(ctx, by, id, page.of("subscription people", id), func(ctx context.Context, p *plan, people map[authz.ID]Member) error {
-		return p.addAccounts(ctx, id, people)
+		return addAccountRoles(ctx, p, id, people)
 	})
 }
 
@@ -43,14 +43,14 @@ func (s *Service) subscriptionPeople(
 ) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, subscriptionObject(id), Listing("subscription")); err != nil {
+		if err := requirePermission(ctx, p, subscriptionObject(id), Listing("subscription")); err != nil {
 			return err
 		}
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		people, err := p.people(ctx, facts.object, facts.set)
+		people, err := readPeople(ctx, p, facts.object, facts.set)
 		if err != nil {
 			return err
 		}
@@ -63,15 +63,15 @@ func (s *Service) subscriptionPeople(
 	return answered(members, token, err)
 }
 
-// mayList reports on which of the accounts the actor may know who holds which role.
-func (p *plan) mayList(ctx context.Context, accounts []authz.ID) ([]bool, error) {
+// mayListEach reports on which of the accounts the actor may know who holds which role.
+func mayListEach(ctx context.Context, p *plan, accounts []authz.ID) ([]bool, error) {
 	var listed []bool
 	for chunk := range slices.Chunk(accounts, MaxLimit) {
 		checks := make([]authz.Check, len(chunk))
 		for i, id := range chunk {
-			checks[i] = p.asks(Listing("account"), accountObject(id))
+			checks[i] = actorCheck(p, Listing("account"), accountObject(id))
 		}
-		allowed, err := p.decide(ctx, checks)
+		allowed, err := decide(ctx, p, checks)
 		if err != nil {
 			return nil, err
 		}
@@ -80,10 +80,10 @@ func (p *plan) mayList(ctx context.Context, accounts []authz.ID) ([]bool, error)
 	return listed, nil
 }
 
-// addAccounts adds to people what they hold on those accounts of the subscription whose members the actor may list. It reads
+// addAccountRoles adds to people what they hold on those accounts of the subscription whose members the actor may list. It reads
 // each account once, several at a time.
-func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID]Member) error {
-	accounts, err := p.accountsOf(ctx, id)
+func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz.ID]Member) error {
+	accounts, err := readAccountsOf(ctx, p, id)
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,11 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 	for i, accountID := range accounts {
 		rows[i] = rowsOf(accountObject(accountID))
 	}
-	if err := p.findAll(ctx, rows); err != nil {
+	found, err := p.FindAll(ctx, rows)
+	if err != nil {
 		return err
 	}
-	listed, err := p.mayList(ctx, accounts)
+	listed, err := mayListEach(ctx, p, accounts)
 	if err != nil {
 		return err
 	}
@@ -106,12 +107,11 @@ func (p *plan) addAccounts(ctx context.Context, id authz.ID, people map[authz.ID
 		if !listed[i] {
 			continue
 		}
-		found := p.reads[rows[i]]
-		set, err := p.roleSet(accountObject(accountID), marksIn(found))
+		set, err := requireRoleSet(p, accountObject(accountID), flagsIn(found[i]))
 		if err != nil {
 			return err
 		}
-		for who, there := range membersOf(found, set) {
+		for who, there := range membersOf(found[i], set) {
 			member, known := people[who]
 			if !known {
 				member = Member{User: who, Accounts: make(map[authz.ID]Roles), AccountsExpireAt: make(map[authz.ID]time.Time)}
@@ -137,10 +137,10 @@ func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who 
 	member := Member{User: who, Roles: asRoles(roles)}
 	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
 		object := subscriptionObject(id)
-		if _, err := p.permissions(ctx, object); err != nil {
+		if _, err := readPermissions(ctx, p, object); err != nil {
 			return err
 		}
-		facts, err := p.subscription(ctx, id)
+		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -148,41 +148,41 @@ func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who 
 		if err != nil {
 			return err
 		}
-		change, err := p.change(ctx, object, facts.set, who, wanted)
+		change, err := readChange(ctx, p, object, facts.set, who, wanted)
 		if err != nil {
 			return err
 		}
 		member.Roles = wanted
-		return p.giveOnSubscription(ctx, facts, change)
+		return giveSubscriptionRoles(ctx, p, facts, change)
 	})
 	return answered(member, token, err)
 }
 
-// giveOnSubscription plans a change of one person's roles on a subscription.
-func (p *plan) giveOnSubscription(ctx context.Context, facts subscriptionFacts, change roleChange) error {
-	if err := p.mayChange(ctx, facts, change); err != nil {
+// giveSubscriptionRoles plans a change of one person's roles on a subscription.
+func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts, change roleChange) error {
+	if err := requireMayChange(ctx, p, facts, change); err != nil {
 		return err
 	}
 	if err := change.isComplete(facts.set); err != nil {
 		return err
 	}
-	guarded, err := p.guard(ctx, facts.object, facts.set.Guardian, []roleChange{change})
+	guarded, err := requireRoleHolder(ctx, p, facts.object, facts.set.Required, []roleChange{change})
 	if err != nil {
 		return err
 	}
 	if !guarded {
 		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", change.who, facts.object)
 	}
-	if err := p.arrives(ctx, change.who, len(change.held) == 0); err != nil {
+	if err := requireNoOffboarding(ctx, p, change.who, len(change.held) == 0); err != nil {
 		return err
 	}
 	p.granted = append(p.granted, explicitGrant{change.who, facts.object})
-	p.write(facts.object, facts.set, []roleChange{change})
+	writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
 	return nil
 }
 
-// mayChange returns an error unless the actor may change these roles on the subscription.
-func (p *plan) mayChange(ctx context.Context, facts subscriptionFacts, change roleChange) error {
+// requireMayChange returns an error unless the actor may change these roles on the subscription.
+func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, change roleChange) error {
 	var needed []authz.Permission
 	for _, role := range facts.set.Names() {
 		if change.gives(role) || change.takes(role) {
@@ -198,12 +198,12 @@ func (p *plan) mayChange(ctx context.Context, facts subscriptionFacts, change ro
 			needed = append(needed, authz.Permission("invite_"+role))
 		}
 	}
-	g, err := p.permissions(ctx, facts.object, needed...)
+	g, err := readPermissions(ctx, p, facts.object, needed...)
 	if err != nil {
 		return err
 	}
 	givesUp := change.who == p.by.Actor && !facts.set.Transferred
-	if change.takes(facts.set.Guardian) && !givesUp && g.allowed[authz.Permission("invite_"+facts.set.Guardian)] {
+	if change.takes(facts.set.Required) && !givesUp && g.allowed[authz.Permission("invite_"+facts.set.Required)] {
 		if facts.set.Transferred {
 			return ownerMovesByTransfer(facts)
 		}
@@ -214,7 +214,7 @@ func (p *plan) mayChange(ctx context.Context, facts subscriptionFacts, change ro
 			return err
 		}
 	}
-	if facts.set.Transferred && change.gives(facts.set.Guardian) {
+	if facts.set.Transferred && change.gives(facts.set.Required) {
 		return ownerMovesByTransfer(facts)
 	}
 	return nil
@@ -232,14 +232,14 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		token, err := s.run(ctx, by, "remove_subscription_member", func(ctx context.Context, p *plan) error {
 			object := subscriptionObject(id)
 			if who == by.Actor {
-				if done, err := p.leave(ctx, object, s.now()); done || err != nil {
+				if done, err := leavePlace(ctx, p, object, s.now()); done || err != nil {
 					return err
 				}
-			} else if err := p.allow(ctx, object, "remove_users"); err != nil {
+			} else if err := requirePermission(ctx, p, object, "remove_users"); err != nil {
 				return err
 			}
-			err := p.removeFromSubscription(ctx, id, who)
-			removed = len(p.updates) > 0
+			err := removeFromSubscription(ctx, p, id, who)
+			removed = len(p.Updates()) > 0
 			return err
 		})
 		// An account that the person was given a role on while they were being removed is found by looking again; once they
@@ -247,58 +247,58 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		if err != nil || !removed || who == by.Actor || by.replayed() {
 			return token, err
 		}
-		by.Once = nil
+		by.Idempotency = nil
 	}
 }
 
-func (p *plan) removeFromSubscription(ctx context.Context, id, who authz.ID) error {
-	facts, err := p.subscription(ctx, id)
+func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) error {
+	facts, err := readSubscription(ctx, p, id)
 	if err != nil {
 		return err
 	}
-	change, err := p.change(ctx, facts.object, facts.set, who, nil)
+	change, err := readChange(ctx, p, facts.object, facts.set, who, nil)
 	if err != nil {
 		return err
 	}
-	if change.takes(facts.set.Guardian) && facts.set.Transferred {
+	if change.takes(facts.set.Required) && facts.set.Transferred {
 		return ownerMovesByTransfer(facts)
 	}
-	guarded, err := p.guard(ctx, facts.object, facts.set.Guardian, []roleChange{change})
+	guarded, err := requireRoleHolder(ctx, p, facts.object, facts.set.Required, []roleChange{change})
 	if err != nil {
 		return err
 	}
 	if !guarded {
 		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, facts.object)
 	}
-	held, err := p.holdings(ctx, facts.object, who)
+	held, err := readHoldings(ctx, p, facts.object, who)
 	if err != nil {
 		return err
 	}
 	switch {
 	case len(held) == 0: // they may be invited, and are to stay out
-		if err := p.finishRemoval(ctx, who); err != nil {
+		if err := finishRemoval(ctx, p, who); err != nil {
 			return err
 		}
-		return p.withdrawInvitations(ctx, []authz.ID{who}, facts.object, facts.object)
-	case len(held) > manyRoles:
-		return p.departFrom(ctx, facts.object, who)
+		return withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object)
+	case len(held) > maxRolesAtOnce:
+		return startRemoval(ctx, p, facts.object, who)
 	}
 	if len(change.held) > 0 {
-		p.write(facts.object, facts.set, []roleChange{change})
+		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
 	}
-	if err := p.withdrawInvitations(ctx, []authz.ID{who}, facts.object, facts.object); err != nil {
+	if err := withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object); err != nil {
 		return err
 	}
-	return p.removeFromAccounts(ctx, id, who)
+	return removeFromAccounts(ctx, p, id, who)
 }
 
 // removeFromAccounts plans the end of all that a person holds on the accounts of a subscription.
-func (p *plan) removeFromAccounts(ctx context.Context, id, who authz.ID) error {
-	inSubscription, err := p.accountsOf(ctx, id)
+func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
+	inSubscription, err := readAccountsOf(ctx, p, id)
 	if err != nil {
 		return err
 	}
-	held, err := p.find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
+	held, err := p.Find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
 	if err != nil {
 		return err
 	}
@@ -310,41 +310,41 @@ func (p *plan) removeFromAccounts(ctx context.Context, id, who authz.ID) error {
 	}
 	var orphaned []authz.ID
 	for _, accountID := range sortedKeys(accounts) {
-		account, err := p.account(ctx, accountID)
+		account, err := readAccount(ctx, p, accountID)
 		if err != nil {
 			return err
 		}
-		change, err := p.change(ctx, account.object, account.set, who, nil)
+		change, err := readChange(ctx, p, account.object, account.set, who, nil)
 		if err != nil {
 			return err
 		}
 		if len(change.held) > 0 {
-			p.noteRemoval(account.object, who)
+			rememberRemoval(p, account.object, who)
 		}
-		if err := p.changeAccountRoles(ctx, account, []roleChange{change}, &orphaned); err != nil {
+		if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
 			return err
 		}
 	}
-	return lastGuardian(orphaned)
+	return lastHolderError(orphaned)
 }
 
-// rolesAfter returns the roles that a person holds on a subscription when the plan is written, and nil if the actor may not know
+// readVisibleRolesAfter returns the roles that a person holds on a subscription when the plan is written, and nil if the actor may not know
 // them: those of others need the permission to list them there.
-func (p *plan) rolesAfter(ctx context.Context, id, who authz.ID) (Roles, error) {
-	facts, err := p.subscription(ctx, id)
+func readVisibleRolesAfter(ctx context.Context, p *plan, id, who authz.ID) (Roles, error) {
+	facts, err := readSubscription(ctx, p, id)
 	if err != nil {
 		return nil, err
 	}
 	if who != p.by.Actor {
-		listed, err := p.decide(ctx, []authz.Check{p.asks(Listing("subscription"), facts.object)})
+		listed, err := decide(ctx, p, []authz.Check{actorCheck(p, Listing("subscription"), facts.object)})
 		if err != nil || !listed[0] {
 			return nil, err
 		}
 	}
-	if err := p.settleMemberships(ctx); err != nil {
+	if err := settleMemberships(ctx, p); err != nil {
 		return nil, err
 	}
-	held, err := p.heldAfter(ctx, facts.object, facts.set, who)
+	held, err := readRolesAfter(ctx, p, facts.object, facts.set, who)
 	if err != nil {
 		return nil, err
 	}

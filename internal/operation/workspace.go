@@ -10,19 +10,19 @@ import (
 // CreateWorkspace creates a workspace, open to the whole account or restricted to those named and the administrators.
 func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspace) (Workspace, authz.Token, error) {
 	token, err := s.run(ctx, by, "create_workspace", func(ctx context.Context, p *plan) error {
-		if err := p.allow(ctx, accountObject(in.Account), "manage_workspaces"); err != nil {
+		if err := requirePermission(ctx, p, accountObject(in.Account), "manage_workspaces"); err != nil {
 			return err
 		}
-		account, err := p.account(ctx, in.Account)
+		account, err := readAccount(ctx, p, in.Account)
 		if err != nil {
 			return err
 		}
 		object := workspaceObject(in.ID)
-		if err := p.claim(ctx, object); err != nil {
+		if err := claimID(ctx, p, object); err != nil {
 			return err
 		}
-		p.create(object, "account", only(account.object))
-		return p.setAccess(ctx, object, account, in.Access)
+		p.Create(object, "account", only(account.object))
+		return planWorkspaceAccess(ctx, p, object, account, in.Access)
 	})
 	return answered(Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, token, err)
 }
@@ -35,23 +35,23 @@ func (s *Service) SetWorkspaceAccess(
 	workspace := Workspace{ID: id, Open: access.Open, Users: access.Users}
 	token, err := s.run(ctx, by, "set_workspace_access", func(ctx context.Context, p *plan) error {
 		object := workspaceObject(id)
-		if _, err := p.permissions(ctx, object); err != nil {
+		if _, err := readPermissions(ctx, p, object); err != nil {
 			return err
 		}
-		account, err := p.accountOf(ctx, object)
+		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
 			return err
 		}
-		if err := p.allow(ctx, account.object, "manage_workspaces"); err != nil {
+		if err := requirePermission(ctx, p, account.object, "manage_workspaces"); err != nil {
 			return err
 		}
 		workspace.Account = account.object.ID
-		return p.setAccess(ctx, object, account, access)
+		return planWorkspaceAccess(ctx, p, object, account, access)
 	})
 	return answered(workspace, token, err)
 }
 
-func (p *plan) setAccess(ctx context.Context, object authz.Object, account accountFacts, access Access) error {
+func planWorkspaceAccess(ctx context.Context, p *plan, object authz.Object, account accountFacts, access Access) error {
 	if access.Open && len(access.Users) > 0 {
 		return authz.Errorf(authz.CodeInvalid, "users go with open false only: an open workspace is entered by the whole account")
 	}
@@ -59,9 +59,9 @@ func (p *plan) setAccess(ctx context.Context, object authz.Object, account accou
 		return authz.Errorf(authz.CodeInvalid, "%s speaks the role set %s: only an account that speaks %s has workspaces", account.object, account.set.Name, authz.Operations)
 	}
 	if open := (authz.Relationship{Resource: object, Relation: "open", Subject: only(account.object)}); access.Open {
-		p.touch(object, open.Relation, open.Subject)
+		p.Touch(object, open.Relation, open.Subject)
 	} else {
-		p.delete(open)
+		p.Delete(open)
 	}
-	return p.name(ctx, object, "member", account, access.Users, "")
+	return setNamedPeople(ctx, p, object, "member", account, access.Users, "")
 }

@@ -1,0 +1,202 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// OffboardingReport is what hangs on a person in an account.
+type OffboardingReport struct {
+	User  authz.ID
+	Roles Roles
+
+	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if the
+	// actor may not know who belongs to the subscription.
+	EndsMembership *bool
+
+	// Importers and Connections are those that the person created, private connections excepted.
+	Importers, Connections Named
+
+	// Private is how many private connections the person created, and PrivateInUse how many of them importers use that
+	// others created.
+	Private, PrivateInUse int
+
+	// Shares is how many private connections of others are shared with the person, and Workspaces are those that they may
+	// enter by name.
+	Shares     int
+	Workspaces Named
+
+	// Invited and Invitations are the handles of the open invitations to the account by the person, and of the person.
+	Invited, Invitations Named
+}
+
+// Named are some objects, all counted, and those named that an actor may view: the first MaxLimit.
+type Named struct {
+	Count int
+	IDs   []authz.ID
+}
+
+// ReportOffboarding reports what hangs on a person in an account. It needs remove_members.
+func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who authz.ID) (OffboardingReport, authz.Token, error) {
+	report := OffboardingReport{User: who}
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := requirePermission(ctx, p, accountObject(id), "remove_members"); err != nil {
+			return err
+		}
+		account, err := readAccount(ctx, p, id)
+		if err != nil {
+			return err
+		}
+		held, err := readRoles(ctx, p, account.object, account.set, who)
+		if err != nil {
+			return err
+		}
+		report.Roles = rolesOf(held)
+		if report.EndsMembership, err = reportMembership(ctx, p, account, who, held); err != nil {
+			return err
+		}
+		if err := reportCreated(ctx, p, account, &report); err != nil {
+			return err
+		}
+		if err := reportNamed(ctx, p, account, &report); err != nil {
+			return err
+		}
+		return reportInvitations(ctx, p, account, &report)
+	})
+	return answered(report, token, err)
+}
+
+func reportMembership(
+	ctx context.Context, p *plan, account accountFacts, who authz.ID, held []authz.Relationship,
+) (*bool, error) {
+	if who != p.by.Actor {
+		listed, err := decide(ctx, p, []authz.Check{actorCheck(p, Listing("subscription"), account.subscription.object)})
+		if err != nil || !listed[0] {
+			return nil, err
+		}
+	}
+	ends, err := wouldEndMembership(ctx, p, account, who, held)
+	return &ends, err
+}
+
+func reportCreated(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
+	in := func(id authz.ID) bool { return id == account.object.ID }
+	found := make(map[authz.Type][]authz.ID)
+	var private []authz.Filter
+	err := forEachCreated(ctx, p, report.User, in, func(c created) (bool, error) {
+		if c.private() {
+			private = append(private, authz.Filter{Type: "importer", SubjectType: c.object().Type, SubjectID: c.object().ID})
+		} else {
+			found[c.object().Type] = append(found[c.object().Type], c.object().ID)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	if report.Importers, err = nameVisible(ctx, p, "importer", found["importer"]); err != nil {
+		return err
+	}
+	if report.Connections, err = nameVisible(ctx, p, "connection", found["connection"]); err != nil {
+		return err
+	}
+	report.Private = len(private)
+	report.PrivateInUse, err = countUsedByOthers(ctx, p, private, report.User)
+	return err
+}
+
+// countUsedByOthers counts those of the questions after the importers of a connection of which one was not created by the person.
+func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter, who authz.ID) (int, error) {
+	importers, err := p.FindAll(ctx, importersOf)
+	if err != nil {
+		return 0, err
+	}
+	own, err := p.Find(ctx, creatorRows("importer", who))
+	if err != nil {
+		return 0, err
+	}
+	mine := make(map[authz.Object]bool, len(own))
+	for _, r := range own {
+		mine[r.Resource] = true
+	}
+	used := 0
+	for _, rows := range importers {
+		if slices.ContainsFunc(rows, func(r authz.Relationship) bool { return !mine[r.Resource] }) {
+			used++
+		}
+	}
+	return used, nil
+}
+
+// reportInvitations reports the open invitations to the account; who may not list them gets numbers alone.
+func reportInvitations(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
+	allowed, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").invitations, account.object)})
+	if err != nil {
+		return err
+	}
+	open, err := readOpenInvitations(ctx, p, account.object)
+	if err != nil {
+		return err
+	}
+	add := func(to *Named, handle authz.ID) {
+		to.Count++
+		if allowed[0] && len(to.IDs) < MaxLimit {
+			to.IDs = append(to.IDs, handle)
+		}
+	}
+	for _, handle := range sortedKeys(open) {
+		if open[handle].Inviter == report.User {
+			add(&report.Invited, handle)
+		}
+		if open[handle].Invitee == report.User {
+			add(&report.Invitations, handle)
+		}
+	}
+	return nil
+}
+
+// reportNamed reports what names the person in the account.
+func reportNamed(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
+	in := func(id authz.ID) bool { return id == account.object.ID }
+	var workspaces []authz.ID
+	err := forEachNamed(ctx, p, report.User, in, func(r authz.Relationship) bool {
+		if r.Resource.Type == "workspace" {
+			workspaces = append(workspaces, r.Resource.ID)
+		} else {
+			report.Shares++
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	report.Workspaces, err = nameVisible(ctx, p, "workspace", workspaces)
+	return err
+}
+
+// nameVisible counts the objects, and names those that the actor may view.
+func nameVisible(ctx context.Context, p *plan, typ authz.Type, ids []authz.ID) (Named, error) {
+	slices.Sort(ids)
+	all := Named{Count: len(ids), IDs: []authz.ID{}}
+	for chunk := range slices.Chunk(ids, MaxLimit) {
+		checks := make([]authz.Check, len(chunk))
+		for i, id := range chunk {
+			checks[i] = actorCheck(p, kindOf(typ).visible, authz.Object{Type: typ, ID: id})
+		}
+		allowed, err := decide(ctx, p, checks)
+		if err != nil {
+			return all, err
+		}
+		for i, id := range chunk {
+			if allowed[i] && len(all.IDs) < MaxLimit {
+				all.IDs = append(all.IDs, id)
+			}
+		}
+		if len(all.IDs) == MaxLimit {
+			break
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,204 @@
+package operation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// places are those that would be left without their last owner or administrator.
+type places struct{ subscriptions, accounts []authz.ID }
+
+// err is the refusal to leave them so; nil if there are none.
+func (o places) err() error {
+	if len(o.subscriptions) == 0 {
+		return lastHolderError(o.accounts)
+	}
+	what := "subscription " + list(o.subscriptions)
+	if len(o.accounts) > 0 {
+		what += " and account " + list(o.accounts)
+	}
+	err := authz.Errorf(authz.CodeConflict, "the last owner or administrator would go; make somebody else one first, on %s", what)
+	err.Subscriptions, err.Accounts = o.subscriptions[:min(len(o.subscriptions), maxNamed)], o.accounts[:min(len(o.accounts), maxNamed)]
+	return err
+}
+
+// holding is what a person holds on one object.
+type holding struct {
+	object authz.Object
+	rows   []authz.Relationship
+}
+
+func (h holding) holdsRequiredRole() bool {
+	return slices.ContainsFunc(h.rows, func(r authz.Relationship) bool {
+		return r.Relation == authz.Relation(authz.RoleOwner) || r.Relation == authz.Relation(authz.RoleAdministrator)
+	})
+}
+
+// readHoldings reads what a person holds on the place and on what is in it, where they keep others out first.
+func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID) ([]holding, error) {
+	in, err := accountsOfPlace(ctx, p, place)
+	if err != nil {
+		return nil, err
+	}
+	var found []holding
+	at := make(map[authz.Object]int)
+	for _, typ := range []authz.Type{"subscription", "account"} {
+		rows, err := p.Find(ctx, authz.Filter{Type: typ, SubjectType: user, SubjectID: who})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.Resource != place && place != platform && (typ != "account" || !in(r.Resource.ID)) {
+				continue
+			}
+			i, known := at[r.Resource]
+			if !known {
+				i, found = len(found), append(found, holding{object: r.Resource})
+				at[r.Resource] = i
+			}
+			found[i].rows = append(found[i].rows, r)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b holding) int {
+		rank := func(h holding) int { return map[bool]int{true: 0, false: 1}[h.holdsRequiredRole()] }
+		return cmp.Compare(rank(a), rank(b))
+	})
+	return found, nil
+}
+
+// maxUpdatesPerPlace is how many updates, and how many preconditions, the roles on one object take, and the marks of an offboarding.
+const maxUpdatesPerPlace = 30
+
+// maxRolesAtOnce is on how many objects the roles of a person may be that one write ends as any other change of roles.
+const maxRolesAtOnce = 64
+
+// startRemoval plans that all roles on the place and what is in it end by an offboarding: as many as fit in this write.
+func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID) error {
+	if p.isRetry {
+		if err := finishOffboardingOf(ctx, p, who); err != nil {
+			return err
+		}
+	}
+	p.Forbid(authz.Filter{Type: offboardingType, ID: who})
+	d := offboarding{who: who, from: place, requestedBy: p.requester()}
+	if err := endRoles(ctx, p, d); err != nil {
+		return err
+	}
+	startOffboarding(p, d, d.from)
+	return nil
+}
+
+// endRoles plans the end of the roles, as many as fit, once it is known that all of them can end.
+func endRoles(ctx context.Context, p *plan, d offboarding) error {
+	var orphaned places
+	if err := deleteRoles(ctx, p.observer(), d, func() bool { return true }, &orphaned); err != nil {
+		return err
+	}
+	if err := orphaned.err(); err != nil {
+		return err
+	}
+	if !d.erases() { // erasing deletes all of them
+		if err := withdrawInvitations(ctx, p, []authz.ID{d.who}, d.from, d.from); err != nil {
+			return err
+		}
+	}
+	return deleteRoles(ctx, p, d, func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }, &orphaned)
+}
+
+// deleteRoles plans that the person holds nothing on the place and what is in it any more, as long as there is room; what
+// would be left without its last owner or administrator is added to orphaned. The write depends only on others holding those
+// roles: an offboarding reads again what is left until nothing is.
+func deleteRoles(ctx context.Context, p *plan, d offboarding, room func() bool, orphaned *places) error {
+	held, err := readHoldings(ctx, p, d.from, d.who)
+	if err != nil {
+		return err
+	}
+	if d.erases() {
+		administers, err := p.Find(ctx, authz.Filter{Type: platform.Type, SubjectType: user, SubjectID: d.who})
+		if err != nil {
+			return err
+		}
+		deleteIf(p, true, administers)
+	}
+	observer := p.observer()
+	for _, h := range held {
+		if !room() {
+			return nil
+		}
+		set, guarded, err := readRequiredRole(ctx, observer, h.object)
+		if errors.Is(err, authz.CodeNotFound) { // it is being deleted
+			deleteIf(p, d.erases(), h.rows)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		change, err := readChange(ctx, p, h.object, set, d.who, nil)
+		if err != nil {
+			return err
+		}
+		if guarded {
+			if guarded, err = requireRoleHolder(ctx, p, h.object, set.Required, []roleChange{change}); err != nil {
+				return err
+			}
+			if !guarded && h.object.Type == "account" {
+				orphaned.accounts = append(orphaned.accounts, h.object.ID)
+			} else if !guarded {
+				orphaned.subscriptions = append(orphaned.subscriptions, h.object.ID)
+			}
+		}
+		if h.object.Type == "account" && d.from.Type == "subscription" && len(change.held) > 0 {
+			rememberRemoval(p, h.object, d.who)
+		}
+		deleteIf(p, true, change.held)
+		if err := deleteReasons(ctx, p, h.object, change.held); err != nil {
+			return err
+		}
+		deleteIf(p, d.erases(), h.rows) // roles of another set, which other tools wrote
+	}
+	return nil
+}
+
+// deleteReasons plans that roles on an account are no reason for a membership any more.
+func deleteReasons(ctx context.Context, p *plan, account authz.Object, held []authz.Relationship) error {
+	for _, r := range held {
+		if account.Type != "account" || !makesMembers(r.Relation) {
+			continue
+		}
+		subscription, err := readSubscriptionOf(ctx, p, account)
+		if err != nil {
+			return err
+		}
+		stored, err := p.Find(ctx, reasonsOf(membershipOf(r.Subject.ID, subscription)))
+		if err != nil {
+			return err
+		}
+		deleteIf(p,
+			true,
+			slices.DeleteFunc(slices.Clone(stored), func(r authz.Relationship) bool { return r.Subject.Object != account }),
+		)
+	}
+	return nil
+}
+
+func deleteIf(p *plan, all bool, rows []authz.Relationship) {
+	for _, r := range rows {
+		if all {
+			p.Delete(r)
+		}
+	}
+}
+
+// readRequiredRole reads the role set of a subscription or an account, and whether its required role must not die out.
+func readRequiredRole(ctx context.Context, p *plan, object authz.Object) (authz.RoleSet, bool, error) {
+	if object.Type == "account" {
+		account, err := readAccount(ctx, p, object.ID)
+		return account.set, account.needsRequiredRole(), err
+	}
+	subscription, err := readSubscription(ctx, p, object.ID)
+	return subscription.set, true, err
+}

@@ -1,0 +1,122 @@
+package operation
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// grants is which of the permissions that were asked for the actor has on an object.
+type grants struct {
+	actor   authz.ID
+	object  authz.Object
+	allowed map[authz.Permission]bool
+}
+
+// need returns an error with CodeForbidden that names the permission, unless the actor has it.
+func (g grants) need(permission authz.Permission) error {
+	if g.allowed[permission] {
+		return nil
+	}
+	return lacks(permission, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+}
+
+// lacks returns an error with CodeForbidden that names the permission.
+func lacks(permission authz.Permission, format string, args ...any) *authz.Error {
+	err := authz.Errorf(authz.CodeForbidden, format, args...)
+	err.Permission = permission
+	return err
+}
+
+// readPermissions asks which of the permissions the actor has on an object, and requires what the answer rests on. If
+// the actor may not even see the object, the error is CodeNotFound, just as if there were no such object.
+func readPermissions(ctx context.Context, p *plan, object authz.Object, permissions ...authz.Permission) (grants, error) {
+	visible := kindOf(object.Type).visible
+	asked := append([]authz.Permission{visible}, permissions...)
+	checks := make([]authz.Check, len(asked))
+	for i, permission := range asked {
+		checks[i] = authz.Check{Subject: p.actor(), Permission: permission, Resource: object}
+	}
+	allowed, err := decide(ctx, p, checks)
+	if err != nil {
+		return grants{}, err
+	}
+	g := grants{actor: p.by.Actor, object: object, allowed: make(map[authz.Permission]bool, len(asked))}
+	for i, permission := range asked {
+		g.allowed[permission] = allowed[i]
+	}
+	if !g.allowed[visible] {
+		return grants{}, notFoundError(p, object)
+	}
+	return g, requireDecision(ctx, p, object)
+}
+
+// requirePermission returns an error unless the actor has the permission: CodeNotFound if they may not see the object, else
+// CodeForbidden.
+func requirePermission(ctx context.Context, p *plan, object authz.Object, permission authz.Permission) error {
+	g, err := readPermissions(ctx, p, object, permission)
+	if err != nil {
+		return err
+	}
+	return g.need(permission)
+}
+
+func notFoundError(p *plan, object authz.Object) *authz.Error {
+	if p.by.Actor == "" {
+		return authz.Errorf(authz.CodeNotFound, "there is no %s", object)
+	}
+	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
+}
+
+// requireDecision requires what a decision about the actor and the object can have rested on: the relationships in which
+// the object holds the actor or something other than a person, and the same of every place that the object is in.
+func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
+	if p.decided[object] {
+		return nil
+	}
+	p.decided[object] = true
+	kind := kindOf(object.Type)
+	filters := []authz.Filter{{Type: object.Type, ID: object.ID}}
+	if kind.hasUnboundedMembers {
+		filters[0].SubjectType, filters[0].SubjectID = user, p.by.Actor
+		if kind.place != "" {
+			filters = append(filters,
+				authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true},
+				authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
+		}
+	}
+	found, err := p.FindAll(ctx, filters)
+	if err != nil {
+		return err
+	}
+	for _, rows := range found {
+		for _, r := range rows {
+			if r.Subject.Type == user && !r.Subject.Wildcard && r.Subject.ID != p.by.Actor {
+				continue
+			}
+			p.Require(r)
+			if r.Relation == kind.place {
+				if err := requireDecision(ctx, p, r.Subject.Object); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// decide answers checks at the plan's snapshot. The first error of a check is the error of all of them.
+func decide(ctx context.Context, p *plan, checks []authz.Check) ([]bool, error) {
+	results, err := p.Check(ctx, checks)
+	if err != nil {
+		return nil, err
+	}
+	allowed := make([]bool, len(results))
+	for i, result := range results {
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		allowed[i] = result.Decision.Allowed()
+	}
+	return allowed, nil
+}

@@ -1,0 +1,106 @@
+package tx
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxSplit is how many updates a write holds that Split fills: one less than SpiceDB accepts, so that an idempotency key
+// fits beside them.
+const maxSplit = authz.MaxUpdates - 1
+
+// Commit writes the updates if all preconditions hold, as one atomic change, and returns its token. A Unit without
+// updates writes nothing and must have a snapshot, whose token is returned. The error is authz.ErrPrecondition if another
+// request changed what the Unit requires; CodeTooLarge if the updates or preconditions do not fit one write. SpiceDB keeps
+// the metadata with the transaction.
+func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token, error) {
+	if len(u.updates) == 0 {
+		return u.snapshot, nil
+	}
+	if err := CheckSize(len(u.updates), len(u.preconditions)); err != nil {
+		return "", err
+	}
+	limited := ctx
+	if u.maxWrite > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, u.maxWrite)
+		defer cancel()
+	}
+	token, err := u.store.Write(limited, authz.Write{
+		Updates: u.updates, Preconditions: u.preconditions, Metadata: metadata,
+	})
+	// SpiceDB, which knows the deadline, can notice its end a moment before this process does.
+	tookTooLong := limited.Err() != nil || u.maxWrite > 0 && errors.Is(err, authz.CodeDeadline)
+	if err != nil && tookTooLong && ctx.Err() == nil {
+		err = &authz.Error{
+			Code: authz.CodeConflict, Message: "concurrent requests delayed the write", Cause: authz.ErrPrecondition,
+		}
+	}
+	return token, err
+}
+
+// LimitWriteTime limits how long the commit may take. A commit that takes longer fails as if a precondition did not hold,
+// so that the caller can retry with a smaller write. Without it the request's deadline is the limit.
+func (u *Unit) LimitWriteTime(limit time.Duration) { u.maxWrite = limit }
+
+// DeleteFirst adds relationships that belong to one write but not to the same write as the other updates. Split deletes
+// them before the other updates if they do not fit beside them.
+func (u *Unit) DeleteFirst(together []authz.Relationship) {
+	u.deletedFirst = append(u.deletedFirst, together)
+}
+
+// AllowSplit lets Split commit deletes in writes of their own, before the other updates.
+func (u *Unit) AllowSplit() { u.splits = true }
+
+// Split prepares the next commit. If all updates fit one write, it adds those of DeleteFirst and returns false. Otherwise
+// it keeps only as many deletes as fit and returns true: the caller commits them, and plans the operation again on a new
+// Unit. The error is CodeTooLarge if the updates that are no deletes do not fit one write.
+func (u *Unit) Split() (more bool, err error) {
+	var first []authz.Update
+	full := 0 // how many of first fit one write, as whole groups
+	for _, together := range u.deletedFirst {
+		for _, r := range together {
+			if u.indexOf(r) < 0 {
+				first = append(first, authz.Update{Action: authz.Delete, Relationship: r})
+			}
+		}
+		if len(first) <= maxSplit {
+			full = len(first)
+		}
+	}
+	if len(first) > 0 && len(u.updates)+len(first) > maxSplit {
+		u.updates = first[:full]
+		return true, nil
+	}
+	u.updates = append(u.updates, first...)
+	if !u.splits || len(u.updates) <= maxSplit {
+		return false, nil
+	}
+	var deletes []authz.Update
+	for _, update := range u.updates {
+		if update.Action == authz.Delete {
+			deletes = append(deletes, update)
+		}
+	}
+	if others := len(u.updates) - len(deletes); others > maxSplit {
+		return false, CheckSize(others+1, 0)
+	}
+	u.updates = deletes[:min(len(deletes), maxSplit)]
+	return true, nil
+}
+
+// CheckSize returns an error with CodeTooLarge if one write cannot hold so many updates and preconditions.
+func CheckSize(updates, preconditions int) error {
+	const text = "the operation needs %s, more than the %d that fit one write; split it"
+	if updates > authz.MaxUpdates {
+		return authz.Errorf(authz.CodeTooLarge, text, authz.Count(updates, "change", "changes"), authz.MaxUpdates)
+	}
+	if preconditions > authz.MaxUpdates {
+		return authz.Errorf(authz.CodeTooLarge, text,
+			authz.Count(preconditions, "precondition", "preconditions"), authz.MaxUpdates)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+// Package tx is the unit of work of an operation. A Unit reads relationships and asks for decisions at one snapshot,
+// collects updates and preconditions, and commits them as one atomic write. Retry runs an attempt again when another
+// request changed what the attempt had read.
+//
+// The package knows no product rule. It is safe because SpiceDB verifies the preconditions in the transaction of the
+// write: an attempt that read old relationships fails, and is retried on the newest ones.
+package tx
+
+import (
+	"context"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// maxParallelReads is how many reads FindAll runs at the same time.
+const maxParallelReads = 16
+
+// Store is the part of authz.Engine that a Unit needs.
+type Store interface {
+	CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error)
+	Read(
+		ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+	) iter.Seq2[authz.ReadItem, error]
+	Write(ctx context.Context, write authz.Write) (authz.Token, error)
+}
+
+// Unit is one attempt at an operation. Its first check reads the newest state and fixes the snapshot; every later
+// read and check sees that snapshot. A Unit is for one goroutine and one commit.
+type Unit struct {
+	store    Store
+	snapshot authz.Token
+	maxRead  int64
+	maxWrite time.Duration
+	reserved int
+
+	rowsRead atomic.Int64
+	found    map[authz.Filter][]authz.Relationship
+
+	updates       []authz.Update
+	preconditions []authz.Precondition
+	required      map[authz.Precondition]bool
+	deletedFirst  [][]authz.Relationship
+	splits        bool
+}
+
+// Option sets what is optional about a Unit.
+type Option func(*Unit)
+
+// AtSnapshot makes the Unit read the state that a token names instead of the newest one.
+func AtSnapshot(token authz.Token) Option { return func(u *Unit) { u.snapshot = token } }
+
+// WithMaxRead limits how many relationships the Unit reads. A read beyond that fails with CodeTooLarge. Without this
+// option there is no limit.
+func WithMaxRead(relationships int64) Option { return func(u *Unit) { u.maxRead = relationships } }
+
+// WithReserved keeps room in the write for updates that are added immediately before the commit.
+func WithReserved(updates int) Option { return func(u *Unit) { u.reserved = updates } }
+
+// New returns an empty Unit on a store.
+func New(store Store, options ...Option) *Unit {
+	u := &Unit{
+		store: store, found: make(map[authz.Filter][]authz.Relationship), required: make(map[authz.Precondition]bool),
+	}
+	for _, option := range options {
+		option(u)
+	}
+	return u
+}
+
+// Observer returns a Unit that reads the same snapshot and remembers the same reads. Rules use it for decisions on
+// which the write does not depend: the observer's updates and preconditions are never committed.
+func (u *Unit) Observer() *Unit {
+	observer := New(u.store, AtSnapshot(u.snapshot), WithMaxRead(u.maxRead), WithReserved(u.reserved))
+	observer.found = u.found
+	return observer
+}
+
+// Snapshot returns the token of the state that the Unit reads. It is empty before the first check.
+func (u *Unit) Snapshot() authz.Token { return u.snapshot }
+
+// Consistency returns the consistency of the Unit's reads: its snapshot, or before the first check the newest state.
+func (u *Unit) Consistency() authz.Consistency {
+	if u.snapshot == "" {
+		return authz.Fully()
+	}
+	return authz.AtSnapshot(u.snapshot)
+}
+
+// Find returns the stored relationships that match. The Unit remembers them: the same filter has the same answer for
+// as long as the Unit lives.
+func (u *Unit) Find(ctx context.Context, filter authz.Filter) ([]authz.Relationship, error) {
+	if found, ok := u.found[filter]; ok {
+		return found, nil
+	}
+	found, err := u.FindSome(ctx, filter, 0)
+	if err == nil {
+		u.found[filter] = found
+	}
+	return found, err
+}
+
+// FindAll does what Find does for several filters, some of them at the same time. It returns one slice for each filter,
+// in their order.
+func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.Relationship, error) {
+	answers := make([][]authz.Relationship, len(filters))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxParallelReads)
+	for i, filter := range filters {
+		if found, ok := u.found[filter]; ok {
+			answers[i] = found
+			continue
+		}
+		group.Go(func() (err error) {
+			answers[i], err = u.FindSome(ctx, filter, 0)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i, filter := range filters {
+		u.found[filter] = answers[i]
+	}
+	return answers, nil
+}
+
+// FindSome returns at most limit of the stored relationships that match, and does not remember them. A limit of 0
+// means all.
+func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]authz.Relationship, error) {
+	var found []authz.Relationship
+	for item, err := range u.store.Read(ctx, filter, u.Consistency(), authz.Page{Limit: limit}) {
+		if err != nil {
+			return nil, err
+		}
+		if u.maxRead > 0 && u.rowsRead.Add(1) > u.maxRead {
+			return nil, authz.Errorf(authz.CodeTooLarge,
+				"the answer would read more than %d relationships; ask for less at once", u.maxRead)
+		}
+		found = append(found, item.Relationship)
+	}
+	return found, nil
+}
+
+// Check decides several questions at the Unit's snapshot. If it is the first, it asks the newest state and fixes the
+// snapshot. A result has an error of its own if its question alone cannot be decided, with CodeInvalid or CodeTooLarge;
+// every other error of a result is an error of the whole call.
+func (u *Unit) Check(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
+	results, token, err := u.store.CheckBulk(ctx, checks, u.Consistency())
+	if err != nil {
+		return nil, err
+	}
+	if u.snapshot == "" {
+		u.snapshot = token
+	}
+	for _, result := range results {
+		switch authz.CodeOf(result.Err) {
+		case authz.CodeInvalid, authz.CodeTooLarge:
+		default:
+			if result.Err != nil {
+				return nil, result.Err
+			}
+		}
+	}
+	return results, nil
+}

@@ -1,0 +1,89 @@
+package operations_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+)
+
+// straggling is an engine on which writes become visible as late as a database may show them: when the deletion is
+// about to be remembered as done.
+type straggling struct {
+	authz.Engine
+	t    *testing.T
+	late []string
+}
+
+func (s *straggling) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+	done := func(u authz.Update) bool { return u.Relationship.Relation == "done" }
+	if slices.ContainsFunc(write.Updates, done) && s.late != nil {
+		store(ctx, s.t, s.Engine, s.late...)
+		s.late = nil
+	}
+	return s.Engine.Write(ctx, write)
+}
+
+// store writes relationships as they are, without an operation.
+func store(ctx context.Context, t *testing.T, engine authz.Engine, relationships ...string) {
+	t.Helper()
+	var write authz.Write
+	for _, r := range relationships {
+		write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: parse(t, r)})
+	}
+	_, err := engine.Write(ctx, write)
+	require.NoError(t, err)
+}
+
+func parse(t *testing.T, text string) authz.Relationship {
+	t.Helper()
+	resource, rest, _ := strings.Cut(text, "#")
+	relation, subject, _ := strings.Cut(rest, "@")
+	object, err := authz.ParseObject(resource)
+	require.NoError(t, err)
+	parsed, err := authz.ParseSubject(subject)
+	require.NoError(t, err)
+	if subject == "user:*" {
+		parsed = authz.Everybody("user")
+	}
+	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: parsed}
+}
+
+// TestDeletionFindsWhatComesToLight has writes that began before the cut of an account become visible when its cleanup has
+// looked everywhere: they are found all the same, and an object of the account whose id was taken anew is left alone.
+func TestDeletionFindsWhatComesToLight(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	kept := []string{
+		"workspace:closed#account@account:team", // taken anew elsewhere, when the sweep was through with it
+		"workspace:closed#open@account:team",
+		"flow:theirs#workspace@workspace:closed",
+		"importer:elsewhere#account@account:team",
+		"deletion:account/other#requested_by@user:somebody",
+	}
+	gone := []string{
+		"integration:late#account@account:operations",     // in the account
+		"flow:late#workspace@workspace:etl",               // in what was in it
+		"workspace:etl#member@user:otto",                  // on what was in it
+		"account:operations#operator@user:eve",            // on the account
+		"workspace:new#account@account:operations",        // in the account ...
+		"service:new#workspace@workspace:new",             // ... and in that
+		"connection_group:new#account@account:operations", // in the account ...
+		"connection:crm#member_of@connection_group:new",   // ... and referring to that
+		"connection:warehouse#connector@connector:own",    // referring to what was in it
+	}
+	late := &straggling{engine, t, slices.Concat(kept, gone)}
+	_, err := operation.New(late).Delete(t.Context(), by("ada"), authz.Object{Type: "account", ID: "operations"})
+	require.NoError(t, err)
+	stored := left(t, engine)
+	require.Subset(t, stored, kept)
+	for _, r := range gone {
+		require.NotContains(t, stored, r)
+	}
+}
