@@ -13,8 +13,8 @@ TEST         ?= ./tests ./...
 TEST_FLAGS   ?=
 TEST_TIMEOUT ?= 30m
 # What runs under the race detector: packages with concurrency of their own, and of the others the tests of that name.
-RACE         ?= ./internal/replica ./internal/audit ./internal/httpapi ./internal/app ./client/...
-RACE_OTHERS  ?= ./tests ./internal/operation ./internal/spicedb ./internal/sqlitestore
+RACE         ?= ./internal/tx ./internal/replica ./internal/audit ./internal/httpapi ./internal/app ./client/...
+RACE_OTHERS  ?= ./tests ./tests/operations ./internal/spicedb ./internal/sqlitestore
 RACE_TESTS   ?= Race|Overlap|Interrupted|MemoryConformance|Stop|Readers|Writers|Backup|Pool|Collect
 FUZZTIME     ?= 10s
 BENCH        ?= .
@@ -56,6 +56,10 @@ bench: ## Run the benchmarks (BENCH=regexp, BENCHTIME=1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m $$dirs
 
 ##@ Check
+
+.PHONY: check
+check: $(GOLANGCI_LINT) ## Check in less than a minute: format, lint of changed packages, tests without a server or database
+	GOLANGCI_LINT=$(GOLANGCI_LINT) scripts/check
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint, and see that go.mod is tidy and generated files are current
