@@ -10,8 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// A deletion is itself an object, type/id of what is deleted. While it is under way it holds by whom (deletionBy), and
-// the id cannot be taken; afterwards it holds for a day who finished it (deletionDone), so that they may repeat the call.
+// A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under
+// way, it holds who requested it (deletionRequestedBy), and the deleted id cannot be created again. Afterwards it
+// holds for a day who finished it (deletionDone), so that they can repeat the call.
 const (
 	deletionType        authz.Type     = "deletion"
 	deletionRequestedBy authz.Relation = "requested_by"
@@ -20,27 +21,30 @@ const (
 	rememberFor = 24 * time.Hour
 )
 
+// deletionOf returns the object that stores the deletion of an object.
 func deletionOf(object authz.Object) authz.Object {
 	return authz.Object{Type: deletionType, ID: authz.ID(object.Type) + "/" + object.ID}
 }
 
-// leavingOf is the deletion of somebody's own membership.
+// leavingOf returns the object that stores that a member left an object by themselves.
 func leavingOf(object authz.Object) authz.Object {
 	return authz.Object{Type: deletionType, ID: "membership/" + authz.ID(object.Type) + "/" + object.ID}
 }
 
+// deletedObject returns the object that a deletion deletes.
 func deletedObject(deletion authz.Object) authz.Object {
 	typ, id, _ := strings.Cut(string(deletion.ID), "/")
 	return authz.Object{Type: authz.Type(typ), ID: authz.ID(id)}
 }
 
-// Delete deletes an object with everything in it and every relationship that names it. It needs the permission that
-// the object's kind says.
+// Delete deletes an object, everything in it, and every relationship that names it. The actor needs the permission
+// that the object's kind requires for it.
 //
-// Deleting has three steps. The cut removes the object's own relationships and marks it as being deleted, as one change:
-// nothing in it can be reached from then on, nothing can be created in it or refer to it, and its id cannot be taken.
-// The cleanup removes what is in it and what refers to it, including what came in until the cut. The last step remembers that
-// it is done. After an interruption, repeating the call or Resume finishes it.
+// A deletion has three steps. The cut-off deletes the object's own relationships and stores, in the same change, that
+// the deletion is under way. From then on nobody reaches anything in the object, nothing can be created in it or
+// refer to it, and its id cannot be created again. The cleanup deletes the objects in it and the references to it,
+// including those written until the cut-off. The last step stores that the deletion is done. After an interruption,
+// repeating the call or Resume finishes it.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (authz.Token, error) {
 	operation := "delete_" + string(object.Type)
 	var repeated, large bool
@@ -72,11 +76,15 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (a
 	if err != nil || repeated && !large {
 		return token, err
 	}
-	if by.replayed() { // it was requested before, and goes on
+	if by.replayed() { // it was requested before and is still under way
 		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
 	}
-	deletion := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: person(by.Actor)}
+	deletion := authz.Relationship{
+		Resource: deletionOf(object),
+		Relation: deletionRequestedBy,
+		Subject:  person(by.Actor),
+	}
 	if large && !repeated {
 		err := s.cutOffLarge(ctx, by, operation, object)
 		if refused(err) {
@@ -105,9 +113,11 @@ func requireDeletePermission(ctx context.Context, p *plan, object authz.Object) 
 	return requirePermission(ctx, p, place, kind.remove)
 }
 
-// readDeletion reads whether the actor is deleting something or has done so.
+// readDeletion reads whether the actor's deletion of an object is under way or done.
 func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, done bool, err error) {
-	found, err := p.FindSome(ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0)
+	found, err := p.FindSome(
+		ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0,
+	)
 	for _, r := range found {
 		under = under || r.Relation == deletionRequestedBy
 		done = done || r.Relation == deletionDone
@@ -115,8 +125,8 @@ func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, d
 	return under, done, err
 }
 
-// cutOff plans the removal of the object's own relationships, and with them of all access to it and to what is in it. What
-// does not fit one write is left to cutLarge.
+// cutOff plans the cut-off: it deletes the object's own relationships, and thereby all access to the object and its
+// contents. If they do not fit one write, it reports large and leaves them to cutOffLarge.
 func cutOff(ctx context.Context, p *plan, object authz.Object) (large bool, err error) {
 	own, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
 	if err != nil || len(own) > p.Room() {
@@ -128,8 +138,8 @@ func cutOff(ctx context.Context, p *plan, object authz.Object) (large bool, err 
 	return false, nil
 }
 
-// cutOffLarge removes all of an object's own relationships by filter, however many they are, provided that the deletion
-// is marked and the actor still may.
+// cutOffLarge deletes all of an object's own relationships by filter, for any number of them. It requires that the
+// deletion is under way and that the actor may still delete the object.
 func (s *Service) cutOffLarge(ctx context.Context, by Caller, operation string, object authz.Object) error {
 	const conflict = "other requests kept changing what this operation depends on; try again"
 	return tx.Retry(ctx, conflict, func(int) error {
@@ -138,20 +148,31 @@ func (s *Service) cutOffLarge(ctx context.Context, by Caller, operation string, 
 			return err
 		}
 		p.Require(authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: p.actor()})
-		_, err := s.engine.DeleteAll(ctx, authz.Filter{Type: object.Type, ID: object.ID}, p.Preconditions(), by.metadata(operation))
+		_, err := s.engine.DeleteAll(
+			ctx, authz.Filter{Type: object.Type, ID: object.ID}, p.Preconditions(), by.metadata(operation),
+		)
 		return err
 	})
 }
 
-// leavePlace plans what leaving by oneself needs, and reports whether there is nothing left to do because the actor has no
-// role: they have left before, or they reach the object another way. The error is CodeNotFound if they may not see it.
+// leavePlace plans that the actor leaves an object by themselves. It reports nothing if the actor holds no role
+// there: they left before, or they have access through another object. It returns an error with CodeNotFound if the
+// actor may not view the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (nothing bool, err error) {
 	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
 	if err != nil {
 		return false, err
 	}
 	if len(held) > 0 {
-		p.Update(authz.Touch, authz.Relationship{Resource: leavingOf(object), Relation: deletionDone, Subject: p.actor(), ExpiresAt: now.Add(rememberFor)})
+		p.Update(
+			authz.Touch,
+			authz.Relationship{
+				Resource:  leavingOf(object),
+				Relation:  deletionDone,
+				Subject:   p.actor(),
+				ExpiresAt: now.Add(rememberFor),
+			},
+		)
 		return false, nil
 	}
 	if err := finishRemoval(ctx, p, p.by.Actor); err != nil {

@@ -3,19 +3,22 @@ package operation
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// cleanup removes what a cut object leaves behind. Every write of it rests on the deletion being under way: where
-// another has finished it in the meantime, and the id may have been taken anew, nothing is touched.
+// cleanup deletes the relationships that a cut-off object leaves behind. Each of its writes requires that the
+// deletion is still under way. If another request has finished it, and the id may have been created again, nothing is
+// deleted.
 //
-// A database need not show a write to a read after it while that write is under way: one that began before the cut may
-// become visible only after the cleanup has looked (PostgreSQL orders the two, but not in time). So each write also rests on
-// nothing being left of what the write before it removed. Whatever began before the cut and could still put something there
-// is then either found, or refused by the database, since it cannot be ordered before the cut and after that look.
+// A database need not show a write to a read that starts while that write is in progress. A write that began before
+// the cut-off may become visible only after the cleanup has read (PostgreSQL orders the two, but not in time). So
+// each write also requires that no relationship is left of the objects that the write before it emptied. A write that
+// began before the cut-off is then either found, or the database rejects it, since it cannot be ordered before the
+// cut-off and after that read.
 type cleanup struct {
 	*plan
 	operation string
@@ -23,39 +26,48 @@ type cleanup struct {
 	pending   []authz.Update
 	seen      map[authz.Filter]bool
 
-	emptied []authz.Object // the next write removes the last of them
-	cleaned []authz.Object // the write before removed the last of them
+	emptied []authz.Object // the next write deletes their last relationships
+	cleaned []authz.Object // the write before deleted their last relationships
 	strays  []authz.Precondition
 }
 
-// maxObjectsPerWrite is how many objects one write of a cleanup empties: each takes two preconditions of the next one.
+// maxObjectsPerWrite is how many objects one write of a cleanup empties. Each needs two preconditions of the next
+// write.
 const maxObjectsPerWrite = 300
 
-// errFinished ends a cleanup that another has finished.
+// errFinished ends a cleanup that another request has finished.
 var errFinished = errors.New("the deletion was finished by another")
 
 func (s *Service) newCleanup(by Caller, operation string, deletion authz.Relationship) *cleanup {
-	return &cleanup{plan: newPlan(s.engine, by), operation: operation, deletion: deletion, seen: make(map[authz.Filter]bool)}
+	return &cleanup{
+		plan:      newPlan(s.engine, by),
+		operation: operation,
+		deletion:  deletion,
+		seen:      make(map[authz.Filter]bool),
+	}
 }
 
-// cleanUp removes everything in the deleted object and everything that refers to it, and then remembers the deletion as
-// done. What is in an object goes before the relationship that says that it is in there, so that an interrupted cleanup
-// finds the rest again.
-func (s *Service) cleanUp(ctx context.Context, by Caller, operation string, deletion authz.Relationship) (authz.Token, error) {
+// cleanUp deletes everything in the deleted object and every reference to it, and then stores that the deletion is
+// done. It deletes the contents of an object before the relationship that places the object, so that an interrupted
+// cleanup finds the rest again.
+func (s *Service) cleanUp(
+	ctx context.Context, by Caller, operation string, deletion authz.Relationship,
+) (authz.Token, error) {
 	w := s.newCleanup(by, operation, deletion)
 	err := w.object(ctx, deletedObject(deletion.Resource))
 	if err == nil {
 		err = w.flush(ctx)
 	}
 	var last []authz.Update
-	if deletion.Subject.Type == user { // the backend repeats nothing that it would have to be told was done
+	if deletion.Subject.Type == user { // the backend itself does not repeat calls, so nothing is stored for it
 		done := deletion
 		done.Relation, done.ExpiresAt = deletionDone, s.now().Add(rememberFor)
 		last = append(last, authz.Update{Action: authz.Touch, Relationship: done})
 	}
 	if err == nil {
 		var token authz.Token
-		if token, err = w.write(ctx, append(last, authz.Update{Action: authz.Delete, Relationship: deletion})); err == nil {
+		final := append(slices.Clone(last), authz.Update{Action: authz.Delete, Relationship: deletion})
+		if token, err = w.write(ctx, final); err == nil {
 			return token, nil
 		}
 	}
@@ -68,7 +80,7 @@ func (s *Service) cleanUp(ctx context.Context, by Caller, operation string, dele
 	return s.engine.Write(ctx, authz.Write{Updates: last, Metadata: by.metadata(operation)})
 }
 
-// cancelDeletion takes back the announcement of a deletion that its actor may no longer carry out.
+// cancelDeletion deletes the record of a deletion that its actor may no longer perform.
 func (s *Service) cancelDeletion(ctx context.Context, by Caller, deletion authz.Relationship) error {
 	updates := []authz.Update{{Action: authz.Delete, Relationship: deletion}}
 	if by.Idempotency != nil {
@@ -78,18 +90,20 @@ func (s *Service) cancelDeletion(ctx context.Context, by Caller, deletion authz.
 	return err
 }
 
-// refused reports whether an actor may not do what they tried.
+// refused reports whether an error says that the actor may not perform the operation.
 func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
-// contents removes everything that has the object as its subject: what is in it with all that is in that, and what
-// refers to it. Of a type that is not the product's, it removes the references at once, whatever the form of the ids.
+// contents deletes every relationship whose subject is the object: the objects in it with their contents, and the
+// references to it. For a type that the product does not define, it deletes all references at once, also those from
+// malformed ids.
 func (w *cleanup) contents(ctx context.Context, object authz.Object) error {
 	foreign := make(map[authz.Type]bool)
-	// for memberships, which end with the account; with a subscription they end as a whole
+	// reasons for memberships that end with the account; those of a deleted subscription end as a whole
 	var reasons []authz.Relationship
-	for item, err := range w.engine.Read(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, authz.Fully(), authz.Page{}) {
+	referring := authz.Filter{SubjectType: object.Type, SubjectID: object.ID}
+	for item, err := range w.engine.Read(ctx, referring, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err
 		}
@@ -115,7 +129,7 @@ func (w *cleanup) contents(ctx context.Context, object authz.Object) error {
 	return w.references(ctx, object, foreign)
 }
 
-// references removes what refers to the object from objects of the types, whatever their ids.
+// references deletes the references to the object from all objects of the types, whichever ids these have.
 func (w *cleanup) references(ctx context.Context, object authz.Object, types map[authz.Type]bool) error {
 	for typ := range types {
 		references := authz.Filter{Type: typ, SubjectType: object.Type, SubjectID: object.ID}
@@ -126,8 +140,8 @@ func (w *cleanup) references(ctx context.Context, object authz.Object, types map
 	return nil
 }
 
-// object removes the deleted object or one in it: first what gives anybody access to it, then what is in it, and last
-// the relationship to its place.
+// object deletes the deleted object or one in it. It deletes the access to it first, then its contents, and last the
+// relationship to its place.
 func (w *cleanup) object(ctx context.Context, object authz.Object) error {
 	kind := kindOf(object.Type)
 	if kind.hasUnboundedMembers {
@@ -143,7 +157,8 @@ func (w *cleanup) object(ctx context.Context, object authz.Object) error {
 		return err
 	}
 	var places []authz.Relationship
-	for item, err := range w.engine.Read(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{}) {
+	own := authz.Filter{Type: object.Type, ID: object.ID}
+	for item, err := range w.engine.Read(ctx, own, authz.Fully(), authz.Page{}) {
 		if err != nil {
 			return err
 		}
@@ -167,6 +182,7 @@ func (w *cleanup) object(ctx context.Context, object authz.Object) error {
 	return w.flush(ctx)
 }
 
+// remove adds the deletion of a relationship to the next write, and flushes a full one.
 func (w *cleanup) remove(ctx context.Context, r authz.Relationship) error {
 	if w.seen[authz.Exactly(r)] {
 		return nil
@@ -180,7 +196,7 @@ func (w *cleanup) remove(ctx context.Context, r authz.Relationship) error {
 	return w.flush(ctx)
 }
 
-// flush writes what is pending.
+// flush writes the pending deletions.
 func (w *cleanup) flush(ctx context.Context) error {
 	if len(w.pending) == 0 {
 		w.cleaned, w.emptied = append(w.cleaned, w.emptied...), nil
@@ -192,8 +208,8 @@ func (w *cleanup) flush(ctx context.Context) error {
 	return err
 }
 
-// write writes the updates once nothing is left of what the write before removed. The error is errFinished if another has
-// finished the deletion.
+// write writes the updates once no relationship is left of the objects that the write before emptied. It returns
+// errFinished if another request has finished the deletion.
 func (w *cleanup) write(ctx context.Context, updates []authz.Update) (token authz.Token, err error) {
 	const conflict = "other requests kept creating what this deletion removes; try again"
 	err = tx.Retry(ctx, conflict, func(attempt int) error {
@@ -221,8 +237,9 @@ func (w *cleanup) write(ctx context.Context, updates []authz.Update) (token auth
 	return token, err
 }
 
-// cleanAgain removes what became visible of objects that were removed. One whose id has been taken anew is left alone. What is
-// stubborn is under an id that another tool wrote and that is none of Sluice's: it goes by what it refers to.
+// cleanAgain deletes relationships of emptied objects that became visible later. It leaves an object alone whose id
+// has been created again. If stubborn is set, earlier attempts could not name a relationship because another tool
+// wrote it under a malformed id; cleanAgain then deletes it by the object that it refers to.
 func (w *cleanup) cleanAgain(ctx context.Context, stubborn bool) error {
 	under, err := w.FindSome(ctx, authz.Exactly(w.deletion), 1)
 	if err != nil {
@@ -249,7 +266,7 @@ func (w *cleanup) cleanAgain(ctx context.Context, stubborn bool) error {
 		if err == nil && stubborn {
 			err = again.deleteReferences(ctx, object)
 		}
-		if errors.Is(err, errFinished) { // or it has been taken at this moment: the next attempt tells
+		if errors.Is(err, errFinished) { // or the id has just been created again, which the next attempt finds
 			return nil
 		}
 		if err != nil {
@@ -260,7 +277,7 @@ func (w *cleanup) cleanAgain(ctx context.Context, stubborn bool) error {
 	return nil
 }
 
-// deleteReferences removes what still refers to the object when all that can be named is gone.
+// deleteReferences deletes the references to the object that are left when every object that can be named is deleted.
 func (w *cleanup) deleteReferences(ctx context.Context, object authz.Object) error {
 	left, err := w.FindSome(ctx, authz.Filter{SubjectType: object.Type, SubjectID: object.ID}, 0)
 	types := make(map[authz.Type]bool)
@@ -273,10 +290,12 @@ func (w *cleanup) deleteReferences(ctx context.Context, object authz.Object) err
 	return w.references(ctx, object, types)
 }
 
+// underWay returns the preconditions of every write: that the deletion is under way, and those in strays.
 func (w *cleanup) underWay() []authz.Precondition {
 	return append([]authz.Precondition{{Filter: authz.Exactly(w.deletion)}}, w.strays...)
 }
 
+// finished returns errFinished for a failed precondition, and any other error unchanged.
 func (w *cleanup) finished(err error) error {
 	if errors.Is(err, authz.ErrPrecondition) {
 		return errFinished

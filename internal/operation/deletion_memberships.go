@@ -8,10 +8,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// membershipBatch is for how many people one write deals with reasons for their memberships.
+// membershipBatch is how many reasons for memberships one write deletes.
 const membershipBatch = 50
 
-// endMemberships removes reasons for memberships that a deleted account was, and ends each membership that has none left.
+// endMemberships deletes the reasons for memberships that a deleted account was, and ends each membership without
+// another reason.
 func (w *cleanup) endMemberships(ctx context.Context, reasons []authz.Relationship) error {
 	for batch := range slices.Chunk(reasons, membershipBatch) {
 		if err := w.endSomeMemberships(ctx, batch); err != nil {
@@ -21,6 +22,7 @@ func (w *cleanup) endMemberships(ctx context.Context, reasons []authz.Relationsh
 	return nil
 }
 
+// endSomeMemberships ends the memberships of one batch of reasons, in as many writes as they need.
 func (w *cleanup) endSomeMemberships(ctx context.Context, reasons []authz.Relationship) error {
 	const conflict = "other requests kept changing the memberships that end with this deletion; try again"
 	for more := true; more; {
@@ -35,8 +37,8 @@ func (w *cleanup) endSomeMemberships(ctx context.Context, reasons []authz.Relati
 	return nil
 }
 
-// writeMemberships ends memberships in one write, and reports whether another one has to follow. The error is errFinished if
-// the deletion is not under way any more.
+// writeMemberships ends memberships in one write, and reports whether another write must follow. It returns
+// errFinished if the deletion is no longer under way.
 func (w *cleanup) writeMemberships(ctx context.Context, reasons []authz.Relationship) (more bool, err error) {
 	p := newPlan(w.engine, w.by)
 	if _, err := p.head(ctx); err != nil {
@@ -62,7 +64,7 @@ func (w *cleanup) writeMemberships(ctx context.Context, reasons []authz.Relation
 	return more, err
 }
 
-// endReasons plans that accounts, which hold no roles any more, are no reasons for memberships.
+// endReasons plans that accounts, which hold no roles any more, are no longer reasons for memberships.
 func endReasons(ctx context.Context, p *plan, reasons []authz.Relationship) error {
 	var changes []*membershipChange
 	for _, r := range reasons {

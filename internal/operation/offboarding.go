@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// What an offboarding is stored as: an object with the person's id, which is there while it is under way.
+// An offboarding is stored as an object with the person's id. It exists while the offboarding is under way.
 const (
 	offboardingType        authz.Type     = "offboarding"
 	offboardingFrom        authz.Relation = "from"
@@ -23,33 +23,36 @@ const (
 	sharedWithSomeNamed    authz.Relation = "shared_with"
 )
 
-// offboarding is the removal of a person from a place that takes more than one write. The first one ends their roles there and
-// says that the offboarding is under way, which every further one requires; the last one takes that back. Whatever happens in
-// between, repeating the call or Resume finishes it.
+// offboarding is the removal of a person from a place that takes more than one write. The first write ends their
+// roles there and stores that the offboarding is under way. Every further write requires that as a precondition, and
+// the last one deletes it. If the server stops in between, repeating the call or Resume finishes the offboarding.
 type offboarding struct {
 	who         authz.ID
 	from        authz.Object  // an account, a subscription with its accounts, or the platform, see erases
 	requestedBy authz.Subject // a person, or the platform for the backend itself
-	newOwner    authz.ID      // becomes the creator of what the person created; empty when erasing, or where it stays theirs
+	newOwner    authz.ID      // gets the person's creations; empty if the person is erased or keeps them
 
-	// keepsRoles is set if only shares end, in the accounts where the person holds no role.
+	// keepsRoles is set if the offboarding deletes only shares, and only in accounts where the person holds no role.
 	keepsRoles bool
 
-	// private is what happens to private connections: they move, are disconnected, or stay as they are if it is empty.
+	// private says what happens to private connections: movesPrivate, disconnectsPrivate, or empty to leave them
+	// unchanged.
 	private authz.Relation
 }
 
+// offboardingObject returns the object that stores the offboarding of a person.
 func offboardingObject(who authz.ID) authz.Object {
 	return authz.Object{Type: offboardingType, ID: who}
 }
 
-// erases reports whether the person is erased. From the platform, an offboarding that keeps roles is the removal of an administrator.
+// erases reports whether the person is erased. An offboarding from the platform that keeps roles removes an
+// administrator instead.
 func (d offboarding) erases() bool { return d.from == platform && !d.keepsRoles }
 
 // reassigns reports whether the person stops being the creator of what they created.
 func (d offboarding) reassigns() bool { return d.erases() || d.newOwner != "" }
 
-// relationships are the relationships that say that the offboarding is under way.
+// relationships returns the relationships that store that the offboarding is under way.
 func (d offboarding) relationships() []authz.Relationship {
 	object := offboardingObject(d.who)
 	marks := []authz.Relationship{
@@ -57,7 +60,9 @@ func (d offboarding) relationships() []authz.Relationship {
 		{Resource: object, Relation: offboardingRequestedBy, Subject: d.requestedBy},
 	}
 	if d.newOwner != "" {
-		marks = append(marks, authz.Relationship{Resource: object, Relation: offboardingReassignTo, Subject: person(d.newOwner)})
+		marks = append(
+			marks, authz.Relationship{Resource: object, Relation: offboardingReassignTo, Subject: person(d.newOwner)},
+		)
 	}
 	if d.keepsRoles {
 		marks = append(marks, authz.Relationship{Resource: object, Relation: keepsRoles, Subject: everybody})
@@ -89,8 +94,9 @@ func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding,
 	return d, d.from.ID != "" && d.requestedBy.ID != "", err
 }
 
-// requireNoOffboarding adds the precondition, for somebody who is given a first role on something, that no offboarding of theirs is under way.
-// The error is CodeConflict if one is that reassigns what they created; any other is finished first.
+// requireNoOffboarding requires, for a person who is given their first role on an object, that no offboarding of
+// theirs is under way. It returns an error with CodeConflict if an offboarding that reassigns their creations is. Any
+// other offboarding is finished before the operation is planned again.
 func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
 	if !first {
 		return nil
@@ -109,13 +115,15 @@ func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool
 	return waitForOffboarding(p, d)
 }
 
-// waitForOffboarding ends a plan that has to wait for an offboarding, which run finishes.
+// waitForOffboarding ends a plan that must wait for an offboarding. run finishes the offboarding and plans the
+// operation again.
 func waitForOffboarding(p *plan, d offboarding) error {
 	p.unfinished = append(p.unfinished, d)
 	return errOffboardingUnderWay
 }
 
-// finishRemoval has an interrupted removal of somebody who holds no role finished, unless it reassigns what they created.
+// finishRemoval lets run finish an interrupted removal of a person who holds no role, unless it reassigns their
+// creations.
 func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	d, under, err := readOffboarding(ctx, p, who)
 	if err != nil || !under || d.reassigns() {
@@ -124,8 +132,8 @@ func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(p, d)
 }
 
-// forbidOffboardings requires that nobody who arrives is departing. Where so many arrive that one write does not hold it of each,
-// it requires that nobody is departing at all.
+// forbidOffboardings requires that no person in arriving is being removed. If one write cannot hold a precondition
+// for each of them, it requires that no offboarding at all is under way.
 func forbidOffboardings(p *plan) {
 	if len(p.Preconditions())+len(p.arriving) > authz.MaxUpdates {
 		p.arriving = nil
@@ -138,8 +146,8 @@ func forbidOffboardings(p *plan) {
 	p.arriving = nil
 }
 
-// readConflictingOffboardings reads the offboardings that one of the person has to wait for, and requires that there are none: their own, and
-// those by which they become the creator of something.
+// readConflictingOffboardings reads the offboardings that an offboarding of the person must wait for: their own, and
+// those that make them the creator of something. As preconditions, it requires that there are none.
 func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]offboarding, error) {
 	own := authz.Filter{Type: offboardingType, ID: who}
 	inherits := authz.Filter{Type: offboardingType, Relation: offboardingReassignTo, SubjectType: user, SubjectID: who}
@@ -164,9 +172,9 @@ func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]
 	return under, nil
 }
 
-// offboard performs the first write of an offboarding, and carries it out. An interrupted one of the same person is finished before.
-// may checks the actor's permission and reports whether the person has left already; build plans the write, and returns nil if
-// nothing is left to do.
+// offboard performs the first write of an offboarding and then the rest. It finishes an interrupted one of the same
+// person first. may checks the actor's permission and reports whether the person has left already. build plans the
+// write; it returns nil if nothing is left to do.
 func (s *Service) offboard(
 	ctx context.Context, by Caller, operation string, who authz.ID,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
@@ -187,7 +195,7 @@ func (s *Service) offboard(
 			return err
 		}
 		startOffboarding(p, *begun, begun.from)
-		if p.isRetry { // the end of the roles alone, which others get ahead of less often
+		if p.isRetry { // a write of the roles alone conflicts with fewer other writes
 			return nil
 		}
 		p.LimitWriteTime(maxWriteTime)
@@ -198,8 +206,8 @@ func (s *Service) offboard(
 	})
 }
 
-// startOffboarding plans that an offboarding is under way after the write; run carries it out then. From the write on, the invitations to and
-// by the person are closed that are to the places or to what is in them.
+// startOffboarding plans that an offboarding is under way after the write; run then performs the rest. The write also
+// closes the open invitations to and by the person to the given places and the objects in them.
 func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
 	for _, mark := range d.relationships() {
 		p.Update(authz.Create, mark)
@@ -210,13 +218,16 @@ func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
 	p.offboardings = append(p.offboardings, d)
 }
 
-// finishOffboardings carries out interrupted offboardings that an operation has to wait for.
+// finishOffboardings finishes interrupted offboardings that an operation must wait for.
 func (s *Service) finishOffboardings(ctx context.Context, by Caller, unfinished []offboarding) error {
 	_, err := s.runOffboardings(ctx, by, "finish_offboarding", unfinished)
 	return err
 }
 
-func (s *Service) runOffboardings(ctx context.Context, by Caller, operation string, departures []offboarding) (token authz.Token, err error) {
+// runOffboardings runs the offboardings one after the other and returns the token of the last write.
+func (s *Service) runOffboardings(
+	ctx context.Context, by Caller, operation string, departures []offboarding,
+) (token authz.Token, err error) {
 	for _, d := range departures {
 		if token, err = s.runOffboarding(ctx, by, operation, d); err != nil {
 			return "", err
@@ -225,5 +236,5 @@ func (s *Service) runOffboardings(ctx context.Context, by Caller, operation stri
 	return token, nil
 }
 
-// errOffboardingUnderWay ends a plan that has to wait for an offboarding.
+// errOffboardingUnderWay ends a plan that must wait for an offboarding.
 var errOffboardingUnderWay = errors.New("an offboarding is under way")

@@ -8,31 +8,33 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// naming are the relations that name a person beside their roles and what they created. They end with the membership.
+// naming are the relations, besides roles and creators, that name a person. They end with the person's roles.
 var naming = []authz.Filter{
 	{Type: "connection", Relation: sharedWithSomeNamed, SubjectType: user},
 	{Type: "workspace", Relation: "member", SubjectType: user},
 }
 
-// created is something that a person created, with all relationships that it holds.
+// created is an object that a person created, with all relationships that it holds.
 type created struct {
 	creator authz.Relationship
 	own     []authz.Relationship
 	account authz.ID // empty if it is in none
 }
 
+// object returns the created object.
 func (c created) object() authz.Object { return c.creator.Resource }
 
-// private reports whether it is a connection that is not shared with its account.
+// private reports whether the object is a connection that is not shared with its account.
 func (c created) private() bool {
 	return c.object().Type == "connection" && !c.holds(sharedWithTheWhole)
 }
 
+// holds reports whether the object holds a relationship of the relation.
 func (c created) holds(relation authz.Relation) bool {
 	return slices.ContainsFunc(c.own, func(r authz.Relationship) bool { return r.Relation == relation })
 }
 
-// accountsOfPlace returns which accounts an offboarding from a place is about.
+// accountsOfPlace returns a function that reports whether an offboarding from a place covers an account.
 func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(authz.ID) bool, error) {
 	switch place.Type {
 	case "account":
@@ -47,8 +49,11 @@ func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(aut
 	return func(authz.ID) bool { return true }, nil
 }
 
-// accountsWithoutRole returns which of the accounts the person holds no role on.
-func accountsWithoutRole(ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool) (func(authz.ID) bool, error) {
+// accountsWithoutRole returns a function that reports whether the person holds no role on an account for which in is
+// true.
+func accountsWithoutRole(
+	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool,
+) (func(authz.ID) bool, error) {
 	rows, err := p.Find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
 	held := make(map[authz.ID]bool, len(rows))
 	for _, r := range rows {
@@ -57,10 +62,10 @@ func accountsWithoutRole(ctx context.Context, p *plan, who authz.ID, in func(aut
 	return func(id authz.ID) bool { return in(id) && !held[id] }, err
 }
 
-// readChunk is how many objects are looked at together.
+// readChunk is how many objects are read together.
 const readChunk = 256
 
-// forEachCreated yields what the person created in the accounts.
+// forEachCreated yields the objects that the person created in the accounts.
 func forEachCreated(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(created) (more bool, err error),
 ) error {
@@ -97,11 +102,12 @@ func forEachCreated(
 	return nil
 }
 
+// creatorRows filters the objects of a type that a person created.
 func creatorRows(typ authz.Type, who authz.ID) authz.Filter {
 	return authz.Filter{Type: typ, Relation: creator, SubjectType: user, SubjectID: who}
 }
 
-// forEachNamed yields the relationships in the accounts that name the person.
+// forEachNamed yields the relationships of naming that name the person in the accounts.
 func forEachNamed(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool),
 ) error {
@@ -114,7 +120,11 @@ func forEachNamed(
 		for chunk := range slices.Chunk(rows, readChunk) {
 			places := make([]authz.Filter, len(chunk))
 			for i, r := range chunk {
-				places[i] = authz.Filter{Type: r.Resource.Type, ID: r.Resource.ID, Relation: kindOf(r.Resource.Type).place}
+				places[i] = authz.Filter{
+					Type:     r.Resource.Type,
+					ID:       r.Resource.ID,
+					Relation: kindOf(r.Resource.Type).place,
+				}
 			}
 			found, err := p.FindAll(ctx, places)
 			if err != nil {
@@ -134,21 +144,22 @@ func forEachNamed(
 	return nil
 }
 
-// maxWriteTime is how long an attempt at a large write may take. PostgreSQL refuses what overlaps with smaller and faster writes
-// of others, and SpiceDB tries it again and again.
+// maxWriteTime is how long an attempt at a large write may take. PostgreSQL rejects a large write that overlaps with
+// smaller and faster ones, and SpiceDB would retry it again and again.
 const maxWriteTime = 5 * time.Second
 
-// fitsOffboarding reports whether a plan of an offboarding takes as many more updates and preconditions; an empty one takes what one write
-// does. A write that others got ahead of is halved, since the larger it is, the more can get ahead of it.
+// fitsOffboarding reports whether a plan of an offboarding has space for that many more updates and preconditions. An
+// empty plan may use all that one write holds. After a conflict with other writes the limit is halved, since a larger
+// write conflicts more often.
 func fitsOffboarding(p *plan, more int) bool {
-	const most = authz.MaxUpdates - 1 // one is for what remembers the call
+	const most = authz.MaxUpdates - 1 // one update stores the idempotency key
 	if len(p.Updates()) == 0 {
 		return len(p.Preconditions())+more <= most
 	}
 	return max(len(p.Updates()), len(p.Preconditions()))+more <= most>>p.halved
 }
 
-// planCleanup plans what is left to do of an offboarding but the roles, as far as there is room.
+// planCleanup plans the rest of an offboarding except the roles, as much of it as fits the write.
 func planCleanup(ctx context.Context, p *plan, d offboarding) error {
 	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {
@@ -175,11 +186,11 @@ func planCleanup(ctx context.Context, p *plan, d offboarding) error {
 	return forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) { return handOverObject(p, d, c), nil })
 }
 
-// maxUpdatesPerObject is how many updates, and how many preconditions, passing on one object takes.
+// maxUpdatesPerObject is how many updates, and how many preconditions, the reassignment of one object needs.
 const maxUpdatesPerObject = 4
 
-// handOverObject plans what becomes of something that the person created, and reports whether there was room for it. It rests on the
-// person still being its creator, and on who sees it.
+// handOverObject plans what happens to an object that the person created, and reports whether it fitted the write. It
+// requires that the person is still the object's creator, and that its visibility is unchanged.
 func handOverObject(p *plan, d offboarding, c created) bool {
 	if c.private() && d.private == disconnectsPrivate {
 		return disconnectPrivate(p, d, c)
@@ -199,7 +210,7 @@ func handOverObject(p *plan, d offboarding, c created) bool {
 	return true
 }
 
-// requireUnchanged requires what decides about something that a person created.
+// requireUnchanged requires the creator, the place and the visibility of an object that a person created.
 func requireUnchanged(p *plan, c created) {
 	for _, r := range c.own {
 		if r.Relation == creator || r.Relation == kindOf(r.Resource.Type).place || r.Relation == sharedWithTheWhole {
@@ -211,8 +222,8 @@ func requireUnchanged(p *plan, c created) {
 	}
 }
 
-// disconnectPrivate plans the cut of a private connection, see Delete; the cleanup is left to carryOut. If it holds more than
-// one write takes, those that it is shared with go first.
+// disconnectPrivate plans the cut-off of a private connection, see Delete; runOffboarding does the cleanup. If the
+// cut-off does not fit one write, it first plans deletes of the connection's shares.
 func disconnectPrivate(p *plan, d offboarding, c created) bool {
 	if !fitsOffboarding(p, len(c.own)+maxUpdatesPerObject) {
 		if len(p.Updates()) > 0 {
@@ -234,7 +245,7 @@ func disconnectPrivate(p *plan, d offboarding, c created) bool {
 	return true
 }
 
-// createdTypes are the types of objects that have a creator, sorted.
+// createdTypes returns the types of objects that have a creator, sorted.
 func createdTypes() []authz.Type {
 	var types []authz.Type
 	for typ, kind := range kinds {

@@ -7,39 +7,43 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// OffboardingReport is what hangs on a person in an account.
+// OffboardingReport lists a person's roles, creations, shares and open invitations in an account.
 type OffboardingReport struct {
 	User  authz.ID
 	Roles Roles
 
-	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if the
-	// actor may not know who belongs to the subscription.
+	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if
+	// the actor may not know who belongs to the subscription.
 	EndsMembership *bool
 
-	// Importers and Connections are those that the person created, private connections excepted.
+	// Importers and Connections are those that the person created, without private connections.
 	Importers, Connections Named
 
-	// Private is how many private connections the person created, and PrivateInUse how many of them importers use that
-	// others created.
+	// Private is how many private connections the person created. PrivateInUse is how many of them are used by
+	// importers that others created.
 	Private, PrivateInUse int
 
-	// Shares is how many private connections of others are shared with the person, and Workspaces are those that they may
-	// enter by name.
+	// Shares is how many private connections of others are shared with the person. Workspaces are those that name the
+	// person as a member.
 	Shares     int
 	Workspaces Named
 
-	// Invited and Invitations are the handles of the open invitations to the account by the person, and of the person.
+	// Invited are the handles of the open invitations to the account that the person sent, Invitations of those they
+	// received.
 	Invited, Invitations Named
 }
 
-// Named are some objects, all counted, and those named that an actor may view: the first MaxLimit.
+// Named counts objects and lists those that the actor may view: the first MaxLimit, sorted by id.
 type Named struct {
 	Count int
 	IDs   []authz.ID
 }
 
-// ReportOffboarding reports what hangs on a person in an account. It needs remove_members.
-func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who authz.ID) (OffboardingReport, authz.Token, error) {
+// ReportOffboarding reports a person's roles, creations, shares and open invitations in an account. It needs
+// remove_members.
+func (s *Service) ReportOffboarding(
+	ctx context.Context, by Caller, id, who authz.ID,
+) (OffboardingReport, authz.Token, error) {
 	report := OffboardingReport{User: who}
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(id), "remove_members"); err != nil {
@@ -68,11 +72,15 @@ func (s *Service) ReportOffboarding(ctx context.Context, by Caller, id, who auth
 	return answered(report, token, err)
 }
 
+// reportMembership reports whether the person's membership of the subscription ends with their roles on the account.
+// It returns nil if the actor may not list the members of the subscription.
 func reportMembership(
 	ctx context.Context, p *plan, account accountFacts, who authz.ID, held []authz.Relationship,
 ) (*bool, error) {
 	if who != p.by.Actor {
-		listed, err := decide(ctx, p, []authz.Check{actorCheck(p, Listing("subscription"), account.subscription.object)})
+		listed, err := decide(
+			ctx, p, []authz.Check{actorCheck(p, Listing("subscription"), account.subscription.object)},
+		)
 		if err != nil || !listed[0] {
 			return nil, err
 		}
@@ -81,13 +89,16 @@ func reportMembership(
 	return &ends, err
 }
 
+// reportCreated reports the importers and connections that the person created in the account.
 func reportCreated(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
 	in := func(id authz.ID) bool { return id == account.object.ID }
 	found := make(map[authz.Type][]authz.ID)
 	var private []authz.Filter
 	err := forEachCreated(ctx, p, report.User, in, func(c created) (bool, error) {
 		if c.private() {
-			private = append(private, authz.Filter{Type: "importer", SubjectType: c.object().Type, SubjectID: c.object().ID})
+			private = append(
+				private, authz.Filter{Type: "importer", SubjectType: c.object().Type, SubjectID: c.object().ID},
+			)
 		} else {
 			found[c.object().Type] = append(found[c.object().Type], c.object().ID)
 		}
@@ -107,7 +118,8 @@ func reportCreated(ctx context.Context, p *plan, account accountFacts, report *O
 	return err
 }
 
-// countUsedByOthers counts those of the questions after the importers of a connection of which one was not created by the person.
+// countUsedByOthers counts the connections that an importer uses which the person did not create. importersOf has a
+// filter for the importers of each connection.
 func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter, who authz.ID) (int, error) {
 	importers, err := p.FindAll(ctx, importersOf)
 	if err != nil {
@@ -130,7 +142,8 @@ func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter,
 	return used, nil
 }
 
-// reportInvitations reports the open invitations to the account; who may not list them gets numbers alone.
+// reportInvitations reports the open invitations to the account. An actor who may not list them gets only their
+// number.
 func reportInvitations(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
 	allowed, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").invitations, account.object)})
 	if err != nil {
@@ -157,7 +170,7 @@ func reportInvitations(ctx context.Context, p *plan, account accountFacts, repor
 	return nil
 }
 
-// reportNamed reports what names the person in the account.
+// reportNamed reports the shares and workspaces that name the person in the account.
 func reportNamed(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
 	in := func(id authz.ID) bool { return id == account.object.ID }
 	var workspaces []authz.ID
@@ -176,7 +189,7 @@ func reportNamed(ctx context.Context, p *plan, account accountFacts, report *Off
 	return err
 }
 
-// nameVisible counts the objects, and names those that the actor may view.
+// nameVisible counts the objects, and lists those that the actor may view.
 func nameVisible(ctx context.Context, p *plan, typ authz.Type, ids []authz.ID) (Named, error) {
 	slices.Sort(ids)
 	all := Named{Count: len(ids), IDs: []authz.ID{}}

@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// places are those that would be left without their last owner or administrator.
+// places are subscriptions and accounts that would lose their last owner or administrator.
 type places struct{ subscriptions, accounts []authz.ID }
 
-// err is the refusal to leave them so; nil if there are none.
+// err returns an error with CodeConflict that names the places, or nil if there are none.
 func (o places) err() error {
 	if len(o.subscriptions) == 0 {
 		return lastHolderError(o.accounts)
@@ -21,24 +21,31 @@ func (o places) err() error {
 	if len(o.accounts) > 0 {
 		what += " and account " + list(o.accounts)
 	}
-	err := authz.Errorf(authz.CodeConflict, "the last owner or administrator would go; make somebody else one first, on %s", what)
-	err.Subscriptions, err.Accounts = o.subscriptions[:min(len(o.subscriptions), maxNamed)], o.accounts[:min(len(o.accounts), maxNamed)]
+	err := authz.Errorf(
+		authz.CodeConflict,
+		"this would remove the last owner or administrator of %s; give somebody else that role first",
+		what,
+	)
+	err.Subscriptions = o.subscriptions[:min(len(o.subscriptions), maxNamed)]
+	err.Accounts = o.accounts[:min(len(o.accounts), maxNamed)]
 	return err
 }
 
-// holding is what a person holds on one object.
+// holding is the roles that a person holds on one object.
 type holding struct {
 	object authz.Object
 	rows   []authz.Relationship
 }
 
+// holdsRequiredRole reports whether one of the roles is owner or administrator.
 func (h holding) holdsRequiredRole() bool {
 	return slices.ContainsFunc(h.rows, func(r authz.Relationship) bool {
 		return r.Relation == authz.Relation(authz.RoleOwner) || r.Relation == authz.Relation(authz.RoleAdministrator)
 	})
 }
 
-// readHoldings reads what a person holds on the place and on what is in it, where they keep others out first.
+// readHoldings reads the roles of a person on the place and the objects in it, sorted so that owner and administrator
+// come first.
 func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID) ([]holding, error) {
 	in, err := accountsOfPlace(ctx, p, place)
 	if err != nil {
@@ -70,13 +77,16 @@ func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return found, nil
 }
 
-// maxUpdatesPerPlace is how many updates, and how many preconditions, the roles on one object take, and the marks of an offboarding.
+// maxUpdatesPerPlace is how many updates, and how many preconditions, ending the roles on one object needs at most,
+// or storing that an offboarding is under way.
 const maxUpdatesPerPlace = 30
 
-// maxRolesAtOnce is on how many objects the roles of a person may be that one write ends as any other change of roles.
+// maxRolesAtOnce is on how many objects a person may hold roles for one write to end them all as an ordinary change
+// of roles. The roles on more objects are ended by an offboarding.
 const maxRolesAtOnce = 64
 
-// startRemoval plans that all roles on the place and what is in it end by an offboarding: as many as fit in this write.
+// startRemoval plans an offboarding that ends all roles on the place and the objects in it. This write ends as many
+// as fit.
 func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID) error {
 	if p.isRetry {
 		if err := finishOffboardingOf(ctx, p, who); err != nil {
@@ -92,7 +102,7 @@ func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return nil
 }
 
-// endRoles plans the end of the roles, as many as fit, once it is known that all of them can end.
+// endRoles plans the end of as many roles as fit, after it has checked that all of them can end.
 func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	var orphaned places
 	if err := deleteRoles(ctx, p.observer(), d, func() bool { return true }, &orphaned); err != nil {
@@ -109,9 +119,9 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	return deleteRoles(ctx, p, d, func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }, &orphaned)
 }
 
-// deleteRoles plans that the person holds nothing on the place and what is in it any more, as long as there is room; what
-// would be left without its last owner or administrator is added to orphaned. The write depends only on others holding those
-// roles: an offboarding reads again what is left until nothing is.
+// deleteRoles plans to delete the person's roles on the place and the objects in it, as long as room is true. It adds
+// each place that would lose its last owner or administrator to orphaned. As a precondition, the write requires only
+// that others hold those roles: an offboarding reads again until no role is left.
 func deleteRoles(ctx context.Context, p *plan, d offboarding, room func() bool, orphaned *places) error {
 	held, err := readHoldings(ctx, p, d.from, d.who)
 	if err != nil {
@@ -163,7 +173,7 @@ func deleteRoles(ctx context.Context, p *plan, d offboarding, room func() bool, 
 	return nil
 }
 
-// deleteReasons plans that roles on an account are no reason for a membership any more.
+// deleteReasons plans that roles on an account are no longer a reason for a membership.
 func deleteReasons(ctx context.Context, p *plan, account authz.Object, held []authz.Relationship) error {
 	for _, r := range held {
 		if account.Type != "account" || !makesMembers(r.Relation) {
@@ -177,14 +187,18 @@ func deleteReasons(ctx context.Context, p *plan, account authz.Object, held []au
 		if err != nil {
 			return err
 		}
-		deleteIf(p,
+		deleteIf(
+			p,
 			true,
-			slices.DeleteFunc(slices.Clone(stored), func(r authz.Relationship) bool { return r.Subject.Object != account }),
+			slices.DeleteFunc(
+				slices.Clone(stored), func(r authz.Relationship) bool { return r.Subject.Object != account },
+			),
 		)
 	}
 	return nil
 }
 
+// deleteIf plans to delete the rows if all is set.
 func deleteIf(p *plan, all bool, rows []authz.Relationship) {
 	for _, r := range rows {
 		if all {
@@ -193,7 +207,8 @@ func deleteIf(p *plan, all bool, rows []authz.Relationship) {
 	}
 }
 
-// readRequiredRole reads the role set of a subscription or an account, and whether its required role must not die out.
+// readRequiredRole reads the role set of a subscription or an account, and whether it must keep a holder of its
+// required role.
 func readRequiredRole(ctx context.Context, p *plan, object authz.Object) (authz.RoleSet, bool, error) {
 	if object.Type == "account" {
 		account, err := readAccount(ctx, p, object.ID)

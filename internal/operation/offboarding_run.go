@@ -8,12 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// runOffboarding does what is left of an offboarding, write by write, and then takes back that it is under way. It needs no
-// permission: the person who began it had it. If another carries it out at the same time, the one that ends it is as good.
+// runOffboarding performs the rest of an offboarding, write by write; the last write ends it. It needs no permission,
+// since the actor who started it had it. If two requests run it at the same time, either may finish it.
 //
-// What the person was writing when their roles ended may become visible later, see sweeper; the last write rests on nothing
-// being left of what they created where that can be said, which is where they created nothing elsewhere.
-func (s *Service) runOffboarding(ctx context.Context, by Caller, operation string, d offboarding) (token authz.Token, err error) {
+// A write of the person's that was in progress when their roles ended may become visible later, see cleanup. So the
+// last write requires that no creation of theirs is left. That can be required only if they created nothing
+// elsewhere.
+func (s *Service) runOffboarding(
+	ctx context.Context, by Caller, operation string, d offboarding,
+) (token authz.Token, err error) {
 	const conflict = "other requests kept changing what this removal depends on; repeat the call to finish it"
 	halved := 0
 	for ends := false; !ends; {
@@ -60,14 +63,17 @@ func (s *Service) writeOffboarding(
 }
 
 // planOffboarding plans the next write of an offboarding, and reports whether it is the last.
-func (s *Service) planOffboarding(ctx context.Context, p *plan, by Caller, operation string, d offboarding) (ends bool, err error) {
+func (s *Service) planOffboarding(
+	ctx context.Context, p *plan, by Caller, operation string, d offboarding,
+) (ends bool, err error) {
 	var orphaned places
 	if !d.keepsRoles {
-		if err := deleteRoles(ctx, p, d, func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }, &orphaned); err != nil {
+		fits := func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }
+		if err := deleteRoles(ctx, p, d, fits, &orphaned); err != nil {
 			return false, err
 		}
 	}
-	if err := orphaned.err(); err != nil { // somebody else gave up the last role beside theirs, or they got a new one
+	if err := orphaned.err(); err != nil { // another holder lost the role since, or the person got a new one
 		return false, errors.Join(err, s.cancelOffboarding(ctx, by, d))
 	}
 	if err := settleMemberships(ctx, p); err != nil {
@@ -103,7 +109,7 @@ func (s *Service) planOffboarding(ctx context.Context, p *plan, by Caller, opera
 	return true, endOffboarding(ctx, p, d)
 }
 
-// endOffboarding plans that an offboarding is not under way any more.
+// endOffboarding plans that an offboarding is no longer under way.
 func endOffboarding(ctx context.Context, p *plan, d offboarding) error {
 	closed, err := readWithdrawals(ctx, p, d.who)
 	for _, mark := range append(d.relationships(), closed...) {
@@ -112,7 +118,7 @@ func endOffboarding(ctx context.Context, p *plan, d offboarding) error {
 	return err
 }
 
-// requireNothingLeft makes the last write depend on nothing being there that this offboarding would have to deal with.
+// requireNothingLeft makes the last write require that nothing is left for this offboarding to delete or reassign.
 func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 	if d.erases() {
 		p.Forbid(authz.Filter{SubjectType: user, SubjectID: d.who})
@@ -139,8 +145,8 @@ func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 	return nil
 }
 
-// cancelOffboarding takes back that an offboarding is under way; what it did until then stays done. The invitations that it closed
-// do not open again: they are deleted before.
+// cancelOffboarding ends an offboarding before it is complete; its earlier writes remain. The invitations that it
+// closed do not open again: it deletes them first.
 func (s *Service) cancelOffboarding(ctx context.Context, by Caller, d offboarding) error {
 	for {
 		p := newPlan(s.engine, by)
@@ -165,10 +171,21 @@ func (s *Service) cancelOffboarding(ctx context.Context, by Caller, d offboardin
 	}
 }
 
-// cleanUpDisconnected finishes the deletions of the connections that an offboarding cut.
-func (s *Service) cleanUpDisconnected(ctx context.Context, by Caller, operation string, begunBy authz.Subject) error {
+// cleanUpDisconnected finishes the deletions of the connections that an offboarding cut off.
+func (s *Service) cleanUpDisconnected(
+	ctx context.Context, by Caller, operation string, requestedBy authz.Subject,
+) error {
 	p := newPlan(s.engine, by)
-	under, err := p.FindSome(ctx, authz.Filter{Type: deletionType, Relation: deletionRequestedBy, SubjectType: begunBy.Type, SubjectID: begunBy.ID}, 0)
+	under, err := p.FindSome(
+		ctx,
+		authz.Filter{
+			Type:        deletionType,
+			Relation:    deletionRequestedBy,
+			SubjectType: requestedBy.Type,
+			SubjectID:   requestedBy.ID,
+		},
+		0,
+	)
 	if err != nil {
 		return err
 	}
@@ -177,11 +194,13 @@ func (s *Service) cleanUpDisconnected(ctx context.Context, by Caller, operation 
 		if object.Type != "connection" {
 			continue
 		}
-		standing, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
+		placed, err := p.FindSome(
+			ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1,
+		)
 		if err != nil {
 			return err
 		}
-		if len(standing) > 0 {
+		if len(placed) > 0 {
 			continue
 		}
 		if _, err := s.cleanUp(ctx, by, operation, deletion); err != nil {
