@@ -7,17 +7,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// A removal whose invitations do not fit its first write stores there that all of them are closed. The writes after
-// it delete them.
+// If the invitations of a removed person do not fit the removal's first write, that write stores that all of them are
+// closed. Later writes delete them.
 
-// withdraws is the relationship that closes the invitations to and by a person whose offboarding is under way, to a
-// place and to what is in it.
+// withdraws returns the relationship that closes the invitations to and by a person whose offboarding is under way.
+// It closes those to the place and to the objects in it.
 func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: offboardingObject(who), Relation: offboardingWithdraws, Subject: only(from)}
 }
 
-// requireInvitationsNotClosed adds the precondition that no removal closes the invitations to a place to or by people, and
-// returns those of the people whose removal does.
+// requireInvitationsNotClosed requires that no removal closes the people's invitations to a place, and returns the
+// people whose removal does.
 func requireInvitationsNotClosed(
 	ctx context.Context, p *plan, to authz.Object, people ...authz.ID,
 ) (closed []authz.ID, err error) {
@@ -83,8 +83,8 @@ func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (
 	return len(closed) > 0, err
 }
 
-// finishRemovalsBeforeInviting has the removal finished of an inviter or invitee whose invitations to a place are closed. The error is
-// CodeConflict if it reassigns what they created.
+// finishRemovalsBeforeInviting lets run finish the removal of an inviter or invitee whose invitations to a place are
+// closed. It returns an error with CodeConflict if the removal reassigns their creations.
 func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object, people ...authz.ID) error {
 	closed, err := requireInvitationsNotClosed(ctx, p, to, people...)
 	if err != nil || len(closed) == 0 {
@@ -100,7 +100,8 @@ func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object,
 	return waitForOffboarding(p, d)
 }
 
-// deleteClosedInvitations plans the deletion of the invitations that the offboarding of a person closes, as far as there is room.
+// deleteClosedInvitations plans to delete the invitations that a person's offboarding closes, as many as fit the
+// write.
 func deleteClosedInvitations(ctx context.Context, p *plan, who authz.ID) error {
 	closed, err := readWithdrawals(ctx, p, who)
 	if err != nil || len(closed) == 0 {

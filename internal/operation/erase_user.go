@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// EraseUser removes every relationship of a person. What they created stays, without a creator, but for their private
-// connections, which are disconnected. The backend itself performs it. The error is CodeConflict, with the subscriptions and
-// accounts, while they are the last owner or administrator anywhere.
+// EraseUser deletes every relationship of a person, with no actor. Their creations stay, without a creator, except
+// for their private connections, which are disconnected. It returns an error with CodeConflict that lists
+// subscriptions and accounts if the person is the last owner or administrator of any.
 func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
 	backend := func(ctx context.Context, p *plan) (bool, error) {
 		_, err := p.head(ctx)
@@ -25,23 +25,28 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 	})
 }
 
-// eraseRemaining removes the relationships of every type that name a person without roles and creations, and reports
-// whether there was anything. What is under way on behalf of the person is finished first.
-func (s *Service) eraseRemaining(ctx context.Context, p *plan, by Caller, operation string, d offboarding) (more bool, err error) {
+// eraseRemaining deletes the remaining relationships of any type that name the person, after their roles and
+// creations. It reports whether there were any. Deletions and offboardings that the person requested, or gets
+// creations from, are finished first.
+func (s *Service) eraseRemaining(
+	ctx context.Context, p *plan, by Caller, operation string, d offboarding,
+) (more bool, err error) {
 	rest := make(map[authz.Filter]bool)
 	invitations := make(map[authz.ID]bool)
-	for item, err := range s.engine.Read(ctx, authz.Filter{SubjectType: user, SubjectID: d.who}, p.Consistency(), authz.Page{}) {
+	about := authz.Filter{SubjectType: user, SubjectID: d.who}
+	for item, err := range s.engine.Read(ctx, about, p.Consistency(), authz.Page{}) {
 		if err != nil {
 			return false, err
 		}
 		r := item.Relationship
 		switch {
 		case r.Resource.Type == deletionType && r.Relation == deletionRequestedBy:
-			if err := s.resumeDeletion(ctx, resumingCaller(r.Subject), deletedObject(r.Resource), r); err != nil && !errors.Is(err, authz.CodeConflict) {
+			err := s.resumeDeletion(ctx, resumingCaller(r.Subject), deletedObject(r.Resource), r)
+			if err != nil && !errors.Is(err, authz.CodeConflict) {
 				return false, err
 			}
 			more = true
-		case r.Resource.Type == invitationType: // without a name in it, it would be for anybody, or from nobody
+		case r.Resource.Type == invitationType: // deleted as a whole: without the person it is malformed
 			invitations[r.Resource.ID] = true
 		case r.Resource.Type == offboardingType:
 			other, under, err := readOffboarding(ctx, p, r.Resource.ID)
@@ -49,7 +54,8 @@ func (s *Service) eraseRemaining(ctx context.Context, p *plan, by Caller, operat
 				return false, err
 			}
 			if under {
-				if _, err := s.runOffboarding(ctx, resumingCaller(other.requestedBy), operation, other); err != nil && !errors.Is(err, authz.CodeConflict) {
+				_, err := s.runOffboarding(ctx, resumingCaller(other.requestedBy), operation, other)
+				if err != nil && !errors.Is(err, authz.CodeConflict) {
 					return false, err
 				}
 			}
@@ -62,7 +68,7 @@ func (s *Service) eraseRemaining(ctx context.Context, p *plan, by Caller, operat
 		rest[authz.Filter{Type: invitationType, ID: handle}] = true
 		rest[authz.Filter{Type: inviteeType, Relation: inviteeLatest, SubjectType: invitationType, SubjectID: handle}] = true
 	}
-	for _, typ := range []authz.Type{inviteeType, removedType} { // whose id is that of the person
+	for _, typ := range []authz.Type{inviteeType, removedType} { // objects with the person's id
 		filter := authz.Filter{Type: typ, ID: d.who}
 		found, err := p.FindSome(ctx, filter, 1)
 		if err != nil {
@@ -74,7 +80,7 @@ func (s *Service) eraseRemaining(ctx context.Context, p *plan, by Caller, operat
 	}
 	for filter := range rest {
 		if _, err := s.engine.DeleteAll(ctx, filter, p.Preconditions(), by.metadata(operation)); err != nil {
-			if errors.Is(err, authz.ErrPrecondition) { // another ended it, as the next look tells
+			if errors.Is(err, authz.ErrPrecondition) { // another request ended the offboarding: read again
 				return true, nil
 			}
 			return false, err

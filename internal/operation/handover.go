@@ -8,14 +8,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Handover says who gets what somebody created who is removed, and what becomes of their private connections: "disconnect",
-// "leave", or nothing, which moves them with the rest if the person removes themselves, and is refused if there are any else.
+// Handover says who becomes the creator of a removed person's creations, and what happens to their private
+// connections. Private is "disconnect", "leave" or empty. If it is empty, the connections are reassigned with the
+// rest if the person removes themselves; otherwise their existence is an error.
 type Handover struct {
 	To      authz.ID
 	Private string
 }
 
-// offboarding reads what the actor asked for.
+// offboarding returns the offboarding that the actor asked for. It returns an error with CodeInvalid if the request
+// is malformed.
 func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offboarding, error) {
 	d := offboarding{who: who, from: from, requestedBy: person(by.Actor), newOwner: h.To}
 	switch h.Private {
@@ -30,14 +32,17 @@ func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offbo
 		return d, authz.Errorf(authz.CodeInvalid, "private_connections must be disconnect or leave, not %q", h.Private)
 	}
 	if h.To == who {
-		return d, authz.Errorf(authz.CodeInvalid, "reassign_to names %s, who is the one to be removed", who)
+		return d, authz.Errorf(
+			authz.CodeInvalid, "reassign_to names %s, the person to remove; it must name somebody else", who,
+		)
 	}
 	return d, nil
 }
 
-// HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member the creator of
-// what they created there. It needs assign_roles. The error is CodeInvalid if the other is no member who could create that.
-// It returns what it reassigned; nil for a call that was performed before, see Once.
+// HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member the
+// creator of their creations there. It needs assign_roles. It returns an error with CodeInvalid if the other is not a
+// member whose roles let them create such objects. It returns what it reassigned, or nil for a replay, see
+// Idempotency.
 func (s *Service) HandOverAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, authz.Token, error) {
@@ -59,14 +64,16 @@ func (s *Service) HandOverAccountMember(
 		}
 		return false, err
 	}
-	return s.reassign(ctx, by, "remove_account_member", d, may, func(ctx context.Context, p *plan) (*offboarding, error) {
+	build := func(ctx context.Context, p *plan) (*offboarding, error) {
 		return planHandover(ctx, p, d, to)
-	})
+	}
+	return s.reassign(ctx, by, "remove_account_member", d, may, build)
 }
 
-// HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember does,
-// and makes another the creator of what they created there, who must be a member of each account where that is anything. It
-// needs assign_roles on each of these as well. It returns what it reassigned; nil for a call that was performed before, see Once.
+// HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember
+// does, and makes another the creator of their creations there. The other must be a member of each account in which
+// something is reassigned, and the actor needs assign_roles on each of these as well. It returns what it reassigned,
+// or nil for a replay, see Idempotency.
 func (s *Service) HandOverSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, authz.Token, error) {
@@ -80,7 +87,7 @@ func (s *Service) HandOverSubscriptionMember(
 		}
 		return false, requirePermission(ctx, p, d.from, "remove_users")
 	}
-	return s.reassign(ctx, by, "remove_subscription_member", d, may, func(ctx context.Context, p *plan) (*offboarding, error) {
+	build := func(ctx context.Context, p *plan) (*offboarding, error) {
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return nil, err
@@ -93,10 +100,11 @@ func (s *Service) HandOverSubscriptionMember(
 			return nil, ownerMovesByTransfer(facts)
 		}
 		return planHandover(ctx, p, d, to)
-	})
+	}
+	return s.reassign(ctx, by, "remove_subscription_member", d, may, build)
 }
 
-// reassign performs an offboarding to a new owner, see begin, and reports what it reassigned.
+// reassign performs an offboarding to a new owner, see offboard, and reports what it reassigned.
 func (s *Service) reassign(
 	ctx context.Context, by Caller, operation string, d offboarding,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
@@ -110,15 +118,15 @@ func (s *Service) reassign(
 	return answered(report, token, err)
 }
 
-// hiddenCreations is the error of a removal from a subscription that would reassign objects on accounts that the actor may
-// not view. It names none of them.
+// hiddenCreations returns the error of a removal from a subscription that would reassign objects in accounts that the
+// actor may not view. It names none of these accounts.
 func hiddenCreations(d offboarding) error {
 	return lacks("assign_roles", "%s lacks the permission assign_roles on some accounts where %s created something: "+
 		"remove %s without reassign_to", d.requestedBy.ID, d.who, d.who)
 }
 
-// planHandover plans the first write of an offboarding to a new owner: the end of all roles. It is nothing if the person holds none and
-// created nothing.
+// planHandover plans the first write of an offboarding to a new owner: the end of all roles. It returns nil if the
+// person holds no role and created nothing.
 func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (*offboarding, error) {
 	if err := endRoles(ctx, p, d); err != nil {
 		return nil, err
@@ -128,7 +136,7 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 		return nil, err
 	}
 	private := 0
-	moving := make(map[authz.ID][]authz.Type) // by account; none of a type where something is only disconnected
+	moving := make(map[authz.ID][]authz.Type) // types to reassign, by account; empty where connections are only disconnected
 	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
 		if c.private() {
 			private++
@@ -146,7 +154,7 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	if err != nil {
 		return nil, err
 	}
-	if d.from.Type == "account" { // the new owner is a member even where there is nothing to get
+	if d.from.Type == "account" { // the new owner must be a member even if nothing is reassigned
 		moving[d.from.ID] = append([]authz.Type{}, moving[d.from.ID]...)
 	}
 	observer := p.observer()
@@ -167,7 +175,7 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	requireSome(p, observer.Preconditions())
 	if private > 0 && asked.Private == "" && d.private == "" {
 		return nil, authz.Errorf(authz.CodeConflict,
-			"%s created %s that nobody else may take over: private_connections must be disconnect or leave",
+			"%s created %s, which nobody else may take over: private_connections must be disconnect or leave",
 			d.who, authz.Count(private, "private connection", "private connections"))
 	}
 	if len(p.Updates()) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {
@@ -176,6 +184,7 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	return &d, nil
 }
 
+// nothing reports whether no account has a type to reassign.
 func nothing(moving map[authz.ID][]authz.Type) bool {
 	for _, types := range moving {
 		if len(types) > 0 {
@@ -185,8 +194,8 @@ func nothing(moving map[authz.ID][]authz.Type) bool {
 	return true
 }
 
-// requireNewOwner returns an error with CodeInvalid unless the person is a member of the account whose roles let them create objects
-// of these types, and requires that they are. An owner of the subscription counts as a member.
+// requireNewOwner returns an error with CodeInvalid unless the person is a member of the account whose roles let them
+// create objects of these types. It requires both as preconditions. An owner of the subscription counts as a member.
 func requireNewOwner(ctx context.Context, p *plan, newOwner, id authz.ID, types []authz.Type) error {
 	account, err := readAccount(ctx, p, id)
 	if err != nil {
@@ -206,7 +215,9 @@ func requireNewOwner(ctx context.Context, p *plan, newOwner, id authz.ID, types 
 		}
 	}
 	if len(held) == 0 {
-		return authz.Errorf(authz.CodeInvalid, "reassign_to names %s, who is no member of %s", newOwner, account.object)
+		return authz.Errorf(
+			authz.CodeInvalid, "reassign_to names %s, who is not a member of %s", newOwner, account.object,
+		)
 	}
 	for _, r := range held {
 		p.Require(r)
@@ -221,7 +232,10 @@ func requireNewOwner(ctx context.Context, p *plan, newOwner, id authz.ID, types 
 	allowed, err := decide(ctx, p, checks)
 	for i, typ := range types {
 		if err == nil && !allowed[i] {
-			err = authz.Errorf(authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create a %s", newOwner, account.object, typ)
+			err = authz.Errorf(
+				authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create a %s", newOwner,
+				account.object, typ,
+			)
 		}
 	}
 	return err

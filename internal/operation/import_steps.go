@@ -48,7 +48,7 @@ func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) e
 	if slices.ContainsFunc(invitees, func(row importedRow) bool { return row.subject.Wildcard }) && !slices.Equal(
 		names, []string{string(set.Default)},
 	) {
-		r.problem(lastLine(roles), "%s is for everybody: %s", o.Object, withoutInvitee(set))
+		r.problem(lastLine(roles), "%s names no invitee: %s", o.Object, withoutInvitee(set))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// How long an invitation is open, if nothing else is said, and at most.
+// How long an invitation is open by default, and at most.
 const (
 	DefaultInvitation = 7 * 24 * time.Hour
 	MaxInvitation     = 365 * 24 * time.Hour
@@ -21,19 +21,20 @@ const (
 
 // Invitation offers roles on an account or a subscription.
 type Invitation struct {
-	// ID is the secret by which it is accepted; it is known when the invitation is made alone. Handle is its public name.
+	// ID is the secret with which the invitation is accepted. Only the answer that creates the invitation has it.
+	// Handle is its public name.
 	ID     string
 	Handle authz.ID
 
 	To        authz.Object
 	Inviter   authz.ID
-	Invitee   authz.ID // who alone may accept it; empty if the person who knows the id may
+	Invitee   authz.ID // the only person who may accept it; empty if anybody who knows the ID may
 	Roles     Roles
 	ExpiresAt time.Time
 }
 
-// NewInvitation asks for an invitation. Without an Invitee it is for the person who knows its id, and offers no more than the default
-// role. Without ExpiresIn it is open for DefaultInvitation.
+// NewInvitation describes an invitation to create. Without an Invitee, anybody who knows its ID may accept it, and it
+// may offer only the default role. Without ExpiresIn it is open for DefaultInvitation.
 type NewInvitation struct {
 	To        authz.Object
 	Invitee   authz.ID
@@ -41,7 +42,7 @@ type NewInvitation struct {
 	ExpiresIn *time.Duration
 }
 
-// AcceptedInvitation is what the person who accepted an invitation holds on its place.
+// AcceptedInvitation is the roles that a person holds on a place after accepting an invitation to it.
 type AcceptedInvitation struct {
 	To        authz.Object
 	Roles     Roles
@@ -54,16 +55,18 @@ type Invitations struct {
 	NextCursor  string
 }
 
-// Invite invites to an account or a subscription. It needs what giving the roles needs, which is looked at again when the
-// invitation is accepted. It ends with the inviter's right at the latest. It replaces an older invitation of the same person to
-// the same place, which it needs the right to withdraw.
+// Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles,
+// which are checked again at the acceptance. The invitation expires with the actor's right to grant at the latest. It
+// replaces an older invitation of the same person to the same place, which the actor must be allowed to withdraw.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, authz.Token, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {
 		open = *in.ExpiresIn
 	}
 	if open < time.Second || open > MaxInvitation {
-		return Invitation{}, "", authz.Errorf(authz.CodeInvalid, "expires_in must be from 1 to %d, in seconds", MaxInvitation/time.Second)
+		return Invitation{}, "", authz.Errorf(
+			authz.CodeInvalid, "expires_in must be from 1 to %d, in seconds", MaxInvitation/time.Second,
+		)
 	}
 	id := by.secret()
 	invitation := Invitation{
@@ -73,7 +76,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	token, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
 		roles, err := offerRoles(ctx, p, in)
 		switch {
-		case by.replayed() && err != nil: // who may not invite any more is not told the secret again
+		case by.replayed() && err != nil: // the secret is not shown again to an actor who may no longer invite
 			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 			return err
 		case by.replayed():
@@ -81,7 +84,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		case err != nil:
 			return err
 		}
-		// what acceptance will write; what it would rest on, the invitation rests on now
+		// acceptance writes these updates; their preconditions apply to the invitation now
 		p.DiscardUpdates()
 		p.ending, p.granted = nil, nil
 		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
@@ -100,8 +103,8 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	return answered(invitation, token, err)
 }
 
-// readInvitationEnd returns when an invitation ends that is to end at a time: at the latest when the inviter's right to grant ends, as
-// it is now. So nobody accepts it later, though the inviter is given the role again.
+// readInvitationEnd returns when an invitation expires: at the time ends, or when the inviter's right to grant ends,
+// if that is earlier. If the inviter gets the role again, nobody can accept the invitation later than that.
 func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, ends time.Time) (time.Time, error) {
 	if to.Type != "account" {
 		return ends, nil
@@ -117,7 +120,8 @@ func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, ends time.
 	return ends, err
 }
 
-// secret is the id of an invitation: nobody else can guess it, and to the person who repeats their request it is the same.
+// secret returns the id of an invitation. Nobody else can guess it, and a retry with the same idempotency key gets
+// the same one.
 func (c Caller) secret() string {
 	var secret [sha256.Size]byte
 	if c.Idempotency != nil {
@@ -130,8 +134,8 @@ func (c Caller) secret() string {
 	return base32.StdEncoding.EncodeToString(secret[:20]) // 20 bytes need no padding
 }
 
-// recognizeInvitation fills in what is known of an invitation that was made before. If it is not open any more, or was made with another
-// secret, it has no name.
+// recognizeInvitation fills in the stored data of an invitation that the replayed call created. It clears ID and
+// Handle if the invitation is no longer open, or was created with another secret.
 func recognizeInvitation(ctx context.Context, p *plan, invitation *Invitation) error {
 	stored, err := readInvitation(ctx, p, invitation.Handle)
 	if err != nil {
@@ -146,12 +150,13 @@ func recognizeInvitation(ctx context.Context, p *plan, invitation *Invitation) e
 	return nil
 }
 
-// errNoInvitation is the answer about every invitation that the actor cannot accept, whatever the reason.
-var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such invitation, or it is not open, or not for the actor")
+// errNoInvitation is the answer about every invitation that the actor cannot accept, for any reason.
+var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such open invitation for the actor")
 
-// AcceptInvitation gives the actor the roles that an invitation offers, as if its inviter gave them now: it needs what that
-// needs, of the inviter. The error is CodeNotFound for every invitation that is not open to the actor. Whoever accepted it may
-// do so again, which changes nothing and returns what they hold then.
+// AcceptInvitation grants the actor the roles that an invitation offers, on behalf of its inviter: it needs the
+// permissions of the inviter that granting needs now. It returns an error with CodeNotFound for every invitation that
+// is not open to the actor. The person who accepted it may repeat the call, which changes nothing and returns the
+// roles that they hold now.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, authz.Token, error) {
 	var accepted AcceptedInvitation
 	token, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
@@ -177,8 +182,11 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		switch {
 		case errors.Is(err, authz.CodeNotFound):
 			return errNoInvitation
-		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid: // the offer was valid; the actor's roles are others now
-			return authz.Errorf(authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor, stored.To, refused.Message)
+		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid: // the actor's roles changed since the offer
+			return authz.Errorf(
+				authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor,
+				stored.To, refused.Message,
+			)
 		case err != nil:
 			return err
 		}
@@ -189,7 +197,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 	return answered(accepted, token, err)
 }
 
-// readAccepted returns what the actor holds on a place when the plan is written: nothing if the place is being deleted.
+// readAccepted returns the roles that the actor holds on a place after the plan. It returns none if the place is
+// being deleted.
 func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
 	set, err := readRoleSetOf(ctx, p, to)
 	if errors.Is(err, authz.CodeNotFound) {
@@ -202,7 +211,7 @@ func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvita
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
-// actAs plans in the name of another person.
+// actAs calls do with another person as the actor of the plan.
 func actAs(p *plan, actor authz.ID, do func() error) error {
 	own := p.by.Actor
 	defer func() { p.by.Actor = own }()
@@ -210,7 +219,7 @@ func actAs(p *plan, actor authz.ID, do func() error) error {
 	return do()
 }
 
-// DeclineInvitation ends an invitation that is open to the actor. Whoever declined it may do so again.
+// DeclineInvitation closes an invitation that is open to the actor. The person who declined it may repeat the call.
 func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (authz.Token, error) {
 	return s.run(ctx, by, "decline_invitation", func(ctx context.Context, p *plan) error {
 		stored, err := readInvitation(ctx, p, digest(id))
@@ -228,9 +237,12 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 	})
 }
 
-// WithdrawInvitation ends an open invitation to an account or a subscription, by its handle. Its inviter may do so as long as
-// they see the place, others with the permission that the kind of the place says. That there is none is no failure.
-func (s *Service) WithdrawInvitation(ctx context.Context, by Caller, to authz.Object, handle authz.ID) (authz.Token, error) {
+// WithdrawInvitation closes an open invitation to an account or a subscription, by its handle. Its inviter may do so
+// while they may view the place; others need the permission withdraw of the place's kind. It succeeds if there is no
+// such invitation.
+func (s *Service) WithdrawInvitation(
+	ctx context.Context, by Caller, to authz.Object, handle authz.ID,
+) (authz.Token, error) {
 	kind := kindOf(to.Type)
 	return s.run(ctx, by, "withdraw_invitation", func(ctx context.Context, p *plan) error {
 		g, err := readPermissions(ctx, p, to, kind.invitations, kind.withdraw)
@@ -255,7 +267,9 @@ func (s *Service) WithdrawInvitation(ctx context.Context, by Caller, to authz.Ob
 }
 
 // Invitations returns a page of the open invitations to an account or a subscription.
-func (s *Service) Invitations(ctx context.Context, by Caller, to authz.Object, page Page) (Invitations, authz.Token, error) {
+func (s *Service) Invitations(
+	ctx context.Context, by Caller, to authz.Object, page Page,
+) (Invitations, authz.Token, error) {
 	var invitations Invitations
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, to, kindOf(to.Type).invitations); err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// offerRoles plans that the roles are given now, to the invitee or, if anybody may accept, to a stranger, and returns them.
+// offerRoles plans that the actor grants the roles now and returns them. Without an invitee, it only checks that they
+// can be offered to anybody.
 func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	if in.Invitee != "" {
 		return joinPlace(ctx, p, in.To, in.Invitee, in.Roles)
@@ -24,7 +25,10 @@ func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 		return nil, err
 	}
 	if !slices.Equal(roles, []authz.Role{set.Default}) {
-		return nil, authz.Errorf(authz.CodeInvalid, "an invitation that offers %s on %s names its invitee: %s", list(roles), in.To, withoutInvitee(set))
+		return nil, authz.Errorf(
+			authz.CodeInvalid, "an invitation that offers %s on %s must name its invitee: %s", list(roles), in.To,
+			withoutInvitee(set),
+		)
 	}
 	g, err := readPermissions(ctx, p, in.To, "invite_members", "assign_roles") // only accounts have such a role
 	if err != nil || g.allowed["assign_roles"] {
@@ -33,14 +37,15 @@ func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	return roles, g.need("invite_members")
 }
 
-// withoutInvitee names the role of a set that may be offered to anybody who knows the invitation.
+// withoutInvitee says which role of a set an invitation without an invitee may offer.
 func withoutInvitee(set authz.RoleSet) string {
 	if set.Default == "" {
-		return "no role of " + string(set.Name) + " is for everybody"
+		return "no role of " + string(set.Name) + " may be offered to everybody"
 	}
-	return "only " + string(set.Default) + " is for everybody"
+	return "only " + string(set.Default) + " may be offered to everybody"
 }
 
+// readRoleSetOf reads the role set of a subscription or an account.
 func readRoleSetOf(ctx context.Context, p *plan, object authz.Object) (authz.RoleSet, error) {
 	marks, err := readFlags(ctx, p, object)
 	if err != nil {
@@ -49,8 +54,8 @@ func readRoleSetOf(ctx context.Context, p *plan, object authz.Object) (authz.Rol
 	return requireRoleSet(p, object, marks)
 }
 
-// joinPlace plans that the actor gives somebody roles on an account or a subscription, beside those that they hold. Where a person
-// holds one role, the stronger stays.
+// joinPlace plans that the actor gives a person roles on an account or a subscription, in addition to the roles that
+// they hold. If a person holds only one role there, the stronger one stays.
 func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	if to.Type == "account" {
 		return joinAccount(ctx, p, to, who, names)
@@ -68,7 +73,10 @@ func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, name
 	}
 	if facts.set.Transferred && slices.Contains(roles, facts.set.Required) {
 		if len(roles) > 1 {
-			return nil, authz.Errorf(authz.CodeInvalid, "an invitation to be %s of %s offers no other role beside", facts.set.Required, to)
+			return nil, authz.Errorf(
+				authz.CodeInvalid, "an invitation to become %s of %s cannot offer other roles as well",
+				facts.set.Required, to,
+			)
 		}
 		return roles, planTransfer(ctx, p, to, who)
 	}
@@ -79,6 +87,7 @@ func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, name
 	return roles, giveSubscriptionRoles(ctx, p, facts, change.joining(facts.set))
 }
 
+// joinAccount does the work of joinPlace for an account.
 func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	g, err := readPermissions(ctx, p, to, "invite_members", "assign_roles")
 	if err != nil {
@@ -102,9 +111,9 @@ func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, na
 	return roles, giveAccountRoles(ctx, p, g, account, change)
 }
 
-// joining is the change to what the person holds with the offered roles beside it. It takes nothing but a weaker role where
-// a person holds one, and moves no end: offered roles end when the base role of the person ends, unless the base role that
-// they hold afterwards never ends.
+// joining returns the change that adds the offered roles to those that the person holds. It removes only a weaker
+// role of a person who holds one role, and changes no expiry: offered roles expire with the person's base role,
+// unless their base role after the change is permanent.
 func (c roleChange) joining(set authz.RoleSet) roleChange {
 	c.adds, c.asked = true, c.wanted
 	c.wanted = set.Union(rolesOf(c.held), c.asked)

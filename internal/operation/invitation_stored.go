@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// An invitation is stored as an object with its handle, of which all relationships expire. It is open while it has an
-// inviter.
+// An invitation is stored as an object whose id is its handle. All of its relationships expire. It is open while it
+// has an inviter.
 const (
 	invitationType     authz.Type     = "invitation"
 	invitedTo          authz.Relation = "place"
@@ -21,12 +21,13 @@ const (
 
 	roleType authz.Type = "role"
 
-	// A person who is invited by name holds their newest invitation, see replaceInvitations.
+	// An object of the type invitee, with the id of an invited person, holds their newest invitation, see
+	// replaceInvitations.
 	inviteeType   authz.Type     = "invitee"
 	inviteeLatest authz.Relation = "latest"
 )
 
-// rows are the relationships that an open invitation consists of.
+// rows returns the relationships that store an open invitation.
 func (i Invitation) rows() []authz.Relationship {
 	invitee := everybody
 	if i.Invitee != "" {
@@ -40,12 +41,15 @@ func (i Invitation) rows() []authz.Relationship {
 	}
 	for _, role := range i.Roles {
 		subject := only(authz.Object{Type: roleType, ID: authz.ID(role)})
-		rows = append(rows, authz.Relationship{Resource: object, Relation: invitationOffers, Subject: subject, ExpiresAt: i.ExpiresAt})
+		rows = append(
+			rows,
+			authz.Relationship{Resource: object, Relation: invitationOffers, Subject: subject, ExpiresAt: i.ExpiresAt},
+		)
 	}
 	return rows
 }
 
-// storedInvitation is an invitation as it was found.
+// storedInvitation is an invitation as it was read.
 type storedInvitation struct {
 	Invitation
 	found              []authz.Relationship
@@ -53,19 +57,21 @@ type storedInvitation struct {
 	accepted, declined authz.ID
 }
 
+// open reports whether the invitation is open.
 func (i storedInvitation) open() bool { return i.Inviter != "" && i.To.ID != "" && len(i.Roles) > 0 }
 
+// openTo reports whether the invitation is open and the person may accept it.
 func (i storedInvitation) openTo(who authz.ID) bool {
 	return i.open() && (i.anybody || i.Invitee != "" && i.Invitee == who)
 }
 
-// readInvitation reads an invitation; nothing is found of one that is not stored.
+// readInvitation reads an invitation. The result is empty if none is stored under the handle.
 func readInvitation(ctx context.Context, p *plan, handle authz.ID) (storedInvitation, error) {
 	found, err := p.Find(ctx, authz.Filter{Type: invitationType, ID: handle})
 	return invitationOf(handle, found), err
 }
 
-// invitationOf tells an invitation by its relationships.
+// invitationOf returns the invitation that the relationships store.
 func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation {
 	stored := storedInvitation{Invitation: Invitation{Handle: handle, ExpiresAt: firstEnd(found)}, found: found}
 	for _, r := range found {
@@ -88,12 +94,13 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 	return stored
 }
 
-// closeInvitation plans the end of an open invitation, as it was found. That the caller accepted or declined it is
-// kept until a time, and with an acceptance what was accepted; of a withdrawal, without a mark, nothing is.
-func closeInvitation(p *plan, stored storedInvitation, mark authz.Relation, until time.Time) {
+// closeInvitation plans that an open invitation closes, and requires that it is unchanged. flag says that the actor
+// accepted or declined it, which stays stored until the given time. After an acceptance the place and the roles stay
+// as well. A withdrawal has no flag, and nothing stays.
+func closeInvitation(p *plan, stored storedInvitation, flag authz.Relation, until time.Time) {
 	for _, r := range stored.found {
 		p.Require(r)
-		if mark == invitationAccepted && (r.Relation == invitedTo || r.Relation == invitationOffers) {
+		if flag == invitationAccepted && (r.Relation == invitedTo || r.Relation == invitationOffers) {
 			r.ExpiresAt = until
 			p.Update(authz.Touch, r)
 		} else {
@@ -103,15 +110,26 @@ func closeInvitation(p *plan, stored storedInvitation, mark authz.Relation, unti
 	if stored.Invitee != "" {
 		p.Delete(latestInvitation(stored.Invitation))
 	}
-	if mark != "" {
+	if flag != "" {
 		object := authz.Object{Type: invitationType, ID: stored.Handle}
-		p.Update(authz.Touch, authz.Relationship{Resource: object, Relation: mark, Subject: p.actor(), ExpiresAt: until})
+		p.Update(
+			authz.Touch, authz.Relationship{Resource: object, Relation: flag, Subject: p.actor(), ExpiresAt: until},
+		)
 	}
 }
 
 // readOpenInvitations reads the open invitations to a place, by their handles.
 func readOpenInvitations(ctx context.Context, p *plan, to authz.Object) (map[authz.ID]Invitation, error) {
-	places, err := p.Find(ctx, authz.Filter{Type: invitationType, Relation: invitedTo, SubjectType: to.Type, SubjectID: to.ID, SubjectPlain: true})
+	places, err := p.Find(
+		ctx,
+		authz.Filter{
+			Type:         invitationType,
+			Relation:     invitedTo,
+			SubjectType:  to.Type,
+			SubjectID:    to.ID,
+			SubjectPlain: true,
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +148,8 @@ func readOpenInvitations(ctx context.Context, p *plan, to authz.Object) (map[aut
 	removed, err := readPeopleBeingRemoved(ctx, p, closing)
 	open := make(map[authz.ID]Invitation)
 	for i, filter := range filters {
-		if stored := invitationOf(filter.ID, found[i]); stored.open() && !removed[stored.Inviter] && !removed[stored.Invitee] {
+		stored := invitationOf(filter.ID, found[i])
+		if stored.open() && !removed[stored.Inviter] && !removed[stored.Invitee] {
 			open[filter.ID] = stored.Invitation
 		}
 	}

@@ -9,18 +9,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// A membership of a subscription that roles on accounts caused has an object beside it, which holds these accounts as the
-// reasons. Without one the membership was granted explicitly. At most one account is the first reason; every role that is given
-// later adds a further one. So the write that ends a membership misses no role that is given at the same time: it requires that
-// its account is the first reason, and that there is no further one.
+// If a person became a member of a subscription through roles on accounts, an object of the type membership stores
+// these accounts as the reasons. Without such an object, the membership was granted explicitly. At most one account
+// is the first reason; every later role adds a further one. The write that ends a membership requires that its
+// account is the first reason and that there is no further one, so that it misses no role that is given at the same
+// time.
 const (
 	membershipType authz.Type     = "membership"
 	firstReason    authz.Relation = "first"
 	furtherReason  authz.Relation = "further"
 )
 
-// membershipOf is a person's membership of a subscription. A person whose id is foreign is given no role, see checkForeign, and so has
-// none that came with a role: theirs is an object that nothing is stored about.
+// membershipOf returns the object that stores the reasons for a person's membership of a subscription. A person with
+// a foreign id is given no role, see rejectForeignIDs, and so has no stored reasons: for them it returns an object
+// without relationships.
 func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
 	if who.IsForeign() {
 		who = digest(string(who))
@@ -28,21 +30,24 @@ func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
 	return authz.Object{Type: membershipType, ID: who + "/" + digest(string(subscription.ID))}
 }
 
-// memberOf returns the person whose membership it is.
+// memberOf returns the person of a membership.
 func memberOf(membership authz.Object) authz.ID {
 	id := string(membership.ID)
 	return authz.ID(id[:max(0, strings.LastIndexByte(id, '/'))])
 }
 
+// reasonsOf filters the reasons for a membership.
 func reasonsOf(membership authz.Object) authz.Filter {
 	return authz.Filter{Type: membershipType, ID: membership.ID}
 }
 
+// reason returns the relationship that stores an object as a reason for a membership.
 func reason(membership authz.Object, relation authz.Relation, object authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: membership, Relation: relation, Subject: only(object)}
 }
 
-// makesMembers reports whether a role on an account makes members of its subscription, if it is held permanently.
+// makesMembers reports whether a role on an account, if it is held permanently, makes its holder a member of the
+// subscription.
 func makesMembers(role authz.Relation) bool {
 	return slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
 		info, found := set.Role(authz.Role(role))
@@ -50,18 +55,19 @@ func makesMembers(role authz.Relation) bool {
 	})
 }
 
-// membershipChange is what a plan does that can begin or end a person's membership of a multi_owner subscription.
+// membershipChange is the part of a plan that can begin or end a person's membership of a multi_owner subscription.
 type membershipChange struct {
 	who          authz.ID
 	subscription subscriptionFacts
-	gained       []authz.Object // accounts on which the person comes to hold a role permanently that makes members
-	changed      []authz.Object // accounts on which they hold a role, and one that makes members changes in any way
+	gained       []authz.Object // accounts where the plan gives them a permanent role that makes members
+	changed      []authz.Object // accounts with a role of theirs where the plan changes a role that makes members
 	granted      bool           // roles on the subscription itself are given
 }
 
+// object returns the object that stores the reasons for the membership.
 func (c membershipChange) object() authz.Object { return membershipOf(c.who, c.subscription.object) }
 
-// explicitGrant is that a person is given roles on a subscription, also if they hold them already.
+// explicitGrant says that an operation gives a person roles on a subscription, even if they hold them already.
 type explicitGrant struct {
 	who          authz.ID
 	subscription authz.Object
@@ -82,7 +88,7 @@ func readMembershipChanges(ctx context.Context, p *plan) ([]*membershipChange, e
 			subscriptions[subscription] = facts
 		}
 		if facts == nil {
-			return &membershipChange{}, nil // of no importance
+			return &membershipChange{}, nil // has no derived memberships
 		}
 		object := membershipOf(who, subscription)
 		if at[object] == nil {
@@ -137,8 +143,8 @@ func readMembershipChanges(ctx context.Context, p *plan) ([]*membershipChange, e
 	return changes, nil
 }
 
-// readSubscriptionOf reads which subscription an account is in after the plan. It is zero if the account is in none, or the plan
-// deletes it: the cleanup ends the memberships then.
+// readSubscriptionOf reads in which subscription an account is after the plan. It returns the zero object if the
+// account is in none, or if the plan deletes it: the cleanup then ends the memberships.
 func readSubscriptionOf(ctx context.Context, p *plan, account authz.Object) (authz.Object, error) {
 	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == account && r.Relation == kindOf(account.Type).place {
@@ -155,7 +161,8 @@ func readSubscriptionOf(ctx context.Context, p *plan, account authz.Object) (aut
 	return places[0].Subject.Object, nil
 }
 
-// readMultiOwner reads a subscription. It returns nil unless it is under multi_owner, and the plan neither creates nor deletes it.
+// readMultiOwner reads a subscription. It returns nil unless the role set is multi_owner and the plan neither creates
+// nor deletes the subscription.
 func readMultiOwner(ctx context.Context, p *plan, subscription authz.Object) (*subscriptionFacts, error) {
 	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == subscription && r.Relation == authz.Relation(authz.MultiOwner) {
@@ -169,7 +176,7 @@ func readMultiOwner(ctx context.Context, p *plan, subscription authz.Object) (*s
 	return &facts, err
 }
 
-// readMemberships reads what settling the changes needs, several at a time.
+// readMemberships reads what settleMembership needs of all changes, several at a time.
 func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) error {
 	var filters, roles []authz.Filter
 	for _, c := range changes {
@@ -188,15 +195,17 @@ func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) 
 	return err
 }
 
+// rolesFilter filters the roles of a person on an object.
 func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who}
 }
 
+// accountRoles filters the roles of a person on all accounts.
 func accountRoles(who authz.ID) authz.Filter {
 	return authz.Filter{Type: "account", SubjectType: user, SubjectID: who}
 }
 
-// membership is what is stored about a membership, and what of it is still so after a plan.
+// membership is a stored membership, and the part of it that remains after a plan.
 type membership struct {
 	held     []authz.Relationship // the roles on the subscription
 	leaves   bool                 // the plan ends all of them
@@ -204,12 +213,13 @@ type membership struct {
 	explicit bool                 // one of them is the explicit grant
 	kept     []authz.Relationship // accounts on which the person still holds a role permanently that makes members
 	gone     []authz.Relationship // accounts on which they do not
-	lasting  []authz.Relationship // such roles on accounts, but for those that the plan gives
+	lasting  []authz.Relationship // permanent roles that make members, without those that the plan gives
 }
 
 // derived reports whether the membership came only from roles on accounts.
 func (m membership) derived() bool {
-	return len(m.stored) > 0 && !m.explicit && len(m.held) == 1 && m.held[0].Relation == authz.Relation(authz.RoleMember)
+	return len(m.stored) > 0 && !m.explicit && len(m.held) == 1 &&
+		m.held[0].Relation == authz.Relation(authz.RoleMember)
 }
 
 // records reports whether an account is stored as a reason.
@@ -217,11 +227,12 @@ func (m membership) records(account authz.Object) bool {
 	return slices.ContainsFunc(m.stored, func(r authz.Relationship) bool { return r.Subject.Object == account })
 }
 
+// readMembership reads a membership and how the plan changes it.
 func readMembership(ctx context.Context, p *plan, c membershipChange) (m membership, err error) {
 	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
 		return m, err
 	}
-	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // a role that is given makes it an explicit grant
+	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // a role that the plan gives is an explicit grant
 	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
 	if m.stored, err = p.Find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
 		return m, err
@@ -253,8 +264,8 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 	return m, nil
 }
 
-// findUnrecordedReason returns a role on an account that is not stored as a reason though it is one; nil if there is none. Promotions
-// leave such roles if the operation after them is not performed.
+// findUnrecordedReason returns a role on an account that is a reason but is not stored as one, or nil if there is
+// none. Promotions leave such roles if the operation after them is not performed.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {
@@ -275,7 +286,9 @@ func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m me
 }
 
 // wouldEndMembership reports whether a person's membership of the subscription ends with their roles on the account.
-func wouldEndMembership(ctx context.Context, p *plan, account accountFacts, who authz.ID, held []authz.Relationship) (bool, error) {
+func wouldEndMembership(
+	ctx context.Context, p *plan, account accountFacts, who authz.ID, held []authz.Relationship,
+) (bool, error) {
 	if account.subscription.set.Name != authz.MultiOwner {
 		return false, nil
 	}

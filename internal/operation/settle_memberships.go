@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// settleMemberships adds to the plan which memberships of subscriptions begin and end with its changes of roles. It looks at
-// every update of a role, so that no operation is left out, and settles a plan once.
+// settleMemberships plans which memberships of subscriptions begin and end with the plan's changes of roles. It reads
+// every update of a role, so that it covers every operation, and settles a plan only once.
 func settleMemberships(ctx context.Context, p *plan) error {
 	if p.settled || p.by.replayed() {
 		return nil
@@ -22,6 +22,7 @@ func settleMemberships(ctx context.Context, p *plan) error {
 	return settleChanges(ctx, p, changes)
 }
 
+// settleChanges plans the memberships that begin and end with the changes.
 func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) error {
 	if err := readMemberships(ctx, p, changes); err != nil {
 		return err
@@ -36,13 +37,14 @@ func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) er
 			promotions = append(promotions, *promotion)
 		}
 	}
-	if p.portions != nil && checkSize(p) != nil { // it is planned again with fewer entries
+	if p.portions != nil && checkSize(p) != nil { // the change is planned again with fewer entries
 		return nil
 	}
 	return promoteFirst(ctx, p, promotions)
 }
 
-// settleMembership plans what becomes of one membership. It returns a write that has to come first, if there is one, see promote.
+// settleMembership plans what happens to one membership. It returns a write that must come before the plan's, if one
+// must, see promotion.
 func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *authz.Write, err error) {
 	m, err := readMembership(ctx, p, c)
 	if err != nil {
@@ -51,7 +53,7 @@ func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *
 	for _, r := range m.gone {
 		p.Delete(r)
 	}
-	for _, account := range c.changed { // a role that is made permanent meanwhile
+	for _, account := range c.changed { // another request must not make the role permanent at the same time
 		if !m.records(account) && !slices.Contains(c.gained, account) {
 			requireSome(p, []authz.Precondition{{Absent: true, Filter: authz.Filter{
 				Type: membershipType, ID: c.object().ID, SubjectType: account.Type, SubjectID: account.ID,
@@ -82,7 +84,7 @@ func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *
 	return nil, nil //nolint:nilnil // nothing comes first
 }
 
-// makeMember makes the person a member of the subscription, unless they belong to it already.
+// makeMember makes the person a member of the subscription, unless they are one already.
 func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) error {
 	isNew := len(m.held) == 0
 	role := roleChange{who: c.who, held: m.held, wanted: rolesOf(m.held)}
@@ -98,7 +100,7 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 		p.Delete(reason(c.object(), furtherReason, c.subscription.object))
 	case isNew:
 	case m.derived():
-		p.Require(m.stored[0]) // it was not granted explicitly meanwhile
+		p.Require(m.stored[0]) // no explicit grant was written at the same time
 	default:
 		return nil
 	}
@@ -115,9 +117,11 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	return nil
 }
 
-// endDerivedMembership plans that a derived membership ends unless a reason is left. The write depends on that reason, or on there
-// being none.
-func endDerivedMembership(ctx context.Context, p *plan, c membershipChange, m membership) (first *authz.Write, err error) {
+// endDerivedMembership plans that a derived membership ends unless a reason is left. As a precondition, the write
+// requires that reason, or that there is none.
+func endDerivedMembership(
+	ctx context.Context, p *plan, c membershipChange, m membership,
+) (first *authz.Write, err error) {
 	if len(m.kept) > 0 {
 		p.Require(m.kept[0])
 		return nil, nil //nolint:nilnil // nothing comes first
@@ -140,8 +144,8 @@ func endDerivedMembership(ctx context.Context, p *plan, c membershipChange, m me
 	return nil, withdrawFromMembership(ctx, p, c.who, c.subscription.object)
 }
 
-// promotion is the write that leaves one of the reasons, as the first. It is the same for the person: what the other roles are
-// reasons for is found by the roles themselves.
+// promotion returns the write that leaves only one of the stored reasons, as the first. The person's membership does
+// not change: other roles that are reasons are found through the roles themselves.
 func promotion(reasons []authz.Relationship) *authz.Write {
 	kept := max(0, slices.IndexFunc(reasons, func(r authz.Relationship) bool { return r.Relation == firstReason }))
 	write := &authz.Write{Preconditions: []authz.Precondition{{Filter: authz.Exactly(reasons[kept])}}}
@@ -160,12 +164,12 @@ func promotion(reasons []authz.Relationship) *authz.Write {
 	return write
 }
 
-// errPromoted has an operation planned again.
+// errPromoted makes run plan the operation again.
 var errPromoted = &authz.Error{
 	Code: authz.CodeConflict, Message: "the reasons for a membership are read again", Cause: authz.ErrPrecondition,
 }
 
-// promoteFirst performs writes that have to come before the one of the plan, and has the operation planned again after them.
+// promoteFirst performs writes that must come before the plan's, and then returns errPromoted.
 func promoteFirst(ctx context.Context, p *plan, promotions []authz.Write) error {
 	if len(promotions) == 0 {
 		return nil
@@ -174,7 +178,7 @@ func promoteFirst(ctx context.Context, p *plan, promotions []authz.Write) error 
 	write := func() error {
 		_, err := p.engine.Write(ctx, together)
 		together.Updates, together.Preconditions = nil, nil
-		if errors.Is(err, authz.ErrPrecondition) { // as the next attempt finds
+		if errors.Is(err, authz.ErrPrecondition) { // the next attempt reads the change
 			return nil
 		}
 		return err

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// latestInvitation is the relationship from an invited person to their newest invitation.
+// latestInvitation returns the relationship from an invited person to their newest invitation.
 func latestInvitation(i Invitation) authz.Relationship {
 	return authz.Relationship{
 		Resource: authz.Object{Type: inviteeType, ID: i.Invitee}, Relation: inviteeLatest,
@@ -16,8 +16,8 @@ func latestInvitation(i Invitation) authz.Relationship {
 	}
 }
 
-// requireLatestInvitation adds the precondition that nobody invites the person in the meantime, and returns the newest invitation that
-// is stored.
+// requireLatestInvitation requires that nobody else invites the person at the same time, and returns the stored
+// relationship to their newest invitation.
 func requireLatestInvitation(ctx context.Context, p *plan, invitee authz.ID) ([]authz.Relationship, error) {
 	filter := authz.Filter{Type: inviteeType, ID: invitee}
 	latest, err := p.Find(ctx, filter)
@@ -30,9 +30,10 @@ func requireLatestInvitation(ctx context.Context, p *plan, invitee authz.ID) ([]
 	return latest, err
 }
 
-// replaceInvitations plans that an invitation of one person ends every older one of theirs to the same place. Of two
-// invitations at once, one comes after the other. The error is CodeForbidden if the actor may not withdraw an older one: nobody
-// takes away what others offer by offering less. It names nothing hidden, as everybody who may invite may list the invitations.
+// replaceInvitations plans that a new invitation closes every older one of the same person to the same place. Of two
+// simultaneous invitations, one is retried after the other. It returns an error with CodeForbidden if the actor may
+// not withdraw an older one, so that nobody lessens another's offer. The error reveals nothing hidden, since
+// everybody who may invite may list the invitations.
 func replaceInvitations(ctx context.Context, p *plan, invitation Invitation, now time.Time) error {
 	if invitation.Invitee == "" {
 		return nil
@@ -47,7 +48,12 @@ func replaceInvitations(ctx context.Context, p *plan, invitation Invitation, now
 	newest := latestInvitation(invitation)
 	newest.ExpiresAt = now.Add(rememberFor)
 	p.Update(authz.Touch, newest)
-	invited := authz.Filter{Type: invitationType, Relation: invitationFor, SubjectType: user, SubjectID: invitation.Invitee}
+	invited := authz.Filter{
+		Type:        invitationType,
+		Relation:    invitationFor,
+		SubjectType: user,
+		SubjectID:   invitation.Invitee,
+	}
 	rows, err := p.Find(ctx, invited)
 	if err != nil {
 		return err
@@ -76,22 +82,25 @@ func requireMayWithdraw(ctx context.Context, p *plan, stored storedInvitation) e
 	needed := kindOf(stored.To.Type).withdraw
 	g, err := readPermissions(ctx, p, stored.To, needed)
 	if err == nil && !g.allowed[needed] {
-		err = lacks(needed, "%s has an open invitation to %s that somebody else made; replacing it needs the permission %s, which %s lacks",
-			stored.Invitee, stored.To, needed, p.by.Actor)
+		err = lacks(
+			needed,
+			"%s has an open invitation to %s that somebody else made; replacing it needs the permission %s, which %s lacks",
+			stored.Invitee, stored.To, needed, p.by.Actor,
+		)
 	}
 	return err
 }
 
-// withdrawal is the end of the open invitations to and by a person to a place and, if it is a subscription, to its accounts.
+// withdrawal ends the open invitations to and by a person to a place and, if that is a subscription, to its accounts.
 type withdrawal struct {
 	who          authz.ID
 	from         authz.Object
-	subscription authz.Object // from, or what from is in
+	subscription authz.Object // from, or the subscription that from is in
 	open         []storedInvitation
-	many         bool // they are not read before the write, see mostReadFirst
+	many         bool // too many to read before the write, see mostReadFirst
 }
 
-// size is how many updates deleting the invitations takes.
+// size returns how many updates the withdrawal needs.
 func (w withdrawal) size() int {
 	if w.many {
 		return authz.MaxUpdates
@@ -104,17 +113,17 @@ func (w withdrawal) size() int {
 }
 
 const (
-	// maxGuardedMemberships is of how many people, who are removed at once, the write requires that nobody invites them in the meantime.
-	// Of more it would take too many preconditions.
+	// maxGuardedMemberships is for how many removed people a write requires that nobody invites them at the same
+	// time. For more, it would need too many preconditions.
 	maxGuardedMemberships = 20
 
-	// mostReadFirst is how many invitations to and by a person are read before they are removed. More would not fit the write,
-	// and are read after it.
+	// mostReadFirst is how many invitations to and by a person are read before the person is removed. More would not
+	// fit the write and are read after it.
 	mostReadFirst = 200
 )
 
-// withdrawInvitations plans that every open invitation to or by people ends who are removed from a place, see endRest. It
-// also withdraws those that others made and that the actor may not withdraw otherwise.
+// withdrawInvitations plans that the removal of people from a place closes every open invitation to and by them, see
+// endSharesAndInvitations. That includes invitations by others that the actor could not withdraw otherwise.
 func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, subscription authz.Object) error {
 	if len(people) == 0 {
 		return nil
@@ -150,9 +159,9 @@ func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, 
 	return nil
 }
 
-// withdrawFirst plans the end of the open invitations to and by somebody who stops being the owner of a subscription and holds no
-// other role on it: those to the subscription, and to its accounts on which they hold no role. If they do not fit the write that
-// does it, they end in writes before.
+// withdrawFirst plans to withdraw the open invitations to and by a person who stops being the owner of a subscription
+// and holds no other role on it: invitations to the subscription, and to its accounts on which they hold no role. If
+// they do not fit the operation's write, earlier writes withdraw them.
 func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object) error {
 	if err := requireNoneInvited(ctx, p, who); err != nil {
 		return err
@@ -164,12 +173,14 @@ func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object
 	if in, err = accountsWithoutRole(ctx, p, who, in); err != nil {
 		return err
 	}
-	return withdrawTo(ctx, p, who, func(to authz.Object) bool { return to == from || to.Type == "account" && in(to.ID) })
+	return withdrawTo(
+		ctx, p, who, func(to authz.Object) bool { return to == from || to.Type == "account" && in(to.ID) },
+	)
 }
 
-// withdrawFromMembership plans the end of the open invitations to a subscription to and by somebody whose membership of it ends
-// with their last role on an account. Those to its accounts stay. If they do not fit the write that does it, they end in writes
-// before.
+// withdrawFromMembership plans to withdraw the open invitations to a subscription to and by a person whose membership
+// ends with their last role on an account. Invitations to its accounts stay. If they do not fit the operation's
+// write, earlier writes withdraw them.
 func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscription authz.Object) error {
 	if p.memberships++; p.memberships <= maxGuardedMemberships {
 		if err := requireNoneInvited(ctx, p, who); err != nil {
@@ -179,8 +190,8 @@ func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscrip
 	return withdrawTo(ctx, p, who, func(to authz.Object) bool { return to == subscription })
 }
 
-// withdrawTo plans the end of the open invitations to and by a person to some places, in writes before the plan's if it does not
-// hold them.
+// withdrawTo plans to withdraw the open invitations to and by a person to the places for which in is true. If they do
+// not fit the operation's write, earlier writes withdraw them.
 func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Object) bool) error {
 	handles, err := readInvitationsNaming(ctx, p, []authz.ID{who})
 	if err != nil {
@@ -195,9 +206,10 @@ func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Obj
 	return err
 }
 
-// withdrawLeft plans the end of the open invitations to an account by people who are given a first role on it: a role that
-// ended by itself left them behind, and they are not to come back with the role. Those of people who may invite without a role
-// stay. If they do not fit the write, they end in writes before.
+// withdrawLeft plans to withdraw the open invitations to an account by people who are given their first role on it. A
+// role that expired left these invitations behind, and they must not become valid again with the new role.
+// Invitations by people who may invite without a role on the account stay. If they do not fit the operation's write,
+// earlier writes withdraw them.
 func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz.Object) error {
 	filters := make([]authz.Filter, len(people))
 	for i, who := range people {
@@ -216,7 +228,9 @@ func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz
 		if len(open) == 0 {
 			continue
 		}
-		invites, err := decide(ctx, p, []authz.Check{{Subject: person(who), Permission: "invite_members", Resource: account}})
+		invites, err := decide(
+			ctx, p, []authz.Check{{Subject: person(who), Permission: "invite_members", Resource: account}},
+		)
 		if err != nil {
 			return err
 		}
@@ -230,7 +244,7 @@ func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz
 	return nil
 }
 
-// readInvitationsNaming returns the handles of the invitations to and by each of the people, open or being made, sorted.
+// readInvitationsNaming returns, for each of the people, the sorted handles of the stored invitations to and by them.
 func readInvitationsNaming(ctx context.Context, p *plan, people []authz.ID) ([][]authz.ID, error) {
 	filters := make([]authz.Filter, len(people))
 	for i, who := range people {
@@ -247,7 +261,7 @@ func readInvitationsNaming(ctx context.Context, p *plan, people []authz.ID) ([][
 	return handles, nil
 }
 
-// handlesIn returns the handles of the invitations that name an inviter or invitee in the relationships, sorted.
+// handlesIn returns the sorted handles of the invitations whose inviter or invitee is among the relationships.
 func handlesIn(rows []authz.Relationship) []authz.ID {
 	handles := make(map[authz.ID]bool)
 	for _, r := range rows {
@@ -277,7 +291,7 @@ func filterOpen(ctx context.Context, p *plan, handles []authz.ID) ([]storedInvit
 	return open, nil
 }
 
-// deletedWith returns the relationships of an invitation, without their ends, that go when it is withdrawn.
+// deletedWith returns the relationships that withdrawing an invitation deletes, without their expiry.
 func deletedWith(stored storedInvitation) []authz.Relationship {
 	rows := slices.Clone(stored.found)
 	if stored.Invitee != "" {
@@ -289,14 +303,15 @@ func deletedWith(stored storedInvitation) []authz.Relationship {
 	return rows
 }
 
+// deleteInvitation plans to delete an invitation.
 func deleteInvitation(p *plan, stored storedInvitation) {
 	for _, r := range deletedWith(stored) {
 		p.Delete(r)
 	}
 }
 
-// requireNoneInvited adds the preconditions that nobody invites the person in the meantime, and that they invite nobody if
-// they have invited nobody yet.
+// requireNoneInvited requires that nobody else invites the person at the same time and, if they have not invited
+// anybody yet, that they do not invite at the same time.
 func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	inviting := authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
 	invited, err := p.Find(ctx, inviting)
@@ -310,7 +325,8 @@ func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	return err
 }
 
-// placesOfRemoval returns which places people lose their invitations of who are removed from an account or a subscription.
+// placesOfRemoval returns a function that reports whether a removal from the given place also withdraws invitations
+// to another place.
 func placesOfRemoval(ctx context.Context, p *plan, place authz.Object) (func(authz.Object) bool, error) {
 	if place == platform {
 		return func(authz.Object) bool { return true }, nil
