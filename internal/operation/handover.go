@@ -136,7 +136,7 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 		return nil, err
 	}
 	private := 0
-	moving := make(map[authz.ID][]authz.Type) // types to reassign, by account; empty where connections are only disconnected
+	moving := make(map[authz.ID][]authz.Type) // types to reassign, by account; none where it only disconnects
 	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
 		if c.private() {
 			private++
