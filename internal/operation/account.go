@@ -141,11 +141,7 @@ func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFac
 			return err
 		}
 	}
-	var orphaned []authz.ID
-	if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
-		return err
-	}
-	return lastHolderError(orphaned)
+	return changeAccount(ctx, p, account, change)
 }
 
 // parseRoles reads the roles that a person is to hold, of which there must be one at least.
@@ -221,11 +217,7 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 	if err != nil {
 		return err
 	}
-	var orphaned []authz.ID
-	if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
-		return err
-	}
-	return lastHolderError(orphaned)
+	return changeAccount(ctx, p, account, change)
 }
 
 // PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set. What one write does
@@ -279,11 +271,7 @@ func (s *Service) PatchAccountMembers(
 			}
 		}
 		divided.arrangePeople(account.set, by.Actor, changes)
-		var orphaned []authz.ID
-		if err := changeAccountRoles(ctx, p, account, changes, &orphaned); err != nil {
-			return err
-		}
-		return lastHolderError(orphaned)
+		return changeAccount(ctx, p, account, changes...)
 	})
 	return answered(changed, token, err)
 }
@@ -316,11 +304,18 @@ func (s *Service) PutMemberAccounts(
 		var orphaned, lowers, last []authz.ID
 		var err error
 		for _, accountID := range divided.next() {
-			change, set, err := putAccountRoles(ctx, p, id, accountID, who, accounts[accountID], until, &orphaned)
+			account, change, err := readAccountChange(ctx, p, id, accountID, who, accounts[accountID], until)
 			if err != nil {
 				return atEntry("accounts", accountID, err)
 			}
-			if change.lowers(set) {
+			isOrphaned, err := changeAccountRoles(ctx, p, account, []roleChange{change})
+			if err != nil {
+				return atEntry("accounts", accountID, err)
+			}
+			if isOrphaned {
+				orphaned = append(orphaned, accountID)
+			}
+			if change.lowers(account.set) {
 				lowers = append(lowers, accountID)
 			} else {
 				last = append(last, accountID)
@@ -341,38 +336,34 @@ func (s *Service) PutMemberAccounts(
 	return answered(member, token, err)
 }
 
-// putAccountRoles plans exactly these roles of a person on an account, which must belong to the subscription, and returns
-// the change, and the role set of the account.
-func putAccountRoles(
-	ctx context.Context, p *plan, subscription, id, who authz.ID, roles []string, until time.Time, orphaned *[]authz.ID,
-) (roleChange, authz.RoleSet, error) {
+// readAccountChange reads the change that gives a person exactly these roles on an account, which must belong to the
+// subscription. It needs assign_roles on the account.
+func readAccountChange(
+	ctx context.Context, p *plan, subscription, id, who authz.ID, roles []string, until time.Time,
+) (account accountFacts, change roleChange, err error) {
 	if err := requirePermission(ctx, p, accountObject(id), "assign_roles"); err != nil {
-		return roleChange{}, authz.RoleSet{}, err
+		return account, change, err
 	}
-	account, err := readAccount(ctx, p, id)
-	if err != nil {
-		return roleChange{}, authz.RoleSet{}, err
+	if account, err = readAccount(ctx, p, id); err != nil {
+		return account, change, err
 	}
 	if account.subscription.object.ID != subscription {
 		if _, err := readPermissions(ctx, p, subscriptionObject(subscription)); err != nil {
-			return roleChange{}, authz.RoleSet{}, err
+			return account, change, err
 		}
-		return roleChange{}, authz.RoleSet{}, authz.Errorf(
+		return account, change, authz.Errorf(
 			authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription),
 		)
 	}
 	wanted, err := account.set.Parse(roles)
 	if err != nil {
-		return roleChange{}, authz.RoleSet{}, err
+		return account, change, err
 	}
-	change, err := readChangeUntil(ctx, p, account, who, wanted, until)
-	if err != nil {
-		return roleChange{}, authz.RoleSet{}, err
+	if change, err = readChangeUntil(ctx, p, account, who, wanted, until); err != nil {
+		return account, change, err
 	}
-	if change, err = limitEnd(ctx, p, account, change); err != nil {
-		return roleChange{}, authz.RoleSet{}, err
-	}
-	return change, account.set, changeAccountRoles(ctx, p, account, []roleChange{change}, orphaned)
+	change, err = limitEnd(ctx, p, account, change)
+	return account, change, err
 }
 
 // maxNamed is how many names an error holds.

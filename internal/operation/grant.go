@@ -70,43 +70,46 @@ func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 // exist.
 func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
 	p := newPlan(s.engine, Caller{}, tx.AtSnapshot(at))
-	var grants []Grant
-	err := addGrants(ctx, p, who, object, &grants)
+	grants, err := grantsOn(ctx, p, who, object)
 	if errors.Is(err, authz.CodeNotFound) {
 		return nil, nil
 	}
 	return grants, err
 }
 
-func addGrants(ctx context.Context, p *plan, who authz.ID, object authz.Object, grants *[]Grant) error {
+// grantsOn returns the operations for Grants; its errors are those of reading.
+func grantsOn(ctx context.Context, p *plan, who authz.ID, object authz.Object) (grants []Grant, err error) {
 	var subscription subscriptionFacts
 	switch object.Type {
 	case platform.Type:
 	case "subscription":
-		var err error
 		if subscription, err = readSubscription(ctx, p, object.ID); err != nil {
-			return err
+			return nil, err
 		}
 	default:
 		account, err := readAccountAround(ctx, p, object)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		subscription = account.subscription
-		if err := addObjectGrants(ctx, p, who, object, account, grants); err != nil {
-			return err
+		onObject, err := objectGrants(ctx, p, who, object, account)
+		if err != nil {
+			return nil, err
 		}
-		if err := addAccountGrants(ctx, p, who, account, grants); err != nil {
-			return err
+		onAccount, err := accountGrants(ctx, p, who, account)
+		if err != nil {
+			return nil, err
 		}
+		grants = append(onObject, onAccount...)
 	}
 	if subscription.object.ID != "" {
-		if err := addSubscriptionGrants(ctx, p, who, subscription, grants); err != nil {
-			return err
+		onSubscription, err := subscriptionGrants(ctx, p, who, subscription)
+		if err != nil {
+			return nil, err
 		}
+		grants = append(grants, onSubscription...)
 	}
-	*grants = append(*grants, administratorGrant(who))
-	return nil
+	return append(grants, administratorGrant(who)), nil
 }
 
 // readAccountAround reads the account that an object is, or is in.

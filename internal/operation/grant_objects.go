@@ -7,31 +7,37 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// addObjectGrants are the operations that open an object itself, or the workspace that it is in, to the person.
-func addObjectGrants(ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts, grants *[]Grant) error {
+// objectGrants are the operations that open an object itself, or the workspace that it is in, to the person.
+func objectGrants(
+	ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts,
+) (grants []Grant, err error) {
 	switch {
 	case object.Type == "connection":
-		if err := addSharingGrants(ctx, p, who, object, account, grants); err != nil {
-			return err
+		sharing, err := sharingGrants(ctx, p, who, object, account)
+		if err != nil {
+			return nil, err
 		}
-		return addCapabilityGrants(ctx, p, object, grants)
+		capabilities, err := capabilityGrants(ctx, p, object)
+		return append(sharing, capabilities...), err
 	case object.Type == "workspace":
-		return addWorkspaceGrants(ctx, p, who, object, account, grants)
+		return workspaceGrants(ctx, p, who, object, account)
 	case kindOf(object.Type).place == "workspace":
 		workspace, err := readPlaceOf(ctx, p, object)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return addWorkspaceGrants(ctx, p, who, workspace, account, grants)
+		return workspaceGrants(ctx, p, who, workspace, account)
 	}
-	return nil
+	return grants, nil
 }
 
-// addSharingGrants share a private connection with the person by name, or with its account.
-func addSharingGrants(ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts, grants *[]Grant) error {
+// sharingGrants share a private connection with the person by name, or with its account.
+func sharingGrants(
+	ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts,
+) (grants []Grant, err error) {
 	connection, err := readConnection(ctx, p, object, account)
 	if err != nil || connection.Visibility == Shared {
-		return err
+		return nil, err
 	}
 	grant := Grant{
 		Method: "PUT", Path: path("connections", string(object.ID), "sharing"), On: object,
@@ -46,30 +52,32 @@ func addSharingGrants(ctx context.Context, p *plan, who authz.ID, object authz.O
 	if account.privateConnections() && !slices.Contains(connection.Users, who) {
 		named := grant
 		if named.Others, err = filterNameable(ctx, p, connection.Users, account, authz.RoleGuest); err != nil {
-			return err
+			return nil, err
 		}
 		named.Body = map[string]any{"visibility": string(Private), "users": with(named.Others, who)}
 		named.Effect = []authz.Update{touching(object, "shared_with", person(who))}
 		named.perform = share(Sharing{Visibility: string(Private), Users: []authz.ID{who}})
-		*grants = append(*grants, named)
+		grants = append(grants, named)
 	}
 	grant.Body = map[string]any{"visibility": string(Shared)}
 	grant.Effect = []authz.Update{touching(object, "shared", only(account.object))}
 	grant.perform = share(Sharing{Visibility: string(Shared)})
-	*grants = append(*grants, grant)
-	return nil
+	grants = append(grants, grant)
+	return grants, nil
 }
 
-// addCapabilityGrants let the connector of a connection offer more, if it is one of the catalogue.
-func addCapabilityGrants(ctx context.Context, p *plan, connection authz.Object, grants *[]Grant) error {
+// capabilityGrants let the connector of a connection offer more, if it is one of the catalogue.
+func capabilityGrants(
+	ctx context.Context, p *plan, connection authz.Object,
+) (grants []Grant, err error) {
 	found, err := p.Find(ctx, authz.Filter{Type: connection.Type, ID: connection.ID, Relation: "connector"})
 	if err != nil || len(found) == 0 {
-		return err
+		return nil, err
 	}
 	connector := found[0].Subject.Object
 	marks, err := readFlags(ctx, p, connector)
 	if err != nil || !slices.Contains(marks, "catalogue") {
-		return err
+		return nil, err
 	}
 	for _, added := range capabilities {
 		if slices.Contains(marks, added.relation) {
@@ -81,7 +89,7 @@ func addCapabilityGrants(ctx context.Context, p *plan, connection authz.Object, 
 				names = append(names, o.name)
 			}
 		}
-		*grants = append(*grants, Grant{
+		grants = append(grants, Grant{
 			Method: "PUT", Path: path("connectors", string(connector.ID)), Body: map[string]any{"capabilities": names},
 			On: connector, Backend: true,
 			Effect: []authz.Update{touching(connector, added.relation, everybody)},
@@ -91,20 +99,22 @@ func addCapabilityGrants(ctx context.Context, p *plan, connection authz.Object, 
 			},
 		})
 	}
-	return nil
+	return grants, nil
 }
 
-// addWorkspaceGrants let the person into a restricted workspace, or everybody in its account.
-func addWorkspaceGrants(ctx context.Context, p *plan, who authz.ID, workspace authz.Object, account accountFacts, grants *[]Grant) error {
+// workspaceGrants let the person into a restricted workspace, or everybody in its account.
+func workspaceGrants(
+	ctx context.Context, p *plan, who authz.ID, workspace authz.Object, account accountFacts,
+) (grants []Grant, err error) {
 	found, err := p.Find(ctx, authz.Filter{Type: workspace.Type, ID: workspace.ID})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var members []authz.ID
 	for _, r := range found {
 		switch r.Relation {
 		case "open":
-			return nil
+			return nil, nil
 		case "member":
 			members = append(members, r.Subject.ID)
 		}
@@ -123,18 +133,18 @@ func addWorkspaceGrants(ctx context.Context, p *plan, who authz.ID, workspace au
 	if !slices.Contains(members, who) {
 		named := grant
 		if named.Others, err = filterNameable(ctx, p, members, account, ""); err != nil {
-			return err
+			return nil, err
 		}
 		named.Body = map[string]any{"open": false, "users": with(named.Others, who)}
 		named.Effect = []authz.Update{touching(workspace, "member", person(who))}
 		named.perform = access(Access{Users: []authz.ID{who}})
-		*grants = append(*grants, named)
+		grants = append(grants, named)
 	}
 	grant.Body = map[string]any{"open": true}
 	grant.Effect = []authz.Update{touching(workspace, "open", only(account.object))}
 	grant.perform = access(Access{Open: true})
-	*grants = append(*grants, grant)
-	return nil
+	grants = append(grants, grant)
+	return grants, nil
 }
 
 // filterNameable returns those of the people who are named that name would accept again.

@@ -8,11 +8,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// addAccountGrants are the roles that the person can be given on an account.
-func addAccountGrants(ctx context.Context, p *plan, who authz.ID, account accountFacts, grants *[]Grant) error {
+// accountGrants are the roles that the person can be given on an account.
+func accountGrants(
+	ctx context.Context, p *plan, who authz.ID, account accountFacts,
+) (grants []Grant, err error) {
 	change, err := readChange(ctx, p, account.object, account.set, who, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	id := account.object.ID
 	holders := append(holdersOf(account.object, account.set), subscriptionHolders(account.subscription)...)
@@ -39,16 +41,18 @@ func addAccountGrants(ctx context.Context, p *plan, who authz.ID, account accoun
 			_, _, err := s.PutAccountMember(ctx, by, id, who, texts(roles), until)
 			return err
 		}
-		*grants = append(*grants, grant)
+		grants = append(grants, grant)
 	}
-	return nil
+	return grants, nil
 }
 
-// addSubscriptionGrants are the roles that the person can be given on a subscription.
-func addSubscriptionGrants(ctx context.Context, p *plan, who authz.ID, facts subscriptionFacts, grants *[]Grant) error {
+// subscriptionGrants are the roles that the person can be given on a subscription.
+func subscriptionGrants(
+	ctx context.Context, p *plan, who authz.ID, facts subscriptionFacts,
+) (grants []Grant, err error) {
 	change, err := readChange(ctx, p, facts.object, facts.set, who, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	id := facts.object.ID
 	for _, roles := range choices(facts.set, rolesOf(change.held)) {
@@ -65,16 +69,16 @@ func addSubscriptionGrants(ctx context.Context, p *plan, who authz.ID, facts sub
 			_, _, err := s.PutSubscriptionMember(ctx, by, id, who, texts(roles))
 			return err
 		}
-		*grants = append(*grants, grant)
+		grants = append(grants, grant)
 	}
 	if facts.set.Transferred && !change.had(facts.set.Required) {
 		transfer, err := newTransferGrant(ctx, p, who, facts)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		*grants = append(*grants, transfer)
+		grants = append(grants, transfer)
 	}
-	return nil
+	return grants, nil
 }
 
 // newTransferGrant makes the person the one owner of a subscription.

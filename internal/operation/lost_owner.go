@@ -128,11 +128,7 @@ func (s *Service) addRequiredRole(
 		}
 		change = change.joining(account.set)
 		member.Roles = change.wanted // of which the required role never ends
-		var orphaned []authz.ID
-		if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
-			return err
-		}
-		return lastHolderError(orphaned)
+		return changeAccount(ctx, p, account, change)
 	})
 	return answered(member, token, err)
 }

@@ -104,11 +104,11 @@ func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID
 
 // endRoles plans the end of as many roles as fit, after it has checked that all of them can end.
 func endRoles(ctx context.Context, p *plan, d offboarding) error {
-	var orphaned places
-	if err := deleteRoles(ctx, p.observer(), d, func() bool { return true }, &orphaned); err != nil {
-		return err
+	orphaned, err := deleteRoles(ctx, p.observer(), d, func() bool { return true })
+	if err == nil {
+		err = orphaned.err()
 	}
-	if err := orphaned.err(); err != nil {
+	if err != nil {
 		return err
 	}
 	if !d.erases() { // erasing deletes all of them
@@ -116,28 +116,31 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 			return err
 		}
 	}
-	return deleteRoles(ctx, p, d, func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }, &orphaned)
+	_, err = deleteRoles(ctx, p, d, func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) })
+	return err
 }
 
-// deleteRoles plans to delete the person's roles on the place and the objects in it, as long as room is true. It adds
-// each place that would lose its last owner or administrator to orphaned. As a precondition, the write requires only
-// that others hold those roles: an offboarding reads again until no role is left.
-func deleteRoles(ctx context.Context, p *plan, d offboarding, room func() bool, orphaned *places) error {
+// deleteRoles plans to delete the person's roles on the place and the objects in it, as long as room is true. It returns
+// the objects that would lose their last owner or administrator. As a precondition, the write requires only that others
+// hold those roles: an offboarding reads again until no role is left.
+func deleteRoles(
+	ctx context.Context, p *plan, d offboarding, room func() bool,
+) (orphaned places, err error) {
 	held, err := readHoldings(ctx, p, d.from, d.who)
 	if err != nil {
-		return err
+		return orphaned, err
 	}
 	if d.erases() {
 		administers, err := p.Find(ctx, authz.Filter{Type: platform.Type, SubjectType: user, SubjectID: d.who})
 		if err != nil {
-			return err
+			return orphaned, err
 		}
 		deleteIf(p, true, administers)
 	}
 	observer := p.observer()
 	for _, h := range held {
 		if !room() {
-			return nil
+			return orphaned, nil
 		}
 		set, guarded, err := readRequiredRole(ctx, observer, h.object)
 		if errors.Is(err, authz.CodeNotFound) { // it is being deleted
@@ -145,15 +148,15 @@ func deleteRoles(ctx context.Context, p *plan, d offboarding, room func() bool, 
 			continue
 		}
 		if err != nil {
-			return err
+			return orphaned, err
 		}
 		change, err := readChange(ctx, p, h.object, set, d.who, nil)
 		if err != nil {
-			return err
+			return orphaned, err
 		}
 		if guarded {
 			if guarded, err = requireRoleHolder(ctx, p, h.object, set.Required, []roleChange{change}); err != nil {
-				return err
+				return orphaned, err
 			}
 			if !guarded && h.object.Type == "account" {
 				orphaned.accounts = append(orphaned.accounts, h.object.ID)
@@ -166,11 +169,11 @@ func deleteRoles(ctx context.Context, p *plan, d offboarding, room func() bool, 
 		}
 		deleteIf(p, true, change.held)
 		if err := deleteReasons(ctx, p, h.object, change.held); err != nil {
-			return err
+			return orphaned, err
 		}
 		deleteIf(p, d.erases(), h.rows) // roles of another set, which other tools wrote
 	}
-	return nil
+	return orphaned, nil
 }
 
 // deleteReasons plans that roles on an account are no longer a reason for a membership.

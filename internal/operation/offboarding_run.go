@@ -69,7 +69,7 @@ func (s *Service) planOffboarding(
 	var orphaned places
 	if !d.keepsRoles {
 		fits := func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }
-		if err := deleteRoles(ctx, p, d, fits, &orphaned); err != nil {
+		if orphaned, err = deleteRoles(ctx, p, d, fits); err != nil {
 			return false, err
 		}
 	}

@@ -187,16 +187,28 @@ func requireRoleHolder(ctx context.Context, p *plan, object authz.Object, guardi
 	return false, nil
 }
 
-// changeAccountRoles plans changes of roles on one account with all rules of its role set. The accounts whose last
-// required role would go are added to orphaned, and the caller refuses if there are any.
-func changeAccountRoles(ctx context.Context, p *plan, account accountFacts, changes []roleChange, orphaned *[]authz.ID) error {
+// changeAccount plans changes of roles on one account with all rules of its role set. The error is CodeConflict if nobody
+// would hold the required role afterwards.
+func changeAccount(ctx context.Context, p *plan, account accountFacts, changes ...roleChange) error {
+	orphaned, err := changeAccountRoles(ctx, p, account, changes)
+	if err == nil && orphaned {
+		err = lastHolderError([]authz.ID{account.object.ID})
+	}
+	return err
+}
+
+// changeAccountRoles plans changes of roles on one account with all rules of its role set but one: it reports whether
+// nobody would hold the required role afterwards, and the caller refuses that.
+func changeAccountRoles(
+	ctx context.Context, p *plan, account accountFacts, changes []roleChange,
+) (orphaned bool, err error) {
 	var removed, without, arrived []authz.ID
 	for _, c := range changes {
 		if err := checkWritten(p); err != nil {
-			return err
+			return false, err
 		}
 		if err := requireOwnEnd(ctx, p, account, c); err != nil {
-			return err
+			return false, err
 		}
 		for _, info := range account.set.Roles {
 			if !c.gives(info.Name) {
@@ -206,12 +218,12 @@ func changeAccountRoles(ctx context.Context, p *plan, account accountFacts, chan
 				if len(changes) > 1 {
 					err = atEntry("members", c.who, err)
 				}
-				return err
+				return false, err
 			}
 		}
 		if len(c.held) == 0 && len(c.wanted) == 0 {
 			if err := finishRemoval(ctx, p, c.who); err != nil {
-				return err
+				return false, err
 			}
 			without = append(without, c.who)
 		}
@@ -220,10 +232,10 @@ func changeAccountRoles(ctx context.Context, p *plan, account accountFacts, chan
 		}
 		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
 			if err := requireNoOffboarding(ctx, p, c.who, arrives); err != nil {
-				return err
+				return false, err
 			}
 			if err := endNamed(ctx, p, c.who, account, arrives); err != nil {
-				return err
+				return false, err
 			}
 			if arrives {
 				arrived = append(arrived, c.who)
@@ -231,31 +243,29 @@ func changeAccountRoles(ctx context.Context, p *plan, account accountFacts, chan
 		}
 	}
 	if err := withdrawLeft(ctx, p, arrived, account.object); err != nil {
-		return err
+		return false, err
 	}
 	if len(without) > 0 { // they may be invited, and are to stay out
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
-			return err
+			return false, err
 		}
 		if may[0] {
 			removed = append(removed, without...)
 		}
 	}
 	if err := withdrawInvitations(ctx, p, removed, account.object, account.subscription.object); err != nil {
-		return err
+		return false, err
 	}
 	if account.needsRequiredRole() {
-		guarded, err := requireRoleHolder(ctx, p, account.object, account.set.Required, changes)
+		isHeld, err := requireRoleHolder(ctx, p, account.object, account.set.Required, changes)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if !guarded {
-			*orphaned = append(*orphaned, account.object.ID)
-		}
+		orphaned = !isHeld
 	}
 	writeRoleChanges(p, account.object, account.set, changes)
-	return nil
+	return orphaned, nil
 }
 
 // lastHolderError is the refusal to leave accounts without an owner or administrator.

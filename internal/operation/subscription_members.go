@@ -321,8 +321,12 @@ func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 		if len(change.held) > 0 {
 			rememberRemoval(p, account.object, who)
 		}
-		if err := changeAccountRoles(ctx, p, account, []roleChange{change}, &orphaned); err != nil {
+		isOrphaned, err := changeAccountRoles(ctx, p, account, []roleChange{change})
+		if err != nil {
 			return err
+		}
+		if isOrphaned {
+			orphaned = append(orphaned, accountID)
 		}
 	}
 	return lastHolderError(orphaned)
