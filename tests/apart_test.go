@@ -32,33 +32,29 @@ func (c caller) catalogue() map[string][]string {
 }
 
 // Everything that there is in the accounts that others look at from outside.
-var inside = []string{
+var inside = append([]string{
 	"backend PUT connectors/~crm {capabilities: [views, financial_settings, postgres_database]}",
 	"backend POST subscriptions {id: ~s, role_set: $set, owner: ~olga, features: [user_permissions, dashboards]}",
 	"olga POST accounts {id: ~t, subscription: ~s, role_set: team}",
 	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
 	"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
 	"olga PUT accounts/~o/members/~adam {roles: [administrator, flow_author, integration_author, connector_author]}",
+	"olga PUT accounts/~n/members/~adam {roles: [editor]}",
 	"olga POST connections {id: ~shared, account: ~t, connector: ~crm, visibility: shared}",
 	"olga POST connections {id: ~charts, account: ~n, connector: ~crm}",
 	"olga POST importers {id: ~i, account: ~t, source: ~shared}",
 	"adam POST workspaces {id: ~open, account: ~o, open: true}",
 	"adam POST workspaces {id: ~closed, account: ~o, open: false}",
-	"adam POST flows {id: ~f, workspace: ~open}",
 	"adam POST flows {id: ~g, workspace: ~closed}",
-	"adam POST schedules {id: ~d, workspace: ~open}",
-	"adam POST services {id: ~v, workspace: ~open}",
-	"adam POST integrations {id: ~int, account: ~o}",
 	"adam POST connectors {id: ~own, account: ~o}",
-	"olga POST exports {id: ~e, account: ~n}",
-	"olga POST reports {id: ~r, account: ~n}",
-}
+}, eachSimpleType("adam POST $types {id: ~$type, $place: ~$in}", map[string]string{
+	"workspace": "open", "team": "t", "operations": "o", "analytics": "n",
+})...)
 
-var insideObjects = []string{
+var insideObjects = append([]string{
 	"account:~t", "account:~o", "account:~n", "connection:~shared", "connection:~charts", "importer:~i", "workspace:~open",
-	"workspace:~closed", "flow:~f", "flow:~g", "schedule:~d", "service:~v", "integration:~int", "connector:~own",
-	"export:~e", "report:~r",
-}
+	"workspace:~closed", "flow:~g", "connector:~own",
+}, eachSimpleType("$type:~$type", nil)...)
 
 // outsiders are people with every role of every role set of accounts, each set in an account of its own in the
 // subscription.

@@ -11,21 +11,15 @@ import (
 
 // existing is a scene with an object of every type that sven and other outsiders may not see. They have accounts of
 // their own, ~x…, in which they may do everything.
-var existing = []string{
+var existing = slices.Concat([]string{
 	"include team",
 	"ulla POST connections {id: ~connection, account: ~a, connector: ~crm}",
 	"ulla POST importers {id: ~importer, account: ~a, source: ~connection}",
 	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
 	"olga PUT accounts/~o/members/~olga {roles: [administrator, flow_author, integration_author, connector_author]}",
 	"olga POST workspaces {id: ~workspace, account: ~o, open: false}",
-	"olga POST flows {id: ~flow, workspace: ~workspace}",
-	"olga POST schedules {id: ~schedule, workspace: ~workspace}",
-	"olga POST services {id: ~service, workspace: ~workspace}",
-	"olga POST integrations {id: ~integration, account: ~o}",
 	"olga POST connectors {id: ~connector, account: ~o}",
 	"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
-	"olga POST exports {id: ~export, account: ~n}",
-	"olga POST reports {id: ~report, account: ~n}",
 
 	"backend POST subscriptions {id: ~xs, role_set: multi_owner, owner: ~sven}",
 	"sven POST accounts {id: ~xt, subscription: ~xs, role_set: team}",
@@ -38,10 +32,12 @@ var existing = []string{
 	"given account:~o#connector_author@user:~finn",
 	"olga POST accounts {id: ~neighbour, subscription: ~s, role_set: team}",
 	"olga PUT accounts/~neighbour/members/~nora {roles: [owner]}",
-}
+}, eachSimpleType("olga POST $types {id: ~$type, $place: ~$in}", map[string]string{
+	"workspace": "workspace", "team": "a", "operations": "o", "analytics": "n",
+}))
 
 // probes are requests about an object, $ID, that the actor may not see: for every call of the contract that names one.
-var probes = []struct{ object, request string }{
+var probes = slices.Concat([]struct{ object, request string }{
 	{"s", "GET subscriptions/$ID"},
 	{"s", "DELETE subscriptions/$ID"},
 	{"s", "GET subscriptions/$ID/members"},
@@ -79,10 +75,7 @@ var probes = []struct{ object, request string }{
 	{"a", "POST importers {id: ~importer, account: $ID}"},
 	{"a", "POST connections {id: ~new, account: $ID, connector: ~crm}"},
 	{"o", "POST workspaces {id: ~new, account: $ID, open: true}"},
-	{"o", "POST integrations {id: ~new, account: $ID}"},
 	{"o", "POST connectors {id: ~new, account: $ID}"},
-	{"n", "POST exports {id: ~new, account: $ID}"},
-	{"n", "POST reports {id: ~new, account: $ID}"},
 	{"a", "PUT subscriptions/~s/members/~nina/accounts {accounts: {$ID: [user]}}"},
 	{"importer", "PUT importers/$ID/connections {source: null}"},
 	{"importer", "PUT importers/$ID/connections {source: ~connection}"},
@@ -97,41 +90,23 @@ var probes = []struct{ object, request string }{
 	{"workspace", "PUT workspaces/$ID/access {open: true}"},
 	{"workspace", "GET workspaces/$ID"},
 	{"workspace", "DELETE workspaces/$ID"},
-	{"workspace", "POST flows {id: ~new, workspace: $ID}"},
-	{"workspace", "POST schedules {id: ~new, workspace: $ID}"},
-	{"workspace", "POST services {id: ~new, workspace: $ID}"},
-	{"flow", "GET flows/$ID"},
-	{"flow", "DELETE flows/$ID"},
-	{"schedule", "GET schedules/$ID"},
-	{"schedule", "DELETE schedules/$ID"},
-	{"service", "GET services/$ID"},
-	{"service", "DELETE services/$ID"},
-	{"integration", "GET integrations/$ID"},
-	{"integration", "DELETE integrations/$ID"},
-	{"export", "GET exports/$ID"},
-	{"export", "DELETE exports/$ID"},
-	{"report", "GET reports/$ID"},
-	{"report", "DELETE reports/$ID"},
 	{"connector", "GET connectors/$ID"},
 	{"connector", "DELETE connectors/$ID"},
 	{"importer", "POST preview {method: DELETE, path: /v1/importers/$ID}"},
 	{"connection", "POST preview {method: PUT, path: /v1/connections/$ID/sharing, body: {visibility: shared}}"},
-}
+},
+	simpleProbes("GET $types/$ID"), simpleProbes("DELETE $types/$ID"),
+	placeProbes("POST $types {id: ~new, $place: $ID}"),
+)
 
 // listProbes ask for what an actor may see in a place that they may not see.
-var listProbes = []struct{ object, request string }{
+var listProbes = slices.Concat([]struct{ object, request string }{
 	{"a", "GET audit?account=$ID"},
 	{"a", "GET accounts/$ID/importers?actor=$ME"},
 	{"a", "GET accounts/$ID/connections?actor=$ME"},
 	{"o", "GET accounts/$ID/workspaces?actor=$ME"},
-	{"o", "GET accounts/$ID/integrations?actor=$ME"},
 	{"o", "GET accounts/$ID/connectors?actor=$ME"},
-	{"n", "GET accounts/$ID/exports?actor=$ME"},
-	{"n", "GET accounts/$ID/reports?actor=$ME"},
-	{"workspace", "GET workspaces/$ID/flows?actor=$ME"},
-	{"workspace", "GET workspaces/$ID/schedules?actor=$ME"},
-	{"workspace", "GET workspaces/$ID/services?actor=$ME"},
-}
+}, placeProbes("GET $places/$ID/$types?actor=$ME"))
 
 // ownProbes refer to an invisible object from sven's own accounts.
 var ownProbes = []struct{ object, request string }{

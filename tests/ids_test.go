@@ -259,7 +259,7 @@ func TestForeignIDIsGivenNothing(t *testing.T) {
 		"stored:importer=3Ai9", "stored:a=00b", "stored:bad=zz", "stored:" + strings.Repeat("x", 600),
 	} {
 		s.writesNothing(id, func() {
-			for _, request := range []string{
+			for _, request := range append([]string{
 				"backend POST subscriptions {id: '$ID', role_set: multi_owner, owner: ~olga}",
 				"backend POST subscriptions {id: ~new, role_set: multi_owner, owner: '$ID'}",
 				"backend PUT connectors/$ID {capabilities: []}",
@@ -283,14 +283,10 @@ func TestForeignIDIsGivenNothing(t *testing.T) {
 				"olga PUT connections/~gc/group {group: '$ID'}",
 				"olga POST workspaces {id: '$ID', account: ~o, open: true}",
 				"olga PUT workspaces/~w/access {open: false, users: ['$ID']}",
-				"olga POST flows {id: '$ID', workspace: ~w}",
-				"olga POST schedules {id: '$ID', workspace: ~w}",
-				"olga POST services {id: '$ID', workspace: ~w}",
-				"olga POST integrations {id: '$ID', account: ~o}",
 				"olga POST connectors {id: '$ID', account: ~o}",
-				"olga POST exports {id: '$ID', account: ~n}",
-				"olga POST reports {id: '$ID', account: ~n}",
-			} {
+			}, eachSimpleType("olga POST $types {id: '$ID', $place: ~$in}", map[string]string{
+				"workspace": "w", "team": "a", "operations": "o", "analytics": "n",
+			})...) {
 				s.play(strings.ReplaceAll(request, "$ID", id) + " => 400 invalid")
 			}
 		})

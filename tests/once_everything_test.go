@@ -12,7 +12,7 @@ import (
 
 // lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and
 // $HANDLE are those of the invitation before.
-var lifetime = []string{
+var lifetime = slices.Concat([]string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
 	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
@@ -43,36 +43,31 @@ var lifetime = []string{
 	"ulla DELETE connections/~c",
 	"olga POST workspaces {id: ~w, account: ~o, open: true}",
 	"olga PUT workspaces/~w/access {open: false, users: [~olga]}",
-	"olga POST flows {id: ~f, workspace: ~w}",
-	"olga POST schedules {id: ~h, workspace: ~w}",
-	"olga POST services {id: ~v, workspace: ~w}",
-	"olga DELETE flows/~f",
-	"olga DELETE schedules/~h",
-	"olga DELETE services/~v",
-	"olga POST integrations {id: ~g, account: ~o}",
 	"olga POST connectors {id: ~k, account: ~o}",
-	"olga POST exports {id: ~x, account: ~n}",
-	"olga POST reports {id: ~r, account: ~n}",
-	"olga DELETE integrations/~g",
 	"olga DELETE connectors/~k",
-	"olga DELETE exports/~x",
-	"olga DELETE reports/~r",
-	"olga DELETE workspaces/~w",
-	"olga DELETE accounts/~a/members/~vera?reassign_to=~olga",
-	"nora DELETE accounts/~a/members/~nora",
-	"olga DELETE subscriptions/~s/members/~otto",
-	"backend DELETE users/~ines",
-	"olga DELETE accounts/~n",
-	"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
-	"olga PUT subscriptions/~one/members/~ivan {roles: [it_admin]}",
-	"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
-	"olga POST connections {id: ~d, account: ~t, connector: ~crm}",
-	"ivan PUT connections/~d/group {group: ~group}",
-	"ivan DELETE connections/~d/group",
-	"olga POST subscriptions/~one/transfer {to: ~ivan}",
-	"olga DELETE subscriptions/~s",
-	"backend DELETE platform/administrators/~pat",
-}
+},
+	eachSimpleType("olga POST $types {id: ~$type, $place: ~$in}", map[string]string{
+		"workspace": "w", "team": "a", "operations": "o", "analytics": "n",
+	}),
+	eachSimpleType("olga DELETE $types/~$type", nil),
+	[]string{
+		"olga DELETE workspaces/~w",
+		"olga DELETE accounts/~a/members/~vera?reassign_to=~olga",
+		"nora DELETE accounts/~a/members/~nora",
+		"olga DELETE subscriptions/~s/members/~otto",
+		"backend DELETE users/~ines",
+		"olga DELETE accounts/~n",
+		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
+		"olga PUT subscriptions/~one/members/~ivan {roles: [it_admin]}",
+		"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
+		"olga POST connections {id: ~d, account: ~t, connector: ~crm}",
+		"ivan PUT connections/~d/group {group: ~group}",
+		"ivan DELETE connections/~d/group",
+		"olga POST subscriptions/~one/transfer {to: ~ivan}",
+		"olga DELETE subscriptions/~s",
+		"backend DELETE platform/administrators/~pat",
+	},
+)
 
 // people of lifetime, whom requests name.
 var people = regexp.MustCompile(`~(olga|otto|ulla|gert|nora|vera|ines|ingo|pat|ivan)\b`)

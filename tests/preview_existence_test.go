@@ -12,7 +12,7 @@ import (
 // creations are the requests by which sven creates an object, $ID, in his own accounts: for every call of the contract
 // that takes the id of a new object from an actor. The object is one of another company, of the same type, that he may
 // not view.
-var creations = []struct{ object, request string }{
+var creations = slices.Concat([]struct{ object, request string }{
 	{"a", "POST accounts {id: $ID, subscription: ~xs, role_set: team}"},
 	{"o", "POST accounts {id: $ID, subscription: ~xs, role_set: operations}"},
 	{"importer", "POST importers {id: $ID, account: ~xt}"},
@@ -21,15 +21,9 @@ var creations = []struct{ object, request string }{
 	{"connection", "POST connections {id: $ID, account: ~xt, connector: ~crm, visibility: shared}"},
 	{"workspace", "POST workspaces {id: $ID, account: ~xo, open: true}"},
 	{"workspace", "POST workspaces {id: $ID, account: ~xo, open: false}"},
-	{"flow", "POST flows {id: $ID, workspace: ~xw}"},
-	{"schedule", "POST schedules {id: $ID, workspace: ~xw}"},
-	{"service", "POST services {id: $ID, workspace: ~xw}"},
-	{"integration", "POST integrations {id: $ID, account: ~xo}"},
 	{"connector", "POST connectors {id: $ID, account: ~xo}"},
-	{"export", "POST exports {id: $ID, account: ~xn}"},
-	{"report", "POST reports {id: $ID, account: ~xn}"},
 	{"group", "PUT connections/~xc/group {group: $ID}"},
-}
+}, simpleCreations())
 
 // newCreationScene makes a scene with all that creations need.
 func newCreationScene(t *testing.T) scene {

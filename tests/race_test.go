@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // raceOnAnID has eight clients take the same id, half of them by another person, in another place: one gets it, the
@@ -28,19 +30,20 @@ func raceOnAnID(t *testing.T, on *backend) {
 			s.play(strings.ReplaceAll(operation, "$who", who))
 		}
 	}
-	for path, body := range map[string]map[string]any{
-		"accounts":     {"subscription": "~s-", "role_set": "team"},
-		"importers":    {"account": "~t-"},
-		"connections":  {"account": "~t-", "connector": "~crm-"},
-		"workspaces":   {"account": "~o-", "open": true},
-		"flows":        {"workspace": "~w-"},
-		"schedules":    {"workspace": "~w-"},
-		"services":     {"workspace": "~w-"},
-		"integrations": {"account": "~o-"},
-		"connectors":   {"account": "~o-"},
-		"exports":      {"account": "~n-"},
-		"reports":      {"account": "~n-"},
-	} {
+	bodies := map[string]map[string]any{
+		"accounts":    {"subscription": "~s-", "role_set": "team"},
+		"importers":   {"account": "~t-"},
+		"connections": {"account": "~t-", "connector": "~crm-"},
+		"workspaces":  {"account": "~o-", "open": true},
+		"connectors":  {"account": "~o-"},
+	}
+	for i, in := range eachSimpleType("$in", map[string]string{
+		"workspace": "~w-", "team": "~t-", "operations": "~o-", "analytics": "~n-",
+	}) {
+		typ := authz.SimpleTypes[i]
+		bodies[typ.Collection()] = map[string]any{string(typ.Place): in}
+	}
+	for path, body := range bodies {
 		for round := range on.rounds(3) {
 			id := s.id(fmt.Sprintf("%s%d", path, round))
 			creates := make([]func() answer, 8)

@@ -66,7 +66,7 @@ type situation struct {
 	operations []string
 }
 
-var situations = []situation{
+var situations = simpleSituations([]situation{
 	{resource: "platform", object: "main"},
 	{resource: "subscription", object: "~sub"},
 	{resource: "subscription", words: "any", object: "~sub"},
@@ -125,7 +125,6 @@ var situations = []situation{
 		resource: "workspace", words: "restricted to others",
 		operations: []string{workspace("it", "open: false, users: [~colleague]")},
 	},
-	{resource: "flow", words: "open", operations: []string{workspace("its-place", "open: true"), inWorkspace("flows")}},
 	{
 		resource: "flow", words: "restricted to others",
 		operations: []string{workspace("its-place", "open: false, users: [~colleague]"), inWorkspace("flows")},
@@ -134,20 +133,9 @@ var situations = []situation{
 		resource: "flow", words: "restricted to the subject",
 		operations: []string{workspace("its-place", "open: false, users: [~subject]"), inWorkspace("flows")},
 	},
-	{
-		resource: "schedule", words: "open",
-		operations: []string{workspace("its-place", "open: true"), inWorkspace("schedules")},
-	},
-	{
-		resource: "service", words: "open",
-		operations: []string{workspace("its-place", "open: true"), inWorkspace("services")},
-	},
 
-	{resource: "integration", operations: []string{"colleague POST integrations {id: ~it, account: ~account}"}},
 	{resource: "connector", operations: []string{"colleague POST connectors {id: ~it, account: ~account}"}},
-	{resource: "export", operations: []string{"colleague POST exports {id: ~it, account: ~account}"}},
-	{resource: "report", operations: []string{"colleague POST reports {id: ~it, account: ~account}"}},
-}
+})
 
 func connection(creator, visibility, connector string) string {
 	return creator + " POST connections {id: ~it, account: ~account, connector: ~" + connector + ", visibility: " + visibility + "}"

@@ -23,13 +23,18 @@ const personPrefix = "user:"
 
 // reservedTypes are the product's types. No id starts with one of them and a colon, so that a reference cannot be
 // mistaken for an id.
-var reservedTypes = map[string]bool{
-	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true, "offboarding": true,
-	"export": true, "flow": true, "idempotency_key": true, "importer": true, "integration": true, "invitation": true,
-	"invitee": true, "membership": true,
-	"platform": true, "report": true, "removed_user": true, "request": true, "role": true, "schedule": true,
-	"service":      true,
-	"subscription": true, "user": true, "workspace": true,
+var reservedTypes = withSimpleTypes(map[string]bool{
+	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true,
+	"idempotency_key": true, "importer": true, "invitation": true, "invitee": true, "membership": true,
+	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "subscription": true,
+	"user": true, "workspace": true,
+})
+
+func withSimpleTypes(types map[string]bool) map[string]bool {
+	for _, typ := range SimpleTypes {
+		types[string(typ.Name)] = true
+	}
+	return types
 }
 
 // longTypes are the product's types whose ids contain another id, so that they may be longer than MaxIDBytes.

@@ -46,19 +46,13 @@ var (
 )
 
 // phrases has the wording of the product's relations. The key is the resource's type and the relation.
-var phrases = map[string]phrase{
+var phrases = withSimpleTypes(map[string]phrase{
 	"account subscription":                    {"%[1]s %[3]s to %[2]s", verb{"belongs", "does not belong"}},
 	"subscription platform":                   {"%[1]s %[3]s on the %[2]s", be},
 	"importer account":                        inPlace,
 	"connection account":                      inPlace,
 	"workspace account":                       inPlace,
-	"integration account":                     inPlace,
-	"export account":                          inPlace,
-	"report account":                          inPlace,
 	"connector account":                       {"%[1]s %[3]s built by %[2]s", verb{"was", "was not"}},
-	"flow workspace":                          inPlace,
-	"schedule workspace":                      inPlace,
-	"service workspace":                       inPlace,
 	"importer creator":                        {"%[2]s %[3]s %[1]s", verb{"created", "did not create"}},
 	"connection creator":                      {"%[2]s %[3]s %[1]s", verb{"created", "did not create"}},
 	"connection shared":                       {"%[1]s %[3]s shared with %[2]s", be},
@@ -71,6 +65,13 @@ var phrases = map[string]phrase{
 	"subscription members_create_accounts":    {"members of %[1]s %[3]s create accounts", mayVerb},
 	"connector capability_financial_settings": {"%[1]s %[3]s financial settings", offer},
 	"connector capability_postgres_database":  {"%[1]s %[3]s a Postgres database", offer},
+})
+
+func withSimpleTypes(phrases map[string]phrase) map[string]phrase {
+	for _, typ := range authz.SimpleTypes {
+		phrases[string(typ.Name)+" "+string(typ.Place)] = inPlace
+	}
+	return phrases
 }
 
 // sentence states a stored relationship in words, with the name of its caveat.

@@ -188,7 +188,8 @@ func TestOperations(t *testing.T) {
 		},
 		{"DELETE", "/v1/workspaces/w1", "", false, "Delete", args(authz.Object{Type: "workspace", ID: "w1"}), 200, done},
 	}
-	for typ, plural := range map[authz.Type]string{"flow": "flows", "schedule": "schedules", "service": "services"} {
+	for _, simple := range authz.SimpleTypesIn("workspace") {
+		typ, plural := simple.Name, simple.Collection()
 		tests = append(tests, []struct {
 			method, path, body string
 			provision          bool
@@ -205,7 +206,8 @@ func TestOperations(t *testing.T) {
 			{"DELETE", "/v1/" + plural + "/x", "", false, "Delete", args(authz.Object{Type: typ, ID: "x"}), 200, done},
 		}...)
 	}
-	for typ, plural := range map[authz.Type]string{"integration": "integrations", "export": "exports", "report": "reports", "connector": "connectors"} {
+	for _, simple := range append(authz.SimpleTypesIn("account"), authz.SimpleType{Name: "connector"}) {
+		typ, plural := simple.Name, simple.Collection()
 		tests = append(tests, []struct {
 			method, path, body string
 			provision          bool

@@ -138,25 +138,36 @@ var productRules = []productRule{
 }
 
 // placedTypes are the types whose objects are in exactly one place. Connectors of the catalogue are in none, see checkConnector.
-var placedTypes = []authz.Type{
-	"subscription", "account", "importer", "connection", "connection_group", "workspace", "integration", "export", "report",
-	"flow", "schedule", "service",
-}
+var placedTypes = append(
+	[]authz.Type{"subscription", "account", "importer", "connection", "connection_group", "workspace"},
+	simpleTypes(authz.SimpleTypes)...)
 
 // setOf is the role sets of the accounts in which objects of a type are created: those whose roles create them.
-var setOf = map[authz.Type][]authz.RoleSetName{
+var setOf = withSetsOfSimpleTypes(map[authz.Type][]authz.RoleSetName{
 	"importer":         {authz.Team},
 	"connection":       {authz.Team, authz.Analytics},
 	"connection_group": {authz.Team, authz.Analytics},
 	"workspace":        {authz.Operations},
-	"integration":      {authz.Operations},
 	"connector":        {authz.Operations},
-	"export":           {authz.Analytics},
-	"report":           {authz.Analytics},
+})
+
+func withSetsOfSimpleTypes(sets map[authz.Type][]authz.RoleSetName) map[authz.Type][]authz.RoleSetName {
+	for _, typ := range authz.SimpleTypesIn("account") {
+		sets[typ.Name] = typ.RoleSets
+	}
+	return sets
 }
 
-var kindTypes = []authz.Type{
-	"importer", "connection", "connection_group", "workspace", "integration", "connector", "export", "report",
+var kindTypes = append(
+	[]authz.Type{"importer", "connection", "connection_group", "workspace", "connector"},
+	simpleTypes(authz.SimpleTypesIn("account"))...)
+
+func simpleTypes(declared []authz.SimpleType) []authz.Type {
+	names := make([]authz.Type, len(declared))
+	for i, typ := range declared {
+		names[i] = typ.Name
+	}
+	return names
 }
 
 // atMostOne is the rule that an object has one subject of each of the relations at most.

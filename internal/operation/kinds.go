@@ -33,9 +33,9 @@ type kind struct {
 	hasUnboundedMembers bool
 }
 
-// kinds is the one place where a type of object is declared to the operations. Types that are not listed are seen by
-// the person who may `view` them, and have no operations.
-var kinds = map[authz.Type]kind{
+// kinds is the one place where a type of object is declared to the operations. authz.SimpleTypes declares the simple
+// types. A type that is not listed is visible to people who may `view` its objects, and has no operations.
+var kinds = withSimpleTypes(map[authz.Type]kind{
 	"platform": {visible: "administer", list: "administer", hasUnboundedMembers: true},
 	"subscription": {
 		visible: "view", place: "platform", remove: "cancel", list: "list_users", hasUnboundedMembers: true,
@@ -54,17 +54,19 @@ var kinds = map[authz.Type]kind{
 	"connection_group": {place: "account"},
 	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
 
-	"integration": {visible: "view", place: "account", remove: "delete", create: "create_integration", in: "account"},
-	"export":      {visible: "view", place: "account", remove: "delete", create: "create_export", in: "account"},
-	"report":      {visible: "view", place: "account", remove: "delete", create: "edit_report_center", in: "account"},
-	"connector":   {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
-
-	"flow":     {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
-	"schedule": {visible: "view", place: "workspace", remove: "edit", create: "create_flow", in: "workspace"},
-	"service":  {visible: "as_viewer", place: "workspace", remove: "manage", create: "create_flow", in: "workspace"},
+	"connector": {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
 
 	offboardingType: {place: offboardingFrom},
 	membershipType:  {},
+})
+
+func withSimpleTypes(declared map[authz.Type]kind) map[authz.Type]kind {
+	for _, typ := range authz.SimpleTypes {
+		declared[typ.Name] = kind{
+			visible: typ.VisibleBy(), place: authz.Relation(typ.Place), remove: typ.Remove, create: typ.Create, in: typ.Place,
+		}
+	}
+	return declared
 }
 
 func kindOf(t authz.Type) kind {

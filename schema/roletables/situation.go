@@ -47,16 +47,21 @@ var belongings = map[authz.Type][]string{
 		"{object}#{account_set}@user:*",
 		"{object}#{colleague_role}@user:colleague",
 	},
-	"importer":    {"{object}#account@{account}", "{object}#creator@user:{creator}"},
-	"connection":  {"{object}#account@{account}", "{object}#creator@user:{creator}"},
-	"workspace":   {"{object}#account@{account}"},
-	"flow":        {"{workspace}#account@{account}", "{object}#workspace@{workspace}"},
-	"schedule":    {"{workspace}#account@{account}", "{object}#workspace@{workspace}"},
-	"service":     {"{workspace}#account@{account}", "{object}#workspace@{workspace}"},
-	"integration": {"{object}#account@{account}"},
-	"connector":   {"{object}#account@{account}"},
-	"export":      {"{object}#account@{account}"},
-	"report":      {"{object}#account@{account}"},
+	"importer":   {"{object}#account@{account}", "{object}#creator@user:{creator}"},
+	"connection": {"{object}#account@{account}", "{object}#creator@user:{creator}"},
+	"workspace":  {"{object}#account@{account}"},
+	"connector":  {"{object}#account@{account}"},
+}
+
+func init() {
+	for _, typ := range authz.SimpleTypes {
+		place := fmt.Sprintf("{object}#%[1]s@{%[1]s}", typ.Place)
+		belongings[typ.Name] = []string{place}
+		if typ.Place == "workspace" {
+			belongings[typ.Name] = []string{"{workspace}#account@{account}", place}
+		}
+		AccountsOf[typ.Name] = typ.RoleSets
+	}
 }
 
 // plainConnector is the connector of connections whose situation mentions no capability.
@@ -103,16 +108,10 @@ func homesUnder(subscription authz.RoleSetName) []home {
 // AccountsOf lists for a type of resource the role sets of the accounts that can have it. A type that is not listed
 // exists everywhere.
 var AccountsOf = map[authz.Type][]authz.RoleSetName{
-	"importer":    {authz.Team},
-	"connection":  {authz.Team, authz.Analytics},
-	"workspace":   {authz.Operations},
-	"flow":        {authz.Operations},
-	"schedule":    {authz.Operations},
-	"service":     {authz.Operations},
-	"integration": {authz.Operations},
-	"connector":   {authz.Operations},
-	"export":      {authz.Analytics},
-	"report":      {authz.Analytics},
+	"importer":   {authz.Team},
+	"connection": {authz.Team, authz.Analytics},
+	"workspace":  {authz.Operations},
+	"connector":  {authz.Operations},
 }
 
 // exists reports whether a resource can be in this situation. Only team accounts under multi_owner have private

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // expensive are the most expensive requests to every call of the contract, by its operation id. A request without a
@@ -57,7 +59,7 @@ func expensive() map[string][]request {
 	}
 	open := func() []request { return []request{{}} }
 
-	return map[string][]request{
+	requests := map[string][]request{
 		"check": {
 			{name: "with a context of many keys", body: asJSON(
 				map[string]any{"subject": "user:p1", "permission": "view", "resource": "importer:i1", "context": keys(60_000)},
@@ -162,12 +164,6 @@ func expensive() map[string][]request {
 		"getConnection":         list("/v1/connections/c1"),
 		"getWorkspace":          list("/v1/workspaces/w"),
 		"getConnector":          list("/v1/connectors/crm"),
-		"getFlow":               list("/v1/flows/none"),
-		"getSchedule":           list("/v1/schedules/none"),
-		"getService":            list("/v1/services/none"),
-		"getIntegration":        list("/v1/integrations/none"),
-		"getExport":             list("/v1/exports/none"),
-		"getReport":             list("/v1/reports/none"),
 		"deleteAccount":         plain("olga"),
 		"listAccountMembers":    list("/v1/accounts/a/members?limit=1000"),
 		"patchAccountMembers": {
@@ -215,19 +211,7 @@ func expensive() map[string][]request {
 			path: "/v1/workspaces/w/access", actor: "olga",
 			body: asJSON(map[string]any{"open": false, "users": names("p", people)}),
 		}},
-		"deleteWorkspace":   list("/v1/workspaces/w"),
-		"createFlow":        one(created("workspace", "w")),
-		"deleteFlow":        list("/v1/flows/none"),
-		"createSchedule":    one(created("workspace", "w")),
-		"deleteSchedule":    list("/v1/schedules/none"),
-		"createService":     one(created("workspace", "w")),
-		"deleteService":     list("/v1/services/none"),
-		"createIntegration": one(created("account", "a")),
-		"deleteIntegration": list("/v1/integrations/none"),
-		"createExport":      one(created("account", "a")),
-		"deleteExport":      list("/v1/exports/none"),
-		"createReport":      one(created("account", "a")),
-		"deleteReport":      list("/v1/reports/none"),
+		"deleteWorkspace": list("/v1/workspaces/w"),
 		"evaluate": {
 			{name: "with a context of many keys", body: asJSON(map[string]any{
 				"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),
@@ -281,4 +265,12 @@ func expensive() map[string][]request {
 		"getDocsStyle":            open(),
 		"getMetrics":              open(),
 	}
+	for _, typ := range authz.SimpleTypes {
+		name := strings.ToUpper(string(typ.Name[:1])) + string(typ.Name[1:])
+		place := map[authz.Type]string{"account": "a", "workspace": "w"}[typ.Place]
+		requests["create"+name] = one(created(string(typ.Place), place))
+		requests["get"+name] = list("/v1/" + typ.Collection() + "/none")
+		requests["delete"+name] = list("/v1/" + typ.Collection() + "/none")
+	}
+	return requests
 }

@@ -146,10 +146,16 @@ func crowded(t *testing.T, engine authz.Engine) {
 	}
 }
 
-var storedTypes = []authz.Type{
-	"platform", "subscription", "account", "importer", "connection", "connector", "workspace", "flow", "schedule", "service",
-	"integration", "export", "report", "deletion", "offboarding", "membership",
-}
+var storedTypes = func() []authz.Type {
+	types := []authz.Type{
+		"platform", "subscription", "account", "importer", "connection", "connector", "workspace", "deletion", "offboarding",
+		"membership",
+	}
+	for _, simple := range authz.SimpleTypes {
+		types = append(types, simple.Name)
+	}
+	return types
+}()
 
 // stored returns every stored relationship of the product.
 func stored(t *testing.T, engine authz.Engine) []authz.Relationship {

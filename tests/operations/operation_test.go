@@ -73,10 +73,13 @@ func company(t *testing.T, s *operation.Service) {
 func left(t *testing.T, engine authz.Engine) []string {
 	t.Helper()
 	var found []string
-	for _, typ := range []authz.Type{
-		"subscription", "account", "importer", "connection", "connection_group", "workspace", "flow", "schedule", "service",
-		"integration", "export", "report", "deletion",
-	} {
+	types := []authz.Type{
+		"subscription", "account", "importer", "connection", "connection_group", "workspace", "deletion",
+	}
+	for _, simple := range authz.SimpleTypes {
+		types = append(types, simple.Name)
+	}
+	for _, typ := range types {
 		for item, err := range engine.Read(t.Context(), authz.Filter{Type: typ}, authz.Fully(), authz.Page{}) {
 			require.NoError(t, err)
 			found = append(found, item.Relationship.String())

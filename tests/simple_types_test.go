@@ -1,0 +1,76 @@
+package tests
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// eachSimpleType fills text for each of authz.SimpleTypes: $type is its name, $types its collection,
+// $place the type of its place. $in is the entry of places for the type of the place or, for an account, its role set.
+func eachSimpleType(text string, places map[string]string) []string {
+	var filled []string
+	for _, typ := range authz.SimpleTypes {
+		in := places[string(typ.Place)]
+		if typ.Place == "account" {
+			in = places[string(typ.RoleSets[0])]
+		}
+		filled = append(filled, strings.NewReplacer(
+			"$types", typ.Collection(), "$type", string(typ.Name), "$place", string(typ.Place), "$in", in,
+		).Replace(text))
+	}
+	return filled
+}
+
+// simpleProbes are requests about objects of the simple types, in the form of probes.
+func simpleProbes(request string) []struct{ object, request string } {
+	var found []struct{ object, request string }
+	for i, filled := range eachSimpleType(request, map[string]string{
+		"workspace": "workspace", "team": "a", "operations": "o", "analytics": "n",
+	}) {
+		found = append(found, struct{ object, request string }{string(authz.SimpleTypes[i].Name), filled})
+	}
+	return found
+}
+
+// simpleCreations create objects of the simple types in the accounts and the workspace of sven.
+func simpleCreations() []struct{ object, request string } {
+	found := simpleProbes("POST $types {id: $ID, $place: $in}")
+	for i, filled := range eachSimpleType("POST $types {id: $ID, $place: ~$in}", map[string]string{
+		"workspace": "xw", "team": "xt", "operations": "xo", "analytics": "xn",
+	}) {
+		found[i].request = filled
+	}
+	return found
+}
+
+// placeProbes are requests about the places of objects of the simple types.
+func placeProbes(request string) []struct{ object, request string } {
+	found := simpleProbes(request)
+	for i, typ := range authz.SimpleTypes {
+		found[i].object = map[authz.RoleSetName]string{
+			authz.Team: "a", authz.Operations: "o", authz.Analytics: "n",
+		}[typ.RoleSets[0]]
+		if typ.Place == "workspace" {
+			found[i].object = "workspace"
+		}
+	}
+	return found
+}
+
+// simpleSituations adds one situation for each of the simple types to those written by hand.
+func simpleSituations(byHand []situation) []situation {
+	all := slices.Clone(byHand)
+	for _, typ := range authz.SimpleTypes {
+		s := situation{resource: typ.Name, operations: []string{
+			"colleague POST " + typ.Collection() + " {id: ~it, account: ~account}",
+		}}
+		if typ.Place == "workspace" {
+			s.words = "open"
+			s.operations = []string{workspace("its-place", "open: true"), inWorkspace(typ.Collection())}
+		}
+		all = append(all, s)
+	}
+	return all
+}
