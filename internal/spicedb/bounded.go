@@ -2,27 +2,37 @@ package spicedb
 
 import (
 	"context"
-	"hash/maphash"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/datalayer"
 	"github.com/authzed/spicedb/pkg/datastore"
 	"github.com/authzed/spicedb/pkg/datastore/options"
 	"github.com/authzed/spicedb/pkg/tuple"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// limits are the most that an embedded SpiceDB reads to answer one call. SpiceDB v1.56.0 follows each way to an object separately,
-// so that a circle, or a chain in which each object leads to the next one in two ways, takes it exponential time and memory.
+// limits are the most that an embedded SpiceDB does to answer one call, or for one check within a call. SpiceDB
+// v1.56.0 follows each way to an object separately, so that a circle, or a chain in which each object leads to the
+// next one in two ways, takes it exponential time and memory. Zero is no limit.
 type limits struct {
+	steps   int64 // parts that SpiceDB evaluates
+	open    int64 // of these, at the same time: the parts of an exclusion are evaluated side by side
 	queries int64 // of the schema, and of relationships
 	rows    int64 // relationships read
-	repeats int64 // of one query from subjects to resources; unlimited if zero
+	same    int64 // queries from the same resources to subjects
+	reverse int64 // queries from the same subjects to resources
 }
+
+// checkLimits are those of one check, also of one within a bulk or within a look-up of resources.
+var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_000_000, same: 1_000}
+
+// tracedLimits are those of a check with a trace, for which SpiceDB evaluates each object in a step of its own.
+var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
 // callLimits are the limits of the calls whose names begin with a prefix.
 type callLimits struct {
@@ -30,98 +40,114 @@ type callLimits struct {
 	limits limits
 }
 
-// limitsOf are those of the calls that evaluate permissions, by the beginning of their names. Other calls read or write
-// relationships as they come. Look-ups hold in memory what they have found, once for each way to it. A look-up of resources
-// repeats a query from subjects to resources once for each way to those subjects, in parts of 100 subjects.
+// limitsOf are those of the calls that evaluate permissions, by the beginning of their names. Other calls read or
+// write relationships as they come. Look-ups hold in memory what they have found, once for each way to it. A
+// look-up of resources repeats a query from subjects to resources once for each way to those subjects, in parts of
+// 100 subjects, and checks what it finds in parts of 100 resources.
 var limitsOf = []callLimits{
-	{"CheckBulk", limits{queries: 200_000, rows: 20_000_000}}, // as Check: a check is too large in a bulk if it is too large alone
-	{"BulkCheck", limits{queries: 200_000, rows: 20_000_000}},
-	{"Check", limits{queries: 200_000, rows: 20_000_000}},
-	{"Expand", limits{queries: 20_000, rows: 2_000_000}},
-	{"LookupResources", limits{queries: 1_000_000, rows: 20_000_000, repeats: 2_000}},
-	{"LookupSubjects", limits{queries: 20_000, rows: 2_000_000}},
+	{"CheckBulk", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
+	{"BulkCheck", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
+	{"Check", limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_000_000}},
+	{"Expand", limits{steps: 10_000, open: 10_000, queries: 20_000, rows: 2_000_000, same: 1_000}},
+	{"LookupResources", limits{steps: 50_000, open: 10_000, queries: 200_000, rows: 5_000_000, reverse: 2_000}},
+	{"LookupSubjects", limits{steps: 10_000, open: 10_000, queries: 20_000, rows: 2_000_000, same: 1_000}},
+}
+
+func (l limits) divided(by int64) limits {
+	few := func(limit int64) int64 {
+		if limit == 0 {
+			return 0
+		}
+		return max(limit/by, 1)
+	}
+	return limits{few(l.steps), few(l.open), few(l.queries), few(l.rows), few(l.same), few(l.reverse)}
 }
 
 // evaluates reports whether a method of SpiceDB's API evaluates permissions, and does nothing else.
 func evaluates(method string) bool {
-	name := method[strings.LastIndexByte(method, '/')+1:]
+	name := nameOf(method)
 	return slices.ContainsFunc(limitsOf, func(one callLimits) bool { return strings.HasPrefix(name, one.prefix) })
 }
 
-const boundMessage = "the answer needs too many steps: relationships form a circle, or lead to the same objects in many ways"
+func nameOf(method string) string { return method[strings.LastIndexByte(method, '/')+1:] }
 
-// bounded is what one call may still read. A read fails when the call has ended or has read too much, which ends every part of
-// SpiceDB's evaluation: without it, the evaluation goes on after the call has ended.
+const boundMessage = "the answer needs too many steps: " +
+	"relationships form a circle, or lead to the same objects in many ways"
+
+// bounded is what one call may still do. A read fails when the call has ended or has done too much, which ends
+// every part of SpiceDB's evaluation: without it, the evaluation goes on after the call has ended.
 type bounded struct {
 	datalayer.DataLayer
-	queries, rows atomic.Int64
-	unlimited     bool
 
-	// request is the context of a look-up of resources, most of which SpiceDB evaluates under contexts that do not end with it;
-	// nil for other calls.
+	call  *work  // nil if the call is not limited
+	check limits // of each check within the call
+
+	waiting atomic.Int64 // reads that the datastore has not answered yet, and messages that the caller has not taken yet
+
+	// request is the context of the call. SpiceDB evaluates most of a look-up of resources, and each step that other
+	// steps may wait for, under contexts that do not end with it; nil if the call is not limited.
 	request context.Context //nolint:containedctx // it is that of the call whose reads are bounded
-
-	mu      sync.Mutex
-	seed    maphash.Seed
-	repeats map[uint64]int64 // how often each query from subjects to resources came; nil if unlimited
-	most    int64
 }
 
 // newBounded bounds one call of a method of SpiceDB's API. ctx is that of the call; divisor divides the limits.
-func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, divisor int64) *bounded {
-	name := method[strings.LastIndexByte(method, '/')+1:]
+func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, request any, divisor int64) *bounded {
+	b := &bounded{DataLayer: layer, check: checkLimits.divided(divisor)}
+	name := nameOf(method)
 	for _, one := range limitsOf {
-		if strings.HasPrefix(name, one.prefix) {
-			b := &bounded{DataLayer: layer}
-			b.queries.Store(one.limits.queries / divisor)
-			b.rows.Store(one.limits.rows / divisor)
-			if one.limits.repeats > 0 {
-				b.request = ctx
-				b.most, b.repeats, b.seed = one.limits.repeats/divisor, make(map[uint64]int64), maphash.MakeSeed()
-			}
-			return b
+		if !strings.HasPrefix(name, one.prefix) {
+			continue
 		}
+		most := one.limits.divided(divisor)
+		if check, ok := request.(*v1.CheckPermissionRequest); ok && check.GetWithTracing() {
+			b.check = tracedLimits.divided(divisor)
+			most = b.check
+			most.same = 0
+		}
+		b.call, b.request = newWork(most), ctx
+		return b
 	}
-	return &bounded{DataLayer: layer, unlimited: true}
+	return b
 }
 
-func (b *bounded) take(ctx context.Context, left *atomic.Int64) error {
+// take counts one of something that a read does. It fails if the call has ended, or has done too much.
+func (b *bounded) take(ctx context.Context, what counted) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case b.request != nil && b.request.Err() != nil:
 		return b.request.Err()
-	case !b.unlimited && left.Add(-1) < 0:
-		return status.Error(codes.ResourceExhausted, boundMessage)
-	default:
+	case b.call == nil:
 		return nil
 	}
+	enough := b.call.take(what)
+	if check := checkOf(ctx); check != nil {
+		enough = check.take(what) && enough
+	}
+	if !enough {
+		return status.Error(codes.ResourceExhausted, boundMessage)
+	}
+	return nil
 }
 
-// repeat notes a query from subjects to resources. It fails if the same one was repeated too often.
-func (b *bounded) repeat(filter datastore.SubjectsFilter, opts []options.ReverseQueryOptionsOption) error {
-	if b.repeats == nil {
-		return nil
+// query counts a query, which ids and parts tell from others.
+func (b *bounded) query(ctx context.Context, what counted, ids []string, parts ...string) error {
+	if err := b.take(ctx, countQueries); err != nil || b.call == nil {
+		return err
 	}
-	query := options.NewReverseQueryOptionsWithOptions(opts...)
-	var hash maphash.Hash
-	hash.SetSeed(b.seed)
-	add := func(parts ...string) {
-		for _, part := range parts {
-			_, _ = hash.WriteString(part)
-			_ = hash.WriteByte(0) // which no name and no id holds
-		}
+	enough := b.call.takeSame(what, ids, parts)
+	if check := checkOf(ctx); check != nil {
+		enough = check.takeSame(what, ids, parts) && enough
 	}
-	if query.ResRelation != nil {
-		add(query.ResRelation.Namespace, query.ResRelation.Relation)
-	}
-	add(filter.SubjectType, filter.RelationFilter.NonEllipsisRelation)
-	add(filter.OptionalSubjectIds...)
-	key := hash.Sum64()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.repeats[key]++; b.repeats[key] > b.most {
+	if !enough {
 		return status.Error(codes.ResourceExhausted, boundMessage)
+	}
+	return nil
+}
+
+// checkOf is the check within a call that a context belongs to; nil if it belongs to none.
+func checkOf(ctx context.Context) *work {
+	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
+		return span.check
 	}
 	return nil
 }
@@ -132,6 +158,14 @@ func (b *bounded) under(ctx context.Context) context.Context {
 		return b.request
 	}
 	return ctx
+}
+
+// untilEnd is a context for a step that ends with the call too, and the function that releases it. Without it, steps
+// that wait for each other would wait without end: SpiceDB gives up a step when nothing waits for it any more.
+func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(b.request, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // SnapshotReader implements datalayer.DataLayer.
@@ -148,18 +182,27 @@ func (r boundedReader) ReadSchema(ctx context.Context) (datalayer.SchemaReader, 
 	if err := checkDepth(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.bound.take(ctx, &r.bound.queries); err != nil {
+	if err := r.bound.take(ctx, countQueries); err != nil {
 		return nil, err
 	}
+	r.bound.waiting.Add(1)
+	defer r.bound.waiting.Add(-1)
 	return r.RevisionedReader.ReadSchema(r.bound.under(ctx))
 }
 
 func (r boundedReader) QueryRelationships(
 	ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
 ) (datastore.RelationshipIterator, error) {
-	if err := r.bound.take(ctx, &r.bound.queries); err != nil {
+	parts := []string{filter.OptionalResourceType, filter.OptionalResourceRelation}
+	for _, selector := range filter.OptionalSubjectsSelectors {
+		parts = append(parts, selector.OptionalSubjectType, selector.RelationFilter.NonEllipsisRelation)
+		parts = append(parts, selector.OptionalSubjectIds...)
+	}
+	if err := r.bound.query(ctx, countSame, filter.OptionalResourceIds, parts...); err != nil {
 		return nil, err
 	}
+	r.bound.waiting.Add(1)
+	defer r.bound.waiting.Add(-1)
 	found, err := r.RevisionedReader.QueryRelationships(r.bound.under(ctx), filter, opts...)
 	return r.counted(ctx, found), err
 }
@@ -167,23 +210,33 @@ func (r boundedReader) QueryRelationships(
 func (r boundedReader) ReverseQueryRelationships(
 	ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption,
 ) (datastore.RelationshipIterator, error) {
-	if err := r.bound.take(ctx, &r.bound.queries); err != nil {
+	parts := []string{filter.SubjectType, filter.RelationFilter.NonEllipsisRelation}
+	if query := options.NewReverseQueryOptionsWithOptions(opts...); query.ResRelation != nil {
+		parts = append(parts, query.ResRelation.Namespace, query.ResRelation.Relation)
+	}
+	if err := r.bound.query(ctx, countReverse, filter.OptionalSubjectIds, parts...); err != nil {
 		return nil, err
 	}
-	if err := r.bound.repeat(filter, opts); err != nil {
-		return nil, err
-	}
+	r.bound.waiting.Add(1)
+	defer r.bound.waiting.Add(-1)
 	found, err := r.RevisionedReader.ReverseQueryRelationships(r.bound.under(ctx), filter, opts...)
 	return r.counted(ctx, found), err
 }
 
-func (r boundedReader) counted(ctx context.Context, found datastore.RelationshipIterator) datastore.RelationshipIterator {
+func (r boundedReader) counted(
+	ctx context.Context, found datastore.RelationshipIterator,
+) datastore.RelationshipIterator {
 	return func(yield func(tuple.Relationship, error) bool) {
+		r.bound.waiting.Add(1)
+		defer r.bound.waiting.Add(-1)
 		for one, err := range found {
 			if err == nil {
-				err = r.bound.take(ctx, &r.bound.rows)
+				err = r.bound.take(ctx, countRows)
 			}
-			if !yield(one, err) || err != nil {
+			r.bound.waiting.Add(-1) // what is done with it may wait for another step
+			more := yield(one, err)
+			r.bound.waiting.Add(1)
+			if !more || err != nil {
 				return
 			}
 		}

@@ -81,7 +81,7 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 		return nil
 	}
 	for i, check := range checks {
-		failed := isOfQuestion(results[i].Err) && !isUnknownName(results[i].Err)
+		failed := isOfQuestion(results[i].Err) && !isUnknownName(results[i].Err) || isCanceledCheck(ctx, results[i].Err)
 		if !failed && !b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}] {
 			continue
 		}
@@ -105,6 +105,12 @@ func (b *bulk) rests(token authz.Token) { b.token, b.at = token, authz.AtSnapsho
 // isOfQuestion reports whether an error is about what was asked, and not about SpiceDB.
 func isOfQuestion(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
+}
+
+// isCanceledCheck reports whether SpiceDB canceled one check of a call, although the caller still waits.
+func isCanceledCheck(ctx context.Context, err error) bool {
+	var known *authz.Error
+	return errors.As(err, &known) && isCanceledInside(ctx, known.Cause)
 }
 
 // exceedsSteps reports whether an embedded SpiceDB has ended a call for its steps.

@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -10,8 +11,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxCanceled is how often a call is evaluated that SpiceDB itself cancels.
-const maxCanceled = 10
+const (
+	// maxCanceled is how often a call is evaluated that SpiceDB itself cancels.
+	maxCanceled = 10
+
+	// canceledPause is the pause before the second evaluation; each one after that is twice as long. Meanwhile the
+	// parts that were canceled end: an evaluation that begins before that can be given their error.
+	canceledPause = time.Millisecond
+)
 
 // isCanceledInside reports whether SpiceDB v1.56.0 canceled a call whose caller still waits. It cancels the parts of an
 // evaluation that it no longer needs; rarely, the error of such a part becomes the answer.
@@ -23,7 +30,14 @@ func isCanceledInside(ctx context.Context, err error) bool {
 func untilNotCanceled(
 	ctx context.Context, handler func(context.Context) (any, error),
 ) (answer any, err error) {
-	for range maxCanceled {
+	for n := range maxCanceled {
+		if n > 0 {
+			select {
+			case <-ctx.Done():
+				return answer, err
+			case <-time.After(canceledPause << (n - 1)):
+			}
+		}
 		if answer, err = handler(ctx); !isCanceledInside(ctx, err) {
 			break
 		}

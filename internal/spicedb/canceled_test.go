@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/stretchr/testify/require"
@@ -16,29 +17,36 @@ import (
 // TestCallsThatSpiceDBCancelsAreEvaluatedAgain checks when an evaluation that ends as canceled runs again.
 func TestCallsThatSpiceDBCancelsAreEvaluatedAgain(t *testing.T) {
 	t.Parallel()
-	left, leave := context.WithCancel(t.Context())
-	leave()
+	waits := func(t *testing.T) context.Context { t.Helper(); return t.Context() }
+	left := func(t *testing.T) context.Context {
+		t.Helper()
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		return ctx
+	}
 	inside := status.Error(codes.Canceled, "a part was canceled")
 	for name, c := range map[string]struct {
-		ctx         context.Context
+		context     func(*testing.T) context.Context
 		errs        []error // of one evaluation after the other; the last one of all that follow
 		evaluations int
 		want        error
 	}{
-		"once inside":       {t.Context(), []error{inside, nil}, 2, nil},
-		"as Go's error":     {t.Context(), []error{context.Canceled, context.Canceled, nil}, 3, nil},
-		"always inside":     {t.Context(), []error{inside}, maxCanceled, inside},
+		"once inside":       {waits, []error{inside, nil}, 2, nil},
+		"as Go's error":     {waits, []error{context.Canceled, context.Canceled, nil}, 3, nil},
+		"always inside":     {waits, []error{inside}, maxCanceled, inside},
 		"the caller left":   {left, []error{inside}, 1, inside},
-		"another error":     {t.Context(), []error{errAnother}, 1, errAnother},
-		"inside, then this": {t.Context(), []error{inside, errAnother}, 2, errAnother},
+		"another error":     {waits, []error{errAnother}, 1, errAnother},
+		"inside, then this": {waits, []error{inside, errAnother}, 2, errAnother},
 	} {
-		evaluations := 0
-		_, err := untilNotCanceled(c.ctx, func(context.Context) (any, error) {
-			evaluations++
-			return nil, c.errs[min(evaluations, len(c.errs))-1]
+		synctest.Test(t, func(t *testing.T) {
+			evaluations := 0
+			_, err := untilNotCanceled(c.context(t), func(context.Context) (any, error) {
+				evaluations++
+				return nil, c.errs[min(evaluations, len(c.errs))-1]
+			})
+			require.ErrorIs(t, err, c.want, name)
+			require.Equal(t, c.evaluations, evaluations, name)
 		})
-		require.ErrorIs(t, err, c.want, name)
-		require.Equal(t, c.evaluations, evaluations, name)
 	}
 }
 

@@ -50,7 +50,7 @@ type EmbeddedConfig struct {
 	// HTTPListen is the TCP address of SpiceDB's HTTP gateway; none if empty. It needs GRPCListen.
 	HTTPListen string
 
-	divisor int64 // of the limits of a call; 1 if zero
+	limited limited
 }
 
 // EmbeddedEngine is an engine with the SpiceDB that it runs in this process.
@@ -73,7 +73,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 		return nil, errors.New("SpiceDB's HTTP gateway needs SpiceDB's own API")
 	}
 
-	config.divisor = max(config.divisor, 1)
+	config.limited.divisor = max(config.limited.divisor, 1)
 	e := &EmbeddedEngine{}
 	defer func() {
 		if err != nil {
@@ -94,7 +94,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	}
 
 	// The key of the connection within the process is never needed by anybody else.
-	inProcess := serverConfig{store: store, key: rand.Text(), cache: config.DispatchCache, divisor: config.divisor}
+	inProcess := serverConfig{store: store, key: rand.Text(), cache: config.DispatchCache, limited: config.limited}
 	conn, stop, err := inProcess.start(ctx)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, 
 	if err != nil {
 		return err
 	}
-	open := serverConfig{store: store, key: config.Key, grpcAddress: address, httpAddress: config.HTTPListen, divisor: config.divisor}
+	open := serverConfig{store: store, key: config.Key, grpcAddress: address, httpAddress: config.HTTPListen, limited: config.limited}
 	conn, stop, err := open.start(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot open SpiceDB's API on %s: %w", config.GRPCListen, err)

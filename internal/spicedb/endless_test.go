@@ -254,7 +254,7 @@ func endlessStores(t *testing.T) map[string]spicedb.EmbeddedConfig {
 func TestQuestionsEnd(t *testing.T) {
 	for name, store := range endlessStores(t) {
 		t.Run(name, func(t *testing.T) {
-			engine := embedded(t, store.WithLimitsDividedBy(100))
+			engine := embedded(t, store.WithLimitsDividedBy(20))
 			writeEndless(t, engine)
 			ended := endedQuestions(t)
 			tooLarge := make(map[string]bool)

@@ -1,7 +1,32 @@
 package spicedb
 
+import "time"
+
 // WithLimitsDividedBy divides the limits of each call of an embedded SpiceDB.
 func (c EmbeddedConfig) WithLimitsDividedBy(divisor int64) EmbeddedConfig {
-	c.divisor = divisor
+	c.limited.divisor = divisor
+	return c
+}
+
+// Work is what SpiceDB did for one call: steps, those open at the same time, queries and rows.
+type Work struct {
+	Method                     string
+	Steps, Open, Queries, Rows int64
+}
+
+// WithWork calls each with what SpiceDB did, after each call that evaluates permissions.
+func (c EmbeddedConfig) WithWork(each func(Work)) EmbeddedConfig {
+	c.limited.worked = func(method string, done *work) {
+		each(Work{
+			Method: method, Steps: done.done[countSteps].Load(), Open: done.peak.Load(),
+			Queries: done.done[countQueries].Load(), Rows: done.done[countRows].Load(),
+		})
+	}
+	return c
+}
+
+// WithStalledAfter gives up a call that does nothing for a time.
+func (c EmbeddedConfig) WithStalledAfter(after time.Duration) EmbeddedConfig {
+	c.limited.stalledAfter = after
 	return c
 }

@@ -1,7 +1,9 @@
 package spicedb
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/authzed/spicedb/pkg/cmd/server"
 	"github.com/authzed/spicedb/pkg/datalayer"
@@ -11,15 +13,17 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newest makes "fully consistent" mean what it says. SpiceDB lets requests share one question for the newest revision, as
-// long as one of them still waits for the answer: under load a request is given an answer from before it came, and misses
-// writes that had ended by then. In an embedded SpiceDB each request asks the datastore itself.
+// newest makes "fully consistent" mean what it says. SpiceDB lets requests share one question for the newest
+// revision, as long as one of them still waits for the answer: under load a request is given an answer from before
+// it came, and misses writes that had ended by then. In an embedded SpiceDB each request asks the datastore
+// itself.
 type newest struct {
 	datalayer.DataLayer
 	store datastore.Datastore
 }
 
-// HeadRevision is the newest revision at the time of the call. The schema hash is that of SpiceDB's default schema mode.
+// HeadRevision is the newest revision at the time of the call. The schema hash is that of SpiceDB's default schema
+// mode.
 func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer.SchemaHash, error) {
 	head, err := n.store.HeadRevision(ctx)
 	if err != nil {
@@ -28,14 +32,41 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 	return head.Revision, datalayer.NoSchemaHashInLegacyMode, nil
 }
 
+// limited says how calls are limited. The zero value is fine.
+type limited struct {
+	divisor      int64                           // of the limits of a call; 1 if zero
+	stalledAfter time.Duration                   // the constant of this name if zero
+	worked       func(method string, done *work) // called after each evaluation of permissions; nil outside of tests
+}
+
 // withNewest puts newest, and the bound of what a request reads, before the part of SpiceDB that chooses the revision
 // of a request.
-func withNewest(store datastore.Datastore, divisor int64) server.ConfigOption {
-	in := func(ctx context.Context, method string) context.Context {
-		return datalayer.ContextWithDataLayer(ctx, newBounded(ctx, newest{datalayer.MustFromContext(ctx), store}, method, divisor))
+func withNewest(store datastore.Datastore, limited limited) server.ConfigOption {
+	// bound evaluates a call within its limits.
+	bound := func(
+		ctx context.Context, method string, request any, evaluate func(context.Context) (any, error),
+	) (any, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		bound := newBounded(ctx, newest{datalayer.MustFromContext(ctx), store}, method, request, limited.divisor)
+		ctx = datalayer.ContextWithDataLayer(ctx, bound)
+		if bound.call == nil {
+			return evaluate(ctx)
+		}
+		stalled := bound.watchStall(cmp.Or(limited.stalledAfter, stalledAfter), cancel)
+		answer, err := evaluate(ctx)
+		if stalled() {
+			answer, err = nil, status.Error(codes.ResourceExhausted, boundMessage)
+		}
+		if limited.worked != nil {
+			limited.worked(nameOf(method), bound.call)
+		}
+		return answer, err
 	}
 	unary := func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		evaluate := func(ctx context.Context) (any, error) { return handler(in(ctx, info.FullMethod), request) }
+		evaluate := func(ctx context.Context) (any, error) {
+			return bound(ctx, info.FullMethod, request, func(ctx context.Context) (any, error) { return handler(ctx, request) })
+		}
 		if !evaluates(info.FullMethod) {
 			return evaluate(ctx)
 		}
@@ -43,7 +74,10 @@ func withNewest(store datastore.Datastore, divisor int64) server.ConfigOption {
 	}
 	stream := func(service any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		evaluate := func(ctx context.Context, s grpc.ServerStream) error {
-			return handler(service, streamWith{ServerStream: s, ctx: in(ctx, info.FullMethod)})
+			_, err := bound(ctx, info.FullMethod, nil, func(ctx context.Context) (any, error) {
+				return nil, handler(service, streamWith{s, ctx})
+			})
+			return err
 		}
 		if !evaluates(info.FullMethod) {
 			return evaluate(s.Context(), s)
@@ -78,3 +112,12 @@ type streamWith struct {
 }
 
 func (s streamWith) Context() context.Context { return s.ctx }
+
+// SendMsg implements grpc.ServerStream. A call whose reader is slow has not stalled.
+func (s streamWith) SendMsg(m any) error {
+	if bound, ok := datalayer.FromContext(s.ctx).(*bounded); ok {
+		bound.waiting.Add(1)
+		defer bound.waiting.Add(-1)
+	}
+	return s.ServerStream.SendMsg(m)
+}

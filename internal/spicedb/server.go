@@ -24,7 +24,7 @@ type serverConfig struct {
 	cache       bool
 	grpcAddress string
 	httpAddress string
-	divisor     int64 // of the limits of a call
+	limited     limited
 }
 
 // watchHeartbeat is how often PostgreSQL is asked whether there is something to tell, when there was nothing. The other datastores
@@ -101,7 +101,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),
-		withNewest(s.store, s.divisor),
+		withNewest(s.store, s.limited),
 		sequential,
 	)
 }
