@@ -6,12 +6,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// claimID makes the write depend on an object's id being free: nothing is stored about it, and no deletion of an
-// object of that id is under way. Most ids are free, so it looks only after a precondition failed; the error is
-// CodeConflict if the id is taken.
+// claimID requires that an object's id is free: no relationship of the object is stored, and no deletion of an object
+// with that id is under way. It reads only after a precondition failed, since most ids are free. It returns an error
+// with CodeConflict if the id is taken, and one with CodeInvalid if callers cannot choose the id.
 //
-// A preview does not tell that an id is taken by an object that the actor may not view. The error is CodeInvalid for an id
-// that nobody can choose.
+// A preview does not reveal that an object which the actor may not view has the id.
 func claimID(ctx context.Context, p *plan, object authz.Object) error {
 	if err := mayBeNew(object); err != nil {
 		return err
@@ -42,11 +41,11 @@ func claimID(ctx context.Context, p *plan, object authz.Object) error {
 	return nil
 }
 
-// hider is the engine of a preview: it can read as if nothing were stored about some objects.
+// hider is the engine of a preview. It can read as if no relationships of some objects were stored.
 type hider interface{ Hide(objects ...authz.Object) }
 
-// hideUnseen makes a preview go on as if an id were free, unless the actor may view the object that has it. It does nothing for
-// an operation that is performed, where a second object of the id would be the first one.
+// hideUnseen makes a preview continue as if an id were free, unless the actor may view the object that has it. It
+// does nothing for an operation that is performed, since a second object with the id would be the first one.
 func hideUnseen(ctx context.Context, p *plan, object authz.Object) error {
 	engine, previews := p.engine.(hider)
 	if !previews || p.by.Actor == "" {

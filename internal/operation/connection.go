@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateConnection creates a connection, of which the actor is the creator. It is private where connections can be,
-// unless Visibility says otherwise, and else shared with its account.
+// CreateConnection creates a connection whose creator is the actor. Without a Visibility, it is private if
+// connections of the account can be, and otherwise shared with the account.
 func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, authz.Token, error) {
 	created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
 	token, err := s.run(ctx, by, "create_connection", func(ctx context.Context, p *plan) error {
@@ -40,14 +40,18 @@ func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnect
 	return answered(created, token, err)
 }
 
-// visibility reads who is to see a connection of the account; nothing means the account's default.
+// visibility parses the visibility of a connection of the account. An empty one means the account's default.
 func (f accountFacts) visibility(wanted string) (Visibility, error) {
 	switch Visibility(wanted) {
 	case Shared:
 		return Shared, nil
 	case Private:
 		if !f.privateConnections() {
-			return "", authz.Errorf(authz.CodeInvalid, "connections of %s cannot be private: only those of a team account in a multi_owner subscription can", f.object)
+			return "", authz.Errorf(
+				authz.CodeInvalid,
+				"connections of %s cannot be private; those of team accounts in multi_owner subscriptions can",
+				f.object,
+			)
 		}
 		return Private, nil
 	case "":
@@ -59,7 +63,7 @@ func (f accountFacts) visibility(wanted string) (Visibility, error) {
 	return "", authz.Errorf(authz.CodeInvalid, "visibility must be %q or %q, not %q", Private, Shared, wanted)
 }
 
-// requireUsableConnector returns an error unless the connector is of the catalogue or of the account itself.
+// requireUsableConnector returns an error unless the connector is in the catalogue or was built by the account.
 func requireUsableConnector(ctx context.Context, p *plan, connector authz.Object, account accountFacts) error {
 	if err := requirePermission(ctx, p, connector, "view"); err != nil {
 		return err
@@ -71,9 +75,11 @@ func requireUsableConnector(ctx context.Context, p *plan, connector authz.Object
 	return requireInAccount(ctx, p, connector, account)
 }
 
-// ShareConnection decides who sees a connection: the whole account, or with Private exactly the members named.
-// Whoever is named is at least a user of the account, never a guest.
-func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, in Sharing) (Connection, authz.Token, error) {
+// ShareConnection sets who may see a connection: the whole account or, with Private, exactly the members in Users.
+// Each of them must hold a role on the account other than guest.
+func (s *Service) ShareConnection(
+	ctx context.Context, by Caller, id authz.ID, in Sharing,
+) (Connection, authz.Token, error) {
 	in.Users = slices.Compact(slices.Sorted(slices.Values(in.Users)))
 	connection := Connection{ID: id, Visibility: Visibility(in.Visibility), Users: in.Users}
 	token, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
@@ -93,7 +99,10 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 			return err
 		}
 		if visibility == Shared && len(in.Users) > 0 {
-			return authz.Errorf(authz.CodeInvalid, "users go with visibility %q only: a shared connection is seen by the whole account", Private)
+			return authz.Errorf(
+				authz.CodeInvalid,
+				"users can be given only with visibility %q; the whole account sees a shared connection", Private,
+			)
 		}
 		if connection, err = readConnection(ctx, p, object, account); err != nil {
 			return err
@@ -110,10 +119,13 @@ func (s *Service) ShareConnection(ctx context.Context, by Caller, id authz.ID, i
 	return answered(connection, token, err)
 }
 
-// setNamedPeople plans that the object names exactly these people in the relation, and that others stop being named first if one write
-// does not hold it all. Each must hold a role on the account other
-// than the excluded one; the error is CodeInvalid and lists those who do not.
-func setNamedPeople(ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts, people []authz.ID, excluded authz.Role) error {
+// setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold that,
+// earlier writes delete the people who are no longer named. Each person must hold a role on the account other than
+// the excluded one; it returns an error with CodeInvalid that lists the people who do not.
+func setNamedPeople(
+	ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts,
+	people []authz.ID, excluded authz.Role,
+) error {
 	named, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: relation})
 	if err != nil {
 		return err
@@ -130,7 +142,9 @@ func setNamedPeople(ctx context.Context, p *plan, object authz.Object, relation 
 		if err != nil {
 			return err
 		}
-		held = slices.DeleteFunc(slices.Clone(held), func(r authz.Relationship) bool { return r.Relation == authz.Relation(excluded) })
+		held = slices.DeleteFunc(
+			slices.Clone(held), func(r authz.Relationship) bool { return r.Relation == authz.Relation(excluded) },
+		)
 		if len(held) == 0 {
 			strangers = append(strangers, who)
 			continue
@@ -139,12 +153,15 @@ func setNamedPeople(ctx context.Context, p *plan, object authz.Object, relation 
 		p.Touch(object, relation, person(who))
 	}
 	if len(strangers) > 0 {
-		return authz.Errorf(authz.CodeInvalid, "only members of %s can be named, and no guests: not %s", account.object, list(strangers))
+		return authz.Errorf(
+			authz.CodeInvalid, "users can only be members of %s who are not guests; these are not: %s",
+			account.object, list(strangers),
+		)
 	}
 	return nil
 }
 
-// readConnection reads what the plan does not change about a connection.
+// readConnection reads a connection as it is stored before the plan.
 func readConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}
 	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
@@ -163,18 +180,20 @@ func readConnection(ctx context.Context, p *plan, object authz.Object, account a
 	return c, err
 }
 
-// GroupConnection puts a connection into a group of its account, instead of the one that it is in. The group comes into
-// being by its first use.
+// GroupConnection moves a connection into a group of its account. The group is created when it is first used.
 func (s *Service) GroupConnection(ctx context.Context, by Caller, id, group authz.ID) (Connection, authz.Token, error) {
 	return s.regroup(ctx, by, "group_connection", "group", id, &group)
 }
 
-// UngroupConnection takes a connection out of its group, if it is in one.
+// UngroupConnection removes a connection from its group, if it is in one.
 func (s *Service) UngroupConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
 	return s.regroup(ctx, by, "ungroup_connection", "ungroup", id, nil)
 }
 
-func (s *Service) regroup(ctx context.Context, by Caller, operation string, permission authz.Permission, id authz.ID, group *authz.ID) (Connection, authz.Token, error) {
+// regroup moves a connection into a group, or out of its group if group is nil.
+func (s *Service) regroup(
+	ctx context.Context, by Caller, operation string, permission authz.Permission, id authz.ID, group *authz.ID,
+) (Connection, authz.Token, error) {
 	connection := Connection{ID: id}
 	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
@@ -213,8 +232,8 @@ func (s *Service) regroup(ctx context.Context, by Caller, operation string, perm
 	return answered(connection, token, err)
 }
 
-// ensureGroup plans that the group exists in the account. The error is CodeInvalid if it exists in another. A preview does
-// not show that, since nobody may view groups.
+// ensureGroup plans that the group exists in the account. It returns an error with CodeInvalid if it exists in
+// another. A preview does not reveal that, since nobody may view groups.
 func ensureGroup(ctx context.Context, p *plan, group authz.Object, account accountFacts) error {
 	found, err := p.Find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
 	if err != nil {

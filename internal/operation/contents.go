@@ -6,14 +6,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Collection is everything of one type in a place, and the permissions that its list tells.
+// Collection is all objects of one type in a place. Permissions are those that its list reports for each object.
 type Collection struct {
 	Place       authz.Object
 	Type        authz.Type
 	Permissions []authz.Permission
 }
 
-// Collections returns the types that there are lists of in a place of a type, by the name of the list.
+// Collections returns the types that a place of a type has lists of, by the name of the list.
 func Collections(place authz.Type) map[string]authz.Type {
 	lists := make(map[string]authz.Type)
 	for typ, kind := range kinds {
@@ -24,11 +24,11 @@ func Collections(place authz.Type) map[string]authz.Type {
 	return lists
 }
 
-// listed are the places that have lists; a subscription has one of its own, of accounts.
+// listed are the places that have lists. The list of a subscription's accounts is SubscriptionAccounts.
 var listed = map[authz.Type]bool{"account": true, "workspace": true}
 
-// VisibleObject is an object with what the person whom a list is for may do to it, and the errors of the permissions
-// that could not be decided.
+// VisibleObject is an object with the permissions that the actor has on it, and the errors of the permissions that
+// could not be decided.
 type VisibleObject struct {
 	ID          authz.ID
 	Permissions []authz.Permission
@@ -41,11 +41,11 @@ type Objects struct {
 	NextCursor string
 }
 
-// Contents returns a page of the objects of a collection that the actor may see, with the permissions that they hold on
-// each. The place is CodeNotFound unless they may see it.
+// Contents returns a page of the objects of a collection that the actor may view, with the permissions that they have
+// on each. It returns an error with CodeNotFound if they may not view the place.
 //
-// A cursor continues what was there when the list began; what is told about it is newer, of one state for each page. A page
-// that has looked at 10,000 objects ends there, however few of them the actor may see.
+// A cursor continues the list as it was when the first page was read. The permissions are newer: each page has those
+// of one later state. A page ends after reading 10,000 objects, even if the actor may view only a few of them.
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -71,7 +71,7 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 	return answered(objects, token, err)
 }
 
-// readPageStart returns where the engine begins to read for a page.
+// readPageStart returns where the engine starts to read a page.
 func readPageStart(p *plan, of Collection, page Page) (authz.Page, error) {
 	if page.Cursor == "" {
 		return authz.Page{}, nil
@@ -80,19 +80,22 @@ func readPageStart(p *plan, of Collection, page Page) (authz.Page, error) {
 	return authz.Page{Cursor: cursor}, err
 }
 
-// readVisible returns the ids that are on a page, and the cursor behind them.
-func readVisible(ctx context.Context, p *plan, of Collection, start authz.Page, limit, maxLooked int) (ids []authz.ID, next string, err error) {
+// readVisible returns the ids on a page, and the cursor after them.
+func readVisible(
+	ctx context.Context, p *plan, of Collection, start authz.Page, limit, maxScanned int,
+) (ids []authz.ID, next string, err error) {
 	filter := authz.Filter{
-		Type: of.Type, Relation: kindOf(of.Type).place, SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
+		Type: of.Type, Relation: kindOf(of.Type).place,
+		SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
 	}
 	cursor := func(item authz.ReadItem) string {
 		return authz.CursorsOf(of.Place, of.Type, p.by.Actor).New(item.Cursor)
 	}
 	var batch, visible []authz.ReadItem
-	size, looked := limit+1, 0 // one more tells whether there is another page
-	look := func() error {
+	size, scanned := limit+1, 0 // one more shows whether there is another page
+	scan := func() error {
 		seen, err := filterVisible(ctx, p, of, batch, start.Cursor != "")
-		visible, batch, looked, size = append(visible, seen...), batch[:0], looked+len(batch), MaxLimit
+		visible, batch, scanned, size = append(visible, seen...), batch[:0], scanned+len(batch), MaxLimit
 		return err
 	}
 	for item, err := range p.engine.Read(ctx, filter, p.Consistency(), start) {
@@ -102,17 +105,17 @@ func readVisible(ctx context.Context, p *plan, of Collection, start authz.Page, 
 		if batch = append(batch, item); len(batch) < size {
 			continue
 		}
-		if err := look(); err != nil {
+		if err := scan(); err != nil {
 			return nil, "", err
 		}
-		if len(visible) <= limit && looked >= maxLooked {
+		if len(visible) <= limit && scanned >= maxScanned {
 			return idsOf(visible), cursor(item), nil
 		}
 		if len(visible) > limit {
 			break
 		}
 	}
-	if err := look(); err != nil {
+	if err := scan(); err != nil {
 		return nil, "", err
 	}
 	if len(visible) > limit {
@@ -122,6 +125,7 @@ func readVisible(ctx context.Context, p *plan, of Collection, start authz.Page, 
 	return idsOf(visible), next, nil
 }
 
+// idsOf returns the ids of the resources.
 func idsOf(items []authz.ReadItem) []authz.ID {
 	ids := make([]authz.ID, len(items))
 	for i, item := range items {
@@ -130,9 +134,11 @@ func idsOf(items []authz.ReadItem) []authz.ID {
 	return ids
 }
 
-// filterVisible returns those of the objects that the actor may see. If they were read at an older state, an id may have been
-// deleted since and taken elsewhere, so they must still be in their place as well.
-func filterVisible(ctx context.Context, p *plan, of Collection, items []authz.ReadItem, older bool) ([]authz.ReadItem, error) {
+// filterVisible returns the objects that the actor may view. If they were read at an older state, an id may have been
+// deleted since and created elsewhere, so they must also still be in their place.
+func filterVisible(
+	ctx context.Context, p *plan, of Collection, items []authz.ReadItem, older bool,
+) ([]authz.ReadItem, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
@@ -143,7 +149,14 @@ func filterVisible(ctx context.Context, p *plan, of Collection, items []authz.Re
 	}
 	if older {
 		for _, item := range items {
-			checks = append(checks, authz.Check{Subject: only(of.Place), Permission: authz.Permission(kind.place), Resource: item.Relationship.Resource})
+			checks = append(
+				checks,
+				authz.Check{
+					Subject:    only(of.Place),
+					Permission: authz.Permission(kind.place),
+					Resource:   item.Relationship.Resource,
+				},
+			)
 		}
 	}
 	results, err := p.Check(ctx, checks) // an object that cannot be decided is hidden, its error too
@@ -160,7 +173,7 @@ func filterVisible(ctx context.Context, p *plan, of Collection, items []authz.Re
 	return seen, nil
 }
 
-// addPermissions asks for every permission of the collection on each object, at once.
+// addPermissions checks every permission of the collection on each object in one call.
 func addPermissions(ctx context.Context, p *plan, of Collection, ids []authz.ID) ([]VisibleObject, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -193,7 +206,7 @@ func addPermissions(ctx context.Context, p *plan, of Collection, ids []authz.ID)
 	return objects, nil
 }
 
-// actorCheck is the question whether the actor has a permission.
+// actorCheck returns the check of whether the actor has a permission.
 func actorCheck(p *plan, permission authz.Permission, object authz.Object) authz.Check {
 	return authz.Check{Subject: p.actor(), Permission: permission, Resource: object}
 }

@@ -7,22 +7,23 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// membersCreateAccounts is there while the feature user_permissions is off: the schema rests permissions on what is
-// there alone, so what holds without a feature needs a relationship of its own.
+// membersCreateAccounts is stored while the feature user_permissions is off. Schema permissions depend only on stored
+// relationships, so a rule that applies without a feature needs a relationship of its own.
 const membersCreateAccounts authz.Relation = "members_create_accounts"
 
-// subscriptionFacts is what operations need to know about a subscription.
+// subscriptionFacts are the facts about a subscription that operations need.
 type subscriptionFacts struct {
 	object   authz.Object
 	set      authz.RoleSet
 	features []authz.Feature
 }
 
+// has reports whether the subscription has a feature. It is true for no feature.
 func (f subscriptionFacts) has(feature authz.Feature) bool {
 	return feature == "" || slices.Contains(f.features, feature)
 }
 
-// accountFacts is what operations need to know about an account.
+// accountFacts are the facts about an account that operations need.
 type accountFacts struct {
 	object       authz.Object
 	set          authz.RoleSet
@@ -35,35 +36,37 @@ func (f accountFacts) privateConnections() bool {
 }
 
 // needsRequiredRole reports whether somebody must hold the required role of the account's role set. Under
-// single_owner the subscription's owner reaches every account, so an account needs nobody of its own.
+// single_owner the subscription's owner has access to every account, so an account needs no holder of its own.
 func (f accountFacts) needsRequiredRole() bool {
 	return f.set.Required != "" && f.subscription.set.Name != authz.SingleOwner
 }
 
-// readSubscription reads what a subscription is and requires it. The error is CodeNotFound if there is none.
+// readSubscription reads the facts about a subscription and requires its role set. It returns an error with
+// CodeNotFound if there is no such subscription.
 func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFacts, error) {
 	facts := subscriptionFacts{object: subscriptionObject(id)}
-	marks, err := readFlags(ctx, p, facts.object)
+	flags, err := readFlags(ctx, p, facts.object)
 	if err != nil {
 		return facts, err
 	}
 	for _, feature := range authz.Features {
-		if slices.Contains(marks, authz.Relation(feature)) {
+		if slices.Contains(flags, authz.Relation(feature)) {
 			facts.features = append(facts.features, feature)
 		}
 	}
-	facts.set, err = requireRoleSet(p, facts.object, marks)
+	facts.set, err = requireRoleSet(p, facts.object, flags)
 	return facts, err
 }
 
-// readAccount reads what an account is and requires it. The error is CodeNotFound if there is none.
+// readAccount reads the facts about an account and requires its role set and its subscription. It returns an error
+// with CodeNotFound if there is no such account.
 func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error) {
 	facts := accountFacts{object: accountObject(id)}
-	marks, err := readFlags(ctx, p, facts.object)
+	flags, err := readFlags(ctx, p, facts.object)
 	if err != nil {
 		return facts, err
 	}
-	if facts.set, err = requireRoleSet(p, facts.object, marks); err != nil {
+	if facts.set, err = requireRoleSet(p, facts.object, flags); err != nil {
 		return facts, err
 	}
 	places, err := p.Find(ctx, authz.Filter{Type: "account", ID: id, Relation: "subscription"})
@@ -78,7 +81,7 @@ func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error
 	return facts, err
 }
 
-// readAccountOf reads the account that an object is in and requires it.
+// readAccountOf reads the account that an object is in, and requires that it is there.
 func readAccountOf(ctx context.Context, p *plan, object authz.Object) (accountFacts, error) {
 	place, err := readPlaceOf(ctx, p, object)
 	if err != nil {
@@ -94,7 +97,8 @@ func readAccountOf(ctx context.Context, p *plan, object authz.Object) (accountFa
 	}
 }
 
-// readPlaceOf reads what an object is in and requires it. The error is CodeNotFound if it is nowhere.
+// readPlaceOf reads the place that an object is in, and requires that it is there. It returns an error with
+// CodeNotFound if the object is in none.
 func readPlaceOf(ctx context.Context, p *plan, object authz.Object) (authz.Object, error) {
 	places, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place})
 	if err != nil {
@@ -107,7 +111,7 @@ func readPlaceOf(ctx context.Context, p *plan, object authz.Object) (authz.Objec
 	return places[0].Subject.Object, nil
 }
 
-// readFlags returns the relations in which a subscription or an account holds everybody: its role set and its features.
+// readFlags returns the flags of a subscription or an account: its role set and its features.
 func readFlags(ctx context.Context, p *plan, object authz.Object) ([]authz.Relation, error) {
 	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true})
 	if err != nil {
@@ -116,7 +120,7 @@ func readFlags(ctx context.Context, p *plan, object authz.Object) ([]authz.Relat
 	return flagsIn(found), nil
 }
 
-// flagsIn returns the relations in which an object holds everybody.
+// flagsIn returns the relations in which an object holds `user:*`.
 func flagsIn(found []authz.Relationship) []authz.Relation {
 	var relations []authz.Relation
 	for _, r := range found {
@@ -127,9 +131,11 @@ func flagsIn(found []authz.Relationship) []authz.Relation {
 	return relations
 }
 
-func requireRoleSet(p *plan, object authz.Object, marks []authz.Relation) (authz.RoleSet, error) {
+// requireRoleSet returns the role set that is among the flags and requires it. It returns an error with CodeNotFound
+// if none is.
+func requireRoleSet(p *plan, object authz.Object, flags []authz.Relation) (authz.RoleSet, error) {
 	for _, set := range authz.RoleSets {
-		if set.On == object.Type && slices.Contains(marks, authz.Relation(set.Name)) {
+		if set.On == object.Type && slices.Contains(flags, authz.Relation(set.Name)) {
 			p.Require(authz.Relationship{Resource: object, Relation: authz.Relation(set.Name), Subject: everybody})
 			return set, nil
 		}
@@ -137,8 +143,10 @@ func requireRoleSet(p *plan, object authz.Object, marks []authz.Relation) (authz
 	return authz.RoleSet{}, notFoundError(p, object)
 }
 
-// readRoles reads which roles of the set a person holds on an object.
-func readRoles(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
+// readRoles reads the roles of the set that a person holds on an object, in the order of the set.
+func readRoles(
+	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID,
+) ([]authz.Relationship, error) {
 	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
 	if err != nil {
 		return nil, err
@@ -154,8 +162,10 @@ func readRoles(ctx context.Context, p *plan, object authz.Object, set authz.Role
 	return held, nil
 }
 
-// readRolesAfter returns which roles of the set a person holds on an object when the plan is written.
-func readRolesAfter(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID) ([]authz.Relationship, error) {
+// readRolesAfter returns the roles of the set that a person holds on an object after the plan.
+func readRolesAfter(
+	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID,
+) ([]authz.Relationship, error) {
 	before, err := readRoles(ctx, p, object, set, who)
 	if err != nil {
 		return nil, err
@@ -174,6 +184,7 @@ func readRolesAfter(ctx context.Context, p *plan, object authz.Object, set authz
 	return held, nil
 }
 
+// rolesOf returns the roles that the relationships grant.
 func rolesOf(held []authz.Relationship) Roles {
 	roles := make(Roles, len(held))
 	for i, r := range held {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateImporter creates an importer, of which the actor is the creator. It needs use on each connection.
+// CreateImporter creates an importer whose creator is the actor. The actor needs use on each connection.
 func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter) (Importer, authz.Token, error) {
 	token, err := s.run(ctx, by, "create_importer", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(in.Account), "create_importer"); err != nil {
@@ -19,9 +19,12 @@ func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter)
 		}
 		return planImporter(ctx, p, account, in)
 	})
-	return answered(Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, token, err)
+	return answered(
+		Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, token, err,
+	)
 }
 
+// planImporter plans a new importer with its ends.
 func planImporter(ctx context.Context, p *plan, account accountFacts, in NewImporter) error {
 	object := importerObject(in.ID)
 	if err := claimID(ctx, p, object); err != nil {
@@ -35,8 +38,10 @@ func planImporter(ctx context.Context, p *plan, account accountFacts, in NewImpo
 	return connectEnd(ctx, p, object, "destination", in.Destination, account)
 }
 
-// connectEnd plans that one end of the importer is the connection, if there is one. The actor must be allowed to use it.
-func connectEnd(ctx context.Context, p *plan, importer authz.Object, end authz.Relation, id authz.ID, account accountFacts) error {
+// connectEnd plans that one end of the importer is the connection, if id is not empty. The actor needs use on it.
+func connectEnd(
+	ctx context.Context, p *plan, importer authz.Object, end authz.Relation, id authz.ID, account accountFacts,
+) error {
 	if id == "" {
 		return nil
 	}
@@ -58,14 +63,19 @@ func requireInAccount(ctx context.Context, p *plan, object authz.Object, account
 		return err
 	}
 	if place != account.object {
-		return authz.Errorf(authz.CodeInvalid, "%s does not belong to %s: everything that refers to one another is in one account", object, account.object)
+		return authz.Errorf(
+			authz.CodeInvalid, "%s is not in %s; objects that refer to each other must be in the same account",
+			object, account.object,
+		)
 	}
 	return nil
 }
 
-// SetImporterEnds changes an importer's connections. It needs edit on the importer, and use on both connections that it
-// has afterwards, so that nobody leads somebody else's private source somewhere else.
-func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, in ImporterEnds) (Importer, authz.Token, error) {
+// SetImporterEnds changes an importer's connections. It needs edit on the importer and use on both connections that
+// the importer has afterwards, so that nobody sends another person's private source to a new destination.
+func (s *Service) SetImporterEnds(
+	ctx context.Context, by Caller, id authz.ID, in ImporterEnds,
+) (Importer, authz.Token, error) {
 	importer := Importer{ID: id}
 	token, err := s.run(ctx, by, "set_importer_connections", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
@@ -90,7 +100,9 @@ func (s *Service) SetImporterEnds(ctx context.Context, by Caller, id authz.ID, i
 }
 
 // setImporterEnd plans one end of an importer and returns the connection that it has afterwards.
-func setImporterEnd(ctx context.Context, p *plan, importer authz.Object, end authz.Relation, wanted *authz.ID, account accountFacts) (authz.ID, error) {
+func setImporterEnd(
+	ctx context.Context, p *plan, importer authz.Object, end authz.Relation, wanted *authz.ID, account accountFacts,
+) (authz.ID, error) {
 	held, err := p.Find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})
 	if err != nil {
 		return "", err
@@ -112,8 +124,11 @@ func setImporterEnd(ctx context.Context, p *plan, importer authz.Object, end aut
 		}
 	}
 	err = connectEnd(ctx, p, importer, end, result, account)
-	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // an end that the actor did not name is not named to them
-		err = lacks("use", "%s lacks the permission use on the %s of %s, which stays as it is", p.by.Actor, end, importer)
+	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // do not reveal a connection that the actor did not name
+		err = lacks(
+			"use", "%s lacks the permission use on the %s of %s, which the call leaves unchanged", p.by.Actor, end,
+			importer,
+		)
 	}
 	if err != nil {
 		return "", err
@@ -121,8 +136,8 @@ func setImporterEnd(ctx context.Context, p *plan, importer authz.Object, end aut
 	return result, nil
 }
 
-// CopyImporter creates a copy of an importer in the same account, of which the actor is the creator. The copy takes
-// along the connections that the actor may use; LeftOut names the ends that it does not.
+// CopyImporter copies an importer within its account; the actor becomes the copy's creator. It leaves out each
+// connection that the actor may not use and reports its end in LeftOut.
 func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.ID) (Importer, authz.Token, error) {
 	importer := Importer{ID: copied}
 	token, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {
@@ -146,15 +161,29 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 				return err
 			}
 		}
-		in := NewImporter{ID: copied, Account: account.object.ID, Source: ends["source"], Destination: ends["destination"]}
-		importer = Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination, LeftOut: leftOut}
+		in := NewImporter{
+			ID:          copied,
+			Account:     account.object.ID,
+			Source:      ends["source"],
+			Destination: ends["destination"],
+		}
+		importer = Importer{
+			ID:          in.ID,
+			Account:     in.Account,
+			Source:      in.Source,
+			Destination: in.Destination,
+			LeftOut:     leftOut,
+		}
 		return planImporter(ctx, p, account, in)
 	})
 	return answered(importer, token, err)
 }
 
-// readUsableEnds reads the connections of an importer that the actor may use, by end, and names the ends that they may not use.
-func readUsableEnds(ctx context.Context, p *plan, importer authz.Object) (usable map[authz.Relation]authz.ID, others []string, err error) {
+// readUsableEnds returns, by end, the connections of an importer that the actor may use, and the ends with other
+// connections.
+func readUsableEnds(
+	ctx context.Context, p *plan, importer authz.Object,
+) (usable map[authz.Relation]authz.ID, others []string, err error) {
 	usable, others = make(map[authz.Relation]authz.ID), []string{}
 	for _, end := range []authz.Relation{"source", "destination"} {
 		held, err := p.Find(ctx, authz.Filter{Type: importer.Type, ID: importer.ID, Relation: end})

@@ -47,11 +47,11 @@ func withoutInvitee(set authz.RoleSet) string {
 
 // readRoleSetOf reads the role set of a subscription or an account.
 func readRoleSetOf(ctx context.Context, p *plan, object authz.Object) (authz.RoleSet, error) {
-	marks, err := readFlags(ctx, p, object)
+	flags, err := readFlags(ctx, p, object)
 	if err != nil {
 		return authz.RoleSet{}, err
 	}
-	return requireRoleSet(p, object, marks)
+	return requireRoleSet(p, object, flags)
 }
 
 // joinPlace plans that the actor gives a person roles on an account or a subscription, in addition to the roles that

@@ -8,18 +8,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// readPeople reads who holds which roles on an object.
+// readPeople reads the people who hold roles on an object, with their roles.
 func readPeople(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet) (map[authz.ID]Member, error) {
 	rows, err := p.FindSome(ctx, rowsOf(object), 0)
 	return membersOf(rows, set), err
 }
 
-// rowsOf selects all that an object holds people in, and everybody: its roles and its marks.
+// rowsOf filters an object's roles and flags.
 func rowsOf(object authz.Object) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
 }
 
-// membersOf tells who holds which roles by the rows of one object.
+// membersOf returns the people who hold roles according to one object's relationships.
 func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member {
 	held := make(map[authz.ID][]authz.Relationship)
 	for _, r := range rows {
@@ -32,7 +32,8 @@ func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member
 		member := Member{User: id}
 		var roles []authz.Relationship
 		for _, name := range set.Names() {
-			if i := slices.IndexFunc(rows, func(r authz.Relationship) bool { return r.Relation == authz.Relation(name) }); i >= 0 {
+			holds := func(r authz.Relationship) bool { return r.Relation == authz.Relation(name) }
+			if i := slices.IndexFunc(rows, holds); i >= 0 {
 				member.Roles = append(member.Roles, name)
 				roles = append(roles, rows[i])
 			}
@@ -45,6 +46,7 @@ func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member
 	return members
 }
 
+// pageOfMembers returns a page of the people, sorted by id.
 func pageOfMembers(people map[authz.ID]Member, page Page) (Members, error) {
 	ids, next, err := page.cut(sortedKeys(people))
 	if err != nil {
@@ -57,7 +59,7 @@ func pageOfMembers(people map[authz.ID]Member, page Page) (Members, error) {
 	return members, nil
 }
 
-// after returns the id that the page begins behind.
+// after returns the id after which the page begins.
 func (g Page) after() (authz.ID, error) {
 	if g.Cursor == "" {
 		return "", nil
@@ -66,12 +68,13 @@ func (g Page) after() (authz.ID, error) {
 	return authz.ID(id), err
 }
 
-// of returns the page of one list: a name for the kind of list, and the id of the object that has it.
+// of returns the page for one list. list names the kind of list, and id is the object whose list it is.
 func (g Page) of(list string, id authz.ID) Page {
 	g.cursors = authz.CursorsOf(list, id)
 	return g
 }
 
+// limit returns how many entries the page has at most.
 func (g Page) limit() int {
 	if g.Limit == 0 {
 		return DefaultLimit
@@ -79,11 +82,11 @@ func (g Page) limit() int {
 	return min(g.Limit, MaxLimit)
 }
 
-// cursorAfter is the cursor that continues the list after an id.
+// cursorAfter returns the cursor that continues the list after an id.
 func (g Page) cursorAfter(id authz.ID) string { return g.cursors.New(string(id)) }
 
-// cut returns the part of the sorted ids that the page asks for, and the cursor that continues behind it. As the
-// cursor holds an id and no position, a list that changes in between is continued at the right place.
+// cut returns the part of the sorted ids that the page asks for, and the cursor that continues after it. The cursor
+// holds an id and no position, so a list that changes between pages continues at the right place.
 func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 	after, err := g.after()
 	if err != nil {
@@ -101,10 +104,11 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 	return part, g.cursorAfter(part[len(part)-1]), nil
 }
 
+// sortedKeys returns the keys of a map, sorted.
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
-// readVisibleAccounts returns a page of those accounts that the person may view, with the roles that they hold there. The
-// ids are sorted; only as many are looked at as the page needs.
+// readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted are the
+// sorted ids of all candidates, of which it reads only as many as the page needs.
 func readVisibleAccounts(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
 	var accounts Accounts
 	after, err := page.after()
@@ -135,7 +139,8 @@ func readVisibleAccounts(ctx context.Context, p *plan, sorted []authz.ID, who au
 				return accounts, err
 			}
 			accounts.Accounts = append(accounts.Accounts, Account{
-				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held), ExpiresAt: lastEnd(held),
+				ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name,
+				Roles: rolesOf(held), ExpiresAt: lastEnd(held),
 			})
 			last = id
 		}
@@ -143,7 +148,7 @@ func readVisibleAccounts(ctx context.Context, p *plan, sorted []authz.ID, who au
 	return accounts, nil
 }
 
-// filterViewable returns those of the accounts that the person may view.
+// filterViewable returns the accounts that the person may view.
 func filterViewable(ctx context.Context, p *plan, accounts []authz.ID, who authz.ID) ([]authz.ID, error) {
 	checks := make([]authz.Check, len(accounts))
 	for i, id := range accounts {

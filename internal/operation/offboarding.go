@@ -55,22 +55,22 @@ func (d offboarding) reassigns() bool { return d.erases() || d.newOwner != "" }
 // relationships returns the relationships that store that the offboarding is under way.
 func (d offboarding) relationships() []authz.Relationship {
 	object := offboardingObject(d.who)
-	marks := []authz.Relationship{
+	rows := []authz.Relationship{
 		{Resource: object, Relation: offboardingFrom, Subject: only(d.from)},
 		{Resource: object, Relation: offboardingRequestedBy, Subject: d.requestedBy},
 	}
 	if d.newOwner != "" {
-		marks = append(
-			marks, authz.Relationship{Resource: object, Relation: offboardingReassignTo, Subject: person(d.newOwner)},
+		rows = append(
+			rows, authz.Relationship{Resource: object, Relation: offboardingReassignTo, Subject: person(d.newOwner)},
 		)
 	}
 	if d.keepsRoles {
-		marks = append(marks, authz.Relationship{Resource: object, Relation: keepsRoles, Subject: everybody})
+		rows = append(rows, authz.Relationship{Resource: object, Relation: keepsRoles, Subject: everybody})
 	}
 	if d.private != "" {
-		marks = append(marks, authz.Relationship{Resource: object, Relation: d.private, Subject: everybody})
+		rows = append(rows, authz.Relationship{Resource: object, Relation: d.private, Subject: everybody})
 	}
-	return marks
+	return rows
 }
 
 // readOffboarding reads the offboarding of a person, if one is under way.
@@ -209,8 +209,8 @@ func (s *Service) offboard(
 // startOffboarding plans that an offboarding is under way after the write; run then performs the rest. The write also
 // closes the open invitations to and by the person to the given places and the objects in them.
 func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
-	for _, mark := range d.relationships() {
-		p.Update(authz.Create, mark)
+	for _, row := range d.relationships() {
+		p.Update(authz.Create, row)
 	}
 	for _, place := range closes {
 		p.Update(authz.Create, withdraws(d.who, place))
@@ -226,9 +226,9 @@ func (s *Service) finishOffboardings(ctx context.Context, by Caller, unfinished 
 
 // runOffboardings runs the offboardings one after the other and returns the token of the last write.
 func (s *Service) runOffboardings(
-	ctx context.Context, by Caller, operation string, departures []offboarding,
+	ctx context.Context, by Caller, operation string, offboardings []offboarding,
 ) (token authz.Token, err error) {
-	for _, d := range departures {
+	for _, d := range offboardings {
 		if token, err = s.runOffboarding(ctx, by, operation, d); err != nil {
 			return "", err
 		}

@@ -47,8 +47,8 @@ func (s *Service) writeOffboarding(
 	if now, under, err := readOffboarding(ctx, p, d.who); err != nil || !under || now != d {
 		return p.Snapshot(), true, err
 	}
-	for _, mark := range d.relationships() {
-		p.Require(mark)
+	for _, row := range d.relationships() {
+		p.Require(row)
 	}
 	if ends, err = s.planOffboarding(ctx, p, by, operation, d); err != nil {
 		return "", false, err
@@ -112,8 +112,8 @@ func (s *Service) planOffboarding(
 // endOffboarding plans that an offboarding is no longer under way.
 func endOffboarding(ctx context.Context, p *plan, d offboarding) error {
 	closed, err := readWithdrawals(ctx, p, d.who)
-	for _, mark := range append(d.relationships(), closed...) {
-		p.Delete(mark)
+	for _, row := range append(d.relationships(), closed...) {
+		p.Delete(row)
 	}
 	return err
 }

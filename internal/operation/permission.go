@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// grants is which of the permissions that were asked for the actor has on an object.
+// grants says which of the requested permissions the actor has on an object.
 type grants struct {
 	actor   authz.ID
 	object  authz.Object
@@ -28,9 +28,12 @@ func lacks(permission authz.Permission, format string, args ...any) *authz.Error
 	return err
 }
 
-// readPermissions asks which of the permissions the actor has on an object, and requires what the answer rests on. If
-// the actor may not even see the object, the error is CodeNotFound, just as if there were no such object.
-func readPermissions(ctx context.Context, p *plan, object authz.Object, permissions ...authz.Permission) (grants, error) {
+// readPermissions checks which of the permissions the actor has on an object, and adds every relationship that the
+// answer may depend on as a precondition. If the actor may not view the object, it returns an error with
+// CodeNotFound, as if there were no such object.
+func readPermissions(
+	ctx context.Context, p *plan, object authz.Object, permissions ...authz.Permission,
+) (grants, error) {
 	visible := kindOf(object.Type).visible
 	asked := append([]authz.Permission{visible}, permissions...)
 	checks := make([]authz.Check, len(asked))
@@ -51,8 +54,8 @@ func readPermissions(ctx context.Context, p *plan, object authz.Object, permissi
 	return g, requireDecision(ctx, p, object)
 }
 
-// requirePermission returns an error unless the actor has the permission: CodeNotFound if they may not see the object, else
-// CodeForbidden.
+// requirePermission returns an error unless the actor has the permission: with CodeNotFound if they may not view the
+// object, otherwise with CodeForbidden.
 func requirePermission(ctx context.Context, p *plan, object authz.Object, permission authz.Permission) error {
 	g, err := readPermissions(ctx, p, object, permission)
 	if err != nil {
@@ -61,6 +64,7 @@ func requirePermission(ctx context.Context, p *plan, object authz.Object, permis
 	return g.need(permission)
 }
 
+// notFoundError returns the error for an object that does not exist or that the actor may not view.
 func notFoundError(p *plan, object authz.Object) *authz.Error {
 	if p.by.Actor == "" {
 		return authz.Errorf(authz.CodeNotFound, "there is no %s", object)
@@ -68,8 +72,9 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
 }
 
-// requireDecision requires what a decision about the actor and the object can have rested on: the relationships in which
-// the object holds the actor or something other than a person, and the same of every place that the object is in.
+// requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may
+// depend on: the object's relationships to the actor and to subjects other than persons, and those of every place
+// that the object is in.
 func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	if p.decided[object] {
 		return nil
@@ -105,7 +110,7 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	return nil
 }
 
-// decide answers checks at the plan's snapshot. The first error of a check is the error of all of them.
+// decide answers checks at the plan's snapshot. If one check fails, it returns that error for all of them.
 func decide(ctx context.Context, p *plan, checks []authz.Check) ([]bool, error) {
 	results, err := p.Check(ctx, checks)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// AddPlatformAdministrator makes a person an administrator of the platform. The backend itself performs it.
+// AddPlatformAdministrator makes a person an administrator of the platform. It has no actor.
 func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "add_platform_administrator", func(ctx context.Context, p *plan) error {
 		p.Touch(platform, authz.Relation(authz.RoleAdministrator), person(who))
@@ -15,14 +15,18 @@ func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who a
 	})
 }
 
-// RemovePlatformAdministrator ends that a person is an administrator of the platform, and withdraws the open invitations to and by
-// them, wherever those invite to. Their roles on subscriptions and accounts stay. The backend itself performs it.
+// RemovePlatformAdministrator removes a person's role as administrator of the platform, and withdraws all open
+// invitations to and by them. Their roles on subscriptions and accounts stay. It has no actor.
 func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "remove_platform_administrator", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
 			return err
 		}
-		row := authz.Relationship{Resource: platform, Relation: authz.Relation(authz.RoleAdministrator), Subject: person(who)}
+		row := authz.Relationship{
+			Resource: platform,
+			Relation: authz.Relation(authz.RoleAdministrator),
+			Subject:  person(who),
+		}
 		held, err := p.Find(ctx, authz.Exactly(row))
 		if err != nil {
 			return err
@@ -36,27 +40,31 @@ func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, wh
 	})
 }
 
-// capability is something that connections of a connector may be able to do.
+// capability is a thing that connections of a connector may be able to do.
 type capability struct {
 	name     string
 	relation authz.Relation
 }
 
-// capabilities are what a connector can declare, with the relation that stores each.
+// capabilities are those that a connector can declare, with the relation that stores each.
 var capabilities = []capability{
 	{"views", "capability_views"},
 	{"financial_settings", "capability_financial_settings"},
 	{"postgres_database", "capability_postgres_database"},
 }
 
-// PutConnector puts a connector into the catalogue, offering exactly this. The backend itself performs it. The error is
-// CodeConflict for a connector that an account built.
+// PutConnector puts a connector with exactly these capabilities into the catalogue. It has no actor. It returns an
+// error with CodeConflict if an account built the connector.
 func (s *Service) PutConnector(
 	ctx context.Context, by Caller, id authz.ID, offered []string,
 ) (Connector, authz.Token, error) {
 	for _, name := range offered {
 		if !slices.ContainsFunc(capabilities, func(o capability) bool { return o.name == name }) {
-			return Connector{}, "", authz.Errorf(authz.CodeInvalid, "%q is nothing that a connector offers: it is one of views, financial_settings, postgres_database", name)
+			return Connector{}, "", authz.Errorf(
+				authz.CodeInvalid,
+				"%q is not a capability of connectors; capabilities are views, financial_settings, postgres_database",
+				name,
+			)
 		}
 	}
 	connector := Connector{ID: id, Capabilities: []string{}}
@@ -73,7 +81,9 @@ func (s *Service) PutConnector(
 			return err
 		}
 		if len(found) > 0 {
-			return authz.Errorf(authz.CodeConflict, "%s was built by an account and cannot become one of the catalogue", object)
+			return authz.Errorf(
+				authz.CodeConflict, "%s was built by an account and cannot be put into the catalogue", object,
+			)
 		}
 		if id.IsForeign() {
 			stored, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "catalogue"})

@@ -6,22 +6,22 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// portions divides a change of the roles of many people on an account, or of one person on many accounts, among
-// several writes. The first plan is about all entries: it checks every rule, and is the only one if it fits one
-// write. Otherwise the entries that only take access away come first, in as many writes as they need. All others
-// are in the last write, which is known to fit before the first one is performed. So no change fails because it
-// takes much away, and whatever gives something is all or nothing. Each write has the preconditions of its own
-// entries, also that somebody keeps a required role.
+// portions divides a change of many roles among several writes: those of many people on an account, or of one person
+// on many accounts. The first plan covers all entries. It checks every rule, and is the only plan if it fits one
+// write. Otherwise the entries that only take access away come first, in as many writes as they need. All others are
+// in the last write, which is planned once before the first write to verify that it fits. So no change fails because
+// it takes much access away, and the entries that give access are written all or none. Each write has the
+// preconditions of its own entries, including that a required role keeps a holder.
 type portions struct {
 	stage  stage
 	all    []authz.ID
 	lowers []authz.ID // entries that only take access away and are not written yet, in the order of the writes
 	last   []authz.ID // entries of the last write
-	size   int        // how many of lowers the next write is about
+	size   int        // how many of lowers the next write covers
 	plans  []authz.ID // entries of the current plan
 }
 
-// stage is what the next plan of portions is about.
+// stage says which entries the next plan of portions covers.
 type stage int
 
 const (
@@ -32,7 +32,7 @@ const (
 
 func newPortions(all []authz.ID) *portions { return &portions{all: all} }
 
-// next begins a plan and returns the entries that it is about.
+// next starts a plan and returns the entries that it covers.
 func (s *portions) next() []authz.ID {
 	switch {
 	case s.stage == everything:
@@ -45,16 +45,15 @@ func (s *portions) next() []authz.ID {
 	return s.plans
 }
 
-// arrange says in which order the entries are written if one write does not hold them. It counts for the first
-// plan alone.
+// arrange sets the order of the entries for the case that one write cannot hold them. Only the first plan sets it.
 func (s *portions) arrange(lowers, last []authz.ID) {
 	if s.stage == everything {
 		s.lowers, s.last = lowers, last
 	}
 }
 
-// replan reports whether another plan has to be made, since this one does not fit one write or was a trial. The
-// error is CodeTooLarge if no smaller plan is possible.
+// replan reports whether another plan must be made, because this one does not fit one write or was a trial. It
+// returns an error with CodeTooLarge if no smaller plan is possible.
 func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
 		return false, nil
@@ -79,21 +78,21 @@ func (s *portions) replan(p *plan) (bool, error) {
 	return true, nil
 }
 
-// halve makes the next write smaller, since others got ahead of this one.
+// halve makes the next write smaller after a conflict with other writes.
 func (s *portions) halve() {
 	if s != nil && s.stage == divided {
 		s.size = max(1, s.size/2)
 	}
 }
 
-// written moves on after the write of the current plan.
+// written removes the entries of the current plan after its write.
 func (s *portions) written() {
 	if s != nil && s.stage == divided && len(s.lowers) > 0 {
 		s.lowers = s.lowers[len(s.plans):]
 	}
 }
 
-// more reports whether other writes follow that of the current plan.
+// more reports whether other writes follow the current plan's.
 func (s *portions) more() bool {
 	if s == nil || s.stage != divided {
 		return false
@@ -101,8 +100,8 @@ func (s *portions) more() bool {
 	return len(s.lowers) > len(s.plans) || len(s.lowers) > 0 && len(s.last) > 0
 }
 
-// lowers reports whether the change only takes access away: the person holds nothing more afterwards, and nothing
-// for longer.
+// lowers reports whether the change only takes access away: the person gets no role that they do not hold, and no
+// role for longer.
 func (c roleChange) lowers(set authz.RoleSet) bool {
 	held := rolesOf(c.held)
 	if !slices.Equal(set.Union(held, c.wanted), []authz.Role(held)) {
@@ -120,24 +119,24 @@ func (c roleChange) lowers(set authz.RoleSet) bool {
 	return true
 }
 
-// arrangePeople divides the changes of roles on one account: people who hold the required role come after the
-// others, and of them one is in the last write, where somebody else may be given the role. So is the actor, who
-// needs their role until then.
+// arrangePeople divides the changes of roles on one account. Holders of the required role come after the others. One
+// of them is in the last write, where somebody else may be given the role. The actor is in the last write as well,
+// since they need their role until then.
 func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []roleChange) {
-	var lowers, guardians, last []authz.ID
+	var lowers, holders, last []authz.ID
 	for _, c := range changes {
 		switch {
 		case c.who == actor || !c.lowers(set):
 			last = append(last, c.who)
 		case c.had(set.Required):
-			guardians = append(guardians, c.who)
+			holders = append(holders, c.who)
 		default:
 			lowers = append(lowers, c.who)
 		}
 	}
-	if n := len(guardians); n > 0 {
-		last = append(last, guardians[n-1])
-		guardians = guardians[:n-1]
+	if n := len(holders); n > 0 {
+		last = append(last, holders[n-1])
+		holders = holders[:n-1]
 	}
-	s.arrange(append(lowers, guardians...), last)
+	s.arrange(append(lowers, holders...), last)
 }

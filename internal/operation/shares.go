@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// endShares are the relationships that name a person in an account and that end with an operation.
+// endShares are the relationships that name a person in an account and that an operation deletes.
 type endShares struct {
 	who     authz.ID
 	account accountFacts
@@ -17,9 +17,9 @@ type endShares struct {
 	rows    []authz.Relationship
 }
 
-// endNamed plans the end of everything in the account that names the person: shares of connections and entries to
-// workspaces. It runs when somebody leaves, and again when somebody arrives, for shares that were written while they left or
-// that a role with an end left behind.
+// endNamed plans to delete every relationship in the account that names the person: shares of connections and
+// memberships of workspaces. It runs when a person leaves. It runs again when a person is given their first role, for
+// shares that were written during their removal or that an expired role left behind.
 func endNamed(ctx context.Context, p *plan, who authz.ID, account accountFacts, arrives bool) error {
 	ends := endShares{who: who, account: account, arrives: arrives}
 	in := func(id authz.ID) bool { return id == account.object.ID }
@@ -33,7 +33,7 @@ func endNamed(ctx context.Context, p *plan, who authz.ID, account accountFacts, 
 	return err
 }
 
-// completePlan adds to the plan what follows from its changes of roles.
+// completePlan adds to the plan the updates that follow from its changes of roles.
 func completePlan(ctx context.Context, p *plan) error {
 	if err := settleMemberships(ctx, p); err != nil {
 		return err
@@ -41,11 +41,11 @@ func completePlan(ctx context.Context, p *plan) error {
 	return endSharesAndInvitations(ctx, p)
 }
 
-// endSharesAndInvitations adds the end of shares and of invitations to the plan. If they do not fit one write, the write ends the roles and says
-// that an offboarding is under way, which deletes them: shares give nothing without a role, invitations are closed by what the write
-// says, and the person gets neither before the offboarding has ended.
+// endSharesAndInvitations plans to delete shares and invitations. If they do not fit one write, the write ends the
+// roles and stores that an offboarding is under way, which deletes the rest. Until then, shares give nothing without
+// a role, the offboarding closes the invitations, and the person gets no new role.
 func endSharesAndInvitations(ctx context.Context, p *plan) error {
-	if len(p.offboardings) > 0 { // it deletes them
+	if len(p.offboardings) > 0 { // the offboarding deletes them
 		return nil
 	}
 	left := len(p.Updates())
@@ -55,7 +55,7 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 	for _, w := range p.withdrawing {
 		left += w.size()
 	}
-	if left < authz.MaxUpdates { // one is for what remembers the call
+	if left < authz.MaxUpdates { // one update stores the idempotency key
 		for _, ends := range p.ending {
 			for _, r := range ends.rows {
 				p.Delete(r)
@@ -68,11 +68,11 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 		}
 		return nil
 	}
-	departures, err := readEndingOffboardings(ctx, p)
+	offboardings, err := readEndingOffboardings(ctx, p)
 	if err != nil {
 		return err
 	}
-	for _, d := range departures {
+	for _, d := range offboardings {
 		if p.isRetry {
 			if err := finishOffboardingOf(ctx, p, d.who); err != nil {
 				return err
@@ -90,17 +90,20 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// readEndingOffboardings returns the offboardings that end the shares and invitations, one a person. Somebody who arrives has to wait for
-// theirs.
+// readEndingOffboardings returns the offboardings that delete the shares and invitations, one for each person. An
+// operation that gives a person their first role must wait for theirs.
 func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error) {
-	var departures []offboarding
+	var offboardings []offboarding
 	add := func(who authz.ID, from, subscription authz.Object) {
-		i := slices.IndexFunc(departures, func(d offboarding) bool { return d.who == who })
+		i := slices.IndexFunc(offboardings, func(d offboarding) bool { return d.who == who })
 		switch {
 		case i < 0:
-			departures = append(departures, offboarding{who: who, from: from, requestedBy: p.requester(), keepsRoles: from == platform})
-		case departures[i].from != from: // from several accounts of one subscription
-			departures[i].from, departures[i].keepsRoles = subscription, true
+			offboardings = append(
+				offboardings,
+				offboarding{who: who, from: from, requestedBy: p.requester(), keepsRoles: from == platform},
+			)
+		case offboardings[i].from != from: // from several accounts of one subscription
+			offboardings[i].from, offboardings[i].keepsRoles = subscription, true
 		}
 	}
 	for _, ends := range p.ending {
@@ -112,10 +115,11 @@ func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error)
 	for _, w := range p.withdrawing {
 		add(w.who, w.from, w.subscription)
 	}
-	return departures, nil
+	return offboardings, nil
 }
 
-// requester is who an operation is attributed to.
+// requester returns the subject that an operation is attributed to: the actor, or the platform for the backend
+// itself.
 func (p *plan) requester() authz.Subject {
 	if p.by.Actor == "" {
 		return only(platform)
@@ -123,7 +127,7 @@ func (p *plan) requester() authz.Subject {
 	return p.actor()
 }
 
-// finishOffboardingOf has an offboarding of the person finished, if one is under way.
+// finishOffboardingOf lets run finish the person's offboarding, if one is under way.
 func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
 	d, under, err := readOffboarding(ctx, p, who)
 	if err != nil || !under {
@@ -132,7 +136,8 @@ func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(p, d)
 }
 
-// clearShares begins the offboarding that ends shares which somebody left behind in an account, and has run wait for it.
+// clearShares starts the offboarding that deletes the shares which a person left behind in an account, and lets run
+// finish it.
 func clearShares(ctx context.Context, p *plan, left endShares) error {
 	if err := finishOffboardingOf(ctx, p, left.who); err != nil {
 		return err

@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateWorkspace creates a workspace, open to the whole account or restricted to those named and the administrators.
+// CreateWorkspace creates a workspace. It is open to the whole account, or restricted to the named people and the
+// administrators.
 func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspace) (Workspace, authz.Token, error) {
 	token, err := s.run(ctx, by, "create_workspace", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(in.Account), "manage_workspaces"); err != nil {
@@ -27,7 +28,8 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspac
 	return answered(Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, token, err)
 }
 
-// SetWorkspaceAccess decides who enters a workspace: the whole account, or exactly those named and the administrators.
+// SetWorkspaceAccess sets who may enter a workspace: the whole account, or exactly the named people and the
+// administrators.
 func (s *Service) SetWorkspaceAccess(
 	ctx context.Context, by Caller, id authz.ID, access Access,
 ) (Workspace, authz.Token, error) {
@@ -51,12 +53,18 @@ func (s *Service) SetWorkspaceAccess(
 	return answered(workspace, token, err)
 }
 
+// planWorkspaceAccess plans who may enter a workspace.
 func planWorkspaceAccess(ctx context.Context, p *plan, object authz.Object, account accountFacts, access Access) error {
 	if access.Open && len(access.Users) > 0 {
-		return authz.Errorf(authz.CodeInvalid, "users go with open false only: an open workspace is entered by the whole account")
+		return authz.Errorf(
+			authz.CodeInvalid, "users can be given only with open false; the whole account enters an open workspace",
+		)
 	}
 	if account.set.Name != authz.Operations {
-		return authz.Errorf(authz.CodeInvalid, "%s speaks the role set %s: only an account that speaks %s has workspaces", account.object, account.set.Name, authz.Operations)
+		return authz.Errorf(
+			authz.CodeInvalid, "%s has the role set %s; only accounts with the role set %s have workspaces",
+			account.object, account.set.Name, authz.Operations,
+		)
 	}
 	if open := (authz.Relationship{Resource: object, Relation: "open", Subject: only(account.object)}); access.Open {
 		p.Touch(object, open.Relation, open.Subject)
