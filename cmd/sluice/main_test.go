@@ -20,6 +20,10 @@ import (
 // TestMain makes the test binary act as the program, so that signals and exit codes are real.
 func TestMain(m *testing.M) {
 	if os.Getenv("SLUICE_TEST_PROGRAM") != "" {
+		if grace := os.Getenv("SLUICE_TEST_STOP_GRACE"); grace != "" {
+			stopGrace, _ = time.ParseDuration(grace)
+			_ = os.Unsetenv("SLUICE_TEST_STOP_GRACE") // unknown names stop the start
+		}
 		main()
 	}
 	os.Exit(m.Run())

@@ -166,10 +166,51 @@ func quietly(
 	}
 }
 
+// stopGrace is the time that a server has to end after --shutdown-delay and --drain-timeout. It is longer than that
+// of its parts (internal/app), which name what does not end. Only tests change it.
+var stopGrace = 10 * time.Second
+
+// endAfter calls exit at a time after the end of ctx, which is that of the signal, unless stop is called before that.
+// It is independent of what the server does meanwhile.
+func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
+	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-stopped.Done():
+			return
+		}
+		timer := time.NewTimer(after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			exit()
+		case <-stopped.Done():
+		}
+	}()
+	return cancel
+}
+
+// exitOverdue ends the process, although a part of it goes on. It does not wait for a reader of the error output.
+func exitOverdue(config app.Config) {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		fmt.Fprintf(os.Stderr, "sluice: a part of the server still runs %s after --shutdown-delay %s and --drain-timeout %s\n",
+			stopGrace, config.ShutdownDelay, config.DrainTimeout)
+	}()
+	select {
+	case <-printed:
+	case <-time.After(time.Second):
+	}
+	os.Exit(2)
+}
+
 // serve runs the server until ctx ends or it fails. It first calls demo, if that is not nil.
 func serve(
 	ctx context.Context, out io.Writer, config app.Config, demo func(context.Context, *app.Server) error,
 ) (err error) {
+	defer endAfter(ctx, config.ShutdownDelay+config.DrainTimeout+stopGrace, func() { exitOverdue(config) })()
 	config.Tracing, err = app.Tracing(ctx, buildVersion())
 	if err != nil {
 		return fmt.Errorf("OTEL_TRACES_EXPORTER or another variable OTEL_…: %w", err)
@@ -277,3 +318,4 @@ func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Co
 }
 
 var started = time.Now()
+
