@@ -8,7 +8,7 @@ import (
 )
 
 // GetAccountMember returns a person who holds a role on an account, with their roles there. It needs list_members,
-// unless the actor asks for themselves.
+// unless the person is the actor.
 func (s *Service) GetAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Member, authz.Token, error) {
 	return s.getMember(ctx, by, accountObject(id), who, func(ctx context.Context, p *plan) (authz.RoleSet, error) {
 		facts, err := readAccount(ctx, p, id)
@@ -17,7 +17,7 @@ func (s *Service) GetAccountMember(ctx context.Context, by Caller, id, who authz
 }
 
 // GetSubscriptionMember returns a person who holds a role on a subscription, with their roles there. It needs
-// list_users, unless the actor asks for themselves.
+// list_users, unless the person is the actor.
 func (s *Service) GetSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Member, authz.Token, error) {
 	return s.getMember(ctx, by, subscriptionObject(id), who, func(ctx context.Context, p *plan) (authz.RoleSet, error) {
 		facts, err := readSubscription(ctx, p, id)
@@ -25,7 +25,8 @@ func (s *Service) GetSubscriptionMember(ctx context.Context, by Caller, id, who 
 	})
 }
 
-// getMember returns CodeNotFound if the actor may not view the object, and if the person holds no role on it.
+// getMember returns a person's roles on an object. It returns an error with CodeNotFound if the actor may not view
+// the object, and if the person holds no role on it.
 func (s *Service) getMember(
 	ctx context.Context, by Caller, object authz.Object, who authz.ID,
 	roleSet func(context.Context, *plan) (authz.RoleSet, error),
@@ -68,9 +69,8 @@ type Subscriptions struct {
 	NextCursor    string
 }
 
-// Subscriptions returns a page of all subscriptions. It asks for no actor's permission.
-//
-// A cursor continues what was there when the list began. A subscription that was deleted since is left out.
+// Subscriptions returns a page of all subscriptions. It has no actor and checks no permission. // // A cursor
+// continues the list as it was when the first page was read. It leaves out a subscription deleted since.
 func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subscriptions, authz.Token, error) {
 	var subscriptions Subscriptions
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -106,7 +106,7 @@ func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subs
 	return answered(subscriptions, token, err)
 }
 
-// readSubscriptions reads those of the subscriptions that exist, several at a time.
+// readSubscriptions reads the facts about those of the subscriptions that exist, several at a time.
 func readSubscriptions(ctx context.Context, p *plan, ids []authz.ID) ([]Subscription, error) {
 	flags := make([]authz.Filter, len(ids))
 	for i, id := range ids {

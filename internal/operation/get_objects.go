@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// references are the ids that an object names in each relation, sorted. A relation that holds everybody has no id.
+// references are the ids that an object names in each relation, sorted. A relation that holds `user:*` has no ids.
 type references map[authz.Relation][]authz.ID
 
 // GetImporter returns an importer that the actor may view. HiddenEnds names the ends whose connection they may not
@@ -26,7 +26,7 @@ func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Impo
 	return answered(importer, token, err)
 }
 
-// GetConnection returns a connection that the actor may view, with whom it is shared with.
+// GetConnection returns a connection that the actor may view, with the people that it is shared with.
 func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
 	connection := Connection{ID: id, Visibility: Private}
 	token, err := s.getObject(ctx, by, connectionObject(id), func(named references, hidden []authz.Relation) {
@@ -39,7 +39,7 @@ func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Co
 	return answered(connection, token, err)
 }
 
-// GetWorkspace returns a workspace that the actor may view, with whom it is restricted to.
+// GetWorkspace returns a workspace that the actor may view, with the people that it is restricted to.
 func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Workspace, authz.Token, error) {
 	workspace := Workspace{ID: id}
 	token, err := s.getObject(ctx, by, workspaceObject(id), func(named references, hidden []authz.Relation) {
@@ -63,8 +63,8 @@ func (s *Service) GetConnector(ctx context.Context, by Caller, id authz.ID) (Con
 	return answered(connector, token, err)
 }
 
-// GetPart returns an object that has nothing but a place, see Part. The ID of the Parent is empty if the actor may not
-// view the place.
+// GetPart returns an object with no relationship except its place, see Part. The ID of the Parent is empty if the
+// actor may not view the place.
 func (s *Service) GetPart(ctx context.Context, by Caller, object authz.Object) (Part, authz.Token, error) {
 	place := kindOf(object.Type).place
 	part := Part{Type: object.Type, ID: object.ID, Parent: authz.Object{Type: authz.Type(place)}}
@@ -74,7 +74,7 @@ func (s *Service) GetPart(ctx context.Context, by Caller, object authz.Object) (
 	return answered(part, token, err)
 }
 
-// first returns the first id, and none if there is none.
+// first returns the first id, or an empty one if there is none.
 func first(ids []authz.ID) authz.ID {
 	if len(ids) == 0 {
 		return ""
@@ -82,8 +82,9 @@ func first(ids []authz.ID) authz.ID {
 	return ids[0]
 }
 
-// getObject reads an object that the actor may see and calls show with what it names, and with the relations that name
-// something that the actor may not see. To somebody who may not see the object there is none: CodeNotFound.
+// getObject reads an object that the actor may view. It calls show with the ids that the object names, and with the
+// relations to objects that the actor may not view. It returns an error with CodeNotFound if the actor may not view
+// the object.
 func (s *Service) getObject(
 	ctx context.Context, by Caller, object authz.Object, show func(named references, hidden []authz.Relation),
 ) (authz.Token, error) {
@@ -123,8 +124,8 @@ func (s *Service) getObject(
 	})
 }
 
-// mayNameEach reports of which of the rows of one object the actor may know the subject: objects that they may see, and of
-// types that nobody sees by themselves, such as people and groups of connections, whatever the object names.
+// mayNameEach reports, for each of one object's relationships, whether the actor may know its subject: an object that
+// they may view, or one of a type without a permission to view it, such as people and groups of connections.
 func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]bool, error) {
 	shown := make([]bool, len(rows))
 	var checks []authz.Check

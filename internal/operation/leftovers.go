@@ -8,12 +8,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// Leftovers finds what a role left behind that was given until a time and expired: shares of connections and entries to workspaces
-// that name the person, and open invitations that they made. Nothing of it gives anybody anything, and no other operation leaves
-// it. It reads one state of an engine.
+// Leftovers finds relationships that an expired role left behind: shares of connections and memberships of workspaces
+// that name the person, and open invitations that they sent. They give nobody access, and no other operation leaves
+// them. It reads one state of an engine.
 type Leftovers struct{ plan *plan }
 
-// NewLeftovers returns the leftovers of a state.
+// NewLeftovers returns the leftovers of the state at a token.
 func NewLeftovers(engine Engine, at authz.Token) *Leftovers {
 	return &Leftovers{newPlan(engine, Caller{}, tx.AtSnapshot(at))}
 }
@@ -23,6 +23,7 @@ func (l *Leftovers) MayHave(t authz.Type, relation authz.Relation) bool {
 	return isNaming(t, relation) || t == invitationType || t == inviteeType
 }
 
+// isNaming reports whether a relation names people who hold a role on the account, see naming.
 func isNaming(t authz.Type, relation authz.Relation) bool {
 	return slices.ContainsFunc(naming, func(f authz.Filter) bool { return f.Type == t && f.Relation == relation })
 }
@@ -44,7 +45,7 @@ func (l *Leftovers) Has(ctx context.Context, r authz.Relationship) (bool, error)
 	return false, nil
 }
 
-// isLeft reports whether an invitation is open though its inviter belongs to nothing from which they could have made it.
+// isLeft reports whether an invitation is open although its inviter holds no role that could have let them send it.
 func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, error) {
 	found, err := l.plan.FindSome(ctx, authz.Filter{Type: invitationType, ID: invitation.ID}, 0)
 	if err != nil {
@@ -65,15 +66,18 @@ func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, 
 	return l.isGone(ctx, stored.Inviter, places...)
 }
 
+// placeOf reads the place of an object.
 func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place authz.Object, found bool, err error) {
-	rows, err := l.plan.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
+	rows, err := l.plan.FindSome(
+		ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1,
+	)
 	if err != nil || len(rows) == 0 {
 		return place, false, err
 	}
 	return rows[0].Subject.Object, true, nil
 }
 
-// isGone reports whether a person holds a role on none of the places, and no removal of theirs is under way.
+// isGone reports whether a person holds a role on none of the places and no offboarding of theirs is under way.
 func (l *Leftovers) isGone(ctx context.Context, who authz.ID, places ...authz.Object) (bool, error) {
 	filters := []authz.Filter{{Type: offboardingType, ID: who, Relation: offboardingFrom}}
 	for _, place := range places {

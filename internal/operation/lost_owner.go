@@ -8,21 +8,21 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// The backend itself, without an actor, replaces an owner or administrator whom nobody can reach any more. That needs a
-// reason, and nothing else can be done this way: nobody gets another role, and nobody but the one owner of a
-// single_owner subscription loses one.
+// The backend itself, without an actor, can replace an owner or administrator whom nobody can reach any more. It must
+// give a reason. It can grant only a required role, and removes a role only from the one owner of a single_owner
+// subscription.
 
-// requireReason returns an error with CodeInvalid unless the backend says why it performs an operation without an
+// requireReason returns an error with CodeInvalid unless the call has a reason for performing an operation without an
 // actor.
 func (c Caller) requireReason() error {
 	if c.Reason == "" {
-		return authz.Errorf(authz.CodeInvalid, "an operation that the backend performs in place of a person needs a reason")
+		return authz.Errorf(authz.CodeInvalid, "an operation that the backend performs without an actor needs a reason")
 	}
 	return nil
 }
 
-// replaceOwner makes a person the one owner of a single_owner subscription in place of the former one. The error is
-// CodeInvalid for another role set, and if the person is the owner already.
+// replaceOwner makes a person the one owner of a single_owner subscription in place of the present one. It returns an
+// error with CodeInvalid for another role set, and if the person is the owner already.
 func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
 	if err := by.requireReason(); err != nil {
 		return "", err
@@ -101,8 +101,8 @@ func (s *Service) addOwner(
 	return answered(member, token, err)
 }
 
-// addRequiredRole makes a person an owner or administrator of an account beside the others. They keep their additional
-// roles.
+// addRequiredRole makes a person an owner or administrator of an account in addition to the existing ones. They keep
+// their additional roles.
 func (s *Service) addRequiredRole(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, authz.Token, error) {
@@ -127,25 +127,25 @@ func (s *Service) addRequiredRole(
 			return err
 		}
 		change = change.joining(account.set)
-		member.Roles = change.wanted // of which the required role never ends
+		member.Roles = change.wanted // the required role is permanent
 		return changeAccount(ctx, p, account, change)
 	})
 	return answered(member, token, err)
 }
 
-// onlyRequiredRole reads the roles that the backend gives without an actor. The error is CodeInvalid unless they are the
-// one role of the set that must always have a holder.
+// onlyRequiredRole parses the roles that the backend grants without an actor. It returns an error with CodeInvalid
+// unless they are exactly the set's required role.
 func onlyRequiredRole(object authz.Object, set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if set.Required == "" {
 		return nil, authz.Errorf(authz.CodeInvalid,
-			"%s has the role set %s, in which no role must have a holder: without an actor nothing can be given on it; "+
+			"%s has the role set %s, which has no required role, so no role on it can be granted without an actor; "+
 				"its subscription has an owner", object, set.Name)
 	}
 	wanted := []authz.Role{set.Required}
 	roles, err := parseRoles(set, names)
 	if err == nil && !slices.Equal(roles, wanted) {
 		err = authz.Errorf(authz.CodeInvalid,
-			"without an actor the role %s, and no other, can be given on %s: not %s", set.Required, object, list(roles))
+			"without an actor, only the role %s can be granted on %s: not %s", set.Required, object, list(roles))
 	}
 	return wanted, err
 }

@@ -6,47 +6,47 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Reassigned is what a removal with a new creator did with the objects that the person had created.
+// Reassigned reports how a removal with a new owner changed the objects that the person had created.
 type Reassigned struct {
-	// Importers and Connections became those of the new creator, private connections excepted.
+	// Importers and Connections have the new creator. Private connections are not among them.
 	Importers, Connections Named
 
-	// PrivateMoved and PrivateDisconnected are how many private connections became those of the new creator, and were
-	// deleted.
+	// PrivateMoved is how many private connections have the new creator, PrivateDisconnected how many were deleted.
 	PrivateMoved, PrivateDisconnected int
 }
 
-// reassignments collects what the writes of one call reassigned, from one person to another.
+// reassignments collects the objects that the writes of one call reassigned, from one person to another.
 type reassignments struct {
 	from, to authz.ID
 	done     []reassignment
 }
 
-// reassignment is what became of one object that a person had created.
+// reassignment says how one object that a person had created changed.
 type reassignment struct {
 	object                authz.Object
 	private, disconnected bool
 }
 
-// noteReassigned notes that a plan reassigns an object, or deletes it. The note counts once the plan is written.
+// noteReassigned records that a plan reassigns or deletes an object. countReassigned counts it once the plan is
+// written.
 func noteReassigned(p *plan, d offboarding, c created, disconnected bool) {
 	if into := p.by.reassigned; into != nil && into.from == d.who && into.to == d.newOwner {
 		p.reassigns = append(p.reassigns, reassignment{c.object(), c.private(), disconnected})
 	}
 }
 
-// countReassigned counts what a plan that is written reassigned.
+// countReassigned counts the objects that a written plan reassigned.
 func countReassigned(p *plan) {
 	if p.by.reassigned != nil {
 		p.by.reassigned.done = append(p.by.reassigned.done, p.reassigns...)
 	}
 }
 
-// reportReassigned reports what a call reassigned, which is done: it names the objects that the actor may view now. Of
-// a repeated call nothing is known.
+// reportReassigned reports the objects that a finished call reassigned, and names those that the actor may view now.
+// It returns nil for a replay, since the objects are not stored.
 func (s *Service) reportReassigned(ctx context.Context, by Caller) (*Reassigned, error) {
 	if by.replayed() {
-		return nil, nil //nolint:nilnil // nothing is known
+		return nil, nil //nolint:nilnil // a replay reports nothing
 	}
 	var report Reassigned
 	ids := make(map[authz.Type][]authz.ID)

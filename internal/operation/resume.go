@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Resume finishes the deletions and offboardings that were interrupted, by this server or another. A deletion that was only
-// announced, whose object is still stored, is carried out if the person who announced it may still delete the object,
-// and else withdrawn.
+// Resume finishes the deletions and offboardings that were interrupted, by this server or another. If the object of a
+// deletion is still stored, Resume performs the deletion if the person who requested it may still delete the object,
+// and cancels it otherwise.
 func (s *Service) Resume(ctx context.Context) error {
 	filter := authz.Filter{Type: deletionType, Relation: deletionRequestedBy}
 	for item, err := range s.engine.Read(ctx, filter, authz.Fully(), authz.Page{}) {
@@ -27,7 +27,7 @@ func (s *Service) Resume(ctx context.Context) error {
 	return s.resumeOffboardings(ctx)
 }
 
-// resumingCaller is the caller who finishes what somebody began.
+// resumingCaller returns the caller who finishes an operation that a person, or the backend itself, requested.
 func resumingCaller(begunBy authz.Subject) Caller {
 	by := Caller{Key: "resume"}
 	if begunBy.Type == user {
@@ -36,9 +36,14 @@ func resumingCaller(begunBy authz.Subject) Caller {
 	return by
 }
 
-func (s *Service) resumeDeletion(ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship) error {
+// resumeDeletion finishes or cancels one deletion.
+func (s *Service) resumeDeletion(
+	ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship,
+) error {
 	p := newPlan(s.engine, by)
-	standing, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1)
+	standing, err := p.FindSome(
+		ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1,
+	)
 	if err != nil {
 		return err
 	}
@@ -53,7 +58,8 @@ func (s *Service) resumeDeletion(ctx context.Context, by Caller, object authz.Ob
 	return err
 }
 
-// resumeOffboardings finishes the offboardings that were interrupted.
+// resumeOffboardings finishes the interrupted offboardings. It logs one that ends with CodeConflict and continues
+// with the next.
 func (s *Service) resumeOffboardings(ctx context.Context) error {
 	p := newPlan(s.engine, Caller{})
 	found, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, Relation: offboardingFrom}, 0)
@@ -69,11 +75,17 @@ func (s *Service) resumeOffboardings(ctx context.Context) error {
 			continue
 		}
 		by := resumingCaller(d.requestedBy)
-		s.log.InfoContext(ctx, "finishing an interrupted offboarding", "user", string(d.who), "from", d.from.String(), "by", d.requestedBy.String())
+		s.log.InfoContext(
+			ctx, "finishing an interrupted offboarding", "user", string(d.who), "from", d.from.String(), "by",
+			d.requestedBy.String(),
+		)
 		_, err = s.runOffboarding(ctx, by, "resume_offboarding", d)
 		switch {
 		case errors.Is(err, authz.CodeConflict):
-			s.log.WarnContext(ctx, "an offboarding could not be finished", "user", string(d.who), "from", d.from.String(), "error", err.Error())
+			s.log.WarnContext(
+				ctx, "an offboarding could not be finished", "user", string(d.who), "from", d.from.String(), "error",
+				err.Error(),
+			)
 		case err != nil:
 			return err
 		}

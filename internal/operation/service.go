@@ -1,6 +1,6 @@
-// Package operation holds the product operations of Sluice: what a person does in the product, turned into
-// relationship writes that keep the product's invariants. Each area has a file; plan.go and executor.go hold what
-// they share.
+// Package operation performs the product operations of Sluice: it turns an action of a person in the product into
+// relationship writes that keep the product's invariants. Each area has a file; plan.go and run.go hold the shared
+// parts.
 package operation
 
 import (
@@ -31,20 +31,20 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	// maxScanned is how many objects one page looks at, where the actor sees few of them.
+	// maxScanned is how many objects are read for one page at most, if the actor may view few of them.
 	maxScanned int
 
-	// maxRead is how many relationships an answer that changes nothing rests on at most.
+	// maxRead is how many relationships an operation that changes nothing reads at most.
 	maxRead int64
 }
 
-// Option changes what is optional about a Service.
+// Option sets an optional property of a Service.
 type Option func(*Service)
 
-// WithLogger makes the service log what no answer can tell, such as deletions finished at the start.
+// WithLogger makes the service log events that no answer reports, such as deletions finished at the start.
 func WithLogger(log *slog.Logger) Option { return func(s *Service) { s.log = log } }
 
-// WithClock replaces the clock that expirations are counted from; nil leaves it as it is.
+// WithClock replaces the clock from which expirations are counted. A nil clock changes nothing.
 func WithClock(now func() time.Time) Option {
 	return func(s *Service) {
 		if now != nil {
@@ -53,40 +53,48 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// WithMaxScanned replaces how many objects one page of contents looks at, where the actor sees few of them.
+// WithMaxScanned replaces how many objects are read for one page of contents at most, if the actor may view few of
+// them.
 func WithMaxScanned(objects int) Option { return func(s *Service) { s.maxScanned = objects } }
 
-// WithMaxRead replaces how many relationships an answer that changes nothing rests on at most.
+// WithMaxRead replaces how many relationships an operation that changes nothing reads at most.
 func WithMaxRead(relationships int64) Option {
 	return func(s *Service) { s.maxRead = relationships }
 }
 
 // New returns a Service on engine, which must hold the product's schema.
 func New(engine Engine, options ...Option) *Service {
-	s := &Service{engine: engine, log: slog.New(slog.DiscardHandler), now: time.Now, maxScanned: 10_000, maxRead: maxRead}
+	s := &Service{
+		engine:     engine,
+		log:        slog.New(slog.DiscardHandler),
+		now:        time.Now,
+		maxScanned: 10_000,
+		maxRead:    maxRead,
+	}
 	for _, option := range options {
 		option(s)
 	}
 	return s
 }
 
-// Caller is on whose behalf an operation runs, and through whom.
+// Caller says on whose behalf an operation runs, and through which API key and request.
 type Caller struct {
-	// Actor is the person who performs the operation. It is empty for those that the backend itself performs.
+	// Actor is the person who performs the operation. It is empty if the backend itself performs it.
 	Actor authz.ID
 
-	// Key is the name of the API key, and RequestID the id of the request; both go into the transaction's metadata.
+	// Key is the name of the API key, and RequestID the id of the request. Both are stored in the transaction's
+	// metadata.
 	Key       string
 	RequestID string
 
-	// Reason says why the backend performs an operation that else a person performs; it goes into the metadata, too. It is empty
-	// with an actor, and for operations that are the backend's own.
+	// Reason says why the backend performs an operation that usually a person performs. It is stored in the metadata,
+	// too. It is empty with an actor, and for operations that never have one.
 	Reason string
 
-	// Idempotency is how the caller recognizes an operation that they ask for again; nil if they do not.
+	// Idempotency identifies an operation whose retry must not perform it twice; nil if the caller gave no key.
 	Idempotency *Idempotency
 
-	// reassigned collects what the call reassigns; nil if it does not report that.
+	// reassigned collects the objects that the call reassigns; nil if it does not report them.
 	reassigned *reassignments
 }
 
@@ -106,8 +114,8 @@ type Account struct {
 	Subscription authz.ID
 	RoleSet      authz.RoleSetName
 
-	// Roles are those of the person whom a list of accounts is for, and ExpiresAt is when the last of them ends, zero if one of
-	// them does not; lists alone fill them.
+	// Roles are those of the person whose accounts are listed. ExpiresAt is when the last of them ends; zero if one
+	// of them is permanent. Only lists set both.
 	Roles     Roles
 	ExpiresAt time.Time
 }
@@ -117,11 +125,11 @@ type Member struct {
 	User  authz.ID
 	Roles Roles
 
-	// ExpiresAt is when the last of the roles ends; zero if one of them does not.
+	// ExpiresAt is when the last of the roles ends; zero if one of them is permanent.
 	ExpiresAt time.Time
 
-	// Accounts are the person's roles on the accounts of the subscription, if they were asked for, and AccountsExpireAt is when
-	// those end that do.
+	// Accounts are the person's roles on the accounts of the subscription, if the call asked for them.
+	// AccountsExpireAt is when those that are not permanent end.
 	Accounts         map[authz.ID]Roles
 	AccountsExpireAt map[authz.ID]time.Time
 }
@@ -131,7 +139,7 @@ type Importer struct {
 	ID, Account         authz.ID
 	Source, Destination authz.ID
 
-	// LeftOut are the ends that a copy did not take along, "source" or "destination".
+	// LeftOut are the ends that a copy left out, "source" or "destination".
 	LeftOut []string
 
 	// HiddenEnds are the ends whose connection the actor may not view, if the importer was read: "source" or
@@ -139,11 +147,10 @@ type Importer struct {
 	HiddenEnds []string
 }
 
-// Visibility says who of an account sees a connection.
+// Visibility says which people of an account see a connection.
 type Visibility string
 
-// A private connection is seen by its creator and by those that it is shared with by name, a shared one by the
-// whole account.
+// Only its creator and the people in its Users see a private connection. The whole account sees a shared one.
 const (
 	Private Visibility = "private"
 	Shared  Visibility = "shared"
@@ -154,7 +161,7 @@ type Connection struct {
 	ID, Account authz.ID
 	Connector   authz.ID
 	Visibility  Visibility
-	Users       []authz.ID // whom it is shared with by name
+	Users       []authz.ID // the people that it is shared with by name
 	Group       authz.ID
 }
 
@@ -162,25 +169,25 @@ type Connection struct {
 type Workspace struct {
 	ID, Account authz.ID
 	Open        bool
-	Users       []authz.ID // who may enter a workspace that is not open, beside administrators
+	Users       []authz.ID // the people who may enter a workspace that is not open, besides administrators
 }
 
 // Connector is a connector of the catalogue or of an account.
 type Connector struct {
 	ID           authz.ID
-	Account      authz.ID // which built it; empty for one of the catalogue
+	Account      authz.ID // the account that built it; empty for one of the catalogue
 	Capabilities []string
 }
 
-// Part is an object that has nothing but a place: a flow, schedule or service of a workspace, an integration, export,
-// report or connector of an account.
+// Part is an object with no relationship except its place: a flow, schedule or service of a workspace, or an
+// integration, export, report or connector of an account.
 type Part struct {
 	Type   authz.Type
 	ID     authz.ID
 	Parent authz.Object
 }
 
-// NewSubscription asks for a subscription.
+// NewSubscription describes a subscription to create.
 type NewSubscription struct {
 	ID       authz.ID
 	RoleSet  string
@@ -188,50 +195,50 @@ type NewSubscription struct {
 	Features []string
 }
 
-// NewAccount asks for an account.
+// NewAccount describes an account to create.
 type NewAccount struct {
 	ID, Subscription authz.ID
 	RoleSet          string
 }
 
-// NewImporter asks for an importer; Source and Destination may be empty.
+// NewImporter describes an importer to create. Source and Destination may be empty.
 type NewImporter struct {
 	ID, Account         authz.ID
 	Source, Destination authz.ID
 }
 
-// ImporterEnds says which ends of an importer to change: nil leaves an end as it is, an empty id removes it.
+// ImporterEnds says which ends of an importer to change: nil leaves an end unchanged, an empty id removes it.
 type ImporterEnds struct {
 	Source, Destination *authz.ID
 }
 
-// NewConnection asks for a connection. An empty Visibility takes the account's default.
+// NewConnection describes a connection to create. An empty Visibility means the account's default.
 type NewConnection struct {
 	ID, Account authz.ID
 	Connector   authz.ID
 	Visibility  string
 }
 
-// Sharing says who is to see a connection; Users only goes with "private".
+// Sharing says who may see a connection. Users can be given only with "private".
 type Sharing struct {
 	Visibility string
 	Users      []authz.ID
 }
 
-// Access says who is to enter a workspace; Users only goes with Open false.
+// Access says who may enter a workspace. Users can be given only with Open false.
 type Access struct {
 	Open  bool
 	Users []authz.ID
 }
 
-// NewWorkspace asks for a workspace.
+// NewWorkspace describes a workspace to create.
 type NewWorkspace struct {
 	ID, Account authz.ID
 	Access      Access
 }
 
-// Page asks for a part of a list that is sorted by id: at most Limit entries (0: DefaultLimit) after Cursor, which is one
-// that a page of the same list gave. The cursor of another list is an error with CodeInvalid.
+// Page selects a part of a list that is sorted by id: at most Limit entries (0: DefaultLimit) after Cursor, which an
+// earlier page of the same list returned. The cursor of another list is an error with CodeInvalid.
 type Page struct {
 	Limit  int
 	Cursor string
@@ -239,7 +246,7 @@ type Page struct {
 	cursors authz.Cursors // of the list, see Page.of
 }
 
-// How long a page is, if nothing else is said, and at most.
+// How many entries a page has by default, and at most.
 const (
 	DefaultLimit = 100
 	MaxLimit     = 1000

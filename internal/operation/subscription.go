@@ -7,8 +7,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateSubscription creates a subscription with its owner. The backend itself performs it.
-func (s *Service) CreateSubscription(ctx context.Context, by Caller, in NewSubscription) (Subscription, authz.Token, error) {
+// CreateSubscription creates a subscription with its owner. It has no actor.
+func (s *Service) CreateSubscription(
+	ctx context.Context, by Caller, in NewSubscription,
+) (Subscription, authz.Token, error) {
 	set, err := authz.ParseRoleSet(in.RoleSet, "subscription")
 	if err != nil {
 		return Subscription{}, "", err
@@ -34,9 +36,11 @@ func (s *Service) CreateSubscription(ctx context.Context, by Caller, in NewSubsc
 	return answered(Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, token, err)
 }
 
-// PutFeatures gives a subscription exactly these features. The backend itself performs it. Turning one off takes
-// nobody's role away; it only stops new ones.
-func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names []string) (Subscription, authz.Token, error) {
+// PutFeatures turns exactly these features of a subscription on. It has no actor. Turning a feature off removes
+// nobody's role; it only prevents new ones.
+func (s *Service) PutFeatures(
+	ctx context.Context, by Caller, id authz.ID, names []string,
+) (Subscription, authz.Token, error) {
 	features, err := parseFeatures(names)
 	if err != nil {
 		return Subscription{}, "", err
@@ -47,17 +51,18 @@ func (s *Service) PutFeatures(ctx context.Context, by Caller, id authz.ID, names
 		if err != nil {
 			return err
 		}
-		marks, err := readFlags(ctx, p, facts.object)
+		flags, err := readFlags(ctx, p, facts.object)
 		if err != nil {
 			return err
 		}
-		setFeatures(p, facts.object, marks, features)
+		setFeatures(p, facts.object, flags, features)
 		subscription.RoleSet = facts.set.Name
 		return nil
 	})
 	return answered(subscription, token, err)
 }
 
+// parseFeatures returns the features of these names, in the order of authz.Features.
 func parseFeatures(names []string) ([]authz.Feature, error) {
 	for _, name := range names {
 		if _, err := authz.ParseFeature(name); err != nil {
@@ -73,19 +78,19 @@ func parseFeatures(names []string) ([]authz.Feature, error) {
 	return features, nil
 }
 
-// setFeatures plans that of the features exactly these are on, given the relations in which the subscription holds
-// everybody now. They rest on each other, so that two changes at once do not mix.
-func setFeatures(p *plan, object authz.Object, marks []authz.Relation, features []authz.Feature) {
+// setFeatures plans that exactly these features are on. flags are the present flags of the subscription. The write
+// requires the present state of each feature, so that two simultaneous changes do not mix.
+func setFeatures(p *plan, object authz.Object, flags []authz.Relation, features []authz.Feature) {
 	set := func(relation authz.Relation, on bool) {
 		row := authz.Relationship{Resource: object, Relation: relation, Subject: everybody}
-		if was := slices.Contains(marks, relation); was {
+		if was := slices.Contains(flags, relation); was {
 			p.Require(row)
 		} else {
 			p.Forbid(authz.Exactly(row))
 		}
 		if on {
 			p.Touch(object, relation, everybody)
-		} else if slices.Contains(marks, relation) {
+		} else if slices.Contains(flags, relation) {
 			p.Delete(row)
 		}
 	}
@@ -109,9 +114,11 @@ func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (
 	return answered(subscription, token, err)
 }
 
-// SubscriptionAccounts returns a page of the subscription's accounts that the actor may view, with their roles
-// there. To somebody who may view neither the subscription nor an account of it, there is none: CodeNotFound.
-func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.ID, page Page) (Accounts, authz.Token, error) {
+// SubscriptionAccounts returns a page of the subscription's accounts that the actor may view, with their roles there.
+// It returns an error with CodeNotFound if they may view neither the subscription nor an account of it.
+func (s *Service) SubscriptionAccounts(
+	ctx context.Context, by Caller, id authz.ID, page Page,
+) (Accounts, authz.Token, error) {
 	var accounts Accounts
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 		_, hidden := readPermissions(ctx, p, subscriptionObject(id))
@@ -131,12 +138,15 @@ func (s *Service) SubscriptionAccounts(ctx context.Context, by Caller, id authz.
 	return answered(accounts, token, err)
 }
 
-// UserAccounts returns a page of all accounts that a person may view, with their roles there. It is for that person
-// themselves, or with inspect and without an actor for anybody.
-func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, inspect bool, page Page) (Accounts, authz.Token, error) {
+// UserAccounts returns a page of all accounts that a person may view, with their roles there. Only that person may
+// call it, or a caller with inspect and no actor.
+func (s *Service) UserAccounts(
+	ctx context.Context, by Caller, who authz.ID, inspect bool, page Page,
+) (Accounts, authz.Token, error) {
 	if who != by.Actor && (!inspect || by.Actor != "") {
 		return Accounts{}, "", authz.Errorf(
-			authz.CodeForbidden, "only %s may list these accounts, or a key with the scope inspect without Sluice-Actor", who,
+			authz.CodeForbidden,
+			"only %s may list these accounts, or a key with the scope inspect without Sluice-Actor", who,
 		)
 	}
 	var accounts Accounts
@@ -162,7 +172,16 @@ func (s *Service) UserAccounts(ctx context.Context, by Caller, who authz.ID, ins
 
 // readAccountsOf reads the ids of a subscription's accounts, sorted.
 func readAccountsOf(ctx context.Context, p *plan, id authz.ID) ([]authz.ID, error) {
-	found, err := p.Find(ctx, authz.Filter{Type: "account", Relation: "subscription", SubjectType: "subscription", SubjectID: id, SubjectPlain: true})
+	found, err := p.Find(
+		ctx,
+		authz.Filter{
+			Type:         "account",
+			Relation:     "subscription",
+			SubjectType:  "subscription",
+			SubjectID:    id,
+			SubjectPlain: true,
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +193,8 @@ func readAccountsOf(ctx context.Context, p *plan, id authz.ID) ([]authz.ID, erro
 	return ids, nil
 }
 
-// TransferSubscription makes another person the one owner of a single_owner subscription. The old owner keeps
-// their other roles. Without an actor the backend replaces the owner, which needs a reason.
+// TransferSubscription makes another person the one owner of a single_owner subscription. The previous owner keeps
+// their other roles. Without an actor, the backend replaces the owner and must give a reason.
 func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
 	if by.Actor == "" {
 		return s.replaceOwner(ctx, by, id, to)
@@ -185,6 +204,7 @@ func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to au
 	})
 }
 
+// planTransfer plans that the actor transfers their subscription to another person.
 func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID) error {
 	if err := requirePermission(ctx, p, object, "transfer_ownership"); err != nil {
 		return err
@@ -200,7 +220,8 @@ func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID
 	return requireNoOffboarding(ctx, p, to, true)
 }
 
-// endOwnership plans that somebody stops being the owner of a subscription. Without another role they leave it.
+// endOwnership plans that a person stops being the owner of a subscription. Without another role on it they are no
+// longer a member.
 func endOwnership(ctx context.Context, p *plan, owner authz.Relationship) error {
 	object, who := owner.Resource, owner.Subject.ID
 	p.Require(owner)

@@ -9,32 +9,48 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// SubscriptionMembers returns a page of the members of a subscription: the people who hold a role on it. With byAccount each
-// comes with their roles on those accounts of it whose members the actor may list.
-func (s *Service) SubscriptionMembers(ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page) (Members, authz.Token, error) {
+// SubscriptionMembers returns a page of the members of a subscription: the people who hold a role on it. With
+// byAccount, each has their roles on the subscription's accounts whose members the actor may list.
+func (s *Service) SubscriptionMembers(
+	ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page,
+) (Members, authz.Token, error) {
 	list := "subscription members"
 	if byAccount {
 		list += " by account"
 	}
-	return s.subscriptionPeople(ctx, by, id, page.of(list, id), func(ctx context.Context, p *plan, members map[authz.ID]Member) error {
-		if !byAccount {
-			return nil
-		}
-		people := maps.Clone(members)
-		err := addAccountRoles(ctx, p, id, people)
-		for who := range members {
-			members[who] = people[who]
-		}
-		return err
-	})
+	return s.subscriptionPeople(
+		ctx,
+		by,
+		id,
+		page.of(list, id),
+		func(ctx context.Context, p *plan, members map[authz.ID]Member) error {
+			if !byAccount {
+				return nil
+			}
+			people := maps.Clone(members)
+			err := addAccountRoles(ctx, p, id, people)
+			for who := range members {
+				members[who] = people[who]
+			}
+			return err
+		},
+	)
 }
 
-// SubscriptionPeople returns a page of the people of a subscription: its members, and the people who hold a role on an account of
-// it whose members the actor may list, each with their roles there.
-func (s *Service) SubscriptionPeople(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
-	return s.subscriptionPeople(ctx, by, id, page.of("subscription people", id), func(ctx context.Context, p *plan, people map[authz.ID]Member) error {
-		return addAccountRoles(ctx, p, id, people)
-	})
+// SubscriptionPeople returns a page of the people of a subscription: its members, and the people who hold a role on
+// one of its accounts whose members the actor may list. Each has their roles there.
+func (s *Service) SubscriptionPeople(
+	ctx context.Context, by Caller, id authz.ID, page Page,
+) (Members, authz.Token, error) {
+	return s.subscriptionPeople(
+		ctx,
+		by,
+		id,
+		page.of("subscription people", id),
+		func(ctx context.Context, p *plan, people map[authz.ID]Member) error {
+			return addAccountRoles(ctx, p, id, people)
+		},
+	)
 }
 
 // subscriptionPeople returns a page of the members of a subscription after add has changed them.
@@ -63,7 +79,7 @@ func (s *Service) subscriptionPeople(
 	return answered(members, token, err)
 }
 
-// mayListEach reports on which of the accounts the actor may know who holds which role.
+// mayListEach reports, for each of the accounts, whether the actor may list its members.
 func mayListEach(ctx context.Context, p *plan, accounts []authz.ID) ([]bool, error) {
 	var listed []bool
 	for chunk := range slices.Chunk(accounts, MaxLimit) {
@@ -80,8 +96,8 @@ func mayListEach(ctx context.Context, p *plan, accounts []authz.ID) ([]bool, err
 	return listed, nil
 }
 
-// addAccountRoles adds to people what they hold on those accounts of the subscription whose members the actor may list. It reads
-// each account once, several at a time.
+// addAccountRoles adds to people their roles on the subscription's accounts whose members the actor may list. It
+// reads each account once, several at a time.
 func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz.ID]Member) error {
 	accounts, err := readAccountsOf(ctx, p, id)
 	if err != nil {
@@ -114,7 +130,11 @@ func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz
 		for who, there := range membersOf(found[i], set) {
 			member, known := people[who]
 			if !known {
-				member = Member{User: who, Accounts: make(map[authz.ID]Roles), AccountsExpireAt: make(map[authz.ID]time.Time)}
+				member = Member{
+					User:             who,
+					Accounts:         make(map[authz.ID]Roles),
+					AccountsExpireAt: make(map[authz.ID]time.Time),
+				}
 			}
 			member.Accounts[accountID] = there.Roles
 			if !there.ExpiresAt.IsZero() {
@@ -126,11 +146,13 @@ func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz
 	return nil
 }
 
-// PutSubscriptionMember gives a person exactly these roles on a subscription. It needs the invite_… permission of each
-// role that is added and of each that is taken away. Nobody takes the role of owner from another: under single_owner it
-// moves by transfer alone, under multi_owner an owner may give it up while there is another. Without an actor the backend
-// adds an owner, which needs a reason.
-func (s *Service) PutSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID, roles []string) (Member, authz.Token, error) {
+// PutSubscriptionMember gives a person exactly these roles on a subscription. It needs the invite_… permission of
+// each role that it adds or removes. Nobody removes the role of owner from another person: under single_owner only a
+// transfer moves it, and under multi_owner an owner may give it up while there is another. Without an actor, the
+// backend adds an owner and must give a reason.
+func (s *Service) PutSubscriptionMember(
+	ctx context.Context, by Caller, id, who authz.ID, roles []string,
+) (Member, authz.Token, error) {
 	if by.Actor == "" {
 		return s.addOwner(ctx, by, id, who, roles)
 	}
@@ -171,7 +193,9 @@ func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts
 		return err
 	}
 	if !guarded {
-		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", change.who, facts.object)
+		return authz.Errorf(
+			authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", change.who, facts.object,
+		)
 	}
 	if err := requireNoOffboarding(ctx, p, change.who, len(change.held) == 0); err != nil {
 		return err
@@ -189,7 +213,7 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 			needed = append(needed, authz.Permission("invite_"+role))
 		}
 	}
-	if len(needed) == 0 { // nothing changes, but who may change nothing is not told what there is
+	if len(needed) == 0 { // nothing changes, but an actor who may not change the roles must not learn them
 		named := change.wanted
 		if change.adds {
 			named = change.asked
@@ -207,7 +231,11 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 		if facts.set.Transferred {
 			return ownerMovesByTransfer(facts)
 		}
-		return authz.Errorf(authz.CodeForbidden, "nobody takes the role of owner from another: %s may give it up, or be removed from %s", change.who, facts.object)
+		return authz.Errorf(
+			authz.CodeForbidden,
+			"the role of owner cannot be removed from another person; %s may give it up, or be removed from %s",
+			change.who, facts.object,
+		)
 	}
 	for _, permission := range needed {
 		if err := g.need(permission); err != nil {
@@ -220,12 +248,18 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 	return nil
 }
 
+// ownerMovesByTransfer returns the error for a change of a single_owner subscription's owner by any other call than
+// the transfer.
 func ownerMovesByTransfer(facts subscriptionFacts) error {
-	return authz.Errorf(authz.CodeConflict, "%s has exactly one owner at any time; only POST /v1/subscriptions/%s/transfer changes who", facts.object, facts.object.ID)
+	return authz.Errorf(
+		authz.CodeConflict, "%s always has exactly one owner, whom only POST /v1/subscriptions/%s/transfer changes",
+		facts.object, facts.object.ID,
+	)
 }
 
-// RemoveSubscriptionMember takes from a person all roles on a subscription and on all of its accounts, and whatever
-// names them there, with the open invitations to and by them. It needs remove_users; anybody may leave by themselves.
+// RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and every relationship
+// that names them there, with the open invitations to and by them. It needs remove_users; a person may also remove
+// themselves.
 func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
 	for {
 		removed := false
@@ -242,8 +276,8 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 			removed = len(p.Updates()) > 0
 			return err
 		})
-		// An account that the person was given a role on while they were being removed is found by looking again; once they
-		// are out of the subscription, they create none themselves.
+		// The next attempt finds an account on which the person was given a role during their removal. They cannot
+		// create one themselves once they are no member of the subscription.
 		if err != nil || !removed || who == by.Actor || by.replayed() {
 			return token, err
 		}
@@ -251,6 +285,7 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 	}
 }
 
+// removeFromSubscription plans that a person is removed from a subscription and its accounts.
 func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) error {
 	facts, err := readSubscription(ctx, p, id)
 	if err != nil {
@@ -268,14 +303,16 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 		return err
 	}
 	if !guarded {
-		return authz.Errorf(authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, facts.object)
+		return authz.Errorf(
+			authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, facts.object,
+		)
 	}
 	held, err := readHoldings(ctx, p, facts.object, who)
 	if err != nil {
 		return err
 	}
 	switch {
-	case len(held) == 0: // they may be invited, and are to stay out
+	case len(held) == 0: // they may be invited; a removed person must not be able to accept
 		if err := finishRemoval(ctx, p, who); err != nil {
 			return err
 		}
@@ -292,7 +329,7 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	return removeFromAccounts(ctx, p, id, who)
 }
 
-// removeFromAccounts plans the end of all that a person holds on the accounts of a subscription.
+// removeFromAccounts plans the end of all roles of a person on the accounts of a subscription.
 func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	inSubscription, err := readAccountsOf(ctx, p, id)
 	if err != nil {
@@ -332,8 +369,8 @@ func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	return lastHolderError(orphaned)
 }
 
-// readVisibleRolesAfter returns the roles that a person holds on a subscription when the plan is written, and nil if the actor may not know
-// them: those of others need the permission to list them there.
+// readVisibleRolesAfter returns the roles that a person holds on a subscription after the plan. It returns nil if the
+// actor may not list them, which they need for another person.
 func readVisibleRolesAfter(ctx context.Context, p *plan, id, who authz.ID) (Roles, error) {
 	facts, err := readSubscription(ctx, p, id)
 	if err != nil {
