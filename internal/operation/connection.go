@@ -104,7 +104,7 @@ func (s *Service) ShareConnection(
 				"users can be given only with visibility %q; the whole account sees a shared connection", Private,
 			)
 		}
-		if connection, err = readConnection(ctx, p, object, account); err != nil {
+		if connection, err = readShownConnection(ctx, p, object, account); err != nil {
 			return err
 		}
 		connection.Visibility, connection.Users = visibility, in.Users
@@ -161,6 +161,29 @@ func setNamedPeople(
 	return nil
 }
 
+// readShownConnection is readConnection without the account and the connector where the actor may not view them, as in
+// GetConnection.
+func readShownConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
+	c, err := readConnection(ctx, p, object, account)
+	if err != nil {
+		return Connection{}, err
+	}
+	shown, err := mayNameEach(ctx, p, []authz.Relationship{
+		{Resource: object, Relation: "account", Subject: only(account.object)},
+		{Resource: object, Relation: "connector", Subject: only(connectorObject(c.Connector))},
+	})
+	if err != nil {
+		return Connection{}, err
+	}
+	if !shown[0] {
+		c.Account = ""
+	}
+	if !shown[1] {
+		c.Connector = ""
+	}
+	return c, nil
+}
+
 // readConnection reads a connection as it is stored before the plan.
 func readConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}
@@ -204,7 +227,7 @@ func (s *Service) regroup(
 		if err != nil {
 			return err
 		}
-		if connection, err = readConnection(ctx, p, object, account); err != nil {
+		if connection, err = readShownConnection(ctx, p, object, account); err != nil {
 			return err
 		}
 		held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
