@@ -112,8 +112,7 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			if contexts += weight(questions[i].check.Context, maxBatchContext); contexts > maxBatchContext {
 				return nil, authz.Errorf(
 					authz.CodeTooLarge,
-					"what the caveats are to see of the properties and contexts of all evaluations, defaults included, is larger "+
-						"than %d bytes",
+					"the properties and contexts that caveats see in all evaluations, with the defaults, are larger than %d bytes",
 					maxBatchContext,
 				)
 			}
