@@ -318,4 +318,3 @@ func greet(ctx context.Context, out io.Writer, server *app.Server, config app.Co
 }
 
 var started = time.Now()
-
