@@ -190,7 +190,7 @@ func TestPreviewIsRefused(t *testing.T) {
 		{s.by("olga"), http.MethodGet, "accounts/a", nil, 400, "none of POST, PUT, PATCH, DELETE"},
 		{s.by("olga"), http.MethodDelete, "accounts/a?x=1", nil, 400, `the parameter "x" does not exist here`},
 		{s.by("olga"), http.MethodDelete, "accounts/a#x", nil, 400, "without a fragment"},
-		{s.by("olga"), http.MethodDelete, s.in("accounts/~a/members/~milton?reassign_to=~nobody"), nil, 400, "is no member"},
+		{s.by("olga"), http.MethodDelete, s.in("accounts/~a/members/~milton?reassign_to=~nobody"), nil, 400, "is not a member"},
 	} {
 		a := test.by.preview(test.method, test.path, test.body)
 		if a.status != test.status || !strings.Contains(a.problem().Detail, test.words) {

@@ -247,7 +247,7 @@ func TestReadFileWithoutLog(t *testing.T) {
 	_, err := audit.ReadFile(t.Context(), t.TempDir())
 	require.ErrorContains(t, err, "there is no audit log")
 	_, err = audit.OpenPostgres(t.Context(), "postgres://user:secret@host:port/x")
-	require.ErrorContains(t, err, "the audit log's address is none")
+	require.ErrorContains(t, err, "the audit log's address is not a PostgreSQL URI")
 	require.NotContains(t, err.Error(), "secret")
 }
 
