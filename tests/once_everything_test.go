@@ -63,14 +63,15 @@ var lifetime = slices.Concat([]string{
 		"olga POST connections {id: ~d, account: ~t, connector: ~crm}",
 		"ivan PUT connections/~d/group {group: ~group}",
 		"ivan DELETE connections/~d/group",
-		"olga POST subscriptions/~one/transfer {to: ~ivan}",
+		"olga PUT subscriptions/~one/members/~iris {roles: [read_only]}",
+		"olga POST subscriptions/~one/transfer {to: ~iris}",
 		"olga DELETE subscriptions/~s",
 		"backend DELETE platform/administrators/~pat",
 	},
 )
 
 // people of lifetime, whom requests name.
-var people = regexp.MustCompile(`~(olga|otto|ulla|gert|nora|vera|ines|ingo|pat|ivan)\b`)
+var people = regexp.MustCompile(`~(olga|otto|ulla|gert|nora|vera|ines|ingo|pat|ivan|iris)\b`)
 
 // withTypedPeople returns a request that names every person as user:bob in place of bob.
 func withTypedPeople(request string) string {
