@@ -8,7 +8,8 @@ import (
 
 // PutConnector creates or replaces a connector of the catalogue. It needs a key with the scope provision.
 func (c *Client) PutConnector(ctx context.Context, id string, capabilities ...string) (Connector, error) {
-	return answer[Connector](c.rest.PutConnector(ctx, id, nil, rest.ConnectorCapabilities{Capabilities: list(capabilities)}))
+	body := rest.ConnectorCapabilities{Capabilities: list(capabilities)}
+	return answer[Connector](c.rest.PutConnector(ctx, id, nil, body))
 }
 
 // CreateConnection creates a connection in an account.

@@ -20,8 +20,8 @@ type RelationName struct {
 // Rename is a relation that an earlier version of the product's schema called differently.
 type Rename struct{ From, To RelationName }
 
-// Renames are all renamed relations. Relationships that are stored under an old name move to the new one at the start of
-// a server, see app.Server.
+// Renames are all renamed relations. Relationships that are stored under an old name move to the new one at the start
+// of a server, see app.Server.
 var Renames = []Rename{
 	{RelationName{"workspace", "entrant"}, RelationName{"workspace", "member"}},
 	{RelationName{"connector", "offers_views"}, RelationName{"connector", "capability_views"}},
@@ -43,8 +43,8 @@ var Renames = []Rename{
 	{RelationName{"departure", "withdraws"}, RelationName{"offboarding", "withdraws"}},
 }
 
-// RenamesIn returns the renames whose old name a stored schema declares and the text of a newer one does not. Errors have
-// code authz.CodeInvalid.
+// RenamesIn returns the renames whose old name a stored schema declares and the text of a newer one does not. Errors
+// have code authz.CodeInvalid.
 func RenamesIn(stored, text string) ([]Rename, error) {
 	before, err := Describe(stored)
 	if err != nil {

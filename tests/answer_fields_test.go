@@ -128,7 +128,7 @@ func testNames(t *testing.T) map[string]bool {
 			t.Fatal(err)
 		}
 		for _, file := range files {
-			text, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}

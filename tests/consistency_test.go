@@ -28,14 +28,18 @@ func TestReadYourWrites(t *testing.T) {
 				}{
 					{
 						s.by("olga"), http.MethodPut, member, roles("guest"),
-						question{"user:" + s.id(who), "view", "account:" + s.id("a")}, true,
+						question{"user:" + s.id(who), "view", "account:" + s.id("a")},
+						true,
 					},
 					{
-						s.by(who), http.MethodPost, "importers", map[string]any{"id": importer, "account": s.id("a")},
-						question{"user:" + s.id(who), "edit", "importer:" + importer}, true,
+						s.by(who), http.MethodPost, "importers",
+						map[string]any{"id": importer, "account": s.id("a")},
+						question{"user:" + s.id(who), "edit", "importer:" + importer},
+						true,
 					},
 					{
-						s.by("olga"), http.MethodDelete, member, nil, question{"user:" + s.id(who), "edit", "importer:" + importer},
+						s.by("olga"), http.MethodDelete, member, nil,
+						question{"user:" + s.id(who), "edit", "importer:" + importer},
 						false,
 					},
 				} {

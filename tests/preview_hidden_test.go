@@ -28,7 +28,8 @@ var hiddenFromPreview = []struct {
 	{"add an editor", "", "ed", http.MethodPut, "accounts/~r/members/X", roles("editor")},
 	{
 		"change in a list", "olga PUT accounts/~a/members/X {roles: [user]}", "owen", http.MethodPatch,
-		"accounts/~a/members", map[string]any{"members": map[string]any{"X": []string{}}},
+		"accounts/~a/members",
+		map[string]any{"members": map[string]any{"X": []string{}}},
 	},
 	{"hand over", "", "owen", http.MethodDelete, "accounts/~a/members/X?reassign_to=~uwe", nil},
 	{"hand over to", "", "owen", http.MethodDelete, "accounts/~a/members/~mo?reassign_to=X", nil},
@@ -93,7 +94,8 @@ func (s scene) previewOf(actor, method, path string, body any, who string) strin
 	s.t.Helper()
 	if list, isList := body.(map[string]any); isList && list["members"] != nil {
 		named := make(map[string]any)
-		for _, given := range list["members"].(map[string]any) {
+		members, _ := list["members"].(map[string]any)
+		for _, given := range members {
 			named[s.id(who)] = given
 		}
 		body = map[string]any{"members": named}

@@ -78,9 +78,11 @@ func TestListOfSubscriptions(t *testing.T) {
 	found := make(map[string]map[string]any)
 	for cursor, pages := "", 0; ; pages++ {
 		told := s.must(http.MethodGet, "subscriptions?limit=1&cursor="+cursor, nil).withoutToken(t)
-		for _, listed := range told["subscriptions"].([]any) {
-			subscription := listed.(map[string]any)
-			found[subscription["id"].(string)] = subscription
+		page, _ := told["subscriptions"].([]any)
+		for _, listed := range page {
+			subscription, _ := listed.(map[string]any)
+			id, _ := subscription["id"].(string)
+			found[id] = subscription
 		}
 		if cursor = told["next_cursor"].(string); cursor == "" {
 			break

@@ -64,7 +64,9 @@ keys file and has only a hash of the key. A running server reloads the file at S
 		&scopes, "scopes", "check+operate", "scopes of the key: check, operate, provision, inspect, joined by +",
 	)
 	cmd.Flags().StringVar(&rate, "rate", "", "limit of its requests, for example 50/s or 600/m; no limit if empty")
-	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "time until it expires, for example 90d, 12h or 1y; never if empty")
+	cmd.Flags().StringVar(
+		&expiresIn, "expires-in", "", "time until it expires, for example 90d, 12h or 1y; never if empty",
+	)
 	if err := cmd.MarkFlagRequired("name"); err != nil {
 		panic(err)
 	}

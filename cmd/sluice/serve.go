@@ -196,7 +196,8 @@ func exitOverdue(config app.Config) {
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
-		fmt.Fprintf(os.Stderr, "sluice: a part of the server still runs %s after --shutdown-delay %s and --drain-timeout %s\n",
+		const text = "sluice: a part of the server still runs %s after --shutdown-delay %s and --drain-timeout %s\n"
+		fmt.Fprintf(os.Stderr, text,
 			stopGrace, config.ShutdownDelay, config.DrainTimeout)
 	}()
 	select {

@@ -26,7 +26,8 @@ func TestParse(t *testing.T) {
 		{"app:check:" + secret, apikey.Key{Name: "app", Scopes: apikey.Check, Hash: apikey.HashOf(secret)}, ""},
 		{
 			"a.b_c-1:check+operate+provision+inspect:a:b",
-			apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")}, "",
+			apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")},
+			"",
 		},
 		{"", apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
 		{secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},

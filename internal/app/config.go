@@ -205,7 +205,9 @@ func (c StoreConfig) Validate() error {
 			}
 		}
 		if c.DatastoreURI != "" {
-			return errors.New("--datastore-uri: with --spicedb-endpoint, that SpiceDB stores the data; leave --datastore-uri out")
+			return errors.New(
+				"--datastore-uri: with --spicedb-endpoint, that SpiceDB stores the data; leave --datastore-uri out",
+			)
 		}
 		return nil
 	}
@@ -246,8 +248,8 @@ func (c StoreConfig) Validate() error {
 func (c Config) validateMadeKeys() error {
 	if len(c.APIKeys) == 0 && c.APIKeysFile == "" && !isLoopback(c.Listen) {
 		return fmt.Errorf(
-			"--api-key or --api-keys-file: required because other machines can reach %s; a key is generated only for a loopback "+
-				"--listen; `sluice key new` makes keys",
+			"--api-key or --api-keys-file: required because other machines can reach %s; a key is generated only for a "+
+				"loopback --listen; `sluice key new` makes keys",
 			c.Listen,
 		)
 	}

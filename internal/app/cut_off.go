@@ -40,5 +40,6 @@ func cutOff(requests []httpapi.Request, drain time.Duration) error {
 	}
 	what := authz.Count(len(requests), "request was still running and was", "requests were still running and were")
 	return fmt.Errorf("at the end of --drain-timeout %s, %s cut off: %s; "+
-		"clients should retry under the same Idempotency-Key; to give requests more time, raise --drain-timeout above --request-timeout", drain, what, strings.Join(names, ", "))
+		"clients should retry under the same Idempotency-Key; to give requests more time, raise --drain-timeout above "+
+		"--request-timeout", drain, what, strings.Join(names, ", "))
 }

@@ -36,8 +36,8 @@ func unpack(t *testing.T, archive, directory string) {
 	}
 }
 
-// TestStartUpgradesEarlierStore starts a server on a store of schema version 7, in which an offboarding and a deletion were
-// interrupted. The store has the demo company and a restricted workspace, vault.
+// TestStartUpgradesEarlierStore starts a server on a store of schema version 7, in which an offboarding and a
+// deletion were interrupted. The store has the demo company and a restricted workspace, vault.
 func TestStartUpgradesEarlierStore(t *testing.T) {
 	directory := t.TempDir()
 	unpack(t, "testdata/store_v7.tar.gz", directory)
@@ -45,7 +45,8 @@ func TestStartUpgradesEarlierStore(t *testing.T) {
 	server := durable(t, directory, lines, nil)
 
 	for subject, wanted := range map[string]bool{"user:otto": true, "user:rex": false} {
-		require.Equal(t, wanted, allowed(t, server, `{"subject":"`+subject+`","permission":"view","resource":"workspace:vault"}`))
+		question := `{"subject":"` + subject + `","permission":"view","resource":"workspace:vault"}`
+		require.Equal(t, wanted, allowed(t, server, question), subject)
 	}
 	stored := func(resource string) string {
 		status, answer := call(t, server, http.MethodGet, "/v1/relationships?resource="+resource, "")
@@ -54,7 +55,8 @@ func TestStartUpgradesEarlierStore(t *testing.T) {
 	}
 	require.Contains(t, stored("workspace:vault"), "relation:member resource:workspace:vault subject:user:otto")
 	require.Contains(t, stored("connector:vaultdb"), "relation:capability_views resource:connector:vaultdb subject:user:*")
-	require.Contains(t, stored("importer:left-behind"), "relation:creator resource:importer:left-behind subject:user:uma", "the offboarding is finished")
+	const reassigned = "relation:creator resource:importer:left-behind subject:user:uma"
+	require.Contains(t, stored("importer:left-behind"), reassigned, "the offboarding is finished")
 	require.NotContains(t, stored("offboarding:lea"), "user:")
 	require.Contains(t, stored("deletion:importer%2Fgone"), "relation:done", "the deletion is finished")
 	require.NoError(t, server.Close(t.Context()))

@@ -168,7 +168,10 @@ func TestImportSchema(t *testing.T) {
 		stored  string
 		version int
 	}{
-		{old, true, pages, 2}, {newer, true, narrower, 3}, {old, false, narrower, 3}, {pages, false, narrower, 3},
+		{old, true, pages, 2},
+		{newer, true, narrower, 3},
+		{old, false, narrower, 3},
+		{pages, false, narrower, 3},
 		{narrower, true, narrower, 3},
 	} {
 		applied, err := ImportSchema(t.Context(), engine, step.text)

@@ -160,10 +160,8 @@ func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
 
 func run(t testing.TB, as *syscall.SysProcAttr, folder, program string, arguments ...string) {
 	t.Helper()
-	command := exec.CommandContext(
-		t.Context(),
-		filepath.Join(folder, program),
-		arguments...) //nolint:gosec // a program of this machine
+	path := filepath.Join(folder, program)
+	command := exec.CommandContext(t.Context(), path, arguments...) //nolint:gosec // a program of this machine
 	command.SysProcAttr = as
 	command.Dir = os.TempDir()
 	output, err := command.CombinedOutput()

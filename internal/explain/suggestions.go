@@ -205,8 +205,9 @@ func (i *inquiry) simulateOperations(
 			switch authz.CodeOf(err) {
 			case authz.CodeInternal, authz.CodeDeadline, authz.CodeCanceled, authz.CodeUnavailable:
 				return false, err
+			default:
+				return false, nil
 			}
-			return false, nil
 		}
 	}
 	decision, _, err := scratch.Check(ctx, i.check, authz.Fully())

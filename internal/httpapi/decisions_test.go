@@ -40,12 +40,16 @@ func TestCheck(t *testing.T) {
 		answer     string
 	}{
 		{
-			"denied", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{}, authz.Decision{},
+			"denied", `"subject":"user:alice","resource":"importer:i1"`, plain,
+			authz.Consistency{},
+			authz.Decision{},
 			`{"allowed":false,"token":"t1"}`,
 		},
 		{
-			"allowed", `"subject":"user:alice","resource":"importer:i1"`, plain, authz.Consistency{},
-			authz.Decision{State: authz.Allowed}, `{"allowed":true,"token":"t1"}`,
+			"allowed", `"subject":"user:alice","resource":"importer:i1"`, plain,
+			authz.Consistency{},
+			authz.Decision{State: authz.Allowed},
+			`{"allowed":true,"token":"t1"}`,
 		},
 		{
 			"conditional", `"subject":"user:alice","resource":"importer:i1"`, plain,
@@ -85,15 +89,21 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			"minimize_latency", `"subject":"user:alice","resource":"importer:i1","consistency":"minimize_latency"`, plain,
-			authz.Consistency{Freshness: authz.MinimizeLatency}, authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			authz.Consistency{Freshness: authz.MinimizeLatency},
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 		{
 			"fully_consistent", `"subject":"user:alice","resource":"importer:i1","consistency":"fully_consistent"`, plain,
-			authz.Fully(), authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			authz.Fully(),
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 		{
 			"at_least_as_fresh", `"subject":"user:alice","resource":"importer:i1","consistency":{"at_least_as_fresh":"t0"}`,
-			plain, authz.AsFreshAs("t0"), authz.Decision{}, `{"allowed":false,"token":"t1"}`,
+			plain, authz.AsFreshAs("t0"),
+			authz.Decision{},
+			`{"allowed":false,"token":"t1"}`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

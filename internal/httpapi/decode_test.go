@@ -164,7 +164,8 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		},
 		{
 			"context number too large", check,
-			`{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"x":1e999}}`, []string{"number 1e999"},
+			`{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"x":1e999}}`,
+			[]string{"number 1e999"},
 		},
 		{
 			"consistency of a wrong name", check,

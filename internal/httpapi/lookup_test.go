@@ -106,9 +106,7 @@ func TestLookupResources(t *testing.T) {
 }
 
 // stream asks for a stream of subjects; the caller closes the body.
-func (w *world) stream(
-	t *testing.T, ctx context.Context, body string,
-) *http.Response { //nolint:revive // a test comes first
+func (w *world) stream(t *testing.T, ctx context.Context, body string) *http.Response { //nolint:revive // test first
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/v1/lookup/subjects", strings.NewReader(body))
 	if err != nil {

@@ -128,7 +128,8 @@ func TestImporters(t *testing.T) {
 				+ importer:copy#account@account:t
 				+ importer:copy#creator@user:ursula
 				+ importer:copy#destination@connection:dwh
-			`},
+			`,
+		},
 		{
 			name:   "a copy leaves out a hidden connection",
 			denied: "view@connection:crm use@connection:crm",
@@ -137,7 +138,8 @@ func TestImporters(t *testing.T) {
 				+ importer:copy#account@account:t
 				+ importer:copy#creator@user:ursula
 				+ importer:copy#destination@connection:dwh
-			`},
+			`,
+		},
 		{
 			name:   "an importer that the actor may not see",
 			denied: "view@importer:leads",

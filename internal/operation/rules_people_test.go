@@ -41,7 +41,8 @@ func TestRemovals(t *testing.T) {
 				- invitation:h#place@account:t for 168h0m0s
 				- invitation:h#role@role:user for 168h0m0s
 				- invitee:nina#latest@invitation:h for 24h0m0s
-			`},
+			`,
+		},
 		{
 			name:  "a removal withdraws invitations of the person",
 			given: invitation,
@@ -52,7 +53,8 @@ func TestRemovals(t *testing.T) {
 				- invitation:h#place@account:t for 168h0m0s
 				- invitation:h#role@role:user for 168h0m0s
 				- invitee:nina#latest@invitation:h for 24h0m0s
-			`},
+			`,
+		},
 		{
 			name:   "anybody may leave",
 			denied: "remove_members@account:t assign_roles@account:t",
@@ -62,7 +64,8 @@ func TestRemovals(t *testing.T) {
 				+ removed_user:milton#from@account:t for 24h0m0s
 				- account:t#guest@user:milton
 				- connection:crm#shared_with@user:milton
-			`},
+			`,
+		},
 		{
 			name: "an owner is removed by who assigns roles", given: "account:t#owner@user:nina", denied: "assign_roles@account:t",
 			do: removeMember("peter", "t", "nina"), code: authz.CodeForbidden, says: "assign_roles",
@@ -195,7 +198,8 @@ func TestOffboarding(t *testing.T) {
 				- connection:dwh#creator@user:peter
 				- importer:leads#creator@user:peter
 				- importer:leads#source@connection:crm
-			`},
+			`,
+		},
 		{
 			name: "creations go to the new owner, private ones stay",
 			do:   handOver("olga", "peter", operation.Handover{To: "ursula", Private: "leave"}),
@@ -205,7 +209,8 @@ func TestOffboarding(t *testing.T) {
 				- account:t#user@user:peter
 				- connection:dwh#creator@user:peter
 				- importer:leads#creator@user:peter
-			`},
+			`,
+		},
 		{
 			name: "the fate of private connections must be chosen",
 			do:   handOver("olga", "peter", operation.Handover{To: "ursula"}),
@@ -223,7 +228,8 @@ func TestOffboarding(t *testing.T) {
 				- connection:crm#creator@user:peter
 				- connection:dwh#creator@user:peter
 				- importer:leads#creator@user:peter
-			`},
+			`,
+		},
 		{
 			name: "a new owner who is no member",
 			do:   handOver("olga", "peter", operation.Handover{To: "stranger", Private: "leave"}),

@@ -240,7 +240,8 @@ func TestExpiringRoles(t *testing.T) {
 			changes: `
 				+ account:t#user@user:temp
 				- account:t#user@user:temp for 1h0m0s
-			`},
+			`,
+		},
 		{
 			name: "a person with an end grants until then", given: hour, denied: "assign_roles@account:t as_subscription_owner@account:t as_platform_administrator@account:t",
 			do: putMember("temp", "t", "nina", forever, "user"), changes: `

@@ -89,8 +89,8 @@ func (v *view) place(object authz.Object) (authz.Object, bool) {
 	return place, found
 }
 
-// hides reports whether a relationship is hidden from the actor. The effects on other people are computed without hidden
-// relationships, so that they do not depend on them.
+// hides reports whether a relationship is hidden from the actor. The effects on other people are computed without
+// hidden relationships, so that they do not depend on them.
 func (v *view) hides(r authz.Relationship) bool {
 	if v.allowed[v.naming(r.Resource)] {
 		return false
@@ -99,8 +99,8 @@ func (v *view) hides(r authz.Relationship) bool {
 	return v.Listing(r.Resource.Type) == "" || isPerson
 }
 
-// ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and records
-// in allowed what the actor may see before and after them.
+// ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and
+// records in allowed what the actor may see before and after them.
 func (v *view) ownEffects(
 	ctx context.Context, objects []authz.Object, questions []question, relationships []authz.Relationship,
 	updates []authz.Update,
@@ -151,8 +151,8 @@ func (v *view) own(ctx context.Context, questions []question) (answers, error) {
 	return all, nil
 }
 
-// show returns the effects that the actor may see. Withheld is always true: any other value would reveal whether effects
-// are hidden.
+// show returns the effects that the actor may see. Withheld is always true: any other value would reveal whether
+// effects are hidden.
 func (v *view) show(own, others []Effect, relationships []authz.Relationship) Effects {
 	named := make(map[authz.ID]bool)
 	for _, r := range relationships {

@@ -152,8 +152,8 @@ func (r revision) token(like authz.Token) (authz.Token, error) {
 	}
 	stored := implv1.PostgresRevision{
 		Xmin:         xmin,
-		RelativeXmax: int64(r.snapshot.xmax - xmin),
-	} //nolint:gosec // PostgreSQL has fewer transactions
+		RelativeXmax: int64(r.snapshot.xmax - xmin), //nolint:gosec // PostgreSQL has fewer transactions
+	}
 	for _, x := range r.snapshot.inProgress {
 		stored.RelativeXips = append(stored.RelativeXips, int64(x-xmin)) //nolint:gosec // the same
 	}

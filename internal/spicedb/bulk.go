@@ -77,7 +77,7 @@ func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.
 // askAgain asks each check alone, one after the other, whose answer may come from others in the call: of those that SpiceDB runs at
 // the same time, it shares parts.
 func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
-	if len(checks) == 1 {
+	if len(checks) == 1 && !isCanceledCheck(ctx, results[0].Err) {
 		return nil
 	}
 	for i, check := range checks {

@@ -186,9 +186,8 @@ func timesOut(t *testing.T, timeout time.Duration) bool {
 			}
 		},
 	}})
-	_, _, err := engine.Check(
-		context.Background(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully(),
-	) //nolint:usetesting // without a deadline
+	check := authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}
+	_, _, err := engine.Check(context.Background(), check, authz.Fully()) //nolint:usetesting // without a deadline
 	require.ErrorIs(t, err, authz.CodeDeadline)
 
 	messages := 0

@@ -55,7 +55,7 @@ func (w *work) begin() {
 	w.take(countSteps)
 	w.take(countOpen)
 	n := w.done[countOpen].Load()
-	for peak := w.peak.Load(); n > peak && !w.peak.CompareAndSwap(peak, n); peak = w.peak.Load() {
+	for peak := w.peak.Load(); n > peak && !w.peak.CompareAndSwap(peak, n); peak = w.peak.Load() { //nolint:revive // it counts in its condition
 	}
 }
 
@@ -87,7 +87,7 @@ func (w *work) takeSame(what counted, ids, parts []string) bool {
 	w.came[key]++
 	n := w.came[key]
 	w.mu.Unlock()
-	for most := w.done[what].Load(); n > most && !w.done[what].CompareAndSwap(most, n); most = w.done[what].Load() {
+	for most := w.done[what].Load(); n > most && !w.done[what].CompareAndSwap(most, n); most = w.done[what].Load() { //nolint:revive // it counts in its condition
 	}
 	w.exceeds(what, n)
 	return !w.exceeded.Load()

@@ -84,9 +84,8 @@ func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64,
 	if err != nil {
 		return 0, err
 	}
-	result, err := s.(driver.StmtExecContext).ExecContext(
-		ctx, named(args),
-	) //nolint:errcheck // every statement of the driver is one
+	//nolint:errcheck // every statement of the driver is one
+	result, err := s.(driver.StmtExecContext).ExecContext(ctx, named(args))
 	if err != nil {
 		return 0, classify(err)
 	}
@@ -100,9 +99,8 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(
-		context.Background(), named(args),
-	) //nolint:errcheck // as in execUntil
+	//nolint:errcheck // as in execUntil
+	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
 	if err != nil {
 		return classify(err)
 	}

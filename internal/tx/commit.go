@@ -8,14 +8,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxSplit is how many updates a write holds that Split fills: one less than SpiceDB accepts, so that an idempotency key
-// fits beside them.
+// maxSplit is how many updates a write holds that Split fills: one less than SpiceDB accepts, so that an idempotency
+// key fits beside them.
 const maxSplit = authz.MaxUpdates - 1
 
 // Commit writes the updates if all preconditions hold, as one atomic change, and returns its token. A Unit without
-// updates writes nothing and must have a snapshot, whose token is returned. The error is authz.ErrPrecondition if another
-// request changed what the Unit requires; CodeTooLarge if the updates or preconditions do not fit one write. SpiceDB keeps
-// the metadata with the transaction.
+// updates writes nothing and must have a snapshot, whose token is returned. The error is authz.ErrPrecondition if
+// another request changed what the Unit requires; CodeTooLarge if the updates or preconditions do not fit one write.
+// SpiceDB keeps the metadata with the transaction.
 func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token, error) {
 	if len(u.updates) == 0 {
 		return u.snapshot, nil
@@ -42,8 +42,8 @@ func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token
 	return token, err
 }
 
-// LimitWriteTime limits how long the commit may take. A commit that takes longer fails as if a precondition did not hold,
-// so that the caller can retry with a smaller write. Without it the request's deadline is the limit.
+// LimitWriteTime limits how long the commit may take. A commit that takes longer fails as if a precondition did not
+// hold, so that the caller can retry with a smaller write. Without it the request's deadline is the limit.
 func (u *Unit) LimitWriteTime(limit time.Duration) { u.maxWrite = limit }
 
 // DeleteFirst adds relationships that belong to one write but not to the same write as the other updates. Split deletes
@@ -55,9 +55,9 @@ func (u *Unit) DeleteFirst(together []authz.Relationship) {
 // AllowSplit lets Split commit deletes in writes of their own, before the other updates.
 func (u *Unit) AllowSplit() { u.splits = true }
 
-// Split prepares the next commit. If all updates fit one write, it adds those of DeleteFirst and returns false. Otherwise
-// it keeps only as many deletes as fit and returns true: the caller commits them, and plans the operation again on a new
-// Unit. The error is CodeTooLarge if the updates that are no deletes do not fit one write.
+// Split prepares the next commit. If all updates fit one write, it adds those of DeleteFirst and returns false.
+// Otherwise it keeps only as many deletes as fit and returns true: the caller commits them, and plans the operation
+// again on a new Unit. The error is CodeTooLarge if the updates that are no deletes do not fit one write.
 func (u *Unit) Split() (more bool, err error) {
 	var first []authz.Update
 	full := 0 // how many of first fit one write, as whole groups

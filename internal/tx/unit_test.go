@@ -131,9 +131,18 @@ func TestCommitVerifiesPreconditions(t *testing.T) {
 		fails   bool
 	}{
 		{"required and stored", func(u *tx.Unit) { u.Require(role("olga")) }, func(*txtest.Store) {}, false},
-		{"required and deleted", func(u *tx.Unit) { u.Require(role("olga")) }, func(s *txtest.Store) { s.Remove(role("olga")) }, true},
-		{"forbidden and not stored", func(u *tx.Unit) { u.Forbid(authz.Exactly(role("rex"))) }, func(*txtest.Store) {}, false},
-		{"forbidden and added", func(u *tx.Unit) { u.Forbid(authz.Exactly(role("rex"))) }, func(s *txtest.Store) { s.Put(role("rex")) }, true},
+		{
+			"required and deleted", func(u *tx.Unit) { u.Require(role("olga")) },
+			func(s *txtest.Store) { s.Remove(role("olga")) }, true,
+		},
+		{
+			"forbidden and not stored", func(u *tx.Unit) { u.Forbid(authz.Exactly(role("rex"))) },
+			func(*txtest.Store) {}, false,
+		},
+		{
+			"forbidden and added", func(u *tx.Unit) { u.Forbid(authz.Exactly(role("rex"))) },
+			func(s *txtest.Store) { s.Put(role("rex")) }, true,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store := txtest.New(role("olga"))

@@ -130,7 +130,7 @@ func TestMixedPatchTakesFirstAndGivesAtOnce(t *testing.T) {
 		return n
 	}
 	watched := &guarded{Engine: engine, t: t, holder: owners}
-	watched.before = func(write int) { require.Zero(t, given(), "the last write gives roles") }
+	watched.before = func(int) { require.Zero(t, given(), "the last write gives roles") }
 	changed, _, err := operation.New(watched).PatchAccountMembers(t.Context(), by("boss"), "team", members, time.Time{})
 	require.NoError(t, err)
 	require.Greater(t, watched.writes, 1)

@@ -127,7 +127,7 @@ func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	for _, closing := range closings {
 		t.Run(closing.name, func(t *testing.T) {
 			s := operation.New(engine)
-			makeScene(t, engine, s, closing.prepare) //nolint:contextcheck // the context of the test
+			makeScene(t, engine, s, closing.prepare)
 			ids := make(map[offer]string)
 			for _, o := range slices.Concat(closing.ends, closing.stays, []offer{samToOwn}) {
 				in := operation.NewInvitation{To: o.to, Invitee: o.invitee, Roles: []string{o.role}}

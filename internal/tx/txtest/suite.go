@@ -89,7 +89,8 @@ func Suite(t *testing.T, store tx.Store) {
 			{Action: authz.Create, Relationship: role("a", "owner", "olga")},
 		}})
 		require.ErrorIs(t, err, authz.ErrPrecondition)
-		require.Empty(t, read(t.Context(), t, store, authz.Filter{Type: "account", ID: "d"}, authz.Fully()), "nothing is written")
+		written := read(t.Context(), t, store, authz.Filter{Type: "account", ID: "d"}, authz.Fully())
+		require.Empty(t, written, "nothing is written")
 	})
 	t.Run("deletes of what is not stored are accepted", func(t *testing.T) {
 		_, err := store.Write(t.Context(), authz.Write{Updates: []authz.Update{
