@@ -67,9 +67,9 @@ func TestCollectedWhileAway(t *testing.T) {
 	if len(entries) != 3 || entries[2].Kind != "gap" || entries[2].Reason != "not_kept" || entries[1].Kind != "snapshot" {
 		t.Fatalf("the log ends with %+v", entries)
 	}
-	if told := changes(entries[:1]); len(told) != 2 || told[0] != s.in(" touch account:~a#guest@user:~eve") ||
-		told[1] != s.in(" touch account:~a#guest@user:~trent") {
-		t.Errorf("after the gap there is %q", told)
+	if shown := changes(entries[:1]); len(shown) != 2 || shown[0] != s.in(" touch account:~a#guest@user:~eve") ||
+		shown[1] != s.in(" touch account:~a#guest@user:~trent") {
+		t.Errorf("after the gap there is %q", shown)
 	}
 	then := "access?resource=account:" + s.id("a") + "&permission=view&at=" + away.Add(window/2).UTC().Format(time.RFC3339)
 	if answer := s.call(http.MethodGet, then, nil); answer.status != http.StatusNotFound || !strings.Contains(

@@ -110,8 +110,8 @@ func everyOperationOnce(t *testing.T, on *backend) {
 			again := s.under(key(i), request)
 			if again.status != first[i].status || !again.isReplay() {
 				t.Errorf("%s again: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
-			} else if told, want := again.withoutToken(t), withoutReport(first[i].withoutToken(t)); !reflect.DeepEqual(
-				told, want,
+			} else if shown, want := again.withoutToken(t), withoutReport(first[i].withoutToken(t)); !reflect.DeepEqual(
+				shown, want,
 			) {
 				t.Errorf("%s again: %s, want %s", request, again.body, first[i].body)
 			}

@@ -140,7 +140,7 @@ func previews(t *testing.T, on *backend) {
 		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.withheld != "" && strings.HasSuffix(line, s.in(test.withheld))
 		})
-		// of administrators of the platform she is not told either
+		// of administrators of the platform she does not see either
 		if !slices.Equal(got, told) || !withheld && len(told) < len(want) {
 			t.Errorf(
 				"%s: the preview, withheld %t, is\n%s\nand what it does is\n%s", name, withheld, strings.Join(got, "\n"),

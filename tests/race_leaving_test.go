@@ -10,7 +10,7 @@ import (
 )
 
 // raceOfLeaving has people leave for one another, while they are busy and are invited again: each thing that was
-// created has one creator all the time, and when all have left, it is whoever stayed.
+// created has one creator all the time, and when all have left, it is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	scenes := 2 // a few, as each round moves what was created in those before it, too
 	if on.few {

@@ -41,7 +41,7 @@ func TestObjectsAreReadBack(t *testing.T) {
 		types = append(types, "/v1/"+typ+"s/{id}")
 		path := typ + "s/" + s.id(name)
 		got := s.by(r.viewer).call(http.MethodGet, path, nil)
-		if told := got.withoutToken(t); got.status != http.StatusOK || told["id"] != s.id(name) || told["token"] == "" {
+		if shown := got.withoutToken(t); got.status != http.StatusOK || shown["id"] != s.id(name) || shown["token"] == "" {
 			t.Errorf("%s: %d %s", got.request, got.status, got.body)
 		}
 		head := s.by(r.viewer).begin(http.MethodHead, "/v1/"+path)
@@ -77,14 +77,14 @@ func TestListOfSubscriptions(t *testing.T) {
 	)
 	found := make(map[string]map[string]any)
 	for cursor, pages := "", 0; ; pages++ {
-		told := s.must(http.MethodGet, "subscriptions?limit=1&cursor="+cursor, nil).withoutToken(t)
-		page, _ := told["subscriptions"].([]any)
+		shown := s.must(http.MethodGet, "subscriptions?limit=1&cursor="+cursor, nil).withoutToken(t)
+		page, _ := shown["subscriptions"].([]any)
 		for _, listed := range page {
 			subscription, _ := listed.(map[string]any)
 			id, _ := subscription["id"].(string)
 			found[id] = subscription
 		}
-		if cursor = told["next_cursor"].(string); cursor == "" {
+		if cursor = shown["next_cursor"].(string); cursor == "" {
 			break
 		}
 		if pages == 0 {

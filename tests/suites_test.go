@@ -92,7 +92,7 @@ func answersAsSpiceDB(t *testing.T, on *backend) {
 }
 
 // TestSQLite runs what rests on the datastore before a SpiceDB in the server's own process that keeps everything on
-// disk: what a server does that is told nothing else.
+// disk: what a server does by default.
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	config := configuration()

@@ -54,8 +54,8 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	)
 	may := s.by("bea").call(http.MethodGet, s.in("accounts/~n/members"), nil).status == http.StatusOK
 	listed := s.by("bea").must(http.MethodGet, s.in("subscriptions/~one/members?by_account=true"), nil)
-	if told := bytes.Contains(listed.body, []byte(`"`+s.id("n")+`"`)); told != may {
-		t.Errorf("bea may list the members of the account: %t, but is told of them: %s", may, listed.body)
+	if shown := bytes.Contains(listed.body, []byte(`"`+s.id("n")+`"`)); shown != may {
+		t.Errorf("bea may list the members of the account: %t, but is shown of them: %s", may, listed.body)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 		}
 		r := next.(requestStep)
 		lines, withheld := s.by(test.actor).preview(r.method, r.path, r.body).effects(t)
-		told := strings.Join(lines, "\n")
+		shown := strings.Join(lines, "\n")
 		for _, line := range lines {
 			words := strings.Fields(line)
 			who, what := words[1], words[3]
@@ -194,10 +194,10 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 			}
 		}
 		if test.hidden != "" && !withheld {
-			t.Errorf("%s %s: nothing is withheld: %s", test.actor, test.request, told)
+			t.Errorf("%s %s: nothing is withheld: %s", test.actor, test.request, shown)
 		}
-		if test.shown != "" && !strings.Contains(told, " "+s.in(test.shown)) {
-			t.Errorf("%s %s: nothing is told about %s: %s", test.actor, test.request, test.shown, told)
+		if test.shown != "" && !strings.Contains(shown, " "+s.in(test.shown)) {
+			t.Errorf("%s %s: nothing is shown about %s: %s", test.actor, test.request, test.shown, shown)
 		}
 	}
 }
@@ -222,9 +222,9 @@ func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 			s.play(change)
 			s.writesNothing(request, func() {
 				again := s.under(s.id("key"), request)
-				told := again.withoutToken(t)
-				if again.status != first.status || !again.isReplay() || told["id"] != nil || told["handle"] != nil ||
-					told["expires_at"] != nil {
+				shown := again.withoutToken(t)
+				if again.status != first.status || !again.isReplay() || shown["id"] != nil || shown["handle"] != nil ||
+					shown["expires_at"] != nil {
 					t.Errorf("after the inviter was %s: %d %s", name, again.status, again.body)
 				}
 			})

@@ -1636,7 +1636,7 @@ type NewImporter struct {
 
 // NewInvitation defines model for NewInvitation.
 type NewInvitation struct {
-	// ExpiresIn After how many seconds it ends; seven days unless told. It ends with the role of its inviter at the latest.
+	// ExpiresIn After how many seconds it ends; seven days by default. It ends with the role of its inviter at the latest.
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
 	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.

@@ -157,7 +157,7 @@ func (k *call) readActor(c *gin.Context) error {
 	case !k.route.actor:
 		k.ignoresActor = len(values) > 0
 		return nil
-	// whoever only reads an answer may stay unnamed
+	// who only reads an answer need not be named
 	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation):
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):

@@ -169,12 +169,12 @@ func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes [
 
 // requireRoleHolder makes sure that after the changes somebody still holds the required role: if nobody among the changed does, some
 // other holder is found and required. It reports false if there is none.
-func requireRoleHolder(ctx context.Context, p *plan, object authz.Object, guardian authz.Role, changes []roleChange) (bool, error) {
-	taken := slices.ContainsFunc(changes, func(c roleChange) bool { return c.takes(guardian) })
-	if !taken || slices.ContainsFunc(changes, func(c roleChange) bool { return slices.Contains(c.wanted, guardian) }) {
+func requireRoleHolder(ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange) (bool, error) {
+	taken := slices.ContainsFunc(changes, func(c roleChange) bool { return c.takes(required) })
+	if !taken || slices.ContainsFunc(changes, func(c roleChange) bool { return slices.Contains(c.wanted, required) }) {
 		return true, nil
 	}
-	holders, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(guardian), SubjectType: user}, len(changes)+1)
+	holders, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(required), SubjectType: user}, len(changes)+1)
 	if err != nil {
 		return false, err
 	}

@@ -58,7 +58,7 @@ func TestRoleChanges(t *testing.T) {
 			code: authz.CodeForbidden, says: "assign_roles",
 		},
 		{
-			name: "whoever was removed within a day is not invited again", denied: "assign_roles@account:t",
+			name: "a person removed within a day is not invited again", denied: "assign_roles@account:t",
 			given: "removed_user:nina#from@account:t[expiration:2030-01-02T00:00:00Z]",
 			do:    putMember("peter", "t", "nina", forever, "user"), code: authz.CodeForbidden, says: "assign_roles",
 		},
