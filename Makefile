@@ -1,4 +1,4 @@
-# `make help` lists what there is. Nothing but Go is needed for `run`, `test`, `build` and `lint`.
+# `make help` lists the targets. `run`, `test`, `build` and `lint` need only Go.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,12 +7,13 @@ SHELL := bash
 
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE        ?= sluice:dev
-# gin's MessagePack codec is left out: nothing uses it, and it takes longer to compile than gin itself.
+# The tag leaves out gin's MessagePack codec: nothing uses it, and it takes longer to compile than gin itself.
 export GOFLAGS := $(strip $(GOFLAGS) -tags=nomsgpack)
 TEST         ?= ./tests ./...
 TEST_FLAGS   ?=
 TEST_TIMEOUT ?= 30m
-# What runs under the race detector: packages with concurrency of their own, and of the others the tests of that name.
+# The race detector runs on all tests of the packages in RACE, which have concurrent code of their own. Of the packages in
+# RACE_OTHERS it runs only the tests whose names match RACE_TESTS.
 RACE         ?= ./internal/tx ./internal/replica ./internal/audit ./internal/httpapi ./internal/app ./client/...
 RACE_OTHERS  ?= ./tests ./tests/operations ./internal/spicedb ./internal/sqlitestore
 RACE_TESTS   ?= Race|Overlap|Interrupted|MemoryConformance|Stop|Readers|Writers|Backup|Pool|Collect
@@ -20,7 +21,7 @@ FUZZTIME     ?= 10s
 BENCH        ?= .
 BENCHTIME    ?= 1s
 
-# Tools that are no dependencies of the server: pinned here, compiled into bin/ on first use.
+# Versions of tools that are not dependencies of the server. Their first use compiles them into bin/.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOTESTSUM_VERSION     := v1.13.0
 GOVULNCHECK_VERSION   := v1.1.4
@@ -29,19 +30,19 @@ GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOTESTSUM     := bin/gotestsum-$(GOTESTSUM_VERSION)/gotestsum
 GOVULNCHECK   := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 
-##@ Work
+##@ Run and test
 
 .PHONY: run
 run: ## Start a server with an embedded SpiceDB and the demo company in it
 	go build -o bin/dev/sluice ./cmd/sluice
-	exec bin/dev/sluice serve --demo # not by go run, which reports Ctrl-C as a failure
+	exec bin/dev/sluice serve --demo # go run would report Ctrl-C as a failure
 
 .PHONY: test
-test: $(GOTESTSUM) ## Run all tests (TEST=./tests/... for some; SLUICE_REQUIRE_CONTAINERS=1 to insist on containers)
+test: $(GOTESTSUM) ## Run all tests (TEST=./tests/... selects packages; SLUICE_REQUIRE_CONTAINERS=1 requires containers)
 	GOTESTSUM=$(GOTESTSUM) scripts/test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 
 .PHONY: race
-race: $(GOTESTSUM) ## Run the tests of what has concurrency of its own under the race detector (needs a C compiler)
+race: $(GOTESTSUM) ## Run the tests of concurrent code under the race detector (needs a C compiler)
 	GOTESTSUM=$(GOTESTSUM) scripts/test --race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(RACE)
 	GOTESTSUM=$(GOTESTSUM) scripts/test --race -timeout $(TEST_TIMEOUT) -run '$(RACE_TESTS)' $(TEST_FLAGS) $(RACE_OTHERS)
 
@@ -62,28 +63,28 @@ check: $(GOLANGCI_LINT) ## Check in less than a minute: format, lint of changed 
 	GOLANGCI_LINT=$(GOLANGCI_LINT) scripts/check
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Lint, and see that go.mod is tidy and generated files are current
+lint: $(GOLANGCI_LINT) ## Lint, and check that go.mod is tidy and generated files are current
 	go mod tidy -diff
 	scripts/generated
 	$(GOLANGCI_LINT) run
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOTESTSUM) ## Compile the tools that lint and test need
+tools: $(GOLANGCI_LINT) $(GOTESTSUM) ## Compile the tools for lint and test
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the code
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: generate
-generate: ## Write everything anew that is generated
+generate: ## Generate all generated files
 	go generate ./...
 
 .PHONY: vulncheck
-vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities in what the server calls (asks Go's database)
+vulncheck: $(GOVULNCHECK) ## Check the called code for known vulnerabilities (queries Go's database)
 	$(GOVULNCHECK) ./...
 
 .PHONY: compose-check
-compose-check: ## See that Docker Compose accepts docker-compose.yml
+compose-check: ## Check that Docker Compose accepts docker-compose.yml
 	@scripts/compose --env-file .env.example config --quiet
 	echo "docker-compose.yml is accepted"
 
@@ -93,7 +94,7 @@ compose-check: ## See that Docker Compose accepts docker-compose.yml
 build: ## Compile the static binary bin/sluice
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sluice ./cmd/sluice
 
-# Laid out as in the image: root/ belongs to root there, writable/ to the user that the server runs as.
+# The files of the image: in the image, root/ belongs to root, and writable/ to the user of the server.
 .PHONY: layout
 layout: export GOOS := linux
 layout: build
@@ -104,25 +105,25 @@ layout: build
 	for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
 	  [[ ! -r $$bundle ]] || { cp "$$bundle" bin/image/root/etc/ssl/certs/ca-certificates.crt; break; }
 	done
-	[[ -e bin/image/root/etc/ssl/certs/ca-certificates.crt ]] || echo "note: no CA certificates found; the image is without" >&2
+	[[ -e bin/image/root/etc/ssl/certs/ca-certificates.crt ]] || echo "note: found no CA certificates; the image has none" >&2
 
 .PHONY: image
-image: layout ## Build the container image (IMAGE=sluice:dev) around a binary compiled here; needs no base image
+image: layout ## Build the container image (IMAGE=sluice:dev) with a binary compiled here; needs no base image
 	@{ printf 'FROM scratch AS build\nCOPY . /src/bin/image/\n'; sed -n '/^FROM scratch AS image/,$$p' Dockerfile; } |
 	  docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) -f - bin/image
 
 .PHONY: spicedb-image
-spicedb-image: ## Build authzed/spicedb in the version of go.mod from its source, where it cannot be pulled
+spicedb-image: ## Build the image authzed/spicedb from source, in the version of go.mod, if it cannot be pulled
 	scripts/spicedb-image
 
 .PHONY: clean
-clean: ## Remove what was built
+clean: ## Remove bin/
 	rm -rf bin
 
 ##@ Help
 
 .PHONY: help
-help: ## Show this
+help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
