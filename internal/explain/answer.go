@@ -114,13 +114,11 @@ func (i *inquiry) renderOperation(
 		}
 	}
 	shown := &Operation{
-		Method: grant.Method, Path: grant.Path, Body: grant.Body, Needs: grant.Needs, On: grant.NeedsOn,
-		Backend: grant.Backend,
+		Action: grant.Action, Needs: grant.Needs, On: grant.NeedsOn, Backend: grant.Backend,
 	}
-	if omitted, err := i.namesHiddenPeople(ctx, grant); err != nil {
+	var err error
+	if shown.NamesHiddenPeople, err = i.namesHiddenPeople(ctx, grant); err != nil {
 		return nil, err
-	} else if omitted {
-		shown.Body, shown.BodyOmitted = nil, true
 	}
 	for _, group := range approvers {
 		if seen, err := i.visibility.maySee(ctx, group.Resource); err != nil {
@@ -150,7 +148,7 @@ func listedOn(grant operation.Grant, group Approvers) authz.Object {
 	return authz.Object{}
 }
 
-// namesHiddenPeople reports whether the body of the call names people who are hidden from the reader.
+// namesHiddenPeople reports whether the action names people who are hidden from the reader.
 func (i *inquiry) namesHiddenPeople(ctx context.Context, grant operation.Grant) (bool, error) {
 	if len(grant.Others) == 0 {
 		return false, nil

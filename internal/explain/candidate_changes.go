@@ -116,12 +116,12 @@ func (i *inquiry) nearbyObjects(neighborhood []authz.Relationship) []authz.Objec
 	return objects
 }
 
-// relationshipChange returns a change to one relationship that no operation makes. Such a change has no HTTP method.
+// relationshipChange returns a change to one relationship that no operation makes.
 func relationshipChange(action authz.Action, r authz.Relationship) operation.Grant {
 	return operation.Grant{On: r.Resource, Effect: []authz.Update{{Action: action, Relationship: r}}}
 }
 
-func isRelationshipChange(g operation.Grant) bool { return g.Method == "" }
+func isRelationshipChange(g operation.Grant) bool { return g.Action == nil }
 
 func givesRole(g operation.Grant) bool {
 	return !isRelationshipChange(g) && operation.Listing(g.On.Type) != ""

@@ -93,18 +93,17 @@ type Suggestion struct {
 	Requires authz.Feature
 }
 
-// Operation is an API call of a suggestion, with the people who may make it.
+// Operation is an action of a suggestion, with the people who may perform it.
 type Operation struct {
-	Text         string
-	Method, Path string
+	Text string
 
-	// Body is the request body. It is nil if the call has none. With BodyOmitted, it is nil because it names people who
-	// are hidden from the reader.
-	Body        map[string]any
-	BodyOmitted bool
+	// Action is the operation with its arguments. If NamesHiddenPeople is set, the arguments contain people who are
+	// hidden from the reader; the answer must leave the arguments out.
+	Action            operation.Action
+	NamesHiddenPeople bool
 
-	// Needs are the permissions on the object On that an approver needs. If Backend is set, the call needs a key with
-	// the scope provision instead.
+	// Needs are the permissions on the object On that an approver needs. If Backend is set, the operation needs a key
+	// with the scope provision instead.
 	Needs   []authz.Permission
 	On      authz.Object
 	Backend bool

@@ -102,7 +102,7 @@ func (i *inquiry) searchCombinations(
 func covers(larger, smaller []operation.Grant) bool {
 	for _, s := range smaller {
 		same := func(l operation.Grant) bool {
-			if l.Path != s.Path || l.Method != s.Method {
+			if !l.IsSameOperation(s) {
 				return false
 			}
 			if len(s.Roles) == 0 {

@@ -123,9 +123,7 @@ func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 func operationText(o *Operation) string {
 	switch {
 	case o.Backend:
-		return fmt.Sprintf(
-			"The application can do that with %s %s and a key with the scope provision", o.Method, o.Path,
-		)
+		return "The application can do that with a key that has the scope provision"
 	case len(o.Approvers) == 0:
 		return "Only people who are hidden from the reader can do that"
 	}

@@ -125,12 +125,13 @@ func (f referrer) way(w explain.Suggestion) MissingWay {
 }
 
 func (f referrer) operation(o explain.Operation) GrantingOperation {
+	method, path, body := suggestedCall(o.Action)
 	shown := GrantingOperation{
-		Text: o.Text, Method: o.Method, Path: o.Path, BodyWithheld: unlessFalse(o.BodyOmitted),
+		Text: o.Text, Method: method, Path: path, BodyWithheld: unlessFalse(o.NamesHiddenPeople),
 		Needs: make([]NeededPermission, len(o.Needs)), Performers: make([]Performers, len(o.Approvers)),
 	}
-	if o.Body != nil {
-		shown.Body = &o.Body
+	if body != nil && !o.NamesHiddenPeople {
+		shown.Body = &body
 	}
 	if o.Backend {
 		shown.Scope = new(GrantingOperationScope("provision"))

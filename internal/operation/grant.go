@@ -3,71 +3,75 @@ package operation
 import (
 	"context"
 	"errors"
-	"net/url"
+	"reflect"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// Grant is an operation by which a person may come to a permission that they lack, as a call of the API.
+// Grant is an action that may give a person a permission that they lack, with what it requires and writes.
 type Grant struct {
-	Method, Path string
-	Body         map[string]any
+	// Action is nil for a change of relationships that no operation makes.
+	Action Action
 
-	// On is the object that the operation is about.
+	// On is the object that the action changes.
 	On authz.Object
 
-	// Needs are the permissions that the approver needs, on the object NeedsOn. An operation of the
-	// Backend needs none, but a key with the scope provision.
+	// Needs are the permissions on the object NeedsOn that an approver needs. An action of the Backend needs none, but
+	// a key with the scope provision.
 	Needs   []authz.Permission
 	NeedsOn authz.Object
 	Backend bool
 
-	// Holders are the relations of which a subject may perform the operation, the nearest first.
+	// Holders are the relations whose subjects may perform the action, the nearest first.
 	Holders []Holder
 
-	// Effect is what the operation writes, as far as the person's permissions rest on it.
+	// Effect holds the updates of the action that the person's permissions may depend on.
 	Effect []authz.Update
 
-	// Roles are those that the person holds afterwards, if the operation gives roles.
+	// Roles are the person's roles afterwards, if the action gives roles.
 	Roles []authz.Role
 
-	// Others are the people whom Body names beside the person, since the operation would else end what they have.
+	// Others are the people whom the action names beside the person, because it would otherwise end their access.
 	Others []authz.ID
 
-	// Requires is the feature without which the operation is refused, and that the subscription lacks; Before is the
-	// operation that turns it on.
+	// Requires is a feature that the action needs and the subscription lacks, or empty. Before turns it on.
 	Requires authz.Feature
 	Before   *Grant
-
-	perform func(ctx context.Context, s *Service, by Caller) error
 }
 
-// Holder is everybody in a relation of an object. Who may list the people of ListedOn may know who they are.
+// Holder is a relation of an object, and stands for its subjects. A person who may list the people of ListedOn may know
+// who they are.
 type Holder struct {
 	Object   authz.Object
 	Relation authz.Relation
 	ListedOn authz.Object
 }
 
-// Equals reports whether two grants are the same call with the same effect.
+// Equals reports whether two grants are the same action with the same effect.
 func (g Grant) Equals(other Grant) bool {
-	return g.Method == other.Method && g.Path == other.Path && slices.Equal(g.Roles, other.Roles) && slices.Equal(g.Effect, other.Effect)
+	return g.IsSameOperation(other) && slices.Equal(g.Roles, other.Roles) && slices.Equal(g.Effect, other.Effect)
 }
 
-// Perform performs the operation through a service whose engine need not hold the people whom Body names besides.
+// IsSameOperation reports whether two grants perform the same operation on the same object, perhaps with other
+// arguments.
+func (g Grant) IsSameOperation(other Grant) bool {
+	return g.On == other.On && reflect.TypeOf(g.Action) == reflect.TypeOf(other.Action)
+}
+
+// Perform performs the action through a service. Its engine may lack the Others.
 func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 	if g.Backend {
 		actor = ""
 	}
-	return g.perform(ctx, s, Caller{Actor: actor})
+	return g.Action.perform(ctx, s, Caller{Actor: actor})
 }
 
-// Grants returns the operations that could give the person more on an object or on what it is in, at a state: those on
-// the object's own people first, then those on its account, its subscription and the platform. They follow the rules of
-// the role sets, but whether one gives what is wanted is for the engine to say. There are none for an object that does not
-// exist.
+// Grants returns the actions that could give a person more permissions on an object, at a snapshot: first the actions on
+// the object itself, then those on its workspace, account and subscription and on the platform. They follow the rules of
+// the role sets. The caller evaluates whether an action gives the wanted permission. For an object that does not exist,
+// Grants returns none.
 func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
 	p := newPlan(s.engine, Caller{}, tx.AtSnapshot(at))
 	grants, err := grantsOn(ctx, p, who, object)
@@ -77,7 +81,7 @@ func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object,
 	return grants, err
 }
 
-// grantsOn returns the operations for Grants; its errors are those of reading.
+// grantsOn returns the actions for Grants. If the object does not exist, the error is CodeNotFound.
 func grantsOn(ctx context.Context, p *plan, who authz.ID, object authz.Object) (grants []Grant, err error) {
 	var subscription subscriptionFacts
 	switch object.Type {
@@ -112,7 +116,7 @@ func grantsOn(ctx context.Context, p *plan, who authz.ID, object authz.Object) (
 	return append(grants, administratorGrant(who)), nil
 }
 
-// readAccountAround reads the account that an object is, or is in.
+// readAccountAround reads the account of an object. For an account, this is the object itself.
 func readAccountAround(ctx context.Context, p *plan, object authz.Object) (accountFacts, error) {
 	if object.Type == "account" {
 		return readAccount(ctx, p, object.ID)
@@ -125,26 +129,16 @@ func readAccountAround(ctx context.Context, p *plan, object authz.Object) (accou
 
 func administratorGrant(who authz.ID) Grant {
 	return Grant{
-		Method: "PUT", Path: path("platform", "administrators", string(who)), On: platform, Backend: true,
+		Action: AddAdministrator{who}, On: platform, Backend: true,
 		Effect: []authz.Update{touching(platform, authz.Relation(authz.RoleAdministrator), person(who))},
-		perform: func(ctx context.Context, s *Service, by Caller) error {
-			_, err := s.AddPlatformAdministrator(ctx, by, who)
-			return err
-		},
 	}
-}
-
-// path is the path of a call, with the ids in it percent-encoded.
-func path(segments ...string) string {
-	path := "/v1"
-	for _, segment := range segments {
-		path += "/" + url.PathEscape(segment)
-	}
-	return path
 }
 
 func touching(resource authz.Object, relation authz.Relation, subject authz.Subject) authz.Update {
-	return authz.Update{Action: authz.Touch, Relationship: authz.Relationship{Resource: resource, Relation: relation, Subject: subject}}
+	return authz.Update{
+		Action:       authz.Touch,
+		Relationship: authz.Relationship{Resource: resource, Relation: relation, Subject: subject},
+	}
 }
 
 func deleting(resource authz.Object, relation authz.Relation, subject authz.Subject) authz.Update {
@@ -153,19 +147,20 @@ func deleting(resource authz.Object, relation authz.Relation, subject authz.Subj
 	return u
 }
 
-// Writes reports whether operations write the relationships of objects of the type. The application writes those
-// of all other types itself.
+// Writes reports whether only operations write the relationships of objects of the type. The application itself writes
+// the relationships of other types.
 func Writes(t authz.Type) bool {
 	_, product := kinds[t]
 	return product || t == deletionType
 }
 
-// Visible returns the permission without which an object of the type does not exist for a person.
+// Visible returns the permission that shows an object of the type to a person.
 func Visible(t authz.Type) authz.Permission { return kindOf(t).visible }
 
-// Place returns the relation in which an object of a type holds what it is in; none for a type that is in nothing.
+// Place returns the relation from an object of the type to the object that contains it. It is empty for a type without
+// one.
 func Place(t authz.Type) authz.Relation { return kinds[t].place }
 
-// Listing returns the permission on an object that lets a person know who holds which role on it; none for a type that has
-// no roles.
+// Listing returns the permission that shows to a person who holds which role on an object of the type. It is empty for a
+// type without roles.
 func Listing(t authz.Type) authz.Permission { return kinds[t].list }

@@ -8,10 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// accountGrants are the roles that the person can be given on an account.
-func accountGrants(
-	ctx context.Context, p *plan, who authz.ID, account accountFacts,
-) (grants []Grant, err error) {
+// accountGrants returns the actions that give a person roles on an account.
+func accountGrants(ctx context.Context, p *plan, who authz.ID, account accountFacts) (grants []Grant, err error) {
 	change, err := readChange(ctx, p, account.object, account.set, who, nil)
 	if err != nil {
 		return nil, err
@@ -23,9 +21,8 @@ func accountGrants(
 		if slices.Contains(roles, account.set.Required) {
 			change.until = time.Time{}
 		}
-		until := change.until
 		grant := roleGrant(account.object, account.set, change)
-		grant.Path = path("accounts", string(id), "members", string(who))
+		grant.Action = GiveAccountRoles{Account: id, Person: who, Roles: roles, Until: change.until}
 		grant.Holders = holders
 		grant.Needs = []authz.Permission{"assign_roles"}
 		if change.invites(account.set.Default) {
@@ -37,16 +34,12 @@ func accountGrants(
 				grant.Before = featureGrant(account.subscription, info.Requires)
 			}
 		}
-		grant.perform = func(ctx context.Context, s *Service, by Caller) error {
-			_, _, err := s.PutAccountMember(ctx, by, id, who, texts(roles), until)
-			return err
-		}
 		grants = append(grants, grant)
 	}
 	return grants, nil
 }
 
-// subscriptionGrants are the roles that the person can be given on a subscription.
+// subscriptionGrants returns the actions that give a person roles on a subscription.
 func subscriptionGrants(
 	ctx context.Context, p *plan, who authz.ID, facts subscriptionFacts,
 ) (grants []Grant, err error) {
@@ -58,16 +51,12 @@ func subscriptionGrants(
 	for _, roles := range choices(facts.set, rolesOf(change.held)) {
 		change.wanted = roles
 		grant := roleGrant(facts.object, facts.set, change)
-		grant.Path = path("subscriptions", string(id), "members", string(who))
+		grant.Action = GiveSubscriptionRoles{Subscription: id, Person: who, Roles: roles}
 		grant.Holders = subscriptionHolders(facts)
 		for _, role := range facts.set.Names() {
 			if change.gives(role) || change.takes(role) {
 				grant.Needs = append(grant.Needs, authz.Permission("invite_"+role))
 			}
-		}
-		grant.perform = func(ctx context.Context, s *Service, by Caller) error {
-			_, _, err := s.PutSubscriptionMember(ctx, by, id, who, texts(roles))
-			return err
 		}
 		grants = append(grants, grant)
 	}
@@ -81,18 +70,14 @@ func subscriptionGrants(
 	return grants, nil
 }
 
-// newTransferGrant makes the person the one owner of a subscription.
+// newTransferGrant returns the action that makes a person the one owner of a subscription.
 func newTransferGrant(ctx context.Context, p *plan, who authz.ID, facts subscriptionFacts) (Grant, error) {
 	owner := authz.Relation(facts.set.Required)
 	grant := Grant{
-		Method: "POST", Path: path("subscriptions", string(facts.object.ID), "transfer"), Body: map[string]any{"to": string(who)},
-		On: facts.object, Needs: []authz.Permission{"transfer_ownership"}, NeedsOn: facts.object,
+		Action: TransferOwnership{Subscription: facts.object.ID, To: who},
+		On:     facts.object, Needs: []authz.Permission{"transfer_ownership"}, NeedsOn: facts.object,
 		Holders: []Holder{{facts.object, owner, facts.object}},
 		Effect:  []authz.Update{touching(facts.object, owner, person(who))},
-		perform: func(ctx context.Context, s *Service, by Caller) error {
-			_, err := s.TransferSubscription(ctx, by, facts.object.ID, who)
-			return err
-		},
 	}
 	owners, err := p.Find(ctx, authz.Filter{Type: facts.object.Type, ID: facts.object.ID, Relation: owner})
 	for _, r := range owners {
@@ -101,14 +86,9 @@ func newTransferGrant(ctx context.Context, p *plan, who authz.ID, facts subscrip
 	return grant, err
 }
 
-// roleGrant is what giving roles on an account and on a subscription have in common.
+// roleGrant returns a grant of roles, without its action and approvers.
 func roleGrant(object authz.Object, set authz.RoleSet, change roleChange) Grant {
-	grant := Grant{
-		Method: "PUT", Body: map[string]any{"roles": texts(change.wanted)}, On: object, NeedsOn: object, Roles: change.wanted,
-	}
-	if !change.until.IsZero() {
-		grant.Body["expires_at"] = change.until.Format(time.RFC3339)
-	}
+	grant := Grant{On: object, NeedsOn: object, Roles: change.wanted}
 	for _, role := range set.Names() {
 		switch {
 		case change.gives(role):
@@ -120,8 +100,9 @@ func roleGrant(object authz.Object, set authz.RoleSet, change roleChange) Grant 
 	return grant
 }
 
-// choices are the roles that somebody who holds some of a set can be given to hold: with one more additional role at most,
-// the smaller ones first. Nobody is to lose the role that cannot die out, and one that moves by transfer is none of them.
+// choices returns the sets of roles that can be given to a person who holds some roles already. Each has at most one
+// additional role more than now; smaller sets come first. No choice takes away the required role of the set. A required
+// role that moves by transfer is not a choice.
 func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 	var base, additional []authz.Role
 	for _, info := range set.Roles {
@@ -157,17 +138,11 @@ func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 	return chosen
 }
 
-// featureGrant turns a feature of a subscription on.
+// featureGrant returns the action that turns on a feature of a subscription.
 func featureGrant(facts subscriptionFacts, feature authz.Feature) *Grant {
-	features := texts(append(slices.Clone(facts.features), feature))
-	return &Grant{
-		Method: "PUT", Path: path("subscriptions", string(facts.object.ID), "features"), Body: map[string]any{"features": features},
-		On: facts.object, Backend: true,
-		perform: func(ctx context.Context, s *Service, by Caller) error {
-			_, _, err := s.PutFeatures(ctx, by, facts.object.ID, features)
-			return err
-		},
-	}
+	features := append(slices.Clone(facts.features), feature)
+	action := TurnOnFeature{Subscription: facts.object.ID, Features: features}
+	return &Grant{Action: action, On: facts.object, Backend: true}
 }
 
 func holdersOf(object authz.Object, set authz.RoleSet) []Holder {
