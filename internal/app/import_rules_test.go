@@ -103,7 +103,7 @@ func TestImportRulesWithStored(t *testing.T) {
 	require.NoError(t, err)
 	for row, says := range map[string]string{
 		"account:t#analytics@user:*":                "more than one role set",
-		"account:t#user@user:olga":                  "a person holds one of",
+		"account:t#user@user:olga":                  "allows one base role a person",
 		"account:n#user@user:ed":                    "has no role user",
 		"importer:i#account@account:o":              "has several accounts",
 		"subscription:one#owner@user:oscar":         "more than one owner",

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// checkIDs holds the ids of a relationship to what the API accepts.
+// checkIDs reports ids that the API does not accept.
 func checkIDs(r *ImportRules, line int, relationship authz.Relationship) {
 	objects := []authz.Object{relationship.Resource}
 	if !relationship.Subject.Wildcard {
@@ -22,7 +22,7 @@ func checkIDs(r *ImportRules, line int, relationship authz.Relationship) {
 	}
 }
 
-// checkID returns an error unless an operation can have chosen the id of an object.
+// checkID returns an error if no operation can have chosen the id of the object.
 func checkID(object authz.Object) error {
 	id := object.ID
 	switch object.Type {
@@ -43,7 +43,7 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
-// chosenID returns an error with CodeInvalid unless a caller can have chosen the id.
+// chosenID returns an error with CodeInvalid if no caller can have chosen the id.
 func chosenID(id authz.ID) error {
 	_, err := authz.ParseID(string(id))
 	if err == nil && id.IsForeign() {
@@ -52,7 +52,8 @@ func chosenID(id authz.ID) error {
 	return err
 }
 
-// leftMembership returns, of the deletion of a membership, the one of the place; any other deletion as it is.
+// leftMembership returns the deletion of the place for the deletion of a membership. It returns any other deletion
+// unchanged.
 func leftMembership(deletion authz.Object) authz.Object {
 	if place, found := strings.CutPrefix(string(deletion.ID), "membership/"); found {
 		deletion.ID = authz.ID(place)
@@ -62,12 +63,12 @@ func leftMembership(deletion authz.Object) authz.Object {
 
 func checkPlatform(_ context.Context, r *ImportRules, o *importedObject) error {
 	if o.Type == platform.Type && o.Object != platform {
-		r.problem(o.line, "there is one platform, %s, not %s", platform, o.Object)
+		r.problem(o.line, "the only platform is %s, not %s", platform, o.Object)
 	}
 	if o.Type == "subscription" {
 		for _, row := range o.subjects("platform") {
 			if row.subject.Object != platform {
-				r.problem(o.at(row), "there is one platform, %s, and %s is on %s", platform, o.Object, row.subject)
+				r.problem(o.at(row), "the only platform is %s, but %s is on %s", platform, o.Object, row.subject)
 			}
 		}
 	}
@@ -97,7 +98,7 @@ func checkAccountOfKind(ctx context.Context, r *ImportRules, o *importedObject) 
 	if err != nil || !ok || slices.Contains(setOf[o.Type], account.set.Name) {
 		return err
 	}
-	r.problem(o.line, "%s is in %s, which has the role set %s: a %s is only in accounts with the role set %s",
+	r.problem(o.line, "%s is in %s, which has the role set %s; a %s must be in an account with the role set %s",
 		o.Object, account.object, account.set.Name, o.Type, strings.Join(texts(setOf[o.Type]), " or "))
 	return nil
 }
@@ -107,14 +108,17 @@ func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error 
 	switch {
 	case len(catalogue) > 0 && len(built) > 0:
 		r.problem(
-			lastLine(append(catalogue, built...)), "%s is in the catalogue and in an account: it needs exactly one of both",
+			lastLine(append(catalogue, built...)), "%s is in the catalogue and in an account; it must be in only one of them",
 			o.Object,
 		)
 	case len(catalogue) == 0:
 		r.requireOne(o, "account")
-		for _, offer := range capabilities {
-			for _, row := range o.subjects(offer.relation) {
-				r.problem(o.at(row), "%s offers %s, which only connectors of the catalogue do", o.Object, offer.name)
+		for _, capability := range capabilities {
+			for _, row := range o.subjects(capability.relation) {
+				r.problem(
+					o.at(row), "%s has the capability %s; only connectors of the catalogue have capabilities", o.Object,
+					capability.name,
+				)
 			}
 		}
 	}
@@ -126,7 +130,7 @@ func checkOneConnector(_ context.Context, r *ImportRules, o *importedObject) err
 	return nil
 }
 
-// checkSameAccount holds the relationships between the parts of an account to that account.
+// checkSameAccount reports relationships between objects of different accounts.
 func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) error {
 	account, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
@@ -136,7 +140,10 @@ func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) er
 		switch row.relation {
 		case "shared", "open":
 			if row.subject.Object != account.object {
-				r.problem(o.at(row), "%s is in %s: %s cannot be %s", o.Object, account.object, row.relation, row.subject)
+				r.problem(
+					o.at(row), "%s is in %s; its relation %s must not have the subject %s", o.Object, account.object,
+					row.relation, row.subject,
+				)
 			}
 		case "source", "destination", "member_of", "connector":
 			other := r.object(row.subject.Object, o.at(row))
@@ -150,10 +157,10 @@ func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) er
 			if deleted {
 				continue
 			}
-			for _, place := range other.subjects("account") { // one that is in no account breaks another rule
+			for _, place := range other.subjects("account") { // another rule reports an object without an account
 				if place.subject.Object != account.object {
 					r.problem(
-						o.at(row), "%s is in %s, and its %s %s in another, %s", o.Object, account.object, row.relation, row.subject,
+						o.at(row), "%s is in %s, but its %s %s is in %s", o.Object, account.object, row.relation, row.subject,
 						place.subject,
 					)
 				}
@@ -168,18 +175,18 @@ func checkPrivate(ctx context.Context, r *ImportRules, o *importedObject) error 
 	if err != nil || !ok || account.privateConnections() {
 		return err
 	}
-	const where = "which only connections of team accounts in a subscription under multi_owner can be"
+	const where = "only a connection of a team account in a subscription under multi_owner can be"
 	if len(o.subjects(sharedWithTheWhole)) == 0 {
-		r.problem(o.line, "%s is private, %s: it needs %s#shared@%s", o.Object, where, o.Object, account.object)
+		r.problem(o.line, "%s is private; %s: add %s#shared@%s", o.Object, where, o.Object, account.object)
 	}
 	for _, row := range o.subjects(sharedWithSomeNamed) {
-		r.problem(o.at(row), "%s is shared with %s by name, %s", o.Object, row.subject, where)
+		r.problem(o.at(row), "%s is shared with %s by name; %s", o.Object, row.subject, where)
 	}
 	return nil
 }
 
-// checkNamed holds the people whom an object names to its account. An export leaves out who was named and whose role
-// expired.
+// checkNamed reports people whom an object names and who hold no role on its account. Expired roles count: an export
+// leaves them out, but contains the names.
 func checkNamed(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
@@ -196,7 +203,7 @@ func checkNamed(ctx context.Context, r *ImportRules, o *importedObject) error {
 				return err
 			}
 			if !leaving {
-				r.problem(row.line, "%s names %s, who holds no role on %s", o.Object, row.subject, facts.object)
+				r.problem(row.line, "%s names %s, but this person holds no role on %s", o.Object, row.subject, facts.object)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ func checkRoleSet(_ context.Context, r *ImportRules, o *importedObject) error {
 
 func checkAccountCreation(_ context.Context, r *ImportRules, o *importedObject) error {
 	r.requireOneFlag(
-		o, "decision who creates accounts", []string{string(authz.FeatureUserPermissions), string(membersCreateAccounts)},
+		o, "flag for who creates accounts", []string{string(authz.FeatureUserPermissions), string(membersCreateAccounts)},
 	)
 	return nil
 }
@@ -57,13 +57,13 @@ func checkRolesOfSet(_ context.Context, r *ImportRules, o *importedObject) error
 	return nil
 }
 
-// rolesOfPerson is what a person holds on an object.
+// rolesOfPerson holds the roles of a person on an object.
 type rolesOfPerson struct {
 	who              authz.ID
 	base, additional []importedRow
 }
 
-// rolesOfPeople returns the roles of a set that each person holds on an object, in the order of the lines.
+// rolesOfPeople returns the roles of each person on an object, in the order of the lines.
 func (o *importedObject) rolesOfPeople(set authz.RoleSet) []*rolesOfPerson {
 	var people []*rolesOfPerson
 	at := make(map[authz.ID]*rolesOfPerson)
@@ -95,7 +95,7 @@ func checkOneRole(_ context.Context, r *ImportRules, o *importedObject) error {
 		if len(person.base) > 1 {
 			r.problem(
 				max(lastLine(person.base), o.line),
-				"%s holds %s and %s on %s: under the role set %s a person holds one of them",
+				"%s holds %s and %s on %s; the role set %s allows one base role a person",
 				person.base[0].subject, person.base[0].relation, person.base[1].relation, o.Object, set.Name,
 			)
 		}
@@ -112,15 +112,15 @@ func checkBaseRole(_ context.Context, r *ImportRules, o *importedObject) error {
 		if len(person.base) == 0 {
 			first := person.additional[0]
 			r.problem(
-				o.at(first), "%s holds %s on %s, which gives nothing without a base role", first.subject, first.relation, o.Object,
+				o.at(first), "%s holds the additional role %s on %s without a base role", first.subject, first.relation,
+				o.Object,
 			)
 		}
 	}
 	return nil
 }
 
-// requiredHolders returns who holds the role of an object that must always have a holder. It reports false if there is
-// none such.
+// requiredHolders returns the holders of the required role of an object. ok is false if the object has no required role.
 func (r *ImportRules) requiredHolders(
 	ctx context.Context, o *importedObject,
 ) (set authz.RoleSet, holders []importedRow, ok bool, err error) {
@@ -141,7 +141,7 @@ func (r *ImportRules) requiredHolders(
 func checkRequiredRole(ctx context.Context, r *ImportRules, o *importedObject) error {
 	set, holders, ok, err := r.requiredHolders(ctx, o)
 	if err == nil && ok && len(holders) == 0 {
-		r.problem(o.line, "%s has no %s: under the role set %s it needs one", o.Object, set.Required, set.Name)
+		r.problem(o.line, "%s has no %s; the role set %s requires one", o.Object, set.Required, set.Name)
 	}
 	return err
 }
@@ -170,7 +170,7 @@ func checkMember(ctx context.Context, r *ImportRules, o *importedObject) error {
 			return err
 		}
 		if !leaving {
-			r.problem(o.at(row), "%s holds %s on %s permanently, and belongs to its subscription then: no role on %s is there",
+			r.problem(o.at(row), "%s holds %s on %s permanently, but no role on its subscription %s; add the role member",
 				row.subject, row.relation, o.Object, subscription.Object)
 		}
 	}
@@ -182,7 +182,7 @@ func (row importedRow) makesMember() bool {
 	return isPerson(row.subject) && !row.ends && makesMembers(row.relation)
 }
 
-// checkMembership holds the stored reasons for a membership to the roles.
+// checkMembership reports stored reasons for a membership that are not true.
 func checkMembership(ctx context.Context, r *ImportRules, o *importedObject) error {
 	who := memberOf(o.Object)
 	leaving, err := r.isLeaving(ctx, who, o.line)
@@ -203,13 +203,13 @@ func checkMembership(ctx context.Context, r *ImportRules, o *importedObject) err
 		switch {
 		case membershipOf(who, subscription.Object) != o.Object:
 			r.problem(
-				o.at(row), "%s is not the membership of user:%s in %s, which %s is or is in", o.Object, who, subscription.Object,
+				o.at(row), "%s is not the membership of user:%s in %s, the subscription of %s", o.Object, who, subscription.Object,
 				row.subject,
 			)
 		case place.Type == "account" && !slices.ContainsFunc(place.rows, makes):
-			r.problem(o.at(row), "user:%s holds no role on %s permanently that is a reason for a membership", who, place.Object)
+			r.problem(o.at(row), "user:%s holds no permanent role on %s that is a reason for a membership", who, place.Object)
 		case !subscription.has(who):
-			r.problem(o.at(row), "user:%s has a reason to belong to %s, and no role on it", who, subscription.Object)
+			r.problem(o.at(row), "user:%s has a reason for a membership of %s, but no role on it", who, subscription.Object)
 		}
 	}
 	return nil

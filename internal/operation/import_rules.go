@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// ImportRules checks relationships before they are imported: each against the schema, and all together, with what is
-// stored already, against productRules. What expired counts for nothing, and objects that are being deleted are left
-// out, so that what operations wrote passes, whatever interrupted them.
+// ImportRules checks relationships before they are imported. It checks each relationship against the schema, and all of
+// them, together with the stored ones, against productRules. It ignores expired relationships and objects whose deletion
+// is under way. So it accepts every state that operations write, also a state in which an operation was interrupted.
 type ImportRules struct {
 	rules       []productRule
 	current     string // the name of the rule that is being checked
@@ -22,26 +22,26 @@ type ImportRules struct {
 
 	objects  map[authz.Object]*importedObject
 	order    []*importedObject
-	peeked   map[authz.Object]*importedObject // of deletions and offboardings that no line names
-	ended    map[authz.Object][]authz.ID      // people of whom a relationship of the object has expired
+	peeked   map[authz.Object]*importedObject // deletions and offboardings that no line names
+	ended    map[authz.Object][]authz.ID      // people whose relationship with the object has expired
 	problems []importProblem
 }
 
-// importedObject is an object that the rules are about.
+// importedObject is an object that the rules check.
 type importedObject struct {
 	authz.Object
-	line     int // that names it first
+	line     int // the first line that names it
 	rows     []importedRow
-	complete bool          // rows holds the stored ones as well
-	factsOf  *accountFacts // of the place that it is or is in, see ImportRules.facts
+	complete bool          // rows contains the stored relationships too
+	factsOf  *accountFacts // see ImportRules.facts
 }
 
-// importedRow is a relationship of an object; its line is 0 if it is stored already.
+// importedRow is a relationship of an object. Its line is 0 if it is stored already.
 type importedRow struct {
 	line     int
 	relation authz.Relation
 	subject  authz.Subject
-	ends     bool // it expires some time
+	ends     bool // it has an expiration
 }
 
 type importProblem struct {
@@ -49,8 +49,8 @@ type importProblem struct {
 	text, rule string
 }
 
-// NewImportRules returns rules for a schema. The rules of the product count if it has the role sets. stored reads the
-// relationships of an object in the target; it is nil if the target is empty.
+// NewImportRules returns rules for a schema. The product's rules apply if the schema has the role sets. stored reads the
+// stored relationships of an object; it is nil if nothing is stored yet.
 func NewImportRules(
 	definitions []authz.Definition, stored func(context.Context, authz.Object) ([]authz.Relationship, error),
 ) *ImportRules {
@@ -66,7 +66,7 @@ func NewImportRules(
 	return r
 }
 
-// IsProduct reports whether a schema is the product's, with or without more: whether it has the role sets.
+// IsProduct reports whether a schema is the product's, perhaps with more types: whether it has the role sets.
 func IsProduct(definitions []authz.Definition) bool {
 	relations := make(map[authz.Type][]authz.Relation)
 	for _, d := range definitions {
@@ -77,7 +77,7 @@ func IsProduct(definitions []authz.Definition) bool {
 	})
 }
 
-// Add takes the relationship of a line.
+// Add adds the relationship of a line.
 func (r *ImportRules) Add(line int, relationship authz.Relationship) {
 	r.current = "schema"
 	if !r.accepts(line, relationship) || !r.product || !isOfProduct(relationship.Resource.Type) {
@@ -102,16 +102,17 @@ func (r *ImportRules) Add(line int, relationship authz.Relationship) {
 	}
 }
 
-// isReference reports whether the subject of a relationship has to be an object that is stored.
+// isReference reports whether the subject of a relationship must be a stored object.
 func isReference(r authz.Relationship) bool {
 	switch r.Subject.Type {
-	case user, platform.Type, roleType, requestType, invitationType: // an invitation can have expired before its note does
+	// An invitation can expire before the relationship that refers to it.
+	case user, platform.Type, roleType, requestType, invitationType:
 		return false
 	}
 	return !r.Subject.Wildcard
 }
 
-// isOfProduct reports whether operations write the relationships of objects of the type, and nobody else does.
+// isOfProduct reports whether only operations write the relationships of objects of the type.
 func isOfProduct(t authz.Type) bool { return Writes(t) || t == idempotencyType }
 
 func (r *ImportRules) object(object authz.Object, line int) *importedObject {
@@ -124,7 +125,7 @@ func (r *ImportRules) object(object authz.Object, line int) *importedObject {
 	return found
 }
 
-// peek returns an object that the rules are not checked of because it is read here.
+// peek reads an object without adding it to the objects that the rules check.
 func (r *ImportRules) peek(ctx context.Context, object authz.Object, line int) (*importedObject, error) {
 	found, ok := r.objects[object]
 	if !ok {
@@ -136,7 +137,7 @@ func (r *ImportRules) peek(ctx context.Context, object authz.Object, line int) (
 	return found, r.complete(ctx, found)
 }
 
-// accepts holds a relationship to the schema.
+// accepts reports a problem and returns false if the schema does not accept a relationship.
 func (r *ImportRules) accepts(line int, relationship authz.Relationship) bool {
 	definition, ok := r.definitions[relationship.Resource.Type]
 	if !ok {
@@ -181,9 +182,10 @@ func (r *ImportRules) problem(line int, format string, args ...any) {
 	r.problems = append(r.problems, importProblem{line, fmt.Sprintf(format, args...), r.current})
 }
 
-// Problems checks what was added and returns which line breaks which rule, in the order of the lines.
+// Problems checks the added relationships. It returns one error per violation, with the line and the rule, sorted by
+// line.
 func (r *ImportRules) Problems(ctx context.Context) ([]error, error) {
-	for i := 0; i < len(r.order); i++ { // checks add the objects that stored relationships refer to
+	for i := 0; i < len(r.order); i++ { // checks append objects that stored relationships refer to
 		if err := r.check(ctx, r.order[i]); err != nil {
 			return nil, err
 		}
@@ -216,8 +218,8 @@ func (r *ImportRules) check(ctx context.Context, o *importedObject) error {
 	return nil
 }
 
-// facts returns what is known of the account or subscription that an object is or is in. It reports false if something
-// of it is missing or ambiguous, which other rules report, or if it is being deleted.
+// facts returns the facts about the account or subscription of an object. ok is false if they are missing or ambiguous,
+// which other rules report, or if a deletion is under way.
 func (r *ImportRules) facts(ctx context.Context, o *importedObject) (accountFacts, bool, error) {
 	if o.factsOf != nil {
 		return *o.factsOf, o.factsOf.object.ID != "", nil
@@ -252,7 +254,7 @@ func (r *ImportRules) facts(ctx context.Context, o *importedObject) (accountFact
 	return facts, true, nil
 }
 
-// roleSetIn returns the role set of a subscription or account. It reports false if the object has none or several.
+// roleSetIn returns the role set of a subscription or account. ok is false if the object has none or several.
 func roleSetIn(o *importedObject) (set authz.RoleSet, ok bool) {
 	found := 0
 	for _, s := range authz.RoleSets {
@@ -273,21 +275,21 @@ func (o *importedObject) subjects(relation authz.Relation) (rows []importedRow) 
 	return rows
 }
 
-// has reports whether a person holds a relation of the object.
+// has reports whether a person is a subject of any relation of the object.
 func (o *importedObject) has(who authz.ID) bool {
 	return slices.ContainsFunc(
 		o.rows, func(row importedRow) bool { return isPerson(row.subject) && row.subject.ID == who },
 	)
 }
 
-// had reports whether a person holds a relation of an object, or held one that expired since the file was written.
+// had reports whether a person is, or before an expiration was, a subject of any relation of the object.
 func (r *ImportRules) had(o *importedObject, who authz.ID) bool {
 	return o.has(who) || slices.Contains(r.ended[o.Object], who)
 }
 
 func isPerson(s authz.Subject) bool { return s.Type == user && !s.Wildcard }
 
-// at returns a line that is imported for a problem with a row, which may be stored already.
+// at returns the line of a row or, for a stored row, the first line that names the object.
 func (o *importedObject) at(row importedRow) int {
 	if row.line > 0 {
 		return row.line
@@ -325,7 +327,7 @@ func (r *ImportRules) complete(ctx context.Context, o *importedObject) error {
 	return nil
 }
 
-// isDeleted reports whether the deletion of an object, or of a place that it is in, is under way.
+// isDeleted reports whether the deletion of an object, or of a place that contains it, is under way.
 func (r *ImportRules) isDeleted(ctx context.Context, o *importedObject) (bool, error) {
 	deletion, err := r.peek(ctx, deletionOf(o.Object), o.line)
 	if err != nil || len(deletion.subjects(deletionRequestedBy)) > 0 {
@@ -346,7 +348,7 @@ func (r *ImportRules) isDeleted(ctx context.Context, o *importedObject) (bool, e
 	return false, nil
 }
 
-// lastLine is the line of the last row that is imported.
+// lastLine returns the highest line of the rows; 0 if all are stored.
 func lastLine(rows []importedRow) (line int) {
 	for _, row := range rows {
 		line = max(line, row.line)

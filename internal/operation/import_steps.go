@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// checkInvitation holds an invitation to one of its three states.
+// checkInvitation reports an invitation that is in none of its three states.
 func checkInvitation(_ context.Context, r *ImportRules, o *importedObject) error {
 	places, roles := o.subjects(invitedTo), o.subjects(invitationOffers)
 	inviters, invitees := o.subjects(invitedBy), o.subjects(invitationFor)
@@ -19,8 +19,8 @@ func checkInvitation(_ context.Context, r *ImportRules, o *importedObject) error
 	}
 	r.problem(
 		o.line,
-		"%s is neither open (one place, inviter and invitee, and a role) nor accepted (one place, a role, and who accepted "+
-			"it) nor declined",
+		"%s is neither open (one place, one inviter, one invitee and a role), nor accepted (one place, a role and the person "+
+			"who accepted it), nor declined",
 		o.Object,
 	)
 	return nil
@@ -45,16 +45,15 @@ func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) e
 		return nil
 	}
 	invitees := o.subjects(invitationFor)
-	if slices.ContainsFunc(invitees, func(row importedRow) bool { return row.subject.Wildcard }) && !slices.Equal(
-		names, []string{string(set.Default)},
-	) {
+	isForEverybody := slices.ContainsFunc(invitees, func(row importedRow) bool { return row.subject.Wildcard })
+	if isForEverybody && !slices.Equal(names, []string{string(set.Default)}) {
 		r.problem(lastLine(roles), "%s names no invitee: %s", o.Object, withoutInvitee(set))
 	}
 	return nil
 }
 
-// checkInviter holds the inviter of an open invitation to the place. An export leaves out those of people whose role
-// expired.
+// checkInviter reports an open invitation whose inviter holds no role on the place. Expired roles count: an export leaves
+// them out, but contains the invitations.
 func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
@@ -82,7 +81,7 @@ func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error 
 		}
 		if !belongs {
 			r.problem(
-				row.line, "%s is open, and %s, who invited, holds no role on %s, its subscription or the platform", o.Object,
+				row.line, "%s is open, but its inviter %s holds no role on %s, its subscription or the platform", o.Object,
 				row.subject, at[len(at)-1],
 			)
 		}
@@ -112,11 +111,14 @@ func checkLatest(_ context.Context, r *ImportRules, o *importedObject) error {
 func checkDeletion(_ context.Context, r *ImportRules, o *importedObject) error {
 	place := leftMembership(o.Object)
 	object := deletedObject(place)
-	if leaves := place != o.Object; leaves && kindOf(object.Type).invitations == "" || !leaves &&
-		kinds[object.Type].remove == "" {
+	isPossible := kinds[object.Type].remove != ""
+	if place != o.Object {
+		isPossible = kindOf(object.Type).invitations != ""
+	}
+	if !isPossible {
 		r.problem(
 			o.line,
-			"%s names nothing that can be deleted: its id is TYPE/ID, or membership/account/ID, or membership/subscription/ID",
+			"%s names no object that can be deleted; its id must be TYPE/ID, membership/account/ID or membership/subscription/ID",
 			o.Object,
 		)
 	}
@@ -133,15 +135,18 @@ func checkOffboarding(_ context.Context, r *ImportRules, o *importedObject) erro
 	)
 	switch {
 	case len(newOwners) > 1:
-		r.problem(lastLine(newOwners), "%s has more than one new owner: %s and %s", o.Object, newOwners[0].subject, newOwners[1].subject)
+		r.problem(
+			lastLine(newOwners), "%s has more than one new owner: %s and %s", o.Object, newOwners[0].subject,
+			newOwners[1].subject,
+		)
 	case slices.ContainsFunc(newOwners, func(row importedRow) bool { return row.subject == person(o.ID) }):
-		r.problem(lastLine(newOwners), "%s has the person who leaves as the new owner", o.Object)
+		r.problem(lastLine(newOwners), "%s has the offboarded person as the new owner", o.Object)
 	case len(newOwners) > 0 && (erases || len(keeps) > 0):
-		r.problem(lastLine(newOwners), "%s has a new owner, and reassigns nothing", o.Object)
+		r.problem(lastLine(newOwners), "%s has a new owner but reassigns nothing", o.Object)
 	case len(moves) > 0 && (len(newOwners) == 0 || len(ends) > 0), len(ends) > 0 && len(newOwners) == 0 && !erases:
 		r.problem(
-			lastLine(append(moves, ends...)), "%s says what becomes of private connections, and reassigns nothing or says both",
-			o.Object,
+			lastLine(append(moves, ends...)), "%s must either move private connections to a new owner, or disconnect them and have a "+
+				"new owner or erase the person", o.Object,
 		)
 	}
 	return nil

@@ -6,143 +6,173 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// productRule is something that every operation keeps, also under races, and that what is imported is held to.
+// productRule is an invariant of the product. Every operation keeps it, also under races; an import must not break it.
 type productRule struct {
 	name, sentence string
 
-	// types are those of the objects that check is about. check reports problems with what it finds wrong.
+	// types are the types of objects that check checks. check reports each violation with ImportRules.problem.
 	types []authz.Type
 	check func(context.Context, *ImportRules, *importedObject) error
 
-	// checkRow is about one relationship of an object of the product.
+	// checkRow checks one relationship whose resource is an object of the product.
 	checkRow func(r *ImportRules, line int, relationship authz.Relationship)
 }
 
-// productRules are all rules of the product that a schema cannot express. docs/durable.md lists them for users.
+// productRules are the product's invariants that a schema cannot express. docs/durable.md lists them for users.
 var productRules = []productRule{
 	{
-		name: "id", sentence: "an id is one that the API accepts", checkRow: checkIDs,
+		name:     "id",
+		sentence: "an id is one that the API accepts", checkRow: checkIDs,
 	},
 	{
-		name: "platform", sentence: "there is one platform, platform:main, and every subscription is on it",
-		types: []authz.Type{"platform", "subscription"}, check: checkPlatform,
+		name:     "platform",
+		sentence: "there is one platform, platform:main, and every subscription is on it",
+		types:    []authz.Type{"platform", "subscription"}, check: checkPlatform,
 	},
 	{
-		name: "one place", sentence: "a subscription is on one platform, an account in one subscription, and everything else in one account or workspace",
-		types: placedTypes, check: checkOnePlace,
+		name:     "one place",
+		sentence: "a subscription is on one platform, an account in one subscription, and any other object in one account or workspace",
+		types:    placedTypes, check: checkOnePlace,
 	},
 	{
-		name: "role set", sentence: "a subscription and an account have exactly one role set",
-		types: []authz.Type{"subscription", "account"}, check: checkRoleSet,
+		name:     "role set",
+		sentence: "a subscription and an account have exactly one role set",
+		types:    []authz.Type{"subscription", "account"}, check: checkRoleSet,
 	},
 	{
-		name: "account creation", sentence: "a subscription has exactly one of user_permissions and members_create_accounts",
-		types: []authz.Type{"subscription"}, check: checkAccountCreation,
+		name:     "account creation",
+		sentence: "a subscription has exactly one of user_permissions and members_create_accounts",
+		types:    []authz.Type{"subscription"}, check: checkAccountCreation,
 	},
 	{
-		name: "role of the set", sentence: "every role is one of the role set",
-		types: []authz.Type{"subscription", "account"}, check: checkRolesOfSet,
+		name:     "role of the set",
+		sentence: "every role belongs to the role set",
+		types:    []authz.Type{"subscription", "account"}, check: checkRolesOfSet,
 	},
 	{
-		name: "one role", sentence: "a person holds one base role where the role set allows one",
-		types: []authz.Type{"subscription", "account"}, check: checkOneRole,
+		name:     "one role",
+		sentence: "if the role set allows one base role, a person holds only one",
+		types:    []authz.Type{"subscription", "account"}, check: checkOneRole,
 	},
 	{
-		name: "base role", sentence: "nobody holds additional roles alone",
-		types: []authz.Type{"account"}, check: checkBaseRole,
+		name:     "base role",
+		sentence: "a person with an additional role also holds a base role",
+		types:    []authz.Type{"account"}, check: checkBaseRole,
 	},
 	{
-		name: "required role", sentence: "the owner or administrator is there that the role set requires",
-		types: []authz.Type{"subscription", "account"}, check: checkRequiredRole,
+		name:     "required role",
+		sentence: "the required role of the role set, such as owner, has a holder",
+		types:    []authz.Type{"subscription", "account"}, check: checkRequiredRole,
 	},
 	{
-		name: "single owner", sentence: "a subscription under single_owner has no second owner",
-		types: []authz.Type{"subscription"}, check: checkSingleOwner,
+		name:     "single owner",
+		sentence: "a subscription under single_owner has one owner",
+		types:    []authz.Type{"subscription"}, check: checkSingleOwner,
 	},
 	{
-		name: "member", sentence: "under multi_owner, who holds editor or viewer on an account permanently belongs to the subscription",
-		types: []authz.Type{"account"}, check: checkMember,
+		name:     "member",
+		sentence: "under multi_owner, a permanent editor or viewer of an account is a member of the subscription",
+		types:    []authz.Type{"account"}, check: checkMember,
 	},
 	{
-		name: "membership", sentence: "a stored reason for a membership holds: the person has that role, and belongs to the subscription",
-		types: []authz.Type{membershipType}, check: checkMembership,
+		name:     "membership",
+		sentence: "a stored reason for a membership is true: the person has the role, and is a member of the subscription",
+		types:    []authz.Type{membershipType}, check: checkMembership,
 	},
 	{
-		name: "first reason", sentence: "a membership has one first reason at most",
-		types: []authz.Type{membershipType}, check: atMostOne(firstReason),
+		name:     "first reason",
+		sentence: "a membership has at most one first reason",
+		types:    []authz.Type{membershipType}, check: atMostOne(firstReason),
 	},
 	{
-		name: "account of the kind", sentence: "an object is in an account of the role set that has such objects",
-		types: kindTypes, check: checkAccountOfKind,
+		name:     "account of the kind",
+		sentence: "an object is in an account whose role set has objects of its type",
+		types:    kindTypes, check: checkAccountOfKind,
 	},
 	{
-		name: "connector", sentence: "a connector is either in the catalogue or in one account, which offers nothing",
-		types: []authz.Type{"connector"}, check: checkConnector,
+		name:     "connector",
+		sentence: "a connector is either in the catalogue or in one account; in an account it has no capabilities",
+		types:    []authz.Type{"connector"}, check: checkConnector,
 	},
 	{
-		name: "one creator", sentence: "an importer or connection has one creator at most",
-		types: []authz.Type{"importer", "connection"}, check: atMostOne(creator),
+		name:     "one creator",
+		sentence: "an importer or connection has at most one creator",
+		types:    []authz.Type{"importer", "connection"}, check: atMostOne(creator),
 	},
 	{
-		name: "one connector", sentence: "a connection has exactly one connector",
-		types: []authz.Type{"connection"}, check: checkOneConnector,
+		name:     "one connector",
+		sentence: "a connection has exactly one connector",
+		types:    []authz.Type{"connection"}, check: checkOneConnector,
 	},
 	{
-		name: "one group", sentence: "a connection is in one group at most",
-		types: []authz.Type{"connection"}, check: atMostOne("member_of"),
+		name:     "one group",
+		sentence: "a connection is in at most one group",
+		types:    []authz.Type{"connection"}, check: atMostOne("member_of"),
 	},
 	{
-		name: "importer ends", sentence: "an importer has one source and one destination at most",
-		types: []authz.Type{"importer"}, check: atMostOne("source", "destination"),
+		name:     "importer ends",
+		sentence: "an importer has at most one source and one destination",
+		types:    []authz.Type{"importer"}, check: atMostOne("source", "destination"),
 	},
 	{
-		name: "same account", sentence: "ends, groups, connectors of an account's own, shared and open refer to nothing in another account",
-		types: []authz.Type{"importer", "connection", "workspace"}, check: checkSameAccount,
+		name:     "same account",
+		sentence: "the source, destination, group and own connector of an object, and its relations shared and open, refer to its own account",
+		types:    []authz.Type{"importer", "connection", "workspace"}, check: checkSameAccount,
 	},
 	{
-		name: "private connection", sentence: "private connections, and shares by name, are in team accounts of subscriptions under multi_owner",
-		types: []authz.Type{"connection"}, check: checkPrivate,
+		name:     "private connection",
+		sentence: "only team accounts of subscriptions under multi_owner have private connections and shares by name",
+		types:    []authz.Type{"connection"}, check: checkPrivate,
 	},
 	{
-		name: "named member", sentence: "who a connection is shared with, or may enter a workspace, holds a role on its account",
-		types: []authz.Type{"connection", "workspace"}, check: checkNamed,
+		name:     "named member",
+		sentence: "a person with whom a connection is shared, or who is a member of a workspace, holds a role on its account",
+		types:    []authz.Type{"connection", "workspace"}, check: checkNamed,
 	},
 	{
-		name: "invitation", sentence: "an invitation is to one place; it is open with one inviter, one invitee and a role, or accepted, or declined",
-		types: []authz.Type{invitationType}, check: checkInvitation,
+		name:     "invitation",
+		sentence: "an invitation is to one place; it is accepted, declined, or open with one inviter, one invitee and a role",
+		types:    []authz.Type{invitationType}, check: checkInvitation,
 	},
 	{
-		name: "offered roles", sentence: "an invitation offers roles that the place's role set has, and to everybody the default role alone",
-		types: []authz.Type{invitationType}, check: checkOfferedRoles,
+		name:     "offered roles",
+		sentence: "an invitation offers roles of the place's role set; without an invitee, it offers only the default role",
+		types:    []authz.Type{invitationType}, check: checkOfferedRoles,
 	},
 	{
-		name: "inviter", sentence: "who has an invitation open holds a role on the place, on its subscription, or on the platform",
-		types: []authz.Type{invitationType}, check: checkInviter,
+		name:     "inviter",
+		sentence: "the inviter of an open invitation holds a role on the place, on its subscription, or on the platform",
+		types:    []authz.Type{invitationType}, check: checkInviter,
 	},
 	{
-		name: "latest invitation", sentence: "a person has one latest invitation at most, which names them",
-		types: []authz.Type{inviteeType}, check: checkLatest,
+		name:     "latest invitation",
+		sentence: "a person has at most one latest invitation, and it names the person",
+		types:    []authz.Type{inviteeType}, check: checkLatest,
 	},
 	{
-		name: "deletion", sentence: "a deletion names an object that can be deleted, or a membership that can be left",
-		types: []authz.Type{deletionType}, check: checkDeletion,
+		name:     "deletion",
+		sentence: "a deletion names an object that can be deleted, or a membership that can end",
+		types:    []authz.Type{deletionType}, check: checkDeletion,
 	},
 	{
-		name: "offboarding", sentence: "a removal under way is of one person, from one place, by one requester, and says what becomes of what they created",
-		types: []authz.Type{offboardingType}, check: checkOffboarding,
+		name:     "offboarding",
+		sentence: "an offboarding is of one person, from one place, by one requester, and states who receives the person's creations",
+		types:    []authz.Type{offboardingType}, check: checkOffboarding,
 	},
 	{
-		name: "idempotency key", sentence: "an idempotency key stands for one request",
-		types: []authz.Type{idempotencyType}, check: atMostOne(idempotencyDone),
+		name:     "idempotency key",
+		sentence: "an idempotency key stands for one request",
+		types:    []authz.Type{idempotencyType}, check: atMostOne(idempotencyDone),
 	},
 }
 
-// placedTypes are the types whose objects are in exactly one place. Connectors of the catalogue are in none, see checkConnector.
+// placedTypes are the types whose objects are in exactly one place. A connector of the catalogue is in none; see
+// checkConnector.
 var placedTypes = append(
 	[]authz.Type{"subscription", "account", "importer", "connection", "connection_group", "workspace"},
 	simpleTypes(authz.SimpleTypes)...)
 
-// setOf is the role sets of the accounts in which objects of a type are created: those whose roles create them.
+// setOf holds, for each type, the role sets of the accounts in which its objects can be created.
 var setOf = withSetsOfSimpleTypes(map[authz.Type][]authz.RoleSetName{
 	"importer":         {authz.Team},
 	"connection":       {authz.Team, authz.Analytics},
@@ -170,7 +200,7 @@ func simpleTypes(declared []authz.SimpleType) []authz.Type {
 	return names
 }
 
-// atMostOne is the rule that an object has one subject of each of the relations at most.
+// atMostOne returns the check that an object has at most one subject in each of the relations.
 func atMostOne(relations ...authz.Relation) func(context.Context, *ImportRules, *importedObject) error {
 	return func(_ context.Context, r *ImportRules, o *importedObject) error {
 		for _, relation := range relations {
