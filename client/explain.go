@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Explanation is a decision with its reason: the path of relationships that allows it, or what is missing.
+// Explanation is a decision with its reason: the path of relationships that allows it, or suggestions how to allow it.
 type Explanation = rest.Explanation
 
 // Explain returns a decision and its reason. A key with the scope inspect shows everything; another key shows what the

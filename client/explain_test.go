@@ -27,11 +27,11 @@ func TestExplain(t *testing.T) {
 
 	denied := ok[client.Explanation](t)(shared.Client.Explain(ctx, ask("uma", "delete")))
 	require.False(t, denied.Allowed)
-	require.NotEmpty(t, denied.Missing)
+	require.NotEmpty(t, denied.Suggestions)
 	require.NotEmpty(t, denied.Trace)
 
 	toUma := ok[client.Explanation](t)(shared.Client.As("uma").Explain(ctx, ask("uma", "delete")))
-	require.NotEmpty(t, toUma.Missing)
+	require.NotEmpty(t, toUma.Suggestions)
 	require.Empty(t, toUma.Trace, "the trace requires the scope inspect")
 	_, err := shared.Client.As("stranger").Explain(ctx, ask("uma", "delete"))
 	require.ErrorIs(t, err, client.NotFound)

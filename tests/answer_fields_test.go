@@ -29,20 +29,20 @@ var answerFields = map[string]string{
 		Reassigned.importers Reassigned.private_connections OffboardingShares.workspaces Offboarding.roles
 		Offboarding.private_connections OffboardingPrivate.count OffboardingPrivate.used_by_others
 		OffboardingShares.connections ReassignedPrivate.disconnected ReassignedPrivate.moved Named.count
-		Explanation.failed Explanation.incomplete Explanation.missing Explanation.missing_context Explanation.path
-		TraceNode.cached TraceNode.condition TraceNode.parts MissingWay.operations MissingWay.relationships
-		MissingWay.without GrantingOperation.needs GrantingOperation.performers GrantingOperation.method
-		GrantingOperation.scope`,
+		Explanation.failed Explanation.incomplete Explanation.suggestions Explanation.missing_context Explanation.path
+		TraceNode.cached TraceNode.condition TraceNode.parts Suggestion.operations Suggestion.relationships
+		Suggestion.without SuggestedOperation.needs SuggestedOperation.approvers SuggestedOperation.method
+		SuggestedOperation.scope`,
 	"TestOffboardingReportHidesMemberships":  "Offboarding.ends_membership",
 	"TestReassigningRemovalReportsWhatMoved": "Named.ids",
 	"TestOffboardingReportHidesInvitations":  "OffboardingInvitations.received OffboardingInvitations.sent",
-	"TestExplainNamesPeople": `GrantingOperation.body GrantingOperation.body_withheld GrantingOperation.text
-		Performers.people Performers.more Performers.relation Performers.resource Explanation.withheld MissingWay.text
-		MissingRelationship.subject`,
+	"TestExplainNamesPeople": `SuggestedOperation.body SuggestedOperation.body_omitted SuggestedOperation.text
+		Approvers.people Approvers.more Approvers.relation Approvers.resource Explanation.omitted Suggestion.text
+		SuggestedRelationship.subject`,
 	"TestExplanationsShowRelationsOfVisibleObjects": `ExplainedStep.relation ExplainedStep.resource ExplainedStep.subject
-		ExplainedStep.text ExplainedStep.expires_at ExplainedStep.caveat MissingRelationship.resource
-		MissingRelationship.relation`,
-	"TestExplainHidesWhatIsHidden": `Explanation.text GrantingOperation.path MissingWay.requires_feature
+		ExplainedStep.text ExplainedStep.expires_at ExplainedStep.caveat SuggestedRelationship.resource
+		SuggestedRelationship.relation`,
+	"TestExplainHidesWhatIsHidden": `Explanation.text SuggestedOperation.path Suggestion.requires_feature
 		NeededPermission.permission NeededPermission.resource Explanation.unstored`,
 	"TestExpressionIsHiddenFromActor": "ExplainedStep.expression",
 	"TestHiddenPartsAreOmitted": `Explanation.trace TraceNode.kind TraceNode.name TraceNode.resources TraceNode.result
@@ -58,7 +58,7 @@ var answerFields = map[string]string{
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",
 	"TestBulkAnswerHidesRolesElsewhere":   "ChangedMember.roles Member.roles",
-	"TestPreviewShowsNothingHidden":       "Effect.gains Effect.loses Effect.resource Effect.subject Preview.withheld",
+	"TestPreviewShowsNothingHidden":       "Effect.gains Effect.loses Effect.resource Effect.subject Preview.omitted",
 }
 
 // TestAnswerFieldsAreThoseOfTheContract holds that answerFields has every field of the contract, and no other, and that

@@ -24,7 +24,7 @@ definition dashboard {
 `
 
 // TestExplainOwnDefinitions explains denials about a type beside the product's: by the operations on the account that
-// it is in, by its own relations, and by both together. Each of the ways is gone.
+// it is in, by its own relations, and by both together. The test performs each suggestion.
 func TestExplainOwnDefinitions(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, dashboards)
@@ -44,7 +44,7 @@ func TestExplainOwnDefinitions(t *testing.T) {
 
 	for _, test := range []struct {
 		who, permission, says string
-		ways                  []string
+		suggestions           []string
 	}{
 		{
 			"nemo", "view",
@@ -72,17 +72,17 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		q := question{"user:" + test.who, test.permission, "dashboard:revenue"}
 		e := why(q)
 		require.Contains(t, e.Text, test.says)
-		var ways []string
-		for _, way := range e.Missing {
+		var suggestions []string
+		for _, suggested := range e.Suggestions {
 			var gains []string
-			for _, r := range way.Relationships {
+			for _, r := range suggested.Relationships {
 				gains = append(gains, r.Resource+"#"+r.Relation)
 			}
-			ways = append(ways, strings.Join(gains, " "))
-			require.LessOrEqual(t, len(way.Operations), 1)
+			suggestions = append(suggestions, strings.Join(gains, " "))
+			require.LessOrEqual(t, len(suggested.Operations), 1)
 		}
-		require.Subset(t, ways, test.ways, q)
-		require.Len(t, ways, len(slices.Compact(slices.Sorted(slices.Values(ways)))), "each once: %s", ways)
+		require.Subset(t, suggestions, test.suggestions, q)
+		require.Len(t, suggestions, len(slices.Compact(slices.Sorted(slices.Values(suggestions)))), "each once: %s", suggestions)
 	}
 
 	// A group is asked about as such, and a role counts with a mark that holds people alone.
@@ -96,13 +96,13 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		t, why(question{"user:gus", "owner", "account:sales"}).Text, "gus is not in the relation owner of account sales. ",
 	)
 
-	// The first way of each, gone: the call by somebody who is named, and what is the application's own.
+	// Perform the first suggestion of each question: the call by a named approver, and the application's own writes.
 	for _, q := range []question{{"user:nemo", "edit", "dashboard:revenue"}, {"user:olga", "edit", "dashboard:revenue"}} {
-		way := why(q).Missing[0]
-		for _, o := range way.Operations {
-			c.as(o.Performers[0].People[0]).must(o.Method, o.Path, o.Body)
+		suggested := why(q).Suggestions[0]
+		for _, o := range suggested.Operations {
+			c.as(o.Approvers[0].People[0]).must(o.Method, o.Path, o.Body)
 		}
-		for _, r := range way.Relationships {
+		for _, r := range suggested.Relationships {
 			if strings.HasPrefix(r.Resource, "dashboard:") {
 				write(t, conn, r.String())
 			}

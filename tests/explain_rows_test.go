@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestExplainRoleTables asks why for the rows of the role tables. Of those that are allowed, every sixth, others in
-// each column, has a chain of stored relationships from the resource to the subject. Of those that are denied, every
-// 24th has a way with an operation, and every other of these is played out: the first way, performed as somebody who is
-// named, makes it allowed.
+// TestExplainRoleTables explains rows of the role tables. Every sixth allowed row, at other rows in each column, has a
+// chain of stored relationships from the resource to the subject. Every 24th denied row has a suggestion with an
+// operation. For every other of these, the test performs the first suggestion as an approver that it names, and the
+// check is then allowed.
 func TestExplainRoleTables(t *testing.T) {
 	t.Parallel()
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
@@ -82,12 +82,12 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 		}
 	}
 	for _, row := range played {
-		fresh := newWorld() // what a way gives would answer other rows as well
+		fresh := newWorld() // what a suggestion grants would answer other rows as well
 		q := ask(fresh, row)
-		way := fresh.why(q).Missing[0]
-		fresh.performWay(way)
+		suggested := fresh.why(q).Suggestions[0]
+		fresh.performSuggestion(suggested)
 		if !fresh.may(q) {
-			t.Errorf("%s: still denied after %s", q, way.Text)
+			t.Errorf("%s: still denied after %s", q, suggested.Text)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 func (s scene) explainsAllowed(q question) []explainedStep {
 	s.t.Helper()
 	e := s.why(q)
-	if !e.Allowed || len(e.Path) == 0 || e.Text == "" || e.Withheld || len(e.Missing) > 0 {
+	if !e.Allowed || len(e.Path) == 0 || e.Text == "" || e.Omitted || len(e.Suggestions) > 0 {
 		s.t.Errorf("%s: %+v", q, e)
 		return nil
 	}
@@ -106,12 +106,12 @@ func (s scene) explainsAllowed(q question) []explainedStep {
 	return e.Path
 }
 
-// explainsDenied reports whether the explanation has a way with an operation.
+// explainsDenied reports whether the explanation has a suggestion with an operation.
 func (s scene) explainsDenied(q question) bool {
 	s.t.Helper()
 	e := s.why(q)
-	if e.Allowed || e.Text == "" || e.Withheld || len(e.Path) > 0 {
+	if e.Allowed || e.Text == "" || e.Omitted || len(e.Path) > 0 {
 		s.t.Errorf("%s: %+v", q, e)
 	}
-	return len(e.Missing) > 0 && len(e.Missing[0].Operations) > 0
+	return len(e.Suggestions) > 0 && len(e.Suggestions[0].Operations) > 0
 }

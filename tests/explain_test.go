@@ -76,7 +76,7 @@ func TestExplainReads(t *testing.T) {
 	}
 }
 
-// TestExplainEveryWay performs every other of the ways that are told, in a scene of its own.
+// TestExplainEveryWay performs every other suggestion, each in a scene of its own.
 func TestExplainEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
@@ -88,14 +88,14 @@ func TestExplainEveryWay(t *testing.T) {
 		for n := 0; n == 0 || n < tried; n += 2 {
 			s := explainScene(t)
 			q := question{"user:" + s.id(c.who), c.permission, s.in(c.resource)}
-			ways := s.why(q).Missing
-			ways = slices.DeleteFunc(ways, func(w missingWay) bool { return len(w.Operations) == 0 })
-			if tried = len(ways); tried == 0 {
-				t.Fatalf("%s: there is no way", q)
+			suggestions := s.why(q).Suggestions
+			suggestions = slices.DeleteFunc(suggestions, func(s suggestion) bool { return len(s.Operations) == 0 })
+			if tried = len(suggestions); tried == 0 {
+				t.Fatalf("%s: there is no suggestion with an operation", q)
 			}
-			s.performWay(ways[n])
+			s.performSuggestion(suggestions[n])
 			if !s.may(q) {
-				t.Errorf("%s: still denied after %s", q, ways[n].Text)
+				t.Errorf("%s: still denied after %s", q, suggestions[n].Text)
 			}
 		}
 	}
@@ -111,13 +111,13 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 		"olga PUT workspaces/~w/access {open: true}",
 	)
 	q := question{"user:" + s.id("carl"), "create_flow", s.in("workspace:~w")}
-	ways := s.why(q).Missing
-	if len(ways) == 0 || len(ways[0].Operations) == 0 || ways[0].Operations[0].Body["expires_at"] != ends {
-		t.Fatalf("%+v", ways)
+	suggestions := s.why(q).Suggestions
+	if len(suggestions) == 0 || len(suggestions[0].Operations) == 0 || suggestions[0].Operations[0].Body["expires_at"] != ends {
+		t.Fatalf("%+v", suggestions)
 	}
-	s.performWay(ways[0])
+	s.performSuggestion(suggestions[0])
 	if !s.may(q) {
-		t.Errorf("still denied after %s", ways[0].Text)
+		t.Errorf("still denied after %s", suggestions[0].Text)
 	}
 	s.play(
 		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "` + ends + `"}]}`,
@@ -133,19 +133,19 @@ func TestExplainFeature(t *testing.T) {
 		"olga POST accounts {id: ~n, subscription: ~s, role_set: analytics}",
 	)
 	q := question{"user:" + s.id("nina"), "view_report_center", "account:" + s.id("n")}
-	ways := s.why(q).Missing
-	last := slices.IndexFunc(ways, func(w missingWay) bool { return w.RequiresFeature == "dashboards" })
-	if last <= 0 || len(ways[last].Operations) != 2 || ways[last].Operations[0].Scope != "provision" {
-		t.Fatalf("%+v", ways)
+	suggestions := s.why(q).Suggestions
+	last := slices.IndexFunc(suggestions, func(s suggestion) bool { return s.RequiresFeature == "dashboards" })
+	if last <= 0 || len(suggestions[last].Operations) != 2 || suggestions[last].Operations[0].Scope != "provision" {
+		t.Fatalf("%+v", suggestions)
 	}
-	for _, way := range ways[:last] {
-		if strings.Contains(fmt.Sprint(way.Operations), "report_user") {
-			t.Errorf("the role that the feature gates is told without it: %+v", way)
+	for _, early := range suggestions[:last] {
+		if strings.Contains(fmt.Sprint(early.Operations), "report_user") {
+			t.Errorf("a suggestion grants the gated role without turning the feature on: %+v", early)
 		}
 	}
-	s.performWay(ways[last])
+	s.performSuggestion(suggestions[last])
 	if !s.may(q) {
-		t.Errorf("still denied after %s", ways[last].Text)
+		t.Errorf("still denied after %s", suggestions[last].Text)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestExplainNamesPeople(t *testing.T) {
 		{"nobody, about a body with others", s.withKey(checkKey).caller, "pat", "workspace:~shut", "create_flow", nil},
 	} {
 		e, body := ask(c.from, question{"user:" + s.id(c.who), c.does, s.in(c.on)})
-		if len(e.Missing) == 0 || len(e.Missing[0].Operations) == 0 {
+		if len(e.Suggestions) == 0 || len(e.Suggestions[0].Operations) == 0 {
 			t.Errorf("%s is told no operations: %s", c.name, body)
 			continue
 		}
@@ -194,13 +194,13 @@ func TestExplainNamesPeople(t *testing.T) {
 				t.Errorf("%s is not told of %s: %s", c.name, person, body)
 			}
 		}
-		if c.on == "workspace:~shut" && !strings.Contains(body, `"body_withheld":true`) {
-			t.Errorf("%s: the body is not withheld: %s", c.name, body)
+		if c.on == "workspace:~shut" && !strings.Contains(body, `"body_omitted":true`) {
+			t.Errorf("%s: the body is not omitted: %s", c.name, body)
 		}
 	}
 	// A person who is named in a relation has the permission by it.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
-	for _, group := range e.Missing[0].Operations[0].Performers {
+	for _, group := range e.Suggestions[0].Operations[0].Approvers {
 		if group.Relation == "member" || group.Relation == "guest" {
 			t.Errorf("a %s is to be asked: %s", group.Relation, body)
 		}
@@ -208,14 +208,14 @@ func TestExplainNamesPeople(t *testing.T) {
 	// What somebody else holds, and lacks, is only for who may list it.
 	if e, body := ask(
 		s.by("gert"), question{"user:" + s.id("nina"), "create_importer", "account:" + s.id("a")},
-	); !e.Withheld || len(e.Missing) > 0 {
+	); !e.Omitted || len(e.Suggestions) > 0 {
 		t.Errorf("a guest is told what nina lacks: %s", body)
 	}
 	e, body = ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
-	if !e.Allowed || !e.Withheld || strings.Contains(body, "user of") {
+	if !e.Allowed || !e.Omitted || strings.Contains(body, "user of") {
 		t.Errorf("a guest is told what ulla is: %s", body)
 	}
-	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Withheld ||
+	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Omitted ||
 		!strings.Contains(body, "user of") {
 		t.Errorf("an owner is not told what ulla is: %s", body)
 	}
@@ -307,12 +307,12 @@ relationships: |-
 		!slices.Equal(e.MissingContext, []string{"hour"}) || len(e.Path) != 1 {
 		t.Errorf("%+v", e)
 	}
-	if e := c.why(question{"user:eve", "enter", "room:attic"}); len(e.Missing) != 1 ||
-		e.Missing[0].Relationships[0].String() != "room:attic#keeper@user:eve" || len(e.Missing[0].Operations) != 0 {
+	if e := c.why(question{"user:eve", "enter", "room:attic"}); len(e.Suggestions) != 1 ||
+		e.Suggestions[0].Relationships[0].String() != "room:attic#keeper@user:eve" || len(e.Suggestions[0].Operations) != 0 {
 		t.Errorf("%+v", e)
 	}
-	if e := c.why(question{"user:cleo", "enter", "room:attic"}); len(e.Missing) != 1 ||
-		e.Missing[0].Without[0].String() != "room:attic#closed@user:cleo" {
+	if e := c.why(question{"user:cleo", "enter", "room:attic"}); len(e.Suggestions) != 1 ||
+		e.Suggestions[0].Without[0].String() != "room:attic#closed@user:cleo" {
 		t.Errorf("%+v", e)
 	}
 }

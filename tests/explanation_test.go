@@ -11,8 +11,8 @@ type explanation struct {
 	MissingContext []string `json:"missing_context"`
 	Text           string
 	Path           []explainedStep
-	Missing        []missingWay
-	Withheld       bool
+	Suggestions    []suggestion
+	Omitted        bool
 	Trace          *traceNode
 	Token          string
 }
@@ -21,19 +21,19 @@ type explainedStep struct {
 	Resource, Relation, Subject, Text string
 }
 
-type missingWay struct {
+type suggestion struct {
 	Text            string
 	Relationships   []explainedStep
 	Without         []explainedStep
-	Operations      []grantingOperation
+	Operations      []suggestedOperation
 	RequiresFeature string `json:"requires_feature"`
 }
 
-type grantingOperation struct {
+type suggestedOperation struct {
 	Text, Method, Path, Scope string
 	Body                      map[string]any
-	BodyWithheld              bool `json:"body_withheld"`
-	Performers                []struct {
+	BodyOmitted               bool `json:"body_omitted"`
+	Approvers                 []struct {
 		Relation, Resource string
 		People             []string
 		More               bool
@@ -59,17 +59,17 @@ func (c caller) why(q question) explanation {
 	return e
 }
 
-// perform makes the calls of a way, each as the first who is named for it.
-func (s scene) performWay(way missingWay) {
+// performSuggestion makes the calls of a suggestion, each as the first person named for it.
+func (s scene) performSuggestion(suggested suggestion) {
 	s.t.Helper()
-	for _, o := range way.Operations {
+	for _, o := range suggested.Operations {
 		from := s.caller
 		switch {
 		case o.Scope == "provision":
-		case len(o.Performers) == 0 || len(o.Performers[0].People) == 0:
-			s.t.Fatalf("nobody is named for %s %s: %s", o.Method, o.Path, way.Text)
+		case len(o.Approvers) == 0 || len(o.Approvers[0].People) == 0:
+			s.t.Fatalf("nobody is named for %s %s: %s", o.Method, o.Path, suggested.Text)
 		default:
-			from = s.as(o.Performers[0].People[0])
+			from = s.as(o.Approvers[0].People[0])
 		}
 		var body any
 		if o.Body != nil {

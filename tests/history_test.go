@@ -25,7 +25,7 @@ type entry struct {
 	StatedReason                                  string `json:"stated_reason"`
 	Updates                                       []update
 	Prev, Hash                                    string
-	Withheld                                      bool
+	Omitted                                       bool
 	raw                                           json.RawMessage
 }
 
@@ -305,9 +305,9 @@ func TestHistoryOfOthers(t *testing.T) {
 	if !strings.Contains(peter, s.in("connection:~private#creator@user:~peter")) {
 		t.Errorf("peter does not read of his private connection:\n%s", peter)
 	}
-	withheld, _ := s.withKey(checkKey).by("olga").page(account + "&operation=create_importer")
-	if len(withheld) != 1 || !withheld[0].Withheld {
-		t.Errorf("olga is not told that something of the importer is withheld: %+v", withheld)
+	omitted, _ := s.withKey(checkKey).by("olga").page(account + "&operation=create_importer")
+	if len(omitted) != 1 || !omitted[0].Omitted {
+		t.Errorf("olga: want one entry with omitted set, got %+v", omitted)
 	}
 	if answer := s.withKey(checkKey).by("bill").call(
 		http.MethodGet, "audit?"+account, nil,

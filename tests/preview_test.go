@@ -19,14 +19,14 @@ func (c caller) preview(method, path string, body any) answer {
 }
 
 // effects are lines "+ subject permission resource" and "- …" of a preview.
-func (a answer) effects(t testing.TB) (lines []string, withheld bool) {
+func (a answer) effects(t testing.TB) (lines []string, omitted bool) {
 	t.Helper()
 	var preview struct {
 		Effects []struct {
 			Subject, Resource string
 			Gains, Loses      []string
 		}
-		Withheld bool
+		Omitted bool
 	}
 	if a.status != http.StatusOK {
 		t.Fatalf("%s: %d %s", a.request, a.status, a.body)
@@ -41,7 +41,7 @@ func (a answer) effects(t testing.TB) (lines []string, withheld bool) {
 		}
 	}
 	slices.Sort(lines)
-	return lines, preview.Withheld
+	return lines, preview.Omitted
 }
 
 // access is everything that people may do to objects, as lines "subject permission resource".
@@ -98,7 +98,7 @@ func previews(t *testing.T, on *backend) {
 	for _, test := range []struct {
 		actor, method, path string
 		body                any
-		withheld            string // what the actor may see neither before nor after
+		omitted             string // object that the actor may see neither before nor after
 	}{
 		{"olga", http.MethodPut, "accounts/~a/members/~milton", roles("user"), "connection:~private"},
 		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""},
@@ -131,19 +131,19 @@ func previews(t *testing.T, on *backend) {
 		name := test.actor + " " + test.method + " " + test.path
 		before := s.access(people, objects)
 		var got []string
-		var withheld bool
+		var omitted bool
 		s.writesNothing("the preview of "+name, func() {
-			got, withheld = by.preview(test.method, s.in(test.path), test.body).effects(t)
+			got, omitted = by.preview(test.method, s.in(test.path), test.body).effects(t)
 		})
 		by.must(test.method, s.in(test.path), test.body)
 		want := changed(before, s.access(people, objects))
 		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
-			return test.withheld != "" && strings.HasSuffix(line, s.in(test.withheld))
+			return test.omitted != "" && strings.HasSuffix(line, s.in(test.omitted))
 		})
 		// of administrators of the platform she does not see either
-		if !slices.Equal(got, told) || !withheld && len(told) < len(want) {
+		if !slices.Equal(got, told) || !omitted && len(told) < len(want) {
 			t.Errorf(
-				"%s: the preview, withheld %t, is\n%s\nand what it does is\n%s", name, withheld, strings.Join(got, "\n"),
+				"%s: the preview (omitted %t) is\n%s\nbut the operation does\n%s", name, omitted, strings.Join(got, "\n"),
 				strings.Join(want, "\n"),
 			)
 		}

@@ -177,7 +177,7 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := next.(requestStep)
-		lines, withheld := s.by(test.actor).preview(r.method, r.path, r.body).effects(t)
+		lines, omitted := s.by(test.actor).preview(r.method, r.path, r.body).effects(t)
 		shown := strings.Join(lines, "\n")
 		for _, line := range lines {
 			words := strings.Fields(line)
@@ -193,8 +193,8 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 				t.Errorf("%s %s: the preview tells %s", test.actor, test.request, line)
 			}
 		}
-		if test.hidden != "" && !withheld {
-			t.Errorf("%s %s: nothing is withheld: %s", test.actor, test.request, shown)
+		if test.hidden != "" && !omitted {
+			t.Errorf("%s %s: the preview does not set omitted: %s", test.actor, test.request, shown)
 		}
 		if test.shown != "" && !strings.Contains(shown, " "+s.in(test.shown)) {
 			t.Errorf("%s %s: nothing is shown about %s: %s", test.actor, test.request, test.shown, shown)

@@ -177,21 +177,6 @@ func (e EvaluationsSemantic) Valid() bool {
 	}
 }
 
-// Defines values for GrantingOperationScope.
-const (
-	Provision GrantingOperationScope = "provision"
-)
-
-// Valid indicates whether the value is a known member of the GrantingOperationScope enum.
-func (e GrantingOperationScope) Valid() bool {
-	switch e {
-	case Provision:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -261,6 +246,21 @@ func (e PrivateConnectionsOf) Valid() bool {
 	case Disconnect:
 		return true
 	case Leave:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuggestedOperationScope.
+const (
+	Provision SuggestedOperationScope = "provision"
+)
+
+// Valid indicates whether the value is a known member of the SuggestedOperationScope enum.
+func (e SuggestedOperationScope) Valid() bool {
+	switch e {
+	case Provision:
 		return true
 	default:
 		return false
@@ -600,6 +600,22 @@ type ActionSearchResults struct {
 	Results []FoundAction `json:"results"`
 }
 
+// Approvers defines model for Approvers.
+type Approvers struct {
+	Relation string `json:"relation"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// People Up to ten of them; left out where the reader may not know who they are.
+	People []ID `json:"people,omitempty,omitzero"`
+
+	// More Whether there are further ones.
+	More bool `json:"more,omitempty,omitzero"`
+}
+
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
@@ -654,8 +670,8 @@ type AuditEntry struct {
 	// Reason Of a placeholder, the error for which the entry could not be stored; else why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
 	Reason string `json:"reason,omitempty,omitzero"`
 
-	// Withheld Whether there are updates that the actor may not see.
-	Withheld bool `json:"withheld,omitempty,omitzero"`
+	// Omitted Whether there are updates that the actor may not see.
+	Omitted bool `json:"omitted,omitempty,omitzero"`
 
 	// Prev The hash of the entry before, 64 zeros for the first.
 	Prev string `json:"prev,omitempty,omitzero"`
@@ -1152,8 +1168,8 @@ type Explanation struct {
 	// Path Of an answer that is allowed or waits for context: the relationships that it rests on, from the resource to the subject. It needs each of them.
 	Path []ExplainedStep `json:"path,omitempty,omitzero"`
 
-	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
-	Missing []MissingWay `json:"missing,omitempty,omitzero"`
+	// Suggestions Of a denied answer, the ways in which it would be allowed, the nearest first.
+	Suggestions []Suggestion `json:"suggestions,omitempty,omitzero"`
 
 	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
 	Failed []ExplainedStep `json:"failed,omitempty,omitzero"`
@@ -1161,8 +1177,8 @@ type Explanation struct {
 	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
 	Unstored bool `json:"unstored,omitempty,omitzero"`
 
-	// Withheld Whether parts were left out that are about what the reader may not see.
-	Withheld bool `json:"withheld,omitempty,omitzero"`
+	// Omitted Whether parts were left out that are about what the reader may not see.
+	Omitted bool `json:"omitted,omitempty,omitzero"`
 
 	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
 	Incomplete bool `json:"incomplete,omitempty,omitzero"`
@@ -1257,34 +1273,6 @@ type FoundSubjects struct {
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
-
-// GrantingOperation defines model for GrantingOperation.
-type GrantingOperation struct {
-	// Text Whom to ask.
-	Text   string `json:"text"`
-	Method string `json:"method"`
-
-	// Path The path of the call, percent-encoded.
-	Path string `json:"path"`
-
-	// Body The body of the call; left out where there is none.
-	Body map[string]interface{} `json:"body,omitempty,omitzero"`
-
-	// BodyWithheld Whether the body was left out because it names what the reader may not know.
-	BodyWithheld bool `json:"body_withheld,omitempty,omitzero"`
-
-	// Scope There if the application has to make the call itself, with a key that has this scope.
-	Scope GrantingOperationScope `json:"scope,omitempty,omitzero"`
-
-	// Needs The permissions that whoever performs it needs.
-	Needs []NeededPermission `json:"needs"`
-
-	// Performers Who may perform it now, by the relation in which they stand.
-	Performers []Performers `json:"performers"`
-}
-
-// GrantingOperationScope There if the application has to make the call itself, with a key that has this scope.
-type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
@@ -1529,37 +1517,6 @@ type MemberPage struct {
 
 // MissingContext The fields of the context that the answer waits for; then `allowed` is false.
 type MissingContext = []string
-
-// MissingRelationship defines model for MissingRelationship.
-type MissingRelationship struct {
-	// Resource An object, or everybody in a relation of an object.
-	//
-	// Example: user:alice@example.com
-	Resource Reference `json:"resource"`
-	Relation string    `json:"relation"`
-
-	// Subject An object, or everybody in a relation of an object.
-	//
-	// Example: user:alice@example.com
-	Subject Reference `json:"subject"`
-}
-
-// MissingWay defines model for MissingWay.
-type MissingWay struct {
-	Text string `json:"text"`
-
-	// Relationships What the subject would come to.
-	Relationships []MissingRelationship `json:"relationships"`
-
-	// Without What would have to go.
-	Without []MissingRelationship `json:"without,omitempty,omitzero"`
-
-	// Operations The calls that lead there, in their order; empty if none does.
-	Operations []GrantingOperation `json:"operations"`
-
-	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
-	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
-}
 
 // Named Some objects, of which those are named that the actor may view.
 type Named struct {
@@ -1850,22 +1807,6 @@ type PeoplePage struct {
 	Token Token `json:"token"`
 }
 
-// Performers defines model for Performers.
-type Performers struct {
-	Relation string `json:"relation"`
-
-	// Resource An object, or everybody in a relation of an object.
-	//
-	// Example: user:alice@example.com
-	Resource Reference `json:"resource"`
-
-	// People Up to ten of them; left out where the reader may not know who they are.
-	People []ID `json:"people,omitempty,omitzero"`
-
-	// More Whether there are further ones.
-	More bool `json:"more,omitempty,omitzero"`
-}
-
 // PermissionCatalogue defines model for PermissionCatalogue.
 type PermissionCatalogue struct {
 	Types []ResourceType `json:"types"`
@@ -1927,8 +1868,8 @@ type Person = string
 type Preview struct {
 	Effects []Effect `json:"effects"`
 
-	// Withheld Whether effects may be hidden from the actor: always true with an actor.
-	Withheld bool `json:"withheld,omitempty,omitzero"`
+	// Omitted Whether effects may be hidden from the actor: always true with an actor.
+	Omitted bool `json:"omitted,omitempty,omitzero"`
 }
 
 // PreviewRequest defines model for PreviewRequest.
@@ -2315,6 +2256,65 @@ type SubscriptionPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// SuggestedOperation defines model for SuggestedOperation.
+type SuggestedOperation struct {
+	// Text Whom to ask.
+	Text   string `json:"text"`
+	Method string `json:"method"`
+
+	// Path The path of the call, percent-encoded.
+	Path string `json:"path"`
+
+	// Body The body of the call; left out where there is none.
+	Body map[string]interface{} `json:"body,omitempty,omitzero"`
+
+	// BodyOmitted Whether the body was left out because it names what the reader may not know.
+	BodyOmitted bool `json:"body_omitted,omitempty,omitzero"`
+
+	// Scope There if the application has to make the call itself, with a key that has this scope.
+	Scope SuggestedOperationScope `json:"scope,omitempty,omitzero"`
+
+	// Needs The permissions that whoever performs it needs.
+	Needs []NeededPermission `json:"needs"`
+
+	// Approvers Who may perform it now, by the relation in which they stand.
+	Approvers []Approvers `json:"approvers"`
+}
+
+// SuggestedOperationScope There if the application has to make the call itself, with a key that has this scope.
+type SuggestedOperationScope string
+
+// SuggestedRelationship defines model for SuggestedRelationship.
+type SuggestedRelationship struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	Text string `json:"text"`
+
+	// Relationships What the subject would come to.
+	Relationships []SuggestedRelationship `json:"relationships"`
+
+	// Without What would have to go.
+	Without []SuggestedRelationship `json:"without,omitempty,omitzero"`
+
+	// Operations The calls that lead there, in their order; empty if none does.
+	Operations []SuggestedOperation `json:"operations"`
+
+	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
+	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
 }
 
 // Token A ZedToken, which names a state of the relationships.
@@ -4013,7 +4013,7 @@ type ClientInterface interface {
 	//
 	// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
 	//
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `withheld`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `omitted`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4467,7 +4467,7 @@ type ClientInterface interface {
 	//
 	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4478,7 +4478,7 @@ type ClientInterface interface {
 	//
 	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5527,7 +5527,7 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 //
 // The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
 //
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `withheld`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `omitted`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6521,7 +6521,7 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 //
 // An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6542,7 +6542,7 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 //
 // An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `withheld` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -16,8 +16,8 @@ func newExplain() *cobra.Command {
 		Use:   "explain SUBJECT PERMISSION RESOURCE",
 		Short: "Ask a running server for one decision and its reason; exit 0 if allowed, 1 if not",
 		Long: `Ask a running server for one decision and its reason. If it is allowed, the reason is the tree of
-relationships that allow it. If it is denied, the reason is what is missing, the calls that would
-grant it, and whom to ask. The exit code is 0 if it is allowed, 1 if it is denied, and 2 if there is
+relationships that allow it. If it is denied, the answer suggests changes that would allow it,
+the calls that make them, and whom to ask. The exit code is 0 if it is allowed, 1 if it is denied, and 2 if there is
 no answer.
 
 A key with the scopes check and inspect shows everything. With --actor, the explanation shows what
@@ -93,8 +93,8 @@ type explanation struct {
 	Text           string
 	Path           []explainedStep
 	Failed         []explainedStep
-	Missing        []missingOption
-	Withheld       bool
+	Suggestions    []suggestion
+	Omitted        bool
 	Trace          *traceNode
 }
 
@@ -103,20 +103,20 @@ type explainedStep struct {
 	Relation, Text    string
 }
 
-type missingOption struct {
+type suggestion struct {
 	Text          string
 	Relationships []explainedStep
 	Without       []explainedStep
 	Operations    []struct {
 		Text, Method, Path string
 		Body               json.RawMessage
-		BodyWithheld       bool `json:"body_withheld"`
+		BodyOmitted        bool `json:"body_omitted"`
 		Scope              string
 		Needs              []struct {
 			Permission string
 			Resource   ref
 		}
-		Performers []struct {
+		Approvers []struct {
 			Relation string
 			Resource ref
 			People   []string

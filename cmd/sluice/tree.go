@@ -42,11 +42,11 @@ func (e explanation) print(out io.Writer, resource string, whole bool) {
 		fmt.Fprintln(out)
 		tree{step.Text, []tree{{line: step.relationship()}}}.print(out, "")
 	}
-	for _, way := range e.Missing {
+	for _, suggestion := range e.Suggestions {
 		fmt.Fprintln(out)
-		way.tree().print(out, "")
+		suggestion.tree().print(out, "")
 	}
-	if e.Withheld {
+	if e.Omitted {
 		fmt.Fprintln(out, "\n(some parts are hidden from the reader)")
 	}
 	if whole && e.Trace != nil {
@@ -82,7 +82,7 @@ func (e explanation) pathTree(top ref) tree {
 	return root
 }
 
-func (w missingOption) tree() tree {
+func (w suggestion) tree() tree {
 	root := tree{line: w.Text}
 	for _, r := range w.Relationships {
 		root.below = append(root.below, tree{line: r.relationship()})
@@ -96,7 +96,7 @@ func (w missingOption) tree() tree {
 		if len(o.Body) > 0 && json.Compact(&body, o.Body) == nil {
 			call.line += " " + body.String()
 		}
-		if o.BodyWithheld {
+		if o.BodyOmitted {
 			call.line += " (its body names what the reader may not know)"
 		}
 		if o.Scope != "" {
@@ -105,7 +105,7 @@ func (w missingOption) tree() tree {
 		for _, need := range o.Needs {
 			call.below = append(call.below, tree{line: fmt.Sprintf("needs %s on %s", need.Permission, need.Resource)})
 		}
-		for _, group := range o.Performers {
+		for _, group := range o.Approvers {
 			line := fmt.Sprintf("%s of %s", group.Relation, group.Resource)
 			var people []string
 			for _, who := range group.People {

@@ -52,12 +52,12 @@ type Entry struct {
 	Updates     []Update    `json:"updates,omitempty"`
 	Objects     []Reference `json:"objects,omitempty"` // changed objects of a placeholder, if they are known
 	// the schema text, of a schema entry and of the first entry of a snapshot
-	Schema   string `json:"schema,omitempty"`
-	Since    *Time  `json:"since,omitempty"`  // start of a gap; the gap ends at Time
-	Reason   Reason `json:"reason,omitempty"` // of a gap or a placeholder
-	Withheld bool   `json:"withheld,omitempty"`
-	Prev     string `json:"prev,omitempty"` // hash of the previous entry; 64 zeros in the first one
-	Hash     string `json:"hash,omitempty"`
+	Schema  string `json:"schema,omitempty"`
+	Since   *Time  `json:"since,omitempty"`  // start of a gap; the gap ends at Time
+	Reason  Reason `json:"reason,omitempty"` // of a gap or a placeholder
+	Omitted bool   `json:"omitted,omitempty"`
+	Prev    string `json:"prev,omitempty"` // hash of the previous entry; 64 zeros in the first one
+	Hash    string `json:"hash,omitempty"`
 }
 
 // Origin is the person and key that made a change through Sluice. It is empty for a change that bypassed Sluice.

@@ -121,7 +121,7 @@ func (h *History) visible(reader authz.ID, e Entry, allowed map[permissionOn]boo
 			visible.Updates = append(visible.Updates, u)
 		}
 	}
-	if visible.Withheld = len(visible.Updates) < len(e.Updates); visible.Withheld {
+	if visible.Omitted = len(visible.Updates) < len(e.Updates); visible.Omitted {
 		visible.Overlapping = nil // an origin may have made only hidden updates
 	}
 	return visible

@@ -173,21 +173,6 @@ func (e EvaluationsSemantic) Valid() bool {
 	}
 }
 
-// Defines values for GrantingOperationScope.
-const (
-	Provision GrantingOperationScope = "provision"
-)
-
-// Valid indicates whether the value is a known member of the GrantingOperationScope enum.
-func (e GrantingOperationScope) Valid() bool {
-	switch e {
-	case Provision:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -257,6 +242,21 @@ func (e PrivateConnectionsOf) Valid() bool {
 	case Disconnect:
 		return true
 	case Leave:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuggestedOperationScope.
+const (
+	Provision SuggestedOperationScope = "provision"
+)
+
+// Valid indicates whether the value is a known member of the SuggestedOperationScope enum.
+func (e SuggestedOperationScope) Valid() bool {
+	switch e {
+	case Provision:
 		return true
 	default:
 		return false
@@ -596,6 +596,22 @@ type ActionSearchResults struct {
 	Results []FoundAction  `json:"results"`
 }
 
+// Approvers defines model for Approvers.
+type Approvers struct {
+	Relation string `json:"relation"`
+
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// People Up to ten of them; left out where the reader may not know who they are.
+	People *[]ID `json:"people,omitempty"`
+
+	// More Whether there are further ones.
+	More *bool `json:"more,omitempty"`
+}
+
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
 	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
@@ -650,8 +666,8 @@ type AuditEntry struct {
 	// Reason Of a placeholder, the error for which the entry could not be stored; else why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
 	Reason *string `json:"reason,omitempty"`
 
-	// Withheld Whether there are updates that the actor may not see.
-	Withheld *bool `json:"withheld,omitempty"`
+	// Omitted Whether there are updates that the actor may not see.
+	Omitted *bool `json:"omitted,omitempty"`
 
 	// Prev The hash of the entry before, 64 zeros for the first.
 	Prev *string `json:"prev,omitempty"`
@@ -1148,8 +1164,8 @@ type Explanation struct {
 	// Path Of an answer that is allowed or waits for context: the relationships that it rests on, from the resource to the subject. It needs each of them.
 	Path *[]ExplainedStep `json:"path,omitempty"`
 
-	// Missing Of a denied answer, the ways in which it would be allowed, the nearest first.
-	Missing *[]MissingWay `json:"missing,omitempty"`
+	// Suggestions Of a denied answer, the ways in which it would be allowed, the nearest first.
+	Suggestions *[]Suggestion `json:"suggestions,omitempty"`
 
 	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
 	Failed *[]ExplainedStep `json:"failed,omitempty"`
@@ -1157,8 +1173,8 @@ type Explanation struct {
 	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
 	Unstored *bool `json:"unstored,omitempty"`
 
-	// Withheld Whether parts were left out that are about what the reader may not see.
-	Withheld *bool `json:"withheld,omitempty"`
+	// Omitted Whether parts were left out that are about what the reader may not see.
+	Omitted *bool `json:"omitted,omitempty"`
 
 	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
 	Incomplete *bool `json:"incomplete,omitempty"`
@@ -1253,34 +1269,6 @@ type FoundSubjects struct {
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
 }
-
-// GrantingOperation defines model for GrantingOperation.
-type GrantingOperation struct {
-	// Text Whom to ask.
-	Text   string `json:"text"`
-	Method string `json:"method"`
-
-	// Path The path of the call, percent-encoded.
-	Path string `json:"path"`
-
-	// Body The body of the call; left out where there is none.
-	Body *map[string]interface{} `json:"body,omitempty"`
-
-	// BodyWithheld Whether the body was left out because it names what the reader may not know.
-	BodyWithheld *bool `json:"body_withheld,omitempty"`
-
-	// Scope There if the application has to make the call itself, with a key that has this scope.
-	Scope *GrantingOperationScope `json:"scope,omitempty"`
-
-	// Needs The permissions that whoever performs it needs.
-	Needs []NeededPermission `json:"needs"`
-
-	// Performers Who may perform it now, by the relation in which they stand.
-	Performers []Performers `json:"performers"`
-}
-
-// GrantingOperationScope There if the application has to make the call itself, with a key that has this scope.
-type GrantingOperationScope string
 
 // Group defines model for Group.
 type Group struct {
@@ -1525,37 +1513,6 @@ type MemberPage struct {
 
 // MissingContext The fields of the context that the answer waits for; then `allowed` is false.
 type MissingContext = []string
-
-// MissingRelationship defines model for MissingRelationship.
-type MissingRelationship struct {
-	// Resource An object, or everybody in a relation of an object.
-	//
-	// Example: user:alice@example.com
-	Resource Reference `json:"resource"`
-	Relation string    `json:"relation"`
-
-	// Subject An object, or everybody in a relation of an object.
-	//
-	// Example: user:alice@example.com
-	Subject Reference `json:"subject"`
-}
-
-// MissingWay defines model for MissingWay.
-type MissingWay struct {
-	Text string `json:"text"`
-
-	// Relationships What the subject would come to.
-	Relationships []MissingRelationship `json:"relationships"`
-
-	// Without What would have to go.
-	Without *[]MissingRelationship `json:"without,omitempty"`
-
-	// Operations The calls that lead there, in their order; empty if none does.
-	Operations []GrantingOperation `json:"operations"`
-
-	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
-	RequiresFeature *string `json:"requires_feature,omitempty"`
-}
 
 // Named Some objects, of which those are named that the actor may view.
 type Named struct {
@@ -1846,22 +1803,6 @@ type PeoplePage struct {
 	Token Token `json:"token"`
 }
 
-// Performers defines model for Performers.
-type Performers struct {
-	Relation string `json:"relation"`
-
-	// Resource An object, or everybody in a relation of an object.
-	//
-	// Example: user:alice@example.com
-	Resource Reference `json:"resource"`
-
-	// People Up to ten of them; left out where the reader may not know who they are.
-	People *[]ID `json:"people,omitempty"`
-
-	// More Whether there are further ones.
-	More *bool `json:"more,omitempty"`
-}
-
 // PermissionCatalogue defines model for PermissionCatalogue.
 type PermissionCatalogue struct {
 	Types []ResourceType `json:"types"`
@@ -1923,8 +1864,8 @@ type Person = string
 type Preview struct {
 	Effects []Effect `json:"effects"`
 
-	// Withheld Whether effects may be hidden from the actor: always true with an actor.
-	Withheld *bool `json:"withheld,omitempty"`
+	// Omitted Whether effects may be hidden from the actor: always true with an actor.
+	Omitted *bool `json:"omitted,omitempty"`
 }
 
 // PreviewRequest defines model for PreviewRequest.
@@ -2311,6 +2252,65 @@ type SubscriptionPage struct {
 
 	// Token A ZedToken, which names a state of the relationships.
 	Token Token `json:"token"`
+}
+
+// SuggestedOperation defines model for SuggestedOperation.
+type SuggestedOperation struct {
+	// Text Whom to ask.
+	Text   string `json:"text"`
+	Method string `json:"method"`
+
+	// Path The path of the call, percent-encoded.
+	Path string `json:"path"`
+
+	// Body The body of the call; left out where there is none.
+	Body *map[string]interface{} `json:"body,omitempty"`
+
+	// BodyOmitted Whether the body was left out because it names what the reader may not know.
+	BodyOmitted *bool `json:"body_omitted,omitempty"`
+
+	// Scope There if the application has to make the call itself, with a key that has this scope.
+	Scope *SuggestedOperationScope `json:"scope,omitempty"`
+
+	// Needs The permissions that whoever performs it needs.
+	Needs []NeededPermission `json:"needs"`
+
+	// Approvers Who may perform it now, by the relation in which they stand.
+	Approvers []Approvers `json:"approvers"`
+}
+
+// SuggestedOperationScope There if the application has to make the call itself, with a key that has this scope.
+type SuggestedOperationScope string
+
+// SuggestedRelationship defines model for SuggestedRelationship.
+type SuggestedRelationship struct {
+	// Resource An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+	Relation string    `json:"relation"`
+
+	// Subject An object, or everybody in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
+}
+
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	Text string `json:"text"`
+
+	// Relationships What the subject would come to.
+	Relationships []SuggestedRelationship `json:"relationships"`
+
+	// Without What would have to go.
+	Without *[]SuggestedRelationship `json:"without,omitempty"`
+
+	// Operations The calls that lead there, in their order; empty if none does.
+	Operations []SuggestedOperation `json:"operations"`
+
+	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
+	RequiresFeature *string `json:"requires_feature,omitempty"`
 }
 
 // Token A ZedToken, which names a state of the relationships.

@@ -45,16 +45,16 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	shown := Explanation{
 		Allowed: e.Decision.Allowed(), MissingContext: missingContext(e.Decision), Text: e.Text,
-		Unstored: unlessFalse(e.Unstored), Withheld: unlessFalse(e.Omitted), Incomplete: unlessFalse(e.Incomplete),
+		Unstored: unlessFalse(e.Unstored), Omitted: unlessFalse(e.Omitted), Incomplete: unlessFalse(e.Incomplete),
 		Token: string(e.Token),
 	}
 	refer := referrer{&err}
 	if e.Decision.State == authz.Denied {
-		missing := make([]MissingWay, len(e.Suggestions))
-		for i, way := range e.Suggestions {
-			missing[i] = refer.way(way)
+		suggestions := make([]Suggestion, len(e.Suggestions))
+		for i, s := range e.Suggestions {
+			suggestions[i] = refer.suggestion(s)
 		}
-		shown.Missing = &missing
+		shown.Suggestions = &suggestions
 		if len(e.Failed) > 0 {
 			shown.Failed = new(refer.steps(e.Failed))
 		}
@@ -100,51 +100,51 @@ func (f referrer) step(s explain.Step) ExplainedStep {
 	return step
 }
 
-func (f referrer) relationships(all []authz.Relationship) []MissingRelationship {
-	shown := make([]MissingRelationship, len(all))
+func (f referrer) relationships(all []authz.Relationship) []SuggestedRelationship {
+	shown := make([]SuggestedRelationship, len(all))
 	for i, r := range all {
-		shown[i] = MissingRelationship{
+		shown[i] = SuggestedRelationship{
 			Resource: f.object(r.Resource), Relation: string(r.Relation), Subject: f.subject(r.Subject),
 		}
 	}
 	return shown
 }
 
-func (f referrer) way(w explain.Suggestion) MissingWay {
-	way := MissingWay{
-		Text: w.Text, Relationships: f.relationships(w.Relationships), RequiresFeature: unlessEmpty(w.Requires),
-		Operations: make([]GrantingOperation, len(w.Operations)),
+func (f referrer) suggestion(s explain.Suggestion) Suggestion {
+	shown := Suggestion{
+		Text: s.Text, Relationships: f.relationships(s.Relationships), RequiresFeature: unlessEmpty(s.Requires),
+		Operations: make([]SuggestedOperation, len(s.Operations)),
 	}
-	if len(w.Without) > 0 {
-		way.Without = new(f.relationships(w.Without))
+	if len(s.Without) > 0 {
+		shown.Without = new(f.relationships(s.Without))
 	}
-	for i, o := range w.Operations {
-		way.Operations[i] = f.operation(o)
+	for i, o := range s.Operations {
+		shown.Operations[i] = f.operation(o)
 	}
-	return way
+	return shown
 }
 
-func (f referrer) operation(o explain.Operation) GrantingOperation {
+func (f referrer) operation(o explain.Operation) SuggestedOperation {
 	method, path, body := suggestedCall(o.Action)
-	shown := GrantingOperation{
-		Text: o.Text, Method: method, Path: path, BodyWithheld: unlessFalse(o.NamesHiddenPeople),
-		Needs: make([]NeededPermission, len(o.Needs)), Performers: make([]Performers, len(o.Approvers)),
+	shown := SuggestedOperation{
+		Text: o.Text, Method: method, Path: path, BodyOmitted: unlessFalse(o.NamesHiddenPeople),
+		Needs: make([]NeededPermission, len(o.Needs)), Approvers: make([]Approvers, len(o.Approvers)),
 	}
 	if body != nil && !o.NamesHiddenPeople {
 		shown.Body = &body
 	}
 	if o.Backend {
-		shown.Scope = new(GrantingOperationScope("provision"))
+		shown.Scope = new(SuggestedOperationScope("provision"))
 	}
 	for i, need := range o.Needs {
 		shown.Needs[i] = NeededPermission{Permission: string(need), Resource: f.object(o.On)}
 	}
 	for i, group := range o.Approvers {
-		shown.Performers[i] = Performers{
+		shown.Approvers[i] = Approvers{
 			Relation: string(group.Relation), Resource: f.object(group.Resource), More: unlessFalse(group.More),
 		}
 		if len(group.People) > 0 {
-			shown.Performers[i].People = new(texts(group.People))
+			shown.Approvers[i].People = new(texts(group.People))
 		}
 	}
 	return shown

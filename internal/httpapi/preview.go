@@ -156,7 +156,7 @@ func (a *heldAnswer) refusal() error {
 
 func showEffects(found preview.Effects) (_ Preview, err error) {
 	refer := referrer{&err}
-	shown := Preview{Effects: []Effect{}, Withheld: unlessFalse(found.Withheld)}
+	shown := Preview{Effects: []Effect{}, Omitted: unlessFalse(found.Omitted)}
 	var size answerSize
 	for _, e := range found.Effects {
 		effect := Effect{

@@ -34,10 +34,10 @@ type Effect struct {
 	Gains, Loses []authz.Permission
 }
 
-// Effects holds the changes. Withheld reports that some may be hidden from the actor: it is always true with an actor.
+// Effects holds the changes. Omitted reports that some may be hidden from the actor: it is always true with an actor.
 type Effects struct {
-	Effects  []Effect
-	Withheld bool
+	Effects []Effect
+	Omitted bool
 }
 
 // question is a permission on an object.
@@ -59,7 +59,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	updates := after.Updates()
 	objects, err := w.compared(ctx, after)
 	if err != nil || len(updates) == 0 {
-		return Effects{Withheld: actor != ""}, err
+		return Effects{Omitted: actor != ""}, err
 	}
 	if err := w.load(ctx, objects, updates); err != nil {
 		return Effects{}, err

@@ -151,7 +151,7 @@ func (v *view) own(ctx context.Context, questions []question) (answers, error) {
 	return all, nil
 }
 
-// show returns the effects that the actor may see. Withheld is always true: any other value would reveal whether
+// show returns the effects that the actor may see. Omitted is always true: any other value would reveal whether
 // effects are hidden.
 func (v *view) show(own, others []Effect, relationships []authz.Relationship) Effects {
 	named := make(map[authz.ID]bool)
@@ -160,7 +160,7 @@ func (v *view) show(own, others []Effect, relationships []authz.Relationship) Ef
 			named[r.Subject.ID] = true
 		}
 	}
-	shown := Effects{Withheld: true}
+	shown := Effects{Omitted: true}
 	visible := func(e Effect) bool { return v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] }
 	everybody := make(map[authz.Object]bool)
 	for _, e := range others {
