@@ -455,39 +455,39 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles All roles that the person holds on the account or subscription, which can be stronger than those offered.
+	// Roles All roles that the person holds on the account or subscription. They can be stronger than the offered roles.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Access defines model for Access.
 type Access struct {
-	// Open Whether the whole account may enter.
+	// Open True if the whole account may enter.
 	Open  bool   `json:"open"`
 	Users People `json:"users,omitempty,omitzero"`
 }
@@ -496,7 +496,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
@@ -504,50 +504,50 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 
-	// Type A type of the schema.
+	// Type A type of the served schema.
 	Type string `json:"type"`
 }
 
 // AccessThen defines model for AccessThen.
 type AccessThen struct {
-	// At The time that the answer is about.
+	// At The past time of the answer.
 	At time.Time `json:"at"`
 
-	// Subjects As `/v1/lookup/subjects` answers.
+	// Subjects The subjects, in the form of `/v1/lookup/subjects`.
 	Subjects []FoundSubject `json:"subjects"`
 }
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
-	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 
-	// Members Roles by the id of a person; `user:bob` is the same person as `bob`.
+	// Members Roles by the id of a person. `user:bob` is the same person as `bob`.
 	Members RolesByPerson `json:"members"`
 }
 
@@ -555,32 +555,32 @@ type AccountMembers struct {
 type AccountPage struct {
 	Accounts []ListedAccount `json:"accounts"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountRoles defines model for AccountRoles.
 type AccountRoles struct {
-	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 
-	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -595,7 +595,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results leave open.
+	// Context Information that the results cannot express.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundAction `json:"results"`
 }
@@ -604,83 +604,83 @@ type ActionSearchResults struct {
 type Approvers struct {
 	Relation string `json:"relation"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// People Up to ten of them; left out where the reader may not know who they are.
+	// People At most ten people. Left out if the reader may not know who they are.
 	People []ID `json:"people,omitempty,omitzero"`
 
-	// More Whether there are further ones.
+	// More True if there are more people.
 	More bool `json:"more,omitempty,omitzero"`
 }
 
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
-	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
+	// AtLeastAsFresh A ZedToken, which stands for a revision of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
 
-// AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
+// AuditEntry One entry of the audit log. `hash` is computed over the JSON of the entry as it appears in the answer, without the field `hash`.
 type AuditEntry struct {
-	// Seq The number of the entry, from 1; left out where a person reads.
+	// Seq The number of the entry, from 1. It is left out if a person reads.
 	Seq int64 `json:"seq,omitempty,omitzero"`
 
-	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
+	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than that of the entry before.
 	Time time.Time `json:"time"`
 
-	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known; `unstored`: a placeholder for an entry that could not be stored.
+	// Kind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
 	Kind AuditEntryKind `json:"kind"`
 
-	// Revision SpiceDB's name of the transaction.
+	// Revision SpiceDB's revision of the transaction.
 	Revision string `json:"revision,omitempty,omitzero"`
 
-	// Part A transaction of more than 1000 updates has several entries, numbered from 1; left out where a person reads.
+	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if a person reads.
 	Part int `json:"part,omitempty,omitzero"`
 
-	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
+	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.
 	Actor string `json:"actor,omitempty,omitzero"`
 
-	// Key The name of the API key; left out for what was written past Sluice.
+	// Key The name of the API key. It is left out if the change did not come through Sluice.
 	Key string `json:"key,omitempty,omitzero"`
 
-	// Operation The operation; left out for what was written past Sluice.
+	// Operation The operation. It is left out if the change did not come through Sluice.
 	Operation string `json:"operation,omitempty,omitzero"`
 
 	// RequestID The id of the request.
 	RequestID string `json:"request_id,omitempty,omitzero"`
 
-	// StatedReason Why the backend did it without an actor, as the request said.
+	// StatedReason The `reason` of the request, if the backend itself performed the operation.
 	StatedReason string `json:"stated_reason,omitempty,omitzero"`
 
-	// Overlapping In place of the five fields before, where the datastore made one of transactions that overlapped.
+	// Overlapping Replaces `actor`, `key`, `operation`, `request_id` and `stated_reason` if the datastore merged overlapping transactions into one.
 	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
 	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
 
-	// Objects Of a placeholder, the objects whose relationships changed; left out if they are not known, or are more than 1000.
+	// Objects In a placeholder, the objects whose relationships changed. It is left out if they are unknown or more than 1000.
 	Objects []Reference `json:"objects,omitempty,omitzero"`
 
-	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
+	// Schema The text of the schema, in entries of the kind `schema` and in the first entry of a snapshot.
 	Schema string `json:"schema,omitempty,omitzero"`
 
-	// Since When a gap begins.
+	// Since The start of a gap.
 	Since time.Time `json:"since,omitempty,omitzero"`
 
-	// Reason Of a placeholder, the error for which the entry could not be stored; else why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
+	// Reason In a placeholder, the error that prevented storing the entry. In a gap, its cause. `not_kept`: SpiceDB no longer had the changes. `other_store`: the datastore is not the one that the log follows, or `sluice restore` restored it. `went_back`: the datastore lacks changes that the log has, for example after a restore. `cut_off`: entries were removed from the end of the log.
 	Reason string `json:"reason,omitempty,omitzero"`
 
-	// Omitted Whether there are updates that the actor may not see.
+	// Omitted True if the actor may not see all updates of the entry.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
 
-	// Prev The hash of the entry before, 64 zeros for the first.
+	// Prev The hash of the entry before, or 64 zeros in the first entry.
 	Prev string `json:"prev,omitempty,omitzero"`
 
-	// Hash SHA-256 in hexadecimal digits.
+	// Hash The SHA-256 hash of this entry in hexadecimal digits.
 	Hash string `json:"hash,omitempty,omitzero"`
 }
 
-// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known; `unstored`: a placeholder for an entry that could not be stored.
+// AuditEntryKind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
 type AuditEntryKind string
 
 // AuditOrigin defines model for AuditOrigin.
@@ -696,22 +696,22 @@ type AuditOrigin struct {
 type AuditPage struct {
 	Entries []AuditEntry `json:"entries"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 }
 
 // AuditUpdate defines model for AuditUpdate.
 type AuditUpdate struct {
-	// Action `touch` wrote the relationship, `delete` removed it.
+	// Action `touch` writes the relationship, `delete` removes it.
 	Action AuditUpdateAction `json:"action"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject   Reference `json:"subject"`
@@ -720,11 +720,11 @@ type AuditUpdate struct {
 	// Caveat The name of the caveat that the relationship depends on.
 	Caveat string `json:"caveat,omitempty,omitzero"`
 
-	// CaveatContext What the relationship gives the caveat to look at.
+	// CaveatContext The context that is stored with the relationship for the caveat.
 	CaveatContext map[string]interface{} `json:"caveat_context,omitempty,omitzero"`
 }
 
-// AuditUpdateAction `touch` wrote the relationship, `delete` removed it.
+// AuditUpdateAction `touch` writes the relationship, `delete` removes it.
 type AuditUpdateAction string
 
 // AuthZENConfiguration defines model for AuthZENConfiguration.
@@ -737,33 +737,33 @@ type AuthZENConfiguration struct {
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
-// BackendReason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+// BackendReason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 //
 // Example: The only owner left the company; ticket 4711
 type BackendReason = string
 
-// BrokenOff The last line of a stream that is not whole.
+// BrokenOff The last line of an incomplete stream.
 type BrokenOff struct {
 	// Error A problem document (RFC 9457).
 	Error Problem `json:"error"`
 }
 
-// BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
+// BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
@@ -773,7 +773,7 @@ type BulkCheck struct {
 type BulkCheckRequest struct {
 	Checks []BulkCheck `json:"checks"`
 
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
@@ -783,43 +783,43 @@ type BulkCheckRequest struct {
 type BulkDecision struct {
 	Results []BulkResult `json:"results"`
 
-	// Token A ZedToken; left out when not one of the checks could be decided.
+	// Token A ZedToken. It is left out if no check could be decided.
 	Token BulkToken `json:"token,omitempty,omitzero"`
 }
 
 // BulkError defines model for BulkError.
 type BulkError struct {
-	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
 
-// BulkResult A decision, or the error of this check alone.
+// BulkResult The decision or the error of one check.
 type BulkResult struct {
 	Allowed bool      `json:"allowed,omitempty,omitzero"`
 	Error   BulkError `json:"error,omitempty,omitzero"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 }
 
-// BulkToken A ZedToken; left out when not one of the checks could be decided.
+// BulkToken A ZedToken. It is left out if no check could be decided.
 type BulkToken = string
 
-// CapabilityNames What connections can do, `views`, `financial_settings` and `postgres_database`.
+// CapabilityNames The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 type CapabilityNames = []string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. Where the call changes roles on accounts, these are the roles on their subscription; they are left out if the actor may not list the subscription's members (`list_users`) and names somebody else.
+	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the roles on their subscription. They are then left out if the actor may not list the subscription's members (`list_users`), unless the person is the actor.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
@@ -827,13 +827,13 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
-	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
 	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -841,100 +841,100 @@ type ChangedMember struct {
 type ChangedMembers struct {
 	Members []Member `json:"members"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 }
 
-// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector  ID         `json:"connector,omitempty,omitzero"`
 	Visibility Visibility `json:"visibility,omitempty,omitzero"`
 	Users      Users      `json:"users"`
 
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account The account that built the connector; a connector of the catalogue has none.
+	// Account The account that created the connector. A connector of the catalogue has none.
 	Account string `json:"account,omitempty,omitzero"`
 
-	// Capabilities What connections can do, `views`, `financial_settings` and `postgres_database`.
+	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // ConnectorCapabilities defines model for ConnectorCapabilities.
 type ConnectorCapabilities struct {
-	// Capabilities What connections can do, `views`, `financial_settings` and `postgres_database`.
+	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities"`
 }
 
-// Consistency How fresh the relationships must be that an answer rests on.
+// Consistency The required freshness of the relationships that decide the answer.
 //
 // Example: fully_consistent
 type Consistency struct {
@@ -944,38 +944,38 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// LeftOut The ends that the copy did not take along.
+	// LeftOut The connections of the original that the copy does not have.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -984,7 +984,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -994,42 +994,42 @@ type Copy struct {
 type Decision struct {
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Effect defines model for Effect.
 type Effect struct {
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Gains Permissions that the subject would come to have.
+	// Gains Permissions that the subject would gain.
 	Gains []string `json:"gains"`
 
-	// Loses Permissions that the subject would have no longer.
+	// Loses Permissions that the subject would lose.
 	Loses []string `json:"loses"`
 }
 
-// EndsAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+// EndsAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 //
 // Example: 2030-01-31T17:00:00Z
 type EndsAt = time.Time
@@ -1038,36 +1038,36 @@ type EndsAt = time.Time
 type Evaluation struct {
 	Decision bool `json:"decision"`
 
-	// Context Why a question was denied that could not be decided.
+	// Context The reason why the evaluation could not be decided. The decision is then false.
 	Context EvaluationContext `json:"context,omitempty,omitzero"`
 }
 
-// EvaluationContext Why a question was denied that could not be decided.
+// EvaluationContext The reason why the evaluation could not be decided. The decision is then false.
 type EvaluationContext struct {
 	Error EvaluationError `json:"error,omitempty,omitzero"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 }
 
 // EvaluationError defines model for EvaluationError.
 type EvaluationError struct {
-	// Status The HTTP status that such an error has.
+	// Status The HTTP status of this kind of error.
 	Status  int    `json:"status"`
 	Message string `json:"message"`
 }
 
-// EvaluationItem A malformed one is no malformed request; it is denied, with its error.
+// EvaluationItem One evaluation. If it is malformed, its decision is false with an error, and the request is still valid.
 type EvaluationItem struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Resource A subject or resource, of which another one may give what it lacks.
+	// Resource A subject or resource. The default of the request supplies missing fields.
 	Resource PartialEntity `json:"resource,omitempty,omitzero"`
 
-	// Subject A subject or resource, of which another one may give what it lacks.
+	// Subject A subject or resource. The default of the request supplies missing fields.
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
@@ -1075,7 +1075,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource.
@@ -1097,7 +1097,7 @@ type EvaluationsAnswer struct {
 
 // EvaluationsOptions defines model for EvaluationsOptions.
 type EvaluationsOptions struct {
-	// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+	// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
 	EvaluationsSemantic EvaluationsSemantic `json:"evaluations_semantic,omitempty,omitzero"`
 }
 
@@ -1105,52 +1105,52 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context     Context            `json:"context,omitempty,omitzero"`
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
 
-	// Resource A subject or resource, of which another one may give what it lacks.
+	// Resource A subject or resource. The default of the request supplies missing fields.
 	Resource PartialEntity `json:"resource,omitempty,omitzero"`
 
-	// Subject A subject or resource, of which another one may give what it lacks.
+	// Subject A subject or resource. The default of the request supplies missing fields.
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
-// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
 type EvaluationsSemantic string
 
-// Everybody Every subject of the type is permitted, listed or not, but these.
+// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
 type Everybody struct {
 	Except []ID `json:"except"`
 }
 
-// ExcludedSubjects The subjects that a wildcard does not stand for.
+// ExcludedSubjects The subjects that the wildcard excludes.
 type ExcludedSubjects = []Reference
 
-// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 //
 // Example: 2030-01-31T17:00:00Z
 type ExpiresAt = time.Time
 
 // ExplainedStep defines model for ExplainedStep.
 type ExplainedStep struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject   Reference `json:"subject"`
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
-	// Caveat The caveat that has to hold.
+	// Caveat The caveat that must hold.
 	Caveat string `json:"caveat,omitempty,omitzero"`
 
-	// Expression What the caveat says; for a key with the scope `inspect`, without an actor.
+	// Expression The expression of the caveat. Shown only to a key with the scope `inspect`, without an actor.
 	Expression string `json:"expression,omitempty,omitzero"`
 	Text       string `json:"text"`
 }
@@ -1159,43 +1159,43 @@ type ExplainedStep struct {
 type Explanation struct {
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 
-	// Text The reason in words.
+	// Text The reason as a sentence.
 	Text string `json:"text"`
 
-	// Path Of an answer that is allowed or waits for context: the relationships that it rests on, from the resource to the subject. It needs each of them.
+	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. The answer needs each of them.
 	Path []ExplainedStep `json:"path,omitempty,omitzero"`
 
-	// Suggestions Of a denied answer, the ways in which it would be allowed, the nearest first.
+	// Suggestions Changes that would allow a denied check, closest first.
 	Suggestions []Suggestion `json:"suggestions,omitempty,omitzero"`
 
-	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
+	// Failed Stored relationships whose condition does not hold. If it held, the denied check would be allowed. The field is left out if there are none.
 	Failed []ExplainedStep `json:"failed,omitempty,omitzero"`
 
-	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
+	// Unstored True if no relationship is stored with this resource, for example because its id is misspelled. Shown only to a key with the scope `inspect`, without an actor.
 	Unstored bool `json:"unstored,omitempty,omitzero"`
 
-	// Omitted Whether parts were left out that are about what the reader may not see.
+	// Omitted True if parts are left out because the reader may not see them.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
 
-	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
+	// Incomplete True if the search reached a limit: it did not read everything around the resource, or did not try every combination of changes.
 	Incomplete bool `json:"incomplete,omitempty,omitzero"`
 
-	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+	// Trace SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 	Trace TraceNode `json:"trace,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// FeatureNames Names of features, `user_permissions` and `dashboards`.
+// FeatureNames The names of features: `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
 // Features defines model for Features.
 type Features struct {
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
@@ -1212,57 +1212,57 @@ type FoundEntity struct {
 
 // FoundPage defines model for FoundPage.
 type FoundPage struct {
-	// NextToken Empty at the end.
+	// NextToken The token of the next page, empty on the last page.
 	NextToken string `json:"next_token"`
 
-	// Count How many results this page has.
+	// Count The number of results on this page.
 	Count int `json:"count"`
 }
 
 // FoundResource defines model for FoundResource.
 type FoundResource struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Allowed False only for what waits for context or has an error.
+	// Allowed False only if the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 
-	// Error Why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. It is not allowed.
 	Error ItemError `json:"error,omitempty,omitzero"`
 }
 
 // FoundResources defines model for FoundResources.
 type FoundResources struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor      `json:"next_cursor"`
 	Resources  []FoundResource `json:"resources"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // FoundSubject defines model for FoundSubject.
 type FoundSubject struct {
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Allowed False only for what waits for context or has an error.
+	// Allowed False only if the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 
-	// Excluded The subjects that a wildcard does not stand for.
+	// Excluded The subjects that the wildcard excludes.
 	Excluded ExcludedSubjects `json:"excluded,omitempty,omitzero"`
 
-	// Error Why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. It is not allowed.
 	Error ItemError `json:"error,omitempty,omitzero"`
 }
 
@@ -1270,13 +1270,13 @@ type FoundSubject struct {
 type FoundSubjects struct {
 	Subjects []FoundSubject `json:"subjects"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1290,40 +1290,40 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// HiddenEnds In the answer of `GET` alone, the ends whose connection the actor may not view; left out if there are none.
+	// HiddenEnds Which of `source` and `destination` are left out because the actor may not view the connection. It is left out if there are none. Only `GET` answers it.
 	HiddenEnds []ImporterHiddenEnds `json:"hidden_ends,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1332,51 +1332,51 @@ type ImporterHiddenEnds string
 
 // ImporterEnds defines model for ImporterEnds.
 type ImporterEnds struct {
-	// Destination The id of a connection; `null` removes the end.
+	// Destination The id of a connection. `null` removes the connection.
 	Destination nullable.Nullable[string] `json:"destination,omitempty,omitzero"`
 
-	// Source The id of a connection; `null` removes the end.
+	// Source The id of a connection. `null` removes the connection.
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
 }
 
-// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is not open any more, or if the API key has got another secret since.
+// Invitation An invitation. A replayed answer leaves out `id`, `handle` and `expires_at` if the invitation is no longer open, or if the API key has been replaced by a new secret.
 type Invitation struct {
-	// ID The secret by which it is accepted, and that is shown this once.
+	// ID The secret that accepts the invitation. No other answer shows it.
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Handle Its public name.
+	// Handle The public name of the invitation.
 	Handle string `json:"handle,omitempty,omitzero"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When it ends.
+	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1384,37 +1384,37 @@ type Invitation struct {
 type InvitationPage struct {
 	Invitations []ListedInvitation `json:"invitations"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// ItemError Why this item could not be decided. It is not allowed.
+// ItemError The reason why this item could not be decided. It is not allowed.
 type ItemError struct {
-	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
@@ -1422,47 +1422,47 @@ type ListedAccount struct {
 
 // ListedInvitation defines model for ListedInvitation.
 type ListedInvitation struct {
-	// Handle Its public name.
+	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee Who alone may accept it; left out if whoever knows its `id` may.
+	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When it ends.
+	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set"`
 
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
 // Member defines model for Member.
 type Member struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
@@ -1470,7 +1470,7 @@ type Member struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
-	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
 	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 }
 
@@ -1479,7 +1479,7 @@ type MemberAccounts struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts"`
 
-	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
@@ -1487,20 +1487,20 @@ type MemberAccounts struct {
 
 // MemberDetails defines model for MemberDetails.
 type MemberDetails struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1508,22 +1508,22 @@ type MemberDetails struct {
 type MemberPage struct {
 	Members []Member `json:"members"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 type MissingContext = []string
 
-// Named Some objects, of which those are named that the actor may view.
+// Named A number of objects, and the ids of those that the actor may view.
 type Named struct {
-	// Count How many there are.
+	// Count The number of objects.
 	Count int `json:"count"`
 
-	// IDs The ids of those that the actor may view, sorted; the first 1000.
+	// IDs The ids of objects that the actor may view, sorted, at most 1000.
 	IDs []ID `json:"ids"`
 }
 
@@ -1531,7 +1531,7 @@ type Named struct {
 type NeededPermission struct {
 	Permission string `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
@@ -1539,7 +1539,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1547,7 +1547,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1555,17 +1555,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID         ID         `json:"id"`
@@ -1574,22 +1574,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
@@ -1597,24 +1597,24 @@ type NewImporter struct {
 
 // NewInvitation defines model for NewInvitation.
 type NewInvitation struct {
-	// ExpiresIn After how many seconds it ends; seven days by default. It ends with the role of its inviter at the latest.
+	// ExpiresIn The number of seconds until the invitation ends, seven days by default. It ends earlier if the role of its inviter ends.
 	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
 
-	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
+	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
 	Invitee Person `json:"invitee,omitempty,omitzero"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1622,12 +1622,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1635,15 +1635,15 @@ type NewPartOfWorkspace struct {
 
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features,omitempty,omitzero"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Owner The id of a person; `user:bob` is the same person as `bob`.
+	// Owner The id of a person. `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
 	Owner Person `json:"owner"`
@@ -1654,44 +1654,44 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Open Whether the whole account may enter.
+	// Open True if the whole account may enter.
 	Open bool `json:"open"`
 }
 
-// NextCursor What to give as `cursor` for the next page; empty at the end.
+// NextCursor The `cursor` of the next page, empty on the last page.
 type NextCursor = string
 
 // ObjectPage defines model for ObjectPage.
 type ObjectPage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor      `json:"next_cursor"`
 	Objects    []VisibleObject `json:"objects"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Offboarding What hangs on a person in an account.
+// Offboarding The effects of removing a person from an account.
 type Offboarding struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The person's roles on the account; none for somebody who has left.
+	// Roles The person's roles on the account. Empty for a person who has left.
 	Roles []string `json:"roles"`
 
-	// EndsMembership Whether the person's membership of the subscription ends with these roles, because it came only from roles on accounts. It is there if the actor may list the members of the subscription.
+	// EndsMembership True if the person's membership of the subscription ends with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
 
 	// Importers The importers that the person created.
@@ -1703,77 +1703,77 @@ type Offboarding struct {
 	// PrivateConnections The private connections that the person created.
 	PrivateConnections OffboardingPrivate `json:"private_connections"`
 
-	// Shares What others share with the person by name, which ends with the removal.
+	// Shares Objects that others share with the person by name. The removal ends these shares.
 	Shares OffboardingShares `json:"shares"`
 
-	// Invitations The open invitations to the account, by their handles.
+	// Invitations The open invitations to the account that the person sent or received. `ids` are their handles. The removal withdraws them.
 	Invitations OffboardingInvitations `json:"invitations"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // OffboardingInvitations defines model for OffboardingInvitations.
 type OffboardingInvitations struct {
-	// Sent Those by the person. Nobody can accept them once the person may not give the roles any more.
+	// Sent The invitations by the person.
 	Sent Named `json:"sent"`
 
-	// Received Those of the person, who can accept them after the removal, too.
+	// Received The invitations to the person.
 	Received Named `json:"received"`
 }
 
 // OffboardingPrivate defines model for OffboardingPrivate.
 type OffboardingPrivate struct {
-	// Count How many there are.
+	// Count The number of objects.
 	Count int `json:"count"`
 
-	// UsedByOthers How many of them importers use that others created.
+	// UsedByOthers The number of these connections that importers of other creators use.
 	UsedByOthers int `json:"used_by_others"`
 }
 
 // OffboardingShares defines model for OffboardingShares.
 type OffboardingShares struct {
-	// Connections How many private connections of others are shared with the person.
+	// Connections The number of private connections of others that are shared with the person.
 	Connections int `json:"connections"`
 
 	// Workspaces The restricted workspaces that the person may enter.
 	Workspaces Named `json:"workspaces"`
 }
 
-// PageToken A ZedToken of the state that was read; left out of a page that is empty.
+// PageToken A ZedToken of the revision that was read. It is left out of an empty page.
 type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account Left out if the actor may not view the account.
+	// Account The account. It is left out if the actor may not view it.
 	Account string `json:"account,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace Left out if the actor may not view the workspace.
+	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace string `json:"workspace,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1781,15 +1781,15 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
-// PartialEntity A subject or resource, of which another one may give what it lacks.
+// PartialEntity A subject or resource. The default of the request supplies missing fields.
 type PartialEntity struct {
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 	Type       string     `json:"type,omitempty,omitzero"`
 }
@@ -1799,11 +1799,11 @@ type People = []Person
 
 // PeoplePage defines model for PeoplePage.
 type PeoplePage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 	People     []Member   `json:"people"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1818,48 +1818,48 @@ type PermissionDescription struct {
 	Description string `json:"description"`
 }
 
-// PermissionErrors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+// PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
 type PermissionErrors map[string]ItemError
 
-// PermissionName The name of a permission, as `GET /v1/permissions` lists them.
+// PermissionName The name of a permission. `GET /v1/permissions` lists them.
 //
 // Example: edit
 type PermissionName = string
 
 // PermissionsDecision defines model for PermissionsDecision.
 type PermissionsDecision struct {
-	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
 	Errors PermissionErrors `json:"errors,omitempty,omitzero"`
 
-	// Permissions Whether the subject has the permission; one that waits for context or has an error is false.
+	// Permissions Whether the subject has each permission. A permission that depends on missing context or has an error is false.
 	Permissions map[string]bool `json:"permissions"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PermissionsRequest defines model for PermissionsRequest.
 type PermissionsRequest struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 }
 
-// Person The id of a person; `user:bob` is the same person as `bob`.
+// Person The id of a person. `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
 type Person = string
@@ -1868,7 +1868,7 @@ type Person = string
 type Preview struct {
 	Effects []Effect `json:"effects"`
 
-	// Omitted Whether effects may be hidden from the actor: always true with an actor.
+	// Omitted True if effects may be hidden from the actor. With an actor, it is always true.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
 }
 
@@ -1876,7 +1876,7 @@ type Preview struct {
 type PreviewRequest struct {
 	Method PreviewRequestMethod `json:"method"`
 
-	// Path As it would be requested, with ids percent-encoded, and with the query if there is one.
+	// Path The path of the request, with percent-encoded ids and with its query, if any.
 	Path string `json:"path"`
 
 	// Body The body of the request, if it has one.
@@ -1886,7 +1886,7 @@ type PreviewRequest struct {
 // PreviewRequestMethod defines model for PreviewRequest.Method.
 type PreviewRequestMethod string
 
-// PrivateConnectionsOf What happens to the private connections of somebody who leaves.
+// PrivateConnectionsOf What happens to the private connections of a removed person.
 type PrivateConnectionsOf string
 
 // Problem A problem document (RFC 9457).
@@ -1894,65 +1894,65 @@ type Problem struct {
 	// Type A URI that names the kind of problem.
 	Type string `json:"type"`
 
-	// Title The kind of problem in words.
+	// Title The title of the code.
 	Title string `json:"title"`
 
-	// Status The status of the answer.
+	// Status The HTTP status of the answer.
 	Status int `json:"status"`
 
 	// Detail What is wrong with this request.
 	Detail string `json:"detail"`
 
-	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code Code `json:"code"`
 
-	// RequestID The id of the request; it stands in the server's log.
+	// RequestID The id of the request, which the server also logs.
 	RequestID string `json:"request_id"`
 
 	// Permission The permission that a forbidden operation needs.
 	Permission string `json:"permission,omitempty,omitzero"`
 
-	// Accounts The accounts that a conflict is about; the first ten.
+	// Accounts The accounts that a conflict is about, at most ten.
 	Accounts []ID `json:"accounts,omitempty,omitzero"`
 
 	// Subscriptions The subscriptions that a conflict is about.
 	Subscriptions []ID `json:"subscriptions,omitempty,omitzero"`
 }
 
-// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 type Properties map[string]interface{}
 
-// Reassigned The objects that a removed person had created, and that have a new creator or were deleted.
+// Reassigned The objects of a removed person that got a new creator or were deleted.
 type Reassigned struct {
-	// Importers The importers whose creator is the new one.
+	// Importers The importers that got the new creator.
 	Importers Named `json:"importers"`
 
-	// Connections The shared connections whose creator is the new one.
+	// Connections The shared connections that got the new creator.
 	Connections Named `json:"connections"`
 
-	// PrivateConnections The private connections, as numbers alone.
+	// PrivateConnections The number of private connections. They are never named.
 	PrivateConnections ReassignedPrivate `json:"private_connections"`
 }
 
 // ReassignedPrivate defines model for ReassignedPrivate.
 type ReassignedPrivate struct {
-	// Moved How many have the new creator.
+	// Moved The number of connections that got the new creator.
 	Moved int `json:"moved"`
 
-	// Disconnected How many were deleted.
+	// Disconnected The number of deleted connections.
 	Disconnected int `json:"disconnected"`
 }
 
-// Reference An object, or everybody in a relation of an object.
+// Reference An object, or all subjects in a relation of an object.
 //
 // Example: user:alice@example.com
 type Reference struct {
 	union json.RawMessage
 }
 
-// ReferenceObject The form for ids that hold a `#`.
+// ReferenceObject The object form of a reference, for ids that contain a `#`.
 type ReferenceObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID       ID     `json:"id"`
@@ -1965,13 +1965,13 @@ type ReferenceString = string
 
 // Relationship defines model for Relationship.
 type Relationship struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject   Reference `json:"subject"`
@@ -1980,46 +1980,46 @@ type Relationship struct {
 
 // RelationshipPage defines model for RelationshipPage.
 type RelationshipPage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor    NextCursor     `json:"next_cursor"`
 	Relationships []Relationship `json:"relationships"`
 
-	// Token A ZedToken of the state that was read; left out of a page that is empty.
+	// Token A ZedToken of the revision that was read. It is left out of an empty page.
 	Token PageToken `json:"token,omitempty,omitzero"`
 }
 
 // RemovedMember defines model for RemovedMember.
 type RemovedMember struct {
-	// Reassigned The objects that the call reassigned; only with `reassign_to`, and not in a replayed answer, since it is not stored.
+	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. A replayed answer leaves it out, because it is not stored.
 	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor string `json:"cursor,omitempty,omitzero"`
 
-	// Limit How many resources to answer with at most.
+	// Limit The highest number of resources on the page.
 	Limit int `json:"limit,omitempty,omitzero"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
@@ -2029,7 +2029,7 @@ type ResourceLookup struct {
 	// Example: importer
 	ResourceType TypeName `json:"resource_type"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
@@ -2039,11 +2039,11 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
-	// Resource What is searched for. An id is ignored.
+	// Resource The type to search for. An id is ignored.
 	Resource SearchedEntity `json:"resource"`
 
 	// Subject A subject or resource.
@@ -2054,7 +2054,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results leave open.
+	// Context Information that the results cannot express.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity `json:"results"`
 }
@@ -2070,28 +2070,28 @@ type ResourceType struct {
 type Role struct {
 	Name string `json:"name"`
 
-	// Title What people call the role.
+	// Title The name of the role in a user interface.
 	Title string `json:"title"`
 
-	// Additional The role stands beside another one and gives nothing alone.
+	// Additional True if the role only adds to another role and grants nothing alone.
 	Additional bool `json:"additional"`
 
-	// Requires The feature of the subscription without which nobody is given the role.
+	// Requires The feature that the subscription needs before anybody can be given the role.
 	Requires string `json:"requires,omitempty,omitzero"`
 }
 
-// RoleNames Names of roles of the object's role set.
+// RoleNames The names of roles of the object's role set.
 type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
 	Name string `json:"name"`
 
-	// Default What an invited person becomes unless said otherwise; left out where the role must be named.
+	// Default The default role of an invited person. It is left out if the role must be named.
 	Default string `json:"default,omitempty,omitzero"`
 	Roles   []Role `json:"roles"`
 
-	// On What speaks this role set: a subscription, an account or the platform.
+	// On The type that uses this role set: a subscription, an account or the platform.
 	On string `json:"on"`
 }
 
@@ -2102,58 +2102,58 @@ type RoleSets struct {
 
 // Roles defines model for Roles.
 type Roles struct {
-	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
 
 // RolesByID Roles by the id of an account.
 type RolesByID map[string]RoleNames
 
-// RolesByPerson Roles by the id of a person; `user:bob` is the same person as `bob`.
+// RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext What the results leave open.
+// SearchContext Information that the results cannot express.
 type SearchContext struct {
-	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
 }
 
 // SearchError defines model for SearchError.
 type SearchError struct {
-	// Type Of a subject or resource.
+	// Type The type of a subject or resource.
 	Type string `json:"type,omitempty,omitzero"`
 
-	// ID Of a subject or resource; left out for everybody of the type.
+	// ID The id of a subject or resource. It is left out for all subjects of the type.
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Name Of an action.
+	// Name The name of an action.
 	Name  string          `json:"name,omitempty,omitzero"`
 	Error EvaluationError `json:"error"`
 }
 
-// SearchErrors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
 type SearchPage struct {
-	// Limit How many results to answer with at most. An answer has never more than 1000; 100 unless told.
+	// Limit The highest number of results on the page. The default is 100, and a page never has more than 1000.
 	Limit int `json:"limit,omitempty,omitzero"`
 
-	// Token The `next_token` of the page before; the rest of the request must be as it was.
+	// Token The `next_token` of the page before. The rest of the request must not change.
 	Token string `json:"token,omitempty,omitzero"`
 }
 
-// SearchedEntity What is searched for. An id is ignored.
+// SearchedEntity The type to search for. An id is ignored.
 type SearchedEntity struct {
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 
-	// Type A type of the schema.
+	// Type A type of the served schema.
 	Type string `json:"type"`
 }
 
@@ -2163,32 +2163,32 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
-// SubjectLine A line of a stream, a subject or its end.
+// SubjectLine A line of the stream: a subject, or the end of the stream.
 type SubjectLine struct {
 	union json.RawMessage
 }
 
 // SubjectLookup defines model for SubjectLookup.
 type SubjectLookup struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Asks for everybody in a relation of an object, such as `subscription:acme#owner`, in place of objects. An account's roles are not found as such, since they count with a mark that holds people alone.
+	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`. They count only with the flag of the role set, and the flag holds people and no groups.
 	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
 
 	// SubjectType The name of a type of the schema.
@@ -2201,23 +2201,23 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
 	// Resource A subject or resource.
 	Resource AccessEntity `json:"resource"`
 
-	// Subject What is searched for. An id is ignored.
+	// Subject The type to search for. An id is ignored.
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext What the results leave open.
+// SubjectSearchContext Information that the results cannot express.
 type SubjectSearchContext struct {
-	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
 
-	// Everybody Every subject of the type is permitted, listed or not, but these.
+	// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
 	Everybody Everybody `json:"everybody,omitempty,omitzero"`
 }
 
@@ -2225,76 +2225,76 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results leave open.
+	// Context Information that the results cannot express.
 	Context SubjectSearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity        `json:"results"`
 }
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set,omitempty,omitzero"`
 
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // SubscriptionPage defines model for SubscriptionPage.
 type SubscriptionPage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor    NextCursor           `json:"next_cursor"`
 	Subscriptions []ListedSubscription `json:"subscriptions"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // SuggestedOperation defines model for SuggestedOperation.
 type SuggestedOperation struct {
-	// Text Whom to ask.
+	// Text The people or relations to ask.
 	Text   string `json:"text"`
 	Method string `json:"method"`
 
 	// Path The path of the call, percent-encoded.
 	Path string `json:"path"`
 
-	// Body The body of the call; left out where there is none.
+	// Body The body of the call. It is left out if the call has none.
 	Body map[string]interface{} `json:"body,omitempty,omitzero"`
 
-	// BodyOmitted Whether the body was left out because it names what the reader may not know.
+	// BodyOmitted True if the body is left out because it names objects or people that the reader may not see.
 	BodyOmitted bool `json:"body_omitted,omitempty,omitzero"`
 
-	// Scope There if the application has to make the call itself, with a key that has this scope.
+	// Scope Present if the backend must make the call itself, with a key that has this scope.
 	Scope SuggestedOperationScope `json:"scope,omitempty,omitzero"`
 
-	// Needs The permissions that whoever performs it needs.
+	// Needs The permissions that the actor of the operation needs.
 	Needs []NeededPermission `json:"needs"`
 
-	// Approvers Who may perform it now, by the relation in which they stand.
+	// Approvers Who may perform the operation now, grouped by relation.
 	Approvers []Approvers `json:"approvers"`
 }
 
-// SuggestedOperationScope There if the application has to make the call itself, with a key that has this scope.
+// SuggestedOperationScope Present if the backend must make the call itself, with a key that has this scope.
 type SuggestedOperationScope string
 
 // SuggestedRelationship defines model for SuggestedRelationship.
 type SuggestedRelationship struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
@@ -2304,20 +2304,20 @@ type SuggestedRelationship struct {
 type Suggestion struct {
 	Text string `json:"text"`
 
-	// Relationships What the subject would come to.
+	// Relationships The relationships that the subject would get.
 	Relationships []SuggestedRelationship `json:"relationships"`
 
-	// Without What would have to go.
+	// Without The relationships that would be deleted.
 	Without []SuggestedRelationship `json:"without,omitempty,omitzero"`
 
-	// Operations The calls that lead there, in their order; empty if none does.
+	// Operations The calls that make the change, in order. Empty if no operation can make it.
 	Operations []SuggestedOperation `json:"operations"`
 
-	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
+	// RequiresFeature The feature that the subscription lacks. The first operation turns it on.
 	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
 }
 
-// Token A ZedToken, which names a state of the relationships.
+// Token A ZedToken, which stands for a revision of the relationships.
 type Token = string
 
 // TraceCondition defines model for TraceCondition.
@@ -2326,16 +2326,16 @@ type TraceCondition struct {
 	Expression string               `json:"expression"`
 	Result     TraceConditionResult `json:"result"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 }
 
 // TraceConditionResult defines model for TraceCondition.Result.
 type TraceConditionResult string
 
-// TraceNode SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+// TraceNode SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 type TraceNode struct {
-	// Resources What was asked about; several were asked about together.
+	// Resources The resources of this step. SpiceDB may decide several at once.
 	Resources []Reference `json:"resources"`
 
 	// Name The permission or relation.
@@ -2344,7 +2344,7 @@ type TraceNode struct {
 	Result    TraceNodeResult `json:"result"`
 	Condition TraceCondition  `json:"condition,omitempty,omitzero"`
 
-	// Cached Whether SpiceDB knew the answer from before, so that it has no parts.
+	// Cached True if SpiceDB had the answer in its cache. The node then has no parts.
 	Cached bool        `json:"cached,omitempty,omitzero"`
 	Parts  []TraceNode `json:"parts,omitempty,omitzero"`
 }
@@ -2357,12 +2357,12 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// To The id of a person; `user:bob` is the same person as `bob`.
+	// To The id of a person. `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
 	To Person `json:"to"`
@@ -2381,7 +2381,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2389,28 +2389,28 @@ type VisibleObject struct {
 	// Permissions The permissions that the actor holds on the object, in the order of the schema.
 	Permissions []string `json:"permissions"`
 
-	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
 	Errors PermissionErrors `json:"errors,omitempty,omitzero"`
 }
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID    `json:"account,omitempty,omitzero"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2450,7 +2450,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2458,7 +2458,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2472,7 +2472,7 @@ type Limit = int
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
 
-// PrivateConnections What happens to the private connections of somebody who leaves.
+// PrivateConnections What happens to the private connections of a removed person.
 type PrivateConnections = PrivateConnectionsOf
 
 // Reader defines model for Reader.
@@ -2487,7 +2487,7 @@ type RelationFilter = string
 // Resource defines model for Resource.
 type Resource = string
 
-// User The id of a person; `user:bob` is the same person as `bob`.
+// User The id of a person. `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
 type User = Person
@@ -2524,10 +2524,10 @@ type Unauthenticated = Problem
 
 // AccessThenParams defines parameters for AccessThen.
 type AccessThenParams struct {
-	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	// Resource A reference to the object, as a string or as JSON in the object form.
 	Resource Resource `form:"resource" json:"resource"`
 
-	// Permission The permission, as the schema of that time names it.
+	// Permission The name of the permission in the schema of that time.
 	Permission string `form:"permission" json:"permission"`
 
 	// At The time (RFC 3339), not in the future.
@@ -2539,124 +2539,124 @@ type AccessThenParams struct {
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountInvitationsParams defines parameters for ListAccountInvitations.
 type ListAccountInvitationsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToAccountParams defines parameters for InviteToAccount.
 type InviteToAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
 type WithdrawAccountInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PatchAccountMembersParams defines parameters for PatchAccountMembers.
 type PatchAccountMembersParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetAccountMemberParams defines parameters for GetAccountMember.
 type GetAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person whom the list is for.
+	// Actor The id of the person who may view the listed objects.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -2665,454 +2665,454 @@ type ListAccountContentsParamsCollection string
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
-	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Only what concerns this account and what is in it.
+	// Account Returns only entries about this account and the objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Only what this person did.
+	// Actor Returns only operations of this person.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Operation Only this operation, as entries name it.
+	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// Since Only what happened at this time or later (RFC 3339).
+	// Since Returns only entries from this time or later (RFC 3339).
 	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
 
-	// Until Only what happened before this time (RFC 3339).
+	// Until Returns only entries from before this time (RFC 3339).
 	Until *AuditUntil `form:"until,omitempty" json:"until,omitempty"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetConnectionParams defines parameters for GetConnection.
 type GetConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetConnectorParams defines parameters for GetConnector.
 type GetConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutConnectorParams defines parameters for PutConnector.
 type PutConnectorParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // StreamAuditParams defines parameters for StreamAudit.
 type StreamAuditParams struct {
-	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Only what concerns this account and what is in it.
+	// Account Returns only entries about this account and the objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Only what this person did.
+	// Actor Returns only operations of this person.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Operation Only this operation, as entries name it.
+	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
-	// LastEventID The `id` of the last event that was received, by the same actor of the same account; 0 begins at the first entry.
+	// LastEventID The `id` of the last received event of a stream for the same actor and account. 0 begins with the first entry.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
 type CreateExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetExportParams defines parameters for GetExport.
 type GetExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetFlowParams defines parameters for GetFlow.
 type GetFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetIntegrationParams defines parameters for GetIntegration.
 type GetIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
 type AcceptInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeclineInvitationParams defines parameters for DeclineInvitation.
 type DeclineInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
 type RemovePlatformAdministratorParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
 type AddPlatformAdministratorParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PreviewParams defines parameters for Preview.
 type PreviewParams struct {
-	// SluiceActor The id of the person who would perform the operation; left out where the operation has none.
+	// SluiceActor The id of the person who would perform the operation. Leave it out if the operation takes no actor.
 	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
 type ListRelationshipsParams struct {
-	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	// Resource A reference to the object, as a string or as JSON in the object form.
 	Resource Resource `form:"resource" json:"resource"`
 
-	// Relation Only the relationships of this relation.
+	// Relation Returns only relationships of this relation.
 	Relation *RelationFilter `form:"relation,omitempty" json:"relation,omitempty"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // CreateReportParams defines parameters for CreateReport.
 type CreateReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetReportParams defines parameters for GetReport.
 type GetReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetScheduleParams defines parameters for GetSchedule.
 type GetScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetServiceParams defines parameters for GetService.
 type GetServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListSubscriptionsParams defines parameters for ListSubscriptions.
 type ListSubscriptionsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // CreateSubscriptionParams defines parameters for CreateSubscription.
 type CreateSubscriptionParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListSubscriptionAccountsParams defines parameters for ListSubscriptionAccounts.
 type ListSubscriptionAccountsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutFeaturesParams defines parameters for PutFeatures.
 type PutFeaturesParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
 type ListSubscriptionInvitationsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToSubscriptionParams defines parameters for InviteToSubscription.
 type InviteToSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
 type WithdrawSubscriptionInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3121,136 +3121,136 @@ type ListSubscriptionMembersParams struct {
 	// ByAccount Whether to add each member's roles on the accounts of the subscription.
 	ByAccount ByAccount `form:"by_account,omitempty" json:"by_account,omitempty,omitzero"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
 type GetSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
 type ListSubscriptionPeopleParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // EraseUserParams defines parameters for EraseUser.
 type EraseUserParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListUserAccountsParams defines parameters for ListUserAccounts.
 type ListUserAccountsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who asks. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded. A key with the scope `inspect` does without.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // GetWorkspaceParams defines parameters for GetWorkspace.
 type GetWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person whom the list is for.
+	// Actor The id of the person who may view the listed objects.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -3719,134 +3719,134 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// GetRoot Redirects to the documentation
+	// GetRoot Redirect to the documentation
 	//
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetAuthZENConfiguration Where the calls of the standard are
+	// GetAuthZENConfiguration Addresses of the AuthZEN endpoints
 	//
 	// Corresponds with GET /.well-known/authzen-configuration (the `GetAuthZENConfiguration` operationId).
 	GetAuthZENConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EvaluateWithBody Decide one question
+	// EvaluateWithBody Decide one check
 	//
-	// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+	// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /access/v1/evaluation (the `Evaluate` operationId).
 	EvaluateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Evaluate Decide one question
+	// Evaluate Decide one check
 	//
-	// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+	// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /access/v1/evaluation (the `Evaluate` operationId).
 	Evaluate(ctx context.Context, body EvaluateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EvaluateAllWithBody Decide up to 1000 questions
+	// EvaluateAllWithBody Decide up to 1000 evaluations
 	//
-	// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+	// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /access/v1/evaluations (the `EvaluateAll` operationId).
 	EvaluateAllWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EvaluateAll Decide up to 1000 questions
+	// EvaluateAll Decide up to 1000 evaluations
 	//
-	// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+	// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /access/v1/evaluations (the `EvaluateAll` operationId).
 	EvaluateAll(ctx context.Context, body EvaluateAllJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SearchActionsWithBody What may they do to it?
+	// SearchActionsWithBody Search the actions that a subject may perform on a resource
 	//
-	// Every permission that applications ask for, and that the subject has on the resource.
+	// Returns every permission that the subject has on the resource, except schema steps.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /access/v1/search/action (the `SearchActions` operationId).
 	SearchActionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SearchActions What may they do to it?
+	// SearchActions Search the actions that a subject may perform on a resource
 	//
-	// Every permission that applications ask for, and that the subject has on the resource.
+	// Returns every permission that the subject has on the resource, except schema steps.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /access/v1/search/action (the `SearchActions` operationId).
 	SearchActions(ctx context.Context, body SearchActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SearchResourcesWithBody What may they do it to?
+	// SearchResourcesWithBody Search the resources on which a subject may perform an action
 	//
-	// Every resource of the type on which the subject is permitted.
+	// Returns every resource of the type on which the subject may perform the action.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /access/v1/search/resource (the `SearchResources` operationId).
 	SearchResourcesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SearchResources What may they do it to?
+	// SearchResources Search the resources on which a subject may perform an action
 	//
-	// Every resource of the type on which the subject is permitted.
+	// Returns every resource of the type on which the subject may perform the action.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /access/v1/search/resource (the `SearchResources` operationId).
 	SearchResources(ctx context.Context, body SearchResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SearchSubjectsWithBody Who may do it?
+	// SearchSubjectsWithBody Search the subjects that may perform an action on a resource
 	//
-	// Every subject of the type that is permitted, in the order of ids.
+	// Returns every subject of the type that may perform the action, sorted by id.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /access/v1/search/subject (the `SearchSubjects` operationId).
 	SearchSubjectsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SearchSubjects Who may do it?
+	// SearchSubjects Search the subjects that may perform an action on a resource
 	//
-	// Every subject of the type that is permitted, in the order of ids.
+	// Returns every subject of the type that may perform the action, sorted by id.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /access/v1/search/subject (the `SearchSubjects` operationId).
 	SearchSubjects(ctx context.Context, body SearchSubjectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDocs This document as a page to read and to try
+	// GetDocs This document as an interactive page
 	//
 	// Corresponds with GET /docs (the `GetDocs` operationId).
 	GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDocsStart What starts the page
+	// GetDocsStart The start script of the page
 	//
 	// Corresponds with GET /docs/start.js (the `GetDocsStart` operationId).
 	GetDocsStart(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDocsStyle The style of Swagger UI
+	// GetDocsStyle The style sheet of Swagger UI
 	//
 	// Corresponds with GET /docs/swagger-ui.css (the `GetDocsStyle` operationId).
 	GetDocsStyle(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDocsScript Swagger UI
+	// GetDocsScript The script of Swagger UI
 	//
 	// Corresponds with GET /docs/swagger-ui.js (the `GetDocsScript` operationId).
 	GetDocsScript(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetHealth Does the process live?
+	// GetHealth Check that the process runs
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetMetrics Metrics for Prometheus
 	//
-	// Any key will do.
+	// Every key may call this.
 	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3856,21 +3856,21 @@ type ClientInterface interface {
 	// Corresponds with GET /openapi.yaml (the `GetContract` operationId).
 	GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReady Does SpiceDB answer, and has it the schema?
+	// GetReady Check that SpiceDB answers and has the schema
 	//
 	// Corresponds with GET /readyz (the `GetReady` operationId).
 	GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AccessThen Who had a permission, at an earlier time?
+	// AccessThen List the subjects that had a permission at an earlier time
 	//
-	// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. It answers for no person: with the header `Sluice-Actor` it is `invalid`. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+	// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`. Sluice restores the resource and everything that its relationships lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or more than 50,000 entries of the log, the answer is `too_large`. A time before the log or in a gap of it is `not_found`.
 	//
 	// Corresponds with GET /v1/access (the `AccessThen` operationId).
 	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateAccountWithBody Create an account in a subscription
 	//
-	// Needs `create_account` on the subscription. Under `multi_owner` the actor gets the first role of the role set.
+	// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3879,7 +3879,7 @@ type ClientInterface interface {
 
 	// CreateAccount Create an account in a subscription
 	//
-	// Needs `create_account` on the subscription. Under `multi_owner` the actor gets the first role of the role set.
+	// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3902,14 +3902,14 @@ type ClientInterface interface {
 
 	// ListAccountInvitations List the open invitations
 	//
-	// Needs `invite_members`. An invitation never shows its `id` again.
+	// Needs `invite_members`. The list does not show the secret `id` of an invitation.
 	//
 	// Corresponds with GET /v1/accounts/{id}/invitations (the `ListAccountInvitations` operationId).
 	ListAccountInvitations(ctx context.Context, id ID, params *ListAccountInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// InviteToAccountWithBody Invite to an account
 	//
-	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
+	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3918,7 +3918,7 @@ type ClientInterface interface {
 
 	// InviteToAccount Invite to an account
 	//
-	// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
+	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3927,7 +3927,7 @@ type ClientInterface interface {
 
 	// WithdrawAccountInvitation Withdraw an invitation
 	//
-	// Its inviter may do so, and whoever has `assign_roles`. For a handle of which no invitation is open, it needs `invite_members` and is done.
+	// The inviter may withdraw the invitation, and everybody with `assign_roles`. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
 	WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3941,7 +3941,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembersWithBody Set the roles of many people on one account
 	//
-	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+	// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3950,7 +3950,7 @@ type ClientInterface interface {
 
 	// PatchAccountMembers Set the roles of many people on one account
 	//
-	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+	// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3959,25 +3959,29 @@ type ClientInterface interface {
 
 	// RemoveAccountMember Remove a person from an account
 	//
-	// Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
+	// Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
 	//
-	// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
+	// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if that is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
+	//
+	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetAccountMember Show a member of an account
 	//
-	// Needs `list_members`, unless the actor asks for themselves. A person without a role on the account is `not_found`.
+	// Needs `list_members`, unless the person is the actor. If the person holds no role on the account, the answer is `not_found`.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members/{user} (the `GetAccountMember` operationId).
 	GetAccountMember(ctx context.Context, id ID, user User, params *GetAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
+	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3986,68 +3990,70 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
+	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+	//
+	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/accounts/{id}/members/{user} (the `PutAccountMember` operationId).
 	PutAccountMember(ctx context.Context, id ID, user User, params *PutAccountMemberParams, body PutAccountMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReportOffboarding Report what hangs on a person in an account
+	// ReportOffboarding Report the effects of removing a person from an account
 	//
-	// Needs `remove_members`. Of what the person created, it names what the actor may view, at most 1000 of a type, and counts the rest. Private connections, their own and those shared with them by name, are never named.
+	// Needs `remove_members`. The report counts the objects that the person created. It names those that the actor may view, at most 1000 of each type. It never names private connections, neither those that the person created nor those that are shared with them by name.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 	ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListAccountContents What a person may see in an account
+	// ListAccountContents List the objects in an account that a person may view
 	//
-	// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
 	//
 	// Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 	ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListAudit Read what changed, and who did it
+	// ListAudit Read the audit log
 	//
-	// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
+	// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. An entry must match all parameters. A page ends early if its entries are large. `next_cursor` continues.
 	//
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `omitted`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. An entry with hidden updates has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckWithBody Decide one question
+	// CheckWithBody Decide one check
 	//
-	// May the subject do this to the resource? A refusal is an answer, not an error: `"allowed": false` with status 200. An answer that waits for context which the request did not give is `"allowed": false` too, and `missing_context` names the fields.
+	// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/check (the `Check` operationId).
 	CheckWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Check Decide one question
+	// Check Decide one check
 	//
-	// May the subject do this to the resource? A refusal is an answer, not an error: `"allowed": false` with status 200. An answer that waits for context which the request did not give is `"allowed": false` too, and `missing_context` names the fields.
+	// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/check (the `Check` operationId).
 	Check(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckBulkWithBody Decide up to 1000 questions at one state
+	// CheckBulkWithBody Decide up to 1000 checks at one revision
 	//
-	// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
+	// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/check/bulk (the `CheckBulk` operationId).
 	CheckBulkWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckBulk Decide up to 1000 questions at one state
+	// CheckBulk Decide up to 1000 checks at one revision
 	//
-	// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
+	// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4056,7 +4062,7 @@ type ClientInterface interface {
 
 	// CreateConnectionWithBody Create a connection
 	//
-	// Needs `create_connection` on the account. Private connections exist in `team` accounts of a `multi_owner` subscription alone, and are the default there.
+	// Needs `create_connection` on the account. Only `team` accounts of a `multi_owner` subscription have private connections. There, new connections are private by default.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4065,7 +4071,7 @@ type ClientInterface interface {
 
 	// CreateConnection Create a connection
 	//
-	// Needs `create_connection` on the account. Private connections exist in `team` accounts of a `multi_owner` subscription alone, and are the default there.
+	// Needs `create_connection` on the account. Only `team` accounts of a `multi_owner` subscription have private connections. There, new connections are private by default.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4086,7 +4092,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
 	GetConnection(ctx context.Context, id ID, params *GetConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UngroupConnection Take a connection out of its group
+	// UngroupConnection Remove a connection from its group
 	//
 	// Needs `ungroup`.
 	//
@@ -4095,7 +4101,7 @@ type ClientInterface interface {
 
 	// GroupConnectionWithBody Put a connection into a group
 	//
-	// Needs `group`. The group belongs to the account and is made by its first use.
+	// Needs `group`. The group belongs to the account. Its first use creates it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4104,32 +4110,32 @@ type ClientInterface interface {
 
 	// GroupConnection Put a connection into a group
 	//
-	// Needs `group`. The group belongs to the account and is made by its first use.
+	// Needs `group`. The group belongs to the account. Its first use creates it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/connections/{id}/group (the `GroupConnection` operationId).
 	GroupConnection(ctx context.Context, id ID, params *GroupConnectionParams, body GroupConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ShareConnectionWithBody Say who sees a connection
+	// ShareConnectionWithBody Set who may see a connection
 	//
-	// Needs `share`. `shared` is the whole account; `private` with `users` is those members, never guests.
+	// Needs `share`. `shared` makes the connection visible to the whole account. `private` makes it visible to its creator and to the members in `users`, who must not be guests.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/connections/{id}/sharing (the `ShareConnection` operationId).
 	ShareConnectionWithBody(ctx context.Context, id ID, params *ShareConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ShareConnection Say who sees a connection
+	// ShareConnection Set who may see a connection
 	//
-	// Needs `share`. `shared` is the whole account; `private` with `users` is those members, never guests.
+	// Needs `share`. `shared` makes the connection visible to the whole account. `private` makes it visible to its creator and to the members in `users`, who must not be guests.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/connections/{id}/sharing (the `ShareConnection` operationId).
 	ShareConnection(ctx context.Context, id ID, params *ShareConnectionParams, body ShareConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateConnectorWithBody Build a connector of an account's own
+	// CreateConnectorWithBody Create a connector of an account
 	//
 	// Needs `create_connector` on the account.
 	//
@@ -4138,7 +4144,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/connectors (the `CreateConnector` operationId).
 	CreateConnectorWithBody(ctx context.Context, params *CreateConnectorParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateConnector Build a connector of an account's own
+	// CreateConnector Create a connector of an account
 	//
 	// Needs `create_connector` on the account.
 	//
@@ -4147,7 +4153,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/connectors (the `CreateConnector` operationId).
 	CreateConnector(ctx context.Context, params *CreateConnectorParams, body CreateConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteConnector Delete a connector of an account's own
+	// DeleteConnector Delete a connector of an account
 	//
 	// Needs `edit`. A repeated call by the same actor answers 200 again.
 	//
@@ -4156,54 +4162,54 @@ type ClientInterface interface {
 
 	// GetConnector Show a connector
 	//
-	// Needs `view`. Everybody may view a connector of the catalogue. One of an account's own has its `account`.
+	// Needs `view`. Everybody may view a connector of the catalogue. A connector that an account created has `account`.
 	//
 	// Corresponds with GET /v1/connectors/{id} (the `GetConnector` operationId).
 	GetConnector(ctx context.Context, id ID, params *GetConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutConnectorWithBody Put a connector of the catalogue
+	// PutConnectorWithBody Create or replace a connector of the catalogue
 	//
-	// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
+	// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 	PutConnectorWithBody(ctx context.Context, id ID, params *PutConnectorParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutConnector Put a connector of the catalogue
+	// PutConnector Create or replace a connector of the catalogue
 	//
-	// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
+	// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/connectors/{id} (the `PutConnector` operationId).
 	PutConnector(ctx context.Context, id ID, params *PutConnectorParams, body PutConnectorJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StreamAudit Follow what changes, as it does
+	// StreamAudit Stream the audit log
 	//
-	// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` (for a person, a text that stands for it) and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+	// Sends the entries of `/v1/audit` as server-sent events, in the order of the log, until the client disconnects. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry. If nothing happens for 15 seconds, the server sends a comment. The stream ends if the server stops or the key is removed. Continue with the last `id`.
 	//
-	// Who sees what is as in `/v1/audit`, and looked at anew for each event.
+	// The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
 	//
 	// Corresponds with GET /v1/events (the `StreamAudit` operationId).
 	StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExplainWithBody Decide one question, and say why
+	// ExplainWithBody Explain a decision
 	//
-	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 	//
-	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/explain (the `Explain` operationId).
 	ExplainWithBody(ctx context.Context, params *ExplainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Explain Decide one question, and say why
+	// Explain Explain a decision
 	//
-	// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 	//
-	// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4212,7 +4218,7 @@ type ClientInterface interface {
 
 	// CreateExportWithBody Create an export
 	//
-	// Needs `create_export` on the account. An export is a scheduled one.
+	// Needs `create_export` on the account. It creates a scheduled export.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4221,7 +4227,7 @@ type ClientInterface interface {
 
 	// CreateExport Create an export
 	//
-	// Needs `create_export` on the account. An export is a scheduled one.
+	// Needs `create_export` on the account. It creates a scheduled export.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4276,7 +4282,7 @@ type ClientInterface interface {
 
 	// CreateImporterWithBody Create an importer
 	//
-	// Needs `create_importer` on the account, and `use` on each connection that is named.
+	// Needs `create_importer` on the account, and `use` on each named connection.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4285,7 +4291,7 @@ type ClientInterface interface {
 
 	// CreateImporter Create an importer
 	//
-	// Needs `create_importer` on the account, and `use` on each connection that is named.
+	// Needs `create_importer` on the account, and `use` on each named connection.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4301,23 +4307,23 @@ type ClientInterface interface {
 
 	// GetImporter Show an importer
 	//
-	// Needs `view`. `hidden_ends` names the ends whose connection the actor may not view.
+	// Needs `view`. If the actor may not view the source or the destination, the field is left out and `hidden_ends` names it.
 	//
 	// Corresponds with GET /v1/importers/{id} (the `GetImporter` operationId).
 	GetImporter(ctx context.Context, id ID, params *GetImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetImporterConnectionsWithBody Set the ends of an importer
+	// SetImporterConnectionsWithBody Set the source and the destination of an importer
 	//
-	// Needs `edit`, and `use` on both resulting ends. An end that is left out stays as it is; `null` removes it.
+	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/importers/{id}/connections (the `SetImporterConnections` operationId).
 	SetImporterConnectionsWithBody(ctx context.Context, id ID, params *SetImporterConnectionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetImporterConnections Set the ends of an importer
+	// SetImporterConnections Set the source and the destination of an importer
 	//
-	// Needs `edit`, and `use` on both resulting ends. An end that is left out stays as it is; `null` removes it.
+	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4326,7 +4332,7 @@ type ClientInterface interface {
 
 	// CopyImporterWithBody Copy an importer
 	//
-	// Needs `copy`. The copy takes along the ends that the actor may use; `left_out` names the others.
+	// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4335,7 +4341,7 @@ type ClientInterface interface {
 
 	// CopyImporter Copy an importer
 	//
-	// Needs `copy`. The copy takes along the ends that the actor may use; `left_out` names the others.
+	// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4376,118 +4382,118 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`, or `not_found` if the inviter may not even view the place. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
+	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting only adds: where a person can hold one role, the stronger one stays, and existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeclineInvitation Decline an invitation
 	//
-	// Ends an invitation that the actor could accept. Otherwise it is `not_found`. Who declined it may do so again, for a day.
+	// Ends an invitation that the actor could accept. If the actor could not accept it, the answer is `not_found`. The person who declined may repeat the call for a day.
 	//
 	// Corresponds with POST /v1/invitations/{id}/decline (the `DeclineInvitation` operationId).
 	DeclineInvitation(ctx context.Context, id InvitationID, params *DeclineInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LookupResourcesWithBody What may this subject do this to?
+	// LookupResourcesWithBody Look up the resources on which a subject has a permission
 	//
-	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+	// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/lookup/resources (the `LookupResources` operationId).
 	LookupResourcesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LookupResources What may this subject do this to?
+	// LookupResources Look up the resources on which a subject has a permission
 	//
-	// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+	// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/lookup/resources (the `LookupResources` operationId).
 	LookupResources(ctx context.Context, body LookupResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LookupSubjectsWithBody Who may do this to this resource?
+	// LookupSubjectsWithBody Look up the subjects that have a permission on a resource
 	//
-	// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+	// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
 	//
-	// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+	// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/lookup/subjects (the `LookupSubjects` operationId).
 	LookupSubjectsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LookupSubjects Who may do this to this resource?
+	// LookupSubjects Look up the subjects that have a permission on a resource
 	//
-	// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+	// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
 	//
-	// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+	// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/lookup/subjects (the `LookupSubjects` operationId).
 	LookupSubjects(ctx context.Context, body LookupSubjectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DescribePermissions Every resource type with its permissions
+	// DescribePermissions List the resource types with their permissions
 	//
-	// Any key will do.
+	// Every key may call this.
 	//
 	// Corresponds with GET /v1/permissions (the `DescribePermissions` operationId).
 	DescribePermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DecidePermissionsWithBody Everything a subject may do to one object
+	// DecidePermissionsWithBody Decide every permission of a subject on one object
 	//
-	// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
+	// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/permissions (the `DecidePermissions` operationId).
 	DecidePermissionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DecidePermissions Everything a subject may do to one object
+	// DecidePermissions Decide every permission of a subject on one object
 	//
-	// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
+	// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/permissions (the `DecidePermissions` operationId).
 	DecidePermissions(ctx context.Context, body DecidePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RemovePlatformAdministrator Take the administration of the platform from a person
+	// RemovePlatformAdministrator Remove an administrator of the platform
 	//
 	// Corresponds with DELETE /v1/platform/administrators/{user} (the `RemovePlatformAdministrator` operationId).
 	RemovePlatformAdministrator(ctx context.Context, user User, params *RemovePlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AddPlatformAdministrator Make a person administrator of the platform
+	// AddPlatformAdministrator Add an administrator of the platform
 	//
 	// Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
 	AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewWithBody What would an operation change?
+	// PreviewWithBody Preview the effects of an operation
 	//
-	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/preview (the `Preview` operationId).
 	PreviewWithBody(ctx context.Context, params *PreviewParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Preview What would an operation change?
+	// Preview Preview the effects of an operation
 	//
-	// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 	//
-	// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/preview (the `Preview` operationId).
 	Preview(ctx context.Context, params *PreviewParams, body PreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListRelationships Read what is stored about an object
+	// ListRelationships List the stored relationships of an object
 	//
-	// The relationships of which the object is the resource, without evaluating permissions. A subject `type:*` stands for everybody of that type; an object whose id is the letter `*`, or holds a `#`, comes in the object form. The answer is not narrowed to a person, so the header `Sluice-Actor` is refused.
+	// Returns the relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. An object whose id is `*` or contains a `#` has the object form. The answer does not depend on a person, so the call refuses the header `Sluice-Actor`.
 	//
 	// Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 	ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4524,9 +4530,9 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/reports/{id} (the `GetReport` operationId).
 	GetReport(ctx context.Context, id ID, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListRoleSets The role sets with their roles and titles
+	// ListRoleSets List the role sets with their roles and titles
 	//
-	// Any key will do.
+	// Every key may call this.
 	//
 	// Corresponds with GET /v1/role-sets (the `ListRoleSets` operationId).
 	ListRoleSets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4597,14 +4603,14 @@ type ClientInterface interface {
 
 	// ListSubscriptions List all subscriptions
 	//
-	// The cursor continues the list as it was when it began: a subscription that was created since is missing, and one that was deleted since is left out. It answers for no person: with the header `Sluice-Actor` it is `invalid`.
+	// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 	ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSubscriptionWithBody Create a subscription with its first owner
 	//
-	// The role set is `single_owner` or `multi_owner` and never changes.
+	// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4613,7 +4619,7 @@ type ClientInterface interface {
 
 	// CreateSubscription Create a subscription with its first owner
 	//
-	// The role set is `single_owner` or `multi_owner` and never changes.
+	// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4622,7 +4628,7 @@ type ClientInterface interface {
 
 	// DeleteSubscription Cancel a subscription
 	//
-	// Needs `cancel`. Deletes the subscription with all of its accounts. A repeated call by the same actor answers 200 again.
+	// Needs `cancel`. Deletes the subscription and all of its accounts. A repeated call by the same actor answers 200 again.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id} (the `DeleteSubscription` operationId).
 	DeleteSubscription(ctx context.Context, id ID, params *DeleteSubscriptionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4636,23 +4642,23 @@ type ClientInterface interface {
 
 	// ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 	//
-	// With the roles of the actor on each.
+	// Each account has the roles of the actor on it.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/accounts (the `ListSubscriptionAccounts` operationId).
 	ListSubscriptionAccounts(ctx context.Context, id ID, params *ListSubscriptionAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutFeaturesWithBody Say which features a subscription has
+	// PutFeaturesWithBody Set the features of a subscription
 	//
-	// Replaces the list. Turning a feature off takes no role away; it stops new ones.
+	// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/subscriptions/{id}/features (the `PutFeatures` operationId).
 	PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutFeatures Say which features a subscription has
+	// PutFeatures Set the features of a subscription
 	//
-	// Replaces the list. Turning a feature off takes no role away; it stops new ones.
+	// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4661,14 +4667,14 @@ type ClientInterface interface {
 
 	// ListSubscriptionInvitations List the open invitations
 	//
-	// Needs `list_users`. An invitation never shows its `id` again.
+	// Needs `list_users`. The list does not show the secret `id` of an invitation.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/invitations (the `ListSubscriptionInvitations` operationId).
 	ListSubscriptionInvitations(ctx context.Context, id ID, params *ListSubscriptionInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// InviteToSubscriptionWithBody Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4677,7 +4683,7 @@ type ClientInterface interface {
 
 	// InviteToSubscription Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+	// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4686,37 +4692,35 @@ type ClientInterface interface {
 
 	// WithdrawSubscriptionInvitation Withdraw an invitation
 	//
-	// Its inviter may do so, and whoever has `remove_users`. For a handle of which no invitation is open, it needs `list_users` and is done.
+	// The inviter may withdraw the invitation, and everybody with `remove_users`. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
 	WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
-	// Members are the people who hold a role on the subscription itself. With `by_account=true` the same people come with their roles on the accounts of the subscription, those whose members the actor may list. `GET /v1/subscriptions/{id}/people` lists also the people who hold a role on an account alone. Needs `list_users`.
+	// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. These are only accounts whose members the actor may list. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 	ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 	//
-	// Needs `remove_users`, unless the actor removes themselves. With `reassign_to`, what the person created in any account of the subscription becomes that member's: it needs `assign_roles` on each account where something does, and to be a member of each. See the removal from an account.
+	// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 	RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSubscriptionMember Show a member of a subscription
 	//
-	// Needs `list_users`, unless the actor asks for themselves. A person without a role on the subscription is `not_found`.
+	// Needs `list_users`, unless the person is the actor. If the person holds no role on the subscription, the answer is `not_found`.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/members/{user} (the `GetSubscriptionMember` operationId).
 	GetSubscriptionMember(ctx context.Context, id ID, user User, params *GetSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 	//
-	// Needs the `invite_…` permission of each role added and of each role taken away.
-	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
+	// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4725,9 +4729,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	//
-	// Needs the `invite_…` permission of each role added and of each role taken away.
-	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
+	// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4736,7 +4738,7 @@ type ClientInterface interface {
 
 	// PutMemberAccountsWithBody Set the roles of one person on many accounts
 	//
-	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+	// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4745,7 +4747,7 @@ type ClientInterface interface {
 
 	// PutMemberAccounts Set the roles of one person on many accounts
 	//
-	// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+	// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4754,27 +4756,23 @@ type ClientInterface interface {
 
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	//
-	// The members of the subscription, and the people who hold a role on an account of it whose members the actor may list, who have no `roles` on the subscription. Each comes with their roles on these accounts. Needs `list_users`.
+	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. The latter have no `roles`. Each person has their roles on the accounts. The list covers only accounts whose members the actor may list.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TransferSubscriptionWithBody Hand a subscription over to another owner
+	// TransferSubscriptionWithBody Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
-	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
+	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/subscriptions/{id}/transfer (the `TransferSubscription` operationId).
 	TransferSubscriptionWithBody(ctx context.Context, id ID, params *TransferSubscriptionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TransferSubscription Hand a subscription over to another owner
+	// TransferSubscription Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
-	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
+	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4783,14 +4781,14 @@ type ClientInterface interface {
 
 	// EraseUser Erase a person
 	//
-	// Removes every relationship of the person, on every account and subscription: roles, shares, and that they created something. What they created stays, without a creator, but for their private connections, which nobody could see any more: those are disconnected. While they are the last owner or administrator anywhere the answer is a `conflict`, which lists the accounts and the subscriptions. To whom nothing refers, the person is erased: the answer is 200. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it.
+	// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If no relationship names the person, the answer is 200. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
 	//
 	// Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
 	EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserAccounts List the accounts of a person
 	//
-	// For the person themselves as the actor, or, without an actor, for a key with the scope `inspect`.
+	// The actor must be the person. Without an actor, the key needs the scope `inspect`.
 	//
 	// Corresponds with GET /v1/users/{user}/accounts (the `ListUserAccounts` operationId).
 	ListUserAccounts(ctx context.Context, user User, params *ListUserAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4820,40 +4818,40 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/workspaces/{id} (the `DeleteWorkspace` operationId).
 	DeleteWorkspace(ctx context.Context, id ID, params *DeleteWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetWorkspace Show a workspace with who may enter it
+	// GetWorkspace Show a workspace and who may enter it
 	//
 	// Needs `view`.
 	//
 	// Corresponds with GET /v1/workspaces/{id} (the `GetWorkspace` operationId).
 	GetWorkspace(ctx context.Context, id ID, params *GetWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetWorkspaceAccessWithBody Say who enters a workspace
+	// SetWorkspaceAccessWithBody Set who may enter a workspace
 	//
-	// Needs `manage_workspaces` on the account. `users` goes with `open: false` alone.
+	// Needs `manage_workspaces` on the account. `users` is allowed only with `open: false`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/workspaces/{id}/access (the `SetWorkspaceAccess` operationId).
 	SetWorkspaceAccessWithBody(ctx context.Context, id ID, params *SetWorkspaceAccessParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetWorkspaceAccess Say who enters a workspace
+	// SetWorkspaceAccess Set who may enter a workspace
 	//
-	// Needs `manage_workspaces` on the account. `users` goes with `open: false` alone.
+	// Needs `manage_workspaces` on the account. `users` is allowed only with `open: false`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/workspaces/{id}/access (the `SetWorkspaceAccess` operationId).
 	SetWorkspaceAccess(ctx context.Context, id ID, params *SetWorkspaceAccessParams, body SetWorkspaceAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListWorkspaceContents What a person may see in a workspace
+	// ListWorkspaceContents List the objects in a workspace that a person may view
 	//
-	// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
 	//
 	// Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
 	ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// GetRoot Redirects to the documentation
+// GetRoot Redirect to the documentation
 //
 // Corresponds with GET / (the `GetRoot` operationId).
 func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4868,7 +4866,7 @@ func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
-// GetAuthZENConfiguration Where the calls of the standard are
+// GetAuthZENConfiguration Addresses of the AuthZEN endpoints
 //
 // Corresponds with GET /.well-known/authzen-configuration (the `GetAuthZENConfiguration` operationId).
 func (c *Client) GetAuthZENConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4883,9 +4881,9 @@ func (c *Client) GetAuthZENConfiguration(ctx context.Context, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
-// EvaluateWithBody Decide one question
+// EvaluateWithBody Decide one check
 //
-// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4902,9 +4900,9 @@ func (c *Client) EvaluateWithBody(ctx context.Context, contentType string, body 
 	return c.Client.Do(req)
 }
 
-// Evaluate Decide one question
+// Evaluate Decide one check
 //
-// An action names a permission: as it is, in lower case, or with every other character as `_`. A denial, a question about something that the schema does not know, and an answer that waits for context are all `"decision": false`.
+// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4921,9 +4919,9 @@ func (c *Client) Evaluate(ctx context.Context, body EvaluateJSONRequestBody, req
 	return c.Client.Do(req)
 }
 
-// EvaluateAllWithBody Decide up to 1000 questions
+// EvaluateAllWithBody Decide up to 1000 evaluations
 //
-// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4940,9 +4938,9 @@ func (c *Client) EvaluateAllWithBody(ctx context.Context, contentType string, bo
 	return c.Client.Do(req)
 }
 
-// EvaluateAll Decide up to 1000 questions
+// EvaluateAll Decide up to 1000 evaluations
 //
-// The four entities beside `evaluations` are the defaults of each of them; an entity that an evaluation has replaces the default as a whole, but a `type`, `id` or `name` that it leaves out. Without evaluations it is one question.
+// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4959,9 +4957,9 @@ func (c *Client) EvaluateAll(ctx context.Context, body EvaluateAllJSONRequestBod
 	return c.Client.Do(req)
 }
 
-// SearchActionsWithBody What may they do to it?
+// SearchActionsWithBody Search the actions that a subject may perform on a resource
 //
-// Every permission that applications ask for, and that the subject has on the resource.
+// Returns every permission that the subject has on the resource, except schema steps.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4978,9 +4976,9 @@ func (c *Client) SearchActionsWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// SearchActions What may they do to it?
+// SearchActions Search the actions that a subject may perform on a resource
 //
-// Every permission that applications ask for, and that the subject has on the resource.
+// Returns every permission that the subject has on the resource, except schema steps.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4997,9 +4995,9 @@ func (c *Client) SearchActions(ctx context.Context, body SearchActionsJSONReques
 	return c.Client.Do(req)
 }
 
-// SearchResourcesWithBody What may they do it to?
+// SearchResourcesWithBody Search the resources on which a subject may perform an action
 //
-// Every resource of the type on which the subject is permitted.
+// Returns every resource of the type on which the subject may perform the action.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5016,9 +5014,9 @@ func (c *Client) SearchResourcesWithBody(ctx context.Context, contentType string
 	return c.Client.Do(req)
 }
 
-// SearchResources What may they do it to?
+// SearchResources Search the resources on which a subject may perform an action
 //
-// Every resource of the type on which the subject is permitted.
+// Returns every resource of the type on which the subject may perform the action.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5035,9 +5033,9 @@ func (c *Client) SearchResources(ctx context.Context, body SearchResourcesJSONRe
 	return c.Client.Do(req)
 }
 
-// SearchSubjectsWithBody Who may do it?
+// SearchSubjectsWithBody Search the subjects that may perform an action on a resource
 //
-// Every subject of the type that is permitted, in the order of ids.
+// Returns every subject of the type that may perform the action, sorted by id.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5054,9 +5052,9 @@ func (c *Client) SearchSubjectsWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// SearchSubjects Who may do it?
+// SearchSubjects Search the subjects that may perform an action on a resource
 //
-// Every subject of the type that is permitted, in the order of ids.
+// Returns every subject of the type that may perform the action, sorted by id.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5073,7 +5071,7 @@ func (c *Client) SearchSubjects(ctx context.Context, body SearchSubjectsJSONRequ
 	return c.Client.Do(req)
 }
 
-// GetDocs This document as a page to read and to try
+// GetDocs This document as an interactive page
 //
 // Corresponds with GET /docs (the `GetDocs` operationId).
 func (c *Client) GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5088,7 +5086,7 @@ func (c *Client) GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
-// GetDocsStart What starts the page
+// GetDocsStart The start script of the page
 //
 // Corresponds with GET /docs/start.js (the `GetDocsStart` operationId).
 func (c *Client) GetDocsStart(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5103,7 +5101,7 @@ func (c *Client) GetDocsStart(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// GetDocsStyle The style of Swagger UI
+// GetDocsStyle The style sheet of Swagger UI
 //
 // Corresponds with GET /docs/swagger-ui.css (the `GetDocsStyle` operationId).
 func (c *Client) GetDocsStyle(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5118,7 +5116,7 @@ func (c *Client) GetDocsStyle(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// GetDocsScript Swagger UI
+// GetDocsScript The script of Swagger UI
 //
 // Corresponds with GET /docs/swagger-ui.js (the `GetDocsScript` operationId).
 func (c *Client) GetDocsScript(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5133,7 +5131,7 @@ func (c *Client) GetDocsScript(ctx context.Context, reqEditors ...RequestEditorF
 	return c.Client.Do(req)
 }
 
-// GetHealth Does the process live?
+// GetHealth Check that the process runs
 //
 // Corresponds with GET /healthz (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5150,7 +5148,7 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetMetrics Metrics for Prometheus
 //
-// Any key will do.
+// Every key may call this.
 //
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5180,7 +5178,7 @@ func (c *Client) GetContract(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
-// GetReady Does SpiceDB answer, and has it the schema?
+// GetReady Check that SpiceDB answers and has the schema
 //
 // Corresponds with GET /readyz (the `GetReady` operationId).
 func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5195,9 +5193,9 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 	return c.Client.Do(req)
 }
 
-// AccessThen Who had a permission, at an earlier time?
+// AccessThen List the subjects that had a permission at an earlier time
 //
-// Every subject that had the permission on the resource at a time: rebuilt from the audit log alone, with the schema of that time, and decided by SpiceDB on a scratch. It answers for no person: with the header `Sluice-Actor` it is `invalid`. Looked at are the resource and everything that its relationships lead to, as its account with all members, its subscription and the platform: above 10,000 relationships the answer is `too_large`, and so it is above 50,000 entries of the log about them. A time before the log, or in a gap of it, is `not_found`.
+// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`. Sluice restores the resource and everything that its relationships lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or more than 50,000 entries of the log, the answer is `too_large`. A time before the log or in a gap of it is `not_found`.
 //
 // Corresponds with GET /v1/access (the `AccessThen` operationId).
 func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5214,7 +5212,7 @@ func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEd
 
 // CreateAccountWithBody Create an account in a subscription
 //
-// Needs `create_account` on the subscription. Under `multi_owner` the actor gets the first role of the role set.
+// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5233,7 +5231,7 @@ func (c *Client) CreateAccountWithBody(ctx context.Context, params *CreateAccoun
 
 // CreateAccount Create an account in a subscription
 //
-// Needs `create_account` on the subscription. Under `multi_owner` the actor gets the first role of the role set.
+// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5286,7 +5284,7 @@ func (c *Client) GetAccount(ctx context.Context, id ID, params *GetAccountParams
 
 // ListAccountInvitations List the open invitations
 //
-// Needs `invite_members`. An invitation never shows its `id` again.
+// Needs `invite_members`. The list does not show the secret `id` of an invitation.
 //
 // Corresponds with GET /v1/accounts/{id}/invitations (the `ListAccountInvitations` operationId).
 func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *ListAccountInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5303,7 +5301,7 @@ func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *List
 
 // InviteToAccountWithBody Invite to an account
 //
-// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
+// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5322,7 +5320,7 @@ func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *Inv
 
 // InviteToAccount Invite to an account
 //
-// Needs what giving the roles needs, `invite_members` for the default role of the role set and else `assign_roles`, and looks at it again when the invitation is accepted. Without `invitee` it is for whoever knows its `id`, once, and offers the default role only. With `invitee` it replaces an older invitation of theirs to the account, for that of another inviter with `assign_roles` only.
+// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5341,7 +5339,7 @@ func (c *Client) InviteToAccount(ctx context.Context, id ID, params *InviteToAcc
 
 // WithdrawAccountInvitation Withdraw an invitation
 //
-// Its inviter may do so, and whoever has `assign_roles`. For a handle of which no invitation is open, it needs `invite_members` and is done.
+// The inviter may withdraw the invitation, and everybody with `assign_roles`. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
 //
 // Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
 func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5375,7 +5373,7 @@ func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAcco
 
 // PatchAccountMembersWithBody Set the roles of many people on one account
 //
-// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5394,7 +5392,7 @@ func (c *Client) PatchAccountMembersWithBody(ctx context.Context, id ID, params 
 
 // PatchAccountMembers Set the roles of many people on one account
 //
-// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles`; people who are not named stay as they are, and an empty list removes a person. `expires_at` holds for all who are named.
+// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5413,9 +5411,11 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 
 // RemoveAccountMember Remove a person from an account
 //
-// Removing an owner or administrator needs `assign_roles`, anybody else `remove_members`. Everybody may leave by themselves.
+// Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
 //
-// With `reassign_to`, which needs `assign_roles` from everybody, that member becomes the creator of what the person created in the account. They must be a member whose roles let them create such things, else it is `invalid`. The person's private connections become theirs only if the person is the actor; where somebody else is, `private_connections` says what happens, and if it is left out while there are any, the answer is a `conflict` that tells how many. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it, and until then nobody gives the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
+// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if that is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
+//
+// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5432,7 +5432,7 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 
 // GetAccountMember Show a member of an account
 //
-// Needs `list_members`, unless the actor asks for themselves. A person without a role on the account is `not_found`.
+// Needs `list_members`, unless the person is the actor. If the person holds no role on the account, the answer is `not_found`.
 //
 // Corresponds with GET /v1/accounts/{id}/members/{user} (the `GetAccountMember` operationId).
 func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params *GetAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5449,9 +5449,11 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 //
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
+// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+//
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5470,9 +5472,11 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// An actor whose own role ends grants until then at the latest; a later time is `forbidden`. Adding a person within a day of a removal that needed no `assign_roles` needs it. `invite_members` suffices to give the default role of the role set to a person who has none; everything else needs `assign_roles`, also giving the same role for another time. The call says all that the person holds on the account: the roles, and until when.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 //
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` is then that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all that they hold afterwards. An `analytics` account has no such role; its subscription has an owner.
+// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+//
+// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5489,9 +5493,9 @@ func (c *Client) PutAccountMember(ctx context.Context, id ID, user User, params 
 	return c.Client.Do(req)
 }
 
-// ReportOffboarding Report what hangs on a person in an account
+// ReportOffboarding Report the effects of removing a person from an account
 //
-// Needs `remove_members`. Of what the person created, it names what the actor may view, at most 1000 of a type, and counts the rest. Private connections, their own and those shared with them by name, are never named.
+// Needs `remove_members`. The report counts the objects that the person created. It names those that the actor may view, at most 1000 of each type. It never names private connections, neither those that the person created nor those that are shared with them by name.
 //
 // Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5506,9 +5510,9 @@ func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params
 	return c.Client.Do(req)
 }
 
-// ListAccountContents What a person may see in an account
+// ListAccountContents List the objects in an account that a person may view
 //
-// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
 //
 // Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 func (c *Client) ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5523,11 +5527,11 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 	return c.Client.Do(req)
 }
 
-// ListAudit Read what changed, and who did it
+// ListAudit Read the audit log
 //
-// The audit log, the newest entry first: a copy of what SpiceDB's Watch told, in entries of which each carries the hash of the one before. Parameters narrow it down together. A page ends early when its entries are large; `next_cursor` goes on.
+// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. An entry must match all parameters. A page ends early if its entries are large. `next_cursor` continues.
 //
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is what that person, who needs `list_members` on the account, may see of its history: updates of objects that they may view now. Parameters select by these updates alone, so a hidden object answers as one that does not exist. Updates that they may not see make an entry `omitted`, entries of which they may see nothing are left out, and there are no `seq`, `part` and hashes. A page ends early after 10,000 entries of the account, so it can be empty while `next_cursor` goes on.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. An entry with hidden updates has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5542,9 +5546,9 @@ func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEdit
 	return c.Client.Do(req)
 }
 
-// CheckWithBody Decide one question
+// CheckWithBody Decide one check
 //
-// May the subject do this to the resource? A refusal is an answer, not an error: `"allowed": false` with status 200. An answer that waits for context which the request did not give is `"allowed": false` too, and `missing_context` names the fields.
+// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5561,9 +5565,9 @@ func (c *Client) CheckWithBody(ctx context.Context, contentType string, body io.
 	return c.Client.Do(req)
 }
 
-// Check Decide one question
+// Check Decide one check
 //
-// May the subject do this to the resource? A refusal is an answer, not an error: `"allowed": false` with status 200. An answer that waits for context which the request did not give is `"allowed": false` too, and `missing_context` names the fields.
+// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5580,9 +5584,9 @@ func (c *Client) Check(ctx context.Context, body CheckJSONRequestBody, reqEditor
 	return c.Client.Do(req)
 }
 
-// CheckBulkWithBody Decide up to 1000 questions at one state
+// CheckBulkWithBody Decide up to 1000 checks at one revision
 //
-// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
+// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5599,9 +5603,9 @@ func (c *Client) CheckBulkWithBody(ctx context.Context, contentType string, body
 	return c.Client.Do(req)
 }
 
-// CheckBulk Decide up to 1000 questions at one state
+// CheckBulk Decide up to 1000 checks at one revision
 //
-// The results stand in the order of the checks. Each is what a single check answers. A check that is malformed, unknown to the schema, nested too deeply or under a condition that fails has an `error` in its place; it does not fail the others.
+// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5620,7 +5624,7 @@ func (c *Client) CheckBulk(ctx context.Context, body CheckBulkJSONRequestBody, r
 
 // CreateConnectionWithBody Create a connection
 //
-// Needs `create_connection` on the account. Private connections exist in `team` accounts of a `multi_owner` subscription alone, and are the default there.
+// Needs `create_connection` on the account. Only `team` accounts of a `multi_owner` subscription have private connections. There, new connections are private by default.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5639,7 +5643,7 @@ func (c *Client) CreateConnectionWithBody(ctx context.Context, params *CreateCon
 
 // CreateConnection Create a connection
 //
-// Needs `create_connection` on the account. Private connections exist in `team` accounts of a `multi_owner` subscription alone, and are the default there.
+// Needs `create_connection` on the account. Only `team` accounts of a `multi_owner` subscription have private connections. There, new connections are private by default.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5690,7 +5694,7 @@ func (c *Client) GetConnection(ctx context.Context, id ID, params *GetConnection
 	return c.Client.Do(req)
 }
 
-// UngroupConnection Take a connection out of its group
+// UngroupConnection Remove a connection from its group
 //
 // Needs `ungroup`.
 //
@@ -5709,7 +5713,7 @@ func (c *Client) UngroupConnection(ctx context.Context, id ID, params *UngroupCo
 
 // GroupConnectionWithBody Put a connection into a group
 //
-// Needs `group`. The group belongs to the account and is made by its first use.
+// Needs `group`. The group belongs to the account. Its first use creates it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5728,7 +5732,7 @@ func (c *Client) GroupConnectionWithBody(ctx context.Context, id ID, params *Gro
 
 // GroupConnection Put a connection into a group
 //
-// Needs `group`. The group belongs to the account and is made by its first use.
+// Needs `group`. The group belongs to the account. Its first use creates it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5745,9 +5749,9 @@ func (c *Client) GroupConnection(ctx context.Context, id ID, params *GroupConnec
 	return c.Client.Do(req)
 }
 
-// ShareConnectionWithBody Say who sees a connection
+// ShareConnectionWithBody Set who may see a connection
 //
-// Needs `share`. `shared` is the whole account; `private` with `users` is those members, never guests.
+// Needs `share`. `shared` makes the connection visible to the whole account. `private` makes it visible to its creator and to the members in `users`, who must not be guests.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5764,9 +5768,9 @@ func (c *Client) ShareConnectionWithBody(ctx context.Context, id ID, params *Sha
 	return c.Client.Do(req)
 }
 
-// ShareConnection Say who sees a connection
+// ShareConnection Set who may see a connection
 //
-// Needs `share`. `shared` is the whole account; `private` with `users` is those members, never guests.
+// Needs `share`. `shared` makes the connection visible to the whole account. `private` makes it visible to its creator and to the members in `users`, who must not be guests.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5783,7 +5787,7 @@ func (c *Client) ShareConnection(ctx context.Context, id ID, params *ShareConnec
 	return c.Client.Do(req)
 }
 
-// CreateConnectorWithBody Build a connector of an account's own
+// CreateConnectorWithBody Create a connector of an account
 //
 // Needs `create_connector` on the account.
 //
@@ -5802,7 +5806,7 @@ func (c *Client) CreateConnectorWithBody(ctx context.Context, params *CreateConn
 	return c.Client.Do(req)
 }
 
-// CreateConnector Build a connector of an account's own
+// CreateConnector Create a connector of an account
 //
 // Needs `create_connector` on the account.
 //
@@ -5821,7 +5825,7 @@ func (c *Client) CreateConnector(ctx context.Context, params *CreateConnectorPar
 	return c.Client.Do(req)
 }
 
-// DeleteConnector Delete a connector of an account's own
+// DeleteConnector Delete a connector of an account
 //
 // Needs `edit`. A repeated call by the same actor answers 200 again.
 //
@@ -5840,7 +5844,7 @@ func (c *Client) DeleteConnector(ctx context.Context, id ID, params *DeleteConne
 
 // GetConnector Show a connector
 //
-// Needs `view`. Everybody may view a connector of the catalogue. One of an account's own has its `account`.
+// Needs `view`. Everybody may view a connector of the catalogue. A connector that an account created has `account`.
 //
 // Corresponds with GET /v1/connectors/{id} (the `GetConnector` operationId).
 func (c *Client) GetConnector(ctx context.Context, id ID, params *GetConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5855,9 +5859,9 @@ func (c *Client) GetConnector(ctx context.Context, id ID, params *GetConnectorPa
 	return c.Client.Do(req)
 }
 
-// PutConnectorWithBody Put a connector of the catalogue
+// PutConnectorWithBody Create or replace a connector of the catalogue
 //
-// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
+// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5874,9 +5878,9 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, params *PutCon
 	return c.Client.Do(req)
 }
 
-// PutConnector Put a connector of the catalogue
+// PutConnector Create or replace a connector of the catalogue
 //
-// Creates the connector or replaces its capabilities. An account's own connector never becomes one of the catalogue: `conflict`.
+// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5893,11 +5897,11 @@ func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorPa
 	return c.Client.Do(req)
 }
 
-// StreamAudit Follow what changes, as it does
+// StreamAudit Stream the audit log
 //
-// The entries of `/v1/audit` as server-sent events, in the order of the log, for as long as the client stays: each has the number of the entry as its `id` (for a person, a text that stands for it) and the entry as JSON as its `data`. It begins with what is new; with `Last-Event-ID` it goes on behind that entry, and with `Last-Event-ID: 0` it begins at the first. A comment comes every 15 seconds in which nothing does. The stream ends when the server stops or the key is no longer one: go on with the last `id`.
+// Sends the entries of `/v1/audit` as server-sent events, in the order of the log, until the client disconnects. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry. If nothing happens for 15 seconds, the server sends a comment. The stream ends if the server stops or the key is removed. Continue with the last `id`.
 //
-// Who sees what is as in `/v1/audit`, and looked at anew for each event.
+// The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
 //
 // Corresponds with GET /v1/events (the `StreamAudit` operationId).
 func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5912,11 +5916,11 @@ func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, req
 	return c.Client.Do(req)
 }
 
-// ExplainWithBody Decide one question, and say why
+// ExplainWithBody Explain a decision
 //
-// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 //
-// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5933,11 +5937,11 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 	return c.Client.Do(req)
 }
 
-// Explain Decide one question, and say why
+// Explain Explain a decision
 //
-// A check, answered with its reason: the chain of relationships that allows it (`path`), or what is missing (`missing`), the nearest way first, with the operations that would grant it and who may perform them. Each chain and each way was tried out on SpiceDB.
+// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 //
-// The header `Sluice-Actor` names the person who is to read the explanation. They are told about objects that they may view, and people are named to them only where they may list them (`list_members` of an account, `list_users` of a subscription). About somebody else whose roles they may not list, they are told nothing that rests on those but the decision. An actor who may not view the resource, or that does not exist, gets `not_found`; one who asks about themselves gets the denial that an object which does not exist gets. Without an actor, a key that has the scope `inspect` as well is told everything; any other key what the subject of the check may see, and nobody's name.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5956,7 +5960,7 @@ func (c *Client) Explain(ctx context.Context, params *ExplainParams, body Explai
 
 // CreateExportWithBody Create an export
 //
-// Needs `create_export` on the account. An export is a scheduled one.
+// Needs `create_export` on the account. It creates a scheduled export.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5975,7 +5979,7 @@ func (c *Client) CreateExportWithBody(ctx context.Context, params *CreateExportP
 
 // CreateExport Create an export
 //
-// Needs `create_export` on the account. An export is a scheduled one.
+// Needs `create_export` on the account. It creates a scheduled export.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6100,7 +6104,7 @@ func (c *Client) GetFlow(ctx context.Context, id ID, params *GetFlowParams, reqE
 
 // CreateImporterWithBody Create an importer
 //
-// Needs `create_importer` on the account, and `use` on each connection that is named.
+// Needs `create_importer` on the account, and `use` on each named connection.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6119,7 +6123,7 @@ func (c *Client) CreateImporterWithBody(ctx context.Context, params *CreateImpor
 
 // CreateImporter Create an importer
 //
-// Needs `create_importer` on the account, and `use` on each connection that is named.
+// Needs `create_importer` on the account, and `use` on each named connection.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6155,7 +6159,7 @@ func (c *Client) DeleteImporter(ctx context.Context, id ID, params *DeleteImport
 
 // GetImporter Show an importer
 //
-// Needs `view`. `hidden_ends` names the ends whose connection the actor may not view.
+// Needs `view`. If the actor may not view the source or the destination, the field is left out and `hidden_ends` names it.
 //
 // Corresponds with GET /v1/importers/{id} (the `GetImporter` operationId).
 func (c *Client) GetImporter(ctx context.Context, id ID, params *GetImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6170,9 +6174,9 @@ func (c *Client) GetImporter(ctx context.Context, id ID, params *GetImporterPara
 	return c.Client.Do(req)
 }
 
-// SetImporterConnectionsWithBody Set the ends of an importer
+// SetImporterConnectionsWithBody Set the source and the destination of an importer
 //
-// Needs `edit`, and `use` on both resulting ends. An end that is left out stays as it is; `null` removes it.
+// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6189,9 +6193,9 @@ func (c *Client) SetImporterConnectionsWithBody(ctx context.Context, id ID, para
 	return c.Client.Do(req)
 }
 
-// SetImporterConnections Set the ends of an importer
+// SetImporterConnections Set the source and the destination of an importer
 //
-// Needs `edit`, and `use` on both resulting ends. An end that is left out stays as it is; `null` removes it.
+// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6210,7 +6214,7 @@ func (c *Client) SetImporterConnections(ctx context.Context, id ID, params *SetI
 
 // CopyImporterWithBody Copy an importer
 //
-// Needs `copy`. The copy takes along the ends that the actor may use; `left_out` names the others.
+// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6229,7 +6233,7 @@ func (c *Client) CopyImporterWithBody(ctx context.Context, id ID, params *CopyIm
 
 // CopyImporter Copy an importer
 //
-// Needs `copy`. The copy takes along the ends that the actor may use; `left_out` names the others.
+// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6320,7 +6324,7 @@ func (c *Client) GetIntegration(ctx context.Context, id ID, params *GetIntegrati
 
 // AcceptInvitation Accept an invitation
 //
-// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`, or `not_found` if the inviter may not even view the place. Accepting only adds: where a person holds one role, the stronger one stays, and no end moves. What is added beside or instead of a role that ends, ends with it. An `id` that is unknown, expired, withdrawn, declined, used by another or not for the actor is `not_found`. Who accepted it may do so again, for a day at least, which changes nothing. The answer has what the person holds after the call.
+// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting only adds: where a person can hold one role, the stronger one stays, and existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6337,7 +6341,7 @@ func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *
 
 // DeclineInvitation Decline an invitation
 //
-// Ends an invitation that the actor could accept. Otherwise it is `not_found`. Who declined it may do so again, for a day.
+// Ends an invitation that the actor could accept. If the actor could not accept it, the answer is `not_found`. The person who declined may repeat the call for a day.
 //
 // Corresponds with POST /v1/invitations/{id}/decline (the `DeclineInvitation` operationId).
 func (c *Client) DeclineInvitation(ctx context.Context, id InvitationID, params *DeclineInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6352,9 +6356,9 @@ func (c *Client) DeclineInvitation(ctx context.Context, id InvitationID, params 
 	return c.Client.Do(req)
 }
 
-// LookupResourcesWithBody What may this subject do this to?
+// LookupResourcesWithBody Look up the resources on which a subject has a permission
 //
-// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6371,9 +6375,9 @@ func (c *Client) LookupResourcesWithBody(ctx context.Context, contentType string
 	return c.Client.Do(req)
 }
 
-// LookupResources What may this subject do this to?
+// LookupResources Look up the resources on which a subject has a permission
 //
-// Every resource of the type that the subject has the permission on, each once, in the order of ids, page by page. An entry speaks as a check of it does: what waits for context has `"allowed": false` and `missing_context`, what cannot be decided `"allowed": false` and an `error`. All pages show the state of the first one, whatever is written in between; a cursor goes with the question that it was given for, unchanged but for `limit`.
+// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6390,11 +6394,11 @@ func (c *Client) LookupResources(ctx context.Context, body LookupResourcesJSONRe
 	return c.Client.Do(req)
 }
 
-// LookupSubjectsWithBody Who may do this to this resource?
+// LookupSubjectsWithBody Look up the subjects that have a permission on a resource
 //
-// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
 //
-// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6411,11 +6415,11 @@ func (c *Client) LookupSubjectsWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// LookupSubjects Who may do this to this resource?
+// LookupSubjects Look up the subjects that have a permission on a resource
 //
-// Every subject of the type that has the permission on the resource, each once, in no order; above 10,000 of them, those that a wildcard excludes counted too, the answer is `too_large`. `type:*` stands for every subject of the type but those in `excluded`; who is excluded only under a condition is an entry too.
+// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
 //
-// With `Accept: application/x-ndjson` the answer is a stream without that limit: one JSON object a line, each a subject, and a last one that is either `{"token": …}`, which says that the list is whole, or `{"error": …}` with a problem document. A stream without such a last line broke off.
+// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6432,9 +6436,9 @@ func (c *Client) LookupSubjects(ctx context.Context, body LookupSubjectsJSONRequ
 	return c.Client.Do(req)
 }
 
-// DescribePermissions Every resource type with its permissions
+// DescribePermissions List the resource types with their permissions
 //
-// Any key will do.
+// Every key may call this.
 //
 // Corresponds with GET /v1/permissions (the `DescribePermissions` operationId).
 func (c *Client) DescribePermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6449,9 +6453,9 @@ func (c *Client) DescribePermissions(ctx context.Context, reqEditors ...RequestE
 	return c.Client.Do(req)
 }
 
-// DecidePermissionsWithBody Everything a subject may do to one object
+// DecidePermissionsWithBody Decide every permission of a subject on one object
 //
-// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
+// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6468,9 +6472,9 @@ func (c *Client) DecidePermissionsWithBody(ctx context.Context, contentType stri
 	return c.Client.Do(req)
 }
 
-// DecidePermissions Everything a subject may do to one object
+// DecidePermissions Decide every permission of a subject on one object
 //
-// Decides every permission that applications ask for on the type of the resource, at one state. One that cannot be decided is false, and has its error in `errors`.
+// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6487,7 +6491,7 @@ func (c *Client) DecidePermissions(ctx context.Context, body DecidePermissionsJS
 	return c.Client.Do(req)
 }
 
-// RemovePlatformAdministrator Take the administration of the platform from a person
+// RemovePlatformAdministrator Remove an administrator of the platform
 //
 // Corresponds with DELETE /v1/platform/administrators/{user} (the `RemovePlatformAdministrator` operationId).
 func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, params *RemovePlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6502,7 +6506,7 @@ func (c *Client) RemovePlatformAdministrator(ctx context.Context, user User, par
 	return c.Client.Do(req)
 }
 
-// AddPlatformAdministrator Make a person administrator of the platform
+// AddPlatformAdministrator Add an administrator of the platform
 //
 // Corresponds with PUT /v1/platform/administrators/{user} (the `AddPlatformAdministrator` operationId).
 func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params *AddPlatformAdministratorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6517,11 +6521,11 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 	return c.Client.Do(req)
 }
 
-// PreviewWithBody What would an operation change?
+// PreviewWithBody Preview the effects of an operation
 //
-// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6538,11 +6542,11 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 	return c.Client.Do(req)
 }
 
-// Preview What would an operation change?
+// Preview Preview the effects of an operation
 //
-// An operation, given as the request that performs it, is checked and planned as if it were performed, and nothing is written: what performing it needs, of the key and of the actor, this needs too, and what it would be refused for, this is refused for. There is one exception: for the id of an object that the actor may not view, the preview of a creation answers as for a free id, and the creation itself is refused. The answer is who would gain and who would lose which permissions on which objects, decided by SpiceDB on a scratch: on those that the operation changes, and on all that are in them or refer to them.
+// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 //
-// At most 500 objects are compared, with at most 10,000 relationships on them and around them, and at most 100,000 pairs of an object and a person; above that, as for a large account, the answer is `too_large`. An actor is told about objects that they may see, before or after, and about other people whom they may know of there. Effects on others are computed without the relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden. What an operation does after a time is not previewed.
+// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6559,9 +6563,9 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 	return c.Client.Do(req)
 }
 
-// ListRelationships Read what is stored about an object
+// ListRelationships List the stored relationships of an object
 //
-// The relationships of which the object is the resource, without evaluating permissions. A subject `type:*` stands for everybody of that type; an object whose id is the letter `*`, or holds a `#`, comes in the object form. The answer is not narrowed to a person, so the header `Sluice-Actor` is refused.
+// Returns the relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. An object whose id is `*` or contains a `#` has the object form. The answer does not depend on a person, so the call refuses the header `Sluice-Actor`.
 //
 // Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 func (c *Client) ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6648,9 +6652,9 @@ func (c *Client) GetReport(ctx context.Context, id ID, params *GetReportParams, 
 	return c.Client.Do(req)
 }
 
-// ListRoleSets The role sets with their roles and titles
+// ListRoleSets List the role sets with their roles and titles
 //
-// Any key will do.
+// Every key may call this.
 //
 // Corresponds with GET /v1/role-sets (the `ListRoleSets` operationId).
 func (c *Client) ListRoleSets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6811,7 +6815,7 @@ func (c *Client) GetService(ctx context.Context, id ID, params *GetServiceParams
 
 // ListSubscriptions List all subscriptions
 //
-// The cursor continues the list as it was when it began: a subscription that was created since is missing, and one that was deleted since is left out. It answers for no person: with the header `Sluice-Actor` it is `invalid`.
+// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6828,7 +6832,7 @@ func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscription
 
 // CreateSubscriptionWithBody Create a subscription with its first owner
 //
-// The role set is `single_owner` or `multi_owner` and never changes.
+// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6847,7 +6851,7 @@ func (c *Client) CreateSubscriptionWithBody(ctx context.Context, params *CreateS
 
 // CreateSubscription Create a subscription with its first owner
 //
-// The role set is `single_owner` or `multi_owner` and never changes.
+// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6866,7 +6870,7 @@ func (c *Client) CreateSubscription(ctx context.Context, params *CreateSubscript
 
 // DeleteSubscription Cancel a subscription
 //
-// Needs `cancel`. Deletes the subscription with all of its accounts. A repeated call by the same actor answers 200 again.
+// Needs `cancel`. Deletes the subscription and all of its accounts. A repeated call by the same actor answers 200 again.
 //
 // Corresponds with DELETE /v1/subscriptions/{id} (the `DeleteSubscription` operationId).
 func (c *Client) DeleteSubscription(ctx context.Context, id ID, params *DeleteSubscriptionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6900,7 +6904,7 @@ func (c *Client) GetSubscription(ctx context.Context, id ID, params *GetSubscrip
 
 // ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 //
-// With the roles of the actor on each.
+// Each account has the roles of the actor on it.
 //
 // Corresponds with GET /v1/subscriptions/{id}/accounts (the `ListSubscriptionAccounts` operationId).
 func (c *Client) ListSubscriptionAccounts(ctx context.Context, id ID, params *ListSubscriptionAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6915,9 +6919,9 @@ func (c *Client) ListSubscriptionAccounts(ctx context.Context, id ID, params *Li
 	return c.Client.Do(req)
 }
 
-// PutFeaturesWithBody Say which features a subscription has
+// PutFeaturesWithBody Set the features of a subscription
 //
-// Replaces the list. Turning a feature off takes no role away; it stops new ones.
+// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6934,9 +6938,9 @@ func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeat
 	return c.Client.Do(req)
 }
 
-// PutFeatures Say which features a subscription has
+// PutFeatures Set the features of a subscription
 //
-// Replaces the list. Turning a feature off takes no role away; it stops new ones.
+// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6955,7 +6959,7 @@ func (c *Client) PutFeatures(ctx context.Context, id ID, params *PutFeaturesPara
 
 // ListSubscriptionInvitations List the open invitations
 //
-// Needs `list_users`. An invitation never shows its `id` again.
+// Needs `list_users`. The list does not show the secret `id` of an invitation.
 //
 // Corresponds with GET /v1/subscriptions/{id}/invitations (the `ListSubscriptionInvitations` operationId).
 func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params *ListSubscriptionInvitationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6972,7 +6976,7 @@ func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params 
 
 // InviteToSubscriptionWithBody Invite to a subscription
 //
-// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6991,7 +6995,7 @@ func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params
 
 // InviteToSubscription Invite to a subscription
 //
-// Needs the `invite_…` permission of each role, and looks at it again when the invitation is accepted. It names its invitee, and replaces an older invitation of theirs, for that of another inviter with `remove_users` only. Under `single_owner`, one that offers `owner`, and nothing else, needs `transfer_ownership`: its acceptance hands the subscription over.
+// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7010,7 +7014,7 @@ func (c *Client) InviteToSubscription(ctx context.Context, id ID, params *Invite
 
 // WithdrawSubscriptionInvitation Withdraw an invitation
 //
-// Its inviter may do so, and whoever has `remove_users`. For a handle of which no invitation is open, it needs `list_users` and is done.
+// The inviter may withdraw the invitation, and everybody with `remove_users`. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
 func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7027,7 +7031,7 @@ func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, hand
 
 // ListSubscriptionMembers List the members of a subscription
 //
-// Members are the people who hold a role on the subscription itself. With `by_account=true` the same people come with their roles on the accounts of the subscription, those whose members the actor may list. `GET /v1/subscriptions/{id}/people` lists also the people who hold a role on an account alone. Needs `list_users`.
+// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. These are only accounts whose members the actor may list. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
 //
 // Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7044,7 +7048,7 @@ func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *Lis
 
 // RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 //
-// Needs `remove_users`, unless the actor removes themselves. With `reassign_to`, what the person created in any account of the subscription becomes that member's: it needs `assign_roles` on each account where something does, and to be a member of each. See the removal from an account.
+// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7061,7 +7065,7 @@ func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User,
 
 // GetSubscriptionMember Show a member of a subscription
 //
-// Needs `list_users`, unless the actor asks for themselves. A person without a role on the subscription is `not_found`.
+// Needs `list_users`, unless the person is the actor. If the person holds no role on the subscription, the answer is `not_found`.
 //
 // Corresponds with GET /v1/subscriptions/{id}/members/{user} (the `GetSubscriptionMember` operationId).
 func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, params *GetSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7078,9 +7082,7 @@ func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 //
-// Needs the `invite_…` permission of each role added and of each role taken away.
-//
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
+// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7099,9 +7101,7 @@ func (c *Client) PutSubscriptionMemberWithBody(ctx context.Context, id ID, user 
 
 // PutSubscriptionMember Set the roles of a person on a subscription
 //
-// Needs the `invite_…` permission of each role added and of each role taken away.
-//
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` under `multi_owner`, to replace a lost one. `roles` is then `["owner"]`, and the answer has the roles that the person holds afterwards.
+// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7120,7 +7120,7 @@ func (c *Client) PutSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutMemberAccountsWithBody Set the roles of one person on many accounts
 //
-// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7139,7 +7139,7 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 
 // PutMemberAccounts Set the roles of one person on many accounts
 //
-// All or nothing if one write holds it; a larger change first takes roles away, in several writes, and then gives all others in one. Needs `assign_roles` on each account; accounts that are not named stay as they are, and an empty list takes every role there. `expires_at` holds for all accounts that are named. Where the actor's own role ends, the roles end then at the latest, which `accounts_expire_at` shows.
+// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7158,7 +7158,7 @@ func (c *Client) PutMemberAccounts(ctx context.Context, id ID, user User, params
 
 // ListSubscriptionPeople List the people of a subscription and its accounts
 //
-// The members of the subscription, and the people who hold a role on an account of it whose members the actor may list, who have no `roles` on the subscription. Each comes with their roles on these accounts. Needs `list_users`.
+// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. The latter have no `roles`. Each person has their roles on the accounts. The list covers only accounts whose members the actor may list.
 //
 // Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7173,11 +7173,9 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 	return c.Client.Do(req)
 }
 
-// TransferSubscriptionWithBody Hand a subscription over to another owner
+// TransferSubscriptionWithBody Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
-//
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
+// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7194,11 +7192,9 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 	return c.Client.Do(req)
 }
 
-// TransferSubscription Hand a subscription over to another owner
+// TransferSubscription Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which exists under `single_owner` alone. The old owner keeps their other roles.
-//
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the one owner in place of the former one.
+// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7217,7 +7213,7 @@ func (c *Client) TransferSubscription(ctx context.Context, id ID, params *Transf
 
 // EraseUser Erase a person
 //
-// Removes every relationship of the person, on every account and subscription: roles, shares, and that they created something. What they created stays, without a creator, but for their private connections, which nobody could see any more: those are disconnected. While they are the last owner or administrator anywhere the answer is a `conflict`, which lists the accounts and the subscriptions. To whom nothing refers, the person is erased: the answer is 200. What does not fit one write goes on after it; the same call again, or a server at its start, finishes it.
+// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If no relationship names the person, the answer is 200. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
 //
 // Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
 func (c *Client) EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7234,7 +7230,7 @@ func (c *Client) EraseUser(ctx context.Context, user User, params *EraseUserPara
 
 // ListUserAccounts List the accounts of a person
 //
-// For the person themselves as the actor, or, without an actor, for a key with the scope `inspect`.
+// The actor must be the person. Without an actor, the key needs the scope `inspect`.
 //
 // Corresponds with GET /v1/users/{user}/accounts (the `ListUserAccounts` operationId).
 func (c *Client) ListUserAccounts(ctx context.Context, user User, params *ListUserAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7304,7 +7300,7 @@ func (c *Client) DeleteWorkspace(ctx context.Context, id ID, params *DeleteWorks
 	return c.Client.Do(req)
 }
 
-// GetWorkspace Show a workspace with who may enter it
+// GetWorkspace Show a workspace and who may enter it
 //
 // Needs `view`.
 //
@@ -7321,9 +7317,9 @@ func (c *Client) GetWorkspace(ctx context.Context, id ID, params *GetWorkspacePa
 	return c.Client.Do(req)
 }
 
-// SetWorkspaceAccessWithBody Say who enters a workspace
+// SetWorkspaceAccessWithBody Set who may enter a workspace
 //
-// Needs `manage_workspaces` on the account. `users` goes with `open: false` alone.
+// Needs `manage_workspaces` on the account. `users` is allowed only with `open: false`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7340,9 +7336,9 @@ func (c *Client) SetWorkspaceAccessWithBody(ctx context.Context, id ID, params *
 	return c.Client.Do(req)
 }
 
-// SetWorkspaceAccess Say who enters a workspace
+// SetWorkspaceAccess Set who may enter a workspace
 //
-// Needs `manage_workspaces` on the account. `users` goes with `open: false` alone.
+// Needs `manage_workspaces` on the account. `users` is allowed only with `open: false`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7359,9 +7355,9 @@ func (c *Client) SetWorkspaceAccess(ctx context.Context, id ID, params *SetWorks
 	return c.Client.Do(req)
 }
 
-// ListWorkspaceContents What a person may see in a workspace
+// ListWorkspaceContents List the objects in a workspace that a person may view
 //
-// The objects of one type that the actor may see, in an order that stays, each with the permissions that they hold on it, as they are at the time of the page. What comes after the first page was asked for is not on the pages that follow. A page may have fewer entries than `limit`, or none, where the actor sees little of much: the list ends where `next_cursor` is empty.
+// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
 //
 // Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
 func (c *Client) ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -51,7 +51,7 @@ var SimpleTypes = []SimpleType{
 	{
 		Name: "export", Place: "account", RoleSets: []RoleSetName{Analytics},
 		Create: "create_export", Remove: "delete", Example: "weekly",
-		Note: "An export is a scheduled one.",
+		Note: "It creates a scheduled export.",
 	},
 	{
 		Name: "report", Place: "account", RoleSets: []RoleSetName{Analytics},

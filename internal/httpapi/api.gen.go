@@ -451,39 +451,39 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles All roles that the person holds on the account or subscription, which can be stronger than those offered.
+	// Roles All roles that the person holds on the account or subscription. They can be stronger than the offered roles.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Access defines model for Access.
 type Access struct {
-	// Open Whether the whole account may enter.
+	// Open True if the whole account may enter.
 	Open  bool    `json:"open"`
 	Users *People `json:"users,omitempty"`
 }
@@ -492,7 +492,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
@@ -500,50 +500,50 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 
-	// Type A type of the schema.
+	// Type A type of the served schema.
 	Type string `json:"type"`
 }
 
 // AccessThen defines model for AccessThen.
 type AccessThen struct {
-	// At The time that the answer is about.
+	// At The past time of the answer.
 	At time.Time `json:"at"`
 
-	// Subjects As `/v1/lookup/subjects` answers.
+	// Subjects The subjects, in the form of `/v1/lookup/subjects`.
 	Subjects []FoundSubject `json:"subjects"`
 }
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
-	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 
-	// Members Roles by the id of a person; `user:bob` is the same person as `bob`.
+	// Members Roles by the id of a person. `user:bob` is the same person as `bob`.
 	Members RolesByPerson `json:"members"`
 }
 
@@ -551,32 +551,32 @@ type AccountMembers struct {
 type AccountPage struct {
 	Accounts []ListedAccount `json:"accounts"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountRoles defines model for AccountRoles.
 type AccountRoles struct {
-	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 
-	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -591,7 +591,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results leave open.
+	// Context Information that the results cannot express.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundAction  `json:"results"`
 }
@@ -600,83 +600,83 @@ type ActionSearchResults struct {
 type Approvers struct {
 	Relation string `json:"relation"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// People Up to ten of them; left out where the reader may not know who they are.
+	// People At most ten people. Left out if the reader may not know who they are.
 	People *[]ID `json:"people,omitempty"`
 
-	// More Whether there are further ones.
+	// More True if there are more people.
 	More *bool `json:"more,omitempty"`
 }
 
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
-	// AtLeastAsFresh A ZedToken, which names a state of the relationships.
+	// AtLeastAsFresh A ZedToken, which stands for a revision of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
 
-// AuditEntry One entry of the audit log. Its JSON as it stands in the answer, without the field `hash`, is what the hash is about.
+// AuditEntry One entry of the audit log. `hash` is computed over the JSON of the entry as it appears in the answer, without the field `hash`.
 type AuditEntry struct {
-	// Seq The number of the entry, from 1; left out where a person reads.
+	// Seq The number of the entry, from 1. It is left out if a person reads.
 	Seq *int64 `json:"seq,omitempty"`
 
-	// Time When it happened, by the clock of SpiceDB's datastore; never before the entry before.
+	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than that of the entry before.
 	Time time.Time `json:"time"`
 
-	// Kind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known; `unstored`: a placeholder for an entry that could not be stored.
+	// Kind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
 	Kind AuditEntryKind `json:"kind"`
 
-	// Revision SpiceDB's name of the transaction.
+	// Revision SpiceDB's revision of the transaction.
 	Revision *string `json:"revision,omitempty"`
 
-	// Part A transaction of more than 1000 updates has several entries, numbered from 1; left out where a person reads.
+	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if a person reads.
 	Part *int `json:"part,omitempty"`
 
-	// Actor Who did it; left out where the backend itself did, and for what was written past Sluice.
+	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.
 	Actor *string `json:"actor,omitempty"`
 
-	// Key The name of the API key; left out for what was written past Sluice.
+	// Key The name of the API key. It is left out if the change did not come through Sluice.
 	Key *string `json:"key,omitempty"`
 
-	// Operation The operation; left out for what was written past Sluice.
+	// Operation The operation. It is left out if the change did not come through Sluice.
 	Operation *string `json:"operation,omitempty"`
 
 	// RequestID The id of the request.
 	RequestID *string `json:"request_id,omitempty"`
 
-	// StatedReason Why the backend did it without an actor, as the request said.
+	// StatedReason The `reason` of the request, if the backend itself performed the operation.
 	StatedReason *string `json:"stated_reason,omitempty"`
 
-	// Overlapping In place of the five fields before, where the datastore made one of transactions that overlapped.
+	// Overlapping Replaces `actor`, `key`, `operation`, `request_id` and `stated_reason` if the datastore merged overlapping transactions into one.
 	Overlapping *[]AuditOrigin `json:"overlapping,omitempty"`
 	Updates     *[]AuditUpdate `json:"updates,omitempty"`
 
-	// Objects Of a placeholder, the objects whose relationships changed; left out if they are not known, or are more than 1000.
+	// Objects In a placeholder, the objects whose relationships changed. It is left out if they are unknown or more than 1000.
 	Objects *[]Reference `json:"objects,omitempty"`
 
-	// Schema The schema, in entries of the kind `schema` and at the beginning of a snapshot.
+	// Schema The text of the schema, in entries of the kind `schema` and in the first entry of a snapshot.
 	Schema *string `json:"schema,omitempty"`
 
-	// Since When a gap begins.
+	// Since The start of a gap.
 	Since *time.Time `json:"since,omitempty"`
 
-	// Reason Of a placeholder, the error for which the entry could not be stored; else why there is a gap. `not_kept`: SpiceDB no longer had what had happened; `other_store`: its store is another one than the log knew, or was restored by `sluice restore`; `went_back`: its store does not have what the log knew, as after a restore; `cut_off`: entries were removed from the end of the log.
+	// Reason In a placeholder, the error that prevented storing the entry. In a gap, its cause. `not_kept`: SpiceDB no longer had the changes. `other_store`: the datastore is not the one that the log follows, or `sluice restore` restored it. `went_back`: the datastore lacks changes that the log has, for example after a restore. `cut_off`: entries were removed from the end of the log.
 	Reason *string `json:"reason,omitempty"`
 
-	// Omitted Whether there are updates that the actor may not see.
+	// Omitted True if the actor may not see all updates of the entry.
 	Omitted *bool `json:"omitted,omitempty"`
 
-	// Prev The hash of the entry before, 64 zeros for the first.
+	// Prev The hash of the entry before, or 64 zeros in the first entry.
 	Prev *string `json:"prev,omitempty"`
 
-	// Hash SHA-256 in hexadecimal digits.
+	// Hash The SHA-256 hash of this entry in hexadecimal digits.
 	Hash *string `json:"hash,omitempty"`
 }
 
-// AuditEntryKind `snapshot`: what was there when the log began, or began anew after a gap; `change`: what one transaction changed; `expiry`: a relationship ended by itself; `schema`: another schema was applied; `gap`: what happened from `since` until this entry is not known; `unstored`: a placeholder for an entry that could not be stored.
+// AuditEntryKind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
 type AuditEntryKind string
 
 // AuditOrigin defines model for AuditOrigin.
@@ -692,22 +692,22 @@ type AuditOrigin struct {
 type AuditPage struct {
 	Entries []AuditEntry `json:"entries"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 }
 
 // AuditUpdate defines model for AuditUpdate.
 type AuditUpdate struct {
-	// Action `touch` wrote the relationship, `delete` removed it.
+	// Action `touch` writes the relationship, `delete` removes it.
 	Action AuditUpdateAction `json:"action"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject   Reference  `json:"subject"`
@@ -716,11 +716,11 @@ type AuditUpdate struct {
 	// Caveat The name of the caveat that the relationship depends on.
 	Caveat *string `json:"caveat,omitempty"`
 
-	// CaveatContext What the relationship gives the caveat to look at.
+	// CaveatContext The context that is stored with the relationship for the caveat.
 	CaveatContext *map[string]interface{} `json:"caveat_context,omitempty"`
 }
 
-// AuditUpdateAction `touch` wrote the relationship, `delete` removed it.
+// AuditUpdateAction `touch` writes the relationship, `delete` removes it.
 type AuditUpdateAction string
 
 // AuthZENConfiguration defines model for AuthZENConfiguration.
@@ -733,33 +733,33 @@ type AuthZENConfiguration struct {
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
-// BackendReason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+// BackendReason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 //
 // Example: The only owner left the company; ticket 4711
 type BackendReason = string
 
-// BrokenOff The last line of a stream that is not whole.
+// BrokenOff The last line of an incomplete stream.
 type BrokenOff struct {
 	// Error A problem document (RFC 9457).
 	Error Problem `json:"error"`
 }
 
-// BulkCheck A malformed one is no malformed request; its error stands in its place among the results.
+// BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
@@ -769,7 +769,7 @@ type BulkCheck struct {
 type BulkCheckRequest struct {
 	Checks []BulkCheck `json:"checks"`
 
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
@@ -779,43 +779,43 @@ type BulkCheckRequest struct {
 type BulkDecision struct {
 	Results []BulkResult `json:"results"`
 
-	// Token A ZedToken; left out when not one of the checks could be decided.
+	// Token A ZedToken. It is left out if no check could be decided.
 	Token *BulkToken `json:"token,omitempty"`
 }
 
 // BulkError defines model for BulkError.
 type BulkError struct {
-	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
 
-// BulkResult A decision, or the error of this check alone.
+// BulkResult The decision or the error of one check.
 type BulkResult struct {
 	Allowed *bool      `json:"allowed,omitempty"`
 	Error   *BulkError `json:"error,omitempty"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 }
 
-// BulkToken A ZedToken; left out when not one of the checks could be decided.
+// BulkToken A ZedToken. It is left out if no check could be decided.
 type BulkToken = string
 
-// CapabilityNames What connections can do, `views`, `financial_settings` and `postgres_database`.
+// CapabilityNames The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 type CapabilityNames = []string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. Where the call changes roles on accounts, these are the roles on their subscription; they are left out if the actor may not list the subscription's members (`list_users`) and names somebody else.
+	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the roles on their subscription. They are then left out if the actor may not list the subscription's members (`list_users`), unless the person is the actor.
 	Roles *RoleNames `json:"roles,omitempty"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -823,13 +823,13 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
-	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
 	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -837,100 +837,100 @@ type ChangedMember struct {
 type ChangedMembers struct {
 	Members []Member `json:"members"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 }
 
-// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector  *ID         `json:"connector,omitempty"`
 	Visibility *Visibility `json:"visibility,omitempty"`
 	Users      Users       `json:"users"`
 
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account The account that built the connector; a connector of the catalogue has none.
+	// Account The account that created the connector. A connector of the catalogue has none.
 	Account *string `json:"account,omitempty"`
 
-	// Capabilities What connections can do, `views`, `financial_settings` and `postgres_database`.
+	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // ConnectorCapabilities defines model for ConnectorCapabilities.
 type ConnectorCapabilities struct {
-	// Capabilities What connections can do, `views`, `financial_settings` and `postgres_database`.
+	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities"`
 }
 
-// Consistency How fresh the relationships must be that an answer rests on.
+// Consistency The required freshness of the relationships that decide the answer.
 //
 // Example: fully_consistent
 type Consistency struct {
@@ -940,38 +940,38 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// LeftOut The ends that the copy did not take along.
+	// LeftOut The connections of the original that the copy does not have.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -980,7 +980,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -990,42 +990,42 @@ type Copy struct {
 type Decision struct {
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Effect defines model for Effect.
 type Effect struct {
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Gains Permissions that the subject would come to have.
+	// Gains Permissions that the subject would gain.
 	Gains []string `json:"gains"`
 
-	// Loses Permissions that the subject would have no longer.
+	// Loses Permissions that the subject would lose.
 	Loses []string `json:"loses"`
 }
 
-// EndsAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+// EndsAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 //
 // Example: 2030-01-31T17:00:00Z
 type EndsAt = time.Time
@@ -1034,36 +1034,36 @@ type EndsAt = time.Time
 type Evaluation struct {
 	Decision bool `json:"decision"`
 
-	// Context Why a question was denied that could not be decided.
+	// Context The reason why the evaluation could not be decided. The decision is then false.
 	Context *EvaluationContext `json:"context,omitempty"`
 }
 
-// EvaluationContext Why a question was denied that could not be decided.
+// EvaluationContext The reason why the evaluation could not be decided. The decision is then false.
 type EvaluationContext struct {
 	Error *EvaluationError `json:"error,omitempty"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 }
 
 // EvaluationError defines model for EvaluationError.
 type EvaluationError struct {
-	// Status The HTTP status that such an error has.
+	// Status The HTTP status of this kind of error.
 	Status  int    `json:"status"`
 	Message string `json:"message"`
 }
 
-// EvaluationItem A malformed one is no malformed request; it is denied, with its error.
+// EvaluationItem One evaluation. If it is malformed, its decision is false with an error, and the request is still valid.
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Resource A subject or resource, of which another one may give what it lacks.
+	// Resource A subject or resource. The default of the request supplies missing fields.
 	Resource *PartialEntity `json:"resource,omitempty"`
 
-	// Subject A subject or resource, of which another one may give what it lacks.
+	// Subject A subject or resource. The default of the request supplies missing fields.
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
@@ -1071,7 +1071,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1093,7 +1093,7 @@ type EvaluationsAnswer struct {
 
 // EvaluationsOptions defines model for EvaluationsOptions.
 type EvaluationsOptions struct {
-	// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+	// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
 	EvaluationsSemantic *EvaluationsSemantic `json:"evaluations_semantic,omitempty"`
 }
 
@@ -1101,52 +1101,52 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
 
-	// Resource A subject or resource, of which another one may give what it lacks.
+	// Resource A subject or resource. The default of the request supplies missing fields.
 	Resource *PartialEntity `json:"resource,omitempty"`
 
-	// Subject A subject or resource, of which another one may give what it lacks.
+	// Subject A subject or resource. The default of the request supplies missing fields.
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
-// EvaluationsSemantic Whether the first denial, or the first permit, ends the evaluations.
+// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
 type EvaluationsSemantic string
 
-// Everybody Every subject of the type is permitted, listed or not, but these.
+// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
 type Everybody struct {
 	Except []ID `json:"except"`
 }
 
-// ExcludedSubjects The subjects that a wildcard does not stand for.
+// ExcludedSubjects The subjects that the wildcard excludes.
 type ExcludedSubjects = []Reference
 
-// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 //
 // Example: 2030-01-31T17:00:00Z
 type ExpiresAt = time.Time
 
 // ExplainedStep defines model for ExplainedStep.
 type ExplainedStep struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject   Reference  `json:"subject"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
-	// Caveat The caveat that has to hold.
+	// Caveat The caveat that must hold.
 	Caveat *string `json:"caveat,omitempty"`
 
-	// Expression What the caveat says; for a key with the scope `inspect`, without an actor.
+	// Expression The expression of the caveat. Shown only to a key with the scope `inspect`, without an actor.
 	Expression *string `json:"expression,omitempty"`
 	Text       string  `json:"text"`
 }
@@ -1155,43 +1155,43 @@ type ExplainedStep struct {
 type Explanation struct {
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 
-	// Text The reason in words.
+	// Text The reason as a sentence.
 	Text string `json:"text"`
 
-	// Path Of an answer that is allowed or waits for context: the relationships that it rests on, from the resource to the subject. It needs each of them.
+	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. The answer needs each of them.
 	Path *[]ExplainedStep `json:"path,omitempty"`
 
-	// Suggestions Of a denied answer, the ways in which it would be allowed, the nearest first.
+	// Suggestions Changes that would allow a denied check, closest first.
 	Suggestions *[]Suggestion `json:"suggestions,omitempty"`
 
-	// Failed Of a denied answer, relationships that are there on a condition which does not hold, and that would allow it if it held. Left out where there are none.
+	// Failed Stored relationships whose condition does not hold. If it held, the denied check would be allowed. The field is left out if there are none.
 	Failed *[]ExplainedStep `json:"failed,omitempty"`
 
-	// Unstored Whether no relationship has the resource as its resource, as of an id that is misspelled; for a key with the scope `inspect`, without an actor.
+	// Unstored True if no relationship is stored with this resource, for example because its id is misspelled. Shown only to a key with the scope `inspect`, without an actor.
 	Unstored *bool `json:"unstored,omitempty"`
 
-	// Omitted Whether parts were left out that are about what the reader may not see.
+	// Omitted True if parts are left out because the reader may not see them.
 	Omitted *bool `json:"omitted,omitempty"`
 
-	// Incomplete Whether a limit was reached: not everything around the resource was looked at, or not every combination tried.
+	// Incomplete True if the search reached a limit: it did not read everything around the resource, or did not try every combination of changes.
 	Incomplete *bool `json:"incomplete,omitempty"`
 
-	// Trace SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+	// Trace SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 	Trace *TraceNode `json:"trace,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// FeatureNames Names of features, `user_permissions` and `dashboards`.
+// FeatureNames The names of features: `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
 // Features defines model for Features.
 type Features struct {
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
@@ -1208,57 +1208,57 @@ type FoundEntity struct {
 
 // FoundPage defines model for FoundPage.
 type FoundPage struct {
-	// NextToken Empty at the end.
+	// NextToken The token of the next page, empty on the last page.
 	NextToken string `json:"next_token"`
 
-	// Count How many results this page has.
+	// Count The number of results on this page.
 	Count int `json:"count"`
 }
 
 // FoundResource defines model for FoundResource.
 type FoundResource struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Allowed False only for what waits for context or has an error.
+	// Allowed False only if the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 
-	// Error Why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. It is not allowed.
 	Error *ItemError `json:"error,omitempty"`
 }
 
 // FoundResources defines model for FoundResources.
 type FoundResources struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor      `json:"next_cursor"`
 	Resources  []FoundResource `json:"resources"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // FoundSubject defines model for FoundSubject.
 type FoundSubject struct {
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Allowed False only for what waits for context or has an error.
+	// Allowed False only if the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 
-	// Excluded The subjects that a wildcard does not stand for.
+	// Excluded The subjects that the wildcard excludes.
 	Excluded *ExcludedSubjects `json:"excluded,omitempty"`
 
-	// Error Why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. It is not allowed.
 	Error *ItemError `json:"error,omitempty"`
 }
 
@@ -1266,13 +1266,13 @@ type FoundSubject struct {
 type FoundSubjects struct {
 	Subjects []FoundSubject `json:"subjects"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1286,40 +1286,40 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// HiddenEnds In the answer of `GET` alone, the ends whose connection the actor may not view; left out if there are none.
+	// HiddenEnds Which of `source` and `destination` are left out because the actor may not view the connection. It is left out if there are none. Only `GET` answers it.
 	HiddenEnds *[]ImporterHiddenEnds `json:"hidden_ends,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1328,51 +1328,51 @@ type ImporterHiddenEnds string
 
 // ImporterEnds defines model for ImporterEnds.
 type ImporterEnds struct {
-	// Destination The id of a connection; `null` removes the end.
+	// Destination The id of a connection. `null` removes the connection.
 	Destination nullable.Nullable[string] `json:"destination,omitempty"`
 
-	// Source The id of a connection; `null` removes the end.
+	// Source The id of a connection. `null` removes the connection.
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
-// Invitation In a replayed answer, `id`, `handle` and `expires_at` are left out if the invitation is not open any more, or if the API key has got another secret since.
+// Invitation An invitation. A replayed answer leaves out `id`, `handle` and `expires_at` if the invitation is no longer open, or if the API key has been replaced by a new secret.
 type Invitation struct {
-	// ID The secret by which it is accepted, and that is shown this once.
+	// ID The secret that accepts the invitation. No other answer shows it.
 	ID *string `json:"id,omitempty"`
 
-	// Handle Its public name.
+	// Handle The public name of the invitation.
 	Handle *string `json:"handle,omitempty"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Invitee *ID `json:"invitee,omitempty"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When it ends.
+	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1380,37 +1380,37 @@ type Invitation struct {
 type InvitationPage struct {
 	Invitations []ListedInvitation `json:"invitations"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// ItemError Why this item could not be decided. It is not allowed.
+// ItemError The reason why this item could not be decided. It is not allowed.
 type ItemError struct {
-	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription"`
 	RoleSet      string `json:"role_set"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1418,47 +1418,47 @@ type ListedAccount struct {
 
 // ListedInvitation defines model for ListedInvitation.
 type ListedInvitation struct {
-	// Handle Its public name.
+	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee Who alone may accept it; left out if whoever knows its `id` may.
+	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
 	Invitee *ID `json:"invitee,omitempty"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When it ends.
+	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set"`
 
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
 // Member defines model for Member.
 type Member struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1466,7 +1466,7 @@ type Member struct {
 	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
-	// AccountsExpireAt When the roles on an account end, for those accounts where they do.
+	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
 	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 }
 
@@ -1475,7 +1475,7 @@ type MemberAccounts struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts"`
 
-	// ExpiresAt When the roles end, by themselves, in RFC 3339; a fraction of a second is dropped. Left out, they do not end, whatever was said before. `owner` and `administrator` never end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
@@ -1483,20 +1483,20 @@ type MemberAccounts struct {
 
 // MemberDetails defines model for MemberDetails.
 type MemberDetails struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt When the last of the roles ends, in UTC; left out where one of them does not end. An additional role beside it can end before.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1504,22 +1504,22 @@ type MemberDetails struct {
 type MemberPage struct {
 	Members []Member `json:"members"`
 
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 type MissingContext = []string
 
-// Named Some objects, of which those are named that the actor may view.
+// Named A number of objects, and the ids of those that the actor may view.
 type Named struct {
-	// Count How many there are.
+	// Count The number of objects.
 	Count int `json:"count"`
 
-	// IDs The ids of those that the actor may view, sorted; the first 1000.
+	// IDs The ids of objects that the actor may view, sorted, at most 1000.
 	IDs []ID `json:"ids"`
 }
 
@@ -1527,7 +1527,7 @@ type Named struct {
 type NeededPermission struct {
 	Permission string `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
@@ -1535,7 +1535,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1543,7 +1543,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1551,17 +1551,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID         ID          `json:"id"`
@@ -1570,22 +1570,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
@@ -1593,24 +1593,24 @@ type NewImporter struct {
 
 // NewInvitation defines model for NewInvitation.
 type NewInvitation struct {
-	// ExpiresIn After how many seconds it ends; seven days by default. It ends with the role of its inviter at the latest.
+	// ExpiresIn The number of seconds until the invitation ends, seven days by default. It ends earlier if the role of its inviter ends.
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
-	// Invitee Who alone may accept it. Left out, whoever knows its `id` may.
+	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
 	Invitee *Person `json:"invitee,omitempty"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1618,12 +1618,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1631,15 +1631,15 @@ type NewPartOfWorkspace struct {
 
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features *FeatureNames `json:"features,omitempty"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Owner The id of a person; `user:bob` is the same person as `bob`.
+	// Owner The id of a person. `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
 	Owner Person `json:"owner"`
@@ -1650,44 +1650,44 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Open Whether the whole account may enter.
+	// Open True if the whole account may enter.
 	Open bool `json:"open"`
 }
 
-// NextCursor What to give as `cursor` for the next page; empty at the end.
+// NextCursor The `cursor` of the next page, empty on the last page.
 type NextCursor = string
 
 // ObjectPage defines model for ObjectPage.
 type ObjectPage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor      `json:"next_cursor"`
 	Objects    []VisibleObject `json:"objects"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Offboarding What hangs on a person in an account.
+// Offboarding The effects of removing a person from an account.
 type Offboarding struct {
-	// User An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The person's roles on the account; none for somebody who has left.
+	// Roles The person's roles on the account. Empty for a person who has left.
 	Roles []string `json:"roles"`
 
-	// EndsMembership Whether the person's membership of the subscription ends with these roles, because it came only from roles on accounts. It is there if the actor may list the members of the subscription.
+	// EndsMembership True if the person's membership of the subscription ends with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
 
 	// Importers The importers that the person created.
@@ -1699,77 +1699,77 @@ type Offboarding struct {
 	// PrivateConnections The private connections that the person created.
 	PrivateConnections OffboardingPrivate `json:"private_connections"`
 
-	// Shares What others share with the person by name, which ends with the removal.
+	// Shares Objects that others share with the person by name. The removal ends these shares.
 	Shares OffboardingShares `json:"shares"`
 
-	// Invitations The open invitations to the account, by their handles.
+	// Invitations The open invitations to the account that the person sent or received. `ids` are their handles. The removal withdraws them.
 	Invitations OffboardingInvitations `json:"invitations"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // OffboardingInvitations defines model for OffboardingInvitations.
 type OffboardingInvitations struct {
-	// Sent Those by the person. Nobody can accept them once the person may not give the roles any more.
+	// Sent The invitations by the person.
 	Sent Named `json:"sent"`
 
-	// Received Those of the person, who can accept them after the removal, too.
+	// Received The invitations to the person.
 	Received Named `json:"received"`
 }
 
 // OffboardingPrivate defines model for OffboardingPrivate.
 type OffboardingPrivate struct {
-	// Count How many there are.
+	// Count The number of objects.
 	Count int `json:"count"`
 
-	// UsedByOthers How many of them importers use that others created.
+	// UsedByOthers The number of these connections that importers of other creators use.
 	UsedByOthers int `json:"used_by_others"`
 }
 
 // OffboardingShares defines model for OffboardingShares.
 type OffboardingShares struct {
-	// Connections How many private connections of others are shared with the person.
+	// Connections The number of private connections of others that are shared with the person.
 	Connections int `json:"connections"`
 
 	// Workspaces The restricted workspaces that the person may enter.
 	Workspaces Named `json:"workspaces"`
 }
 
-// PageToken A ZedToken of the state that was read; left out of a page that is empty.
+// PageToken A ZedToken of the revision that was read. It is left out of an empty page.
 type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account Left out if the actor may not view the account.
+	// Account The account. It is left out if the actor may not view it.
 	Account *string `json:"account,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace Left out if the actor may not view the workspace.
+	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace *string `json:"workspace,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1777,15 +1777,15 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name *string `json:"name,omitempty"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
-// PartialEntity A subject or resource, of which another one may give what it lacks.
+// PartialEntity A subject or resource. The default of the request supplies missing fields.
 type PartialEntity struct {
 	ID *string `json:"id,omitempty"`
 
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 	Type       *string     `json:"type,omitempty"`
 }
@@ -1795,11 +1795,11 @@ type People = []Person
 
 // PeoplePage defines model for PeoplePage.
 type PeoplePage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 	People     []Member   `json:"people"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1814,48 +1814,48 @@ type PermissionDescription struct {
 	Description string `json:"description"`
 }
 
-// PermissionErrors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+// PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
 type PermissionErrors map[string]ItemError
 
-// PermissionName The name of a permission, as `GET /v1/permissions` lists them.
+// PermissionName The name of a permission. `GET /v1/permissions` lists them.
 //
 // Example: edit
 type PermissionName = string
 
 // PermissionsDecision defines model for PermissionsDecision.
 type PermissionsDecision struct {
-	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
 	Errors *PermissionErrors `json:"errors,omitempty"`
 
-	// Permissions Whether the subject has the permission; one that waits for context or has an error is false.
+	// Permissions Whether the subject has each permission. A permission that depends on missing context or has an error is false.
 	Permissions map[string]bool `json:"permissions"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PermissionsRequest defines model for PermissionsRequest.
 type PermissionsRequest struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 }
 
-// Person The id of a person; `user:bob` is the same person as `bob`.
+// Person The id of a person. `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
 type Person = string
@@ -1864,7 +1864,7 @@ type Person = string
 type Preview struct {
 	Effects []Effect `json:"effects"`
 
-	// Omitted Whether effects may be hidden from the actor: always true with an actor.
+	// Omitted True if effects may be hidden from the actor. With an actor, it is always true.
 	Omitted *bool `json:"omitted,omitempty"`
 }
 
@@ -1872,7 +1872,7 @@ type Preview struct {
 type PreviewRequest struct {
 	Method PreviewRequestMethod `json:"method"`
 
-	// Path As it would be requested, with ids percent-encoded, and with the query if there is one.
+	// Path The path of the request, with percent-encoded ids and with its query, if any.
 	Path string `json:"path"`
 
 	// Body The body of the request, if it has one.
@@ -1882,7 +1882,7 @@ type PreviewRequest struct {
 // PreviewRequestMethod defines model for PreviewRequest.Method.
 type PreviewRequestMethod string
 
-// PrivateConnectionsOf What happens to the private connections of somebody who leaves.
+// PrivateConnectionsOf What happens to the private connections of a removed person.
 type PrivateConnectionsOf string
 
 // Problem A problem document (RFC 9457).
@@ -1890,65 +1890,65 @@ type Problem struct {
 	// Type A URI that names the kind of problem.
 	Type string `json:"type"`
 
-	// Title The kind of problem in words.
+	// Title The title of the code.
 	Title string `json:"title"`
 
-	// Status The status of the answer.
+	// Status The HTTP status of the answer.
 	Status int `json:"status"`
 
 	// Detail What is wrong with this request.
 	Detail string `json:"detail"`
 
-	// Code What kind of problem it is; stable. Each code has one status, unless the request is refused as HTTP: then `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
 	Code Code `json:"code"`
 
-	// RequestID The id of the request; it stands in the server's log.
+	// RequestID The id of the request, which the server also logs.
 	RequestID string `json:"request_id"`
 
 	// Permission The permission that a forbidden operation needs.
 	Permission *string `json:"permission,omitempty"`
 
-	// Accounts The accounts that a conflict is about; the first ten.
+	// Accounts The accounts that a conflict is about, at most ten.
 	Accounts *[]ID `json:"accounts,omitempty"`
 
 	// Subscriptions The subscriptions that a conflict is about.
 	Subscriptions *[]ID `json:"subscriptions,omitempty"`
 }
 
-// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 type Properties map[string]interface{}
 
-// Reassigned The objects that a removed person had created, and that have a new creator or were deleted.
+// Reassigned The objects of a removed person that got a new creator or were deleted.
 type Reassigned struct {
-	// Importers The importers whose creator is the new one.
+	// Importers The importers that got the new creator.
 	Importers Named `json:"importers"`
 
-	// Connections The shared connections whose creator is the new one.
+	// Connections The shared connections that got the new creator.
 	Connections Named `json:"connections"`
 
-	// PrivateConnections The private connections, as numbers alone.
+	// PrivateConnections The number of private connections. They are never named.
 	PrivateConnections ReassignedPrivate `json:"private_connections"`
 }
 
 // ReassignedPrivate defines model for ReassignedPrivate.
 type ReassignedPrivate struct {
-	// Moved How many have the new creator.
+	// Moved The number of connections that got the new creator.
 	Moved int `json:"moved"`
 
-	// Disconnected How many were deleted.
+	// Disconnected The number of deleted connections.
 	Disconnected int `json:"disconnected"`
 }
 
-// Reference An object, or everybody in a relation of an object.
+// Reference An object, or all subjects in a relation of an object.
 //
 // Example: user:alice@example.com
 type Reference struct {
 	union json.RawMessage
 }
 
-// ReferenceObject The form for ids that hold a `#`.
+// ReferenceObject The object form of a reference, for ids that contain a `#`.
 type ReferenceObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID       ID      `json:"id"`
@@ -1961,13 +1961,13 @@ type ReferenceString = string
 
 // Relationship defines model for Relationship.
 type Relationship struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject   Reference  `json:"subject"`
@@ -1976,46 +1976,46 @@ type Relationship struct {
 
 // RelationshipPage defines model for RelationshipPage.
 type RelationshipPage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor    NextCursor     `json:"next_cursor"`
 	Relationships []Relationship `json:"relationships"`
 
-	// Token A ZedToken of the state that was read; left out of a page that is empty.
+	// Token A ZedToken of the revision that was read. It is left out of an empty page.
 	Token *PageToken `json:"token,omitempty"`
 }
 
 // RemovedMember defines model for RemovedMember.
 type RemovedMember struct {
-	// Reassigned The objects that the call reassigned; only with `reassign_to`, and not in a replayed answer, since it is not stored.
+	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. A replayed answer leaves it out, because it is not stored.
 	Reassigned *Reassigned `json:"reassigned,omitempty"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *string `json:"cursor,omitempty"`
 
-	// Limit How many resources to answer with at most.
+	// Limit The highest number of resources on the page.
 	Limit *int `json:"limit,omitempty"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
@@ -2025,7 +2025,7 @@ type ResourceLookup struct {
 	// Example: importer
 	ResourceType TypeName `json:"resource_type"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
@@ -2035,11 +2035,11 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
-	// Resource What is searched for. An id is ignored.
+	// Resource The type to search for. An id is ignored.
 	Resource SearchedEntity `json:"resource"`
 
 	// Subject A subject or resource.
@@ -2050,7 +2050,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results leave open.
+	// Context Information that the results cannot express.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundEntity  `json:"results"`
 }
@@ -2066,28 +2066,28 @@ type ResourceType struct {
 type Role struct {
 	Name string `json:"name"`
 
-	// Title What people call the role.
+	// Title The name of the role in a user interface.
 	Title string `json:"title"`
 
-	// Additional The role stands beside another one and gives nothing alone.
+	// Additional True if the role only adds to another role and grants nothing alone.
 	Additional bool `json:"additional"`
 
-	// Requires The feature of the subscription without which nobody is given the role.
+	// Requires The feature that the subscription needs before anybody can be given the role.
 	Requires *string `json:"requires,omitempty"`
 }
 
-// RoleNames Names of roles of the object's role set.
+// RoleNames The names of roles of the object's role set.
 type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
 	Name string `json:"name"`
 
-	// Default What an invited person becomes unless said otherwise; left out where the role must be named.
+	// Default The default role of an invited person. It is left out if the role must be named.
 	Default *string `json:"default,omitempty"`
 	Roles   []Role  `json:"roles"`
 
-	// On What speaks this role set: a subscription, an account or the platform.
+	// On The type that uses this role set: a subscription, an account or the platform.
 	On string `json:"on"`
 }
 
@@ -2098,58 +2098,58 @@ type RoleSets struct {
 
 // Roles defines model for Roles.
 type Roles struct {
-	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// Roles Names of roles of the object's role set.
+	// Roles The names of roles of the object's role set.
 	Roles RoleNames `json:"roles"`
 }
 
 // RolesByID Roles by the id of an account.
 type RolesByID map[string]RoleNames
 
-// RolesByPerson Roles by the id of a person; `user:bob` is the same person as `bob`.
+// RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext What the results leave open.
+// SearchContext Information that the results cannot express.
 type SearchContext struct {
-	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors *SearchErrors `json:"errors,omitempty"`
 }
 
 // SearchError defines model for SearchError.
 type SearchError struct {
-	// Type Of a subject or resource.
+	// Type The type of a subject or resource.
 	Type *string `json:"type,omitempty"`
 
-	// ID Of a subject or resource; left out for everybody of the type.
+	// ID The id of a subject or resource. It is left out for all subjects of the type.
 	ID *string `json:"id,omitempty"`
 
-	// Name Of an action.
+	// Name The name of an action.
 	Name  *string         `json:"name,omitempty"`
 	Error EvaluationError `json:"error"`
 }
 
-// SearchErrors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
 type SearchPage struct {
-	// Limit How many results to answer with at most. An answer has never more than 1000; 100 unless told.
+	// Limit The highest number of results on the page. The default is 100, and a page never has more than 1000.
 	Limit *int `json:"limit,omitempty"`
 
-	// Token The `next_token` of the page before; the rest of the request must be as it was.
+	// Token The `next_token` of the page before. The rest of the request must not change.
 	Token *string `json:"token,omitempty"`
 }
 
-// SearchedEntity What is searched for. An id is ignored.
+// SearchedEntity The type to search for. An id is ignored.
 type SearchedEntity struct {
-	// Properties What caveats find as `subject_properties`, `action_properties` or `resource_properties`. Numbers are as in a context, and the limit of 16 KiB holds for all properties and the context together.
+	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 
-	// Type A type of the schema.
+	// Type A type of the served schema.
 	Type string `json:"type"`
 }
 
@@ -2159,32 +2159,32 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
-// SubjectLine A line of a stream, a subject or its end.
+// SubjectLine A line of the stream: a subject, or the end of the stream.
 type SubjectLine struct {
 	union json.RawMessage
 }
 
 // SubjectLookup defines model for SubjectLookup.
 type SubjectLookup struct {
-	// Consistency How fresh the relationships must be that an answer rests on.
+	// Consistency The required freshness of the relationships that decide the answer.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Permission The name of a permission, as `GET /v1/permissions` lists them.
+	// Permission The name of a permission. `GET /v1/permissions` lists them.
 	//
 	// Example: edit
 	Permission PermissionName `json:"permission"`
 
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Asks for everybody in a relation of an object, such as `subscription:acme#owner`, in place of objects. An account's roles are not found as such, since they count with a mark that holds people alone.
+	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`. They count only with the flag of the role set, and the flag holds people and no groups.
 	SubjectRelation *string `json:"subject_relation,omitempty"`
 
 	// SubjectType The name of a type of the schema.
@@ -2197,23 +2197,23 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context The values that the conditions of the schema may read. A number that a 64-bit floating-point number does not hold exactly, such as 9007199254740993, is `invalid`: send it as a string. The context of one question has at most 16 KiB, of which each value and each name counts 8 bytes and its text; more is `too_large`, whether or not a condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
 	// Resource A subject or resource.
 	Resource AccessEntity `json:"resource"`
 
-	// Subject What is searched for. An id is ignored.
+	// Subject The type to search for. An id is ignored.
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext What the results leave open.
+// SubjectSearchContext Information that the results cannot express.
 type SubjectSearchContext struct {
-	// Errors What could not be decided between the results of this page, in the same order, as where a condition fails with the context. It is not permitted.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors *SearchErrors `json:"errors,omitempty"`
 
-	// Everybody Every subject of the type is permitted, listed or not, but these.
+	// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
 	Everybody *Everybody `json:"everybody,omitempty"`
 }
 
@@ -2221,76 +2221,76 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results leave open.
+	// Context Information that the results cannot express.
 	Context *SubjectSearchContext `json:"context,omitempty"`
 	Results []FoundEntity         `json:"results"`
 }
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID      `json:"id"`
 	RoleSet *string `json:"role_set,omitempty"`
 
-	// Features Names of features, `user_permissions` and `dashboards`.
+	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // SubscriptionPage defines model for SubscriptionPage.
 type SubscriptionPage struct {
-	// NextCursor What to give as `cursor` for the next page; empty at the end.
+	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor    NextCursor           `json:"next_cursor"`
 	Subscriptions []ListedSubscription `json:"subscriptions"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // SuggestedOperation defines model for SuggestedOperation.
 type SuggestedOperation struct {
-	// Text Whom to ask.
+	// Text The people or relations to ask.
 	Text   string `json:"text"`
 	Method string `json:"method"`
 
 	// Path The path of the call, percent-encoded.
 	Path string `json:"path"`
 
-	// Body The body of the call; left out where there is none.
+	// Body The body of the call. It is left out if the call has none.
 	Body *map[string]interface{} `json:"body,omitempty"`
 
-	// BodyOmitted Whether the body was left out because it names what the reader may not know.
+	// BodyOmitted True if the body is left out because it names objects or people that the reader may not see.
 	BodyOmitted *bool `json:"body_omitted,omitempty"`
 
-	// Scope There if the application has to make the call itself, with a key that has this scope.
+	// Scope Present if the backend must make the call itself, with a key that has this scope.
 	Scope *SuggestedOperationScope `json:"scope,omitempty"`
 
-	// Needs The permissions that whoever performs it needs.
+	// Needs The permissions that the actor of the operation needs.
 	Needs []NeededPermission `json:"needs"`
 
-	// Approvers Who may perform it now, by the relation in which they stand.
+	// Approvers Who may perform the operation now, grouped by relation.
 	Approvers []Approvers `json:"approvers"`
 }
 
-// SuggestedOperationScope There if the application has to make the call itself, with a key that has this scope.
+// SuggestedOperationScope Present if the backend must make the call itself, with a key that has this scope.
 type SuggestedOperationScope string
 
 // SuggestedRelationship defines model for SuggestedRelationship.
 type SuggestedRelationship struct {
-	// Resource An object, or everybody in a relation of an object.
+	// Resource An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 	Relation string    `json:"relation"`
 
-	// Subject An object, or everybody in a relation of an object.
+	// Subject An object, or all subjects in a relation of an object.
 	//
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
@@ -2300,20 +2300,20 @@ type SuggestedRelationship struct {
 type Suggestion struct {
 	Text string `json:"text"`
 
-	// Relationships What the subject would come to.
+	// Relationships The relationships that the subject would get.
 	Relationships []SuggestedRelationship `json:"relationships"`
 
-	// Without What would have to go.
+	// Without The relationships that would be deleted.
 	Without *[]SuggestedRelationship `json:"without,omitempty"`
 
-	// Operations The calls that lead there, in their order; empty if none does.
+	// Operations The calls that make the change, in order. Empty if no operation can make it.
 	Operations []SuggestedOperation `json:"operations"`
 
-	// RequiresFeature The feature that the subscription lacks for it; the first operation turns it on.
+	// RequiresFeature The feature that the subscription lacks. The first operation turns it on.
 	RequiresFeature *string `json:"requires_feature,omitempty"`
 }
 
-// Token A ZedToken, which names a state of the relationships.
+// Token A ZedToken, which stands for a revision of the relationships.
 type Token = string
 
 // TraceCondition defines model for TraceCondition.
@@ -2322,16 +2322,16 @@ type TraceCondition struct {
 	Expression string               `json:"expression"`
 	Result     TraceConditionResult `json:"result"`
 
-	// MissingContext The fields of the context that the answer waits for; then `allowed` is false.
+	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 }
 
 // TraceConditionResult defines model for TraceCondition.Result.
 type TraceConditionResult string
 
-// TraceNode SpiceDB's own account of the answer, with the steps that `path` leaves out; for a key with the scope `inspect`, without an actor.
+// TraceNode SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 type TraceNode struct {
-	// Resources What was asked about; several were asked about together.
+	// Resources The resources of this step. SpiceDB may decide several at once.
 	Resources []Reference `json:"resources"`
 
 	// Name The permission or relation.
@@ -2340,7 +2340,7 @@ type TraceNode struct {
 	Result    TraceNodeResult `json:"result"`
 	Condition *TraceCondition `json:"condition,omitempty"`
 
-	// Cached Whether SpiceDB knew the answer from before, so that it has no parts.
+	// Cached True if SpiceDB had the answer in its cache. The node then has no parts.
 	Cached *bool        `json:"cached,omitempty"`
 	Parts  *[]TraceNode `json:"parts,omitempty"`
 }
@@ -2353,12 +2353,12 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// Reason Why the backend itself performs the operation: required without the header `Sluice-Actor`, refused with it. It has no control characters or other invisible ones. The audit log keeps it as `stated_reason`, and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// To The id of a person; `user:bob` is the same person as `bob`.
+	// To The id of a person. `user:bob` is the same person as `bob`.
 	//
 	// Example: alice@example.com
 	To Person `json:"to"`
@@ -2377,7 +2377,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2385,28 +2385,28 @@ type VisibleObject struct {
 	// Permissions The permissions that the actor holds on the object, in the order of the schema.
 	Permissions []string `json:"permissions"`
 
-	// Errors The errors of the permissions that could not be decided, as where a condition fails with the context. They are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
 	Errors *PermissionErrors `json:"errors,omitempty"`
 }
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID   `json:"account,omitempty"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
 
-	// Replayed There, and true, if the operation had been done before under the same `Idempotency-Key`: nothing was changed. What cannot be told any more, as it is gone or out of the actor's sight, is left out.
+	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which names a state of the relationships.
+	// Token A ZedToken, which stands for a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2446,7 +2446,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2454,7 +2454,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id of the application's own, of up to 256 bytes of UTF-8 without invisible characters. The id of an object that another tool stored can be longer, and has the form `stored:TEXT` if Sluice cannot have stored it.
+// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2468,7 +2468,7 @@ type Limit = int
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
 
-// PrivateConnections What happens to the private connections of somebody who leaves.
+// PrivateConnections What happens to the private connections of a removed person.
 type PrivateConnections = PrivateConnectionsOf
 
 // Reader defines model for Reader.
@@ -2483,7 +2483,7 @@ type RelationFilter = string
 // Resource defines model for Resource.
 type Resource = string
 
-// User The id of a person; `user:bob` is the same person as `bob`.
+// User The id of a person. `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
 type User = Person
@@ -2520,10 +2520,10 @@ type Unauthenticated = Problem
 
 // AccessThenParams defines parameters for AccessThen.
 type AccessThenParams struct {
-	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	// Resource A reference to the object, as a string or as JSON in the object form.
 	Resource Resource `form:"resource" json:"resource"`
 
-	// Permission The permission, as the schema of that time names it.
+	// Permission The name of the permission in the schema of that time.
 	Permission string `form:"permission" json:"permission"`
 
 	// At The time (RFC 3339), not in the future.
@@ -2535,124 +2535,124 @@ type AccessThenParams struct {
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountInvitationsParams defines parameters for ListAccountInvitations.
 type ListAccountInvitationsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToAccountParams defines parameters for InviteToAccount.
 type InviteToAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
 type WithdrawAccountInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PatchAccountMembersParams defines parameters for PatchAccountMembers.
 type PatchAccountMembersParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetAccountMemberParams defines parameters for GetAccountMember.
 type GetAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person whom the list is for.
+	// Actor The id of the person who may view the listed objects.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2661,454 +2661,454 @@ type ListAccountContentsParamsCollection string
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
-	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Only what concerns this account and what is in it.
+	// Account Returns only entries about this account and the objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Only what this person did.
+	// Actor Returns only operations of this person.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Operation Only this operation, as entries name it.
+	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// Since Only what happened at this time or later (RFC 3339).
+	// Since Returns only entries from this time or later (RFC 3339).
 	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
 
-	// Until Only what happened before this time (RFC 3339).
+	// Until Returns only entries from before this time (RFC 3339).
 	Until *AuditUntil `form:"until,omitempty" json:"until,omitempty"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetConnectionParams defines parameters for GetConnection.
 type GetConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetConnectorParams defines parameters for GetConnector.
 type GetConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutConnectorParams defines parameters for PutConnector.
 type PutConnectorParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // StreamAuditParams defines parameters for StreamAudit.
 type StreamAuditParams struct {
-	// Object Only what names this object, as resource or as subject; a reference as a string or, as JSON, in the object form.
+	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Only what concerns this account and what is in it.
+	// Account Returns only entries about this account and the objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Only what this person did.
+	// Actor Returns only operations of this person.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Operation Only this operation, as entries name it.
+	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
-	// LastEventID The `id` of the last event that was received, by the same actor of the same account; 0 begins at the first entry.
+	// LastEventID The `id` of the last received event of a stream for the same actor and account. 0 begins with the first entry.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who is to read the answer. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
 type CreateExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetExportParams defines parameters for GetExport.
 type GetExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetFlowParams defines parameters for GetFlow.
 type GetFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetIntegrationParams defines parameters for GetIntegration.
 type GetIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
 type AcceptInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeclineInvitationParams defines parameters for DeclineInvitation.
 type DeclineInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
 type RemovePlatformAdministratorParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
 type AddPlatformAdministratorParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PreviewParams defines parameters for Preview.
 type PreviewParams struct {
-	// SluiceActor The id of the person who would perform the operation; left out where the operation has none.
+	// SluiceActor The id of the person who would perform the operation. Leave it out if the operation takes no actor.
 	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
 }
 
 // ListRelationshipsParams defines parameters for ListRelationships.
 type ListRelationshipsParams struct {
-	// Resource A reference to the object, as a string or, as JSON, in the object form.
+	// Resource A reference to the object, as a string or as JSON in the object form.
 	Resource Resource `form:"resource" json:"resource"`
 
-	// Relation Only the relationships of this relation.
+	// Relation Returns only relationships of this relation.
 	Relation *RelationFilter `form:"relation,omitempty" json:"relation,omitempty"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateReportParams defines parameters for CreateReport.
 type CreateReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetReportParams defines parameters for GetReport.
 type GetReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetScheduleParams defines parameters for GetSchedule.
 type GetScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetServiceParams defines parameters for GetService.
 type GetServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListSubscriptionsParams defines parameters for ListSubscriptions.
 type ListSubscriptionsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateSubscriptionParams defines parameters for CreateSubscription.
 type CreateSubscriptionParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListSubscriptionAccountsParams defines parameters for ListSubscriptionAccounts.
 type ListSubscriptionAccountsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutFeaturesParams defines parameters for PutFeatures.
 type PutFeaturesParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
 type ListSubscriptionInvitationsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToSubscriptionParams defines parameters for InviteToSubscription.
 type InviteToSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
 type WithdrawSubscriptionInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3117,136 +3117,136 @@ type ListSubscriptionMembersParams struct {
 	// ByAccount Whether to add each member's roles on the accounts of the subscription.
 	ByAccount *ByAccount `form:"by_account,omitempty" json:"by_account,omitempty"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of what the person created. Left out, all of it stays the person's.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, what happens to private connections that the person created. `disconnect` deletes them, and importers lose those ends. `leave` leaves them with the person: importers go on using them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
 type GetSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
 type ListSubscriptionPeopleParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, in its one spelling; it needs the scope `operate`. Left out, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // EraseUserParams defines parameters for EraseUser.
 type EraseUserParams struct {
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListUserAccountsParams defines parameters for ListUserAccounts.
 type ListUserAccountsParams struct {
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who asks. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded. A key with the scope `inspect` does without.
+	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetWorkspaceParams defines parameters for GetWorkspace.
 type GetWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
-	// SluiceActor The id of the person who performs the operation. Only `%`, commas, spaces and bytes that are not visible ASCII are percent-encoded.
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey What the caller calls this request by, so that it can be repeated when its answer was lost: for a day, the operation is done once under a key, by the actor and through the API key, and a repetition changes nothing and is answered with `"replayed": true`. Another request under the same key is a `conflict`. A request that was refused leaves the key free.
+	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person whom the list is for.
+	// Actor The id of the person who may view the listed objects.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
-	// Limit How many entries to answer with at most.
+	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before; empty or left out for the first page.
+	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -3643,40 +3643,40 @@ func (t *SubjectLine) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetRoot Redirects to the documentation
+	// GetRoot Redirect to the documentation
 	// (GET /)
 	GetRoot(c *gin.Context)
-	// GetAuthZENConfiguration Where the calls of the standard are
+	// GetAuthZENConfiguration Addresses of the AuthZEN endpoints
 	// (GET /.well-known/authzen-configuration)
 	GetAuthZENConfiguration(c *gin.Context)
-	// Evaluate Decide one question
+	// Evaluate Decide one check
 	// (POST /access/v1/evaluation)
 	Evaluate(c *gin.Context)
-	// EvaluateAll Decide up to 1000 questions
+	// EvaluateAll Decide up to 1000 evaluations
 	// (POST /access/v1/evaluations)
 	EvaluateAll(c *gin.Context)
-	// SearchActions What may they do to it?
+	// SearchActions Search the actions that a subject may perform on a resource
 	// (POST /access/v1/search/action)
 	SearchActions(c *gin.Context)
-	// SearchResources What may they do it to?
+	// SearchResources Search the resources on which a subject may perform an action
 	// (POST /access/v1/search/resource)
 	SearchResources(c *gin.Context)
-	// SearchSubjects Who may do it?
+	// SearchSubjects Search the subjects that may perform an action on a resource
 	// (POST /access/v1/search/subject)
 	SearchSubjects(c *gin.Context)
-	// GetDocs This document as a page to read and to try
+	// GetDocs This document as an interactive page
 	// (GET /docs)
 	GetDocs(c *gin.Context)
-	// GetDocsStart What starts the page
+	// GetDocsStart The start script of the page
 	// (GET /docs/start.js)
 	GetDocsStart(c *gin.Context)
-	// GetDocsStyle The style of Swagger UI
+	// GetDocsStyle The style sheet of Swagger UI
 	// (GET /docs/swagger-ui.css)
 	GetDocsStyle(c *gin.Context)
-	// GetDocsScript Swagger UI
+	// GetDocsScript The script of Swagger UI
 	// (GET /docs/swagger-ui.js)
 	GetDocsScript(c *gin.Context)
-	// GetHealth Does the process live?
+	// GetHealth Check that the process runs
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
 	// GetMetrics Metrics for Prometheus
@@ -3685,10 +3685,10 @@ type ServerInterface interface {
 	// GetContract This document
 	// (GET /openapi.yaml)
 	GetContract(c *gin.Context)
-	// GetReady Does SpiceDB answer, and has it the schema?
+	// GetReady Check that SpiceDB answers and has the schema
 	// (GET /readyz)
 	GetReady(c *gin.Context)
-	// AccessThen Who had a permission, at an earlier time?
+	// AccessThen List the subjects that had a permission at an earlier time
 	// (GET /v1/access)
 	AccessThen(c *gin.Context, params AccessThenParams)
 	// CreateAccount Create an account in a subscription
@@ -3724,19 +3724,19 @@ type ServerInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	// (PUT /v1/accounts/{id}/members/{user})
 	PutAccountMember(c *gin.Context, id ID, user User, params PutAccountMemberParams)
-	// ReportOffboarding Report what hangs on a person in an account
+	// ReportOffboarding Report the effects of removing a person from an account
 	// (GET /v1/accounts/{id}/members/{user}/offboarding)
 	ReportOffboarding(c *gin.Context, id ID, user User, params ReportOffboardingParams)
-	// ListAccountContents What a person may see in an account
+	// ListAccountContents List the objects in an account that a person may view
 	// (GET /v1/accounts/{id}/{collection})
 	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
-	// ListAudit Read what changed, and who did it
+	// ListAudit Read the audit log
 	// (GET /v1/audit)
 	ListAudit(c *gin.Context, params ListAuditParams)
-	// Check Decide one question
+	// Check Decide one check
 	// (POST /v1/check)
 	Check(c *gin.Context)
-	// CheckBulk Decide up to 1000 questions at one state
+	// CheckBulk Decide up to 1000 checks at one revision
 	// (POST /v1/check/bulk)
 	CheckBulk(c *gin.Context)
 	// CreateConnection Create a connection
@@ -3748,31 +3748,31 @@ type ServerInterface interface {
 	// GetConnection Show a connection with its sharing
 	// (GET /v1/connections/{id})
 	GetConnection(c *gin.Context, id ID, params GetConnectionParams)
-	// UngroupConnection Take a connection out of its group
+	// UngroupConnection Remove a connection from its group
 	// (DELETE /v1/connections/{id}/group)
 	UngroupConnection(c *gin.Context, id ID, params UngroupConnectionParams)
 	// GroupConnection Put a connection into a group
 	// (PUT /v1/connections/{id}/group)
 	GroupConnection(c *gin.Context, id ID, params GroupConnectionParams)
-	// ShareConnection Say who sees a connection
+	// ShareConnection Set who may see a connection
 	// (PUT /v1/connections/{id}/sharing)
 	ShareConnection(c *gin.Context, id ID, params ShareConnectionParams)
-	// CreateConnector Build a connector of an account's own
+	// CreateConnector Create a connector of an account
 	// (POST /v1/connectors)
 	CreateConnector(c *gin.Context, params CreateConnectorParams)
-	// DeleteConnector Delete a connector of an account's own
+	// DeleteConnector Delete a connector of an account
 	// (DELETE /v1/connectors/{id})
 	DeleteConnector(c *gin.Context, id ID, params DeleteConnectorParams)
 	// GetConnector Show a connector
 	// (GET /v1/connectors/{id})
 	GetConnector(c *gin.Context, id ID, params GetConnectorParams)
-	// PutConnector Put a connector of the catalogue
+	// PutConnector Create or replace a connector of the catalogue
 	// (PUT /v1/connectors/{id})
 	PutConnector(c *gin.Context, id ID, params PutConnectorParams)
-	// StreamAudit Follow what changes, as it does
+	// StreamAudit Stream the audit log
 	// (GET /v1/events)
 	StreamAudit(c *gin.Context, params StreamAuditParams)
-	// Explain Decide one question, and say why
+	// Explain Explain a decision
 	// (POST /v1/explain)
 	Explain(c *gin.Context, params ExplainParams)
 	// CreateExport Create an export
@@ -3802,7 +3802,7 @@ type ServerInterface interface {
 	// GetImporter Show an importer
 	// (GET /v1/importers/{id})
 	GetImporter(c *gin.Context, id ID, params GetImporterParams)
-	// SetImporterConnections Set the ends of an importer
+	// SetImporterConnections Set the source and the destination of an importer
 	// (PUT /v1/importers/{id}/connections)
 	SetImporterConnections(c *gin.Context, id ID, params SetImporterConnectionsParams)
 	// CopyImporter Copy an importer
@@ -3823,28 +3823,28 @@ type ServerInterface interface {
 	// DeclineInvitation Decline an invitation
 	// (POST /v1/invitations/{id}/decline)
 	DeclineInvitation(c *gin.Context, id InvitationID, params DeclineInvitationParams)
-	// LookupResources What may this subject do this to?
+	// LookupResources Look up the resources on which a subject has a permission
 	// (POST /v1/lookup/resources)
 	LookupResources(c *gin.Context)
-	// LookupSubjects Who may do this to this resource?
+	// LookupSubjects Look up the subjects that have a permission on a resource
 	// (POST /v1/lookup/subjects)
 	LookupSubjects(c *gin.Context)
-	// DescribePermissions Every resource type with its permissions
+	// DescribePermissions List the resource types with their permissions
 	// (GET /v1/permissions)
 	DescribePermissions(c *gin.Context)
-	// DecidePermissions Everything a subject may do to one object
+	// DecidePermissions Decide every permission of a subject on one object
 	// (POST /v1/permissions)
 	DecidePermissions(c *gin.Context)
-	// RemovePlatformAdministrator Take the administration of the platform from a person
+	// RemovePlatformAdministrator Remove an administrator of the platform
 	// (DELETE /v1/platform/administrators/{user})
 	RemovePlatformAdministrator(c *gin.Context, user User, params RemovePlatformAdministratorParams)
-	// AddPlatformAdministrator Make a person administrator of the platform
+	// AddPlatformAdministrator Add an administrator of the platform
 	// (PUT /v1/platform/administrators/{user})
 	AddPlatformAdministrator(c *gin.Context, user User, params AddPlatformAdministratorParams)
-	// Preview What would an operation change?
+	// Preview Preview the effects of an operation
 	// (POST /v1/preview)
 	Preview(c *gin.Context, params PreviewParams)
-	// ListRelationships Read what is stored about an object
+	// ListRelationships List the stored relationships of an object
 	// (GET /v1/relationships)
 	ListRelationships(c *gin.Context, params ListRelationshipsParams)
 	// CreateReport Create a report
@@ -3856,7 +3856,7 @@ type ServerInterface interface {
 	// GetReport Show a report
 	// (GET /v1/reports/{id})
 	GetReport(c *gin.Context, id ID, params GetReportParams)
-	// ListRoleSets The role sets with their roles and titles
+	// ListRoleSets List the role sets with their roles and titles
 	// (GET /v1/role-sets)
 	ListRoleSets(c *gin.Context)
 	// CreateSchedule Create a schedule
@@ -3892,7 +3892,7 @@ type ServerInterface interface {
 	// ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 	// (GET /v1/subscriptions/{id}/accounts)
 	ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams)
-	// PutFeatures Say which features a subscription has
+	// PutFeatures Set the features of a subscription
 	// (PUT /v1/subscriptions/{id}/features)
 	PutFeatures(c *gin.Context, id ID, params PutFeaturesParams)
 	// ListSubscriptionInvitations List the open invitations
@@ -3922,7 +3922,7 @@ type ServerInterface interface {
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	// (GET /v1/subscriptions/{id}/people)
 	ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams)
-	// TransferSubscription Hand a subscription over to another owner
+	// TransferSubscription Transfer a subscription to another owner
 	// (POST /v1/subscriptions/{id}/transfer)
 	TransferSubscription(c *gin.Context, id ID, params TransferSubscriptionParams)
 	// EraseUser Erase a person
@@ -3937,13 +3937,13 @@ type ServerInterface interface {
 	// DeleteWorkspace Delete a workspace with everything in it
 	// (DELETE /v1/workspaces/{id})
 	DeleteWorkspace(c *gin.Context, id ID, params DeleteWorkspaceParams)
-	// GetWorkspace Show a workspace with who may enter it
+	// GetWorkspace Show a workspace and who may enter it
 	// (GET /v1/workspaces/{id})
 	GetWorkspace(c *gin.Context, id ID, params GetWorkspaceParams)
-	// SetWorkspaceAccess Say who enters a workspace
+	// SetWorkspaceAccess Set who may enter a workspace
 	// (PUT /v1/workspaces/{id}/access)
 	SetWorkspaceAccess(c *gin.Context, id ID, params SetWorkspaceAccessParams)
-	// ListWorkspaceContents What a person may see in a workspace
+	// ListWorkspaceContents List the objects in a workspace that a person may view
 	// (GET /v1/workspaces/{id}/{collection})
 	ListWorkspaceContents(c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams)
 }
