@@ -49,7 +49,7 @@ func TestErrors(t *testing.T) {
 		},
 		"unauthenticated": {
 			func() error { return second(wrongKey.Can(ctx, "ulla", "view", "account:"+a)) },
-			client.Error{Code: client.Unauthenticated, Status: 401, Detail: "the key is none of this server's"},
+			client.Error{Code: client.Unauthenticated, Status: 401, Detail: "the key is unknown to this server"},
 		},
 		"a key without the scope": {
 			func() error { return onlyChecks.As("olga").DeleteSubscription(ctx, s) },

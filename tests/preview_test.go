@@ -193,7 +193,7 @@ func TestPreviewIsRefused(t *testing.T) {
 			400,
 			"no operation",
 		},
-		{s.by("olga"), http.MethodPost, "nothing", nil, 404, "nothing at this path"},
+		{s.by("olga"), http.MethodPost, "nothing", nil, 404, "this path does not exist"},
 		{s.by("olga"), http.MethodGet, "accounts/a", nil, 400, "none of POST, PUT, PATCH, DELETE"},
 		{s.by("olga"), http.MethodDelete, "accounts/a?x=1", nil, 400, `the parameter "x" does not exist here`},
 		{s.by("olga"), http.MethodDelete, "accounts/a#x", nil, 400, "without a fragment"},

@@ -277,7 +277,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	}
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.onClose(func(context.Context) error { stop(); return nil })
-	config.Stopping, config.UnderWay = stopping, new(httpapi.UnderWay)
+	config.Stopping, config.ActiveRequests = stopping, new(httpapi.ActiveRequests)
 	handler, err := httpapi.New(config)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -298,7 +298,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 	listener = httpapi.Listener(listener, secure)
 	s.http.RegisterOnShutdown(stop)
 	s.onClose(func(ctx context.Context) error {
-		return endRequests(ctx, s.http, config.UnderWay, s.config.DrainTimeout)
+		return endRequests(ctx, s.http, config.ActiveRequests, s.config.DrainTimeout)
 	})
 	go func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -14,12 +14,12 @@ import (
 
 // endRequests stops accepting requests and waits for the running ones. It closes those that still run when ctx ends,
 // and names them in the error.
-func endRequests(ctx context.Context, server *http.Server, underWay *httpapi.UnderWay, drain time.Duration) error {
+func endRequests(ctx context.Context, server *http.Server, active *httpapi.ActiveRequests, drain time.Duration) error {
 	err := server.Shutdown(ctx)
 	if err == nil || ctx.Err() == nil {
 		return err
 	}
-	requests := underWay.Requests()
+	requests := active.Requests()
 	return errors.Join(cutOff(requests, drain), server.Close())
 }
 

@@ -31,7 +31,7 @@ func (c Cursors) New(position string) string {
 func (c Cursors) Parse(cursor string) (position string, err error) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(data) < cursorSum {
-		return "", Errorf(CodeInvalid, "cursor is not one that an answer gave as next_cursor")
+		return "", Errorf(CodeInvalid, "the cursor is not a next_cursor of an earlier answer")
 	}
 	position = string(data[cursorSum:])
 	if sum := c.digest(position); !bytes.Equal(data[:cursorSum], sum[:cursorSum]) {

@@ -43,15 +43,15 @@ func (s *server) accessThen(ctx context.Context, query authz.SubjectQuery, at ti
 
 func pastQuery(params AccessThenParams) (query authz.SubjectQuery, then time.Time, err error) {
 	if query.Resource, err = queryObject(params.Resource); err != nil {
-		return query, then, at(`the parameter "resource"`, err)
+		return query, then, withPlace(`the parameter "resource"`, err)
 	}
 	if query.Permission, err = authz.ParsePermission(params.Permission); err != nil {
-		return query, then, at(`the parameter "permission"`, err)
+		return query, then, withPlace(`the parameter "permission"`, err)
 	}
 	query.Type = "user"
 	if params.SubjectType != nil {
 		if query.Type, err = authz.ParseType(*params.SubjectType); err != nil {
-			return query, then, at(`the parameter "subject_type"`, err)
+			return query, then, withPlace(`the parameter "subject_type"`, err)
 		}
 	}
 	if then, err = queryTime("at", &params.At); err != nil {
@@ -59,7 +59,7 @@ func pastQuery(params AccessThenParams) (query authz.SubjectQuery, then time.Tim
 	}
 	if then.After(time.Now()) {
 		err = authz.Errorf(
-			authz.CodeInvalid, `the parameter "at" is in the future; POST /v1/lookup/subjects says who has a permission now`,
+			authz.CodeInvalid, `the parameter "at" is in the future; for the present, use POST /v1/lookup/subjects`,
 		)
 	}
 	return query, then, err

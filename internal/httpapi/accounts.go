@@ -28,13 +28,13 @@ func (s *server) CreateAccount(c *gin.Context, _ CreateAccountParams) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.NewAccount{
+		input := operation.NewAccount{
 			ID: in.id("id", body.ID), Subscription: in.id("subscription", body.Subscription), RoleSet: body.RoleSet,
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		account, token, err := s.Operations.CreateAccount(ctx, callOf(c).caller(), asked)
+		account, token, err := s.Operations.CreateAccount(ctx, callOf(c).caller(), input)
 		return showAccount(account, token), err
 	})
 }
@@ -73,7 +73,9 @@ func showAccounts(accounts operation.Accounts, token authz.Token) AccountPage {
 	listed := make([]ListedAccount, len(accounts.Accounts))
 	for i, a := range accounts.Accounts {
 		listed[i] = ListedAccount{
-			ID: string(a.ID), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: texts(a.Roles),
+			ID: string(
+				a.ID,
+			), Subscription: string(a.Subscription), RoleSet: string(a.RoleSet), Roles: toStrings(a.Roles),
 			ExpiresAt: showTime(a.ExpiresAt),
 		}
 	}

@@ -6,14 +6,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxAnswer is how large an answer is at most, in bytes; of a stream, each line. Lists count it while they are built,
-// and every answer is counted before it is encoded, so that it does not grow far beyond this before it is refused.
+// maxAnswer is the largest size of an answer in bytes; in a stream, of each line. Lists count their size while they are
+// built. Every answer is counted before it is encoded, so a rejected answer uses little memory.
 const maxAnswer = 16 << 20
 
-// maxSearched is how many results a search finds before it answers a page of them.
+// maxSearched is the highest number of results that a search collects before it answers one page of them.
 const maxSearched = 250_000
 
-// errLargeAnswer is the error about an answer above maxAnswer.
+// errLargeAnswer is the error for an answer above maxAnswer.
 var errLargeAnswer = authz.Errorf(
 	authz.CodeTooLarge, "the answer would be larger than %d bytes; ask for less at a time", maxAnswer,
 )
@@ -38,9 +38,9 @@ func checkSize(answer any) error {
 // timeBytes is the length of a time in JSON.
 const timeBytes = 32
 
-// sizeOf is about how many bytes a value takes in JSON, escapes apart. It stops counting above the limit.
+// sizeOf estimates the number of bytes of a value in JSON, without escapes. It stops counting above the limit.
 func sizeOf(v reflect.Value, limit int) int {
-	const punctuation = 3 // of a name and of a text
+	const punctuation = 3 // of a name or a string
 	sum := 0
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -50,7 +50,7 @@ func sizeOf(v reflect.Value, limit int) int {
 	case reflect.String:
 		return v.Len() + punctuation
 	case reflect.Slice, reflect.Array:
-		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON as it is
+		if v.Type().Elem().Kind() == reflect.Uint8 { // raw JSON
 			return v.Len() + 1
 		}
 		for i := 0; i < v.Len() && sum <= limit; i++ {

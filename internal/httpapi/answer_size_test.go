@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
-// effects are the effects of every operation.
+// effects is a Previewer that returns the same effects for every operation.
 type effects []preview.Effect
 
 // Effects implements httpapi.Previewer.
@@ -48,7 +48,7 @@ func TestAnswerHasAMaximumSize(t *testing.T) {
 	}
 }
 
-func TestAnswerThatIsTooLargeWhenItIsWritten(t *testing.T) {
+func TestLargeAnswerFailsBeforeItIsEncoded(t *testing.T) {
 	missing := []string{strings.Repeat("x", 20_000)}
 	w := serve(t)
 	w.engine.bulk = func(
@@ -67,7 +67,7 @@ func TestAnswerThatIsTooLargeWhenItIsWritten(t *testing.T) {
 	)
 }
 
-func TestContextsOfABatchHaveALimitTogether(t *testing.T) {
+func TestBatchContextsShareALimit(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) { c.CaveatParameters = []string{"region"} })
 	for size, status := range map[int]int{3_000: http.StatusOK, 5_000: http.StatusRequestEntityTooLarge} {
 		body, err := json.Marshal(map[string]any{
@@ -81,7 +81,7 @@ func TestContextsOfABatchHaveALimitTogether(t *testing.T) {
 	}
 }
 
-func TestExceptionsFromEverybodyHaveALimit(t *testing.T) {
+func TestWildcardExclusionsAreLimited(t *testing.T) {
 	w := serve(t)
 	for n, status := range map[int]int{10_000: http.StatusOK, 10_001: http.StatusRequestEntityTooLarge} {
 		w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
@@ -92,7 +92,9 @@ func TestExceptionsFromEverybodyHaveALimit(t *testing.T) {
 			return func(yield func(authz.FoundSubject, error) bool) {
 				yield(
 					authz.FoundSubject{
-						Subject: authz.Everybody("user"), Excluded: excluded, Decision: authz.Decision{State: authz.Allowed},
+						Subject: authz.Everybody(
+							"user",
+						), Excluded: excluded, Decision: authz.Decision{State: authz.Allowed},
 					},
 					nil,
 				)

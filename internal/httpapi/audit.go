@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// History is the audit log.
+// History reads the audit log.
 type History interface {
 	Find(ctx context.Context, query audit.Query) ([]audit.Stored, error)
 	Head(ctx context.Context) (audit.Entry, error)
@@ -25,13 +25,18 @@ type History interface {
 	Page(
 		ctx context.Context, reader authz.ID, query audit.Query, limit int,
 	) (entries []audit.Entry, before int64, err error)
-	VisibleEntries(ctx context.Context, reader authz.ID, query audit.Query, entries []audit.Stored) ([]audit.Entry, error)
+	VisibleEntries(
+		ctx context.Context,
+		reader authz.ID,
+		query audit.Query,
+		entries []audit.Stored,
+	) ([]audit.Entry, error)
 	SealPosition(seq int64, reader, account authz.ID) string
 	OpenPosition(position string, reader, account authz.ID) (int64, error)
 }
 
-// How many updates and bytes an answer holds before it ends early, and how many entries are read at a time. One entry
-// can go beyond both.
+// A page ends early when it has maxPageUpdates updates or maxPageBytes bytes. A single entry may exceed both.
+// auditBatch is the number of entries that one read returns.
 const (
 	maxPageUpdates = 10_000
 	maxPageBytes   = 8 << 20
@@ -62,12 +67,12 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 				return nil, err
 			}
 			if query.Before, err = s.auditNumber(position, reader, query.Account); err != nil {
-				return nil, authz.Errorf(authz.CodeInvalid, "cursor is not one that an answer gave as next_cursor")
+				return nil, authz.Errorf(authz.CodeInvalid, "the cursor is not a next_cursor of an earlier answer")
 			}
 		}
 		read := s.auditPage
 		if reader != "" {
-			read = s.shownPage
+			read = s.visiblePage
 		}
 		page, before, err := read(ctx, query, reader, limit)
 		if err == nil && before > 0 {
@@ -77,13 +82,14 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 	})
 }
 
-// entryPage is AuditPage with entries as they were written.
+// entryPage is AuditPage with raw entries, so that their stored JSON is sent unchanged.
 type entryPage struct {
 	Entries    []json.RawMessage `json:"entries"`
 	NextCursor string            `json:"next_cursor"`
 }
 
-// auditPage returns a page of all entries, and the entry before which the next one begins; zero if there is none.
+// auditPage returns a page of all entries. Its second result is the entry before which the next page begins, or zero
+// after the last page.
 func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	full := func(updates, size int) bool { return updates >= maxPageUpdates || size >= maxPageBytes }
@@ -111,8 +117,8 @@ func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, l
 	return page, query.Before, nil
 }
 
-// shownPage is auditPage of the entries that a person may see.
-func (s *server) shownPage(
+// visiblePage is auditPage for the entries that a person may see.
+func (s *server) visiblePage(
 	ctx context.Context, query audit.Query, reader authz.ID, limit int,
 ) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
@@ -130,8 +136,8 @@ func (s *server) shownPage(
 	return page, before, nil
 }
 
-// auditPosition is the number of an entry in cursors and ids of events. A person's is sealed: from the numbers they
-// could tell how much happens that they may not see.
+// auditPosition writes the number of an entry for cursors and event ids. For a person it is sealed, because plain
+// numbers would reveal how many hidden entries there are.
 func (s *server) auditPosition(seq int64, reader, account authz.ID) string {
 	if reader == "" {
 		return strconv.FormatInt(seq, 10)
@@ -139,7 +145,7 @@ func (s *server) auditPosition(seq int64, reader, account authz.ID) string {
 	return s.History.SealPosition(seq, reader, account)
 }
 
-// auditNumber undoes auditPosition.
+// auditNumber reads a position that auditPosition wrote.
 func (s *server) auditNumber(position string, reader, account authz.ID) (int64, error) {
 	if reader == "" {
 		return strconv.ParseInt(position, 10, 64)
@@ -147,20 +153,20 @@ func (s *server) auditNumber(position string, reader, account authz.ID) (int64, 
 	return s.History.OpenPosition(position, reader, account)
 }
 
-// shownEntry is the number of an entry and what is shown of it.
-type shownEntry struct {
+// numberedEntry is an entry as the reader sees it, with its number.
+type numberedEntry struct {
 	seq  int64
 	text json.RawMessage
 }
 
-// show returns the entries of a query as the reader may see them; without a reader, as they are.
-func (s *server) show(
+// visibleEntries returns the entries of a query as the reader may see them. Without a reader it returns them unchanged.
+func (s *server) visibleEntries(
 	ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored,
-) ([]shownEntry, error) {
-	var shown []shownEntry
+) ([]numberedEntry, error) {
+	var shown []numberedEntry
 	if reader == "" {
 		for _, entry := range found {
-			shown = append(shown, shownEntry{entry.Seq, entry.JSON()})
+			shown = append(shown, numberedEntry{entry.Seq, entry.JSON()})
 		}
 		return shown, nil
 	}
@@ -173,12 +179,13 @@ func (s *server) show(
 		if err != nil {
 			return nil, err
 		}
-		shown = append(shown, shownEntry{entry.Seq, text})
+		shown = append(shown, numberedEntry{entry.Seq, text})
 	}
 	return shown, nil
 }
 
-// auditReader is the person who is to read the answer, who may; empty for a key that reads everything.
+// auditReader returns the person who reads the answer and checks that they may. It returns an empty id for a key that
+// reads everything.
 func (s *server) auditReader(ctx context.Context, k *call, account authz.ID) (authz.ID, error) {
 	switch {
 	case s.History == nil:
@@ -188,8 +195,8 @@ func (s *server) auditReader(ctx context.Context, k *call, account authz.ID) (au
 	case k.actor == "":
 		return "", authz.Errorf(
 			authz.CodeForbidden,
-			"without the scope inspect, this call needs the header %s with a person who has list_members on the account that "+
-				"the parameter \"account\" names",
+			"without the scope inspect, this call needs the header %s; its person needs list_members on the account of "+
+				"the parameter \"account\"",
 			actorHeader,
 		)
 	case account == "":
@@ -217,7 +224,7 @@ func auditQuery(params ListAuditParams) (query audit.Query, err error) {
 func auditFilter(object, account, actor, operation *string) (query audit.Query, err error) {
 	if object != nil {
 		if query.Object, err = queryObject(*object); err != nil {
-			return query, at(`the parameter "object"`, err)
+			return query, withPlace(`the parameter "object"`, err)
 		}
 	}
 	if account != nil {
@@ -234,7 +241,7 @@ func auditFilter(object, account, actor, operation *string) (query audit.Query, 
 	return query, nil
 }
 
-// queryTime reads a time that may be left out.
+// queryTime reads an optional time.
 func queryTime(name string, value *string) (time.Time, error) {
 	if value == nil {
 		return time.Time{}, nil
@@ -248,7 +255,7 @@ func queryTime(name string, value *string) (time.Time, error) {
 		)
 	}
 	if at = at.UTC(); at.IsZero() {
-		at = at.Add(time.Microsecond) // the zero time stands for none
+		at = at.Add(time.Microsecond) // the zero time means that there is none
 	}
 	return at, nil
 }

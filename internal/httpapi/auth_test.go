@@ -20,8 +20,8 @@ type contractCall struct {
 	operation    *openapi3.Operation
 }
 
-// every is every call of the contract, with the ids in its path filled in.
-func every(t *testing.T) []contractCall {
+// allCalls returns all calls of the contract, with ids in their paths.
+func allCalls(t *testing.T) []contractCall {
 	t.Helper()
 	var calls []contractCall
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
@@ -30,19 +30,22 @@ func every(t *testing.T) []contractCall {
 	}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			calls = append(calls, contractCall{method, strings.NewReplacer("{id}", "x", "{user}", "y").Replace(path), operation})
+			calls = append(
+				calls,
+				contractCall{method, strings.NewReplacer("{id}", "x", "{user}", "y").Replace(path), operation},
+			)
 		}
 	}
 	return calls
 }
 
-func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
+func TestOnlyOpenPathsNeedNoKey(t *testing.T) {
 	w := serve(t)
 	open := map[string]bool{
 		"/healthz": true, "/readyz": true, "/openapi.yaml": true, "/.well-known/authzen-configuration": true,
 		"/": true, "/docs": true, "/docs/start.js": true, "/docs/swagger-ui.js": true, "/docs/swagger-ui.css": true,
 	}
-	for _, call := range every(t) {
+	for _, call := range allCalls(t) {
 		for _, key := range []string{"", "wrong", "check-key", "Secret-of-check"} {
 			res := w.do(t, request{method: call.method, path: call.path, key: key, actor: "alice"})
 			if open[call.path] {
@@ -61,7 +64,7 @@ func TestNothingAnswersWithoutKeyButTheOpenPaths(t *testing.T) {
 		w.do(t, r).wantProblem(t, 401, "unauthenticated")
 	}
 	if w.operations.name != "" {
-		t.Errorf("%s was performed", w.operations.name)
+		t.Errorf("the operation %s was performed", w.operations.name)
 	}
 }
 
@@ -90,7 +93,7 @@ func TestAuthorizationHeader(t *testing.T) {
 
 func TestScopes(t *testing.T) {
 	w := serve(t)
-	for _, call := range every(t) {
+	for _, call := range allCalls(t) {
 		scopes, closed := call.operation.Extensions["x-scopes"].([]any)
 		if !closed {
 			continue
@@ -115,7 +118,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-func TestActorIsNeededWhateverElseTheKeyMay(t *testing.T) {
+func TestOperationsRequireAnActorWithEveryKey(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) {
 		var err error
 		if c.Keys, err = apikey.New(
@@ -131,7 +134,7 @@ func TestActorIsNeededWhateverElseTheKeyMay(t *testing.T) {
 		t, 400, "invalid", "Sluice-Actor", "missing",
 	)
 	if w.do(t, request{method: "GET", path: "/v1/users/bob/accounts", key: "all"}); w.operations.args[1] != true {
-		t.Errorf("called with %v, want an inspection", w.operations.args)
+		t.Errorf("the operation got %v, want inspect to be true", w.operations.args)
 	}
 }
 
@@ -151,7 +154,17 @@ func TestActor(t *testing.T) {
 	get("/v1/accounts/acme", operateKey, "%FF").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
 	get("/v1/accounts/acme", operateKey, "\xff").wantProblem(t, 400, "invalid", "Sluice-Actor", "UTF-8")
 	get("/v1/accounts/acme", operateKey, strings.Repeat("a", 257)).wantProblem(t, 400, "invalid", "Sluice-Actor", "256")
-	get("/v1/accounts/acme", operateKey, "olg%61").wantProblem(t, 400, "invalid", "Sluice-Actor", "must be written olga:")
+	get(
+		"/v1/accounts/acme",
+		operateKey,
+		"olg%61",
+	).wantProblem(
+		t,
+		400,
+		"invalid",
+		"Sluice-Actor",
+		"must be written olga:",
+	)
 	get("/v1/accounts/acme", operateKey, "%c3%bc").wantProblem(
 		t, 400, "invalid", "Sluice-Actor", "must be written %C3%BC:",
 	)
@@ -171,7 +184,7 @@ func TestActor(t *testing.T) {
 	get("/v1/accounts/acme", operateKey, "account:acme").wantProblem(t, 400, "invalid", "Sluice-Actor", "account:")
 	get("/v1/users/bob/accounts", operateKey).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
 	if w.operations.name != "" {
-		t.Fatalf("%s was performed", w.operations.name)
+		t.Fatalf("the operation %s was performed", w.operations.name)
 	}
 
 	for _, actor := range []string{"bob", "user:bob"} {
@@ -190,25 +203,25 @@ func TestActor(t *testing.T) {
 		t.Errorf("user:bob in the path is %v, want bob", w.operations.args[0])
 	}
 	if get("/v1/users/bob/accounts", inspectKey); w.operations.args[1] != true || w.operations.caller.Actor != "" {
-		t.Errorf("called with %v by %v, want it to be an inspection by nobody", w.operations.args, w.operations.caller)
+		t.Errorf("the operation got %v from %v, want inspect to be true and no actor", w.operations.args, w.operations.caller)
 	}
 	if get(
 		"/v1/users/bob/accounts", operateKey, "bob",
 	); w.operations.args[1] != false || w.operations.caller.Actor != "bob" {
-		t.Errorf("called with %v by %v, want it to be bob's own question", w.operations.args, w.operations.caller)
+		t.Errorf("the operation got %v from %v, want inspect to be false and the actor bob", w.operations.args, w.operations.caller)
 	}
 }
 
-// awkward are ids that would not survive a careless path, header or query.
-var awkward = []string{
+// unusualIDs has ids that break if a path, header or query is escaped carelessly.
+var unusualIDs = []string{
 	"a", "alice@example.com", "a/b", "/", "a b", "100%", "%41", "%2541", "a+b", "a=b&c", "a#b", "a?b", "*", ".", "..",
 	"a/../b", "ключ", "名前", "😀",
 	"a,b;c", `"quoted"`, "a\\b", ":", ":id", "members", "urn:a:b", "e\u0301", strings.Repeat("x", 256),
 }
 
-func TestIDsArriveAsTheyAre(t *testing.T) {
+func TestIDsReachOperationsUnchanged(t *testing.T) {
 	w := serve(t)
-	for _, id := range awkward {
+	for _, id := range unusualIDs {
 		for _, escape := range []func(string) string{url.PathEscape, escapeEverything} {
 			res := w.do(
 				t,
@@ -223,13 +236,19 @@ func TestIDsArriveAsTheyAre(t *testing.T) {
 			}
 			if w.operations.name != "RemoveAccountMember" || w.operations.args[0] != authz.ID(id) ||
 				w.operations.args[1] != authz.ID(id) || w.operations.caller.Actor != authz.ID(id) {
-				t.Errorf("%q arrived as %s %q by %q", id, w.operations.name, w.operations.args, w.operations.caller.Actor)
+				t.Errorf(
+					"%q arrived as %s %q by %q",
+					id,
+					w.operations.name,
+					w.operations.args,
+					w.operations.caller.Actor,
+				)
 			}
 		}
 	}
 }
 
-// escapeEverything escapes every byte, the harmless ones too.
+// escapeEverything percent-encodes every byte, even if it needs no escaping.
 func escapeEverything(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -247,10 +266,18 @@ func TestIDsInPathsAreChecked(t *testing.T) {
 		"/v1/accounts/" + strings.Repeat("%F0%9F%98%80", 65): "at most 256 bytes",
 		"/v1/accounts//members/bob":                          "must not be empty",
 	} {
-		w.do(t, request{method: "DELETE", path: path, key: operateKey, actor: "alice"}).wantProblem(t, 400, "invalid", words)
+		w.do(
+			t,
+			request{method: "DELETE", path: path, key: operateKey, actor: "alice"},
+		).wantProblem(
+			t,
+			400,
+			"invalid",
+			words,
+		)
 	}
 	if w.operations.name != "" {
-		t.Errorf("%s was performed", w.operations.name)
+		t.Errorf("the operation %s was performed", w.operations.name)
 	}
 }
 
@@ -324,7 +351,7 @@ func TestRate(t *testing.T) {
 		}
 	})
 	r := request{method: "GET", path: "/v1/role-sets", key: "slow-secret"}
-	for range 2 { // both at once: the rate is for a minute
+	for range 2 { // the rate of two a minute allows both at once
 		if got := w.do(t, r).status; got != 200 {
 			t.Fatalf("a request within the rate answered %d", got)
 		}

@@ -23,9 +23,9 @@ func (s *server) Evaluate(c *gin.Context) {
 	})
 }
 
-// evaluate decides one question. Error and answer differ from those in a batch: what is malformed fails the request.
+// evaluate decides a single evaluation. A malformed one fails the request, and not only its own result as in a batch.
 func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation, error) {
-	asked, err := readQuestion(body)
+	q, err := readQuestion(body)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -33,19 +33,19 @@ func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation,
 	if err != nil {
 		return Evaluation{}, err
 	}
-	check, err := v.check(asked)
+	check, err := v.check(q)
 	results, failure := s.decide(ctx, []readCheck{{check, err}})
 	if failure != nil {
 		return Evaluation{}, failure
 	}
 	s.Metrics.decision(results[0].Decision, results[0].Err)
-	if err := results[0].Err; err != nil && !isOfQuestion(err) {
+	if err := results[0].Err; err != nil && !isRequestError(err) {
 		return Evaluation{}, err
 	}
 	return s.evaluation(ctx, results[0]), nil
 }
 
-// decide is decideAll for questions whose context may have to be tried in two ways.
+// decide is decideAll for AuthZEN, which may have to try two contexts for a question.
 func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
 	results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.Che
 	return results, nil
 }
 
-// evaluationsRequest is an EvaluationsRequest whose evaluations are still to be read, each on its own.
+// evaluationsRequest is an EvaluationsRequest with raw evaluations, each of which is decoded separately.
 type evaluationsRequest struct {
 	Subject     *PartialEntity      `json:"subject,omitempty"`
 	Action      *PartialAction      `json:"action,omitempty"`
@@ -94,7 +94,12 @@ func (s *server) EvaluateAll(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		defaults := EvaluationItem{Subject: body.Subject, Action: body.Action, Resource: body.Resource, Context: body.Context}
+		defaults := EvaluationItem{
+			Subject:  body.Subject,
+			Action:   body.Action,
+			Resource: body.Resource,
+			Context:  body.Context,
+		}
 		if len(body.Evaluations) == 0 {
 			return s.evaluate(ctx, defaults)
 		}
@@ -125,7 +130,7 @@ func (s *server) EvaluateAll(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		return Evaluations{Evaluations: untilDecided(answers, semantic)}, nil
+		return Evaluations{Evaluations: truncateEvaluations(answers, semantic)}, nil
 	})
 }
 
@@ -135,14 +140,20 @@ func readSemantic(options *EvaluationsOptions) (EvaluationsSemantic, error) {
 		return ExecuteAll, nil
 	}
 	if !given.Valid() {
-		return "", authz.Errorf(authz.CodeInvalid, `the field "options.evaluations_semantic": %q is none of %s, %s, %s`,
-			*given, ExecuteAll, DenyOnFirstDeny, PermitOnFirstPermit)
+		return "", authz.Errorf(
+			authz.CodeInvalid,
+			`the field "options.evaluations_semantic": %q is not one of %s, %s, %s`,
+			*given,
+			ExecuteAll,
+			DenyOnFirstDeny,
+			PermitOnFirstPermit,
+		)
 	}
 	return *given, nil
 }
 
-// untilDecided leaves out what stands behind the evaluation that decides the whole.
-func untilDecided(answers []Evaluation, semantic EvaluationsSemantic) []Evaluation {
+// truncateEvaluations removes the answers after the one that ends the evaluations.
+func truncateEvaluations(answers []Evaluation, semantic EvaluationsSemantic) []Evaluation {
 	if semantic == ExecuteAll {
 		return answers
 	}
@@ -153,7 +164,7 @@ func untilDecided(answers []Evaluation, semantic EvaluationsSemantic) []Evaluati
 	return answers
 }
 
-// evaluation is the answer to a question. Whatever could not be decided is denied.
+// evaluation shows the answer to a question. A question that could not be decided is denied.
 func (s *server) evaluation(ctx context.Context, result authz.CheckResult) Evaluation {
 	switch {
 	case result.Err != nil:

@@ -14,11 +14,11 @@ func (s *server) SearchActions(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		asked := question{subject: body.Subject, resource: body.Resource, context: optional(body.Context)}
+		q := question{subject: body.Subject, resource: body.Resource, context: optional(body.Context)}
 		var in reader
-		in.entity("subject", asked.subject)
-		in.entity("resource", asked.resource)
-		page := in.page(callOf(c), "action", asked, body.Page)
+		in.entity("subject", q.subject)
+		in.entity("resource", q.resource)
+		page := in.page(callOf(c), "action", q, body.Page)
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -26,13 +26,17 @@ func (s *server) SearchActions(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findActions(ctx, v, asked)
+		found, err := s.findActions(ctx, v, q)
 		if err != nil {
 			return nil, err
 		}
 		names, failed, shown, err := found.page(page)
 		errs := s.searchErrors(ctx, found, failed, func(name string) SearchError { return SearchError{Name: &name} })
-		results := ActionSearchResults{Page: shown, Context: searchContext(errs), Results: make([]FoundAction, len(names))}
+		results := ActionSearchResults{
+			Page:    shown,
+			Context: searchContext(errs),
+			Results: make([]FoundAction, len(names)),
+		}
 		for i, name := range names {
 			results.Results[i].Name = name
 		}
@@ -40,20 +44,20 @@ func (s *server) SearchActions(c *gin.Context) {
 	})
 }
 
-// findActions returns the public permissions that the subject has, and those that could not be decided; none if the
-// schema does not have the type or the permission.
-func (s *server) findActions(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
-	if err := s.requireTypes(ctx, asked); err != nil {
+// findActions returns the public permissions that the subject has, and those that could not be decided. It returns none
+// if the schema does not have the type or the permission.
+func (s *server) findActions(ctx context.Context, v vocabulary, q question) (outcomes, error) {
+	if err := s.requireTypes(ctx, q); err != nil {
 		return nil, err
 	}
-	definition, unknown := v.definition(asked.resource.Type)
+	definition, unknown := v.definition(q.resource.Type)
 	if unknown != nil {
 		return nil, nil
 	}
 	var questions []readCheck
 	for _, permission := range definition.Public() {
-		asked.action.Name = string(permission)
-		check, unknown := v.check(asked)
+		q.action.Name = string(permission)
+		check, unknown := v.check(q)
 		if unknown != nil {
 			return nil, nil
 		}
@@ -66,7 +70,7 @@ func (s *server) findActions(ctx context.Context, v vocabulary, asked question) 
 	found := make(outcomes)
 	for i, result := range results {
 		s.Metrics.decision(result.Decision, result.Err)
-		if result.Err != nil && !isOfQuestion(result.Err) {
+		if result.Err != nil && !isRequestError(result.Err) {
 			return nil, result.Err
 		}
 		if result.Err != nil || result.Decision.Allowed() {

@@ -10,30 +10,30 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// maxFound is how many results a page of a search has at most.
+// maxFound is the highest number of results on a page of a search.
 const maxFound = 1000
 
-// searchPage is a page that is asked for.
+// searchPage is the requested page of a search.
 type searchPage struct {
 	searchToken
 
-	call *call // seals the token of the next page
+	call *call // seals the next token
 }
 
-// searchToken is what a token holds, of the page that it asks for.
+// searchToken is the content of a page token.
 type searchToken struct {
-	Search string `json:"s"` // what is searched, digested
+	Search string `json:"s"` // digest of the search
 	Limit  int    `json:"l"`
-	After  string `json:"a"` // where the page before ended; empty for the first one
+	After  string `json:"a"` // last result of the page before; empty for the first page
 }
 
-// page reads which page of a search is asked for. A token holds for the very search that it came from, of which the
-// limit is a part that may be left out.
-func (r *reader) page(k *call, kind string, asked question, given *SearchPage) searchPage {
-	if r.sized(asked); r.err != nil {
+// page reads the requested page of a search. A token is valid only for the search that created it. The limit is part of
+// the search, and may be left out with a token.
+func (r *reader) page(k *call, kind string, q question, given *SearchPage) searchPage {
+	if r.checkContextSize(q); r.err != nil {
 		return searchPage{}
 	}
-	page := searchPage{searchToken{Search: digest(kind, asked), Limit: operation.DefaultLimit}, k}
+	page := searchPage{searchToken{Search: digest(kind, q), Limit: operation.DefaultLimit}, k}
 	limit, token := optional(given).Limit, optional(optional(given).Token)
 	if limit != nil {
 		if *limit < 0 {
@@ -47,20 +47,23 @@ func (r *reader) page(k *call, kind string, asked question, given *SearchPage) s
 	before, err := k.parsePage(token)
 	switch {
 	case err != nil:
-		r.refuse("page.token", "is none that this server has given")
+		r.refuse("page.token", "is not a token of this server for this actor and key")
 	case before.Search != page.Search:
-		r.refuse("page.token", "belongs to another search: but for the token, a search goes on as it began")
+		r.refuse(
+			"page.token",
+			"belongs to another search; apart from the token, the request must be the same as for the first page",
+		)
 	case limit != nil && page.Limit != before.Limit:
-		r.refuse("page.limit", "was %d when the search began, and stays that", before.Limit)
+		r.refuse("page.limit", "was %d on the first page and must not change", before.Limit)
 	}
 	return before
 }
 
-// digest names a search.
-func digest(kind string, asked question) string {
-	text, err := json.Marshal([]any{kind, asked.subject, asked.action, asked.resource, asked.context})
+// digest returns a short text that identifies a search.
+func digest(kind string, q question) string {
+	text, err := json.Marshal([]any{kind, q.subject, q.action, q.resource, q.context})
 	if err != nil {
-		panic(err) // all of it came from JSON
+		panic(err) // impossible: all values were decoded from JSON
 	}
 	sum := sha256.Sum256(text)
 	return base64.RawStdEncoding.EncodeToString(sum[:16])
@@ -78,8 +81,8 @@ func (k *call) parsePage(token string) (searchPage, error) {
 	return page, err
 }
 
-// of returns the part of a sorted list that the page shows, and what an answer says about it.
-func (p searchPage) of(sorted []string) ([]string, FoundPage, error) {
+// slice returns the part of a sorted list that belongs on the page, and the description of the page for the answer.
+func (p searchPage) slice(sorted []string) ([]string, FoundPage, error) {
 	begin, there := slices.BinarySearch(sorted, p.After)
 	if there {
 		begin++

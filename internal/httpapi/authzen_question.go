@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// question is what AuthZEN asks. A search leaves out what it searches for: an id, or the action.
+// question is a question of AuthZEN. In a search, the entity to search for has no id or, for actions, no name.
 type question struct {
 	subject  AccessEntity
 	action   AccessAction
@@ -15,34 +15,38 @@ type question struct {
 	context  Context
 }
 
-// readQuestion reads a question of which nothing may be missing. The error has code CodeInvalid.
+// readQuestion reads a complete question. Its errors have CodeInvalid.
 func readQuestion(item EvaluationItem) (question, error) {
 	subject, action, resource := optional(item.Subject), optional(item.Action), optional(item.Resource)
-	asked := question{
-		subject:  AccessEntity{Type: optional(subject.Type), ID: optional(subject.ID), Properties: subject.Properties},
-		action:   AccessAction{Name: optional(action.Name), Properties: action.Properties},
-		resource: AccessEntity{Type: optional(resource.Type), ID: optional(resource.ID), Properties: resource.Properties},
-		context:  optional(item.Context),
+	q := question{
+		subject: AccessEntity{Type: optional(subject.Type), ID: optional(subject.ID), Properties: subject.Properties},
+		action:  AccessAction{Name: optional(action.Name), Properties: action.Properties},
+		resource: AccessEntity{
+			Type:       optional(resource.Type),
+			ID:         optional(resource.ID),
+			Properties: resource.Properties,
+		},
+		context: optional(item.Context),
 	}
 	var in reader
-	in.present("subject", item.Subject != nil)
-	in.entity("subject", asked.subject)
-	in.present("action", item.Action != nil)
-	in.text("action.name", asked.action.Name)
-	in.present("resource", item.Resource != nil)
-	in.entity("resource", asked.resource)
-	in.sized(asked)
-	return asked, in.err
+	in.requirePresent("subject", item.Subject != nil)
+	in.entity("subject", q.subject)
+	in.requirePresent("action", item.Action != nil)
+	in.text("action.name", q.action.Name)
+	in.requirePresent("resource", item.Resource != nil)
+	in.entity("resource", q.resource)
+	in.checkContextSize(q)
+	return q, in.err
 }
 
-// refuse keeps what is wrong with a field.
+// refuse records an error about a field, unless there is one already.
 func (r *reader) refuse(field, format string, args ...any) {
 	if r.err == nil {
 		r.err = faultf(format, args...).in(field).err("")
 	}
 }
 
-func (r *reader) present(field string, is bool) {
+func (r *reader) requirePresent(field string, is bool) {
 	if !is {
 		r.refuse(field, "is missing")
 	}
@@ -62,46 +66,51 @@ func (r *reader) entity(field string, value AccessEntity) {
 	r.text(field+".id", value.ID)
 }
 
-// readEvaluation reads one evaluation of a batch. Errors have code CodeInvalid.
+// readEvaluation reads one evaluation of a batch. Its errors have CodeInvalid.
 func (v vocabulary) readEvaluation(raw json.RawMessage, defaults EvaluationItem) (authz.Check, error) {
 	var item EvaluationItem
 	if err := decodeLenient("the evaluation", raw, &item); err != nil {
 		return authz.Check{}, err
 	}
-	item.Subject = item.Subject.or(defaults.Subject)
-	item.Resource = item.Resource.or(defaults.Resource)
-	item.Action = item.Action.or(defaults.Action)
+	item.Subject = item.Subject.withDefault(defaults.Subject)
+	item.Resource = item.Resource.withDefault(defaults.Resource)
+	item.Action = item.Action.withDefault(defaults.Action)
 	if item.Context == nil {
 		item.Context = defaults.Context
 	}
-	asked, err := readQuestion(item)
+	q, err := readQuestion(item)
 	if err != nil {
 		return authz.Check{}, err
 	}
-	return v.check(asked)
+	return v.check(q)
 }
 
-// or returns the entity, or the default if there is none. The entity takes its type and id from the default where it
-// lacks them, since it would be none without, but never its properties.
-func (e *PartialEntity) or(byDefault *PartialEntity) *PartialEntity {
+// withDefault returns the entity, or the default if there is none. If the entity has no type or id, it gets that of the
+// default. It never gets the properties of the default.
+func (e *PartialEntity) withDefault(byDefault *PartialEntity) *PartialEntity {
 	if e == nil || byDefault == nil {
-		return first(e, byDefault)
+		return orDefault(e, byDefault)
 	}
-	return &PartialEntity{Type: first(e.Type, byDefault.Type), ID: first(e.ID, byDefault.ID), Properties: e.Properties}
+	return &PartialEntity{
+		Type:       orDefault(e.Type, byDefault.Type),
+		ID:         orDefault(e.ID, byDefault.ID),
+		Properties: e.Properties,
+	}
 }
 
-// or returns the action, or the default if there is none, just as for entities.
-func (a *PartialAction) or(byDefault *PartialAction) *PartialAction {
+// withDefault returns the action, or the default if there is none. If the action has no name, it gets that of the
+// default.
+func (a *PartialAction) withDefault(byDefault *PartialAction) *PartialAction {
 	if a == nil || byDefault == nil {
-		return first(a, byDefault)
+		return orDefault(a, byDefault)
 	}
-	return &PartialAction{Name: first(a.Name, byDefault.Name), Properties: a.Properties}
+	return &PartialAction{Name: orDefault(a.Name, byDefault.Name), Properties: a.Properties}
 }
 
-// first returns the first of two values that is there.
-func first[T any](value, otherwise *T) *T {
+// orDefault returns the value, or the default if it is nil.
+func orDefault[T any](value, byDefault *T) *T {
 	if value != nil {
 		return value
 	}
-	return otherwise
+	return byDefault
 }

@@ -18,16 +18,16 @@ func (s *server) SearchResources(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		asked := question{
+		q := question{
 			subject: body.Subject, action: body.Action,
 			resource: AccessEntity{Type: body.Resource.Type, Properties: body.Resource.Properties},
 			context:  optional(body.Context),
 		}
 		var in reader
-		in.entity("subject", asked.subject)
-		in.text("action.name", asked.action.Name)
-		in.text("resource.type", asked.resource.Type)
-		page := in.page(callOf(c), "resource", asked, body.Page)
+		in.entity("subject", q.subject)
+		in.text("action.name", q.action.Name)
+		in.text("resource.type", q.resource.Type)
+		page := in.page(callOf(c), "resource", q, body.Page)
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -35,7 +35,7 @@ func (s *server) SearchResources(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findResources(ctx, v, asked)
+		found, err := s.findResources(ctx, v, q)
 		if err != nil {
 			return nil, err
 		}
@@ -47,23 +47,23 @@ func (s *server) SearchResources(c *gin.Context) {
 	})
 }
 
-// findResources returns the resources that the subject has the permission on, and those that could not be decided; none
-// if the schema does not have the type or the permission.
-func (s *server) findResources(ctx context.Context, v vocabulary, asked question) (outcomes, error) {
-	if err := s.requireTypes(ctx, asked); err != nil {
+// findResources returns the resources on which the subject has the permission, and those that could not be decided. It
+// returns none if the schema does not have the type or the permission.
+func (s *server) findResources(ctx context.Context, v vocabulary, q question) (outcomes, error) {
+	if err := s.requireTypes(ctx, q); err != nil {
 		return nil, err
 	}
-	query, unknown := v.resourceQuery(asked)
+	query, unknown := v.resourceQuery(q)
 	if unknown != nil {
 		return nil, nil
 	}
 	if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
 		return nil, err
 	}
-	contexts := contextsOf(v.context(asked))
+	contexts := contextsOf(v.context(q))
 	query.Context = contexts[0]
 	found, err := s.lookUpResources(ctx, query)
-	if len(contexts) == 1 || !errors.Is(err, authz.CodeInvalid) && !found.failsFor() {
+	if len(contexts) == 1 || !errors.Is(err, authz.CodeInvalid) && !found.hasContextError() {
 		return found, err
 	}
 	query.Context = contexts[1]
@@ -84,8 +84,8 @@ func (s *server) findResources(ctx context.Context, v vocabulary, asked question
 	return found, nil
 }
 
-// lookUpResources looks up all of them, whatever the page: the engine's own pages repeat a resource that is reached in
-// several ways.
+// lookUpResources looks up all resources, whatever the page is. It does not use the engine's pages, because they repeat
+// a resource that the subject reaches on several paths.
 func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) (outcomes, error) {
 	all := make(outcomes)
 	for found, err := range s.Engine.LookupResources(ctx, query, authz.Consistency{}, authz.Page{}) {
@@ -95,20 +95,20 @@ func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery)
 		if found.Err != nil || found.Decision.Allowed() {
 			all[string(found.ID)] = found.Err
 		}
-		if err := all.bounded(); err != nil {
+		if err := all.checkCount(); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func (v vocabulary) resourceQuery(asked question) (authz.ResourceQuery, error) {
-	subject, err := v.object(asked.subject)
+func (v vocabulary) resourceQuery(q question) (authz.ResourceQuery, error) {
+	subject, err := v.object(q.subject)
 	if err != nil {
 		return authz.ResourceQuery{}, err
 	}
-	permission, err := v.permission(asked.resource.Type, asked.action.Name)
+	permission, err := v.permission(q.resource.Type, q.action.Name)
 	return authz.ResourceQuery{
-		Subject: authz.Subject{Object: subject}, Permission: permission, Type: authz.Type(asked.resource.Type),
+		Subject: authz.Subject{Object: subject}, Permission: permission, Type: authz.Type(q.resource.Type),
 	}, err
 }

@@ -19,15 +19,15 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		asked := question{
+		q := question{
 			subject: AccessEntity{Type: body.Subject.Type, Properties: body.Subject.Properties},
 			action:  body.Action, resource: body.Resource, context: optional(body.Context),
 		}
 		var in reader
-		in.text("subject.type", asked.subject.Type)
-		in.text("action.name", asked.action.Name)
-		in.entity("resource", asked.resource)
-		page := in.page(callOf(c), "subject", asked, body.Page)
+		in.text("subject.type", q.subject.Type)
+		in.text("action.name", q.action.Name)
+		in.entity("resource", q.resource)
+		page := in.page(callOf(c), "subject", q, body.Page)
 		if in.err != nil {
 			return nil, in.err
 		}
@@ -35,7 +35,7 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findSubjects(ctx, v, asked)
+		found, err := s.findSubjects(ctx, v, q)
 		if err != nil {
 			return nil, err
 		}
@@ -43,15 +43,23 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		errs := s.searchErrors(ctx, found.named, failed, failedEntity(body.Subject.Type))
 		if found.failure != nil && page.After == "" {
 			errs = new(append(
-				SearchErrors{{Type: &body.Subject.Type, Error: s.evaluationError(ctx, found.failure)}}, optional(errs)...,
+				SearchErrors{
+					{Type: &body.Subject.Type, Error: s.evaluationError(ctx, found.failure)},
+				},
+				optional(errs)...,
 			))
 		}
-		return SubjectSearchResults{Page: shown, Context: found.context(errs), Results: entities(body.Subject.Type, ids)}, err
+		return SubjectSearchResults{
+			Page:    shown,
+			Context: found.context(errs),
+			Results: entities(body.Subject.Type, ids),
+		}, err
 	})
 }
 
-// subjects are those with a permission or an error: by name, and everybody else if it is given to all of the type, but
-// some. A failure is that of everybody.
+// subjects is the result of a subject search. named has the subjects with the permission or an error. everybody is set
+// if a wildcard grants the permission to the whole type, except to except. failure is the error of deciding the
+// wildcard.
 type subjects struct {
 	named     outcomes
 	everybody bool
@@ -59,23 +67,24 @@ type subjects struct {
 	failure   error
 }
 
-// findSubjects finds nobody where the schema does not know what is asked for.
-func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question) (found subjects, err error) {
-	if err := s.requireTypes(ctx, asked); err != nil {
+// findSubjects returns the subjects with the permission. It returns none if the schema does not have the type or the
+// permission.
+func (s *server) findSubjects(ctx context.Context, v vocabulary, q question) (found subjects, err error) {
+	if err := s.requireTypes(ctx, q); err != nil {
 		return found, err
 	}
-	query, unknown := v.subjectQuery(asked)
+	query, unknown := v.subjectQuery(q)
 	if unknown != nil {
 		return found, nil
 	}
 	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
 		return found, err
 	}
-	contexts := contextsOf(v.context(asked))
+	contexts := contextsOf(v.context(q))
 	query.Context = contexts[0]
 	found, err = s.lookUpSubjects(ctx, query)
 	fails := errors.Is(err, authz.CodeInvalid) || authz.CodeOf(found.failure) == authz.CodeInvalid ||
-		found.named.failsFor()
+		found.named.hasContextError()
 	if len(contexts) == 1 || !fails {
 		return found, err
 	}
@@ -84,11 +93,11 @@ func (s *server) findSubjects(ctx context.Context, v vocabulary, asked question)
 	if err != nil || otherErr != nil {
 		return second, otherErr
 	}
-	return found.or(second), nil
+	return found.merge(second), nil
 }
 
-// or takes from a second search what failed with the context of the first one.
-func (all subjects) or(second subjects) subjects {
+// merge replaces results that failed with the first context by those of a second search.
+func (all subjects) merge(second subjects) subjects {
 	for id, err := range all.named {
 		if authz.CodeOf(err) != authz.CodeInvalid {
 			continue
@@ -114,16 +123,16 @@ func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (
 		case err != nil:
 			return all, err
 		case len(found.Excluded) > maxSubjects:
-			return all, authz.Errorf(authz.CodeTooLarge, "there are more than %d exceptions from everybody", maxSubjects)
+			return all, authz.Errorf(authz.CodeTooLarge, "a wildcard excludes more than %d subjects", maxSubjects)
 		case found.Err == nil && !found.Decision.Allowed():
 		case !found.Subject.Wildcard:
 			all.named[string(found.Subject.ID)] = found.Err
 		case found.Err != nil:
 			all.failure = found.Err
 		default:
-			all.everybody, all.except = true, texts(found.Excluded)
+			all.everybody, all.except = true, toStrings(found.Excluded)
 		}
-		if err := all.named.bounded(); err != nil {
+		if err := all.named.checkCount(); err != nil {
 			return all, err
 		}
 	}
@@ -135,20 +144,21 @@ func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (
 	return all, nil
 }
 
-func (v vocabulary) subjectQuery(asked question) (authz.SubjectQuery, error) {
-	subject, err := v.definition(asked.subject.Type)
+func (v vocabulary) subjectQuery(q question) (authz.SubjectQuery, error) {
+	subject, err := v.definition(q.subject.Type)
 	if err != nil {
 		return authz.SubjectQuery{}, err
 	}
-	resource, err := v.object(asked.resource)
+	resource, err := v.object(q.resource)
 	if err != nil {
 		return authz.SubjectQuery{}, err
 	}
-	permission, err := v.permission(asked.resource.Type, asked.action.Name)
+	permission, err := v.permission(q.resource.Type, q.action.Name)
 	return authz.SubjectQuery{Resource: resource, Permission: permission, Type: subject.Type}, err
 }
 
-// context tells of those who have no name in the results. A wildcard is none of them, since the id "*" is the letter.
+// context describes the subjects that have no entry in the results. A wildcard has none, because AuthZEN reads the id
+// "*" as an ordinary id.
 func (all subjects) context(errs *SearchErrors) *SubjectSearchContext {
 	switch {
 	case all.everybody:

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// apartBulkRequest is a BulkCheckRequest whose checks are still to be read, each on its own.
-type apartBulkRequest struct {
+// rawBulkRequest is a BulkCheckRequest with raw checks, each of which is decoded separately.
+type rawBulkRequest struct {
 	Checks      []json.RawMessage `json:"checks"`
 	Consistency *Consistency      `json:"consistency,omitempty"`
 }
@@ -44,18 +44,17 @@ func (s *server) CheckBulk(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		return BulkDecision{Results: answers, Token: unlessEmpty(token)}, nil
+		return BulkDecision{Results: answers, Token: nilIfEmpty(token)}, nil
 	})
 }
 
-// readCheck is a check, or the error of reading it.
+// readCheck is a decoded check, or the error of decoding it.
 type readCheck struct {
 	check authz.Check
 	err   error
 }
 
-// decideAll decides the checks that are well-formed, in one call of the engine, and puts the errors of the others in
-// their places.
+// decideAll decides all well-formed checks in one call of the engine. The other results are the errors of their checks.
 func (s *server) decideAll(
 	ctx context.Context, questions []readCheck, at authz.Consistency,
 ) ([]authz.CheckResult, authz.Token, error) {
@@ -74,7 +73,7 @@ func (s *server) decideAll(
 		return results, "", nil
 	}
 	decided, token, err := s.Engine.CheckBulk(ctx, checks, at)
-	if err != nil && isOfQuestion(err) {
+	if err != nil && isRequestError(err) {
 		decided, err = s.decideEach(ctx, checks, at)
 	}
 	if err != nil {
@@ -86,13 +85,13 @@ func (s *server) decideAll(
 	return results, token, nil
 }
 
-// isOfQuestion reports whether an error is about what was asked, and not about the server.
-func isOfQuestion(err error) bool {
+// isRequestError reports whether an error is about the request and not about the server.
+func isRequestError(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
 }
 
-// decideEach decides checks of which the engine could not decide a single one together, so that each has an error of
-// its own.
+// decideEach decides each check in a call of its own. It is used after a bulk call failed as a whole, to find the error
+// of each check.
 func (s *server) decideEach(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, error) {
@@ -102,7 +101,7 @@ func (s *server) decideEach(
 			return nil, err
 		}
 		decision, _, err := s.Engine.Check(ctx, check, at)
-		if err != nil && !isOfQuestion(err) {
+		if err != nil && !isRequestError(err) {
 			return nil, err
 		}
 		results[i] = authz.CheckResult{Decision: decision, Err: err}
@@ -110,7 +109,7 @@ func (s *server) decideEach(
 	return results, nil
 }
 
-// readBulk reads the checks of a body. If the shape of one is wrong, each is read apart, so that the others are
+// readBulk reads the checks of a body. If one is malformed, it decodes each check separately, so that the others are
 // decided.
 func readBulk(ctx context.Context, data []byte) ([]readCheck, *Consistency, error) {
 	var whole BulkCheckRequest
@@ -124,7 +123,7 @@ func readBulk(ctx context.Context, data []byte) ([]readCheck, *Consistency, erro
 		}
 		return questions, whole.Consistency, nil
 	}
-	var apart apartBulkRequest
+	var apart rawBulkRequest
 	if err := decodeStrict("the body", data, &apart); err != nil {
 		return nil, nil, err
 	}
@@ -152,8 +151,8 @@ func readBulkCheck(body BulkCheck) (authz.Check, error) {
 	return check, in.err
 }
 
-// showResults shows the result of each of many checks, counts the decisions and logs those that failed. The error is
-// that of the context, if it ends, or errLargeAnswer.
+// showResults shows the result of each check, counts the decisions and logs failures. It returns the error of the
+// context, or errLargeAnswer.
 func showResults[T any](
 	ctx context.Context, s *server, k *call, results []authz.CheckResult,
 	show func(context.Context, authz.CheckResult) T,

@@ -18,39 +18,39 @@ import (
 
 const requestIDHeader = "X-Request-ID"
 
-// call is what is known about a request besides the request itself.
+// call is the state of a request while it is handled.
 type call struct {
 	id     string
 	start  time.Time
-	method string // as it was sent: HEAD for a call that is handled as GET
-	route  *route // nil if the path or method is none of the contract's
+	method string // as sent: HEAD even if it is handled as GET
+	route  *route // nil if the contract does not have the path and method
 	key    string // the name of the key
-	secret string // the key itself, from which the seal of cursors is derived; it is never shown
+	secret string // the key itself; cursors are sealed with a key derived from it
 	actor  authz.ID
 
-	// scopes are those of the key.
+	// scopes are the scopes of the key.
 	scopes apikey.Scopes
 
-	// inspects is set if the key may read everything, and so does without an actor.
+	// inspects is set if the route accepts the scope inspect and the key has it. The call then needs no actor.
 	inspects bool
 
-	// ignoresActor is set if the request has a header with an actor that the call has no use for.
+	// ignoresActor is set if the request has an actor that the call does not use.
 	ignoresActor bool
 
-	// seesAll is set if the key may read everything, whatever the call is.
+	// seesAll is set if the key has the scope inspect, even if the route does not mention it.
 	seesAll bool
 
-	// streams is set if the answer is to come line by line, for as long as it goes on.
+	// streams is set if the answer is a stream without a time limit.
 	streams bool
 
-	// once is by what the caller recognizes the operation, if they do; params, query and body are what they ask for. The
-	// body is written as this server understands it.
-	once   *operation.Idempotency
-	params gin.Params
-	query  string
-	body   []byte
+	// idempotency is the idempotency key of the request, or nil. params, query and body identify the request together
+	// with it. body is the JSON as the server understood it.
+	idempotency *operation.Idempotency
+	params      gin.Params
+	query       string
+	body        []byte
 
-	// err is the error that was answered.
+	// err is the error that was sent as a problem.
 	err error
 }
 
@@ -61,27 +61,30 @@ func callOf(c *gin.Context) *call {
 	return k
 }
 
-// caller is who performs the operation. It is asked for when the body has been read.
+// caller returns the caller of the operation. The body must have been read before, because the digest of the request
+// includes it.
 func (k *call) caller() operation.Caller {
-	if k.once != nil {
-		k.once.Request = k.digest()
+	if k.idempotency != nil {
+		k.idempotency.Request = k.digest()
 	}
-	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Idempotency: k.once}
+	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Idempotency: k.idempotency}
 }
 
-// callerWith is the caller of an operation that the backend itself may perform in place of a person. reason is the
-// field of the body: the backend gives one, a person does not, so that a header that was lost on the way changes
-// nothing.
+// callerWith returns the caller of an operation that a person or the backend may perform. reason is a field of the
+// body: the backend must send it, and a person must not. So a request whose actor header was lost on the way fails.
 func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	by := k.caller()
 	switch {
 	case by.Actor != "" && reason != nil:
-		return by, authz.Errorf(authz.CodeInvalid,
-			`the field "reason" must be left out with the header %s: it is for what the backend itself does`, actorHeader)
+		return by, authz.Errorf(
+			authz.CodeInvalid,
+			`the field "reason" must be left out with the header %s: only the backend itself gives a reason`,
+			actorHeader,
+		)
 	case by.Actor == "" && reason == nil:
 		return by, authz.Errorf(
 			authz.CodeInvalid,
-			`the field "reason" is missing: without the header %s the backend itself performs the operation, and says why`,
+			`the field "reason" is missing: without the header %s the backend performs the operation and must give a reason`,
 			actorHeader,
 		)
 	case by.Actor != "":
@@ -91,7 +94,7 @@ func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	return by, checkReason(by.Reason)
 }
 
-// cost is as how many requests the call counts against the rate of its key.
+// cost returns the number of requests that the call counts as against the rate of its key.
 func (k *call) cost() int {
 	if k.route == nil {
 		return 1
@@ -99,7 +102,7 @@ func (k *call) cost() int {
 	return k.route.cost
 }
 
-// template is the path in logs and metrics, which hold no ids.
+// template returns the path for logs and metrics, with placeholders in place of ids.
 func (k *call) template() string {
 	if k.route == nil {
 		return "unmatched"
@@ -114,21 +117,21 @@ func (k *call) outcome() string {
 	return string(codeOf(k.err))
 }
 
-// The headers of every answer. Nobody changes them.
+// Header values of every answer. They are shared by all requests, so they must not be modified.
 var (
 	noSniffing = []string{"nosniff"}
 	noStore    = []string{"no-store"}
 )
 
-// begin is the outermost middleware: it gives the request its id and its time, and logs and counts it when it is
-// answered.
-func (s *server) begin(c *gin.Context) {
+// trackRequest is the outermost middleware. It gives the request an id and a start time, and logs and counts it after
+// the answer.
+func (s *server) trackRequest(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
 	k := &call{id: requestID(c.Request), start: time.Now(), method: sentMethod(c.Request), route: route}
 	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
-	s.UnderWay.add(k)
-	defer s.UnderWay.remove(k)
-	ctx, cancel := s.limited(context.WithValue(c.Request.Context(), callKey{}, k), k)
+	s.ActiveRequests.add(k)
+	defer s.ActiveRequests.remove(k)
+	ctx, cancel := s.withTimeout(context.WithValue(c.Request.Context(), callKey{}, k), k)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	header := c.Writer.Header()
@@ -140,7 +143,7 @@ func (s *server) begin(c *gin.Context) {
 	duration := time.Since(k.start)
 	method, status := knownMethod(k.method), c.Writer.Status()
 	s.Metrics.request(k.template(), method, status, duration)
-	if k.route != nil && k.route.product() {
+	if k.route != nil && k.route.isProductOperation() {
 		s.Metrics.operation(k.route.operation, k.outcome())
 	}
 	s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), k.level(status), "request",
@@ -155,7 +158,8 @@ func (s *server) begin(c *gin.Context) {
 	)
 }
 
-// level keeps the questions that machines ask all the time, and that went well, out of the log.
+// level returns the log level of a request. Successful health checks and other open calls are logged only at debug
+// level.
 func (k *call) level(status int) slog.Level {
 	switch {
 	case status >= http.StatusInternalServerError:
@@ -167,11 +171,11 @@ func (k *call) level(status int) slog.Level {
 	}
 }
 
-// maxRequestID is how long a request id may be, in bytes.
+// maxRequestID is the largest length of a request id in bytes.
 const maxRequestID = 128
 
-// requestID returns the id that the request came with, or a new one in place of an id that is too long or holds another
-// character than those of isSafe.
+// requestID returns the id that the client sent. If that is too long or has a character that isSafe rejects, it returns
+// a new one.
 func requestID(r *http.Request) string {
 	id := r.Header.Get(requestIDHeader)
 	if id != "" && len(id) <= maxRequestID && strings.IndexFunc(id, func(c rune) bool { return !isSafe(c) }) < 0 {
@@ -182,7 +186,7 @@ func requestID(r *http.Request) string {
 	return hex.EncodeToString(random[:])
 }
 
-// isSafe reports whether a character can stand in a header, a line of a log and a document without being escaped.
+// isSafe reports whether a character needs no escaping in a header, a log line or a document.
 func isSafe(c rune) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

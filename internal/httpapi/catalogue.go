@@ -40,12 +40,12 @@ func describe(definition authz.Definition) ResourceType {
 	return described
 }
 
-// unknownType is the error about a type that the schema does not have.
+// unknownType returns the error for a type that the schema does not have.
 func unknownType(typ authz.Type, names []string) error {
 	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, authz.Suggest(string(typ), names))
 }
 
-// nearest names what the schema has that is spelled most like a name that no schema can have.
+// nearest suggests names of the schema that resemble a malformed name.
 func (s *server) nearest(ctx context.Context, bad *authz.BadName) string {
 	definitions, err := s.Definitions(ctx)
 	if err != nil {
@@ -78,11 +78,15 @@ func (s *server) ListRoleSets(c *gin.Context) {
 		sets := RoleSets{RoleSets: make([]RoleSet, len(authz.RoleSets))}
 		for i, set := range authz.RoleSets {
 			sets.RoleSets[i] = RoleSet{
-				Name: string(set.Name), On: string(set.On), Default: unlessEmpty(set.Default), Roles: make([]Role, len(set.Roles)),
+				Name: string(
+					set.Name,
+				), On: string(set.On), Default: nilIfEmpty(set.Default), Roles: make([]Role, len(set.Roles)),
 			}
 			for j, role := range set.Roles {
 				sets.RoleSets[i].Roles[j] = Role{
-					Name: string(role.Name), Title: role.Title, Additional: role.Additional, Requires: unlessEmpty(role.Requires),
+					Name: string(
+						role.Name,
+					), Title: role.Title, Additional: role.Additional, Requires: nilIfEmpty(role.Requires),
 				}
 			}
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// decompress has the body of a request read decoded if its Content-Encoding is gzip. Both the encoded and the decoded
-// bytes are limited to maxBody, so that a small body cannot become a large one, nor one without an end. The error
-// for any other encoding has CodeUnsupported.
+// decompress makes the body of a request be decoded as it is read, if its Content-Encoding is gzip. maxBody limits both
+// the encoded and the decoded bytes, so a small body cannot expand without limit. For any other encoding it returns an
+// error with CodeUnsupported.
 func decompress(c *gin.Context) error {
 	var encodings []string
 	for _, value := range c.Request.Header.Values("Content-Encoding") {
@@ -31,7 +31,7 @@ func decompress(c *gin.Context) error {
 	if len(encodings) > 1 || encodings[0] != "gzip" && encodings[0] != "x-gzip" {
 		c.Header("Accept-Encoding", "gzip")
 		return authz.Errorf(authz.CodeUnsupported,
-			"the header Content-Encoding is %q; a body is sent as it is, without this header, or compressed once with gzip",
+			"the header Content-Encoding is %q; it must be gzip, or be left out for a body that is not compressed",
 			strings.Join(c.Request.Header.Values("Content-Encoding"), ", "))
 	}
 	if c.Request.Body == nil || c.Request.Body == http.NoBody {
@@ -43,7 +43,7 @@ func decompress(c *gin.Context) error {
 	return nil
 }
 
-// gunzip decodes a body when it is read.
+// gunzip decompresses a body as it is read.
 type gunzip struct {
 	body    io.Closer
 	encoded io.Reader
@@ -51,17 +51,17 @@ type gunzip struct {
 	empty   bool
 }
 
-// errNotGzip is the error about a body that is not what its Content-Encoding says.
+// errNotGzip is the error for a body that is not gzip although its header says so.
 var errNotGzip = authz.Errorf(authz.CodeInvalid, "the header Content-Encoding is gzip, but the body is not valid gzip")
 
-// Read implements io.Reader. An empty body stays one.
+// Read implements io.Reader. An empty encoded body is an empty body.
 func (g *gunzip) Read(p []byte) (int, error) {
 	if g.empty {
 		return 0, io.EOF
 	}
 	if g.decoder == nil {
 		decoder, err := gzip.NewReader(g.encoded)
-		if err == io.EOF { //nolint:errorlint // gzip promises this very value for nothing at all
+		if err == io.EOF { //nolint:errorlint // gzip returns io.EOF itself for empty input
 			g.empty = true
 		}
 		if err != nil {
@@ -73,7 +73,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 	return n, notGzip(err)
 }
 
-// notGzip returns errNotGzip in place of the errors of the decoder itself.
+// notGzip replaces the decoder's own errors by errNotGzip.
 func notGzip(err error) error {
 	var corrupt flate.CorruptInputError
 	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) ||

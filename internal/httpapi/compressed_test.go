@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func packed(t *testing.T, text string) string {
+func gzipped(t *testing.T, text string) string {
 	t.Helper()
 	var buffer bytes.Buffer
 	w := gzip.NewWriter(&buffer)
@@ -31,26 +31,26 @@ func TestCompressedBodiesAreDecodedWithinTheLimit(t *testing.T) {
 		status   int
 		words    string
 	}{
-		"gzip":                    {[]string{"gzip"}, packed(t, check), 200, ""},
-		"gzip in other case":      {[]string{"GZip"}, packed(t, check), 200, ""},
-		"x-gzip":                  {[]string{"x-gzip"}, packed(t, check), 200, ""},
+		"gzip":                    {[]string{"gzip"}, gzipped(t, check), 200, ""},
+		"gzip in other case":      {[]string{"GZip"}, gzipped(t, check), 200, ""},
+		"x-gzip":                  {[]string{"x-gzip"}, gzipped(t, check), 200, ""},
 		"identity":                {[]string{"identity"}, check, 200, ""},
-		"two members":             {[]string{"gzip"}, packed(t, check[:20]) + packed(t, check[20:]), 200, ""},
-		"a bomb":                  {[]string{"gzip"}, packed(t, strings.Repeat(" ", 1<<24)), 413, "1048576"},
-		"one byte too many":       {[]string{"gzip"}, packed(t, large[:1<<20+1]), 413, "1048576"},
-		"as large as may be":      {[]string{"gzip"}, packed(t, large[:1<<20]), 200, ""},
-		"members without content": {[]string{"gzip"}, strings.Repeat(packed(t, ""), 1<<16), 413, "1048576"},
+		"two members":             {[]string{"gzip"}, gzipped(t, check[:20]) + gzipped(t, check[20:]), 200, ""},
+		"a bomb":                  {[]string{"gzip"}, gzipped(t, strings.Repeat(" ", 1<<24)), 413, "1048576"},
+		"one byte too many":       {[]string{"gzip"}, gzipped(t, large[:1<<20+1]), 413, "1048576"},
+		"as large as may be":      {[]string{"gzip"}, gzipped(t, large[:1<<20]), 200, ""},
+		"members without content": {[]string{"gzip"}, strings.Repeat(gzipped(t, ""), 1<<16), 413, "1048576"},
 		"not gzip":                {[]string{"gzip"}, check, 400, "not valid gzip"},
-		"half":                    {[]string{"gzip"}, packed(t, check)[:30], 400, "not valid gzip"},
+		"half":                    {[]string{"gzip"}, gzipped(t, check)[:30], 400, "not valid gzip"},
 		"a wrong sum": {
 			[]string{"gzip"},
-			strings.Replace(packed(t, check), packed(t, check)[len(packed(t, check))-8:], "12345678", 1), 400,
+			strings.Replace(gzipped(t, check), gzipped(t, check)[len(gzipped(t, check))-8:], "12345678", 1), 400,
 			"not valid gzip",
 		},
 		"br":              {[]string{"br"}, check, 415, "gzip"},
 		"deflate":         {[]string{"deflate"}, check, 415, "gzip"},
-		"gzip twice":      {[]string{"gzip, gzip"}, packed(t, packed(t, check)), 415, "gzip"},
-		"two headers":     {[]string{"gzip", "br"}, packed(t, check), 415, "gzip"},
+		"gzip twice":      {[]string{"gzip, gzip"}, gzipped(t, gzipped(t, check)), 415, "gzip"},
+		"two headers":     {[]string{"gzip", "br"}, gzipped(t, check), 415, "gzip"},
 		"a long encoding": {[]string{strings.Repeat("x", 2000)}, check, 415, "gzip"},
 	} {
 		got := w.do(t, request{
@@ -68,9 +68,9 @@ func TestCompressedBodiesAreDecodedWithinTheLimit(t *testing.T) {
 			t.Errorf("%s: %v %s", name, got.header, got.body)
 		}
 	}
-	// Calls without a body: an empty object, and nothing, may be compressed as well.
+	// Calls without a body accept a compressed empty object and compressed nothing.
 	for body, status := range map[string]int{
-		"": 200, packed(t, ""): 200, packed(t, "{}"): 200, packed(t, `{"a":1}`): 400, "{}": 400,
+		"": 200, gzipped(t, ""): 200, gzipped(t, "{}"): 200, gzipped(t, `{"a":1}`): 400, "{}": 400,
 	} {
 		got := w.do(t, request{
 			method: "DELETE", path: "/v1/importers/i1", key: operateKey, actor: "bob", body: body,

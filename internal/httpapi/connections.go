@@ -32,16 +32,19 @@ func (s *server) CreateConnection(c *gin.Context, _ CreateConnectionParams) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.NewConnection{
-			ID: in.id("id", body.ID), Account: in.id("account", body.Account), Connector: in.id("connector", body.Connector),
+		input := operation.NewConnection{
+			ID: in.id(
+				"id",
+				body.ID,
+			), Account: in.id("account", body.Account), Connector: in.id("connector", body.Connector),
 		}
 		if body.Visibility != nil {
-			asked.Visibility = in.visibility("visibility", *body.Visibility)
+			input.Visibility = in.visibility("visibility", *body.Visibility)
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		connection, token, err := s.Operations.CreateConnection(ctx, callOf(c).caller(), asked)
+		connection, token, err := s.Operations.CreateConnection(ctx, callOf(c).caller(), input)
 		return showConnection(connection, token), err
 	})
 }
@@ -105,8 +108,8 @@ func (s *server) UngroupConnection(c *gin.Context, id ID, _ UngroupConnectionPar
 
 func showConnection(c operation.Connection, token authz.Token) Connection {
 	return Connection{
-		ID: string(c.ID), Account: unlessEmpty(c.Account), Connector: unlessEmpty(c.Connector),
-		Visibility: (*Visibility)(unlessEmpty(c.Visibility)),
-		Users:      texts(c.Users), Group: unlessEmpty(c.Group), Token: string(token),
+		ID: string(c.ID), Account: nilIfEmpty(c.Account), Connector: nilIfEmpty(c.Connector),
+		Visibility: (*Visibility)(nilIfEmpty(c.Visibility)),
+		Users:      toStrings(c.Users), Group: nilIfEmpty(c.Group), Token: string(token),
 	}
 }

@@ -36,7 +36,7 @@ func (s *server) ListWorkspaceContents(
 	)
 }
 
-// listContents lists what the actor may see of one type in a place.
+// listContents answers the objects of one type in a place that the actor may view.
 func (s *server) listContents(c *gin.Context, place authz.Object, collection, actor string, page operation.Page) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		if s.Operations == nil {
@@ -57,7 +57,9 @@ func (s *server) listContents(c *gin.Context, place authz.Object, collection, ac
 		}
 		for i, object := range objects.Objects {
 			shown.Objects[i] = VisibleObject{
-				ID: string(object.ID), Permissions: texts(object.Permissions), Errors: permissionErrors(object.Errors),
+				ID: string(
+					object.ID,
+				), Permissions: toStrings(object.Permissions), Errors: permissionErrors(object.Errors),
 			}
 		}
 		return shown, err

@@ -2,13 +2,12 @@ package httpapi
 
 import "github.com/sluice-authz/sluice/internal/authz"
 
-// maxContext is how large the context of one question may be, in bytes as weight counts them. In AuthZEN the properties
-// count as well. It holds whether or not a caveat reads the context, so that an answer does not depend on which engine
-// gives it.
+// maxContext is the largest context of one question in bytes, as weight counts them. In AuthZEN it includes the
+// properties. It applies even if no caveat reads the context, so that every engine gives the same answer.
 const maxContext = authz.MaxContextBytes
 
-// maxBatchContext is how much context the questions of one request may have together, as caveats find it, in bytes. A
-// default of a batch counts once for each question.
+// maxBatchContext is the largest total of the contexts of one request in bytes, as caveats see them. A default of a
+// batch counts once for each question.
 const maxBatchContext = 4 << 20
 
 // context reads the context of a question.
@@ -16,18 +15,19 @@ func (r *reader) context(value *Context) map[string]any {
 	if r.err == nil && value != nil && weight(map[string]any(*value), maxContext) > maxContext {
 		r.err = authz.Errorf(
 			authz.CodeTooLarge,
-			`the field "context" is larger than %d bytes, of which each value and each name counts 8 and its text`, maxContext,
+			`the field "context" is larger than %d bytes; each value and each name counts 8 bytes plus its text`,
+			maxContext,
 		)
 	}
 	return optional(value)
 }
 
-// sized keeps an error with CodeTooLarge if the properties and the context of a question are too large.
-func (r *reader) sized(asked question) {
+// checkContextSize records an error with CodeTooLarge if the properties and the context of a question are too large.
+func (r *reader) checkContextSize(q question) {
 	sum := 0
 	for _, object := range []map[string]any{
-		optional(asked.subject.Properties), optional(asked.action.Properties), optional(asked.resource.Properties),
-		asked.context,
+		optional(q.subject.Properties), optional(q.action.Properties), optional(q.resource.Properties),
+		q.context,
 	} {
 		if object != nil && sum <= maxContext {
 			sum += weight(object, maxContext-sum)
@@ -36,13 +36,13 @@ func (r *reader) sized(asked question) {
 	if r.err == nil && sum > maxContext {
 		r.err = authz.Errorf(
 			authz.CodeTooLarge,
-			"the properties and the context are larger than %d bytes, of which each value and each name counts 8 and its text",
+			"the properties and the context are larger than %d bytes; each value and each name counts 8 bytes plus its text",
 			maxContext,
 		)
 	}
 }
 
-// weight is about how many bytes a value takes: 8 for each value and each name, and its text. It stops counting above
+// weight estimates the size of a value in bytes: 8 for each value and each name, plus its text. It stops counting above
 // the limit.
 func weight(value any, limit int) int {
 	sum := 8

@@ -9,25 +9,32 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestContextsHaveALimitEverywhere holds, of every call that takes a context or properties, that it refuses more than a
-// context may have, although no caveat reads it, and takes as much as it may have.
-func TestContextsHaveALimitEverywhere(t *testing.T) {
+// TestEveryContextIsLimited sends contexts and properties to every call that has them. Above the limit, the call
+// rejects them although no caveat reads them. Just below, it accepts them.
+func TestEveryContextIsLimited(t *testing.T) {
 	w := serve(t)
-	asked := 0
+	q := 0
 	for path, fields := range freeFields() {
-		if path == "/v1/preview" { // its free field is the body of another call
+		if path == "/v1/preview" { // its free-form field is the body of another call
 			continue
 		}
 		for field, body := range fields {
-			asked++
+			q++
 			send := func(size int) response {
 				value := strconv.Quote(strings.Repeat("x", size))
 				return w.do(
-					t, request{method: http.MethodPost, path: path, key: checkKey, body: strings.ReplaceAll(body, "%", value)},
+					t,
+					request{
+						method: http.MethodPost,
+						path:   path,
+						key:    checkKey,
+						body:   strings.ReplaceAll(body, "%", value),
+					},
 				)
 			}
 			got := send(authz.MaxContextBytes)
-			if path == "/v1/check/bulk" || strings.Contains(body, `"evaluations"`) { // the error is in the place of the item
+			if path == "/v1/check/bulk" ||
+				strings.Contains(body, `"evaluations"`) { // only the item has the error
 				if got.status != http.StatusOK || !strings.Contains(got.body, "16384") {
 					t.Errorf("%s with a large %s: %d %.300s", path, field, got.status, got.body)
 				}
@@ -35,11 +42,11 @@ func TestContextsHaveALimitEverywhere(t *testing.T) {
 				got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16384")
 			}
 			if got := send(authz.MaxContextBytes - 100); strings.Contains(got.body, "16384") {
-				t.Errorf("%s with a %s of nearly that size: %d %.300s", path, field, got.status, got.body)
+				t.Errorf("%s with a %s just below the limit: %d %.300s", path, field, got.status, got.body)
 			}
 		}
 	}
-	if asked < 15 {
-		t.Errorf("asked with %d contexts only", asked)
+	if q < 15 {
+		t.Errorf("only %d fields were tested", q)
 	}
 }

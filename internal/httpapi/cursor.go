@@ -12,17 +12,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// cursorParameter is the contract's name of the cursor, in queries and bodies.
+// cursorParameter is the name of the cursor in the contract's queries and bodies.
 const cursorParameter = "cursor"
 
-// minCursorBytes is how long the data of a cursor is at least; longer data has a power of two.
+// minCursorBytes is the smallest size of the data in a cursor. Longer data is padded to a power of two.
 const minCursorBytes = 512
 
 var errNoCursor = authz.Errorf(authz.CodeInvalid,
-	"cursor is not one that an answer of this list gave as next_cursor to this actor and this API key")
+	"the cursor is not a next_cursor of this list for this actor and API key")
 
-// sealCursor returns a position in a list as callers receive it. The position may hold the id of an object that the
-// reader may not see, so it is encrypted and padded. It opens for the same call, ids, actor and API key alone.
+// sealCursor encrypts and pads a position in a list, because it may contain the id of an object that the reader may not
+// see. The result is valid only for the same call, ids, actor and API key.
 func (k *call) sealCursor(position string) string {
 	if position == "" {
 		return ""
@@ -34,15 +34,15 @@ func (k *call) sealCursor(position string) string {
 	padded := make([]byte, size)
 	copy(padded, position)
 	padded[len(position)] = 1
-	return k.cursorSeal().Close(padded, k.aboutCursor())
+	return k.cursorSeal().Close(padded, k.cursorScope())
 }
 
-// openCursor returns the position that sealCursor sealed. Its error has CodeInvalid.
+// openCursor decrypts a position that sealCursor encrypted. Its errors have CodeInvalid.
 func (k *call) openCursor(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	padded, ok := k.cursorSeal().Open(cursor, k.aboutCursor())
+	padded, ok := k.cursorSeal().Open(cursor, k.cursorScope())
 	if !ok {
 		return "", errNoCursor
 	}
@@ -56,18 +56,19 @@ func (k *call) openCursor(cursor string) (string, error) {
 	return string(padded[:end]), nil
 }
 
-// cursorSeal is derived from the API key, which all servers before one SpiceDB know, and no reader of the product.
+// cursorSeal returns the encryption, derived from the API key. All servers of one SpiceDB know the key, and the users
+// of the product do not.
 func (k *call) cursorSeal() authz.Seal {
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = derived.Write([]byte("cursors")) // never fails
 	return authz.NewSeal(derived.Sum(nil))
 }
 
-func (k *call) aboutCursor() []byte {
+func (k *call) cursorScope() []byte {
 	return fmt.Appendf(nil, "%q %q %q", k.route.operation, k.params, k.actor)
 }
 
-// openQueryCursor puts the position in the place of the cursor in the query of the address.
+// openQueryCursor replaces the cursor in the query of the request by its decrypted position.
 func (k *call) openQueryCursor(c *gin.Context, query url.Values) error {
 	if query.Get(cursorParameter) == "" {
 		return nil
@@ -81,7 +82,7 @@ func (k *call) openQueryCursor(c *gin.Context, query url.Values) error {
 	return nil
 }
 
-// sealNextCursor seals the cursor of an answer that is a page of a list.
+// sealNextCursor encrypts the next_cursor of an answer if it is a page of a list.
 func (k *call) sealNextCursor(body any) any {
 	if !k.route.pages {
 		return body

@@ -27,11 +27,15 @@ func (s *server) Check(c *gin.Context) {
 		}
 		decision, token, err := s.Engine.Check(ctx, check, at)
 		s.Metrics.decision(decision, err)
-		return Decision{Allowed: decision.Allowed(), MissingContext: missingContext(decision), Token: string(token)}, err
+		return Decision{
+			Allowed:        decision.Allowed(),
+			MissingContext: missingContext(decision),
+			Token:          string(token),
+		}, err
 	})
 }
 
-// check reads a question, and how fresh its answer must be.
+// check reads a check and its consistency.
 func (r *reader) check(body CheckRequest) (authz.Check, authz.Consistency) {
 	return authz.Check{
 		Subject:    r.subject("subject", body.Subject),
@@ -41,7 +45,7 @@ func (r *reader) check(body CheckRequest) (authz.Check, authz.Consistency) {
 	}, r.consistency("consistency", body.Consistency)
 }
 
-// missingContext is nil unless the decision is conditional.
+// missingContext returns nil unless the decision is conditional.
 func missingContext(d authz.Decision) *MissingContext {
 	if d.State != authz.Conditional {
 		return nil
@@ -76,7 +80,7 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		if weight(check.Context, maxBatchContext)*len(permissions) > maxBatchContext {
 			return nil, authz.Errorf(
 				authz.CodeTooLarge,
-				"the context, counted once for each permission, is larger than %d bytes: ask for fewer permissions or send less",
+				"the context is larger than %d bytes, counted once for each permission; send a smaller context",
 				maxBatchContext,
 			)
 		}
@@ -97,7 +101,7 @@ func (s *server) DecidePermissions(c *gin.Context) {
 			answer.Permissions[name] = result.Err == nil && result.Decision.Allowed()
 			switch {
 			case result.Err == nil:
-			case !isOfQuestion(result.Err) || s.isUnknownType(ctx, check.Subject.Type):
+			case !isRequestError(result.Err) || s.isUnknownType(ctx, check.Subject.Type):
 				return nil, result.Err
 			default:
 				errs[name] = *s.itemError(ctx, result.Err)
@@ -108,8 +112,8 @@ func (s *server) DecidePermissions(c *gin.Context) {
 	})
 }
 
-// permissionsOf returns the permissions that applications ask for on a type. The error has code CodeInvalid if the
-// schema has no such type, or the type no such permissions.
+// permissionsOf returns the public permissions of a type. The error has CodeInvalid if the schema does not have the
+// type, or the type has none.
 func (s *server) permissionsOf(ctx context.Context, typ authz.Type) ([]authz.Permission, error) {
 	definitions, err := s.Definitions(ctx)
 	if err != nil {
@@ -130,7 +134,7 @@ func (s *server) permissionsOf(ctx context.Context, typ authz.Type) ([]authz.Per
 	return nil, unknownType(typ, names)
 }
 
-// isUnknownType reports whether the schema has no such type, so that no question about it can be decided.
+// isUnknownType reports whether the schema does not have the type, so that no question about it can be decided.
 func (s *server) isUnknownType(ctx context.Context, typ authz.Type) bool {
 	definitions, err := s.Definitions(ctx)
 	return err == nil && !slices.ContainsFunc(definitions, func(d authz.Definition) bool { return d.Type == typ })

@@ -16,16 +16,21 @@ import (
 
 func TestCheck(t *testing.T) {
 	w := serve(t)
-	var asked authz.Check
+	var q authz.Check
 	var at authz.Consistency
 	answer := authz.Decision{}
 	w.engine.check = func(
 		_ context.Context, check authz.Check, consistency authz.Consistency,
 	) (authz.Decision, authz.Token, error) {
-		asked, at = check, consistency
+		q, at = check, consistency
 		return answer, "t1", nil
 	}
-	alice, i1 := authz.Subject{Object: authz.Object{Type: "user", ID: "alice"}}, authz.Object{Type: "importer", ID: "i1"}
+	alice, i1 := authz.Subject{
+		Object: authz.Object{Type: "user", ID: "alice"},
+	}, authz.Object{
+		Type: "importer",
+		ID:   "i1",
+	}
 	plain := authz.Check{Subject: alice, Permission: "view", Resource: i1}
 	with := func(change func(*authz.Check)) authz.Check {
 		c := plain
@@ -109,10 +114,16 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			answer = tt.decision
 			w.do(
-				t, request{method: "POST", path: "/v1/check", key: checkKey, body: `{"permission":"view",` + tt.body + `}`},
+				t,
+				request{
+					method: "POST",
+					path:   "/v1/check",
+					key:    checkKey,
+					body:   `{"permission":"view",` + tt.body + `}`,
+				},
 			).want(t, 200, tt.answer)
-			if !reflect.DeepEqual(asked, tt.check) || at != tt.at {
-				t.Errorf("asked %+v at %+v, want %+v at %+v", asked, at, tt.check, tt.at)
+			if !reflect.DeepEqual(q, tt.check) || at != tt.at {
+				t.Errorf("the engine got %+v at %+v, want %+v at %+v", q, at, tt.check, tt.at)
 			}
 		})
 	}
@@ -120,11 +131,11 @@ func TestCheck(t *testing.T) {
 
 func TestCheckBulk(t *testing.T) {
 	w := serve(t)
-	var asked []authz.Check
+	var q []authz.Check
 	w.engine.bulk = func(
 		_ context.Context, checks []authz.Check, _ authz.Consistency,
 	) ([]authz.CheckResult, authz.Token, error) {
-		asked = checks
+		q = checks
 		results := make([]authz.CheckResult, len(checks))
 		for i, check := range checks {
 			switch check.Resource.ID {
@@ -165,38 +176,40 @@ func TestCheckBulk(t *testing.T) {
 		`{"allowed":true}`, `{"allowed":false}`, detail("invalid", `the field "permission" is missing`),
 		`{"allowed":false,"missing_context":["region"]}`, detail("invalid", `the check must be an object, not a number`),
 		detail(
-			"invalid", `the field "subject": "a" is not a reference: write type:id or type:id#relation, for example user:alice`,
+			"invalid",
+			`the field "subject": "a" is not a reference: write type:id or type:id#relation, for example user:alice`,
 		),
-		detail("invalid", "no such permission"), detail("invalid", `the field "resource" stands there twice`),
-		detail("internal", "the server failed; its log says why under the request id"), detail(
+		detail("invalid", "no such permission"), detail("invalid", `the field "resource" appears twice`),
+		detail("internal", "the server failed; its log has the cause under the request id"), detail(
 			"invalid", `the check must be an object, not null`,
 		),
 		detail(
-			"invalid", `the field "consistency" does not exist; the fields here are context, permission, resource, subject`,
+			"invalid",
+			`the field "consistency" does not exist; the fields here are context, permission, resource, subject`,
 		),
 	}
 	if log := w.log.String(); !strings.Contains(log, "a secret cause") {
 		t.Errorf("the log lacks the cause of one check: %s", log)
 	}
 	got.want(t, 200, `{"results":[`+strings.Join(want, ",")+`],"token":"t1"}`)
-	if len(asked) != 5 {
-		t.Errorf("asked the engine %d checks, want the 5 that are well-formed", len(asked))
+	if len(q) != 5 {
+		t.Errorf("the engine got %d checks, want the 5 well-formed ones", len(q))
 	}
 
-	asked = nil
+	q = nil
 	ask(`{}`, `[]`).want(t, 200, `{"results":[`+
 		detail(
 			"invalid", `the field "permission" is missing`,
 		)+`,`+detail("invalid", `the check must be an object, not a list`)+`]}`)
-	if asked != nil {
-		t.Errorf("asked the engine %v", asked)
+	if q != nil {
+		t.Errorf("the engine got %v", q)
 	}
 
 	thousand := make([]string, 1000)
 	for i := range thousand {
 		thousand[i] = item(strconv.Itoa(i))
 	}
-	if res := ask(thousand...); res.status != 200 || len(asked) != 1000 || asked[999].Resource.ID != "999" {
+	if res := ask(thousand...); res.status != 200 || len(q) != 1000 || q[999].Resource.ID != "999" {
 		t.Errorf("1000 checks answered %d", res.status)
 	}
 	ask(append(thousand, item("x"))...).wantProblem(t, 413, "too_large", "more than 1000 entries")
@@ -219,8 +232,9 @@ func TestPermissions(t *testing.T) {
 			Subject: authz.Subject{Object: authz.Object{Type: "user", ID: "a"}}, Permission: "view",
 			Resource: authz.Object{Type: "importer", ID: "i1"}, Context: map[string]any{"x": 1.0},
 		}
-		if len(checks) != 2 || !reflect.DeepEqual(checks[0], want) || checks[1].Permission != "edit" || at != authz.Fully() {
-			t.Errorf("asked %+v at %+v", checks, at)
+		if len(checks) != 2 || !reflect.DeepEqual(checks[0], want) || checks[1].Permission != "edit" ||
+			at != authz.Fully() {
+			t.Errorf("the engine got %+v at %+v", checks, at)
 		}
 		return []authz.CheckResult{
 			{Decision: authz.Decision{State: authz.Allowed}},
@@ -230,7 +244,7 @@ func TestPermissions(t *testing.T) {
 	r := request{method: "POST", path: "/v1/permissions", key: checkKey, body: body}
 	w.do(t, r).want(t, 200, `{"permissions":{"view":true,"edit":false},"token":"t1"}`)
 	if calls != 1 {
-		t.Errorf("asked the engine %d times, want one bulk", calls)
+		t.Errorf("the engine was called %d times, want one bulk check", calls)
 	}
 	w.engine.bulk = func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 		return []authz.CheckResult{{}, {Err: authz.Errorf(authz.CodeInvalid, "context: wrong")}}, "t1", nil
@@ -244,7 +258,10 @@ func TestPermissions(t *testing.T) {
 	w.do(t, r).wantProblem(t, 400, "invalid", "context: wrong")
 	r.body = body
 	w.engine.bulk = func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
-		return []authz.CheckResult{{}, {Err: authz.Errorf(authz.CodeUnavailable, "SpiceDB cannot be reached")}}, "t1", nil
+		return []authz.CheckResult{
+			{},
+			{Err: authz.Errorf(authz.CodeUnavailable, "SpiceDB cannot be reached")},
+		}, "t1", nil
 	}
 	w.do(t, r).wantProblem(t, 503, "unavailable", "SpiceDB cannot be reached")
 
@@ -279,9 +296,10 @@ func TestRoleSets(t *testing.T) {
 		}
 		for j, role := range want.Roles {
 			r := got.Roles[j]
-			if r.Name != string(role.Name) || r.Title != role.Title || r.Additional != role.Additional || r.Requires != string(
-				role.Requires,
-			) {
+			if r.Name != string(role.Name) || r.Title != role.Title || r.Additional != role.Additional ||
+				r.Requires != string(
+					role.Requires,
+				) {
 				t.Errorf("got %+v, want %+v", r, role)
 			}
 		}
@@ -292,9 +310,16 @@ func TestRelationships(t *testing.T) {
 	w := serve(t)
 	object := func(typ authz.Type, id authz.ID) authz.Object { return authz.Object{Type: typ, ID: id} }
 	stored := []authz.Relationship{
-		{Resource: object("account", "acme"), Relation: "owner", Subject: authz.Subject{Object: object("user", "alice")}},
 		{
-			Resource: object("account", "acme"), Relation: "guest", Subject: authz.Subject{Object: object("user", "a#b")},
+			Resource: object("account", "acme"),
+			Relation: "owner",
+			Subject:  authz.Subject{Object: object("user", "alice")},
+		},
+		{
+			Resource: object(
+				"account",
+				"acme",
+			), Relation: "guest", Subject: authz.Subject{Object: object("user", "a#b")},
 			ExpiresAt: time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("x", 3600)),
 		},
 		{Resource: object("account", "acme"), Relation: "team", Subject: authz.Everybody("user")},
@@ -316,9 +341,9 @@ func TestRelationships(t *testing.T) {
 		`{"resource":"account:acme","relation":"guest","subject":"account:b#owner"}`,
 		`{"resource":"account:acme","relation":"guest","subject":{"type":"account","id":"#","relation":"owner"}}`,
 	}
-	var asked authz.Filter
+	var q authz.Filter
 	w.engine.read = func(_ context.Context, filter authz.Filter, page authz.Page) iter.Seq2[authz.ReadItem, error] {
-		asked = filter
+		q = filter
 		start, _ := strconv.Atoi(page.Cursor)
 		return func(yield func(authz.ReadItem, error) bool) {
 			for i := start; i < len(stored) && i < start+page.Limit; i++ {
@@ -344,8 +369,8 @@ func TestRelationships(t *testing.T) {
 		return answer.Next
 	}
 	get("resource=account:acme").want(t, 200, page(written, ""))
-	if (asked != authz.Filter{Type: "account", ID: "acme"}) {
-		t.Errorf("read %+v", asked)
+	if (q != authz.Filter{Type: "account", ID: "acme"}) {
+		t.Errorf("read %+v", q)
 	}
 	fourth := next("resource=account:acme&limit=4")
 	get("resource=account:acme&limit=4").want(t, 200, page(written[:4], fourth))
@@ -353,12 +378,12 @@ func TestRelationships(t *testing.T) {
 	get("resource=account:acme&limit=6").want(t, 200, page(written, ""))
 	get("resource=account:other&cursor="+fourth).wantProblem(t, 400, "invalid", "cursor")
 	get("resource=account:a%20b%2Fc:d&relation=owner")
-	if (asked != authz.Filter{Type: "account", ID: "a b/c:d", Relation: "owner"}) {
-		t.Errorf("read %+v", asked)
+	if (q != authz.Filter{Type: "account", ID: "a b/c:d", Relation: "owner"}) {
+		t.Errorf("read %+v", q)
 	}
 	get("resource=%7B%22type%22:%22account%22,%22id%22:%22a%23b%22%7D")
-	if (asked != authz.Filter{Type: "account", ID: "a#b"}) {
-		t.Errorf("read %+v", asked)
+	if (q != authz.Filter{Type: "account", ID: "a#b"}) {
+		t.Errorf("read %+v", q)
 	}
 	w.engine.read = func(context.Context, authz.Filter, authz.Page) iter.Seq2[authz.ReadItem, error] {
 		return func(yield func(authz.ReadItem, error) bool) {

@@ -18,11 +18,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxBody is how large the body of a request may be, in bytes.
+// maxBody is the largest size of a request body in bytes.
 const maxBody = 1 << 20
 
-// decode reads the body of a request, which must be JSON of exactly the documented fields, or of at least those in a
-// lenient call.
+// decode reads the JSON body of a request. The body must have exactly the documented fields. Lenient calls ignore other
+// fields.
 func decode[T any](c *gin.Context) (T, error) {
 	var into T
 	data, err := readBody(c)
@@ -34,13 +34,13 @@ func decode[T any](c *gin.Context) (T, error) {
 	default:
 		err = decodeStrict("the body", data, &into)
 	}
-	if err == nil && k.once != nil {
+	if err == nil && k.idempotency != nil {
 		k.body, err = json.Marshal(into)
 	}
 	return into, err
 }
 
-// readBody returns the body of a request, which calls itself JSON.
+// readBody reads the body of a request and checks that its Content-Type is JSON.
 func readBody(c *gin.Context) ([]byte, error) {
 	if contentType := c.GetHeader("Content-Type"); !isJSON(contentType) {
 		return nil, authz.Errorf(
@@ -59,12 +59,16 @@ func readBody(c *gin.Context) ([]byte, error) {
 			Code: authz.CodeDeadline, Message: "the body of the request did not arrive in time", Cause: err,
 		}
 	case err != nil:
-		return nil, &authz.Error{Code: authz.CodeInvalid, Message: "the body of the request could not be read", Cause: err}
+		return nil, &authz.Error{
+			Code:    authz.CodeInvalid,
+			Message: "the body of the request could not be read",
+			Cause:   err,
+		}
 	}
 	return data, nil
 }
 
-// readAll is io.ReadAll, with a buffer of the right size if it is said to be small.
+// readAll is io.ReadAll with a buffer of the right size if the body declares a small length.
 func readAll(body io.Reader, length int64) ([]byte, error) {
 	const small = 64 << 10
 	if length <= 0 || length > small {
@@ -76,7 +80,7 @@ func readAll(body io.Reader, length int64) ([]byte, error) {
 }
 
 func isJSON(contentType string) bool {
-	if contentType == "application/json" { // as almost always
+	if contentType == "application/json" { // the common case
 		return true
 	}
 	media, parameters, err := mime.ParseMediaType(contentType)
@@ -84,8 +88,8 @@ func isJSON(contentType string) bool {
 	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// decodeStrict decodes JSON that is a single value in valid UTF-8 and has exactly the fields of the type. An error
-// about no field in particular begins with what the data is.
+// decodeStrict decodes a single JSON value in valid UTF-8 that has exactly the fields of the type. what names the data
+// in errors that are not about a field.
 func decodeStrict(what string, data []byte, into any) error {
 	decoded, err := decodeJSON(what, data, into)
 	if err != nil {
@@ -95,11 +99,12 @@ func decodeStrict(what string, data []byte, into any) error {
 	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
 		return fault.err(what)
 	}
-	return shape.again(what, decoded, into)
+	return shape.redecode(what, decoded, into)
 }
 
-// again returns the error of decoding, or that of decoding once more if the scanner has changed the data since.
-func (s *scanner) again(what string, decoded error, into any) error {
+// redecode returns the given error of decoding. If the scanner has changed the data since, it decodes the data again
+// first.
+func (s *scanner) redecode(what string, decoded error, into any) error {
 	if !s.changed {
 		return decoded
 	}
@@ -111,7 +116,7 @@ func (s *scanner) again(what string, decoded error, into any) error {
 	return decoded
 }
 
-// decodeLenient is decodeStrict for data that may have other fields as well; they are ignored.
+// decodeLenient is decodeStrict, but ignores unknown fields.
 func decodeLenient(what string, data []byte, into any) error {
 	if err := checkJSON(what, data); err != nil {
 		return err
@@ -127,13 +132,14 @@ func decodeLenient(what string, data []byte, into any) error {
 	return decoded
 }
 
-// checkJSON checks that the data is a single JSON value in valid UTF-8. An error begins with what the data is.
+// checkJSON checks that the data is a single JSON value in valid UTF-8. what names the data in errors.
 func checkJSON(what string, data []byte) error {
 	_, err := decodeJSON(what, data, new(json.RawMessage))
 	return err
 }
 
-// decodeJSON decodes JSON that checkJSON passes, with any fields. mismatch says why it does not fit the type, if so.
+// decodeJSON decodes JSON that passes checkJSON, with any fields. mismatch is the reason why it does not fit the type,
+// if it does not.
 func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	switch {
 	case len(data) == 0:
@@ -148,7 +154,10 @@ func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	}
 	if at := loneSurrogate(data); at >= 0 {
 		return nil, authz.Errorf(
-			authz.CodeInvalid, `%s has half a surrogate pair (\ud800 to \udfff) at byte %d, which is no character`, what, at,
+			authz.CodeInvalid,
+			`%s has half of a surrogate pair (\ud800 to \udfff) at byte %d, which is not a character`,
+			what,
+			at,
 		)
 	}
 	var other *json.UnmarshalTypeError
@@ -163,16 +172,16 @@ func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	return mismatch, nil
 }
 
-// fault is what is wrong with a field.
+// fault is an error about a field.
 type fault struct {
-	path    string // such as checks[3].subject; empty for the body as a whole
+	path    string // for example checks[3].subject; empty for the whole body
 	problem string
-	code    authz.Code // CodeInvalid if it is empty
+	code    authz.Code // empty means CodeInvalid
 }
 
 func faultf(format string, args ...any) *fault { return &fault{problem: fmt.Sprintf(format, args...)} }
 
-// in puts the fault into the field of an object or, written [3], into an item of a list.
+// in prefixes the path of the fault with the field of an object or, written [3], with the index of a list.
 func (f *fault) in(segment string) *fault {
 	if f.path != "" && f.path[0] != '[' {
 		segment += "."

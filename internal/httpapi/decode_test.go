@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
+func TestErrorsOfBodiesNameTheField(t *testing.T) {
 	w := serve(t)
 	importer, roles, check := "/v1/importers", "/v1/accounts/acme/members/bob", "/v1/check"
 	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
@@ -42,7 +42,12 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		{"missing field", roles, `{}`, []string{`the field "roles" is missing`}},
 		{"string for list", roles, `{"roles":"guest"}`, []string{`the field "roles" must be a list, not a string`}},
 		{"null for list", roles, `{"roles":null}`, []string{`the field "roles" must be a list, not null`}},
-		{"number in list", roles, `{"roles":["guest",7]}`, []string{`the field "roles[1]" must be a string, not a number`}},
+		{
+			"number in list",
+			roles,
+			`{"roles":["guest",7]}`,
+			[]string{`the field "roles[1]" must be a string, not a number`},
+		},
 		{
 			"object for string", importer, `{"id":{},"account":"acme"}`,
 			[]string{`the field "id" must be a string, not an object`},
@@ -52,14 +57,19 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 			[]string{`the field "id" must be a string, not true or false`},
 		},
 		{"empty id", importer, `{"id":"","account":"acme"}`, []string{`the field "id"`, "empty"}},
-		{"empty optional id", importer, `{"id":"i1","account":"acme","source":""}`, []string{`the field "source"`, "empty"}},
+		{
+			"empty optional id",
+			importer,
+			`{"id":"i1","account":"acme","source":""}`,
+			[]string{`the field "source"`, "empty"},
+		},
 		{
 			"long id", importer, `{"id":"` + strings.Repeat("x", 257) + `","account":"acme"}`, []string{`the field "id"`, "256"},
 		},
-		{"twice", importer, `{"id":"i1","id":"i2","account":"acme"}`, []string{`the field "id" stands there twice`}},
+		{"twice", importer, `{"id":"i1","id":"i2","account":"acme"}`, []string{`the field "id" appears twice`}},
 		{
 			"twice, escaped", importer, `{"id":"i1","\u0069d":"i2","account":"acme"}`,
-			[]string{`the field "id" stands there twice`},
+			[]string{`the field "id" appears twice`},
 		},
 		{"list for object", importer, `[]`, []string{"the body must be an object, not a list"}},
 		{"null body", importer, `null`, []string{"the body must be an object, not null"}},
@@ -82,7 +92,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		},
 		{
 			"repeated map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a1":[]}}`,
-			[]string{`the field "accounts.a1" stands there twice`},
+			[]string{`the field "accounts.a1" appears twice`},
 		},
 		{
 			"null roles", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":null}}`,
@@ -130,7 +140,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		{
 			"reference with a field twice", check,
 			`{"subject":{"type":"user","id":"a","id":"b"},"permission":"view","resource":"importer:i1"}`,
-			[]string{`the field "subject.id" stands there twice`},
+			[]string{`the field "subject.id" appears twice`},
 		},
 		{
 			"resource with a relation", check, `{"subject":"user:a","permission":"view","resource":"account:acme#member"}`,
@@ -155,7 +165,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		{
 			"context with a key twice", check,
 			`{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"x":{"y":1,"y":2}}}`,
-			[]string{`the field "context.x.y" stands there twice`},
+			[]string{`the field "context.x.y" appears twice`},
 		},
 		{
 			"context too deep", check,
@@ -214,7 +224,7 @@ func TestBodiesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreRight(t *testing.T) {
+func TestValidBodiesAreAccepted(t *testing.T) {
 	w := serve(t)
 	for _, body := range []string{
 		`{"subject":"user:a","permission":"view","resource":"importer:i1"}`,
@@ -230,7 +240,7 @@ func TestBodiesThatAreRight(t *testing.T) {
 	}
 }
 
-func TestContentTypeAndPresence(t *testing.T) {
+func TestContentTypeAndMissingBody(t *testing.T) {
 	w := serve(t)
 	check := `{"subject":"user:a","permission":"view","resource":"importer:i1"}`
 	for contentType, accepted := range map[string]bool{
@@ -253,8 +263,16 @@ func TestContentTypeAndPresence(t *testing.T) {
 		method: "POST", path: "/v1/check", key: checkKey, header: http.Header{"Content-Type": {"application/json"}},
 	}
 	w.do(t, empty).wantProblem(t, 400, "invalid", "the body is empty")
-	w.do(t, request{method: "DELETE", path: "/v1/accounts/acme", body: `{"force":true}`, key: operateKey, actor: "alice"}).
-		wantProblem(t, 400, "invalid", "takes no body")
+	w.do(
+		t,
+		request{method: "DELETE", path: "/v1/accounts/acme", body: `{"force":true}`, key: operateKey, actor: "alice"},
+	).
+		wantProblem(
+			t,
+			400,
+			"invalid",
+			"takes no body",
+		)
 	w.do(t, request{method: "PUT", path: "/v1/platform/administrators/root", body: `[]`, key: provisionKey}).
 		wantProblem(t, 400, "invalid", "takes no body")
 }
@@ -273,7 +291,7 @@ func TestBodySize(t *testing.T) {
 	w.do(t, r).wantProblem(t, 400, "invalid")
 }
 
-func TestQueriesAreRefusedBySayingWhatIsWrong(t *testing.T) {
+func TestErrorsOfQueriesNameTheParameter(t *testing.T) {
 	w := serve(t)
 	for path, words := range map[string]string{
 		"/v1/accounts/acme/members?limt=1":                         `the parameter "limt" does not exist here; the parameters are limit, cursor`,
@@ -285,8 +303,8 @@ func TestQueriesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		"/v1/accounts/acme/members?limit=1e2":                      `the parameter "limit" must be a number`,
 		"/v1/accounts/acme/members?limit=1&limit=2":                `the parameter "limit" is given more than once`,
 		"/v1/accounts/acme/members?cursor=%FF":                     `the parameter "cursor" is not valid UTF-8`,
-		"/v1/accounts/acme/members?cursor=%zz":                     `query of the address is malformed`,
-		"/v1/accounts/acme/members?a;b":                            `query of the address is malformed`,
+		"/v1/accounts/acme/members?cursor=%zz":                     `query of the URL is malformed`,
+		"/v1/accounts/acme/members?a;b":                            `query of the URL is malformed`,
 		"/v1/subscriptions/s1/members?by_account=yes":              `the parameter "by_account" must be true or false`,
 		"/v1/subscriptions/s1/members?by_account=1":                `the parameter "by_account" must be true or false`,
 		"/v1/subscriptions/s1/members?limit=5&by_account=":         `the parameter "by_account" must be true or false`,
@@ -294,7 +312,15 @@ func TestQueriesAreRefusedBySayingWhatIsWrong(t *testing.T) {
 		"/v1/subscriptions/s1/accounts?limit=-1":                   `the parameter "limit" must be a number`,
 		"/v1/subscriptions/s1/accounts?limit=99999999999999999999": `the parameter "limit" must be a number`,
 	} {
-		w.do(t, request{method: "GET", path: path, key: operateKey, actor: "alice"}).wantProblem(t, 400, "invalid", words)
+		w.do(
+			t,
+			request{method: "GET", path: path, key: operateKey, actor: "alice"},
+		).wantProblem(
+			t,
+			400,
+			"invalid",
+			words,
+		)
 	}
 	for path, words := range map[string]string{
 		"/v1/relationships":                              `the parameter "resource" is missing`,

@@ -21,8 +21,8 @@ var (
 	docsStart []byte
 )
 
-// docsPolicy lets the page load what this server gives it and nothing else, and call this server alone. Swagger UI
-// styles some of its elements in their attributes.
+// docsPolicy is the content security policy of the page. The page may load files of this server and call it, and
+// nothing else. Styles in attributes are allowed because Swagger UI sets them.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -54,18 +54,18 @@ func (s *server) GetDocsStyle(c *gin.Context) {
 	s.swaggerUI(c, "text/css; charset=utf-8", swaggerStyle)
 }
 
-// asset is a file of Swagger UI, as it is and compressed.
-type asset struct{ plain, packed []byte }
+// asset is a file of Swagger UI, plain and compressed.
+type asset struct{ plain, gzipped []byte }
 
-// assets are the files of Swagger UI by their names. They are decompressed once for every server in the process.
+// assets has the files of Swagger UI by name. They are decompressed once per process.
 var assets = sync.OnceValues(func() (map[string]asset, error) {
 	all := make(map[string]asset)
 	for _, name := range []string{swaggerScript, swaggerStyle} {
-		packed, err := fs.ReadFile(swaggerui.FS, name+".gz")
+		gzipped, err := fs.ReadFile(swaggerui.FS, name+".gz")
 		if err != nil {
 			return nil, err
 		}
-		reader, err := gzip.NewReader(bytes.NewReader(packed))
+		reader, err := gzip.NewReader(bytes.NewReader(gzipped))
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ var assets = sync.OnceValues(func() (map[string]asset, error) {
 		if err != nil {
 			return nil, err
 		}
-		all[name] = asset{plain, packed}
+		all[name] = asset{plain, gzipped}
 	}
 	return all, nil
 })
@@ -83,7 +83,7 @@ const (
 	swaggerStyle  = "swagger-ui.css"
 )
 
-// swaggerUI answers with a file of Swagger UI, compressed if the client accepts that.
+// swaggerUI answers a file of Swagger UI, compressed if the client accepts gzip.
 func (s *server) swaggerUI(c *gin.Context, contentType, name string) {
 	all, err := assets()
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *server) swaggerUI(c *gin.Context, contentType, name string) {
 	content := all[name].plain
 	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
 		c.Header("Content-Encoding", "gzip")
-		content = all[name].packed
+		content = all[name].gzipped
 	}
 	sendWhole(c, http.StatusOK, contentType, content)
 }

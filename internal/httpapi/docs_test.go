@@ -14,11 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mentioned are the addresses that a page or a style sheet makes a browser load.
-var mentioned = regexp.MustCompile(`(?:src|href)="([^"]*)"|url\(["']?([^"')]*)|@import`)
+// loadedAddress matches the addresses that a page or a style sheet makes a browser load.
+var loadedAddress = regexp.MustCompile(`(?:src|href)="([^"]*)"|url\(["']?([^"')]*)|@import`)
 
-// TestDocs follows every address that the page of the contract loads from: each is on this server, and open to
-// everybody.
+// TestDocs follows every address that the documentation page loads. Each must be on this server and need no key.
 func TestDocs(t *testing.T) {
 	w := serve(t)
 	page, err := url.Parse(w.url + "/docs")
@@ -41,11 +40,11 @@ func TestDocs(t *testing.T) {
 	policy := header.Get("Content-Security-Policy")
 	require.Contains(t, policy, "default-src 'none'")
 	require.NotRegexp(t, `https?:|\*|'unsafe-eval'|script-src[^;]*unsafe`, policy)
-	require.NotRegexp(t, `<script>|<style| on[a-z]+=`, body, "the policy lets nothing run that stands in the page")
+	require.NotRegexp(t, `<script>|<style| on[a-z]+=`, body, "the policy forbids inline scripts, so the page must have none")
 
 	kinds := map[string]string{".css": "text/css", ".js": "text/javascript", ".yaml": "application/yaml"}
 	seen := 0
-	for _, match := range mentioned.FindAllStringSubmatch(body, -1) {
+	for _, match := range loadedAddress.FindAllStringSubmatch(body, -1) {
 		at, err := page.Parse(match[1])
 		require.NoError(t, err)
 		if at.Scheme == "data" {
@@ -56,27 +55,30 @@ func TestDocs(t *testing.T) {
 		seen++
 		require.Contains(t, header.Get("Content-Type"), kinds[at.Path[strings.LastIndex(at.Path, "."):]], at)
 		if strings.HasSuffix(at.Path, ".css") {
-			for _, loaded := range mentioned.FindAllStringSubmatch(content, -1) {
+			for _, loaded := range loadedAddress.FindAllStringSubmatch(content, -1) {
 				require.True(t, strings.HasPrefix(loaded[2], "data:"), loaded[0])
 			}
 		}
 		if strings.HasSuffix(at.Path, "/start.js") {
 			require.Contains(t, content, `url: "openapi.yaml"`)
-			require.Contains(t, content, "validatorUrl: null", "without it Swagger UI asks a validator elsewhere")
+			require.Contains(t, content, "validatorUrl: null", "otherwise Swagger UI calls an external validator")
 		}
 	}
 	require.Equal(t, 4, seen)
 }
 
-// TestDocsCompressed holds that a client gets Swagger UI in the form that it takes.
+// TestDocsCompressed asserts that the server sends Swagger UI in an encoding that the client accepts.
 func TestDocsCompressed(t *testing.T) {
 	w := serve(t)
 	for _, path := range []string{"/docs/swagger-ui.js", "/docs/swagger-ui.css"} {
 		plain := w.do(t, request{method: http.MethodGet, path: path})
 		require.Empty(t, plain.header.Get("Content-Encoding"))
-		packed := w.do(t, request{method: http.MethodGet, path: path, header: http.Header{"Accept-Encoding": {"br, gzip"}}})
-		require.Equal(t, "gzip", packed.header.Get("Content-Encoding"))
-		reader, err := gzip.NewReader(strings.NewReader(packed.body))
+		gzipped := w.do(
+			t,
+			request{method: http.MethodGet, path: path, header: http.Header{"Accept-Encoding": {"br, gzip"}}},
+		)
+		require.Equal(t, "gzip", gzipped.header.Get("Content-Encoding"))
+		reader, err := gzip.NewReader(strings.NewReader(gzipped.body))
 		require.NoError(t, err)
 		unpacked, err := io.ReadAll(reader)
 		require.NoError(t, err)
@@ -87,7 +89,7 @@ func TestDocsCompressed(t *testing.T) {
 	}
 }
 
-// TestStaticFilesArePreparedOnce holds a request for each open file to the memory that its answer takes in any case.
+// TestStaticFilesArePreparedOnce asserts that a request for a static file allocates little more than an empty request.
 func TestStaticFilesArePreparedOnce(t *testing.T) {
 	w := open(t)
 	for _, path := range []string{
@@ -108,7 +110,7 @@ func TestStaticFilesArePreparedOnce(t *testing.T) {
 	}
 }
 
-// discarded is an answer that nobody reads.
+// discarded is a ResponseWriter that drops the answer.
 type discarded struct {
 	header http.Header
 	status int
@@ -118,7 +120,7 @@ func (d *discarded) Header() http.Header            { return d.header }
 func (d *discarded) WriteHeader(status int)         { d.status = status }
 func (d *discarded) Write(data []byte) (int, error) { return len(data), nil }
 
-// allocated returns how many bytes are allocated while do runs.
+// allocated returns the number of bytes that are allocated while do runs.
 func allocated(do func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

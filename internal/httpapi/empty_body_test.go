@@ -2,7 +2,7 @@ package httpapi_test
 
 import "testing"
 
-func TestCallWithoutBodyTakesAnEmptyObject(t *testing.T) {
+func TestCallWithoutBodyAcceptsEmptyObject(t *testing.T) {
 	w := serve(t)
 	for body, status := range map[string]int{
 		"": 200, "{}": 200, " { }": 400, " {}\n": 200, `{"a":1}`: 400, "null": 400, "{}                              ": 400,

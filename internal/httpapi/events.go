@@ -14,13 +14,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// heartbeat is how often a stream of events says something.
+// heartbeat is the interval after which an idle stream sends a comment.
 const heartbeat = 15 * time.Second
 
 const eventStream = "text/event-stream"
 
-// StreamAudit implements ServerInterface. What is wrong before the first byte is a problem as everywhere; afterwards
-// the stream ends, and the client goes on behind the last event that it has.
+// StreamAudit implements ServerInterface. Errors before the first byte are problems. A later error ends the stream, and
+// the client continues after its last event.
 func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	defer cancel()
@@ -36,11 +36,11 @@ func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
 		return
 	}
 	if err := e.run(ctx); ctx.Err() == nil {
-		s.problem(c, err) // which is only logged: the answer has begun
+		s.problem(c, err) // only logs it, because the answer has begun
 	}
 }
 
-// events is one stream.
+// events is one stream of audit entries.
 type events struct {
 	server     *server
 	c          *gin.Context
@@ -70,12 +70,12 @@ func (s *server) beginEvents(ctx context.Context, c *gin.Context, params StreamA
 	}
 	e.query.After, e.query.Limit = &after, auditBatch
 	c.Header("Content-Type", eventStream)
-	c.Header("X-Accel-Buffering", "no") // asks nginx to pass on what comes as it comes
+	c.Header("X-Accel-Buffering", "no") // tells nginx not to buffer the stream
 	c.Status(http.StatusOK)
 	return e, e.send(": the stream begins\n\n")
 }
 
-// position reads the id of an event, behind which the stream begins; 0 stands for the beginning.
+// position reads the id of the event after which the stream begins. 0 means the beginning of the log.
 func (e *events) position(id string, last int64) (int64, error) {
 	if id == "0" {
 		return 0, nil
@@ -87,40 +87,42 @@ func (e *events) position(id string, last int64) (int64, error) {
 	case e.reader == "":
 		return 0, authz.Errorf(
 			authz.CodeInvalid,
-			"the header Last-Event-ID must be the id of an event, a number from 0 to %d, which the last one has", last,
+			"the header Last-Event-ID must be the id of an event: a number from 0 to %d, the id of the last event",
+			last,
 		)
 	default:
 		return 0, authz.Errorf(
 			authz.CodeInvalid,
-			"the header Last-Event-ID must be the id of an event that this actor received of this account, or 0",
+			"the header Last-Event-ID must be 0 or the id of an event that this actor received for this account",
 		)
 	}
 }
 
-// run sends what there is and what comes, until ctx ends, the client takes no more, or the reader may no longer.
+// run sends stored entries and then new ones. It returns when ctx ends, the client disconnects or the reader loses
+// access.
 func (e *events) run(ctx context.Context) error {
-	for spoke := time.Now(); ; {
+	for lastSent := time.Now(); ; {
 		changed := e.server.History.Changed()
 		n, sent, err := e.next(ctx)
 		if err != nil {
 			return err
 		}
-		if sent { // entries that the reader may not see do not put off the next comment
-			spoke = time.Now()
+		if sent { // hidden entries must not delay the next comment, which would reveal them
+			lastSent = time.Now()
 		}
-		if time.Since(spoke) >= heartbeat {
-			if err := e.permitted(ctx); err != nil {
+		if time.Since(lastSent) >= heartbeat {
+			if err := e.requireAccess(ctx); err != nil {
 				return err
 			}
 			if err := e.send(":\n\n"); err != nil {
 				return err
 			}
-			spoke = time.Now()
+			lastSent = time.Now()
 		}
 		if n > 0 {
 			continue
 		}
-		waiting, cancel := context.WithDeadline(ctx, spoke.Add(heartbeat))
+		waiting, cancel := context.WithDeadline(ctx, lastSent.Add(heartbeat))
 		err = e.server.History.Wait(waiting, changed)
 		cancel()
 		if err != nil && ctx.Err() != nil {
@@ -129,22 +131,28 @@ func (e *events) run(ctx context.Context) error {
 	}
 }
 
-// next sends the entries that come next. It returns how many there were, shown or not, and whether one was sent.
+// next sends the next entries. It returns the number of entries that it read, including hidden ones, and whether it
+// sent any.
 func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 	found, err := e.server.History.Find(ctx, e.query)
 	if err != nil || len(found) == 0 {
 		return 0, false, err
 	}
-	if err := e.permitted(ctx); err != nil {
+	if err := e.requireAccess(ctx); err != nil {
 		return 0, false, err
 	}
-	shown, err := e.server.show(ctx, e.reader, e.query, found)
+	shown, err := e.server.visibleEntries(ctx, e.reader, e.query, found)
 	if err != nil {
 		return 0, false, err
 	}
 	var text strings.Builder
 	for _, entry := range shown {
-		fmt.Fprintf(&text, "id: %s\ndata: %s\n\n", e.server.auditPosition(entry.seq, e.reader, e.query.Account), entry.text)
+		fmt.Fprintf(
+			&text,
+			"id: %s\ndata: %s\n\n",
+			e.server.auditPosition(entry.seq, e.reader, e.query.Account),
+			entry.text,
+		)
 	}
 	*e.query.After = found[len(found)-1].Seq
 	if text.Len() == 0 {
@@ -153,34 +161,33 @@ func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 	return len(found), true, e.send(text.String())
 }
 
-// permitted returns an error if the key has expired or is no longer one of the server's with what it had, or the actor
-// may no longer read.
-func (e *events) permitted(ctx context.Context) error {
+// requireAccess checks again that the key is valid and has its scopes, and that the actor may read.
+func (e *events) requireAccess(ctx context.Context) error {
 	k := callOf(e.c)
 	_, secret, _ := strings.Cut(e.c.Request.Header.Get("Authorization"), " ")
 	key, found := e.server.Keys.Identify(strings.TrimLeft(secret, " "))
 	if !found {
-		return authz.Errorf(authz.CodeUnauthenticated, "the key is no longer one of this server's")
+		return authz.Errorf(authz.CodeUnauthenticated, "the key was removed from this server")
 	}
 	if key.HasExpired(time.Now()) {
-		return expired(key)
+		return expiredKeyError(key)
 	}
 	if err := authorize(k.route, key.Scopes); err != nil {
 		return err
 	}
 	now := *k
-	now.admitted(key)
+	now.setScopes(key)
 	_, err := e.server.auditReader(ctx, &now, e.query.Account)
 	return err
 }
 
-// send writes to a client that has the time of a request to take it.
+// send writes text to the client. A write may take as long as a request.
 func (e *events) send(text string) error {
 	// A recorder in a test has no connection to set a deadline on.
 	_ = e.connection.SetWriteDeadline(time.Now().Add(e.server.Timeout))
 	_, err := e.c.Writer.WriteString(text)
 	if err = errors.Join(err, e.connection.Flush()); err != nil {
-		return &authz.Error{Code: authz.CodeCanceled, Message: "the client took no more of the stream", Cause: err}
+		return &authz.Error{Code: authz.CodeCanceled, Message: "the client stopped reading the stream", Cause: err}
 	}
 	return nil
 }

@@ -7,41 +7,42 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxWait is how long an expensive call waits for others to end before it is refused.
+// maxWait is the longest time that an expensive call waits for others to end.
 const maxWait = time.Second
 
-// expensive runs what costs up to a thousand checks, for one of the few calls that may do so at a time. The body of the
-// request has been read before, so that a slow client keeps nobody waiting. After maxWait the error has CodeLimited.
+// expensive runs a call that may cost a thousand checks. Only Config.Expensive such calls run at a time. If none ends
+// within maxWait, the error has CodeLimited. The body must have been read before, so that a slow client does not block
+// others.
 func (s *server) expensive(ctx context.Context, run func() (any, error)) (any, error) {
 	select {
-	case s.places <- struct{}{}:
+	case s.expensiveSlots <- struct{}{}:
 	default:
-		if err := s.wait(ctx); err != nil {
+		if err := s.acquireSlot(ctx); err != nil {
 			return nil, err
 		}
 	}
-	defer func() { <-s.places }()
+	defer func() { <-s.expensiveSlots }()
 	return run()
 }
 
-// wait waits for a place, and takes it.
-func (s *server) wait(ctx context.Context) error {
+// acquireSlot waits for a slot and takes it.
+func (s *server) acquireSlot(ctx context.Context) error {
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
-	case s.places <- struct{}{}:
+	case s.expensiveSlots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
 		return &authz.Error{
 			Code:    authz.CodeLimited,
-			Message: "the server answers as many calls of this kind as it may at a time; try again shortly", Cause: errBusy,
+			Message: "too many explanations, previews and other expensive calls are running; try again shortly", Cause: errBusy,
 		}
 	}
 }
 
-// busy is the cause of an error about too many calls at a time. It asks for another try after maxWait.
+// busy is the cause of the error for too many expensive calls. The answer has a Retry-After of maxWait.
 type busy struct{}
 
 // Error implements error.

@@ -37,9 +37,9 @@ func (history) Access(context.Context, authz.SubjectQuery, time.Time) ([]authz.F
 	return nil, nil
 }
 
-// TestExpensiveCallsHaveALimitOfTheirOwn holds, of every call that the contract gives a cost, that it waits a second
-// for the one that is under way and is then refused, and that checks are answered meanwhile.
-func TestExpensiveCallsHaveALimitOfTheirOwn(t *testing.T) {
+// TestExpensiveCallsHaveTheirOwnLimit asserts that every call with a cost in the contract waits a second for the
+// running one, and is then rejected. Checks are answered meanwhile.
+func TestExpensiveCallsHaveTheirOwnLimit(t *testing.T) {
 	check := `{"subject":"user:alice","permission":"view","resource":"importer:i1"}`
 	requests := map[string]request{
 		"explain": {method: http.MethodPost, path: "/v1/explain", key: checkKey, body: check},
@@ -94,9 +94,11 @@ func TestExpensiveCallsHaveALimitOfTheirOwn(t *testing.T) {
 		}
 		start := time.Now()
 		require.Equal(
-			t, http.StatusOK, send(request{method: http.MethodPost, path: "/v1/check", key: checkKey, body: check}).Code,
+			t,
+			http.StatusOK,
+			send(request{method: http.MethodPost, path: "/v1/check", key: checkKey, body: check}).Code,
 		)
-		require.Zero(t, time.Since(start), "a check waits for no explanation")
+		require.Zero(t, time.Since(start), "a check does not wait for explanations")
 
 		second := make(chan int, 1) // gets the place within its second
 		go func() { second <- send(requests["accessThen"]).Code }()

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/explain"
 )
 
-// Explainer says why a check is answered as it is.
+// Explainer explains the answer to a check.
 type Explainer interface {
 	Explain(ctx context.Context, question explain.Question) (explain.Explanation, error)
 }
@@ -45,7 +45,7 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	shown := Explanation{
 		Allowed: e.Decision.Allowed(), MissingContext: missingContext(e.Decision), Text: e.Text,
-		Unstored: unlessFalse(e.Unstored), Omitted: unlessFalse(e.Omitted), Incomplete: unlessFalse(e.Incomplete),
+		Unstored: nilIfFalse(e.Unstored), Omitted: nilIfFalse(e.Omitted), Incomplete: nilIfFalse(e.Incomplete),
 		Token: string(e.Token),
 	}
 	refer := referrer{&err}
@@ -67,7 +67,7 @@ func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	return shown, err
 }
 
-// referrer writes references, and keeps the first error.
+// referrer writes references, and records the first error.
 type referrer struct{ err *error }
 
 func (f referrer) subject(s authz.Subject) Reference {
@@ -92,7 +92,7 @@ func (f referrer) step(s explain.Step) ExplainedStep {
 	r := s.Relationship
 	step := ExplainedStep{
 		Resource: f.object(r.Resource), Relation: string(r.Relation), Subject: f.subject(r.Subject),
-		Caveat: unlessEmpty(r.Caveat), Expression: unlessEmpty(s.Expression), Text: s.Text,
+		Caveat: nilIfEmpty(r.Caveat), Expression: nilIfEmpty(s.Expression), Text: s.Text,
 	}
 	if !r.ExpiresAt.IsZero() {
 		step.ExpiresAt = new(r.ExpiresAt.UTC())
@@ -112,7 +112,7 @@ func (f referrer) relationships(all []authz.Relationship) []SuggestedRelationshi
 
 func (f referrer) suggestion(s explain.Suggestion) Suggestion {
 	shown := Suggestion{
-		Text: s.Text, Relationships: f.relationships(s.Relationships), RequiresFeature: unlessEmpty(s.Requires),
+		Text: s.Text, Relationships: f.relationships(s.Relationships), RequiresFeature: nilIfEmpty(s.Requires),
 		Operations: make([]SuggestedOperation, len(s.Operations)),
 	}
 	if len(s.Without) > 0 {
@@ -127,7 +127,7 @@ func (f referrer) suggestion(s explain.Suggestion) Suggestion {
 func (f referrer) operation(o explain.Operation) SuggestedOperation {
 	method, path, body := suggestedCall(o.Action)
 	shown := SuggestedOperation{
-		Text: o.Text, Method: method, Path: path, BodyOmitted: unlessFalse(o.NamesHiddenPeople),
+		Text: o.Text, Method: method, Path: path, BodyOmitted: nilIfFalse(o.NamesHiddenPeople),
 		Needs: make([]NeededPermission, len(o.Needs)), Approvers: make([]Approvers, len(o.Approvers)),
 	}
 	if body != nil && !o.NamesHiddenPeople {
@@ -141,16 +141,16 @@ func (f referrer) operation(o explain.Operation) SuggestedOperation {
 	}
 	for i, group := range o.Approvers {
 		shown.Approvers[i] = Approvers{
-			Relation: string(group.Relation), Resource: f.object(group.Resource), More: unlessFalse(group.More),
+			Relation: string(group.Relation), Resource: f.object(group.Resource), More: nilIfFalse(group.More),
 		}
 		if len(group.People) > 0 {
-			shown.Approvers[i].People = new(texts(group.People))
+			shown.Approvers[i].People = new(toStrings(group.People))
 		}
 	}
 	return shown
 }
 
-func unlessFalse(b bool) *bool {
+func nilIfFalse(b bool) *bool {
 	if !b {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// itemError is what an answer says about an item that could not be decided; nil for one that could.
+// itemError shows the error of an item that could not be decided. It returns nil without an error.
 func (s *server) itemError(ctx context.Context, err error) *ItemError {
 	if err == nil {
 		return nil
@@ -17,13 +17,13 @@ func (s *server) itemError(ctx context.Context, err error) *ItemError {
 	return &ItemError{Code: Code(codeOf(err)), Detail: s.detailOf(ctx, err)}
 }
 
-// undecided has the texts of lists for a person about a permission that could not be decided. The error itself may name
-// objects that the person may not view.
+// undecided has the texts for permissions that could not be decided, in lists for a person. The error itself is not
+// shown, because it may name objects that the person may not view.
 var undecided = map[authz.Code]string{
 	authz.CodeTooLarge: "the answer needs too many steps",
 }
 
-// permissionErrors are those of the permissions on one object of a list for a person; nil if there are none.
+// permissionErrors shows the errors of permissions on one object of such a list. It returns nil if there are none.
 func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	if len(failed) == 0 {
 		return nil
@@ -38,22 +38,24 @@ func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	return &errs
 }
 
-// outcomes are what a search finds, by id or name: nil for what is permitted, an error for what could not be decided.
+// outcomes are the results of a search by id or name. The value is nil if it is permitted, or the error of deciding it.
 type outcomes map[string]error
 
-// bounded returns an error with CodeTooLarge if these are more than a search may find.
-func (o outcomes) bounded() error {
+// checkCount returns an error with CodeTooLarge if a search found more than maxSearched results.
+func (o outcomes) checkCount() error {
 	if len(o) <= maxSearched {
 		return nil
 	}
 	return authz.Errorf(
-		authz.CodeTooLarge, "the search finds more than %d results; look-ups under /v1/lookup find any number", maxSearched,
+		authz.CodeTooLarge,
+		"the search has more than %d results; look-ups under /v1/lookup have no such limit",
+		maxSearched,
 	)
 }
 
-// page returns the part of the outcomes that a page shows: what is permitted, and what could not be decided.
+// page returns the outcomes on a page: permitted ones, and those that could not be decided.
 func (o outcomes) page(p searchPage) (permitted, failed []string, shown FoundPage, err error) {
-	all, shown, err := p.of(slices.Sorted(maps.Keys(o)))
+	all, shown, err := p.slice(slices.Sorted(maps.Keys(o)))
 	for _, name := range all {
 		if o[name] == nil {
 			permitted = append(permitted, name)
@@ -65,8 +67,8 @@ func (o outcomes) page(p searchPage) (permitted, failed []string, shown FoundPag
 	return permitted, failed, shown, err
 }
 
-// failsFor reports whether something could not be decided with the context.
-func (o outcomes) failsFor() bool {
+// hasContextError reports whether a result could not be decided with the context.
+func (o outcomes) hasContextError() bool {
 	for _, err := range o {
 		if authz.CodeOf(err) == authz.CodeInvalid {
 			return true
@@ -75,7 +77,7 @@ func (o outcomes) failsFor() bool {
 	return false
 }
 
-// searchErrors shows what could not be decided; nil if there is nothing.
+// searchErrors shows the results that could not be decided. It returns nil if there are none.
 func (s *server) searchErrors(
 	ctx context.Context, o outcomes, failed []string, show func(name string) SearchError,
 ) *SearchErrors {
@@ -90,7 +92,7 @@ func (s *server) searchErrors(
 	return &errs
 }
 
-// searchContext is nil without errors.
+// searchContext returns nil without errors.
 func searchContext(errs *SearchErrors) *SearchContext {
 	if errs == nil {
 		return nil

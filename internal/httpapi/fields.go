@@ -11,20 +11,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// parseID reads an id that stands at a named place of the request.
+// parseID reads an id. place names the value in errors.
 func parseID(place, value string) (authz.ID, error) {
 	id, err := authz.ParseID(value)
-	return id, at(place, err)
+	return id, withPlace(place, err)
 }
 
-// parsePerson reads the id of a person that stands at a named place of the request, as "bob" or as "user:bob".
+// parsePerson reads the id of a person, as "bob" or "user:bob". place names the value in errors.
 func parsePerson(place, value string) (authz.ID, error) {
 	id, err := authz.ParsePerson(value)
-	return id, at(place, err)
+	return id, withPlace(place, err)
 }
 
-// at puts the place of the request into the message of an error about a value.
-func at(place string, err error) error {
+// withPlace prefixes the message of an error with the place of the value in the request.
+func withPlace(place string, err error) error {
 	var known *authz.Error
 	if !errors.As(err, &known) {
 		return err
@@ -32,31 +32,38 @@ func at(place string, err error) error {
 	return &authz.Error{Code: known.Code, Message: place + ": " + known.Message, Cause: known.Cause}
 }
 
-// maxReason is how long the reason of a call may be, in characters.
+// maxReason is the largest length of the reason of a call, in characters.
 const maxReason = 500
 
-// checkReason returns an error with CodeInvalid unless a text can be the reason of a call.
+// checkReason returns an error with CodeInvalid unless the text is a valid reason of a call.
 func checkReason(reason string) error {
 	invisible, found := authz.Invisible(reason)
 	switch {
 	case strings.TrimSpace(reason) == "":
 		return authz.Errorf(authz.CodeInvalid, `the field "reason" must not be empty`)
 	case utf8.RuneCountInString(reason) > maxReason:
-		return authz.Errorf(authz.CodeInvalid,
-			`the field "reason" must have at most %d characters, this one has %d`, maxReason, utf8.RuneCountInString(reason))
+		return authz.Errorf(
+			authz.CodeInvalid,
+			`the field "reason" must have at most %d characters, this one has %d`,
+			maxReason,
+			utf8.RuneCountInString(reason),
+		)
 	case found:
-		return authz.Errorf(authz.CodeInvalid,
-			`the field "reason" must not contain control or other invisible characters; this one contains %U`, invisible)
+		return authz.Errorf(
+			authz.CodeInvalid,
+			`the field "reason" must not contain control or other invisible characters; this one contains %U`,
+			invisible,
+		)
 	}
 	return nil
 }
 
-// reader parses the fields of a body, and keeps the first error.
+// reader parses the fields of a body, and records the first error.
 type reader struct{ err error }
 
 func (r *reader) keep(field string, err error) {
 	if r.err == nil && err != nil {
-		r.err = at(fmt.Sprintf("the field %q", field), err)
+		r.err = withPlace(fmt.Sprintf("the field %q", field), err)
 	}
 }
 
@@ -66,7 +73,7 @@ func (r *reader) id(field, value string) authz.ID {
 	return id
 }
 
-// optionalID reads an id that may be left out.
+// optionalID reads an optional id.
 func (r *reader) optionalID(field string, value *string) authz.ID {
 	if value == nil {
 		return ""
@@ -74,14 +81,14 @@ func (r *reader) optionalID(field string, value *string) authz.ID {
 	return r.id(field, *value)
 }
 
-// person reads the id of a person, as "bob" or as "user:bob".
+// person reads the id of a person, as "bob" or "user:bob".
 func (r *reader) person(field, value string) authz.ID {
 	id, err := authz.ParsePerson(value)
 	r.keep(field, err)
 	return id
 }
 
-// optionalPerson reads the id of a person that may be left out.
+// optionalPerson reads the optional id of a person.
 func (r *reader) optionalPerson(field string, value *string) authz.ID {
 	if value == nil {
 		return ""
@@ -100,7 +107,7 @@ func (r *reader) people(field string, values *[]string) []authz.ID {
 	return people
 }
 
-// rolesOfPeople reads roles by person. A person who stands there in both forms is an error.
+// rolesOfPeople reads roles by person. It is an error if a person appears in both forms of the id.
 func (r *reader) rolesOfPeople(field string, values RolesByPerson) map[authz.ID][]string {
 	roles := make(map[authz.ID][]string, len(values))
 	for key, names := range values {
@@ -133,25 +140,36 @@ func (r *reader) visibility(field string, value Visibility) string {
 	return string(value)
 }
 
-func (r *reader) permission(field, value string) authz.Permission { //nolint:unparam // a field is named where it is read
+func (r *reader) permission(
+	field, value string,
+) authz.Permission { //nolint:unparam // callers name the field, as for the other methods
 	permission, err := authz.ParsePermission(value)
 	r.keep(field, err)
 	return permission
 }
 
-func (r *reader) subject(field string, value Reference) authz.Subject { //nolint:unparam // a field is named where it is read
+func (r *reader) subject(
+	field string,
+	value Reference,
+) authz.Subject { //nolint:unparam // callers name the field, as for the other methods
 	subject, err := parseSubject(value.union)
 	r.keep(field, err)
 	return subject
 }
 
-func (r *reader) object(field string, value Reference) authz.Object { //nolint:unparam // a field is named where it is read
+func (r *reader) object(
+	field string,
+	value Reference,
+) authz.Object { //nolint:unparam // callers name the field, as for the other methods
 	object, err := parseObject(value.union)
 	r.keep(field, err)
 	return object
 }
 
-func (r *reader) consistency(field string, value *Consistency) authz.Consistency { //nolint:unparam // a field is named where it is read
+func (r *reader) consistency(
+	field string,
+	value *Consistency,
+) authz.Consistency { //nolint:unparam // callers name the field, as for the other methods
 	if value == nil {
 		return authz.Consistency{}
 	}
@@ -160,7 +178,7 @@ func (r *reader) consistency(field string, value *Consistency) authz.Consistency
 	return at
 }
 
-// parseConsistency reads the consistency of a request. Errors have code CodeInvalid.
+// parseConsistency reads the consistency of a request. Its errors have CodeInvalid.
 func parseConsistency(raw json.RawMessage) (authz.Consistency, error) {
 	var level string
 	var fresh AtLeastAsFresh
@@ -175,11 +193,16 @@ func parseConsistency(raw json.RawMessage) (authz.Consistency, error) {
 	case FullyConsistent:
 		return authz.Fully(), nil
 	default:
-		return authz.Consistency{}, authz.Errorf(authz.CodeInvalid, `must be "%s", "%s" or {"at_least_as_fresh": TOKEN}`, MinimizeLatency, FullyConsistent)
+		return authz.Consistency{}, authz.Errorf(
+			authz.CodeInvalid,
+			`must be "%s", "%s" or {"at_least_as_fresh": TOKEN}`,
+			MinimizeLatency,
+			FullyConsistent,
+		)
 	}
 }
 
-// optional returns what a field that may be left out points to, or nothing.
+// optional returns the value of an optional field, or the zero value if it is left out.
 func optional[T any](value *T) T {
 	if value == nil {
 		var none T
@@ -188,16 +211,16 @@ func optional[T any](value *T) T {
 	return *value
 }
 
-// unlessEmpty returns a pointer to the text, or nil for an empty one, which an answer leaves out.
-func unlessEmpty[S ~string](s S) *string {
+// nilIfEmpty returns a pointer to the text, or nil if it is empty, so that an answer leaves it out.
+func nilIfEmpty[S ~string](s S) *string {
 	if s == "" {
 		return nil
 	}
 	return new(string(s))
 }
 
-// endOf returns the time at which something is to end, or the zero time if none is given. What is given as the zero time is
-// returned a nanosecond later.
+// endOf returns the given end time, or the zero time if there is none. A given zero time becomes one nanosecond later,
+// so that it does not mean "none".
 func endOf(value *time.Time) time.Time {
 	if value != nil && value.IsZero() {
 		return value.Add(1)
@@ -205,7 +228,7 @@ func endOf(value *time.Time) time.Time {
 	return optional(value)
 }
 
-// showTime returns a time in UTC, or nil for none, which an answer leaves out.
+// showTime returns a time in UTC, or nil for the zero time, so that an answer leaves it out.
 func showTime(at time.Time) *time.Time {
 	if at.IsZero() {
 		return nil
@@ -213,8 +236,8 @@ func showTime(at time.Time) *time.Time {
 	return new(at.UTC())
 }
 
-// texts returns the names as strings; an empty list, not nil, where there are none.
-func texts[S ~string](names []S) []string {
+// toStrings returns the names as strings. The result is never nil, so that JSON has an empty list.
+func toStrings[S ~string](names []S) []string {
 	out := make([]string, len(names))
 	for i, name := range names {
 		out[i] = string(name)

@@ -56,7 +56,8 @@ func FuzzConsistency(f *testing.F) {
 	})
 }
 
-// FuzzStrict holds that what is decoded has every field once and no other: written again, it is the same JSON.
+// FuzzStrict asserts that strictly decoded data has each field once and no others: encoding it again gives the same
+// JSON.
 func FuzzStrict(f *testing.F) {
 	f.Add([]byte(`{"id":"w","account":"a","open":true}`))
 	f.Add([]byte(`{"open":false,"users":["a","b"]}`))
@@ -88,8 +89,8 @@ func FuzzStrict(f *testing.F) {
 	})
 }
 
-// FuzzLenient holds that a lenient reading takes what the strict one takes, and of anything else the fields that it
-// knows, spelled exactly so: written again, what it read is read strictly as the same.
+// FuzzLenient asserts that lenient decoding accepts everything that strict decoding accepts. Of other data it reads
+// exactly the known fields: encoding the result again gives data that strict decoding reads as the same value.
 func FuzzLenient(f *testing.F) {
 	f.Add([]byte(`{"subject":{"type":"user","id":"a"},"Subject":7,"action":{"name":"x","nAmE":"y"}}`))
 	f.Add([]byte(`{"subject":{"\u0069d":"a","ID":"b","":{"a":1,"a":2}},"context":{"A":1,"a":[{"b":null}]}}`))

@@ -15,17 +15,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// guard lets a request through to its handler only with a key that may make it, at the key's rate, and with the
-// actor and parameters that the contract asks for.
+// guard calls the handler only if the request has a valid key with the required scope and a free rate, and the actor,
+// parameters and body that the contract requires.
 func (s *server) guard(c *gin.Context) {
-	if err := s.admit(c); err != nil {
+	if err := s.validateRequest(c); err != nil {
 		s.problem(c, err)
 		return
 	}
 	c.Next()
 }
 
-func (s *server) admit(c *gin.Context) error {
+func (s *server) validateRequest(c *gin.Context) error {
 	k := callOf(c)
 	if !s.isOpen(c) {
 		key, secret, err := s.authenticate(c)
@@ -39,17 +39,17 @@ func (s *server) admit(c *gin.Context) error {
 		if err := authorize(k.route, key.Scopes); err != nil {
 			return err
 		}
-		k.admitted(key)
+		k.setScopes(key)
 	}
 	if k.route == nil {
 		return nil
 	}
-	if s.rehearses {
-		if err := k.route.rehearsable(c.Request.Method); err != nil {
+	if s.isPreview {
+		if err := k.route.requirePreviewable(c.Request.Method); err != nil {
 			return err
 		}
 	}
-	if k.route.product() && s.Operations == nil {
+	if k.route.isProductOperation() && s.Operations == nil {
 		return errNoProduct
 	}
 	if err := k.readActor(c); err != nil {
@@ -65,7 +65,7 @@ func (s *server) admit(c *gin.Context) error {
 	if err := k.readQuery(c); err != nil {
 		return err
 	}
-	if err := k.readOnce(c); err != nil {
+	if err := k.readIdempotencyKey(c); err != nil {
 		return err
 	}
 	if err := decompress(c); err != nil {
@@ -77,59 +77,59 @@ func (s *server) admit(c *gin.Context) error {
 	return nil
 }
 
-// admitted notes what the key may see.
-func (k *call) admitted(key apikey.Identity) {
+// setScopes records the scopes of the key and what they let the call read.
+func (k *call) setScopes(key apikey.Identity) {
 	k.scopes = key.Scopes
 	k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
 	k.seesAll = key.Scopes.Any(apikey.Inspect)
 }
 
-// isOpen reports whether the path answers without a key, whatever the method.
+// isOpen reports whether the path needs no key, for any method.
 func (s *server) isOpen(c *gin.Context) bool {
 	get := s.routes["GET "+c.Request.URL.Path]
 	return get != nil && get.open
 }
 
-// authenticate returns the key that a request carries, and its secret.
+// authenticate returns the key of a request and its secret.
 func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string, _ error) {
 	header := c.Request.Header.Values("Authorization")
 	if len(header) == 0 {
 		c.Header("WWW-Authenticate", "Bearer")
 		return apikey.Identity{}, "", authz.Errorf(
-			authz.CodeUnauthenticated, "the request carries no key: send the header Authorization: Bearer KEY",
+			authz.CodeUnauthenticated, "the request has no key; send the header Authorization: Bearer KEY",
 		)
 	}
 	scheme, secret, _ := strings.Cut(header[0], " ")
 	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		c.Header("WWW-Authenticate", "Bearer")
 		return apikey.Identity{}, "", authz.Errorf(
-			authz.CodeUnauthenticated, "the header Authorization must be given once, as Bearer KEY",
+			authz.CodeUnauthenticated, "the header Authorization must appear once, as Bearer KEY",
 		)
 	}
 	secret = strings.TrimLeft(secret, " ")
 	key, found := s.Keys.Identify(secret)
 	if !found {
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
-		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key is none of this server's")
+		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key is unknown to this server")
 	}
 	if key.HasExpired(time.Now()) {
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
-		return apikey.Identity{}, "", expired(key)
+		return apikey.Identity{}, "", expiredKeyError(key)
 	}
-	if s.rehearses { // the request for it has been counted
+	if s.isPreview { // the rate already counted the request for the preview
 		return key, secret, nil
 	}
 	if wait := key.Use(time.Now(), callOf(c).cost()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 		return key, "", authz.Errorf(
-			authz.CodeLimited, "the key %s is used more often than its rate of %s allows", key.Name, key.Rate,
+			authz.CodeLimited, "the key %s has exceeded its rate of %s", key.Name, key.Rate,
 		)
 	}
 	return key, secret, nil
 }
 
-// expired is the error of a key whose end has come.
-func expired(key apikey.Identity) error {
+// expiredKeyError returns the error for an expired key.
+func expiredKeyError(key apikey.Identity) error {
 	return authz.Errorf(
 		authz.CodeUnauthenticated, "the key %s expired at %s", key.Name, key.ExpiresAt.UTC().Format(time.RFC3339),
 	)
@@ -143,22 +143,24 @@ func authorize(r *route, scopes apikey.Scopes) error {
 		strings.Join(r.scopes.Names(), " or "), strings.Join(scopes.Names(), ", "))
 }
 
-// readActor reads who performs the operation, where the contract wants to know.
+// readActor reads the actor of the request if the contract has one for this call.
 func (k *call) readActor(c *gin.Context) error {
 	values := c.Request.Header.Values(actorHeader)
 	switch {
-	case !k.route.actor && k.route.product() && len(values) > 0:
+	case !k.route.actor && k.route.isProductOperation() && len(values) > 0:
 		return authz.Errorf(authz.CodeInvalid,
-			"the header %s must be left out: the backend itself performs this call, and not on behalf of a person", actorHeader)
+			"the header %s must be left out: the backend itself performs this call, not a person", actorHeader)
 	case k.route.scopes == apikey.Inspect && len(values) > 0:
 		return authz.Errorf(
-			authz.CodeInvalid, "this call does not narrow its answer to a person: leave out the header %s", actorHeader,
+			authz.CodeInvalid,
+			"the answer of this call does not depend on a person; leave out the header %s",
+			actorHeader,
 		)
 	case !k.route.actor:
 		k.ignoresActor = len(values) > 0
 		return nil
-	// who only reads an answer need not be named
-	case len(values) == 0 && (k.inspects || !k.route.product() || k.route.operation == previewOperation):
+	// an actor who only reads an answer is optional
+	case len(values) == 0 && (k.inspects || !k.route.isProductOperation() || k.route.operation == previewOperation):
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):
 		return nil
@@ -181,8 +183,8 @@ func (k *call) readActor(c *gin.Context) error {
 	return err
 }
 
-// headerPerson reads the id of a person from a header. Each id has one spelling, that of authz.EscapeHeader, so that a
-// proxy that compares headers does not miss a name in disguise. Errors have code CodeInvalid.
+// headerPerson reads the id of a person from a header. It accepts only the spelling of authz.EscapeHeader, so that a
+// proxy that compares headers recognizes every person. Its errors have CodeInvalid.
 func headerPerson(value string) (authz.ID, error) {
 	text, err := url.PathUnescape(value)
 	if err != nil {
@@ -197,7 +199,7 @@ func headerPerson(value string) (authz.ID, error) {
 	if spelling := authz.EscapeHeader(text); spelling != value {
 		return "", authz.Errorf(
 			authz.CodeInvalid,
-			"the header %s must be written %s: only %%, commas, spaces and what is not visible ASCII"+
+			"the header %s must be written %s: only %%, commas, spaces and bytes that are not visible ASCII"+
 				" are percent-encoded, with upper-case digits",
 			actorHeader,
 			authz.Echo(spelling),
@@ -206,20 +208,21 @@ func headerPerson(value string) (authz.ID, error) {
 	return person, nil
 }
 
-// readQuery reads what the query of the address asks for.
+// readQuery checks and reads the query parameters of the request.
 func (k *call) readQuery(c *gin.Context) error {
 	var query url.Values
 	if raw := c.Request.URL.RawQuery; raw != "" {
 		var err error
 		if query, err = url.ParseQuery(raw); err != nil {
-			return authz.Errorf(authz.CodeInvalid, "the query of the address is malformed")
+			return authz.Errorf(authz.CodeInvalid, "the query of the URL is malformed")
 		}
 	}
 	if err := k.route.checkQuery(query); err != nil {
 		return err
 	}
 	for _, parameter := range k.route.query {
-		if values := query[parameter.Name]; len(values) > 0 && parameter.Schema.Value.Extensions[personExtension] == true {
+		if values := query[parameter.Name]; len(values) > 0 &&
+			parameter.Schema.Value.Extensions[personExtension] == true {
 			values[0] = authz.TrimPerson(values[0])
 		}
 	}
@@ -227,7 +230,7 @@ func (k *call) readQuery(c *gin.Context) error {
 	return k.openQueryCursor(c, query)
 }
 
-// userSegment is the contract's name of a segment of the path that is the id of a person.
+// userSegment is the name of path segments in the contract that are ids of people.
 const userSegment = "user"
 
 // unescapeIDs unescapes the ids in the path, in place.
@@ -250,10 +253,10 @@ func unescapeIDs(params gin.Params) error {
 	return nil
 }
 
-// maxEmptyBody is how long a body may be that says nothing, in bytes.
+// maxEmptyBody is the largest size in bytes of a body that counts as empty, with white space.
 const maxEmptyBody = 16
 
-// expectNoBody returns an error unless the body is empty or an empty object, which some clients always send.
+// expectNoBody returns an error unless the body is empty or an empty object. Some clients always send an object.
 func expectNoBody(body io.Reader) error {
 	if body == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 
 type headKey struct{}
 
-// headAsGet handles HEAD as GET. The server drops the bodies of answers to HEAD.
+// headAsGet handles HEAD like GET. net/http drops the body of the answer.
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {

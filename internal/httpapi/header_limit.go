@@ -7,14 +7,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// MaxHeaderBytes is how large the headers of a request may be together, in bytes.
+// MaxHeaderBytes is the largest total size of the headers of a request in bytes.
 const MaxHeaderBytes = 64 << 10
 
-// ReadHeaderBytes is how many bytes of headers net/http reads. It is more than a request may have, so that over HTTP/2,
-// too, it is a handler that refuses a request, with a problem document.
+// ReadHeaderBytes is the number of header bytes that net/http reads. It is above MaxHeaderBytes, so that a handler
+// rejects larger headers with a problem document, over HTTP/2 too.
 const ReadHeaderBytes = 4 * MaxHeaderBytes
 
-// limitHeaders refuses requests whose headers are larger than MaxHeaderBytes, before anything else happens.
+// limitHeaders rejects requests with headers above MaxHeaderBytes before any other handler runs.
 func limitHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if headerBytes(r) <= MaxHeaderBytes {
@@ -28,7 +28,7 @@ func limitHeaders(next http.Handler) http.Handler {
 		header.Set("Connection", "close")
 		header["X-Content-Type-Options"], header["Cache-Control"] = noSniffing, noStore
 		w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
-		_, _ = w.Write(body) // to a client that is gone, if it fails
+		_, _ = w.Write(body) // fails only if the client disconnected
 	})
 }
 
@@ -36,7 +36,7 @@ func headersTooLarge() string {
 	return fmt.Sprintf("the headers of the request are larger than %d bytes", MaxHeaderBytes)
 }
 
-// headerBytes is how many bytes the first line and the headers of a request have in HTTP/1.1.
+// headerBytes returns the size of the first line and the headers of a request in HTTP/1.1.
 func headerBytes(r *http.Request) int {
 	const separators = len(": \r\n")
 	size := len(r.Method) + len(r.RequestURI) + len(r.Host)

@@ -30,14 +30,14 @@ func (s *server) CreateImporter(c *gin.Context, _ CreateImporterParams) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.NewImporter{
+		input := operation.NewImporter{
 			ID: in.id("id", body.ID), Account: in.id("account", body.Account),
 			Source: in.optionalID("source", body.Source), Destination: in.optionalID("destination", body.Destination),
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		importer, token, err := s.Operations.CreateImporter(ctx, callOf(c).caller(), asked)
+		importer, token, err := s.Operations.CreateImporter(ctx, callOf(c).caller(), input)
 		return showImporter(importer, token), err
 	})
 }
@@ -69,7 +69,8 @@ func (s *server) SetImporterConnections(c *gin.Context, id ID, _ SetImporterConn
 	})
 }
 
-// end reads an end of an importer: nil where it is left out, empty where it is null.
+// end reads the source or destination of an importer. It returns nil if the field is left out, and an empty id for
+// null.
 func (r *reader) end(field string, value nullable.Nullable[string]) *authz.ID {
 	switch {
 	case !value.IsSpecified():
@@ -99,7 +100,7 @@ func (s *server) CopyImporter(c *gin.Context, id ID, _ CopyImporterParams) {
 			leftOut[n] = CopiedImporterLeftOut(end)
 		}
 		return CopiedImporter{
-			ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(
+			ID: string(i.ID), Account: nilIfEmpty(i.Account), Source: nilIfEmpty(i.Source), Destination: nilIfEmpty(
 				i.Destination,
 			),
 			LeftOut: leftOut, Token: string(token),
@@ -114,7 +115,7 @@ func (s *server) DeleteImporter(c *gin.Context, id ID, _ DeleteImporterParams) {
 
 func showImporter(i operation.Importer, token authz.Token) Importer {
 	shown := Importer{
-		ID: string(i.ID), Account: unlessEmpty(i.Account), Source: unlessEmpty(i.Source), Destination: unlessEmpty(
+		ID: string(i.ID), Account: nilIfEmpty(i.Account), Source: nilIfEmpty(i.Source), Destination: nilIfEmpty(
 			i.Destination,
 		),
 		Token: string(token),

@@ -8,15 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// internalTypes are the product's types that hold its own records: no person has a permission on them.
+// internalTypes are the types in which the product stores its own records. Nobody has a permission on them.
 var internalTypes = []authz.Type{
 	"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
 }
 
-// requireInspection returns an error if a question reads what is stored instead of asking for a decision: a relation or
-// a step of permissions in place of a permission, or an internal type of the product. The error has CodeForbidden if
-// the key of the request lacks the scope inspect, and CodeInvalid if the request names an actor, whom the answer is not
-// narrowed to. What the schema does not know is nil here; the engine refuses it.
+// requireInspection returns an error if a question names a relation or a schema step in place of a permission, or an
+// internal type of the product. The error has CodeForbidden if the key lacks the scope inspect. It has CodeInvalid if
+// the key has it but the request names an actor, because the answer would not depend on the actor. Names that the
+// schema does not have pass, because the engine rejects them.
 func (s *server) requireInspection(
 	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
 ) error {
@@ -27,7 +27,7 @@ func (s *server) requireInspection(
 	refused := func(reason string) error {
 		if k != nil && k.seesAll {
 			return authz.Errorf(authz.CodeInvalid,
-				"%s; the answer is not narrowed to a person: leave out the header %s", reason, actorHeader)
+				"%s; the answer does not depend on a person; leave out the header %s", reason, actorHeader)
 		}
 		return inspectionRequired(reason)
 	}
@@ -51,7 +51,7 @@ func (s *server) requireInspection(
 		}
 		for _, p := range definitions[i].Permissions {
 			if p.Name == permission && p.Internal {
-				return refused(string(permission) + " is a step of other permissions of " + string(resource))
+				return refused(string(permission) + " is a schema step of " + string(resource))
 			}
 		}
 	}
@@ -59,13 +59,13 @@ func (s *server) requireInspection(
 }
 
 func inspectionRequired(reason string) error {
-	return authz.Errorf(authz.CodeForbidden, "%s; asking for it needs a key with the scope %s", reason, apikey.Inspect)
+	return authz.Errorf(authz.CodeForbidden, "%s; such a request needs a key with the scope %s", reason, apikey.Inspect)
 }
 
-// requireTypes is requireInspection for the types of a search alone, whatever the action is: a search for what the
-// schema does not know finds nothing, also on an internal type.
-func (s *server) requireTypes(ctx context.Context, asked question) error {
-	return s.requireInspection(ctx, authz.Type(asked.subject.Type), authz.Type(asked.resource.Type), "")
+// requireTypes is requireInspection for the types of a search, without its action. An action that the schema does not
+// have finds nothing, but must not make an internal type searchable.
+func (s *server) requireTypes(ctx context.Context, q question) error {
+	return s.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
 }
 
 // requireCheck is requireInspection for a check.
@@ -73,7 +73,7 @@ func (s *server) requireCheck(ctx context.Context, check authz.Check) error {
 	return s.requireInspection(ctx, check.Subject.Type, check.Resource.Type, check.Permission)
 }
 
-// requireChecks is requireCheck for each of the questions that are well-formed; a refused one keeps its error.
+// requireChecks runs requireCheck for each well-formed check, and records its error.
 func (s *server) requireChecks(ctx context.Context, questions []readCheck) {
 	for i, question := range questions {
 		if question.err == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestInternalTypesAreThoseOfTheSchema holds that every definition of the product on which nobody has a permission is
-// internal, except people, and groups of connections, which are in no operation but as the name of a group.
+// TestInternalTypesAreThoseOfTheSchema asserts that internalTypes has every definition of the product on which nobody
+// has a permission. The exceptions are users, and groups of connections, which operations use only by name.
 func TestInternalTypesAreThoseOfTheSchema(t *testing.T) {
 	text, err := schema.Flatten()
 	require.NoError(t, err)

@@ -12,7 +12,11 @@ import (
 )
 
 type invitationOperations interface {
-	Invite(ctx context.Context, by operation.Caller, in operation.NewInvitation) (operation.Invitation, authz.Token, error)
+	Invite(
+		ctx context.Context,
+		by operation.Caller,
+		in operation.NewInvitation,
+	) (operation.Invitation, authz.Token, error)
 	Invitations(
 		ctx context.Context, by operation.Caller, to authz.Object, page operation.Page,
 	) (operation.Invitations, authz.Token, error)
@@ -40,17 +44,21 @@ func (s *server) invite(c *gin.Context, to authz.Object) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.NewInvitation{
+		input := operation.NewInvitation{
 			To: to, Invitee: in.optionalPerson("invitee", body.Invitee), Roles: body.Roles, ExpiresIn: seconds(body.ExpiresIn),
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		invitation, token, err := s.Operations.Invite(ctx, callOf(c).caller(), asked)
+		invitation, token, err := s.Operations.Invite(ctx, callOf(c).caller(), input)
 		account, subscription := showPlace(invitation.To)
 		return Invitation{
-			ID: unlessEmpty(invitation.ID), Handle: unlessEmpty(invitation.Handle), Account: account, Subscription: subscription,
-			Inviter: string(invitation.Inviter), Invitee: unlessEmpty(invitation.Invitee), Roles: texts(invitation.Roles),
+			ID: nilIfEmpty(
+				invitation.ID,
+			), Handle: nilIfEmpty(invitation.Handle), Account: account, Subscription: subscription,
+			Inviter: string(
+				invitation.Inviter,
+			), Invitee: nilIfEmpty(invitation.Invitee), Roles: toStrings(invitation.Roles),
 			ExpiresAt: showTime(invitation.ExpiresAt), Token: string(token),
 		}, err
 	})
@@ -72,8 +80,10 @@ func (s *server) listInvitations(c *gin.Context, to authz.Object, page operation
 		listed := make([]ListedInvitation, len(invitations.Invitations))
 		for i, invitation := range invitations.Invitations {
 			listed[i] = ListedInvitation{
-				Handle: string(invitation.Handle), Inviter: string(invitation.Inviter), Invitee: unlessEmpty(invitation.Invitee),
-				Roles: texts(invitation.Roles), ExpiresAt: invitation.ExpiresAt.UTC(),
+				Handle: string(
+					invitation.Handle,
+				), Inviter: string(invitation.Inviter), Invitee: nilIfEmpty(invitation.Invitee),
+				Roles: toStrings(invitation.Roles), ExpiresAt: invitation.ExpiresAt.UTC(),
 			}
 		}
 		return InvitationPage{Invitations: listed, NextCursor: invitations.NextCursor, Token: string(token)}, err
@@ -106,7 +116,7 @@ func (s *server) AcceptInvitation(c *gin.Context, id InvitationID, _ AcceptInvit
 		accepted, token, err := s.Operations.AcceptInvitation(ctx, by, id)
 		account, subscription := showPlace(accepted.To)
 		return AcceptedInvitation{
-			Account: account, Subscription: subscription, User: string(by.Actor), Roles: texts(accepted.Roles),
+			Account: account, Subscription: subscription, User: string(by.Actor), Roles: toStrings(accepted.Roles),
 			ExpiresAt: showTime(accepted.ExpiresAt), Token: string(token),
 		}, err
 	})
@@ -120,15 +130,15 @@ func (s *server) DeclineInvitation(c *gin.Context, id InvitationID, _ DeclineInv
 	})
 }
 
-// showPlace returns an account or a subscription in the one of two fields that it belongs in.
+// showPlace returns the id of an account or a subscription as the first or the second result. The other is nil.
 func showPlace(place authz.Object) (account, subscription *ID) {
 	if place.Type == "account" {
-		return unlessEmpty(place.ID), nil
+		return nilIfEmpty(place.ID), nil
 	}
-	return nil, unlessEmpty(place.ID)
+	return nil, nilIfEmpty(place.ID)
 }
 
-// seconds reads a time span that may be left out. One beyond all measure is a long one.
+// seconds reads an optional number of seconds. A number that overflows becomes the longest duration.
 func seconds(value *int) *time.Duration {
 	if value == nil {
 		return nil

@@ -18,13 +18,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// bulky is an error with a text as long as an answer shows.
-var bulky = authz.Errorf(authz.CodeInvalid, "%s", strings.Repeat("x", 1500))
+// longError is an error with a text of nearly the largest length.
+var longError = authz.Errorf(authz.CodeInvalid, "%s", strings.Repeat("x", 1500))
 
-// wide is a decision that waits for a name of 20 kB, of which a thousand are more than an answer holds.
-var wide = authz.Decision{State: authz.Conditional, MissingContext: []string{strings.Repeat("x", 20_000)}}
+// largeDecision is a decision that depends on missing context with a name of 20 kB. A thousand of them exceed the
+// largest answer.
+var largeDecision = authz.Decision{State: authz.Conditional, MissingContext: []string{strings.Repeat("x", 20_000)}}
 
-// large gives n ids of the largest size.
+// large returns n ids of nearly the largest size.
 func large(n int) []authz.ID {
 	ids := make([]authz.ID, n)
 	for i := range ids {
@@ -33,7 +34,7 @@ func large(n int) []authz.ID {
 	return ids
 }
 
-// manyMembers are operations whose members hold roles on many accounts.
+// manyMembers returns members with roles on many accounts.
 type manyMembers struct{ httpapi.Operations }
 
 func (manyMembers) members() operation.Members {
@@ -62,34 +63,34 @@ func (m manyMembers) SubscriptionPeople(
 	return m.members(), token, nil
 }
 
-// TestAnswersAreBoundedWhileTheyAreBuilt gives every call whose answer can grow beyond its limit more than that to
-// answer with. It refuses, and has not allocated a multiple of the limit by then.
-func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
+// TestLargeAnswersFailWhileTheyAreBuilt makes every call with a potentially large answer exceed the limit. The call
+// must fail before it has allocated a multiple of the limit.
+func TestLargeAnswersFailWhileTheyAreBuilt(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) { c.Operations = manyMembers{c.Operations} })
 	w.engine.bulk = func(
 		_ context.Context, checks []authz.Check, _ authz.Consistency,
 	) ([]authz.CheckResult, authz.Token, error) {
 		results := make([]authz.CheckResult, len(checks))
 		for i := range results {
-			results[i].Decision = wide
+			results[i].Decision = largeDecision
 		}
 		return results, token, nil
 	}
 	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
 		return func(yield func(authz.FoundResource, error) bool) {
 			next := func(i int) authz.FoundResource {
-				return authz.FoundResource{ID: authz.ID(fmt.Sprintf("%0250d", i)), Decision: wide}
+				return authz.FoundResource{ID: authz.ID(fmt.Sprintf("%0250d", i)), Decision: largeDecision}
 			}
-			endless(next, yield)
+			yieldForever(next, yield)
 		}
 	}
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
 			next := func(i int) authz.FoundSubject {
 				subject := authz.Object{Type: "user", ID: authz.ID(fmt.Sprintf("%0250d", i))}
-				return authz.FoundSubject{Subject: authz.Subject{Object: subject}, Decision: wide}
+				return authz.FoundSubject{Subject: authz.Subject{Object: subject}, Decision: largeDecision}
 			}
-			endless(next, yield)
+			yieldForever(next, yield)
 		}
 	}
 	many := func(item, rest string) string {
@@ -125,13 +126,13 @@ func TestAnswersAreBoundedWhileTheyAreBuilt(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16777216")
 		if used := after.TotalAlloc - before.TotalAlloc; used > 128<<20 {
-			t.Errorf("%s allocated %d MiB for an answer that it refused", operation, used>>20)
+			t.Errorf("%s allocated %d MiB before it rejected the answer", operation, used>>20)
 		}
 	}
 }
 
-// endless yields results until the reader has enough.
-func endless[T any](next func(i int) T, yield func(T, error) bool) {
+// yieldForever yields results until the reader stops.
+func yieldForever[T any](next func(i int) T, yield func(T, error) bool) {
 	for i := 0; ; i++ {
 		if !yield(next(i), nil) {
 			return
@@ -139,24 +140,24 @@ func endless[T any](next func(i int) T, yield func(T, error) bool) {
 	}
 }
 
-// TestSearchesFindALimitedNumber gives a search without an end to AuthZEN.
-func TestSearchesFindALimitedNumber(t *testing.T) {
+// TestSearchResultsAreLimited gives endless results to AuthZEN searches.
+func TestSearchResultsAreLimited(t *testing.T) {
 	w := serve(t)
 	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
 		return func(yield func(authz.FoundResource, error) bool) {
 			next := func(i int) authz.FoundResource {
 				return authz.FoundResource{ID: authz.ID(fmt.Sprint(i)), Decision: authz.Decision{State: authz.Allowed}}
 			}
-			endless(next, yield)
+			yieldForever(next, yield)
 		}
 	}
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
 			next := func(i int) authz.FoundSubject {
 				subject := authz.Object{Type: "user", ID: authz.ID(fmt.Sprint(i))}
-				return authz.FoundSubject{Subject: authz.Subject{Object: subject}, Err: bulky}
+				return authz.FoundSubject{Subject: authz.Subject{Object: subject}, Err: longError}
 			}
-			endless(next, yield)
+			yieldForever(next, yield)
 		}
 	}
 	for path, body := range map[string]string{
@@ -168,14 +169,16 @@ func TestSearchesFindALimitedNumber(t *testing.T) {
 	}
 }
 
-// TestLinesOfStreamsAreBounded gives a stream one subject with more exclusions than a line holds.
-func TestLinesOfStreamsAreBounded(t *testing.T) {
+// TestStreamLinesAreLimited gives a stream one subject with more exclusions than a line may hold.
+func TestStreamLinesAreLimited(t *testing.T) {
 	w := serve(t)
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
 		return func(yield func(authz.FoundSubject, error) bool) {
 			yield(
 				authz.FoundSubject{
-					Subject: authz.Everybody("user"), Excluded: large(80_000), Decision: authz.Decision{State: authz.Allowed},
+					Subject: authz.Everybody(
+						"user",
+					), Excluded: large(80_000), Decision: authz.Decision{State: authz.Allowed},
 				},
 				nil,
 			)
@@ -190,8 +193,9 @@ func TestLinesOfStreamsAreBounded(t *testing.T) {
 	got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16777216")
 }
 
-// grows are the calls whose answer holds a list or an object of any keys, with what bounds it.
-var grows = map[string]string{
+// boundedAnswers has the calls whose answer contains a list, or an object with arbitrary keys, and the bound of its
+// size.
+var boundedAnswers = map[string]string{
 	"checkBulk": counted, "lookupResources": counted, "lookupSubjects": counted, "evaluateAll": counted,
 	"preview":                 counted,
 	"listSubscriptionMembers": counted, "listSubscriptionPeople": counted, "accessThen": counted,
@@ -223,12 +227,12 @@ const (
 	counted     = "counted while it is built"
 	schema      = "names of the schema"
 	page        = "1,000 items of a few ids a page"
-	request1000 = "1,000 names, as many as one request holds"
+	request1000 = "1,000 names, the limit of one request"
 )
 
-// TestEveryAnswerThatGrowsHasABound holds the list above to the contract, so that no call with a list in its answer is
-// forgotten.
-func TestEveryAnswerThatGrowsHasABound(t *testing.T) {
+// TestEveryAnswerWithAListIsBounded asserts that boundedAnswers has exactly the calls of the contract with a list in
+// their answer.
+func TestEveryAnswerWithAListIsBounded(t *testing.T) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
 	found := make(map[string]bool)
@@ -244,18 +248,18 @@ func TestEveryAnswerThatGrowsHasABound(t *testing.T) {
 		}
 	}
 	for operation := range found {
-		if grows[operation] == "" {
-			t.Errorf("the answer of %s holds a list: bound it while it is built", operation)
+		if boundedAnswers[operation] == "" {
+			t.Errorf("the answer of %s has a list; limit its size while it is built, and add it to boundedAnswers", operation)
 		}
 	}
-	for operation := range grows {
+	for operation := range boundedAnswers {
 		if !found[operation] {
-			t.Errorf("the answer of %s holds no list", operation)
+			t.Errorf("boundedAnswers has %s, whose answer has no list", operation)
 		}
 	}
 }
 
-// hasList reports whether a schema has a list or an object of any keys somewhere.
+// hasList reports whether a schema contains a list or an object with arbitrary keys.
 func hasList(s *openapi3.Schema, within []*openapi3.Schema) bool {
 	for _, outer := range within {
 		if outer == s {

@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
-// securityPage is docs/security.md.
+// securityPage returns docs/security.md.
 func securityPage(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/security.md")
@@ -29,7 +29,7 @@ func securityPage(t *testing.T) string {
 	return string(page)
 }
 
-// tableOf returns the cells of the rows of the table that has the header.
+// tableOf returns the cells of each row of the table with the header.
 func tableOf(t *testing.T, page, header string) [][]string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, header+"\n")
@@ -53,8 +53,8 @@ const endpointTable = "| endpoint | scope of the key | limit |"
 
 var quotedEndpoint = regexp.MustCompile("`([A-Z]+ /[^`]*)`")
 
-// TestSecurityPageListsEveryEndpoint holds the table of limits in docs/security.md to the contract: every call has one
-// row, no row has a call that there is not, and scope and cost are those of the contract.
+// TestSecurityPageListsEveryEndpoint compares the table of limits in docs/security.md with the contract. Every call has
+// exactly one row, with the scope and the cost of the contract.
 func TestSecurityPageListsEveryEndpoint(t *testing.T) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
@@ -75,25 +75,25 @@ func TestSecurityPageListsEveryEndpoint(t *testing.T) {
 		for _, match := range quotedEndpoint.FindAllStringSubmatch(cells[0], -1) {
 			call := calls[match[1]]
 			if rows[match[1]]++; call == nil {
-				t.Errorf("the table has %s, which the contract has not", match[1])
+				t.Errorf("the table has %s, which is not in the contract", match[1])
 				continue
 			}
 			if scope := scopeWord(call); !sameScope(cells[1], scope) {
 				t.Errorf("%s has the scope %q in the table, and %q in the contract", match[1], cells[1], scope)
 			}
 			if costs := strings.Contains(cells[2], fmt.Sprintf("counts as %d requests", call.cost)); costs != (call.cost > 1) {
-				t.Errorf("%s counts as %d in the contract; the table says: %s", match[1], call.cost, cells[2])
+				t.Errorf("%s counts as %d requests in the contract; the table says: %s", match[1], call.cost, cells[2])
 			}
 		}
 	}
 	for call := range calls {
 		if rows[call] != 1 {
-			t.Errorf("%s stands %d times in the table of limits", call, rows[call])
+			t.Errorf("%s is %d times in the table of limits, want once", call, rows[call])
 		}
 	}
 }
 
-// scopeWord is how the table writes the scopes of a call.
+// scopeWord returns the scopes of a call as the table writes them.
 func scopeWord(r *route) string {
 	switch {
 	case r.open:
@@ -104,7 +104,7 @@ func scopeWord(r *route) string {
 	return strings.Join(r.scopes.Names(), " ")
 }
 
-// sameScope reports whether a cell names the scopes, in any order.
+// sameScope reports whether a cell has exactly the scopes, in any order.
 func sameScope(cell, scopes string) bool {
 	if scopes == "none" || scopes == "any" {
 		return cell == scopes
@@ -118,8 +118,8 @@ func sameScope(cell, scopes string) bool {
 	return true
 }
 
-// TestSecurityPageStatesTheLimitsOfTheCode holds the numbers of both tables of limits to the constants that they are
-// about.
+// TestSecurityPageStatesTheLimitsOfTheCode compares the numbers in both tables of limits with the constants in the
+// code.
 func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 	mib := func(n int) string { return fmt.Sprintf("%d MiB", n>>20) }
 	kib := func(n int) string { return fmt.Sprintf("%d KiB", n>>10) }
@@ -158,7 +158,7 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			"`POST /access/v1/evaluations`": {grouped(maxEntries) + " evaluations", mib(maxBatchContext)},
 			"`POST /access/v1/search/sub": {
 				grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all",
-				grouped(maxSubjects) + " exceptions",
+				grouped(maxSubjects) + " subjects",
 			},
 			"`POST /access/v1/search/res": {grouped(maxFound) + " results a page", grouped(maxSearched) + " results in all"},
 			"`POST /access/v1/search/act": {grouped(maxFound) + " results"},
@@ -175,14 +175,14 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			}
 			for _, text := range stated {
 				if row := strings.Join(rows[i], " | "); !strings.Contains(row, text) {
-					t.Errorf("the code has the limit %q; the row is: %s", text, row)
+					t.Errorf("the code has the limit %q, which is not in the row: %s", text, row)
 				}
 			}
 		}
 	}
 }
 
-// grouped writes a number with a comma for thousands.
+// grouped formats a number with commas between thousands.
 func grouped(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {

@@ -18,14 +18,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// handshakeTimeout is how long a TLS handshake may take.
+// handshakeTimeout is the longest duration of a TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// Listener returns a listener whose connections answer with problem documents where net/http itself answers with plain
-// text: to a request that is no HTTP, to headers that are too large, and to a malformed path or host. No handler sees
-// such a request. If config is not nil, the connections speak TLS, and those over which HTTP/2 was agreed upon are
-// *tls.Conn, as net/http wants them. Closing the listener ends the handshakes under way, and the accepting of
-// connections.
+// Listener returns a listener whose connections answer problem documents where net/http would answer plain text: for
+// requests that are not HTTP, too large headers, and malformed paths or hosts. No handler sees such requests. If config
+// is not nil, connections use TLS. Connections with HTTP/2 are *tls.Conn, as net/http requires. Close ends running
+// handshakes and stops accepting.
 func Listener(listener net.Listener, config *tls.Config) net.Listener {
 	if config == nil {
 		return plainListener{listener}
@@ -55,7 +54,7 @@ type accepted struct {
 	err  error
 }
 
-// tlsListener performs handshakes side by side, so that a slow client delays no other.
+// tlsListener performs handshakes concurrently, so that a slow client does not delay others.
 type tlsListener struct {
 	net.Listener
 
@@ -70,17 +69,17 @@ func (l *tlsListener) run() {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
-			if !l.hand(accepted{err: err}) {
+			if !l.deliver(accepted{err: err}) {
 				return
 			}
 			continue
 		}
-		l.running.Go(func() { l.shake(conn) })
+		l.running.Go(func() { l.handshake(conn) })
 	}
 }
 
-// hand gives a connection to Accept. It returns false after Close.
-func (l *tlsListener) hand(a accepted) bool {
+// deliver passes a connection to Accept. It returns false after Close.
+func (l *tlsListener) deliver(a accepted) bool {
 	select {
 	case l.ready <- a:
 		return true
@@ -89,8 +88,8 @@ func (l *tlsListener) hand(a accepted) bool {
 	}
 }
 
-// shake performs the handshake of a connection. To a client that speaks HTTP without TLS it says so.
-func (l *tlsListener) shake(conn net.Conn) {
+// handshake performs the TLS handshake of a connection. If the client speaks plain HTTP, it answers a problem.
+func (l *tlsListener) handshake(conn net.Conn) {
 	ctx, cancel := context.WithTimeout(l.ctx, handshakeTimeout)
 	defer cancel()
 	shaken := tls.Server(conn, l.config)
@@ -98,7 +97,12 @@ func (l *tlsListener) shake(conn net.Conn) {
 		var header tls.RecordHeaderError
 		if errors.As(err, &header) && header.Conn != nil && looksLikeHTTP(header.RecordHeader) {
 			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-			_, _ = conn.Write(protocolProblem(http.StatusBadRequest, "this port speaks HTTPS: the address begins with https://"))
+			_, _ = conn.Write(
+				protocolProblem(
+					http.StatusBadRequest,
+					"this port accepts only HTTPS; use an address that begins with https://",
+				),
+			)
 		}
 		_ = conn.Close()
 		return
@@ -107,12 +111,12 @@ func (l *tlsListener) shake(conn net.Conn) {
 	if shaken.ConnectionState().NegotiatedProtocol != "h2" {
 		ready = tlsProblemConn{problemConn{shaken}, shaken}
 	}
-	if !l.hand(accepted{conn: ready}) {
+	if !l.deliver(accepted{conn: ready}) {
 		_ = conn.Close()
 	}
 }
 
-// looksLikeHTTP reports whether the beginning of what should be TLS is that of a request.
+// looksLikeHTTP reports whether the first bytes are those of an HTTP request and not of TLS.
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO":
@@ -131,7 +135,7 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. It returns after every handshake under way has ended.
+// Close implements net.Listener. It returns after all running handshakes have ended.
 func (l *tlsListener) Close() error {
 	l.cancel()
 	err := l.Listener.Close()
@@ -139,17 +143,17 @@ func (l *tlsListener) Close() error {
 	return err
 }
 
-// problemConn is a connection that writes a problem document in place of net/http's own answer in plain text.
+// problemConn is a connection that replaces net/http's own plain text answers by problem documents.
 type problemConn struct{ net.Conn }
 
-// plainHeaders are the headers of net/http's own answers, after the line with the status. An answer of a handler has a
-// Cache-Control before these, and its body is no header, since JSON escapes line breaks.
+// plainHeaders are the headers of net/http's own answers, after the status line. No answer of a handler matches: its
+// headers have Cache-Control before these, and its JSON body escapes line breaks.
 var plainHeaders = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
-// expectationFailed is the beginning of net/http's answer to a header Expect that it does not know.
+// expectationFailed is the start of net/http's answer to an unknown Expect header.
 var expectationFailed = []byte("HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\n")
 
-// maxStatusLine is how long the line with the status of net/http's own answers is at most, in bytes.
+// maxStatusLine is the largest length of the status line of net/http's own answers in bytes.
 const maxStatusLine = 200
 
 // Write implements net.Conn.
@@ -172,16 +176,16 @@ func (c problemConn) CloseWrite() error {
 	return nil
 }
 
-// tlsProblemConn is a problemConn from which net/http reads the state of TLS.
+// tlsProblemConn is a problemConn that gives net/http access to the state of TLS.
 type tlsProblemConn struct {
 	problemConn
 	tls *tls.Conn
 }
 
-// ConnectionState returns the state of the connection's TLS.
+// ConnectionState returns the TLS state of the connection.
 func (c tlsProblemConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
-// ownAnswer reports whether the bytes are an answer of net/http itself, and returns its status and text.
+// ownAnswer reports whether the bytes are one of net/http's own answers, and returns its status and text.
 func ownAnswer(p []byte) (status int, detail string, found bool) {
 	const version = "HTTP/1.1 "
 	if !bytes.HasPrefix(p, []byte(version)) {
@@ -202,7 +206,7 @@ func ownAnswer(p []byte) (status int, detail string, found bool) {
 	return status, string(says), true
 }
 
-// protocolProblem is the answer, with its headers, to a request that is none of HTTP. After it the connection ends.
+// protocolProblem returns the complete answer to a request that is not valid HTTP. The connection ends after it.
 func protocolProblem(status int, detail string) []byte {
 	code := authz.CodeInvalid
 	switch status {
@@ -226,8 +230,7 @@ func protocolProblem(status int, detail string) []byte {
 		status, http.StatusText(status), len(body), requestIDHeader, id, time.Now().UTC().Format(http.TimeFormat), body)
 }
 
-// outerProblem returns a problem document about a request that does not reach the API, and the id that the request
-// gets.
+// outerProblem returns a problem document for a request that does not reach the API, and the new id of the request.
 func outerProblem(status int, code authz.Code, detail string) (body []byte, id string) {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -237,7 +240,7 @@ func outerProblem(status int, code authz.Code, detail string) (body []byte, id s
 		Detail: authz.Cut(detail, maxDetail), Code: Code(code), RequestID: id,
 	})
 	if err != nil {
-		panic(err) // strings and a number
+		panic(err) // impossible: the fields are strings and a number
 	}
 	return body, id
 }

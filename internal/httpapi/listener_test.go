@@ -20,7 +20,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// listen serves the API, and /metrics alone, on listeners that answer with problem documents. With a config they speak
+// listen serves the API and, separately, /metrics on listeners that answer problem documents. With a config they use
 // TLS.
 func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 	t.Helper()
@@ -45,11 +45,11 @@ func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 	return address(w.handler), address(w.config.Metrics.Only())
 }
 
-// exchange sends text over a connection and reads the answer.
+// exchange sends text over a connection and returns the answer.
 func exchange(t *testing.T, conn net.Conn, text string) (int, http.Header, string) {
 	t.Helper()
 	defer conn.Close()
-	go func() { _, _ = io.WriteString(conn, text) }() // fails where the server answers before it has read everything
+	go func() { _, _ = io.WriteString(conn, text) }() // fails if the server answers before it has read everything
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err, "%.100q", text)
 	defer response.Body.Close()
@@ -58,8 +58,8 @@ func exchange(t *testing.T, conn net.Conn, text string) (int, http.Header, strin
 	return response.StatusCode, response.Header, string(body)
 }
 
-// TestEveryErrorIsAProblemDocument sends what net/http refuses before any handler sees it, and what handlers refuse,
-// over HTTP/1.1 with and without TLS, to the API and to the listener of metrics.
+// TestEveryErrorIsAProblemDocument sends requests that net/http rejects before any handler, and requests that handlers
+// reject: over HTTP/1.1 with and without TLS, to the API and to the listener of the metrics.
 func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	authority := httptest.NewUnstartedServer(nil)
 	authority.StartTLS()
@@ -71,7 +71,9 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	tlsAPI, tlsMetrics := listen(t, secured)
 	dial := func(address string, secure bool) net.Conn {
 		if secure {
-			dialer := tls.Dialer{Config: &tls.Config{RootCAs: trusted, ServerName: "example.com", MinVersion: tls.VersionTLS12}}
+			dialer := tls.Dialer{
+				Config: &tls.Config{RootCAs: trusted, ServerName: "example.com", MinVersion: tls.VersionTLS12},
+			}
 			conn, err := dialer.DialContext(t.Context(), "tcp", address)
 			require.NoError(t, err)
 			return conn
@@ -153,10 +155,10 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	status, _, body := exchange(t, dial(tlsAPI, false), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "https://")
-	silent := dial(tlsAPI, false) // delays nobody
+	silent := dial(tlsAPI, false) // must not delay the others
 	defer silent.Close()
 
-	// Requests that are well-formed are served as ever: over HTTP/2, and over HTTP/1.1 with TLS.
+	// Valid requests work over HTTP/2, and over HTTP/1.1 with TLS.
 	for version, protocols := range map[string][]string{"HTTP/2.0": {"h2"}, "HTTP/1.1": {"http/1.1"}} {
 		transport := &http.Transport{
 			TLSClientConfig: &tls.Config{
@@ -172,7 +174,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		require.Equal(t, version, response.Proto)
 		require.Equal(t, http.StatusOK, response.StatusCode)
 
-		// Headers that are too large are a problem document over both, also in many small pieces.
+		// Too large headers are a problem document over both, also if they arrive in many small pieces.
 		for name, header := range map[string]http.Header{
 			"a large header": {"X": {large}}, "many headers": {"X": slices.Repeat([]string{"eight by"}, 6000)}, "a large key": {
 				"Authorization": {"Bearer " + large},
@@ -194,9 +196,9 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	}
 }
 
-// TestBodiesAreNotMistakenForErrorsOfTheServer holds that an answer of a handler passes unchanged, also if it contains
-// such an error.
-func TestBodiesAreNotMistakenForErrorsOfTheServer(t *testing.T) {
+// TestHandlerAnswersPassUnchanged asserts that the listener does not change an answer of a handler that contains an
+// error text of net/http.
+func TestHandlerAnswersPassUnchanged(t *testing.T) {
 	const text = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX: y\r\n\r\n400 Bad Request"
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// maxSubjects is how many subjects, and subjects that a wildcard excludes, one answer holds that is no stream.
+// maxSubjects is the highest number of subjects in an answer that is not a stream, including those that a wildcard
+// excludes.
 const maxSubjects = 10_000
 
 // LookupResources implements ServerInterface.
@@ -49,13 +50,13 @@ func (s *server) LookupResources(c *gin.Context) {
 	})
 }
 
-// lookupResources answers a page. Its cursor is that of the engine with the state of the list, which an empty page
-// tells too, tied to the consistency that was asked for.
+// lookupResources answers a page. Its cursor holds the token of the first page and the cursor of the engine. It is
+// valid only for the same query and consistency.
 func (s *server) lookupResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, limit int, cursor string,
 ) (FoundResources, error) {
 	var none FoundResources
-	token, position, err := s.continued(ctx, query, at, cursor)
+	token, position, err := s.resumeList(ctx, query, at, cursor)
 	if err != nil {
 		return none, err
 	}
@@ -91,13 +92,15 @@ func (s *server) lookupResources(
 	return page, nil
 }
 
-// continued returns the state of a list and the engine's cursor, empty on the first page.
-func (s *server) continued(
+// resumeList returns the token of the list and the cursor of the engine, which is empty on the first page.
+func (s *server) resumeList(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, cursor string,
 ) (authz.Token, string, error) {
 	if cursor == "" {
-		token, err := s.state(
-			ctx, authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: nothing(query.Type)}, at,
+		token, err := s.snapshotToken(
+			ctx,
+			authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: placeholder(query.Type)},
+			at,
 		)
 		return token, "", err
 	}
@@ -130,8 +133,10 @@ func (s *server) LookupSubjects(c *gin.Context) {
 			}
 			if count += 1 + len(found.Excluded); count > maxSubjects {
 				return nil, authz.Errorf(
-					authz.CodeTooLarge, "there are more than %d subjects; with the header Accept: %s they come as a stream",
-					maxSubjects, ndjson,
+					authz.CodeTooLarge,
+					"there are more than %d subjects; the header Accept: %s returns them all as a stream",
+					maxSubjects,
+					ndjson,
 				)
 			}
 			shown, err := s.showSubject(ctx, found)
@@ -148,7 +153,7 @@ func (s *server) LookupSubjects(c *gin.Context) {
 	})
 }
 
-// subjectQuery reads a look-up of subjects, and settles the state that it looks at.
+// subjectQuery reads a look-up of subjects, and returns the token of the revision that it reads.
 func (s *server) subjectQuery(
 	ctx context.Context, c *gin.Context,
 ) (query authz.SubjectQuery, token authz.Token, err error) {
@@ -171,9 +176,11 @@ func (s *server) subjectQuery(
 	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
 		return query, "", err
 	}
-	subject := authz.Subject{Object: nothing(query.Type), Relation: query.SubjectRelation}
-	token, err = s.state(
-		ctx, authz.Check{Subject: subject, Permission: query.Permission, Resource: nothing(query.Resource.Type)}, at,
+	subject := authz.Subject{Object: placeholder(query.Type), Relation: query.SubjectRelation}
+	token, err = s.snapshotToken(
+		ctx,
+		authz.Check{Subject: subject, Permission: query.Permission, Resource: placeholder(query.Resource.Type)},
+		at,
 	)
 	if err != nil {
 		s.Metrics.decision(authz.Decision{}, err)
@@ -208,17 +215,17 @@ func (s *server) showSubject(ctx context.Context, found authz.FoundSubject) (Fou
 	return shown, nil
 }
 
-// state asks one cheap question of the kind that is looked up, for the token: a look-up that finds nothing has none. It
-// refuses what the schema does not know, too.
-func (s *server) state(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Token, error) {
+// snapshotToken returns the token of a revision by deciding a cheap check, because a look-up without results has none.
+// The check also rejects names that the schema does not have.
+func (s *server) snapshotToken(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Token, error) {
 	_, token, err := s.Engine.Check(ctx, check, at)
 	return token, err
 }
 
-// nothing is an object to ask about that is most likely none.
-func nothing(typ authz.Type) authz.Object { return authz.Object{Type: typ, ID: "-"} }
+// placeholder returns an object that most likely does not exist, for a check whose answer does not matter.
+func placeholder(typ authz.Type) authz.Object { return authz.Object{Type: typ, ID: "-"} }
 
-// limit reads how many entries a page may have.
+// limit reads the highest number of entries on a page.
 func (r *reader) limit(field string, value *int) int {
 	if value == nil {
 		return operation.DefaultLimit
@@ -235,7 +242,7 @@ func (r *reader) typ(field, value string) authz.Type {
 	return typ
 }
 
-// optionalRelation reads a relation that may be left out.
+// optionalRelation reads an optional relation.
 func (r *reader) optionalRelation(field string, value *string) authz.Relation {
 	if value == nil {
 		return ""

@@ -21,8 +21,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// yields is a sequence of the values, with the error at its end if there is one.
-func yields[T any](err error, values ...T) iter.Seq2[T, error] {
+// sequence returns a sequence of the values, followed by the error if there is one.
+func sequence[T any](err error, values ...T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, value := range values {
 			if !yield(value, nil) {
@@ -51,7 +51,7 @@ func TestLookupResources(t *testing.T) {
 		_ context.Context, check authz.Check, at authz.Consistency,
 	) (authz.Decision, authz.Token, error) {
 		if check.Permission != "view" || check.Resource.Type != "importer" || at != authz.Fully() {
-			t.Errorf("asked %+v at %+v for the state", check, at)
+			t.Errorf("the check for the token is %+v at %+v", check, at)
 		}
 		return authz.Decision{}, "t7", nil
 	}
@@ -60,19 +60,26 @@ func TestLookupResources(t *testing.T) {
 		query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 	) iter.Seq2[authz.FoundResource, error] {
 		if at != authz.AtSnapshot("t7") || query.Subject != user("alice") || query.Context["x"] != 1.0 {
-			t.Errorf("asked %+v at %+v", query, at)
+			t.Errorf("the engine got %+v at %+v", query, at)
 		}
 		found, err := pages.Page(t.Context(), query, at, page, func(authz.Consistency) ([]authz.FoundResource, error) {
 			return []authz.FoundResource{
 				{ID: "a#b", Decision: authz.Decision{State: authz.Allowed}, Token: "t7"},
-				{ID: "b", Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}, Token: "t7"},
+				{
+					ID:       "b",
+					Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}},
+					Token:    "t7",
+				},
 				{ID: "c", Decision: authz.Decision{State: authz.Allowed}, Token: "t7"},
 			}, nil
 		})
-		return yields(err, found...)
+		return sequence(err, found...)
 	}
 	ask := func(more string) response {
-		body := strings.TrimSuffix(lookupResources, "}") + `,"context":{"x":1},"consistency":"fully_consistent"` + more + "}"
+		body := strings.TrimSuffix(
+			lookupResources,
+			"}",
+		) + `,"context":{"x":1},"consistency":"fully_consistent"` + more + "}"
 		return w.do(t, request{method: "POST", path: "/v1/lookup/resources", key: checkKey, body: body})
 	}
 	entries := []string{
@@ -94,9 +101,9 @@ func TestLookupResources(t *testing.T) {
 	ask(`,"limit":null`).want(t, 200, page("", entries...))
 
 	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
-		return yields(authz.Errorf(authz.CodeUnavailable, "away"), authz.FoundResource{ID: "a"})
+		return sequence(authz.Errorf(authz.CodeUnavailable, "away"), authz.FoundResource{ID: "a"})
 	}
-	ask("").wantProblem(t, 503, "unavailable", "away") // and not half a list
+	ask("").wantProblem(t, 503, "unavailable", "away") // and not an incomplete list
 	res := w.do(t, request{method: "GET", path: "/metrics", key: inspectKey})
 	for _, line := range []string{`{answer="allowed"} 8`, `{answer="conditional"} 4`, `{answer="error"} 1`} {
 		if !strings.Contains(res.body, "sluice_decisions_total"+line+"\n") {
@@ -105,7 +112,7 @@ func TestLookupResources(t *testing.T) {
 	}
 }
 
-// stream asks for a stream of subjects; the caller closes the body.
+// stream requests a stream of subjects. The caller closes the body.
 func (w *world) stream(t *testing.T, ctx context.Context, body string) *http.Response { //nolint:revive // test first
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/v1/lookup/subjects", strings.NewReader(body))
@@ -128,7 +135,9 @@ func TestLookupSubjectsStream(t *testing.T) {
 		{Subject: user("alice"), Decision: authz.Decision{State: authz.Allowed}},
 		{Subject: user("bob"), Decision: authz.Decision{State: authz.Conditional, MissingContext: []string{"region"}}},
 		{
-			Subject: authz.Everybody("user"), Decision: authz.Decision{State: authz.Allowed}, Excluded: []authz.ID{"a#b", "eve"},
+			Subject: authz.Everybody(
+				"user",
+			), Decision: authz.Decision{State: authz.Allowed}, Excluded: []authz.ID{"a#b", "eve"},
 		},
 	}
 	lines := `{"subject":"user:alice","allowed":true}
@@ -144,26 +153,28 @@ func TestLookupSubjectsStream(t *testing.T) {
 		"empty": {nil, nil, `{"token":"t1"}` + "\n"},
 		"broken off": {
 			found, fmt.Errorf("a secret cause"),
-			lines + `{"error":{"type":"urn:sluice:problem:internal","title":"Internal error","status":500,"detail":"the server failed; its log says why under the request id","code":"internal","request_id":"r1"}}` + "\n",
+			lines + `{"error":{"type":"urn:sluice:problem:internal","title":"Internal error","status":500,"detail":"the server failed; its log has the cause under the request id","code":"internal","request_id":"r1"}}` + "\n",
 		},
 	} {
 		w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
-			return yields(tt.err, tt.found...)
+			return sequence(tt.err, tt.found...)
 		}
 		header := http.Header{"Accept": {"application/x-ndjson"}, "X-Request-Id": {"r1"}}
 		res := w.do(
-			t, request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header},
+			t,
+			request{method: "POST", path: "/v1/lookup/subjects", key: checkKey, body: lookupSubjects, header: header},
 		)
 		if res.status != 200 || res.header.Get("Content-Type") != "application/x-ndjson" || res.body != tt.want {
 			t.Errorf("%s: %d %v\n%s", name, res.status, res.header, res.body)
 		}
 	}
-	if log := w.log.String(); !strings.Contains(log, "a secret cause") || !strings.Contains(log, `"outcome":"internal"`) {
-		t.Errorf("the log does not tell that a stream broke off: %s", log)
+	if log := w.log.String(); !strings.Contains(log, "a secret cause") ||
+		!strings.Contains(log, `"outcome":"internal"`) {
+		t.Errorf("the log lacks the broken stream: %s", log)
 	}
-	// What fails before the first line is answered as everywhere.
+	// An error before the first line is a plain problem.
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
-		return yields[authz.FoundSubject](authz.Errorf(authz.CodeUnavailable, "away"))
+		return sequence[authz.FoundSubject](authz.Errorf(authz.CodeUnavailable, "away"))
 	}
 	header := http.Header{"Accept": {"application/x-ndjson"}}
 	w.do(
@@ -177,9 +188,8 @@ func TestLookupSubjectsStream(t *testing.T) {
 	).wantProblem(t, 403, "forbidden")
 }
 
-// TestStreamOutlivesTheTimeOfARequest streams for longer than a request may take, and with a reader who takes their
-// time.
-func TestStreamOutlivesTheTimeOfARequest(t *testing.T) {
+// TestStreamOutlastsTheRequestTimeout streams for longer than a request may take, to a slow reader.
+func TestStreamOutlastsTheRequestTimeout(t *testing.T) {
 	const n = 8
 	for timeout := 200 * time.Millisecond; ; timeout *= 4 { // a slow machine takes longer for each line
 		text, err := streamSlowly(t, timeout, n)
@@ -192,8 +202,7 @@ func TestStreamOutlivesTheTimeOfARequest(t *testing.T) {
 	}
 }
 
-// streamSlowly returns the answer of a server with a time limit for requests, whose engine needs that long for each
-// line.
+// streamSlowly returns the answer of a server whose engine takes nearly the request timeout for each line.
 func streamSlowly(t *testing.T, timeout time.Duration, lines int) (string, error) {
 	t.Helper()
 	w := serve(t, func(c *httpapi.Config) { c.Timeout = timeout })
@@ -206,13 +215,16 @@ func streamSlowly(t *testing.T, timeout time.Duration, lines int) (string, error
 		return func(yield func(authz.FoundSubject, error) bool) {
 			for i := range lines {
 				select {
-				case <-time.After(timeout): // what the engine needs for the next one
+				case <-time.After(timeout): // the time of the engine for the next line
 				case <-ctx.Done():
 					yield(authz.FoundSubject{}, ctx.Err())
 					return
 				}
 				if !yield(
-					authz.FoundSubject{Subject: user(authz.ID(fmt.Sprint("u", i))), Decision: authz.Decision{State: authz.Allowed}},
+					authz.FoundSubject{
+						Subject:  user(authz.ID(fmt.Sprint("u", i))),
+						Decision: authz.Decision{State: authz.Allowed},
+					},
 					nil,
 				) {
 					return
@@ -226,8 +238,8 @@ func streamSlowly(t *testing.T, timeout time.Duration, lines int) (string, error
 	return string(text), err
 }
 
-// TestLeavingAStreamEndsIt goes away in the middle: what the engine was asked is given up.
-func TestLeavingAStreamEndsIt(t *testing.T) {
+// TestDisconnectingEndsTheLookUp disconnects in the middle of a stream. The engine must stop its look-up.
+func TestDisconnectingEndsTheLookUp(t *testing.T) {
 	w := serve(t)
 	ended := make(chan error, 1)
 	w.engine.subjects = func(ctx context.Context, _ authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
@@ -246,7 +258,7 @@ func TestLeavingAStreamEndsIt(t *testing.T) {
 	}
 	leave()
 	if err := <-ended; err == nil {
-		t.Error("the engine was not told")
+		t.Error("the context of the engine did not end")
 	}
 }
 
@@ -270,11 +282,11 @@ func TestLookupSubjectsTooMany(t *testing.T) {
 	n = 20_000
 	w.do(t, ask).wantProblem(t, 413, "too_large", "10000", "application/x-ndjson")
 	if taken != 10_000 {
-		t.Errorf("the engine was asked for %d subjects", taken+1)
+		t.Errorf("the engine yielded %d subjects", taken+1)
 	}
-	// Those that a wildcard excludes count.
+	// Subjects that a wildcard excludes count too.
 	w.engine.subjects = func(context.Context, authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
-		return yields(nil, authz.FoundSubject{Subject: authz.Everybody("user"), Excluded: make([]authz.ID, 10_000)})
+		return sequence(nil, authz.FoundSubject{Subject: authz.Everybody("user"), Excluded: make([]authz.ID, 10_000)})
 	}
 	w.do(t, ask).wantProblem(t, 413, "too_large")
 }
@@ -302,13 +314,13 @@ func TestContents(t *testing.T) {
 	if of.Place != (authz.Object{Type: "account", ID: "a/b"}) || of.Type != "importer" ||
 		fmt.Sprint(of.Permissions) != "[view edit]" ||
 		w.operations.caller.Actor != "al ice" || w.operations.args[1] != (operation.Page{Limit: 7, Cursor: "x"}) {
-		t.Errorf("asked %+v by %+v", w.operations.args, w.operations.caller)
+		t.Errorf("the operation got %+v from %+v", w.operations.args, w.operations.caller)
 	}
 	for path, status := range map[string]int{
 		"/v1/accounts/a/importers":              400, // no actor
 		"/v1/accounts/a/importers?actor=":       400,
 		"/v1/accounts/a/importers?actor=%FF":    400,
-		"/v1/accounts/a/flows?actor=a":          404, // of workspaces
+		"/v1/accounts/a/flows?actor=a":          404, // a collection of workspaces
 		"/v1/accounts/a/connection_groups":      404,
 		"/v1/workspaces/a/importers?actor=a":    404,
 		"/v1/accounts/a/nonsense?actor=a&x=y":   404,
@@ -327,7 +339,7 @@ func TestContents(t *testing.T) {
 	)
 }
 
-// TestContractNamesEveryCollection holds the lists of the contract against the types that operations know.
+// TestContractNamesEveryCollection compares the collections in the contract with the types that operations list.
 func TestContractNamesEveryCollection(t *testing.T) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
@@ -348,6 +360,6 @@ func TestContractNamesEveryCollection(t *testing.T) {
 		}
 	}
 	if len(operation.Collections("subscription"))+len(operation.Collections("importer")) > 0 {
-		t.Error("there are lists of other places")
+		t.Error("operations list collections of other places too")
 	}
 }

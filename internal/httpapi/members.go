@@ -94,7 +94,7 @@ func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, params Re
 		remove: func(ctx context.Context, by operation.Caller) (authz.Token, error) {
 			return s.Operations.RemoveAccountMember(ctx, by, authz.ID(id), authz.ID(user))
 		},
-		handOver: func(
+		reassign: func(
 			ctx context.Context, by operation.Caller, to operation.Handover,
 		) (*operation.Reassigned, authz.Token, error) {
 			return s.Operations.HandOverAccountMember(ctx, by, authz.ID(id), authz.ID(user), to)
@@ -182,7 +182,7 @@ func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, para
 		remove: func(ctx context.Context, by operation.Caller) (authz.Token, error) {
 			return s.Operations.RemoveSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user))
 		},
-		handOver: func(
+		reassign: func(
 			ctx context.Context, by operation.Caller, to operation.Handover,
 		) (*operation.Reassigned, authz.Token, error) {
 			return s.Operations.HandOverSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user), to)
@@ -213,7 +213,10 @@ func showRemoved(reassigned *operation.Reassigned, token authz.Token) RemovedMem
 	if reassigned != nil {
 		removed.Reassigned = &Reassigned{
 			Importers: showNamed(reassigned.Importers), Connections: showNamed(reassigned.Connections),
-			PrivateConnections: ReassignedPrivate{Moved: reassigned.PrivateMoved, Disconnected: reassigned.PrivateDisconnected},
+			PrivateConnections: ReassignedPrivate{
+				Moved:        reassigned.PrivateMoved,
+				Disconnected: reassigned.PrivateDisconnected,
+			},
 		}
 	}
 	return removed
@@ -221,18 +224,18 @@ func showRemoved(reassigned *operation.Reassigned, token authz.Token) RemovedMem
 
 func showMember(m operation.Member) Member {
 	return Member{
-		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt),
+		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt),
 		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt),
 	}
 }
 
 func showMemberDetails(m operation.Member, token authz.Token) MemberDetails {
 	return MemberDetails{
-		User: string(m.User), Roles: texts(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Token: string(token),
+		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Token: string(token),
 	}
 }
 
-// showEnds is nil where no role ends.
+// showEnds returns nil if no role ends.
 func showEnds(accounts map[authz.ID]time.Time) *map[string]time.Time {
 	if len(accounts) == 0 {
 		return nil
@@ -267,33 +270,33 @@ func showChangedMember(m operation.Member, token authz.Token) ChangedMember {
 		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt), Token: string(token),
 	}
 	if m.Roles != nil {
-		changed.Roles = new(texts(m.Roles))
+		changed.Roles = new(toStrings(m.Roles))
 	}
 	return changed
 }
 
-// showRoles is nil where the roles on accounts were not asked for.
+// showRoles returns nil if the request did not ask for the roles on accounts.
 func showRoles(accounts map[authz.ID]operation.Roles) *RolesByID {
 	if accounts == nil {
 		return nil
 	}
 	shown := make(RolesByID, len(accounts))
 	for id, roles := range accounts {
-		shown[string(id)] = texts(roles)
+		shown[string(id)] = toStrings(roles)
 	}
 	return &shown
 }
 
-// removal is the removal of a person from one place: alone, or together with what they created there.
+// removal removes a person from one place. remove only removes them. reassign also gives their creations a new creator.
 type removal struct {
 	remove   func(context.Context, operation.Caller) (authz.Token, error)
-	handOver func(context.Context, operation.Caller, operation.Handover) (*operation.Reassigned, authz.Token, error)
+	reassign func(context.Context, operation.Caller, operation.Handover) (*operation.Reassigned, authz.Token, error)
 }
 
-// removeMember answers the call that removes a person, and hands over what they created if it names a new owner.
+// removeMember answers a call that removes a person. With reassignTo, it also gives their creations a new creator.
 func (s *server) removeMember(c *gin.Context, reassignTo *ReassignTo, private *PrivateConnections, of removal) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		to, err := handover(reassignTo, private)
+		to, err := readHandover(reassignTo, private)
 		if err != nil {
 			return nil, err
 		}
@@ -302,7 +305,7 @@ func (s *server) removeMember(c *gin.Context, reassignTo *ReassignTo, private *P
 		if to == nil {
 			token, err = of.remove(ctx, callOf(c).caller())
 		} else {
-			reassigned, token, err = of.handOver(ctx, callOf(c).caller(), *to)
+			reassigned, token, err = of.reassign(ctx, callOf(c).caller(), *to)
 		}
 		return showRemoved(reassigned, token), err
 	})

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Metrics counts what a server does, in a registry of its own.
+// Metrics counts the work of a server, in its own registry.
 type Metrics struct {
 	registry   *prometheus.Registry
 	requests   *prometheus.CounterVec
@@ -23,23 +23,23 @@ type Metrics struct {
 	operations *prometheus.CounterVec
 	engine     *prometheus.HistogramVec
 
-	mu     sync.RWMutex
-	served map[servedKey]served
+	mu       sync.RWMutex
+	counters map[requestLabels]requestCounters
 }
 
-// servedKey is what requests are counted by.
-type servedKey struct {
+// requestLabels are the labels of the metrics of requests.
+type requestLabels struct {
 	route, method string
 	status        int
 }
 
-// served counts requests. The vectors would give the same, only later.
-type served struct {
+// requestCounters are the metrics of one set of labels, kept because looking them up in the vectors is slower.
+type requestCounters struct {
 	requests  prometheus.Counter
 	durations prometheus.Observer
 }
 
-// NewMetrics returns metrics that have counted nothing.
+// NewMetrics returns metrics with all counters at zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -47,17 +47,17 @@ func NewMetrics() *Metrics {
 			Name: "sluice_http_requests_total", Help: "Requests by route, method and status.",
 		}, []string{"route", "method", "status"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_http_request_duration_seconds", Help: "How long requests took, by route and method.",
+			Name: "sluice_http_request_duration_seconds", Help: "Duration of requests by route and method.",
 			Buckets: durationBuckets,
 		}, []string{"route", "method"}),
 		decisions: make(map[string]prometheus.Counter),
-		served:    make(map[servedKey]served),
+		counters:  make(map[requestLabels]requestCounters),
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_operations_total", Help: "Product operations by outcome: ok, or the code of the problem.",
 		}, []string{"operation", "outcome"}),
 		engine: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_engine_duration_seconds",
-			Help:    "How long calls of the engine took, by method and outcome: ok, or the code of the error.",
+			Help:    "Duration of engine calls by method and outcome: ok, or the code of the error.",
 			Buckets: durationBuckets,
 		}, []string{"method", "outcome"}),
 	}
@@ -72,12 +72,12 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Register adds what others count.
+// Register adds collectors of other packages.
 func (m *Metrics) Register(collectors ...prometheus.Collector) {
 	m.registry.MustRegister(collectors...)
 }
 
-// Audit counts what is written to the audit log.
+// Audit adds the metrics of the audit log.
 func (m *Metrics) Audit(stats *audit.Stats) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
@@ -85,7 +85,7 @@ func (m *Metrics) Audit(stats *audit.Stats) {
 	m.registry.MustRegister(
 		gauge(
 			"sluice_audit_following",
-			"Whether this server writes the audit log: one of those that share it does.",
+			"1 if this server writes the audit log, else 0. One of the servers that share a log writes it.",
 			func() float64 {
 				if stats.Following() {
 					return 1
@@ -95,15 +95,15 @@ func (m *Metrics) Audit(stats *audit.Stats) {
 		),
 		gauge(
 			"sluice_audit_lag_seconds",
-			"How long the last change took from the datastore to the audit log; it grows while one is missing there.",
+			"Delay from the last change in the datastore to its entry in the audit log. It grows while an entry is missing.",
 			func() float64 { return stats.Lag().Seconds() },
 		),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "sluice_audit_gaps_total", Help: "How often what happened since the audit log had stopped could not be known.",
+			Name: "sluice_audit_gaps_total", Help: "How often the audit log could not learn the changes since it had stopped.",
 		}, func() float64 { return float64(stats.Gaps()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "sluice_audit_unstored_total",
-			Help: "Entries of the audit log that could not be stored, and have a placeholder.",
+			Help: "Entries of the audit log that could not be stored and were replaced by a placeholder.",
 		}, func() float64 { return float64(stats.Unstored()) }),
 	)
 	for _, kind := range audit.Kinds {
@@ -114,10 +114,10 @@ func (m *Metrics) Audit(stats *audit.Stats) {
 	}
 }
 
-// durationBuckets reach from a check in memory to the request timeout, in seconds.
+// durationBuckets range from a check in memory to the request timeout, in seconds.
 var durationBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-// The answers that decisions are counted by.
+// Values of the label answer of decisions.
 const (
 	allowed     = "allowed"
 	denied      = "denied"
@@ -130,7 +130,7 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Only serves the metrics at /metrics, to GET and HEAD, and problem documents elsewhere.
+// Only serves the metrics at /metrics to GET and HEAD. It answers other requests with problem documents.
 func (m *Metrics) Only() http.Handler {
 	metrics := m.Handler()
 	return limitHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +144,7 @@ func (m *Metrics) Only() http.Handler {
 			status, code = http.StatusMethodNotAllowed, authz.CodeMethodNotAllowed
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		body, id := outerProblem(status, code, "this port answers GET /metrics alone")
+		body, id := outerProblem(status, code, "this port answers only GET /metrics")
 		w.Header().Set(requestIDHeader, id)
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
@@ -152,7 +152,7 @@ func (m *Metrics) Only() http.Handler {
 	}))
 }
 
-// ObserveEngine counts one call of an engine's method.
+// ObserveEngine records one call of a method of the engine.
 func (m *Metrics) ObserveEngine(method string, d time.Duration, err error) {
 	outcome := "ok"
 	if err != nil {
@@ -162,16 +162,16 @@ func (m *Metrics) ObserveEngine(method string, d time.Duration, err error) {
 }
 
 func (m *Metrics) request(route, method string, status int, d time.Duration) {
-	key := servedKey{route, method, status}
+	key := requestLabels{route, method, status}
 	m.mu.RLock()
-	counted, known := m.served[key]
+	counted, known := m.counters[key]
 	m.mu.RUnlock()
 	if !known {
-		counted = served{
+		counted = requestCounters{
 			m.requests.WithLabelValues(route, method, strconv.Itoa(status)), m.durations.WithLabelValues(route, method),
 		}
 		m.mu.Lock()
-		m.served[key] = counted
+		m.counters[key] = counted
 		m.mu.Unlock()
 	}
 	counted.requests.Inc()

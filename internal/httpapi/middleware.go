@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// catch answers a panic with a problem, and leaves its stack to the log.
-func (s *server) catch(c *gin.Context) {
+// recoverPanic answers a panic with a problem, and logs its stack.
+func (s *server) recoverPanic(c *gin.Context) {
 	defer func() {
 		switch reason := recover(); reason {
 		case nil:
@@ -29,26 +29,27 @@ func (s *server) catch(c *gin.Context) {
 	c.Next()
 }
 
-// limited ends a request's context after the time that it may take. A stream is bounded by its going on, see lines.
-func (s *server) limited(ctx context.Context, k *call) (context.Context, context.CancelFunc) {
+// withTimeout ends the context of a request after Config.Timeout. Streams have no such limit. lines and events limit
+// each of their writes instead.
+func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, context.CancelFunc) {
 	if k.streams {
 		return ctx, func() {}
 	}
 	return withLimit(ctx, s.Timeout)
 }
 
-// limitBody ends the wait for a request's body a second after the time that the request may take: not at once, since
-// net/http cancels the context when reading fails, and what ends a request should be its deadline.
+// limitBody ends reading the body one second after Config.Timeout. It must be later than the timeout, because net/http
+// cancels the context when reading fails, and the request should end with CodeDeadline.
 func (s *server) limitBody(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
-		// A recorder in a test has no connection to set a deadline on.
+		// Ignore the error: a recorder in a test has no connection to set a deadline on.
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.Timeout + time.Second))
 	}
 	c.Next()
 }
 
-// hidePath replaces the path in the request's span, which holds ids, by the route's template, and the method by the one
-// that was sent.
+// hidePath replaces the path in the span of the request, which has ids, by the template of the route. It also sets the
+// method that the client sent.
 func hidePath(c *gin.Context) {
 	k := callOf(c)
 	trace.SpanFromContext(c.Request.Context()).SetAttributes(
@@ -56,11 +57,11 @@ func hidePath(c *gin.Context) {
 	c.Next()
 }
 
-// answer runs a handler and writes what it returns, or the problem.
+// answer runs a handler and writes its result or its error.
 func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
 	body, err := handle(authz.WithCaller(c.Request.Context(), callOf(c).key))
 	if err == nil {
-		if k := callOf(c); k.once != nil && k.once.Replayed {
+		if k := callOf(c); k.idempotency != nil && k.idempotency.Replayed {
 			body = replayed(body)
 		}
 		body = callOf(c).sealNextCursor(body)
@@ -71,7 +72,7 @@ func (s *server) answer(c *gin.Context, status int, handle func(context.Context)
 	}
 }
 
-// codeOf returns the code that an error is answered with.
+// codeOf returns the code of the problem for an error.
 func codeOf(err error) authz.Code {
 	var known *authz.Error
 	switch {

@@ -11,9 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// TestRequestsRefuseInexactNumbers holds, of every field of the contract that takes any value, that it refuses a
-// number that a double does not hold exactly, names the field and says to send a string; and that it takes one that a
-// double holds.
+// TestRequestsRefuseInexactNumbers sends numbers in every field of the contract that accepts any value. A number that a
+// float64 cannot hold exactly is an error that names the field and says to send a string. Other numbers are accepted.
 func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	requests := freeFields()
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
@@ -31,7 +30,12 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	for path, fields := range requests {
 		for field, body := range fields {
 			send := func(number string) response {
-				r := request{method: http.MethodPost, path: path, key: checkKey, body: strings.ReplaceAll(body, "%", number)}
+				r := request{
+					method: http.MethodPost,
+					path:   path,
+					key:    checkKey,
+					body:   strings.ReplaceAll(body, "%", number),
+				}
 				if path == "/v1/preview" {
 					r.key, r.actor = operateKey, "alice"
 				}
@@ -42,7 +46,7 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 				require.Contains(t, got.body, field+`\" holds the number `+number, path)
 				require.Contains(t, got.body, "send it as a string", path)
 				if path == "/v1/check/bulk" || strings.Contains(body, `"evaluations"`) {
-					require.Equal(t, http.StatusOK, got.status, "the error is in the place of the item")
+					require.Equal(t, http.StatusOK, got.status, "only the item has the error")
 				} else {
 					got.wantProblem(t, http.StatusBadRequest, "invalid")
 				}
@@ -54,8 +58,8 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	}
 }
 
-// freeFields are the requests that have a field which takes any value: operation → field → body, in which % is a value
-// in the field.
+// freeFields has the requests with a field that accepts any value: operation → field → body. % in the body stands for
+// the value of the field.
 func freeFields() map[string]map[string]string {
 	const (
 		check  = `{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"n":[%]}}`
@@ -83,11 +87,11 @@ func freeFields() map[string]map[string]string {
 		"/access/v1/search/resource": searches(entity),
 		"/access/v1/search/action":   searches(entity),
 	}
-	delete(requests["/access/v1/search/action"], "action.properties.n") // which is not read
+	delete(requests["/access/v1/search/action"], "action.properties.n") // ignored by this search
 	return requests
 }
 
-// searches are bodies of AuthZEN with a number in each place that takes one.
+// searches has bodies of AuthZEN searches with a number in each field that accepts one.
 func searches(entity string) map[string]string {
 	bodies := map[string]string{"context.n": `{` + entity + `,"context":{"n":%}}`}
 	for field, begin := range map[string]string{
@@ -99,7 +103,7 @@ func searches(entity string) map[string]string {
 	return bodies
 }
 
-// takesAnything reports whether a schema has an object of any fields somewhere.
+// takesAnything reports whether a schema contains an object with arbitrary fields.
 func takesAnything(schema *openapi3.Schema, within []*openapi3.Schema) bool {
 	for _, outer := range within {
 		if outer == schema {
@@ -112,7 +116,10 @@ func takesAnything(schema *openapi3.Schema, within []*openapi3.Schema) bool {
 	}
 	refs := append(
 		append(
-			append(openapi3.SchemaRefs{schema.Items, schema.AdditionalProperties.Schema}, schema.AllOf...), schema.AnyOf...,
+			append(
+				openapi3.SchemaRefs{schema.Items, schema.AdditionalProperties.Schema},
+				schema.AllOf...),
+			schema.AnyOf...,
 		),
 		schema.OneOf...,
 	)

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// TestRequestIDsAreShortAndSafe sends ids with a key and without one, to the product's calls and to AuthZEN's.
+// TestRequestIDsAreShortAndSafe sends request ids with and without a key, to calls of the product and of AuthZEN.
 func TestRequestIDsAreShortAndSafe(t *testing.T) {
 	w := serve(t)
 	made := make(map[string]bool)
@@ -69,7 +69,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
+func TestAccessLogHasRoutesAndNoSecrets(t *testing.T) {
 	w := serve(t)
 	secrets := []string{
 		"acct-17", "eve@example.com", "mallory", "curs0r", "nowhere", "qwerty", checkKey, operateKey, "wrong-key",
@@ -93,7 +93,7 @@ func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
 	}
 	for _, secret := range secrets {
 		if strings.Contains(w.log.String(), secret) {
-			t.Errorf("the log tells %q: %s", secret, w.log)
+			t.Errorf("the log contains %q: %s", secret, w.log)
 		}
 	}
 	var lines []map[string]any
@@ -122,7 +122,8 @@ func TestAccessLogTellsRoutesAndNoSecrets(t *testing.T) {
 	for i, tt := range want {
 		got := lines[i]
 		if got["msg"] != "request" || got["level"] != tt.level || got["method"] != tt.method || got["route"] != tt.route || got["status"] != tt.status ||
-			got["outcome"] != tt.outcome || got["key"] != tt.key || got["request_id"] == "" || got["duration_ms"] == nil ||
+			got["outcome"] != tt.outcome || got["key"] != tt.key || got["request_id"] == "" ||
+			got["duration_ms"] == nil ||
 			got["bytes"] == 0.0 {
 			t.Errorf("line %d is %v, want %+v", i, got, tt)
 		}
@@ -187,7 +188,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, input := range []string{"acme", "some/path", "BREW"} {
 		if strings.Contains(res.body, input) {
-			t.Errorf("the metrics tell %q", input)
+			t.Errorf("the metrics contain %q", input)
 		}
 	}
 }
@@ -221,14 +222,14 @@ func TestTraces(t *testing.T) {
 		for _, attribute := range span.Attributes() {
 			for _, secret := range []string{"acct-17", "nowhere", operateKey, "alice"} {
 				if strings.Contains(attribute.Value.Emit(), secret) {
-					t.Errorf("the span tells %s = %s", attribute.Key, attribute.Value.Emit())
+					t.Errorf("the span contains %s = %s", attribute.Key, attribute.Value.Emit())
 				}
 			}
 		}
 	}
 }
 
-func TestNewNeedsWhatItStandsOn(t *testing.T) {
+func TestNewRequiresItsDependencies(t *testing.T) {
 	w := serve(t)
 	for name, remove := range map[string]func(*httpapi.Config){
 		"engine": func(c *httpapi.Config) { c.Engine = nil }, "definitions": func(c *httpapi.Config) { c.Definitions = nil },

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// operations records how it is called, and answers with its error or with what the call asked for.
+// operations is a fake that records its call, and returns its error or the values of the request.
 type operations struct {
 	mu     sync.Mutex
 	name   string
@@ -48,7 +48,16 @@ func (o *operations) RemovePlatformAdministrator(
 func (o *operations) PutConnector(
 	ctx context.Context, by operation.Caller, id authz.ID, capabilities []string,
 ) (operation.Connector, authz.Token, error) {
-	return operation.Connector{ID: id, Capabilities: capabilities}, token, o.record(ctx, "PutConnector", by, id, capabilities)
+	return operation.Connector{
+			ID:           id,
+			Capabilities: capabilities,
+		}, token, o.record(
+			ctx,
+			"PutConnector",
+			by,
+			id,
+			capabilities,
+		)
 }
 
 func (o *operations) Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error) {

@@ -24,45 +24,53 @@ import (
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
-// witness records the calls of the handlers.
-type witness struct{ asked []any }
+// callRecorder records the calls of the handlers.
+type callRecorder struct{ q []any }
 
-func (w *witness) note(what ...any) { w.asked = append(w.asked, what...) }
+func (w *callRecorder) note(what ...any) { w.q = append(w.q, what...) }
 
 // Explain implements httpapi.Explainer.
-func (w *witness) Explain(_ context.Context, asked explain.Question) (explain.Explanation, error) {
-	w.note(asked)
+func (w *callRecorder) Explain(_ context.Context, q explain.Question) (explain.Explanation, error) {
+	w.note(q)
 	return explain.Explanation{Token: token}, nil
 }
 
 // Effects implements httpapi.Previewer.
-func (w *witness) Effects(_ context.Context, actor authz.ID, _ *preview.Overlay) (preview.Effects, error) {
+func (w *callRecorder) Effects(_ context.Context, actor authz.ID, _ *preview.Overlay) (preview.Effects, error) {
 	w.note(actor)
 	return preview.Effects{}, nil
 }
 
-// postJSON sends a body to a call of the contract, and returns the answer and what the handler asked for.
+// postJSON sends a body to a call of the contract. It returns the answer and the recorded calls.
 func postJSON(t *testing.T, method, path string, body []byte) (*httptest.ResponseRecorder, string) {
 	t.Helper()
-	seen := new(witness)
+	recorder := new(callRecorder)
 	w := open(t, func(c *httpapi.Config) {
-		c.Explainer, c.Previewer = seen, seen
+		c.Explainer, c.Previewer = recorder, recorder
 		c.Operate = func(authz.Engine) httpapi.Operations { return c.Operations }
 	})
-	w.engine.check = func(_ context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
-		seen.note(check, at)
+	w.engine.check = func(
+		_ context.Context, check authz.Check, at authz.Consistency,
+	) (authz.Decision, authz.Token, error) {
+		recorder.note(check, at)
 		return authz.Decision{State: authz.Allowed}, token, nil
 	}
-	w.engine.bulk = func(_ context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
-		seen.note(checks, at)
+	w.engine.bulk = func(
+		_ context.Context, checks []authz.Check, at authz.Consistency,
+	) ([]authz.CheckResult, authz.Token, error) {
+		recorder.note(checks, at)
 		return make([]authz.CheckResult, len(checks)), token, nil
 	}
-	w.engine.resources = func(query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
-		seen.note(query, at, page)
+	w.engine.resources = func(
+		query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+	) iter.Seq2[authz.FoundResource, error] {
+		recorder.note(query, at, page)
 		return func(func(authz.FoundResource, error) bool) {}
 	}
-	w.engine.subjects = func(_ context.Context, query authz.SubjectQuery) iter.Seq2[authz.FoundSubject, error] {
-		seen.note(query)
+	w.engine.subjects = func(
+		_ context.Context, query authz.SubjectQuery,
+	) iter.Seq2[authz.FoundSubject, error] {
+		recorder.note(query)
 		return func(func(authz.FoundSubject, error) bool) {}
 	}
 	request := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(string(body)))
@@ -86,7 +94,7 @@ func postJSON(t *testing.T, method, path string, body []byte) (*httptest.Respons
 	if w.operations.caller.Idempotency != nil {
 		digest = w.operations.caller.Idempotency.Request
 	}
-	return answer, fmt.Sprintf("%s %s %s %s", w.operations.name, asJSON(w.operations.args), digest, asJSON(seen.asked))
+	return answer, fmt.Sprintf("%s %s %s %s", w.operations.name, asJSON(w.operations.args), digest, asJSON(recorder.q))
 }
 
 func asJSON(value any) []byte {
@@ -97,10 +105,10 @@ func asJSON(value any) []byte {
 	return text
 }
 
-// TestNullForOptionalFieldIsItsAbsence sets every optional field of every body of the contract to null, at every depth: the
-// answer, what the handler asks for and the digest under an Idempotency-Key are the same as without the field. A
+// TestNullMeansAbsentForOptionalFields sets every optional field of every body of the contract to null, at every depth.
+// The answer, the recorded calls and the digest under an Idempotency-Key must be the same as without the field. A
 // required field must not be null.
-func TestNullForOptionalFieldIsItsAbsence(t *testing.T) {
+func TestNullMeansAbsentForOptionalFields(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
 	fields := 0
@@ -112,23 +120,39 @@ func TestNullForOptionalFieldIsItsAbsence(t *testing.T) {
 			media := operation.RequestBody.Value.Content.Get("application/json")
 			at := strings.NewReplacer("{id}", "x", "{user}", "bob").Replace(path)
 			for _, v := range variants(media.Schema.Value, exampleOf(t, media)) {
-				absent, asked := postJSON(t, method, at, asJSON(v.absent))
+				absent, q := postJSON(t, method, at, asJSON(v.absent))
 				null, askedNull := postJSON(t, method, at, asJSON(v.null))
 				if v.required {
-					require.Regexp(t, `"code":"invalid"|"status":400`, null.Body.String(), "%s %s with null for %s", method, path, v.field)
+					require.Regexp(
+						t,
+						`"code":"invalid"|"status":400`,
+						null.Body.String(),
+						"%s %s with null for %s",
+						method,
+						path,
+						v.field,
+					)
 					continue
 				}
 				require.Less(t, absent.Code, 500, "%s %s: %s", method, path, absent.Body)
 				require.Equal(t, absent.Code, null.Code, "%s %s with null for %s: %s", method, path, v.field, null.Body)
-				require.Equal(t, absent.Body.String(), null.Body.String(), "%s %s with null for %s", method, path, v.field)
-				require.Equal(t, asked, askedNull, "%s %s with null for %s", method, path, v.field)
+				require.Equal(
+					t,
+					absent.Body.String(),
+					null.Body.String(),
+					"%s %s with null for %s",
+					method,
+					path,
+					v.field,
+				)
+				require.Equal(t, q, askedNull, "%s %s with null for %s", method, path, v.field)
 				if null.Code < http.StatusMultipleChoices {
 					fields++
 				}
 			}
 		}
 	}
-	require.Greater(t, fields, 60, "so many optional fields were null in requests that are accepted")
+	require.Greater(t, fields, 60, "number of optional fields that were tested")
 }
 
 func exampleOf(t *testing.T, media *openapi3.MediaType) any {
@@ -143,15 +167,15 @@ func exampleOf(t *testing.T, media *openapi3.MediaType) any {
 	return nil
 }
 
-// variant is a value without a field, and the same with null for it.
+// variant is a value without a field, and the same value with null in the field.
 type variant struct {
 	field        string
 	required     bool
 	absent, null any
 }
 
-// variants are the variants of a value of a schema, of every field at every depth. Objects that the value lacks are
-// empty first.
+// variants returns the variants of a value for every field of its schema, at every depth. It first adds empty objects
+// that the value lacks.
 func variants(schema *openapi3.Schema, value any) []variant {
 	var all []variant
 	within := func(name string, inner []variant, put func(any) any) {

@@ -57,10 +57,15 @@ func (s *server) GetConnector(c *gin.Context, id ID, _ GetConnectorParams) {
 }
 
 func showConnector(c operation.Connector, token authz.Token) Connector {
-	return Connector{ID: string(c.ID), Account: unlessEmpty(c.Account), Capabilities: texts(c.Capabilities), Token: string(token)}
+	return Connector{
+		ID:           string(c.ID),
+		Account:      nilIfEmpty(c.Account),
+		Capabilities: toStrings(c.Capabilities),
+		Token:        string(token),
+	}
 }
 
-// delete deletes an object of any type.
+// delete answers a call that deletes an object of any type.
 func (s *server) delete(c *gin.Context, typ authz.Type, id ID) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		token, err := s.Operations.Delete(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
@@ -68,5 +73,5 @@ func (s *server) delete(c *gin.Context, typ authz.Type, id ID) {
 	})
 }
 
-// done is the answer to what changes something and has nothing to show.
+// done is the answer of an operation without other results.
 func done(token authz.Token) Done { return Done{Token: string(token)} }

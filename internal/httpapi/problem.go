@@ -15,16 +15,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// kind is how a code is answered.
+// kind is the status and the title of the problems of a code.
 type kind struct {
 	status int
 	title  string
 }
 
-// StatusClientClosedRequest is nginx's status for a client that went away before it was answered.
+// StatusClientClosedRequest is nginx's status for a client that disconnected before the answer.
 const StatusClientClosedRequest = 499
 
-// kinds is the one place that says which status a code has.
+// kinds is the only table from codes to HTTP statuses.
 var kinds = map[authz.Code]kind{
 	authz.CodeInvalid:          {http.StatusBadRequest, "Invalid request"},
 	authz.CodeUnauthenticated:  {http.StatusUnauthorized, "Unauthenticated"},
@@ -39,25 +39,25 @@ var kinds = map[authz.Code]kind{
 	authz.CodeCanceled:         {StatusClientClosedRequest, "Canceled"},
 	authz.CodeInternal:         {http.StatusInternalServerError, "Internal error"},
 	authz.CodeUnavailable:      {http.StatusServiceUnavailable, "Unavailable"},
-	authz.CodeDeadline:         {http.StatusGatewayTimeout, "Out of time"},
+	authz.CodeDeadline:         {http.StatusGatewayTimeout, "Timeout"},
 }
 
-// concealed is what callers read in place of a message that was not written for them.
-var concealed = map[authz.Code]string{
-	authz.CodeInternal: "the server failed; its log says why under the request id",
-	authz.CodeDeadline: "the request took longer than it may",
-	authz.CodeCanceled: "the client went away",
+// genericDetails replace messages that callers must not read.
+var genericDetails = map[authz.Code]string{
+	authz.CodeInternal: "the server failed; its log has the cause under the request id",
+	authz.CodeDeadline: "the request took too long",
+	authz.CodeCanceled: "the client disconnected",
 }
 
-// maxDetail is how long the detail of an error is at most, in bytes.
+// maxDetail is the largest length of the detail of an error in bytes.
 const maxDetail = 2000
 
-// detailOf returns what callers read about an error: never its cause, and no more than maxDetail bytes.
+// detailOf returns the detail of an error for callers: never its cause, and at most maxDetail bytes.
 func (s *server) detailOf(ctx context.Context, err error) string {
 	code := codeOf(err)
 	var known *authz.Error
 	if code == authz.CodeInternal || !errors.As(err, &known) {
-		return concealed[code]
+		return genericDetails[code]
 	}
 	var name *authz.BadName
 	if errors.As(err, &name) {
@@ -66,14 +66,14 @@ func (s *server) detailOf(ctx context.Context, err error) string {
 	return authz.Cut(known.Message, maxDetail)
 }
 
-// problem answers with an error.
+// problem answers an error with a problem document.
 func (s *server) problem(c *gin.Context, err error) {
-	var of *refused
-	if errors.As(err, &of) {
-		if of.retryAfter != "" {
-			c.Header("Retry-After", of.retryAfter)
+	var rejected *previewError
+	if errors.As(err, &rejected) {
+		if rejected.retryAfter != "" {
+			c.Header("Retry-After", rejected.retryAfter)
 		}
-		err = of.error
+		err = rejected.error
 	}
 	c.Abort()
 	k := callOf(c)
@@ -91,7 +91,7 @@ func (s *server) problem(c *gin.Context, err error) {
 	}
 }
 
-// problemOf is the problem document about an error.
+// problemOf returns the problem document of an error.
 func (s *server) problemOf(ctx context.Context, k *call, err error) Problem {
 	code := codeOf(err)
 	body := Problem{
@@ -104,16 +104,16 @@ func (s *server) problemOf(ctx context.Context, k *call, err error) Problem {
 			body.Permission = new(string(known.Permission))
 		}
 		if len(known.Accounts) > 0 {
-			body.Accounts = new(texts(known.Accounts))
+			body.Accounts = new(toStrings(known.Accounts))
 		}
 		if len(known.Subscriptions) > 0 {
-			body.Subscriptions = new(texts(known.Subscriptions))
+			body.Subscriptions = new(toStrings(known.Subscriptions))
 		}
 	}
 	return body
 }
 
-// logFailure logs an error that is the server's own, with the cause that no answer shows.
+// logFailure logs an error of the server itself, with the cause that no answer shows.
 func (s *server) logFailure(ctx context.Context, k *call, err error) {
 	if code := codeOf(err); code != authz.CodeInternal && code != authz.CodeUnavailable {
 		return
@@ -122,7 +122,7 @@ func (s *server) logFailure(ctx context.Context, k *call, err error) {
 		slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
 }
 
-// writeJSON writes the body as a whole, or nothing on an error.
+// writeJSON writes the complete body, or nothing if encoding fails.
 func writeJSON(c *gin.Context, status int, contentType string, body any) error {
 	if err := checkSize(body); err != nil {
 		return err
@@ -140,7 +140,7 @@ func writeJSON(c *gin.Context, status int, contentType string, body any) error {
 	return nil
 }
 
-// sendWhole answers with a body of known length, which an answer to HEAD then has as well.
+// sendWhole answers a body with its Content-Length, which HEAD then has too.
 func sendWhole(c *gin.Context, status int, contentType string, body []byte) {
 	c.Header("Content-Length", strconv.Itoa(len(body)))
 	c.Data(status, contentType, body)

@@ -36,13 +36,13 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 		{&authz.Error{Code: authz.CodeUnavailable, Message: "no SpiceDB", Cause: cause}, 503, "unavailable", "no SpiceDB"},
 		{
 			&authz.Error{Code: authz.CodeInternal, Message: "of no use to callers", Cause: cause}, 500, "internal",
-			"the server failed; its log says why under the request id",
+			"the server failed; its log has the cause under the request id",
 		},
 		{&authz.Error{Code: authz.CodeInvalid, Message: "wrong", Cause: cause}, 400, "invalid", "wrong"},
-		{cause, 500, "internal", "the server failed; its log says why under the request id"},
+		{cause, 500, "internal", "the server failed; its log has the cause under the request id"},
 		{authz.Errorf(authz.CodeDeadline, "SpiceDB took too long"), 504, "deadline", "SpiceDB took too long"},
-		{fmt.Errorf("reading: %w", context.DeadlineExceeded), 504, "deadline", "the request took longer than it may"},
-		{context.Canceled, 499, "canceled", "the client went away"},
+		{fmt.Errorf("reading: %w", context.DeadlineExceeded), 504, "deadline", "the request took too long"},
+		{context.Canceled, 499, "canceled", "the client disconnected"},
 		{fmt.Errorf("wrapped: %w", authz.Errorf(authz.CodeConflict, "taken")), 409, "conflict", "taken"},
 		{errors.Join(authz.Errorf(authz.CodeConflict, "taken"), cause), 409, "conflict", "taken"},
 	} {
@@ -59,7 +59,8 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 		if got := res.header.Get("Content-Type"); got != "application/problem+json" {
 			t.Errorf("Content-Type is %q", got)
 		}
-		logged := strings.Contains(w.log.String(), cause.Error()) && strings.Contains(w.log.String(), `"request_id":"r1"`)
+		logged := strings.Contains(w.log.String(), cause.Error()) &&
+			strings.Contains(w.log.String(), `"request_id":"r1"`)
 		if tt.status == 500 || tt.status == 503 {
 			if !logged {
 				t.Errorf("%v: the log lacks the cause under the request id: %s", tt.err, w.log)
@@ -116,7 +117,7 @@ func TestTimeout(t *testing.T) {
 	w.do(t, getAccount).wantProblem(t, 504, "deadline", "took longer")
 }
 
-func TestBodyThatDoesNotArrive(t *testing.T) {
+func TestBodyTimeout(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) { c.Timeout = 20 * time.Millisecond })
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
 	if err != nil {
@@ -139,7 +140,7 @@ func TestBodyThatDoesNotArrive(t *testing.T) {
 	}
 }
 
-func TestClientThatGoesAway(t *testing.T) {
+func TestClientDisconnects(t *testing.T) {
 	w := serve(t)
 	started := make(chan struct{})
 	ended := make(chan error, 1)

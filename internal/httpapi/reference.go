@@ -19,7 +19,7 @@ func unquote(raw json.RawMessage) string {
 	return s.string()
 }
 
-// parseSubject reads a reference, as a string or in the object form. Errors have code CodeInvalid.
+// parseSubject reads a reference, as a string or in the object form. Its errors have CodeInvalid.
 func parseSubject(raw json.RawMessage) (authz.Subject, error) {
 	if isString(raw) {
 		return authz.ParseSubject(unquote(raw))
@@ -68,20 +68,20 @@ func jsonKind(first byte) string {
 	}
 }
 
-// parseObject reads a reference to an object, which has no relation. Errors have code CodeInvalid.
+// parseObject reads a reference to an object, which has no relation. Its errors have CodeInvalid.
 func parseObject(raw json.RawMessage) (authz.Object, error) {
 	subject, err := parseSubject(raw)
 	if err == nil && subject.Relation != "" {
 		err = authz.Errorf(
 			authz.CodeInvalid,
-			`%s names the relation %q, which an object does not have; an id that holds a '#' takes the form {"type", "id"}`,
+			`%s must be an object without the relation %q; for an id that contains a '#', use the form {"type", "id"}`,
 			subject, subject.Relation,
 		)
 	}
 	return subject.Object, err
 }
 
-// queryObject reads a reference to an object from a query, where the object form is JSON too.
+// queryObject reads a reference to an object from a query parameter, in which the object form is JSON.
 func queryObject(text string) (authz.Object, error) {
 	if !strings.HasPrefix(text, "{") {
 		quoted, err := json.Marshal(text)
@@ -96,24 +96,24 @@ func queryObject(text string) (authz.Object, error) {
 	return parseObject(json.RawMessage(text))
 }
 
-// reference writes a reference as a string, or in the object form where the string would mean something else: for an id
-// that holds a '#', and for the id "*", which is no wildcard.
+// reference writes a reference as a string, or in the object form if the string would mean something else: for an id
+// with a '#', and for the id "*", which is not a wildcard.
 func reference(s authz.Subject) (Reference, error) {
 	var r Reference
 	if !s.Wildcard && (strings.Contains(string(s.ID), "#") || s.ID == "*") {
 		return r, r.FromReferenceObject(ReferenceObject{
-			Type: string(s.Type), ID: string(s.ID), Relation: unlessEmpty(s.Relation),
+			Type: string(s.Type), ID: string(s.ID), Relation: nilIfEmpty(s.Relation),
 		})
 	}
 	text := s.String()
-	if isPlain(text) { // as ids almost always are
+	if isPlain(text) { // the common case
 		r.union = json.RawMessage(`"` + text + `"`)
 		return r, nil
 	}
 	return r, r.FromReferenceString(text)
 }
 
-// isPlain reports whether a text stands in JSON as it is.
+// isPlain reports whether a text needs no escaping in JSON.
 func isPlain(text string) bool {
 	return strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) < 0
 }

@@ -15,12 +15,12 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		object, err := queryObject(params.Resource)
 		if err != nil {
-			return nil, at(`the parameter "resource"`, err)
+			return nil, withPlace(`the parameter "resource"`, err)
 		}
 		filter := authz.Filter{Type: object.Type, ID: object.ID}
 		if params.Relation != nil {
 			if filter.Relation, err = authz.ParseRelation(*params.Relation); err != nil {
-				return nil, at(`the parameter "relation"`, err)
+				return nil, withPlace(`the parameter "relation"`, err)
 			}
 		}
 		limit := optional(params.Limit)
@@ -45,8 +45,8 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 	})
 }
 
-// read reads up to limit of the newest relationships, and reports whether there are more. A cursor continues the
-// state that it began with.
+// read reads up to limit relationships, and reports whether there are more. It reads the newest revision, or that of
+// the cursor.
 func (s *server) read(
 	ctx context.Context, filter authz.Filter, limit int, cursor string,
 ) (items []authz.ReadItem, more bool, err error) {
@@ -80,7 +80,7 @@ func relationshipPage(items []authz.ReadItem, more bool) (RelationshipPage, erro
 		}
 	}
 	if last := len(items) - 1; last >= 0 {
-		page.Token = unlessEmpty(items[last].Token)
+		page.Token = nilIfEmpty(items[last].Token)
 		if more {
 			page.NextCursor = items[last].Cursor
 		}

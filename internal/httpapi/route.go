@@ -19,19 +19,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// scopesExtension names, in the contract, the scopes of which a key needs one for a call; none means any key.
+// scopesExtension lists the scopes of a call in the contract. The key needs one of them. An empty list accepts any key.
 const scopesExtension = "x-scopes"
 
-// unknownFieldsExtension says "ignore" for the calls of a standard that others define: fields of the body that the
-// contract does not name are ignored.
+// unknownFieldsExtension is "ignore" for calls that ignore unknown fields of the body, because another standard defines
+// them.
 const unknownFieldsExtension = "x-unknown-fields"
 
-// costExtension says as how many requests a call counts against the rate of its key; 1 if it is left out. A call that
-// counts as more is one of those of which few are answered at a time.
+// costExtension is the number of requests that a call counts as against the rate of its key, 1 by default. Calls with a
+// higher cost also share the limit Config.Expensive.
 const costExtension = "x-cost"
 
-// personExtension and personKeysExtension are true on a schema of the contract whose value, or whose keys, are ids of
-// people: "user:bob" and "bob" mean the same there.
+// personExtension is true on a schema whose value is the id of a person. personKeysExtension is true if the keys of an
+// object are. For both, "user:bob" means the same as "bob".
 const (
 	personExtension     = "x-person"
 	personKeysExtension = "x-person-keys"
@@ -39,38 +39,37 @@ const (
 
 const actorHeader = "Sluice-Actor"
 
-// route is what the contract says about one call.
+// route is the description of one call in the contract.
 type route struct {
-	path      string // as the contract has it, with {id}
-	operation string
-	open      bool // without a key
-	scopes    apikey.Scopes
-	actor     bool                // names an actor, though a key with inspect may do without
-	cost      int                 // as how many requests it counts against the rate of its key
-	once      bool                // may be repeated under an Idempotency-Key
-	body      *openapi3.SchemaRef // of the request; nil if it has none
-	lenient   bool                // ignores unknown fields of the body
-	query     []*openapi3.Parameter
-	segments  []*openapi3.Parameter // parameters in the path
-	pages     bool                  // takes a cursor and answers with next_cursor
-	streams   bool                  // answers line by line to whoever accepts that
-	endless   bool                  // answers for as long as the client stays
+	path       string // in the form of the contract, with {id}
+	operation  string
+	open       bool // needs no key
+	scopes     apikey.Scopes
+	actor      bool                // takes an actor, which may be optional
+	cost       int                 // number of requests that it counts as
+	idempotent bool                // accepts an Idempotency-Key
+	body       *openapi3.SchemaRef // schema of the body, or nil
+	lenient    bool                // ignores unknown fields of the body
+	query      []*openapi3.Parameter
+	segments   []*openapi3.Parameter // parameters in the path
+	pages      bool                  // takes a cursor and answers with next_cursor
+	streams    bool                  // can answer as a stream of lines
+	endless    bool                  // streams until the client disconnects
 }
 
-// product reports whether the call is an operation of the product, which other schemas do not have.
-func (r *route) product() bool { return r.scopes.Any(apikey.Operate | apikey.Provision) }
+// isProductOperation reports whether the call is an operation of the product, which other schemas do not have.
+func (r *route) isProductOperation() bool { return r.scopes.Any(apikey.Operate | apikey.Provision) }
 
-// actorOrBackend reports whether a person performs the operation with the scope operate, or the backend itself, without
-// an actor, with the scope provision.
+// actorOrBackend reports whether both a person (scope operate, with an actor) and the backend itself (scope provision,
+// without one) may perform the operation.
 func (r *route) actorOrBackend() bool {
 	return r.actor && r.operation != previewOperation && r.scopes.Any(apikey.Operate) && r.scopes.Any(apikey.Provision)
 }
 
-// contractRoutes are the calls of the contract; they are read once, as they are the same for every server in the
-// process.
+// contractRoutes returns the routes of the contract. It reads them once for all servers of the process.
 var contractRoutes = sync.OnceValues(func() (map[string]*route, error) { return readRoutes(api.Contract) })
 
-// readRoutes reads the calls of a contract, by method and gin's form of the path.
+// readRoutes reads the routes of a contract, by method and gin's form of the path.
 func readRoutes(contract []byte) (map[string]*route, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(contract)
 	if err != nil {
@@ -98,7 +97,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	if operation.RequestBody != nil {
 		content := operation.RequestBody.Value.Content.Get(gin.MIMEJSON)
 		if content == nil {
-			return nil, fmt.Errorf("the body of a request is %s", gin.MIMEJSON)
+			return nil, fmt.Errorf("the body of a request must be %s", gin.MIMEJSON)
 		}
 		r.body = content.Schema
 		r.pages = r.body.Value.Properties[cursorParameter] != nil
@@ -109,7 +108,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	}
 	names, declared := operation.Extensions[scopesExtension].([]any)
 	if declared == r.open {
-		return nil, fmt.Errorf("a call has either security: [] or %s", scopesExtension)
+		return nil, fmt.Errorf("a call must have either security: [] or %s", scopesExtension)
 	}
 	for _, name := range names {
 		scope, err := apikey.ParseScopes(fmt.Sprint(name))
@@ -122,7 +121,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 		switch parameter.Value.In {
 		case openapi3.ParameterInHeader:
 			r.actor = r.actor || parameter.Value.Name == actorHeader
-			r.once = r.once || parameter.Value.Name == idempotencyHeader
+			r.idempotent = r.idempotent || parameter.Value.Name == idempotencyHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)
 			r.pages = r.pages || parameter.Value.Name == cursorParameter
@@ -137,7 +136,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	return r, nil
 }
 
-// hasPath reports whether the contract has the path: of some segments it names the words that can stand there.
+// hasPath reports whether the contract allows the segments of the path. Some segments have a list of allowed words.
 func (r *route) hasPath(params gin.Params) bool {
 	for _, segment := range r.segments {
 		words := segment.Schema.Value.Enum
@@ -152,7 +151,7 @@ func ginPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// checkQuery checks that the query has the parameters of the route and no others, each at most once and of its type.
+// checkQuery checks that the query has only parameters of the route, each at most once and of the right type.
 func (r *route) checkQuery(query map[string][]string) error {
 	for name := range query {
 		if r.parameter(name) == nil {
@@ -196,7 +195,7 @@ func (r *route) parameters() string {
 	return "the parameters are " + strings.Join(names, ", ")
 }
 
-// mismatch says what is wrong with a parameter's value; nothing is wrong if it says nothing.
+// mismatch returns what is wrong with the value of a parameter, or an empty string.
 func mismatch(schema *openapi3.Schema, value string) string {
 	switch {
 	case !utf8.ValidString(value):
@@ -219,10 +218,10 @@ func mismatch(schema *openapi3.Schema, value string) string {
 	return ""
 }
 
-// contractServer is the line of the contract that names the server.
+// contractServer is the line of the contract with the address of the server.
 var contractServer = []byte("  - url: http://127.0.0.1:8080\n")
 
-// contractAt returns the contract with the address of the server in it.
+// contractAt returns the contract with the given address of the server.
 func contractAt(contract []byte, publicURL string) ([]byte, error) {
 	if publicURL == "" {
 		return contract, nil
@@ -230,14 +229,14 @@ func contractAt(contract []byte, publicURL string) ([]byte, error) {
 	if bytes.Count(contract, contractServer) != 1 {
 		return nil, fmt.Errorf("the contract does not name its server as %q", contractServer)
 	}
-	quoted, err := json.Marshal(publicURL) // JSON is YAML
+	quoted, err := json.Marshal(publicURL) // a JSON string is valid YAML
 	if err != nil {
 		return nil, err
 	}
 	return bytes.Replace(contract, contractServer, fmt.Appendf(nil, "  - url: %s\n", quoted), 1), nil
 }
 
-// knownMethod returns the method, or "other" for one that is none of HTTP's usual ones.
+// knownMethod returns the method, or "other" if it is unusual, to bound the values of the metric label.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet,

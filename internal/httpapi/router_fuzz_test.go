@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// FuzzRouter sends any request, with a key for everything, and wants an answer that is no failure of the server's, and
-// a problem document wherever it refuses.
+// FuzzRouter sends arbitrary requests with a key for everything. No answer may be a failure of the server, and every
+// error must be a problem document.
 func FuzzRouter(f *testing.F) {
 	f.Add("GET", "/v1/accounts/a%2Fb/members", "limit=1&cursor=x", "alice", "application/json", "")
 	f.Add("PUT", "/v1/accounts/%ff/members/x", "", "%", "application/json", `{"roles":["guest"]}`)
@@ -23,7 +23,11 @@ func FuzzRouter(f *testing.F) {
 	f.Add("GET", "/v1/relationships", "resource=%7B%22type%22%3A%22user%22%7D", "", "", "")
 	f.Add("PATCH", "/v1/accounts/acme/members", "", "a", "application/json", `{"members":{"a":[]}}`)
 	f.Add(
-		"POST", "/access/v1/evaluation", "", "", "application/json",
+		"POST",
+		"/access/v1/evaluation",
+		"",
+		"",
+		"application/json",
 		`{"subject":{"type":"user","id":"a"},"action":{"name":"View"},"resource":{"type":"importer","id":"i"},"Subject":7}`,
 	)
 	f.Add(
@@ -43,7 +47,11 @@ func FuzzRouter(f *testing.F) {
 		`{"subject":{"type":"user"},"action":{"name":"view"},"resource":{"type":"importer","id":"i"},"page":{"limit":1,"token":"e30"}}`,
 	)
 	f.Add(
-		"POST", "/access/v1/search/resource", "", "", "application/json",
+		"POST",
+		"/access/v1/search/resource",
+		"",
+		"",
+		"application/json",
 		`{"subject":{"type":"user","id":"a"},"action":{"name":"view"},"resource":{"type":"importer"},"page":{"limit":0}}`,
 	)
 	f.Add(
@@ -59,7 +67,7 @@ func FuzzRouter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query, actor, contentType, body string) {
 		target, err := url.ParseRequestURI("/" + strings.TrimPrefix(path, "/"))
 		if err != nil || method == "" {
-			return // net/http answers these before the handler
+			return // net/http rejects these before the handler
 		}
 		target.RawQuery = query
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", strings.NewReader(body))
@@ -71,7 +79,9 @@ func FuzzRouter(f *testing.F) {
 			}
 		}
 		req.Header = http.Header{
-			"Authorization": {"Bearer " + key}, "Sluice-Actor": {actor}, "Content-Type": {contentType}, "X-Request-Id": {actor},
+			"Authorization": {
+				"Bearer " + key,
+			}, "Sluice-Actor": {actor}, "Content-Type": {contentType}, "X-Request-Id": {actor},
 		}
 		res := httptest.NewRecorder()
 		handler.ServeHTTP(res, req)
@@ -80,7 +90,8 @@ func FuzzRouter(f *testing.F) {
 		}
 		if res.Code >= 400 {
 			var problem struct{ Code, Detail string }
-			if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil || problem.Code == "" || problem.Detail == "" {
+			if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil || problem.Code == "" ||
+				problem.Detail == "" {
 				t.Fatalf("%s %s?%s answered %d %s", method, path, query, res.Code, res.Body)
 			}
 		}

@@ -1,5 +1,5 @@
-// Package httpapi serves the HTTP API of the contract in api/openapi.yaml. The contract decides what a request may
-// look like and which scope it needs; each of its operations has one handler here.
+// Package httpapi serves the HTTP API of the contract in api/openapi.yaml. The contract defines the form of each
+// request and the scopes that it needs. This package has one handler for each operation of the contract.
 package httpapi
 
 import (
@@ -21,76 +21,76 @@ import (
 	"github.com/sluice-authz/sluice/internal/explain"
 )
 
-// DefaultTimeout is how long a request may take, if nothing else is said.
+// DefaultTimeout is the default of Config.Timeout.
 const DefaultTimeout = 30 * time.Second
 
-// Config is what the API stands on.
+// Config has the dependencies and settings of the API.
 type Config struct {
-	// Engine decides and reads.
+	// Engine decides checks and reads relationships.
 	Engine authz.Engine
 
-	// Operations performs the product operations. It is nil when the served schema lacks the product's definitions; then
-	// they are not_found.
+	// Operations performs the product operations. It is nil if the served schema lacks the definitions of the product.
+	// Product operations then answer not_found.
 	Operations Operations
 
-	// Operate returns the operations on another engine, to preview them, and Previewer tells what they would change. Both
-	// are there if Operations is.
+	// Operate returns the operations on another engine, for previews. Previewer computes their effects. Both are
+	// required if Operations is set.
 	Operate   func(authz.Engine) Operations
 	Previewer Previewer
 
-	// Explainer says why; nil means one that knows no operations.
+	// Explainer explains decisions. The default is one that suggests no operations.
 	Explainer Explainer
 
-	// History is the audit log; without one its calls are not_found.
+	// History is the audit log. Without it, its calls answer not_found.
 	History History
 
-	// Stopping ends when the server is about to stop; streams that would go on for ever end with it. It may be nil.
-	Stopping context.Context //nolint:containedctx // it is the server's
+	// Stopping ends when the server begins to stop, which ends endless streams. It may be nil.
+	Stopping context.Context //nolint:containedctx // its lifetime is that of the server
 
-	// Definitions describes the served schema. It is asked on every request that needs it.
+	// Definitions returns the definitions of the served schema. It is called for every request that needs them.
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// CaveatParameters are the names that the caveats of the served schema ask the context for. Of what an AuthZEN request
-	// says about its subject, action, resource and context, nothing else reaches the engine.
+	// CaveatParameters are the parameter names of all caveats in the served schema. The engine receives only these
+	// parts of the properties and the context of an AuthZEN request.
 	CaveatParameters []string
 
-	// Ready returns nil when the server can decide.
+	// Ready returns nil if the server can decide checks.
 	Ready func(context.Context) error
 
-	// Keys are those that requests may carry.
+	// Keys are the API keys of the server.
 	Keys *apikey.Keys
 
-	// PublicURL is where clients reach the server; the contract that it serves names it.
+	// PublicURL is the address of the server for clients. The served contract has it.
 	PublicURL string
 
-	// Expensive is how many explanations, previews and questions about past access are answered at a time; zero means one
-	// a processor.
+	// Expensive is the number of explanations, previews and queries of past access that may run at a time. Zero means
+	// one per processor.
 	Expensive int
 
-	// Timeout is how long a request may take; zero means DefaultTimeout.
+	// Timeout is the longest duration of a request. Zero means DefaultTimeout.
 	Timeout time.Duration
 
-	// Logger has a line for each request; nil means none.
+	// Logger receives a line for each request. Nil means no log.
 	Logger *slog.Logger
 
-	// Metrics counts requests; nil means a registry of the API's own.
+	// Metrics counts requests. Nil means a registry that nobody reads.
 	Metrics *Metrics
 
-	// UnderWay knows the requests that are being answered; nil means that nobody asks.
-	UnderWay *UnderWay
+	// ActiveRequests tracks the requests that are being answered. It may be nil.
+	ActiveRequests *ActiveRequests
 
-	// Tracing makes the spans of requests; nil means none.
+	// Tracing creates the spans of requests. Nil means none.
 	Tracing trace.TracerProvider
 }
 
-// Operations is every product operation, as each file of handlers asks for its own.
+// Operations has all product operations. Each file of handlers declares those that it uses.
 type Operations interface {
 	platformOperations
 	subscriptionOperations
 	subscriptionMemberOperations
 	accountOperations
 	accountMemberOperations
-	leavingOperations
+	offboardingOperations
 	invitationOperations
 	importerOperations
 	connectionOperations
@@ -101,12 +101,12 @@ type Operations interface {
 
 type server struct {
 	Config
-	routes   map[string]*route // by method and gin's path, "GET /v1/accounts/:id"
-	contract []byte
-	places   chan struct{} // one for each expensive call under way
+	routes         map[string]*route // by method and gin's path, for example "GET /v1/accounts/:id"
+	contract       []byte
+	expensiveSlots chan struct{} // has one element for each running expensive call
 
-	rehearses bool     // what is asked for is not performed
-	uncounted *Metrics // of what is not performed
+	isPreview      bool     // operations run on an overlay
+	previewMetrics *Metrics // counts previewed operations, and is never read
 }
 
 var _ ServerInterface = (*server)(nil)
@@ -115,7 +115,7 @@ var _ ServerInterface = (*server)(nil)
 func New(config Config) (http.Handler, error) {
 	switch {
 	case config.Engine == nil, config.Definitions == nil, config.Ready == nil, config.Keys == nil:
-		return nil, errors.New("the API needs an engine, the definitions of its schema, a readiness and keys")
+		return nil, errors.New("the API needs Engine, Definitions, Ready and Keys")
 	}
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
@@ -129,8 +129,8 @@ func New(config Config) (http.Handler, error) {
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
 	}
-	if config.UnderWay == nil {
-		config.UnderWay = new(UnderWay)
+	if config.ActiveRequests == nil {
+		config.ActiveRequests = new(ActiveRequests)
 	}
 	if config.Explainer == nil {
 		config.Explainer = explain.New(config.Engine, config.Definitions, nil)
@@ -144,40 +144,40 @@ func New(config Config) (http.Handler, error) {
 		return nil, err
 	}
 	return (&server{
-		Config: config, routes: routes, contract: contract, places: make(chan struct{}, config.Expensive),
-		uncounted: NewMetrics(),
+		Config: config, routes: routes, contract: contract, expensiveSlots: make(chan struct{}, config.Expensive),
+		previewMetrics: NewMetrics(),
 	}).handler(), nil
 }
 
 func (s *server) handler() http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
-	// Paths are matched as they were sent, so that an id may hold any byte; guard unescapes the ids, once. (Gin's own
-	// unescaping is that of queries, in which '+' is a space.)
+	// Match paths as they were sent, so that an id may contain any byte. guard unescapes the ids. (Gin unescapes like a
+	// query, in which '+' is a space.)
 	engine.UseEscapedPath = true
 	engine.UnescapePathValues = false
 	engine.RedirectTrailingSlash = false
 	engine.HandleMethodNotAllowed = true
 	engine.ForwardedByClientIP = false
 
-	engine.Use(s.begin)
+	engine.Use(s.trackRequest)
 	if s.Tracing != nil {
 		engine.Use(otelgin.Middleware("sluice", otelgin.WithTracerProvider(s.Tracing)), hidePath)
 	}
-	engine.Use(s.catch, s.limitBody, s.guard)
+	engine.Use(s.recoverPanic, s.limitBody, s.guard)
 	engine.NoRoute(s.noRoute)
 	engine.NoMethod(s.noMethod)
-	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.unbound})
+	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.rejectParameter})
 	return limitHeaders(headAsGet(engine))
 }
 
 func (s *server) noRoute(c *gin.Context) { s.problem(c, errNoRoute) }
 
 var (
-	errNoRoute   = authz.Errorf(authz.CodeNotFound, "there is nothing at this path; GET /openapi.yaml lists what there is")
+	errNoRoute   = authz.Errorf(authz.CodeNotFound, "this path does not exist; GET /openapi.yaml lists all paths")
 	errNoProduct = authz.Errorf(
 		authz.CodeNotFound,
-		"the schema that this server serves lacks the product's definitions, so there are no product operations",
+		"the schema of this server lacks the definitions of the product, so there are no product operations",
 	)
 )
 
@@ -187,13 +187,16 @@ func (s *server) noMethod(c *gin.Context) {
 	s.problem(
 		c,
 		authz.Errorf(
-			authz.CodeMethodNotAllowed, "this path does not take %s; it takes %s", authz.Echo(callOf(c).method), allow,
+			authz.CodeMethodNotAllowed,
+			"this path does not accept %s; it accepts %s",
+			authz.Echo(callOf(c).method),
+			allow,
 		),
 	)
 }
 
-// unbound answers a parameter that the generated code could not bind. As guard has looked at every parameter, it is a
-// second line of defence.
-func (s *server) unbound(c *gin.Context, err error, _ int) {
+// rejectParameter answers a parameter that the generated code could not bind. guard has already checked all parameters,
+// so this is a second line of defense.
+func (s *server) rejectParameter(c *gin.Context, err error, _ int) {
 	s.problem(c, &authz.Error{Code: authz.CodeInvalid, Message: "a parameter of the request is malformed", Cause: err})
 }

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a server on an engine and operations that answer as a test says.
+// world is a server with a fake engine and fake operations.
 type world struct {
 	config     httpapi.Config
 	engine     *engine
@@ -35,7 +35,7 @@ type world struct {
 	client     *http.Client
 }
 
-// The secrets of the keys that every test server takes; each has the scope that it is named after.
+// The secrets of the keys of every test server. Each key has the scope in its name.
 const (
 	checkKey     = "secret-of-check"
 	operateKey   = "secret-of-operate"
@@ -43,7 +43,7 @@ const (
 	inspectKey   = "secret-of-inspect"
 )
 
-// serve listens, and holds every answer against the contract.
+// serve starts a server that listens, and compares every answer with the contract.
 func serve(t *testing.T, change ...func(*httpapi.Config)) *world {
 	t.Helper()
 	w := open(t, change...)
@@ -55,7 +55,7 @@ func serve(t *testing.T, change ...func(*httpapi.Config)) *world {
 	return w
 }
 
-// open makes a handler that does not listen.
+// open creates a server that does not listen.
 func open(t testing.TB, change ...func(*httpapi.Config)) *world {
 	t.Helper()
 	w := &world{engine: new(engine), operations: new(operations), log: new(syncBuffer)}
@@ -89,7 +89,7 @@ func open(t testing.TB, change ...func(*httpapi.Config)) *world {
 	return w
 }
 
-// request describes a request; the zero value of a field leaves the thing out.
+// request describes a request. Empty fields are left out.
 type request struct {
 	method, path, body string
 	key, actor         string
@@ -136,7 +136,8 @@ func (w *world) do(t *testing.T, r request) response {
 	return response{status: res.StatusCode, header: res.Header, body: string(data)}
 }
 
-// wantProblem checks that the response is a problem with a code and a detail that holds every one of the words.
+// wantProblem checks that the response is a problem with the status and the code, and that its text contains every
+// word.
 func (r response) wantProblem(t *testing.T, status int, code string, words ...string) {
 	t.Helper()
 	if r.status != status || !strings.Contains(r.body, fmt.Sprintf(`"code":%q`, code)) {
@@ -144,12 +145,12 @@ func (r response) wantProblem(t *testing.T, status int, code string, words ...st
 	}
 	for _, word := range words {
 		if !strings.Contains(strings.ReplaceAll(r.body, `\"`, `"`), word) {
-			t.Errorf("answered %s, want it to say %q", r.body, word)
+			t.Errorf("answered %s, want it to contain %q", r.body, word)
 		}
 	}
 }
 
-// want checks the status and that the body is the same JSON.
+// want checks the status, and that the body is equivalent JSON.
 func (r response) want(t *testing.T, status int, body string) {
 	t.Helper()
 	var got, want any
@@ -173,7 +174,7 @@ var definitions = []authz.Definition{
 	},
 }
 
-// engine answers as its functions say; one that is not set denies, or finds nothing.
+// engine is a fake engine that calls its functions. Without a function it denies, or finds nothing.
 type engine struct {
 	authz.Engine
 
@@ -230,7 +231,7 @@ func (e *engine) Read(
 	return e.read(ctx, filter, page)
 }
 
-// syncBuffer is a log that a test reads while a server writes it.
+// syncBuffer is a log that a test can read while a server writes it.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder

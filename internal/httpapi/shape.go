@@ -12,23 +12,24 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxNesting is how deep the values of a body may be nested.
+// maxNesting is the deepest nesting of values in a body.
 const maxNesting = 64
 
-// maxEntries is how many entries a list in a body may have, and an object with any keys whose values have a type.
+// maxEntries is the highest number of entries of a list in a body. It also applies to objects with arbitrary keys and
+// typed values.
 const maxEntries = 1000
 
-// scanner walks over valid JSON and checks that it has the shape of a Go type: for a struct exactly the fields that it
-// names, all those without omitempty among them, each of its type and once. (encoding/json matches names in any case, takes
-// the last of repeated fields, and has null mean nothing.) A nullable.Nullable may be null, and so may a field with
-// omitempty, for which that is the same as to be absent; a union may be anything but null, an interface anything, both
-// without repeated keys; a json.RawMessage may be anything.
+// scanner checks that valid JSON has the shape of a Go type, more strictly than encoding/json. A struct needs exactly
+// its fields, each once, in the right case and with the right type. All fields without omitempty are required.
+// (encoding/json ignores case, takes the last of repeated fields, and ignores null.) A field with omitempty may be
+// null, which means the same as leaving it out. So may a nullable.Nullable. A union may be any value except null. An
+// interface may be any value. Neither may have repeated keys. A json.RawMessage is not checked.
 //
-// The T and the Z of a time may be in lower case. The scanner writes them in upper case into the data, since
-// encoding/json wants them so, and sets changed.
+// The T and the Z of a time may be in lower case. The scanner changes them to upper case in the data, because
+// encoding/json requires it, and sets changed.
 //
-// A lenient scanner passes over the fields that a struct does not name, with any value. It blanks their names out in
-// the data, lest encoding/json take one for a field in another case.
+// A lenient scanner skips unknown fields of a struct. It overwrites their names in the data, because encoding/json
+// could take them for a known field in another case.
 type scanner struct {
 	data    []byte
 	at      int
@@ -89,7 +90,7 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 	return nil
 }
 
-// mismatchedKind says what a value of a Go kind must be in JSON, unless its first byte shows that it is that.
+// mismatchedKind returns the JSON type that a Go kind requires, or an empty string if the first byte of the value fits.
 func mismatchedKind(kind reflect.Kind, first byte) string {
 	switch {
 	case kind == reflect.Struct && first != '{', kind == reflect.Map && first != '{':
@@ -107,7 +108,7 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 	}
 }
 
-// object walks over an object that has the fields of a struct.
+// object scans an object with the fields of a struct.
 func (s *scanner) object(fields *fields, depth int) *fault {
 	var seen uint64
 	fault := s.entries(func(key string, raw []byte) *fault {
@@ -118,9 +119,13 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 			s.skip()
 			return nil
 		case !known:
-			return faultf("does not exist; the fields here are %s%s", strings.Join(fields.names, ", "), fields.hint(key))
+			return faultf(
+				"does not exist; the fields here are %s%s",
+				strings.Join(fields.names, ", "),
+				fields.hint(key),
+			)
 		case seen&(1<<i) != 0:
-			return faultf("stands there twice")
+			return faultf("appears twice")
 		}
 		seen |= 1 << i
 		t := fields.types[i]
@@ -143,14 +148,14 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 	return nil
 }
 
-// blank makes a name one that no field has.
+// blank overwrites a name, so that it matches no field.
 func blank(name []byte) {
 	for i := range name {
 		name[i] = '_'
 	}
 }
 
-// dictionary walks over an object with any keys. One whose values have a type holds at most maxEntries.
+// dictionary scans an object with arbitrary keys. If its values have a type, it has at most maxEntries.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
 	var full *fault
@@ -160,22 +165,23 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 			return full
 		}
 		if seen[key] {
-			return faultf("stands there twice")
+			return faultf("appears twice")
 		}
 		seen[key] = true
-		if value.Kind() == reflect.Slice && s.peek() == 'n' { // the lists of roles by person or account
+		if value.Kind() == reflect.Slice && s.peek() == 'n' { // a list of roles by person or account
 			return faultf("must be a list, not null; an empty list, [], removes the roles")
 		}
 		return s.value(value, depth+1)
 	})
-	if full != nil { // which is about the whole, and not about the entry that is one too many
+	if full != nil { // the fault is about the whole object and not about the last entry
 		full.path = ""
 		return full
 	}
 	return fault
 }
 
-// tooMany is the fault of a list that is too long. It is found before anything is read for its entries.
+// tooMany returns the fault of a list that is too long. The scanner finds it before memory for the entries is
+// allocated.
 func tooMany() *fault {
 	return &fault{
 		code:    authz.CodeTooLarge,
@@ -183,8 +189,8 @@ func tooMany() *fault {
 	}
 }
 
-// entries walks over an object; each is called before the value of a key, with the key as it means and as it stands there,
-// and walks over the value.
+// entries scans an object. It calls each at the value of every key, with the decoded and the raw key. each must scan
+// the value.
 func (s *scanner) entries(each func(key string, raw []byte) *fault) *fault {
 	s.at++ // {
 	for s.peek() != '}' {
@@ -224,8 +230,8 @@ func (s *scanner) list(item reflect.Type, depth int) *fault {
 
 var anything = reflect.TypeFor[any]()
 
-// free walks over a value of any shape, looking inside for repeated keys, deep nesting, and numbers that a double does
-// not hold exactly: encoding/json reads them as another number.
+// free scans a value of any shape. It rejects repeated keys, deep nesting, and numbers that a float64 cannot hold
+// exactly, because encoding/json would change such numbers.
 func (s *scanner) free(depth int) *fault {
 	switch s.peek() {
 	case '{':
@@ -244,7 +250,7 @@ func (s *scanner) free(depth int) *fault {
 	return nil
 }
 
-// skip walks over a value without looking inside.
+// skip scans a value without checking it.
 func (s *scanner) skip() {
 	for depth := 0; ; {
 		switch s.peek() {
@@ -267,7 +273,7 @@ func (s *scanner) skip() {
 	}
 }
 
-// peek skips white space and returns the byte after it.
+// peek skips white space and returns the next byte.
 func (s *scanner) peek() byte {
 	for {
 		switch c := s.data[s.at]; c {
@@ -279,7 +285,7 @@ func (s *scanner) peek() byte {
 	}
 }
 
-// string walks over a string and returns it.
+// string scans a string and returns its value.
 func (s *scanner) string() string {
 	start := s.at
 	escaped := false
@@ -300,7 +306,7 @@ func (s *scanner) string() string {
 	return unescaped
 }
 
-// time walks over a time, and writes it in the way that decoding reads.
+// time scans a time, and rewrites it in the form that encoding/json accepts.
 func (s *scanner) time(first byte) *fault {
 	if first == '"' {
 		start := s.at
@@ -321,7 +327,7 @@ func (s *scanner) time(first byte) *fault {
 	return faultf(`must be a time of RFC 3339, such as "2030-01-31T17:00:00Z"`)
 }
 
-// literal walks over a number, true, false or null.
+// literal scans a number, true, false or null.
 func (s *scanner) literal() {
 	for s.at < len(s.data) && strings.IndexByte(" \t\r\n,]}", s.data[s.at]) < 0 {
 		s.at++

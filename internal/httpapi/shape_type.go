@@ -6,15 +6,15 @@ import (
 	"sync"
 )
 
-// fields is what a struct takes from JSON.
+// fields are the JSON fields of a struct.
 type fields struct {
 	names    []string
 	types    []reflect.Type
 	index    map[string]int
-	required uint64 // a bit for each field
+	required uint64 // bit i is set if field i is required
 }
 
-var fieldsByType sync.Map // of reflect.Type to *fields
+var fieldsByType sync.Map // from reflect.Type to *fields
 
 func fieldsOf(t reflect.Type) *fields {
 	known, _ := fieldsByType.Load(t)
@@ -35,8 +35,8 @@ func fieldsOf(t reflect.Type) *fields {
 	return f
 }
 
-// hint is the end of the error for an unknown field, if the caller probably means another one: roles end at a time, and
-// invitations after a number of seconds.
+// hint returns a note for the error about an unknown field, if the caller probably means another field: roles end at a
+// time, and invitations after a number of seconds.
 func (f *fields) hint(unknown string) string {
 	_, takesTime := f.index["expires_at"]
 	_, takesSeconds := f.index["expires_in"]
@@ -49,7 +49,7 @@ func (f *fields) hint(unknown string) string {
 	return ""
 }
 
-// isUnion reports whether a type is generated from a oneOf, whose parts have to be told apart by hand.
+// isUnion reports whether a type is generated from a oneOf. Handlers decode its alternatives themselves.
 func isUnion(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == rawMessage && !t.Field(0).IsExported()
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// ndjson is a stream of JSON values, one a line.
+// ndjson is the media type of a stream with one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// flushAfter is how long lines wait for others before they are sent.
+// flushAfter is the interval after which written lines are sent.
 const flushAfter = 100 * time.Millisecond
 
-// streamSubjects answers a look-up of subjects line by line. What is wrong before the first line is a problem as
-// everywhere; afterwards the last line says whether the list is whole.
+// streamSubjects answers a look-up of subjects as a stream of lines. An error before the first line is a problem.
+// Afterwards, the last line says whether the list is complete.
 func (s *server) streamSubjects(c *gin.Context) {
 	ctx := c.Request.Context()
 	query, token, err := s.subjectQuery(ctx, c)
@@ -29,7 +29,7 @@ func (s *server) streamSubjects(c *gin.Context) {
 	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
 		if err != nil {
 			s.Metrics.decision(authz.Decision{}, err)
-			out.breakOff(err) //nolint:contextcheck // the context is in the lines
+			out.breakOff(err) //nolint:contextcheck // out has the context
 			return
 		}
 		s.Metrics.decision(found.Decision, found.Err)
@@ -38,7 +38,7 @@ func (s *server) streamSubjects(c *gin.Context) {
 			err = out.write(shown)
 		}
 		if err != nil {
-			out.breakOff(err) //nolint:contextcheck // the context is in the lines
+			out.breakOff(err) //nolint:contextcheck // out has the context
 			return
 		}
 	}
@@ -47,15 +47,14 @@ func (s *server) streamSubjects(c *gin.Context) {
 	}
 }
 
-// lines writes JSON values as lines. A stream may take longer than a request may, as long as it goes on: the client has
-// the time of a request to take what was written since the line before, and the engine to give the next line.
+// lines writes JSON values as lines. A stream may take longer than Config.Timeout, but each write may not.
 type lines struct {
 	server     *server
 	c          *gin.Context
 	connection *http.ResponseController
 	encoder    *json.Encoder
 	flushed    time.Time
-	gone       bool // nobody takes what is written
+	gone       bool // writing has failed
 }
 
 func (s *server) newLines(c *gin.Context) *lines {
@@ -72,7 +71,7 @@ func (l *lines) write(value any) error {
 		l.c.Header("Content-Type", ndjson)
 		l.c.Status(http.StatusOK)
 	}
-	// A recorder in a test has no connection to set a deadline on.
+	// Ignore the error: a recorder in a test has no connection to set a deadline on.
 	_ = l.connection.SetWriteDeadline(time.Now().Add(l.server.Timeout))
 	err := l.encoder.Encode(value)
 	if err == nil && time.Since(l.flushed) > flushAfter {
@@ -81,12 +80,12 @@ func (l *lines) write(value any) error {
 	}
 	if err != nil {
 		l.gone = true
-		return &authz.Error{Code: authz.CodeCanceled, Message: "the client took no more of the stream", Cause: err}
+		return &authz.Error{Code: authz.CodeCanceled, Message: "the client stopped reading the stream", Cause: err}
 	}
 	return nil
 }
 
-// breakOff ends a stream with an error: as a problem if nothing was written yet, else as the last line.
+// breakOff ends a stream with an error: as a problem if nothing was written yet, otherwise as the last line.
 func (l *lines) breakOff(err error) {
 	if l.c.Writer.Written() && !l.gone {
 		_ = l.write(BrokenOff{Error: l.server.problemOf(l.c.Request.Context(), callOf(l.c), err)})

@@ -35,7 +35,7 @@ func (s *server) CreateSubscription(c *gin.Context, _ CreateSubscriptionParams) 
 			return nil, err
 		}
 		var in reader
-		asked := operation.NewSubscription{
+		input := operation.NewSubscription{
 			ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.person("owner", body.Owner), Features: optional(
 				body.Features,
 			),
@@ -43,7 +43,7 @@ func (s *server) CreateSubscription(c *gin.Context, _ CreateSubscriptionParams) 
 		if in.err != nil {
 			return nil, in.err
 		}
-		subscription, token, err := s.Operations.CreateSubscription(ctx, callOf(c).caller(), asked)
+		subscription, token, err := s.Operations.CreateSubscription(ctx, callOf(c).caller(), input)
 		return showSubscription(subscription, token), err
 	})
 }
@@ -76,13 +76,19 @@ func (s *server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParam
 		}
 		if len(c.Request.Header.Values(actorHeader)) > 0 {
 			return nil, authz.Errorf(authz.CodeInvalid,
-				"this call lists the subscriptions of everybody: leave out the header %s", actorHeader)
+				"this call lists all subscriptions; leave out the header %s", actorHeader)
 		}
-		subscriptions, token, err := s.Operations.Subscriptions(ctx, callOf(c).caller(), page(params.Limit, params.Cursor))
+		subscriptions, token, err := s.Operations.Subscriptions(
+			ctx,
+			callOf(c).caller(),
+			page(params.Limit, params.Cursor),
+		)
 		listed := make([]ListedSubscription, len(subscriptions.Subscriptions))
 		for i, subscription := range subscriptions.Subscriptions {
 			listed[i] = ListedSubscription{
-				ID: string(subscription.ID), RoleSet: string(subscription.RoleSet), Features: texts(subscription.Features),
+				ID: string(
+					subscription.ID,
+				), RoleSet: string(subscription.RoleSet), Features: toStrings(subscription.Features),
 			}
 		}
 		return SubscriptionPage{Subscriptions: listed, NextCursor: subscriptions.NextCursor, Token: string(token)}, err
@@ -127,11 +133,11 @@ func (s *server) TransferSubscription(c *gin.Context, id ID, _ TransferSubscript
 
 func showSubscription(s operation.Subscription, token authz.Token) Subscription {
 	return Subscription{
-		ID: string(s.ID), RoleSet: unlessEmpty(s.RoleSet), Features: texts(s.Features), Token: string(token),
+		ID: string(s.ID), RoleSet: nilIfEmpty(s.RoleSet), Features: toStrings(s.Features), Token: string(token),
 	}
 }
 
-// page is the part of a list that a request asks for.
+// page returns the page of a list that a request asks for.
 func page(limit *Limit, cursor *Cursor) operation.Page {
 	return operation.Page{Limit: optional(limit), Cursor: optional(cursor)}
 }

@@ -16,29 +16,29 @@ func suggestedCall(action operation.Action) (method, path string, body map[strin
 	case operation.AddAdministrator:
 		return http.MethodPut, callPath("platform", "administrators", a.Person), nil
 	case operation.GiveAccountRoles:
-		body = map[string]any{"roles": texts(a.Roles)}
+		body = map[string]any{"roles": toStrings(a.Roles)}
 		if !a.Until.IsZero() {
 			body["expires_at"] = a.Until.Format(time.RFC3339)
 		}
 		return http.MethodPut, callPath("accounts", a.Account, "members", a.Person), body
 	case operation.GiveSubscriptionRoles:
-		body = map[string]any{"roles": texts(a.Roles)}
+		body = map[string]any{"roles": toStrings(a.Roles)}
 		return http.MethodPut, callPath("subscriptions", a.Subscription, "members", a.Person), body
 	case operation.TransferOwnership:
 		return http.MethodPost, callPath("subscriptions", a.Subscription, "transfer"), map[string]any{"to": string(a.To)}
 	case operation.TurnOnFeature:
-		body = map[string]any{"features": texts(a.Features)}
+		body = map[string]any{"features": toStrings(a.Features)}
 		return http.MethodPut, callPath("subscriptions", a.Subscription, "features"), body
 	case operation.ShareWith:
 		body = map[string]any{"visibility": string(a.Visibility)}
 		if len(a.Users) > 0 {
-			body["users"] = texts(a.Users)
+			body["users"] = toStrings(a.Users)
 		}
 		return http.MethodPut, callPath("connections", a.Connection, "sharing"), body
 	case operation.AdmitTo:
 		body = map[string]any{"open": a.Open}
 		if len(a.Users) > 0 {
-			body["users"] = texts(a.Users)
+			body["users"] = toStrings(a.Users)
 		}
 		return http.MethodPut, callPath("workspaces", a.Workspace, "access"), body
 	case operation.AddCapability:

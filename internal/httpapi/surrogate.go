@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// loneSurrogate returns where in valid JSON an escape stands that is half a surrogate pair, and -1 if none does.
-// Decoding would replace it by U+FFFD, so that different texts became the same id.
+// loneSurrogate returns the position of an escape in valid JSON that is half of a surrogate pair, or -1. Decoding would
+// replace it by U+FFFD, so different texts would become the same id.
 func loneSurrogate(data []byte) int {
 	for at := 0; ; {
 		next := bytes.IndexByte(data[at:], '\\')
@@ -17,7 +17,7 @@ func loneSurrogate(data []byte) int {
 		at += next
 		switch high := escapedRune(data[at:]); {
 		case !utf16.IsSurrogate(high):
-			at += 2 // what follows an escaped backslash is no escape
+			at += 2 // the byte after an escaped backslash does not begin an escape
 		case utf16.DecodeRune(high, escapedRune(data[at+6:])) != '\uFFFD':
 			at += 12
 		default:
@@ -26,7 +26,7 @@ func loneSurrogate(data []byte) int {
 	}
 }
 
-// escapedRune returns the rune of an escape \uXXXX at the start of the data, and -1 if there is none.
+// escapedRune returns the rune of an escape \uXXXX at the start of the data, or -1 if there is none.
 func escapedRune(data []byte) rune {
 	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
 		return -1

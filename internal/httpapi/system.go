@@ -25,7 +25,7 @@ func (s *server) GetReady(c *gin.Context) {
 	})
 }
 
-// notReady is unavailable for every reason, and says the reason if it was written for callers.
+// notReady returns an error with CodeUnavailable. Its message has the reason if callers may read it.
 func notReady(err error) error {
 	message := "the server is not ready"
 	var known *authz.Error

@@ -5,7 +5,7 @@ import "github.com/sluice-authz/sluice/internal/authz"
 func (f referrer) trace(t *authz.Trace) TraceNode {
 	node := TraceNode{
 		Name: string(t.Name), Kind: "permission", Result: TraceNodeResult(stateName(t.State)),
-		Resources: make([]Reference, len(t.Resources)), Cached: unlessFalse(t.Cached),
+		Resources: make([]Reference, len(t.Resources)), Cached: nilIfFalse(t.Cached),
 	}
 	if t.IsRelation {
 		node.Kind = "relation"
@@ -15,7 +15,7 @@ func (f referrer) trace(t *authz.Trace) TraceNode {
 	}
 	if t.Condition != nil {
 		node.Condition = &TraceCondition{
-			Caveat: unlessEmpty(t.Condition.Caveat), Expression: t.Condition.Expression,
+			Caveat: nilIfEmpty(t.Condition.Caveat), Expression: t.Condition.Expression,
 			Result: TraceConditionResult(stateName(t.Condition.State)),
 		}
 		if len(t.Condition.MissingContext) > 0 {

@@ -9,11 +9,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// vocabulary puts what AuthZEN asks into the words of the served schema. Its errors have code CodeInvalid and say what
-// the schema does not know.
+// vocabulary translates AuthZEN questions into names of the served schema. Its errors have CodeInvalid and name what
+// the schema does not have.
 type vocabulary struct {
 	definitions []authz.Definition
-	parameters  []string // of caveats
+	parameters  []string // parameter names of the caveats
 }
 
 func (s *server) vocabulary(ctx context.Context) (vocabulary, error) {
@@ -41,7 +41,8 @@ func (v vocabulary) object(entity AccessEntity) (authz.Object, error) {
 	return authz.NewObject(string(definition.Type), entity.ID)
 }
 
-// permission finds what an action names: as it is, in lower case, or in lower case with every other character as '_'.
+// permission returns the permission that an action names. It tries the name itself, the name in lower case, and the
+// name in lower case with '_' for every character other than a letter or digit.
 func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 	if len(action) > authz.MaxNameBytes {
 		return "", authz.Errorf(
@@ -63,14 +64,13 @@ func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 			return authz.Permission(name), nil
 		}
 	}
-	names := append(texts(definition.Public()), texts(definition.Relations)...)
+	names := append(toStrings(definition.Public()), toStrings(definition.Relations)...)
 	return "", authz.Errorf(
 		authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, authz.Suggest(spelled, names),
 	)
 }
 
-// declares reports whether a name is a permission of the definition, or a relation, which may be asked for in its
-// place.
+// declares reports whether the definition has a permission or a relation of that name.
 func declares(definition authz.Definition, name string) bool {
 	return slices.Contains(definition.Relations, authz.Relation(name)) ||
 		slices.ContainsFunc(definition.Permissions, func(p authz.PermissionInfo) bool { return string(p.Name) == name })
@@ -83,25 +83,25 @@ func plain(c rune) rune {
 	return '_'
 }
 
-func (v vocabulary) check(asked question) (authz.Check, error) {
-	subject, err := v.object(asked.subject)
+func (v vocabulary) check(q question) (authz.Check, error) {
+	subject, err := v.object(q.subject)
 	if err != nil {
-		return authz.Check{}, at("the subject", err)
+		return authz.Check{}, withPlace("the subject", err)
 	}
-	resource, err := v.object(asked.resource)
+	resource, err := v.object(q.resource)
 	if err != nil {
-		return authz.Check{}, at("the resource", err)
+		return authz.Check{}, withPlace("the resource", err)
 	}
-	permission, err := v.permission(asked.resource.Type, asked.action.Name)
+	permission, err := v.permission(q.resource.Type, q.action.Name)
 	if err != nil {
-		return authz.Check{}, at("the action", err)
+		return authz.Check{}, withPlace("the action", err)
 	}
 	return authz.Check{
-		Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: v.context(asked),
+		Subject: authz.Subject{Object: subject}, Permission: permission, Resource: resource, Context: v.context(q),
 	}, nil
 }
 
-// What an AuthZEN request says besides names, as caveats find it.
+// Names under which caveats read the parts of an AuthZEN request.
 const (
 	subjectProperties  = "subject_properties"
 	actionProperties   = "action_properties"
@@ -109,22 +109,22 @@ const (
 	wholeContext       = "context"
 )
 
-// context is what caveats find: each property object under its own name and the request's context under "context",
-// empty where the request has none, and the fields of the context themselves, unless they have one of these names. What
-// no caveat asks for is left out, since SpiceDB limits the size of the whole.
-func (v vocabulary) context(asked question) map[string]any {
+// context returns the context for caveats. It has each property object under its own name, the whole context of the
+// request under "context" (both may be empty), and the fields of that context, unless they have one of these names. It
+// has only names that a caveat uses, because SpiceDB limits the total size.
+func (v vocabulary) context(q question) map[string]any {
 	all := make(map[string]any)
 	for _, name := range v.parameters {
-		if object, isObject := asked.object(name); isObject {
+		if object, isObject := q.object(name); isObject {
 			all[name] = object
-		} else if value, given := asked.context[name]; given {
+		} else if value, given := q.context[name]; given {
 			all[name] = value
 		}
 	}
 	return all
 }
 
-// object returns what caveats find under one of the names of whole objects.
+// object returns the object that caveats read under the name.
 func (q question) object(name string) (_ map[string]any, isObject bool) {
 	var object map[string]any
 	switch name {
@@ -145,9 +145,8 @@ func (q question) object(name string) (_ map[string]any, isObject bool) {
 	return object, true
 }
 
-// contextsOf are the contexts to try one after the other: that of the request, and, where that has empty objects,
-// without these. A caveat that reads a property that is not there fails; when there are no properties at all, it waits
-// for them.
+// contextsOf returns the contexts to try in order: the full one and, if it has empty objects, one without them. With an
+// empty object, a caveat that reads a property of it fails. Without the object, the answer is conditional.
 func contextsOf(full map[string]any) []map[string]any {
 	bare := maps.Clone(full)
 	for _, name := range []string{subjectProperties, actionProperties, resourceProperties, wholeContext} {

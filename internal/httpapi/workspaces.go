@@ -28,13 +28,16 @@ func (s *server) CreateWorkspace(c *gin.Context, _ CreateWorkspaceParams) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.NewWorkspace{
-			ID: in.id("id", body.ID), Account: in.id("account", body.Account), Access: operation.Access{Open: body.Open},
+		input := operation.NewWorkspace{
+			ID: in.id(
+				"id",
+				body.ID,
+			), Account: in.id("account", body.Account), Access: operation.Access{Open: body.Open},
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		workspace, token, err := s.Operations.CreateWorkspace(ctx, callOf(c).caller(), asked)
+		workspace, token, err := s.Operations.CreateWorkspace(ctx, callOf(c).caller(), input)
 		return showWorkspace(workspace, token), err
 	})
 }
@@ -71,6 +74,6 @@ func (s *server) DeleteWorkspace(c *gin.Context, id ID, _ DeleteWorkspaceParams)
 
 func showWorkspace(w operation.Workspace, token authz.Token) Workspace {
 	return Workspace{
-		ID: string(w.ID), Account: unlessEmpty(w.Account), Open: w.Open, Users: texts(w.Users), Token: string(token),
+		ID: string(w.ID), Account: nilIfEmpty(w.Account), Open: w.Open, Users: toStrings(w.Users), Token: string(token),
 	}
 }

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// UnderWay knows the requests that are being answered. The zero value is ready to use.
-type UnderWay struct {
+// ActiveRequests tracks the requests that are being answered. The zero value is ready to use.
+type ActiveRequests struct {
 	mu    sync.Mutex
 	calls map[*call]bool
 }
 
 // Request is a request that is being answered.
 type Request struct {
-	Method, Route, ID string // Route is the path with names in place of ids
+	Method, Route, ID string // Route is the path with placeholders for ids
 	Since             time.Time
 }
 
-func (u *UnderWay) add(k *call) {
+func (u *ActiveRequests) add(k *call) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.calls == nil {
@@ -28,18 +28,21 @@ func (u *UnderWay) add(k *call) {
 	u.calls[k] = true
 }
 
-func (u *UnderWay) remove(k *call) {
+func (u *ActiveRequests) remove(k *call) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.calls, k)
 }
 
-// Requests returns the requests that are being answered, the oldest first.
-func (u *UnderWay) Requests() (requests []Request) {
+// Requests returns the active requests, oldest first.
+func (u *ActiveRequests) Requests() (requests []Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for k := range u.calls {
-		requests = append(requests, Request{Method: knownMethod(k.method), Route: k.template(), ID: k.id, Since: k.start})
+		requests = append(
+			requests,
+			Request{Method: knownMethod(k.method), Route: k.template(), ID: k.id, Since: k.start},
+		)
 	}
 	slices.SortFunc(requests, func(a, b Request) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))

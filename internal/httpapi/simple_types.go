@@ -15,7 +15,7 @@ type partOperations interface {
 	GetPart(ctx context.Context, by operation.Caller, object authz.Object) (operation.Part, authz.Token, error)
 }
 
-// createInWorkspace creates a part of a workspace.
+// createInWorkspace answers a call that creates an object in a workspace.
 func (s *server) createInWorkspace(c *gin.Context, typ authz.Type) {
 	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
 		body, err := decode[NewPartOfWorkspace](c)
@@ -23,18 +23,18 @@ func (s *server) createInWorkspace(c *gin.Context, typ authz.Type) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.Part{
+		input := operation.Part{
 			Type: typ, ID: in.id("id", body.ID), Parent: authz.Object{Type: "workspace", ID: in.id("workspace", body.Workspace)},
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), asked)
+		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), input)
 		return showPartOfWorkspace(part, token), err
 	})
 }
 
-// getFromWorkspace shows a part of a workspace.
+// getFromWorkspace answers a call that reads an object in a workspace.
 func (s *server) getFromWorkspace(c *gin.Context, typ authz.Type, id ID) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		part, token, err := s.Operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
@@ -43,10 +43,10 @@ func (s *server) getFromWorkspace(c *gin.Context, typ authz.Type, id ID) {
 }
 
 func showPartOfWorkspace(part operation.Part, token authz.Token) PartOfWorkspace {
-	return PartOfWorkspace{ID: string(part.ID), Workspace: unlessEmpty(part.Parent.ID), Token: string(token)}
+	return PartOfWorkspace{ID: string(part.ID), Workspace: nilIfEmpty(part.Parent.ID), Token: string(token)}
 }
 
-// createInAccount creates a part of an account.
+// createInAccount answers a call that creates an object in an account.
 func (s *server) createInAccount(c *gin.Context, typ authz.Type) {
 	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
 		body, err := decode[NewPartOfAccount](c)
@@ -54,18 +54,18 @@ func (s *server) createInAccount(c *gin.Context, typ authz.Type) {
 			return nil, err
 		}
 		var in reader
-		asked := operation.Part{
+		input := operation.Part{
 			Type: typ, ID: in.id("id", body.ID), Parent: authz.Object{Type: "account", ID: in.id("account", body.Account)},
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), asked)
+		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), input)
 		return showPartOfAccount(part, token), err
 	})
 }
 
-// getFromAccount shows a part of an account.
+// getFromAccount answers a call that reads an object in an account.
 func (s *server) getFromAccount(c *gin.Context, typ authz.Type, id ID) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		part, token, err := s.Operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
@@ -74,7 +74,7 @@ func (s *server) getFromAccount(c *gin.Context, typ authz.Type, id ID) {
 }
 
 func showPartOfAccount(part operation.Part, token authz.Token) PartOfAccount {
-	return PartOfAccount{ID: string(part.ID), Account: unlessEmpty(part.Parent.ID), Token: string(token)}
+	return PartOfAccount{ID: string(part.ID), Account: nilIfEmpty(part.Parent.ID), Token: string(token)}
 }
 
 // CreateConnector implements ServerInterface.

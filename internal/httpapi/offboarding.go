@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-type leavingOperations interface {
+type offboardingOperations interface {
 	ReportOffboarding(
 		ctx context.Context, by operation.Caller, id, user authz.ID,
 	) (operation.OffboardingReport, authz.Token, error)
@@ -22,12 +22,15 @@ func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOff
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		report, token, err := s.Operations.ReportOffboarding(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		return Offboarding{
-			User: string(report.User), Roles: texts(report.Roles), EndsMembership: report.EndsMembership,
+			User: string(report.User), Roles: toStrings(report.Roles), EndsMembership: report.EndsMembership,
 			Importers: showNamed(report.Importers), Connections: showNamed(report.Connections),
 			PrivateConnections: OffboardingPrivate{Count: report.Private, UsedByOthers: report.PrivateInUse},
 			Shares:             OffboardingShares{Connections: report.Shares, Workspaces: showNamed(report.Workspaces)},
-			Invitations:        OffboardingInvitations{Sent: showNamed(report.Invited), Received: showNamed(report.Invitations)},
-			Token:              string(token),
+			Invitations: OffboardingInvitations{
+				Sent:     showNamed(report.Invited),
+				Received: showNamed(report.Invitations),
+			},
+			Token: string(token),
 		}, err
 	})
 }
@@ -40,20 +43,27 @@ func (s *server) EraseUser(c *gin.Context, user User, _ EraseUserParams) {
 	})
 }
 
-func showNamed(n operation.Named) Named { return Named{Count: n.Count, IDs: texts(n.IDs)} }
+func showNamed(n operation.Named) Named { return Named{Count: n.Count, IDs: toStrings(n.IDs)} }
 
-// handover reads to whom a removal reassigns what the person created; it is nil if it reassigns nothing.
-func handover(to *ReassignTo, private *PrivateConnections) (*operation.Handover, error) {
+// readHandover reads the new creator of a removed person's creations. It returns nil if there is none.
+func readHandover(to *ReassignTo, private *PrivateConnections) (*operation.Handover, error) {
 	if to == nil && private != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "private_connections goes with reassign_to")
+		return nil, authz.Errorf(
+			authz.CodeInvalid,
+			`the parameter "private_connections" is allowed only with "reassign_to"`,
+		)
 	}
 	if to == nil {
-		return nil, nil //nolint:nilnil // nobody gets anything
+		return nil, nil //nolint:nilnil // nil means that nothing is reassigned
 	}
 	id, err := parsePerson(`the parameter "reassign_to"`, *to)
 	if err == nil && private != nil && !private.Valid() {
 		err = authz.Errorf(
-			authz.CodeInvalid, `the parameter "private_connections" must be %s or %s, not %q`, Disconnect, Leave, *private,
+			authz.CodeInvalid,
+			`the parameter "private_connections" must be %s or %s, not %q`,
+			Disconnect,
+			Leave,
+			*private,
 		)
 	}
 	return &operation.Handover{To: id, Private: string(optional(private))}, err

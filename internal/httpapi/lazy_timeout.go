@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// limit is context.WithDeadline, without the timer until somebody waits for it: a request that is answered from memory
-// needs none.
-type limit struct {
-	context.Context // that of the request
+// lazyTimeout is context.WithDeadline without a timer until Done is called. Requests that are answered from memory
+// never need the timer.
+type lazyTimeout struct {
+	context.Context // of the request
 
 	deadline time.Time
-	ended    atomic.Bool // by cancel
+	ended    atomic.Bool // set by cancel
 
 	mu     sync.Mutex
-	armed  atomic.Pointer[context.Context] // what ends at the deadline, since somebody waited for it
+	armed  atomic.Pointer[context.Context] // context with the timer, after Done was called
 	disarm context.CancelFunc
 }
 
-// withLimit returns a context that ends after a time, or when it is canceled. Canceling it frees what it holds.
+// withLimit returns a context that ends after the timeout or when it is canceled. Canceling releases its timer.
 func withLimit(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	l := &limit{Context: parent, deadline: time.Now().Add(timeout)}
+	l := &lazyTimeout{Context: parent, deadline: time.Now().Add(timeout)}
 	return l, l.cancel
 }
 
-func (l *limit) cancel() {
+func (l *lazyTimeout) cancel() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended.Store(true)
@@ -36,7 +36,7 @@ func (l *limit) cancel() {
 }
 
 // Deadline implements context.Context.
-func (l *limit) Deadline() (time.Time, bool) {
+func (l *lazyTimeout) Deadline() (time.Time, bool) {
 	if earlier, ok := l.Context.Deadline(); ok && earlier.Before(l.deadline) {
 		return earlier, true
 	}
@@ -44,7 +44,7 @@ func (l *limit) Deadline() (time.Time, bool) {
 }
 
 // Done implements context.Context.
-func (l *limit) Done() <-chan struct{} {
+func (l *lazyTimeout) Done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	armed := l.armed.Load()
@@ -61,7 +61,7 @@ func (l *limit) Done() <-chan struct{} {
 }
 
 // Err implements context.Context.
-func (l *limit) Err() error {
+func (l *lazyTimeout) Err() error {
 	armed := l.armed.Load()
 	switch {
 	case armed != nil:
@@ -77,8 +77,8 @@ func (l *limit) Err() error {
 	}
 }
 
-// Value implements context.Context. Package context finds by it what a context that is derived from this one hangs on.
-func (l *limit) Value(key any) any {
+// Value implements context.Context. A context derived from this one calls it to find the parent to follow.
+func (l *lazyTimeout) Value(key any) any {
 	if armed := l.armed.Load(); armed != nil {
 		return (*armed).Value(key)
 	}

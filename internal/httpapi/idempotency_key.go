@@ -20,14 +20,14 @@ import (
 const (
 	idempotencyHeader = "Idempotency-Key"
 
-	// maxIdempotencyKey is how long the key may be, in bytes.
+	// maxIdempotencyKey is the largest length of the key in bytes.
 	maxIdempotencyKey = 255
 )
 
-// readOnce reads by what the caller recognizes the operation when they ask for it again, if they do.
-func (k *call) readOnce(c *gin.Context) error {
+// readIdempotencyKey reads the optional idempotency key of the request.
+func (k *call) readIdempotencyKey(c *gin.Context) error {
 	values := c.Request.Header.Values(idempotencyHeader)
-	if !k.route.once || len(values) == 0 {
+	if !k.route.idempotent || len(values) == 0 {
 		return nil
 	}
 	unfit := func(r rune) bool { return r < '!' || r > '~' }
@@ -36,18 +36,20 @@ func (k *call) readOnce(c *gin.Context) error {
 		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", idempotencyHeader)
 	case key == "" || len(key) > maxIdempotencyKey || strings.IndexFunc(key, unfit) >= 0:
 		return authz.Errorf(
-			authz.CodeInvalid, "the header %s must have 1 to %d visible characters of ASCII, such as a UUID", idempotencyHeader,
+			authz.CodeInvalid,
+			"the header %s must have 1 to %d visible ASCII characters, for example a UUID",
+			idempotencyHeader,
 			maxIdempotencyKey,
 		)
 	}
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = fmt.Fprintf(derived, "%q %q", k.actor, values[0]) // never fails
-	k.once = &operation.Idempotency{Key: values[0], Secret: derived.Sum(nil)}
+	k.idempotency = &operation.Idempotency{Key: values[0], Secret: derived.Sum(nil)}
 	return nil
 }
 
-// digest returns a digest of everything that a request asks for. Requests that mean the same have the same digest: the
-// order of fields does not count, nor does whether a person is written "bob" or "user:bob".
+// digest returns a digest of the whole request. Equivalent requests have the same digest: it ignores the order of
+// fields, and whether a person is written "bob" or "user:bob".
 func (k *call) digest() string {
 	sum := sha256.Sum256(
 		fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query, canonical(k.body, k.route.body)),
@@ -55,8 +57,7 @@ func (k *call) digest() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// canonical writes JSON of a schema with the fields of each object in order, nothing between them, and people without
-// their type.
+// canonical returns the JSON of a value with sorted fields, without white space, and with people as "bob".
 func canonical(body []byte, schema *openapi3.SchemaRef) []byte {
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -71,7 +72,7 @@ func canonical(body []byte, schema *openapi3.SchemaRef) []byte {
 	return written
 }
 
-// trimPeople returns a value of a schema in which "user:bob" is "bob" wherever the schema has people.
+// trimPeople replaces "user:bob" by "bob" wherever the schema has a person.
 func trimPeople(value any, schema *openapi3.SchemaRef) any {
 	if schema == nil {
 		return value
@@ -109,7 +110,7 @@ func trimPeopleOfObject(object map[string]any, schema *openapi3.Schema) map[stri
 	return trimmed
 }
 
-// replayed sets, in an answer, the field that says that nothing was changed.
+// replayed sets the field Replayed of an answer.
 func replayed(body any) any {
 	answer := reflect.New(reflect.TypeOf(body)).Elem()
 	answer.Set(reflect.ValueOf(body))

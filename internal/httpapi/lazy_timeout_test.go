@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// TestLimit holds that a limit is what context.WithTimeout is, whether somebody waits for it or not.
-func TestLimit(t *testing.T) {
+// TestLazyTimeoutBehavesLikeWithTimeout compares the lazy timeout with context.WithTimeout, with and without a caller
+// that waits for Done.
+func TestLazyTimeoutBehavesLikeWithTimeout(t *testing.T) {
 	type key struct{}
 	for name, with := range map[string]func(context.Context, time.Duration) (context.Context, context.CancelFunc){
 		"limit": withLimit, "context.WithTimeout": context.WithTimeout,
