@@ -48,16 +48,8 @@ func (o *operations) RemovePlatformAdministrator(
 func (o *operations) PutConnector(
 	ctx context.Context, by operation.Caller, id authz.ID, capabilities []string,
 ) (operation.Connector, authz.Token, error) {
-	return operation.Connector{
-			ID:           id,
-			Capabilities: capabilities,
-		}, token, o.record(
-			ctx,
-			"PutConnector",
-			by,
-			id,
-			capabilities,
-		)
+	return operation.Connector{ID: id, Capabilities: capabilities}, token,
+		o.record(ctx, "PutConnector", by, id, capabilities)
 }
 
 func (o *operations) Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error) {

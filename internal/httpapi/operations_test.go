@@ -34,72 +34,23 @@ func TestOperations(t *testing.T) {
 		status             int
 		answer             string
 	}{
-		{
-			"PUT",
-			"/v1/platform/administrators/root",
-			"",
-			true,
-			"AddPlatformAdministrator",
-			args(authz.ID("root")),
-			200,
-			done,
-		},
-		{
-			"DELETE",
-			"/v1/platform/administrators/root",
-			"",
-			true,
-			"RemovePlatformAdministrator",
-			args(authz.ID("root")),
-			200,
-			done,
-		},
-		{
-			"PUT",
-			"/v1/connectors/crm",
-			`{"capabilities":["views"]}`,
-			true,
-			"PutConnector",
-			args(authz.ID("crm"), []string{"views"}),
-			200,
-			`{"id":"crm","capabilities":["views"],"token":"t1"}`,
-		},
+		{"PUT", "/v1/platform/administrators/root", "", true, "AddPlatformAdministrator", args(authz.ID("root")), 200, done},
+		{"DELETE", "/v1/platform/administrators/root", "", true, "RemovePlatformAdministrator", args(authz.ID("root")), 200, done},
+		{"PUT", "/v1/connectors/crm", `{"capabilities":["views"]}`, true, "PutConnector", args(authz.ID("crm"), []string{"views"}), 200, `{"id":"crm","capabilities":["views"],"token":"t1"}`},
 		{
 			"POST", "/v1/subscriptions", `{"id":"s1","role_set":"multi_owner","owner":"alice"}`, true, "CreateSubscription",
-			args(
-				operation.NewSubscription{ID: "s1", RoleSet: "multi_owner", Owner: "alice"},
-			), 201, `{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`,
+			args(operation.NewSubscription{ID: "s1", RoleSet: "multi_owner", Owner: "alice"}), 201, `{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`,
 		},
 		{
 			"POST", "/v1/subscriptions", `{"id":"s1","role_set":"x","owner":"alice","features":["dashboards"]}`, true, "CreateSubscription",
-			args(
-				operation.NewSubscription{ID: "s1", RoleSet: "x", Owner: "alice", Features: []string{"dashboards"}},
-			), 201, `{"id":"s1","role_set":"x","features":[],"token":"t1"}`,
+			args(operation.NewSubscription{ID: "s1", RoleSet: "x", Owner: "alice", Features: []string{"dashboards"}}), 201, `{"id":"s1","role_set":"x","features":[],"token":"t1"}`,
 		},
 		{
 			"PUT", "/v1/subscriptions/s1/features", `{"features":[]}`, true, "PutFeatures", args(authz.ID("s1"), []string{}),
 			200, `{"id":"s1","role_set":"multi_owner","features":["user_permissions","dashboards"],"token":"t1"}`,
 		},
-		{
-			"GET",
-			"/v1/subscriptions/s1",
-			"",
-			false,
-			"GetSubscription",
-			args(authz.ID("s1")),
-			200,
-			`{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`,
-		},
-		{
-			"DELETE",
-			"/v1/subscriptions/s1",
-			"",
-			false,
-			"Delete",
-			args(authz.Object{Type: "subscription", ID: "s1"}),
-			200,
-			done,
-		},
+		{"GET", "/v1/subscriptions/s1", "", false, "GetSubscription", args(authz.ID("s1")), 200, `{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`},
+		{"DELETE", "/v1/subscriptions/s1", "", false, "Delete", args(authz.Object{Type: "subscription", ID: "s1"}), 200, done},
 		{
 			"GET", "/v1/subscriptions/s1/accounts?limit=7&cursor=" + cursor("listSubscriptionAccounts", "s1", "abc"), "", false, "SubscriptionAccounts", args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}),
 			200, `{"accounts":[{"id":"acme","subscription":"s1","role_set":"team","roles":["owner"]}],"next_cursor":"` + cursor("listSubscriptionAccounts", "s1", "next") + `","token":"t1"}`,
@@ -118,18 +69,11 @@ func TestOperations(t *testing.T) {
 		},
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob", `{"roles":["it_admin"]}`, false, "PutSubscriptionMember",
-			args(
-				authz.ID("s1"),
-				authz.ID("bob"),
-				[]string{"it_admin"},
-			), 200, `{"user":"bob","roles":["it_admin"],"token":"t1"}`,
+			args(authz.ID("s1"), authz.ID("bob"), []string{"it_admin"}), 200, `{"user":"bob","roles":["it_admin"],"token":"t1"}`,
 		},
 		{
 			"GET", "/v1/subscriptions/s1/members/user:bob", "", false, "GetSubscriptionMember",
-			args(
-				authz.ID("s1"),
-				authz.ID("bob"),
-			), 200, `{"user":"bob","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
+			args(authz.ID("s1"), authz.ID("bob")), 200, `{"user":"bob","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
 		},
 		{
 			"GET", "/v1/accounts/acme/members/bob", "", false, "GetAccountMember", args(authz.ID("acme"), authz.ID("bob")),
@@ -151,77 +95,21 @@ func TestOperations(t *testing.T) {
 			"GET", "/v1/connectors/crm", "", false, "GetConnector", args(authz.ID("crm")), 200,
 			`{"id":"crm","account":"acme","capabilities":[],"token":"t1"}`,
 		},
-		{
-			"DELETE",
-			"/v1/subscriptions/s1/members/bob",
-			"",
-			false,
-			"RemoveSubscriptionMember",
-			args(authz.ID("s1"), authz.ID("bob")),
-			200,
-			done,
-		},
-		{
-			"POST",
-			"/v1/subscriptions/s1/transfer",
-			`{"to":"bob"}`,
-			false,
-			"TransferSubscription",
-			args(authz.ID("s1"), authz.ID("bob")),
-			200,
-			done,
-		},
+		{"DELETE", "/v1/subscriptions/s1/members/bob", "", false, "RemoveSubscriptionMember", args(authz.ID("s1"), authz.ID("bob")), 200, done},
+		{"POST", "/v1/subscriptions/s1/transfer", `{"to":"bob"}`, false, "TransferSubscription", args(authz.ID("s1"), authz.ID("bob")), 200, done},
 		{
 			"PUT", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a2":[]}}`, false, "PutMemberAccounts",
 			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}, time.Time{}),
 			200, `{"user":"bob","accounts":{"a1":["editor"],"a2":[]},"accounts_expire_at":{"a1":"2030-01-01T00:00:00Z"},"token":"t1"}`,
 		},
-		{
-			"GET",
-			"/v1/users/alice/accounts",
-			"",
-			false,
-			"UserAccounts",
-			args(authz.ID("alice"), false, firstPage),
-			200,
-			`{"accounts":[],"next_cursor":"","token":"t1"}`,
-		},
+		{"GET", "/v1/users/alice/accounts", "", false, "UserAccounts", args(authz.ID("alice"), false, firstPage), 200, `{"accounts":[],"next_cursor":"","token":"t1"}`},
 		{
 			"POST", "/v1/accounts", `{"id":"acme","subscription":"s1","role_set":"team"}`, false, "CreateAccount",
-			args(
-				operation.NewAccount{ID: "acme", Subscription: "s1", RoleSet: "team"},
-			), 201, `{"id":"acme","subscription":"s1","role_set":"team","token":"t1"}`,
+			args(operation.NewAccount{ID: "acme", Subscription: "s1", RoleSet: "team"}), 201, `{"id":"acme","subscription":"s1","role_set":"team","token":"t1"}`,
 		},
-		{
-			"GET",
-			"/v1/accounts/acme",
-			"",
-			false,
-			"GetAccount",
-			args(authz.ID("acme")),
-			200,
-			`{"id":"acme","subscription":"s1","role_set":"team","token":"t1"}`,
-		},
-		{
-			"DELETE",
-			"/v1/accounts/acme",
-			"",
-			false,
-			"Delete",
-			args(authz.Object{Type: "account", ID: "acme"}),
-			200,
-			done,
-		},
-		{
-			"GET",
-			"/v1/accounts/acme/members?limit=1000",
-			"",
-			false,
-			"AccountMembers",
-			args(authz.ID("acme"), operation.Page{Limit: 1000}),
-			200,
-			`{"members":[],"next_cursor":"","token":"t1"}`,
-		},
+		{"GET", "/v1/accounts/acme", "", false, "GetAccount", args(authz.ID("acme")), 200, `{"id":"acme","subscription":"s1","role_set":"team","token":"t1"}`},
+		{"DELETE", "/v1/accounts/acme", "", false, "Delete", args(authz.Object{Type: "account", ID: "acme"}), 200, done},
+		{"GET", "/v1/accounts/acme/members?limit=1000", "", false, "AccountMembers", args(authz.ID("acme"), operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
 		{
 			"PATCH", "/v1/accounts/acme/members", `{"members":{"bob":["viewer"],"eve":[]}}`, false, "PatchAccountMembers",
 			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}, time.Time{}),
@@ -229,23 +117,11 @@ func TestOperations(t *testing.T) {
 		},
 		{
 			"PUT", "/v1/accounts/acme/members/bob", `{"roles":["guest"],"expires_at":"2030-01-31T17:00:00Z"}`, false, "PutAccountMember",
-			args(
-				authz.ID("acme"),
-				authz.ID("bob"),
-				[]string{"guest"},
-				time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC),
-			), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
+			args(authz.ID("acme"), authz.ID("bob"), []string{"guest"}, time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)), 200, `{"user":"bob","roles":["guest"],"token":"t1"}`,
 		},
 		{
 			"POST", "/v1/accounts/acme/invitations", `{"invitee":"bob","roles":["guest"],"expires_in":3600}`, false, "Invite",
-			args(
-				operation.NewInvitation{
-					To:        authz.Object{Type: "account", ID: "acme"},
-					Invitee:   "bob",
-					Roles:     []string{"guest"},
-					ExpiresIn: new(time.Hour),
-				},
-			),
+			args(operation.NewInvitation{To: authz.Object{Type: "account", ID: "acme"}, Invitee: "bob", Roles: []string{"guest"}, ExpiresIn: new(time.Hour)}),
 			201, `{"id":"secret","handle":"h1","account":"acme","inviter":"alice","invitee":"bob","roles":["guest"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`,
 		},
 		{
@@ -261,47 +137,11 @@ func TestOperations(t *testing.T) {
 			"GET", "/v1/subscriptions/s1/invitations", "", false, "Invitations", args(authz.Object{Type: "subscription", ID: "s1"}, firstPage),
 			200, `{"invitations":[{"handle":"h1","inviter":"alice","roles":["user"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"` + cursor("listSubscriptionInvitations", "s1", "c1") + `","token":"t1"}`,
 		},
-		{
-			"DELETE",
-			"/v1/accounts/acme/invitations/h1",
-			"",
-			false,
-			"WithdrawInvitation",
-			args(authz.Object{Type: "account", ID: "acme"}, authz.ID("h1")),
-			200,
-			done,
-		},
-		{
-			"DELETE",
-			"/v1/subscriptions/s1/invitations/h1",
-			"",
-			false,
-			"WithdrawInvitation",
-			args(authz.Object{Type: "subscription", ID: "s1"}, authz.ID("h1")),
-			200,
-			done,
-		},
-		{
-			"POST",
-			"/v1/invitations/secret/accept",
-			"",
-			false,
-			"AcceptInvitation",
-			args("secret"),
-			200,
-			`{"subscription":"s1","user":"alice","roles":["it_admin"],"token":"t1"}`,
-		},
+		{"DELETE", "/v1/accounts/acme/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "account", ID: "acme"}, authz.ID("h1")), 200, done},
+		{"DELETE", "/v1/subscriptions/s1/invitations/h1", "", false, "WithdrawInvitation", args(authz.Object{Type: "subscription", ID: "s1"}, authz.ID("h1")), 200, done},
+		{"POST", "/v1/invitations/secret/accept", "", false, "AcceptInvitation", args("secret"), 200, `{"subscription":"s1","user":"alice","roles":["it_admin"],"token":"t1"}`},
 		{"POST", "/v1/invitations/secret/decline", "", false, "DeclineInvitation", args("secret"), 200, done},
-		{
-			"DELETE",
-			"/v1/accounts/acme/members/bob",
-			"",
-			false,
-			"RemoveAccountMember",
-			args(authz.ID("acme"), authz.ID("bob")),
-			200,
-			done,
-		},
+		{"DELETE", "/v1/accounts/acme/members/bob", "", false, "RemoveAccountMember", args(authz.ID("acme"), authz.ID("bob")), 200, done},
 		{
 			"DELETE", "/v1/accounts/acme/members/bob?reassign_to=eve%20s&private_connections=leave", "", false, "HandOverAccountMember",
 			args(authz.ID("acme"), authz.ID("bob"), operation.Handover{To: "eve s", Private: "leave"}), 200,
@@ -318,101 +158,36 @@ func TestOperations(t *testing.T) {
 		{"DELETE", "/v1/users/bob", "", true, "EraseUser", args(authz.ID("bob")), 200, done},
 		{
 			"POST", "/v1/importers", `{"id":"i1","account":"acme","source":"c1"}`, false, "CreateImporter",
-			args(
-				operation.NewImporter{ID: "i1", Account: "acme", Source: "c1"},
-			), 201, `{"id":"i1","account":"acme","source":"c1","token":"t1"}`,
+			args(operation.NewImporter{ID: "i1", Account: "acme", Source: "c1"}), 201, `{"id":"i1","account":"acme","source":"c1","token":"t1"}`,
 		},
-		{
-			"PUT",
-			"/v1/importers/i1/connections",
-			`{"source":"c1","destination":null}`,
-			false,
-			"SetImporterEnds",
-			args(authz.ID("i1"), `"c1"`, `""`),
-			200,
-			`{"id":"i1","account":"acme","token":"t1"}`,
-		},
-		{
-			"PUT",
-			"/v1/importers/i1/connections",
-			`{}`,
-			false,
-			"SetImporterEnds",
-			args(authz.ID("i1"), "unchanged", "unchanged"),
-			200,
-			`{"id":"i1","account":"acme","token":"t1"}`,
-		},
-		{
-			"POST",
-			"/v1/importers/i1/copy",
-			`{"id":"i2"}`,
-			false,
-			"CopyImporter",
-			args(authz.ID("i1"), authz.ID("i2")),
-			201,
-			`{"id":"i2","account":"acme","source":"c1","left_out":["destination"],"token":"t1"}`,
-		},
+		{"PUT", "/v1/importers/i1/connections", `{"source":"c1","destination":null}`, false, "SetImporterEnds", args(authz.ID("i1"), `"c1"`, `""`), 200, `{"id":"i1","account":"acme","token":"t1"}`},
+		{"PUT", "/v1/importers/i1/connections", `{}`, false, "SetImporterEnds", args(authz.ID("i1"), "unchanged", "unchanged"), 200, `{"id":"i1","account":"acme","token":"t1"}`},
+		{"POST", "/v1/importers/i1/copy", `{"id":"i2"}`, false, "CopyImporter", args(authz.ID("i1"), authz.ID("i2")), 201, `{"id":"i2","account":"acme","source":"c1","left_out":["destination"],"token":"t1"}`},
 		{"DELETE", "/v1/importers/i1", "", false, "Delete", args(authz.Object{Type: "importer", ID: "i1"}), 200, done},
 		{
 			"POST", "/v1/connections", `{"id":"c1","account":"acme","connector":"crm"}`, false, "CreateConnection",
-			args(
-				operation.NewConnection{ID: "c1", Account: "acme", Connector: "crm"},
-			), 201, `{"id":"c1","account":"acme","connector":"crm","visibility":"private","users":[],"token":"t1"}`,
+			args(operation.NewConnection{ID: "c1", Account: "acme", Connector: "crm"}), 201, `{"id":"c1","account":"acme","connector":"crm","visibility":"private","users":[],"token":"t1"}`,
 		},
 		{
 			"POST", "/v1/connections", `{"id":"c1","account":"acme","connector":"crm","visibility":"shared"}`, false, "CreateConnection",
-			args(
-				operation.NewConnection{ID: "c1", Account: "acme", Connector: "crm", Visibility: "shared"},
-			), 201, `{"id":"c1","account":"acme","connector":"crm","visibility":"private","users":[],"token":"t1"}`,
+			args(operation.NewConnection{ID: "c1", Account: "acme", Connector: "crm", Visibility: "shared"}), 201, `{"id":"c1","account":"acme","connector":"crm","visibility":"private","users":[],"token":"t1"}`,
 		},
 		{
 			"PUT", "/v1/connections/c1/sharing", `{"visibility":"private","users":["bob"]}`, false, "ShareConnection",
 			args(authz.ID("c1"), operation.Sharing{Visibility: "private", Users: []authz.ID{"bob"}}), 200, shared,
 		},
-		{
-			"DELETE",
-			"/v1/connections/c1",
-			"",
-			false,
-			"Delete",
-			args(authz.Object{Type: "connection", ID: "c1"}),
-			200,
-			done,
-		},
-		{
-			"PUT",
-			"/v1/connections/c1/group",
-			`{"group":"emea"}`,
-			false,
-			"GroupConnection",
-			args(authz.ID("c1"), authz.ID("emea")),
-			200,
-			shared,
-		},
+		{"DELETE", "/v1/connections/c1", "", false, "Delete", args(authz.Object{Type: "connection", ID: "c1"}), 200, done},
+		{"PUT", "/v1/connections/c1/group", `{"group":"emea"}`, false, "GroupConnection", args(authz.ID("c1"), authz.ID("emea")), 200, shared},
 		{"DELETE", "/v1/connections/c1/group", "", false, "UngroupConnection", args(authz.ID("c1")), 200, shared},
 		{
 			"POST", "/v1/workspaces", `{"id":"w1","account":"acme","open":true}`, false, "CreateWorkspace",
-			args(
-				operation.NewWorkspace{ID: "w1", Account: "acme", Access: operation.Access{Open: true}},
-			), 201, `{"id":"w1","account":"acme","open":true,"users":[],"token":"t1"}`,
+			args(operation.NewWorkspace{ID: "w1", Account: "acme", Access: operation.Access{Open: true}}), 201, `{"id":"w1","account":"acme","open":true,"users":[],"token":"t1"}`,
 		},
 		{
 			"PUT", "/v1/workspaces/w1/access", `{"open":false,"users":["bob"]}`, false, "SetWorkspaceAccess",
-			args(
-				authz.ID("w1"),
-				operation.Access{Users: []authz.ID{"bob"}},
-			), 200, `{"id":"w1","account":"acme","open":false,"users":["bob"],"token":"t1"}`,
+			args(authz.ID("w1"), operation.Access{Users: []authz.ID{"bob"}}), 200, `{"id":"w1","account":"acme","open":false,"users":["bob"],"token":"t1"}`,
 		},
-		{
-			"DELETE",
-			"/v1/workspaces/w1",
-			"",
-			false,
-			"Delete",
-			args(authz.Object{Type: "workspace", ID: "w1"}),
-			200,
-			done,
-		},
+		{"DELETE", "/v1/workspaces/w1", "", false, "Delete", args(authz.Object{Type: "workspace", ID: "w1"}), 200, done},
 	}
 	for _, simple := range authz.SimpleTypesIn("workspace") {
 		typ, plural := simple.Name, simple.Collection()
@@ -424,16 +199,7 @@ func TestOperations(t *testing.T) {
 			status             int
 			answer             string
 		}{
-			{
-				"POST",
-				"/v1/" + plural,
-				`{"id":"x","workspace":"w1"}`,
-				false,
-				"CreatePart",
-				args(part(typ, "x", "workspace", "w1")),
-				201,
-				`{"id":"x","workspace":"w1","token":"t1"}`,
-			},
+			{"POST", "/v1/" + plural, `{"id":"x","workspace":"w1"}`, false, "CreatePart", args(part(typ, "x", "workspace", "w1")), 201, `{"id":"x","workspace":"w1","token":"t1"}`},
 			{
 				"GET", "/v1/" + plural + "/x", "", false, "GetPart", args(authz.Object{Type: typ, ID: "x"}), 200,
 				`{"id":"x","workspace":"place","token":"t1"}`,
@@ -451,16 +217,7 @@ func TestOperations(t *testing.T) {
 			status             int
 			answer             string
 		}{
-			{
-				"POST",
-				"/v1/" + plural,
-				`{"id":"x","account":"acme"}`,
-				false,
-				"CreatePart",
-				args(part(typ, "x", "account", "acme")),
-				201,
-				`{"id":"x","account":"acme","token":"t1"}`,
-			},
+			{"POST", "/v1/" + plural, `{"id":"x","account":"acme"}`, false, "CreatePart", args(part(typ, "x", "account", "acme")), 201, `{"id":"x","account":"acme","token":"t1"}`},
 			{"DELETE", "/v1/" + plural + "/x", "", false, "Delete", args(authz.Object{Type: typ, ID: "x"}), 200, done},
 		}...)
 		if typ == "connector" { // has its own answer, because connectors of the catalogue have no account
@@ -483,31 +240,15 @@ func TestOperations(t *testing.T) {
 	w := serve(t)
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
-			r := request{
-				method: tt.method,
-				path:   tt.path,
-				body:   tt.body,
-				key:    operateKey,
-				actor:  "alice",
-				header: http.Header{"X-Request-Id": {"r1"}},
-			}
+			r := request{method: tt.method, path: tt.path, body: tt.body, key: operateKey, actor: "alice", header: http.Header{"X-Request-Id": {"r1"}}}
 			caller := operation.Caller{Actor: "alice", Key: "operate-key", RequestID: "r1"}
 			if tt.provision {
 				r.key, r.actor = provisionKey, ""
 				caller.Actor, caller.Key = "", "provision-key"
 			}
 			w.do(t, r).want(t, tt.status, tt.answer)
-			if w.operations.name != tt.name || w.operations.caller != caller ||
-				!reflect.DeepEqual(w.operations.args, tt.args) {
-				t.Errorf(
-					"called %s by %+v with %+v, want %s by %+v with %+v",
-					w.operations.name,
-					w.operations.caller,
-					w.operations.args,
-					tt.name,
-					caller,
-					tt.args,
-				)
+			if w.operations.name != tt.name || w.operations.caller != caller || !reflect.DeepEqual(w.operations.args, tt.args) {
+				t.Errorf("called %s by %+v with %+v, want %s by %+v with %+v", w.operations.name, w.operations.caller, w.operations.args, tt.name, caller, tt.args)
 			}
 		})
 	}

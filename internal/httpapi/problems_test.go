@@ -114,7 +114,7 @@ func TestTimeout(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	w.do(t, getAccount).wantProblem(t, 504, "deadline", "took longer")
+	w.do(t, getAccount).wantProblem(t, 504, "deadline", "took too long")
 }
 
 func TestBodyTimeout(t *testing.T) {
