@@ -530,7 +530,7 @@ type Account struct {
 	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
-	Subscription ID     `json:"subscription"`
+	Subscription ID     `json:"subscription,omitempty,omitzero"`
 	RoleSet      string `json:"role_set"`
 
 	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
@@ -1408,7 +1408,7 @@ type ListedAccount struct {
 	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
-	Subscription ID     `json:"subscription"`
+	Subscription ID     `json:"subscription,omitempty,omitzero"`
 	RoleSet      string `json:"role_set"`
 
 	// Roles The names of roles of the object's role set.

@@ -46,7 +46,8 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 	return answered(created, token, err)
 }
 
-// GetAccount returns an account that the actor may view.
+// GetAccount returns an account that the actor may view. Subscription is empty if the actor may not view the
+// subscription.
 func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Account, authz.Token, error) {
 	var account Account
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -58,7 +59,14 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 			return err
 		}
 		held, err := readRoles(ctx, p, facts.object, facts.set, by.Actor)
-		account = Account{ID: id, Subscription: facts.subscription.object.ID, RoleSet: facts.set.Name, Roles: rolesOf(held)}
+		if err != nil {
+			return err
+		}
+		account = Account{ID: id, RoleSet: facts.set.Name, Roles: rolesOf(held)}
+		isVisible, err := mayViewSubscriptions(ctx, p, facts.subscription.object.ID)
+		if err == nil && isVisible[facts.subscription.object.ID] {
+			account.Subscription = facts.subscription.object.ID
+		}
 		return err
 	})
 	return answered(account, token, err)
@@ -110,6 +118,9 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		if err != nil {
 			return err
 		}
+		if err := requireMayGiveSome(g, account.set, wanted); err != nil {
+			return err
+		}
 		change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 		if err != nil {
 			return err
@@ -121,6 +132,18 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		return giveAccountRoles(ctx, p, g, account, change)
 	})
 	return answered(member, token, err)
+}
+
+// requireMayGiveSome returns an error if the actor may give no role on an account. The error depends on the request
+// alone: an actor who may give no role may not know the roles of other people either.
+func requireMayGiveSome(g grants, set authz.RoleSet, wanted []authz.Role) error {
+	switch {
+	case g.allowed["assign_roles"] || g.allowed["invite_members"]:
+		return nil
+	case slices.Equal(wanted, []authz.Role{set.Default}):
+		return g.need("invite_members")
+	}
+	return g.need("assign_roles")
 }
 
 // giveAccountRoles plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
@@ -189,6 +212,12 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 		g, err := readPermissions(ctx, p, accountObject(id), "remove_members", "assign_roles")
 		if err != nil {
 			return err
+		}
+		if !g.allowed["assign_roles"] {
+			// Before the person's roles are read: the error must not depend on them.
+			if err := g.need("remove_members"); err != nil {
+				return err
+			}
 		}
 		account, err := readAccount(ctx, p, id)
 		if err != nil {

@@ -182,6 +182,12 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		switch {
 		case errors.Is(err, authz.CodeNotFound):
 			return errNoInvitation
+		case errors.As(err, &refused) && refused.Code == authz.CodeForbidden:
+			// The actor may know neither the inviter nor the place.
+			return authz.Errorf(
+				authz.CodeForbidden, "the person who invited %s may no longer give these roles; ask for a new invitation",
+				by.Actor,
+			)
 		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid: // the actor's roles changed since the offer
 			return authz.Errorf(
 				authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor,

@@ -101,6 +101,9 @@ func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, na
 	if err != nil {
 		return nil, err
 	}
+	if err := requireMayGiveSome(g, account.set, roles); err != nil {
+		return nil, err
+	}
 	change, err := readChange(ctx, p, to, account.set, who, roles)
 	if err != nil {
 		return nil, err

@@ -108,8 +108,52 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
 // readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted are the
-// sorted ids of all candidates, of which it reads only as many as the page needs.
-func readVisibleAccounts(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
+// sorted ids of all candidates, of which it reads only as many as the page needs. It leaves out each subscription that
+// the actor may not view.
+func readVisibleAccounts(
+	ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page,
+) (accounts Accounts, err error) {
+	if accounts, err = readAccountPage(ctx, p, sorted, who, page); err != nil {
+		return accounts, err
+	}
+	var subscriptions []authz.ID
+	for _, account := range accounts.Accounts {
+		if !slices.Contains(subscriptions, account.Subscription) {
+			subscriptions = append(subscriptions, account.Subscription)
+		}
+	}
+	isVisible, err := mayViewSubscriptions(ctx, p, subscriptions...)
+	if err != nil {
+		return accounts, err
+	}
+	for i := range accounts.Accounts {
+		if account := &accounts.Accounts[i]; !isVisible[account.Subscription] {
+			account.Subscription = ""
+		}
+	}
+	return accounts, nil
+}
+
+// mayViewSubscriptions reports which of the subscriptions the actor may view. Without an actor, these are all.
+func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[authz.ID]bool, error) {
+	isVisible := make(map[authz.ID]bool, len(ids))
+	checks := make([]authz.Check, len(ids))
+	for i, id := range ids {
+		isVisible[id] = true
+		checks[i] = actorCheck(p, kindOf("subscription").visible, subscriptionObject(id))
+	}
+	if p.by.Actor == "" || len(ids) == 0 {
+		return isVisible, nil
+	}
+	allowed, err := decide(ctx, p, checks)
+	for i := range allowed {
+		isVisible[ids[i]] = allowed[i]
+	}
+	return isVisible, err
+}
+
+// readAccountPage does the work of readVisibleAccounts, but leaves out nothing.
+func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
 	var accounts Accounts
 	after, err := page.after()
 	if err != nil {

@@ -21,6 +21,14 @@ type roleChange struct {
 	asked []authz.Role
 }
 
+// requested returns the roles that the request names.
+func (c roleChange) requested() []authz.Role {
+	if c.adds {
+		return c.asked
+	}
+	return c.wanted
+}
+
 func (c roleChange) had(role authz.Role) bool { return slices.Contains(rolesOf(c.held), role) }
 
 func (c roleChange) takes(role authz.Role) bool {
@@ -284,7 +292,10 @@ func requireFeature(p *plan, subscription subscriptionFacts, info authz.RoleInfo
 		return nil
 	}
 	if !subscription.has(info.Requires) {
-		return authz.Errorf(authz.CodeFeatureRequired, "nobody can be made %s without the feature %s of %s", info.Name, info.Requires, subscription.object)
+		return authz.Errorf(
+			authz.CodeFeatureRequired, "the role %s requires the feature %s, which the subscription lacks", info.Name,
+			info.Requires,
+		)
 	}
 	p.Require(authz.Relationship{Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody})
 	return nil

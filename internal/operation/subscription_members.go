@@ -213,18 +213,22 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 			needed = append(needed, authz.Permission("invite_"+role))
 		}
 	}
-	if len(needed) == 0 { // nothing changes, but an actor who may not change the roles must not learn them
-		named := change.wanted
-		if change.adds {
-			named = change.asked
-		}
-		for _, role := range named {
-			needed = append(needed, authz.Permission("invite_"+role))
-		}
+	var requested []authz.Permission
+	for _, role := range change.requested() {
+		requested = append(requested, authz.Permission("invite_"+role))
 	}
-	g, err := readPermissions(ctx, p, facts.object, needed...)
+	listing := Listing("subscription")
+	g, err := readPermissions(ctx, p, facts.object, slices.Concat(requested, needed, []authz.Permission{listing})...)
 	if err != nil {
 		return err
+	}
+	if len(needed) == 0 || !g.allowed[listing] {
+		// The error depends on the request alone: an actor who may not list the people may not know their roles.
+		for _, permission := range requested {
+			if err := g.need(permission); err != nil {
+				return err
+			}
+		}
 	}
 	givesUp := change.who == p.by.Actor && !facts.set.Transferred
 	if change.takes(facts.set.Required) && !givesUp && g.allowed[authz.Permission("invite_"+facts.set.Required)] {
