@@ -96,13 +96,20 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 }
 
 // TestMixedPatchTakesFirstAndGivesAtOnce has an owner change so many people that several writes remove them or
-// give them less, themselves and the other owners included, and make somebody the new owner. At every moment the
-// account has an owner.
+// give them less, themselves and the other owners included, and make somebody the new owner. An owner of the
+// subscription, who holds no role on the account, does the same. At every moment the account has an owner.
 func TestMixedPatchTakesFirstAndGivesAtOnce(t *testing.T) {
+	for _, actor := range []authz.ID{"boss", "sue"} {
+		t.Run(string(actor), func(t *testing.T) { patchManyPeople(t, actor) })
+	}
+}
+
+func patchManyPeople(t *testing.T, actor authz.ID) {
+	t.Helper()
 	engine := newEngine(t)
 	company(t, operation.New(engine))
 	team := authz.Object{Type: "account", ID: "team"}
-	rows := []string{"account:team#owner@user:boss"}
+	rows := []string{"account:team#owner@user:boss", "subscription:acme#owner@user:sue"}
 	members := map[authz.ID][]string{"ada": nil, "boss": {"guest"}, "neo": {"owner"}}
 	add := func(n int, name, role string, wanted ...string) {
 		for i := range n {
@@ -131,7 +138,7 @@ func TestMixedPatchTakesFirstAndGivesAtOnce(t *testing.T) {
 	}
 	watched := &guarded{Engine: engine, t: t, holder: owners}
 	watched.before = func(int) { require.Zero(t, given(), "the last write gives roles") }
-	changed, _, err := operation.New(watched).PatchAccountMembers(t.Context(), by("boss"), "team", members, time.Time{})
+	changed, _, err := operation.New(watched).PatchAccountMembers(t.Context(), by(actor), "team", members, time.Time{})
 	require.NoError(t, err)
 	require.Greater(t, watched.writes, 1)
 	require.Equal(t, []string{"account:team#owner@user:neo"}, matching(t, engine, owners))
