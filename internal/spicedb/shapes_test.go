@@ -2,6 +2,7 @@ package spicedb_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -178,7 +179,11 @@ func TestExclusionsInMeshAreTooLarge(t *testing.T) {
 		require.ErrorIs(t, err, authz.CodeTooLarge, kind)
 		for len(done) > 0 {
 			w := <-done
-			require.LessOrEqual(t, w.Open, int64(5_000), "%s: %+v", kind, w)
+			mostOpen := int64(1_000 + 10*runtime.GOMAXPROCS(0)) // steps that begin at the same time are counted as well
+			if kind == "subjects" {
+				mostOpen = 5_000
+			}
+			require.LessOrEqual(t, w.Open, mostOpen, "%s: %+v", kind, w)
 			require.LessOrEqual(t, w.Steps, int64(20_000), "%s: %+v", kind, w)
 			require.LessOrEqual(t, w.Rows, int64(2_500_000), "%s: %+v", kind, w)
 		}
