@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -15,9 +16,19 @@ import (
 // maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may take.
 const maxBulk = 1000
 
+// maxTooLargeAlone is how many checks of one bulk are asked again alone and are too large. The others that have no answer are not
+// asked then: each could take as many steps, and all of them longer than the request may.
+const maxTooLargeAlone = 100
+
+// errUnasked is the error of a check that is not asked alone.
+var errUnasked = authz.Errorf(
+	authz.CodeTooLarge, "the checks of this request need too many steps together; ask this one in a request of its own",
+)
+
 // CheckBulk implements authz.Engine. It takes any number of checks. SpiceDB decides checks that differ in the resource alone
-// together, so that one that fails fails others; each of them is asked again, alone, as long as ctx allows: the answer to each is that
-// of a single check.
+// together, so that one that fails fails others; each of them is asked again, alone: the answer to each is that
+// of a single check. When maxTooLargeAlone of them are too large, or half of the time that ctx allows is over, the others without an
+// answer are too large. If all checks at an exact snapshot are too large, the token of the answer is that of the snapshot.
 func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) (_ []authz.CheckResult, _ authz.Token, err error) {
 	defer c.observe("CheckBulk", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
@@ -27,17 +38,23 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 		return nil, "", authz.Errorf(authz.CodeInvalid, "there is nothing to check")
 	}
 	run := bulk{client: c, at: at, results: make([]authz.CheckResult, len(checks)), spoilt: c.conditionalAll(ctx)}
+	deadline, _ := ctx.Deadline()
+	run.until = time.Now().Add(time.Until(deadline) / 2)
 	for start := 0; start < len(checks); start += maxBulk {
 		end := min(start+maxBulk, len(checks))
 		if err := run.check(ctx, checks[start:end], run.results[start:end]); err != nil {
 			return nil, "", err
 		}
 	}
-	if run.token == "" {
-		// Not one check was evaluated, so there is no state that the answers rest on.
-		return nil, "", run.results[0].Err
+	if run.token != "" {
+		return run.results, run.token, nil
 	}
-	return run.results, run.token, nil
+	isDecided := func(r authz.CheckResult) bool { return !errors.Is(r.Err, authz.CodeTooLarge) }
+	if at.Freshness == authz.ExactSnapshot && !slices.ContainsFunc(run.results, isDecided) {
+		return run.results, at.Token, nil
+	}
+	// Not one check was evaluated, so there is no state that the answers rest on.
+	return nil, "", run.results[0].Err
 }
 
 // bulk answers checks in several calls, all at the state of the first one.
@@ -47,6 +64,9 @@ type bulk struct {
 	token   authz.Token
 	results []authz.CheckResult
 	spoilt  map[schema.Name]bool // what SpiceDB decides wrongly of several resources
+
+	tooLarge int       // checks that were too large alone
+	until    time.Time // when no check is asked alone any more
 }
 
 // check fills in results. SpiceDB refuses a call as a whole for one malformed check, or when it is too large: then each
@@ -85,6 +105,10 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 		if !failed && !b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}] {
 			continue
 		}
+		if b.tooLarge >= maxTooLargeAlone || time.Now().After(b.until) {
+			results[i] = authz.CheckResult{Err: errUnasked}
+			continue
+		}
 		response, err := b.client.check(ctx, check, b.at, false)
 		switch {
 		case err == nil:
@@ -94,6 +118,9 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 			return err
 		default:
 			results[i] = authz.CheckResult{Err: err}
+			if errors.Is(err, authz.CodeTooLarge) {
+				b.tooLarge++
+			}
 		}
 	}
 	return nil
