@@ -48,8 +48,8 @@ definition lad {
 }
 `
 
-// endlessObjects are a circle, a circle of two ways, ladders of two ways, a deep chain, and sets that share a large
-// set. Each is asked for by its first document. alice is at the end of each.
+// endlessObjects are a circle, a circle of two ways, ladders of two ways, a deep chain, sets that share a large
+// set, groups that all contain each other, and levels of two groups that both contain the next two. Each is asked for by its first document. alice is at the end of each.
 func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	rows := []string{
@@ -79,6 +79,12 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	for i := range 500 {
 		rows = append(rows, fmt.Sprintf("group:huge#member@user:u%d", i))
 	}
+	for i := range 25 {
+		rows = append(rows, fmt.Sprintf("group:m%d#member@group:m%d#member", i%5, i/5))
+		for n := range 4 {
+			rows = append(rows, fmt.Sprintf("group:d%d_%d#member@group:d%d_%d#member", i, n/2, i+1, n%2))
+		}
+	}
 	for i := range 26 {
 		at, next := fmt.Sprint("lad:l", i), fmt.Sprint("lad:l", i+1)
 		rows = append(rows, at+"#aaa@"+next+"#can", at+"#bbb@"+next+"#can")
@@ -87,6 +93,10 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	}
 	rows = append(
 		rows,
+		"doc:mesh#allowed@group:m0#member",
+		"group:m4#member@user:alice",
+		"doc:diamonds#allowed@group:d0_0#member",
+		"group:d25_0#member@user:alice",
 		"lad:l26#aaa@user:alice",
 		"lad:k0#aaa@user:alice",
 		"doc:circle#allowed@user:alice",
@@ -231,6 +241,8 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 		{"doc:steps", "above"},
 		{"doc:chain", "above"},
 		{"doc:sets", "above"},
+		{"doc:mesh", "above"},
+		{"doc:diamonds", "above"},
 		{"lad:l0", "both"},
 		{"lad:k0", "both"},
 	} {

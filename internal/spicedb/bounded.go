@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -26,6 +27,7 @@ type limits struct {
 	rows    int64 // relationships read
 	same    int64 // queries from the same resources to subjects
 	reverse int64 // queries from the same subjects to resources
+	found   int64 // what a look-up of subjects holds of subjects, in units of subjectSimulation
 }
 
 // checkLimits are those of one check, also of one within a bulk or within a look-up of resources.
@@ -50,7 +52,10 @@ var limitsOf = []callLimits{
 	{"Check", limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_000_000}},
 	{"Expand", limits{steps: 10_000, open: 10_000, queries: 20_000, rows: 2_000_000, same: 1_000}},
 	{"LookupResources", limits{steps: 50_000, open: 10_000, queries: 200_000, rows: 5_000_000, reverse: 2_000}},
-	{"LookupSubjects", limits{steps: 10_000, open: 10_000, queries: 20_000, rows: 2_000_000, same: 1_000}},
+	{
+		"LookupSubjects",
+		limits{steps: 10_000, open: 10_000, queries: 20_000, rows: 2_000_000, same: 1_000, found: 10_000_000},
+	},
 }
 
 func (l limits) divided(by int64) limits {
@@ -60,7 +65,7 @@ func (l limits) divided(by int64) limits {
 		}
 		return max(limit/by, 1)
 	}
-	return limits{few(l.steps), few(l.open), few(l.queries), few(l.rows), few(l.same), few(l.reverse)}
+	return limits{few(l.steps), few(l.open), few(l.queries), few(l.rows), few(l.same), few(l.reverse), few(l.found)}
 }
 
 // evaluates reports whether a method of SpiceDB's API evaluates permissions, and does nothing else.
@@ -84,6 +89,9 @@ type bounded struct {
 
 	waiting atomic.Int64 // reads that the datastore has not answered yet, and messages that the caller has not taken yet
 
+	// simulate simulates a look-up of subjects, before its first query; nil for other calls.
+	simulate func(datalayer.RevisionedReader) error
+
 	// request is the context of the call. SpiceDB evaluates most of a look-up of resources, and each step that other
 	// steps may wait for, under contexts that do not end with it; nil if the call is not limited.
 	request context.Context //nolint:containedctx // it is that of the call whose reads are bounded
@@ -104,9 +112,29 @@ func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, r
 			most.same = 0
 		}
 		b.call, b.request = newWork(most), ctx
+		if stream, ok := request.(*replayed); ok && most.found > 0 {
+			b.simulate = b.simulateOnce(stream, most)
+		}
 		return b
 	}
 	return b
+}
+
+// simulateOnce returns a function that simulates the look-up of subjects that a stream has received, when it is
+// called for the first time.
+func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.RevisionedReader) error {
+	var once sync.Once
+	var err error
+	return func(reader datalayer.RevisionedReader) error {
+		once.Do(func() {
+			b.waiting.Add(1)
+			defer b.waiting.Add(-1)
+			if request, ok := stream.request.(*v1.LookupSubjectsRequest); ok {
+				err = simulateSubjects(b.request, reader, request, most)
+			}
+		})
+		return err
+	}
 }
 
 // take counts one of something that a read does. It fails if the call has ended, or has done too much.
@@ -197,6 +225,11 @@ func (r boundedReader) QueryRelationships(
 	for _, selector := range filter.OptionalSubjectsSelectors {
 		parts = append(parts, selector.OptionalSubjectType, selector.RelationFilter.NonEllipsisRelation)
 		parts = append(parts, selector.OptionalSubjectIds...)
+	}
+	if r.bound.simulate != nil {
+		if err := r.bound.simulate(r.RevisionedReader); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.bound.query(ctx, countSame, filter.OptionalResourceIds, parts...); err != nil {
 		return nil, err

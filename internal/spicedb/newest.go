@@ -73,8 +73,9 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		return untilNotCanceled(ctx, evaluate)
 	}
 	stream := func(service any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		request := &replayed{ServerStream: s}
 		evaluate := func(ctx context.Context, s grpc.ServerStream) error {
-			_, err := bound(ctx, info.FullMethod, nil, func(ctx context.Context) (any, error) {
+			_, err := bound(ctx, info.FullMethod, request, func(ctx context.Context) (any, error) {
 				return nil, handler(service, streamWith{s, ctx})
 			})
 			return err
@@ -82,7 +83,6 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		if !evaluates(info.FullMethod) {
 			return evaluate(s.Context(), s)
 		}
-		request := &replayed{ServerStream: s}
 		_, err := untilNotCanceled(s.Context(), func(ctx context.Context) (any, error) {
 			err := evaluate(ctx, request.again())
 			if request.sent && isCanceledInside(ctx, err) { // the reader has a part of the answer already

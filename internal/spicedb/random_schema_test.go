@@ -1,0 +1,121 @@
+package spicedb_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/spicedb"
+)
+
+const (
+	randomSchemas     = 12
+	randomPermissions = 4
+	randomObjects     = 5
+)
+
+// randomSchema returns a schema whose permissions lead to themselves in random ways.
+func randomSchema(random *rand.Rand) string {
+	may := func(i int) string { return fmt.Sprint("may", i) }
+	var expression func(own, depth int) string
+	expression = func(own, depth int) string {
+		if depth > 0 {
+			operator := []string{"+", "&", "-"}[random.IntN(3)]
+			return fmt.Sprintf("(%s %s %s)", expression(own, depth-1), operator, expression(own, random.IntN(depth)))
+		}
+		to := may(random.IntN(randomPermissions))
+		terms := []string{
+			"member", "member", "banned", "everybody", "parent->" + to, "other->" + to, "parent.all(" + to + ")",
+		}
+		if own > 0 {
+			terms = append(terms, may(random.IntN(own)))
+		}
+		return terms[random.IntN(len(terms))]
+	}
+	var b strings.Builder
+	b.WriteString("definition user {}\n\ndefinition node {\n\trelation parent: node\n\trelation other: node\n")
+	b.WriteString("\trelation everybody: user:*\n\trelation banned: user | node#member\n")
+	b.WriteString("\trelation member: user | node#member")
+	for i := range randomPermissions {
+		b.WriteString(" | node#" + may(i))
+	}
+	b.WriteByte('\n')
+	for i := range randomPermissions {
+		fmt.Fprintf(&b, "\tpermission %s = %s\n", may(i), expression(i, 1+random.IntN(2)))
+	}
+	b.WriteString("}")
+	return b.String()
+}
+
+// randomNodes returns relationships between few objects, most of which form circles.
+func randomNodes(random *rand.Rand) (updates []authz.Update) {
+	added := make(map[authz.Relationship]bool)
+	add := func(i int, relation authz.Relation, subject authz.Subject) {
+		one := authz.Relationship{
+			Resource: authz.Object{Type: "node", ID: authz.ID(fmt.Sprint("n", i))}, Relation: relation, Subject: subject,
+		}
+		if !added[one] {
+			updates = append(updates, authz.Update{Action: authz.Touch, Relationship: one})
+		}
+		added[one] = true
+	}
+	node := func(of int) string { // later ones more often, so that some questions have an answer
+		return fmt.Sprint("n", min(of+random.IntN(randomObjects), randomObjects))
+	}
+	for i := range randomObjects {
+		for range random.IntN(4) {
+			relation := []string{"#member", fmt.Sprint("#may", random.IntN(randomPermissions))}[random.IntN(2)]
+			add(i, "member", endlessSubject("node", node(i)+relation))
+			add(i, []authz.Relation{"parent", "other"}[random.IntN(2)], endlessSubject("node", node(i)))
+		}
+		if random.IntN(3) == 0 {
+			add(i, "everybody", authz.Everybody("user"))
+			add(i, "banned", endlessSubject("node", node(i)+"#member"))
+		}
+	}
+	add(randomObjects, "member", endlessSubject("", "@last"))
+	return updates
+}
+
+// TestQuestionsOfRandomSchemasEnd holds that every question about random permissions and circles is answered, or
+// refused as too large, after a bounded number of steps, and that nothing of it goes on.
+func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
+	done := make(chan spicedb.Work, 1000)
+	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)
+	for n := range randomSchemas {
+		seed := rand.Uint64()
+		if n < randomSchemas/2 {
+			seed = uint64(n) // the same ones each time
+		}
+		random := rand.New(rand.NewPCG(seed, 0))
+		engine := embedded(t, config.WithWork(func(w spicedb.Work) { done <- w }))
+		schema := randomSchema(random)
+		require.NoError(t, engine.ApplySchema(t.Context(), schema), schema)
+		_, err := engine.Write(t.Context(), authz.Write{Updates: randomNodes(random)})
+		require.NoError(t, err)
+		ended := endedQuestions(t)
+		for i := range 2 * randomPermissions {
+			object := authz.Object{Type: "node", ID: authz.ID(fmt.Sprint("n", i/randomPermissions))}
+			asked := question{endlessSubject("", "@last"), object, authz.Permission(fmt.Sprint("may", i%randomPermissions))}
+			for kind, ask := range ask {
+				name := fmt.Sprintf("seed %d: %s of %s %s\n%s", seed, kind, object, asked.permission, schema)
+				if err := ask(t.Context(), engine, asked); err != nil {
+					require.ErrorIs(t, err, authz.CodeTooLarge, name)
+				}
+				for _, w := range drain(done) {
+					most := mostWork(w.Method)
+					require.LessOrEqual(t, w.Steps, most.Steps, "%s: %+v", name, w)
+					require.LessOrEqual(t, w.Queries, most.Queries, "%s: %+v", name, w)
+					require.LessOrEqual(t, w.Rows, most.Rows, "%s: %+v", name, w)
+				}
+			}
+		}
+		ended(fmt.Sprint("seed ", seed))
+		require.NoError(t, engine.Close())
+	}
+}

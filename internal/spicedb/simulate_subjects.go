@@ -1,0 +1,254 @@
+package spicedb
+
+import (
+	"context"
+	"slices"
+
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/authzed/spicedb/pkg/datalayer"
+	"github.com/authzed/spicedb/pkg/datastore"
+	"github.com/authzed/spicedb/pkg/datastore/options"
+	"github.com/authzed/spicedb/pkg/datastore/queryshape"
+	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+	"github.com/authzed/spicedb/pkg/tuple"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// chunk is how many objects SpiceDB evaluates in one step.
+	chunk = 100
+
+	// setCost is the cost of a subject in a set, in subjects of a list. excludedPerCost is how many exceptions of a
+	// wildcard SpiceDB copies at the cost of one.
+	setCost, excludedPerCost = 4, 6
+)
+
+// subjectSimulation follows the steps of a look-up of subjects before SpiceDB evaluates it, and counts the subjects
+// that SpiceDB would hold. SpiceDB v1.56.0 repeats a subject once for each path to it, until a permission merges
+// the subjects of its parts. Groups that contain each other in two ways so double the list at each step, without a
+// read at which the evaluation could be ended. The simulation reads each relationship once.
+type subjectSimulation struct {
+	reader  datalayer.RevisionedReader
+	schema  datalayer.SchemaReader
+	subject tuple.RelationReference
+	most    limits
+
+	definitions map[string]map[string]*core.Relation
+	stored      map[storedKey]*storedSubjects
+	named       int64 // subjects that the relationships read so far name, an upper bound of different ones
+
+	steps, rows, cost int64
+}
+
+type storedKey struct{ typ, relation, id string }
+
+// storedSubjects are the subjects of one object and relation. caveat says which of
+// the relationships have a caveat.
+type storedSubjects struct {
+	all    []tuple.ObjectAndRelation
+	caveat []bool
+}
+
+// subjectCount is how many subjects SpiceDB holds for one object, repeated ones included.
+type subjectCount struct {
+	subjects, wildcards, excluded int64
+
+	conditional bool // conditions of repeated subjects are joined, so that they grow with each repetition
+}
+
+func (c subjectCount) total() int64 { return c.subjects + c.wildcards + c.excluded }
+
+func (c subjectCount) plus(other subjectCount) subjectCount {
+	return subjectCount{
+		c.subjects + other.subjects, c.wildcards + other.wildcards, c.excluded + other.excluded,
+		c.conditional || other.conditional,
+	}
+}
+
+// counts are those of the objects of a step, by their ids.
+type counts map[string]subjectCount
+
+func (c counts) add(id string, n subjectCount) { c[id] = c[id].plus(n) }
+
+// simulateSubjects fails if SpiceDB would hold too many subjects for the answer to a request, or take too many steps.
+func simulateSubjects(
+	ctx context.Context, reader datalayer.RevisionedReader, request *v1.LookupSubjectsRequest, most limits,
+) error {
+	schema, err := reader.ReadSchema(ctx)
+	if err != nil {
+		return err
+	}
+	relation := request.GetOptionalSubjectRelation()
+	if relation == "" {
+		relation = tuple.Ellipsis
+	}
+	s := &subjectSimulation{
+		reader: reader, schema: schema, most: most,
+		subject:     tuple.RelationReference{ObjectType: request.GetSubjectObjectType(), Relation: relation},
+		definitions: make(map[string]map[string]*core.Relation),
+		stored:      make(map[storedKey]*storedSubjects),
+	}
+	resource := request.GetResource()
+	_, err = s.step(ctx, resource.GetObjectType(), request.GetPermission(), []string{resource.GetObjectId()}, 1)
+	return err
+}
+
+func tooManySteps() error { return status.Error(codes.ResourceExhausted, boundMessage) }
+
+// spend counts the cost of subjects that SpiceDB holds.
+func (s *subjectSimulation) spend(n int64) error {
+	if s.cost += n; s.cost > s.most.found {
+		return tooManySteps()
+	}
+	return nil
+}
+
+// step counts the subjects of a permission or relation of objects.
+func (s *subjectSimulation) step(
+	ctx context.Context, typ, name string, ids []string, depth int,
+) (counts, error) {
+	relation, err := s.relation(ctx, typ, name)
+	if err != nil || relation == nil {
+		return nil, err
+	}
+	if s.steps++; s.steps > s.most.steps {
+		return nil, tooManySteps()
+	}
+	if depth > maxDepth {
+		return nil, status.Error(codes.ResourceExhausted, depthMessage)
+	}
+	var found counts
+	if rewrite := relation.GetUsersetRewrite(); rewrite != nil {
+		found, err = s.rewrite(ctx, typ, rewrite, ids, depth)
+	} else {
+		found, err = s.follow(ctx, typ, name, "", ids, depth)
+	}
+	if err == nil && typ == s.subject.ObjectType && name == s.subject.Relation {
+		s.named += int64(len(ids))
+		for _, id := range ids {
+			found.add(id, subjectCount{subjects: 1})
+		}
+	}
+	return found, err
+}
+
+// follow counts the subjects that a relation of objects leads to. An arrow leads to a computed relation of its
+// subjects.
+func (s *subjectSimulation) follow(
+	ctx context.Context, typ, relation, computed string, ids []string, depth int,
+) (counts, error) {
+	if err := s.read(ctx, typ, relation, ids); err != nil {
+		return nil, err
+	}
+	next := func(subject tuple.ObjectAndRelation) (tuple.RelationReference, bool) {
+		if computed != "" {
+			subject.Relation = computed
+		}
+		return subject.RelationReference(), subject.Relation != tuple.Ellipsis
+	}
+	found := make(counts, len(ids))
+	following := make(map[tuple.RelationReference]map[string]bool)
+	for _, id := range ids {
+		stored := s.stored[storedKey{typ, relation, id}]
+		if s.rows += int64(len(stored.all)); s.rows > s.most.rows {
+			return nil, tooManySteps()
+		}
+		for i, subject := range stored.all {
+			if computed == "" && subject.RelationReference() == s.subject {
+				one := subjectCount{subjects: 1, conditional: stored.caveat[i]}
+				if subject.ObjectID == tuple.PublicWildcard {
+					one = subjectCount{wildcards: 1, conditional: stored.caveat[i]}
+				}
+				found.add(id, one)
+			}
+			if to, leads := next(subject); leads {
+				if following[to] == nil {
+					following[to] = make(map[string]bool)
+				}
+				following[to][subject.ObjectID] = true
+			}
+		}
+	}
+	below := make(map[tuple.RelationReference]counts, len(following))
+	for to, objects := range following {
+		below[to] = make(counts, len(objects))
+		for part := range slices.Chunk(sortedKeys(objects), chunk) {
+			of, err := s.step(ctx, to.ObjectType, to.Relation, part, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			for id, n := range of {
+				below[to].add(id, n)
+			}
+		}
+	}
+	for _, id := range ids {
+		stored := s.stored[storedKey{typ, relation, id}]
+		for i, subject := range stored.all {
+			to, leads := next(subject)
+			if !leads {
+				continue
+			}
+			n := below[to][subject.ObjectID]
+			n.conditional = n.conditional || stored.caveat[i]
+			found.add(id, n)
+			if len(stored.all) > 1 || n.conditional { // one list alone is shared
+				if err := s.spend(n.total()); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// read reads the subjects of objects that were not read before.
+func (s *subjectSimulation) read(ctx context.Context, typ, relation string, ids []string) error {
+	missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return s.stored[storedKey{typ, relation, id}] != nil
+	})
+	if len(missing) == 0 {
+		return ctx.Err()
+	}
+	for _, id := range missing {
+		s.stored[storedKey{typ, relation, id}] = &storedSubjects{}
+	}
+	rows, err := s.reader.QueryRelationships(ctx, datastore.RelationshipsFilter{
+		OptionalResourceType: typ, OptionalResourceRelation: relation, OptionalResourceIds: missing,
+	}, options.WithQueryShape(queryshape.AllSubjectsForResources))
+	if err != nil {
+		return err
+	}
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		if s.named++; s.named > s.most.rows {
+			return tooManySteps()
+		}
+		stored := s.stored[storedKey{typ, relation, row.Resource.ObjectID}]
+		stored.all = append(stored.all, row.Subject)
+		stored.caveat = append(stored.caveat, row.OptionalCaveat != nil)
+	}
+	return nil
+}
+
+// relation returns a relation or permission of a type; nil if there is none.
+func (s *subjectSimulation) relation(ctx context.Context, typ, name string) (*core.Relation, error) {
+	relations, known := s.definitions[typ]
+	if !known {
+		definition, found, err := s.schema.LookupTypeDefByName(ctx, typ)
+		if err != nil {
+			return nil, err
+		}
+		relations = make(map[string]*core.Relation)
+		if found {
+			for _, one := range definition.Definition.GetRelation() {
+				relations[one.GetName()] = one
+			}
+		}
+		s.definitions[typ] = relations
+	}
+	return relations[name], nil
+}
