@@ -65,7 +65,7 @@ func (s *server) ListUserAccounts(c *gin.Context, user User, params ListUserAcco
 
 func showAccount(a operation.Account, token authz.Token) Account {
 	return Account{
-		ID: string(a.ID), Subscription: unlessEmpty(a.Subscription), RoleSet: string(a.RoleSet), Token: string(token),
+		ID: string(a.ID), Subscription: nilIfEmpty(a.Subscription), RoleSet: string(a.RoleSet), Token: string(token),
 	}
 }
 
@@ -73,7 +73,7 @@ func showAccounts(accounts operation.Accounts, token authz.Token) AccountPage {
 	listed := make([]ListedAccount, len(accounts.Accounts))
 	for i, a := range accounts.Accounts {
 		listed[i] = ListedAccount{
-			ID: string(a.ID), Subscription: unlessEmpty(a.Subscription), RoleSet: string(a.RoleSet),
+			ID: string(a.ID), Subscription: nilIfEmpty(a.Subscription), RoleSet: string(a.RoleSet),
 			Roles:     toStrings(a.Roles),
 			ExpiresAt: showTime(a.ExpiresAt),
 		}
