@@ -51,24 +51,24 @@ func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.Che
 	if err != nil {
 		return nil, err
 	}
-	var again []readCheck
-	var places []int
+	var retry []readCheck
+	var indexes []int
 	for i, question := range questions {
 		contexts := contextsOf(question.check.Context)
 		if question.err == nil && errors.Is(results[i].Err, authz.CodeInvalid) && len(contexts) > 1 {
 			question.check.Context = contexts[1]
-			again, places = append(again, question), append(places, i)
+			retry, indexes = append(retry, question), append(indexes, i)
 		}
 	}
-	if len(again) == 0 {
+	if len(retry) == 0 {
 		return results, nil
 	}
-	second, _, err := s.decideAll(ctx, again, authz.Consistency{})
+	second, _, err := s.decideAll(ctx, retry, authz.Consistency{})
 	if err != nil {
 		return nil, err
 	}
 	for i, result := range second {
-		results[places[i]] = result
+		results[indexes[i]] = result
 	}
 	return results, nil
 }

@@ -83,8 +83,8 @@ func (k *call) parsePage(token string) (searchPage, error) {
 
 // slice returns the part of a sorted list that belongs on the page, and the description of the page for the answer.
 func (p searchPage) slice(sorted []string) ([]string, FoundPage, error) {
-	begin, there := slices.BinarySearch(sorted, p.After)
-	if there {
+	begin, found := slices.BinarySearch(sorted, p.After)
+	if found {
 		begin++
 	}
 	rest := sorted[begin:]

@@ -60,14 +60,14 @@ func (s *server) decideAll(
 ) ([]authz.CheckResult, authz.Token, error) {
 	results := make([]authz.CheckResult, len(questions))
 	var checks []authz.Check
-	var places []int
+	var indexes []int
 	s.requireChecks(ctx, questions)
 	for i, question := range questions {
 		if question.err != nil {
 			results[i].Err = question.err
 			continue
 		}
-		checks, places = append(checks, question.check), append(places, i)
+		checks, indexes = append(checks, question.check), append(indexes, i)
 	}
 	if len(checks) == 0 {
 		return results, "", nil
@@ -80,7 +80,7 @@ func (s *server) decideAll(
 		return nil, "", err
 	}
 	for i, result := range decided {
-		results[places[i]] = result
+		results[indexes[i]] = result
 	}
 	return results, token, nil
 }
@@ -112,23 +112,23 @@ func (s *server) decideEach(
 // readBulk reads the checks of a body. If one is malformed, it decodes each check separately, so that the others are
 // decided.
 func readBulk(ctx context.Context, data []byte) ([]readCheck, *Consistency, error) {
-	var whole BulkCheckRequest
-	if decodeStrict("the body", data, &whole) == nil {
-		questions := make([]readCheck, len(whole.Checks))
-		for i, check := range whole.Checks {
+	var request BulkCheckRequest
+	if decodeStrict("the body", data, &request) == nil {
+		questions := make([]readCheck, len(request.Checks))
+		for i, check := range request.Checks {
 			if err := ctx.Err(); err != nil {
 				return nil, nil, err
 			}
 			questions[i].check, questions[i].err = readBulkCheck(check)
 		}
-		return questions, whole.Consistency, nil
+		return questions, request.Consistency, nil
 	}
-	var apart rawBulkRequest
-	if err := decodeStrict("the body", data, &apart); err != nil {
+	var rawRequest rawBulkRequest
+	if err := decodeStrict("the body", data, &rawRequest); err != nil {
 		return nil, nil, err
 	}
-	questions := make([]readCheck, len(apart.Checks))
-	for i, raw := range apart.Checks {
+	questions := make([]readCheck, len(rawRequest.Checks))
+	for i, raw := range rawRequest.Checks {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
@@ -137,7 +137,7 @@ func readBulk(ctx context.Context, data []byte) ([]readCheck, *Consistency, erro
 			questions[i].check, questions[i].err = readBulkCheck(check)
 		}
 	}
-	return questions, apart.Consistency, nil
+	return questions, rawRequest.Consistency, nil
 }
 
 func readBulkCheck(body BulkCheck) (authz.Check, error) {

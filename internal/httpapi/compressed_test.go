@@ -31,18 +31,18 @@ func TestCompressedBodiesAreDecodedWithinTheLimit(t *testing.T) {
 		status   int
 		words    string
 	}{
-		"gzip":                    {[]string{"gzip"}, gzipped(t, check), 200, ""},
-		"gzip in other case":      {[]string{"GZip"}, gzipped(t, check), 200, ""},
-		"x-gzip":                  {[]string{"x-gzip"}, gzipped(t, check), 200, ""},
-		"identity":                {[]string{"identity"}, check, 200, ""},
-		"two members":             {[]string{"gzip"}, gzipped(t, check[:20]) + gzipped(t, check[20:]), 200, ""},
-		"a bomb":                  {[]string{"gzip"}, gzipped(t, strings.Repeat(" ", 1<<24)), 413, "1048576"},
-		"one byte too many":       {[]string{"gzip"}, gzipped(t, large[:1<<20+1]), 413, "1048576"},
-		"as large as may be":      {[]string{"gzip"}, gzipped(t, large[:1<<20]), 200, ""},
-		"members without content": {[]string{"gzip"}, strings.Repeat(gzipped(t, ""), 1<<16), 413, "1048576"},
-		"not gzip":                {[]string{"gzip"}, check, 400, "not valid gzip"},
-		"half":                    {[]string{"gzip"}, gzipped(t, check)[:30], 400, "not valid gzip"},
-		"a wrong sum": {
+		"gzip":                 {[]string{"gzip"}, gzipped(t, check), 200, ""},
+		"gzip in other case":   {[]string{"GZip"}, gzipped(t, check), 200, ""},
+		"x-gzip":               {[]string{"x-gzip"}, gzipped(t, check), 200, ""},
+		"identity":             {[]string{"identity"}, check, 200, ""},
+		"two members":          {[]string{"gzip"}, gzipped(t, check[:20]) + gzipped(t, check[20:]), 200, ""},
+		"a decompression bomb": {[]string{"gzip"}, gzipped(t, strings.Repeat(" ", 1<<24)), 413, "1048576"},
+		"one byte too many":    {[]string{"gzip"}, gzipped(t, large[:1<<20+1]), 413, "1048576"},
+		"the largest body":     {[]string{"gzip"}, gzipped(t, large[:1<<20]), 200, ""},
+		"many empty members":   {[]string{"gzip"}, strings.Repeat(gzipped(t, ""), 1<<16), 413, "1048576"},
+		"not gzip":             {[]string{"gzip"}, check, 400, "not valid gzip"},
+		"truncated":            {[]string{"gzip"}, gzipped(t, check)[:30], 400, "not valid gzip"},
+		"a wrong checksum": {
 			[]string{"gzip"},
 			strings.Replace(gzipped(t, check), gzipped(t, check)[len(gzipped(t, check))-8:], "12345678", 1), 400,
 			"not valid gzip",

@@ -66,9 +66,9 @@ func TestErrorsOfBodiesNameTheField(t *testing.T) {
 		{
 			"long id", importer, `{"id":"` + strings.Repeat("x", 257) + `","account":"acme"}`, []string{`the field "id"`, "256"},
 		},
-		{"twice", importer, `{"id":"i1","id":"i2","account":"acme"}`, []string{`the field "id" appears twice`}},
+		{"repeated field", importer, `{"id":"i1","id":"i2","account":"acme"}`, []string{`the field "id" appears twice`}},
 		{
-			"twice, escaped", importer, `{"id":"i1","\u0069d":"i2","account":"acme"}`,
+			"repeated field, escaped", importer, `{"id":"i1","\u0069d":"i2","account":"acme"}`,
 			[]string{`the field "id" appears twice`},
 		},
 		{"list for object", importer, `[]`, []string{"the body must be an object, not a list"}},
@@ -76,7 +76,7 @@ func TestErrorsOfBodiesNameTheField(t *testing.T) {
 		{"string body", importer, `"i1"`, []string{"the body must be an object, not a string"}},
 		{"trailing data", importer, `{"id":"i1","account":"acme"} {}`, []string{"not JSON", "after top-level value"}},
 		{"repeated body", importer, `{"id":"i1","account":"acme"}{"id":"i1","account":"acme"}`, []string{"not JSON"}},
-		{"cut off", importer, `{"id":"i1"`, []string{"not JSON", "unexpected end"}},
+		{"truncated", importer, `{"id":"i1"`, []string{"not JSON", "unexpected end"}},
 		{"not JSON", importer, `id=i1`, []string{"not JSON", "at byte 1"}},
 		{"blank", importer, ` `, []string{"not JSON"}},
 		{"NaN", importer, `{"id":NaN}`, []string{"not JSON"}},

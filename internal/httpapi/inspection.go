@@ -24,7 +24,7 @@ func (s *server) requireInspection(
 	if k != nil && k.seesAll && !k.ignoresActor {
 		return nil
 	}
-	refused := func(reason string) error {
+	reject := func(reason string) error {
 		if k != nil && k.seesAll {
 			return authz.Errorf(authz.CodeInvalid,
 				"%s; the answer does not depend on a person; leave out the header %s", reason, actorHeader)
@@ -34,7 +34,7 @@ func (s *server) requireInspection(
 	if s.Operations != nil {
 		for _, typ := range []authz.Type{subject, resource} {
 			if slices.Contains(internalTypes, typ) {
-				return refused("the type " + string(typ) + " is internal to the product")
+				return reject("the type " + string(typ) + " is internal to the product")
 			}
 		}
 	}
@@ -47,11 +47,11 @@ func (s *server) requireInspection(
 			continue
 		}
 		if slices.Contains(definitions[i].Relations, authz.Relation(permission)) {
-			return refused(string(permission) + " is a relation of " + string(resource) + ", not a permission")
+			return reject(string(permission) + " is a relation of " + string(resource) + ", not a permission")
 		}
 		for _, p := range definitions[i].Permissions {
 			if p.Name == permission && p.Internal {
-				return refused(string(permission) + " is a schema step of " + string(resource))
+				return reject(string(permission) + " is a schema step of " + string(resource))
 			}
 		}
 	}

@@ -12,12 +12,12 @@ import (
 type lazyTimeout struct {
 	context.Context // of the request
 
-	deadline time.Time
-	ended    atomic.Bool // set by cancel
+	deadline   time.Time
+	isCanceled atomic.Bool // set by cancel
 
-	mu     sync.Mutex
-	armed  atomic.Pointer[context.Context] // context with the timer, after Done was called
-	disarm context.CancelFunc
+	mu        sync.Mutex
+	timed     atomic.Pointer[context.Context] // context with the timer, after Done was called
+	stopTimer context.CancelFunc
 }
 
 // withLimit returns a context that ends after the timeout or when it is canceled. Canceling releases its timer.
@@ -29,9 +29,9 @@ func withLimit(parent context.Context, timeout time.Duration) (context.Context, 
 func (l *lazyTimeout) cancel() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended.Store(true)
-	if l.disarm != nil {
-		l.disarm()
+	l.isCanceled.Store(true)
+	if l.stopTimer != nil {
+		l.stopTimer()
 	}
 }
 
@@ -47,28 +47,28 @@ func (l *lazyTimeout) Deadline() (time.Time, bool) {
 func (l *lazyTimeout) Done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	armed := l.armed.Load()
-	if armed == nil {
+	timed := l.timed.Load()
+	if timed == nil {
 		var ctx context.Context
-		ctx, l.disarm = context.WithDeadline(l.Context, l.deadline)
-		armed = &ctx
-		l.armed.Store(armed)
-		if l.ended.Load() {
-			l.disarm()
+		ctx, l.stopTimer = context.WithDeadline(l.Context, l.deadline)
+		timed = &ctx
+		l.timed.Store(timed)
+		if l.isCanceled.Load() {
+			l.stopTimer()
 		}
 	}
-	return (*armed).Done()
+	return (*timed).Done()
 }
 
 // Err implements context.Context.
 func (l *lazyTimeout) Err() error {
-	armed := l.armed.Load()
+	timed := l.timed.Load()
 	switch {
-	case armed != nil:
-		return (*armed).Err()
+	case timed != nil:
+		return (*timed).Err()
 	case l.Context.Err() != nil:
 		return l.Context.Err()
-	case l.ended.Load():
+	case l.isCanceled.Load():
 		return context.Canceled
 	case !time.Now().Before(l.deadline):
 		return context.DeadlineExceeded
@@ -79,8 +79,8 @@ func (l *lazyTimeout) Err() error {
 
 // Value implements context.Context. A context derived from this one calls it to find the parent to follow.
 func (l *lazyTimeout) Value(key any) any {
-	if armed := l.armed.Load(); armed != nil {
-		return (*armed).Value(key)
+	if timed := l.timed.Load(); timed != nil {
+		return (*timed).Value(key)
 	}
 	return l.Context.Value(key)
 }

@@ -202,8 +202,8 @@ func ownAnswer(p []byte) (status int, detail string, found bool) {
 	if err != nil || status < http.StatusBadRequest {
 		return 0, "", false
 	}
-	_, says, _ := bytes.Cut(line[len(version):], []byte(": "))
-	return status, string(says), true
+	_, text, _ := bytes.Cut(line[len(version):], []byte(": "))
+	return status, string(text), true
 }
 
 // protocolProblem returns the complete answer to a request that is not valid HTTP. The connection ends after it.

@@ -89,16 +89,16 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		code          string
 	}{
 		{"bad percent-encoding", "GET /v1/accounts/%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid"},
-		{"half an escape", "GET /% HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid"},
-		{"no HTTP", "hello\r\n\r\n", 400, "invalid"},
-		{"a method that is none", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid"},
+		{"an incomplete percent-escape", "GET /% HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid"},
+		{"not HTTP", "hello\r\n\r\n", 400, "invalid"},
+		{"an invalid method", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid"},
 		{"no host", "GET /healthz HTTP/1.1\r\n\r\n", 400, "invalid"},
 		{"two hosts", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "invalid"},
 		{"a malformed host", "GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "invalid"},
 		{"a malformed header", "GET /healthz HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", 400, "invalid"},
 		{"a header name with a space", "GET /healthz HTTP/1.1\r\nHost: a\r\nX Y: z\r\n\r\n", 400, "invalid"},
 		{"a header with a NUL", "GET /healthz HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", 400, "invalid"},
-		{"a length that is no number", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "invalid"},
+		{"a length that is not a number", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "invalid"},
 		{"a negative length", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "invalid"},
 		{
 			"two lengths", "POST /v1/check HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400,

@@ -104,11 +104,11 @@ func (s *server) resumeList(
 		)
 		return token, "", err
 	}
-	held, err := authz.CursorsOf(query, at).Parse(cursor)
+	content, err := authz.CursorsOf(query, at).Parse(cursor)
 	if err != nil {
 		return "", "", err
 	}
-	token, position, _ := strings.Cut(held, " ")
+	token, position, _ := strings.Cut(content, " ")
 	return authz.Token(token), position, nil
 }
 

@@ -110,12 +110,12 @@ func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMember
 			return nil, err
 		}
 		var in reader
-		wanted := in.rolesOfPeople("members", body.Members)
+		roles := in.rolesOfPeople("members", body.Members)
 		if in.err != nil {
 			return nil, in.err
 		}
 		members, token, err := s.Operations.PatchAccountMembers(
-			ctx, callOf(c).caller(), authz.ID(id), wanted, endOf(body.ExpiresAt),
+			ctx, callOf(c).caller(), authz.ID(id), roles, endOf(body.ExpiresAt),
 		)
 		if err != nil {
 			return nil, err
@@ -198,12 +198,12 @@ func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMember
 			return nil, err
 		}
 		var in reader
-		wanted := in.rolesByAccount("accounts", body.Accounts)
+		roles := in.rolesByAccount("accounts", body.Accounts)
 		if in.err != nil {
 			return nil, in.err
 		}
 		member, token, err := s.Operations.PutMemberAccounts(
-			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), wanted, endOf(body.ExpiresAt))
+			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), roles, endOf(body.ExpiresAt))
 		return showChangedMember(member, token), err
 	})
 }

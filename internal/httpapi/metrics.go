@@ -148,7 +148,7 @@ func (m *Metrics) Only() http.Handler {
 		w.Header().Set(requestIDHeader, id)
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
-		_, _ = w.Write(body) // to a client that is gone, if it fails
+		_, _ = w.Write(body) // fails only if the client disconnected
 	}))
 }
 
@@ -164,18 +164,18 @@ func (m *Metrics) ObserveEngine(method string, d time.Duration, err error) {
 func (m *Metrics) request(route, method string, status int, d time.Duration) {
 	key := requestLabels{route, method, status}
 	m.mu.RLock()
-	counted, known := m.counters[key]
+	counters, known := m.counters[key]
 	m.mu.RUnlock()
 	if !known {
-		counted = requestCounters{
+		counters = requestCounters{
 			m.requests.WithLabelValues(route, method, strconv.Itoa(status)), m.durations.WithLabelValues(route, method),
 		}
 		m.mu.Lock()
-		m.counters[key] = counted
+		m.counters[key] = counters
 		m.mu.Unlock()
 	}
-	counted.requests.Inc()
-	counted.durations.Observe(d.Seconds())
+	counters.requests.Inc()
+	counters.durations.Observe(d.Seconds())
 }
 
 func (m *Metrics) operation(name, outcome string) { m.operations.WithLabelValues(name, outcome).Inc() }

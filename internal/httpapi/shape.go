@@ -70,8 +70,8 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 		}
 		t = t.Elem()
 	}
-	if wanted := mismatchedKind(t.Kind(), first); wanted != "" {
-		return faultf("must be %s, not %s", wanted, jsonKind(first))
+	if required := mismatchedKind(t.Kind(), first); required != "" {
+		return faultf("must be %s, not %s", required, jsonKind(first))
 	}
 	switch t.Kind() {
 	case reflect.Struct:

@@ -54,7 +54,7 @@ type lines struct {
 	connection *http.ResponseController
 	encoder    *json.Encoder
 	flushed    time.Time
-	gone       bool // writing has failed
+	isBroken   bool // writing has failed
 }
 
 func (s *server) newLines(c *gin.Context) *lines {
@@ -79,7 +79,7 @@ func (l *lines) write(value any) error {
 		l.flushed = time.Now()
 	}
 	if err != nil {
-		l.gone = true
+		l.isBroken = true
 		return &authz.Error{Code: authz.CodeCanceled, Message: "the client stopped reading the stream", Cause: err}
 	}
 	return nil
@@ -87,7 +87,7 @@ func (l *lines) write(value any) error {
 
 // breakOff ends a stream with an error: as a problem if nothing was written yet, otherwise as the last line.
 func (l *lines) breakOff(err error) {
-	if l.c.Writer.Written() && !l.gone {
+	if l.c.Writer.Written() && !l.isBroken {
 		_ = l.write(BrokenOff{Error: l.server.problemOf(l.c.Request.Context(), callOf(l.c), err)})
 	}
 	l.server.problem(l.c, err)

@@ -148,14 +148,14 @@ func (q question) object(name string) (_ map[string]any, isObject bool) {
 // contextsOf returns the contexts to try in order: the full one and, if it has empty objects, one without them. With an
 // empty object, a caveat that reads a property of it fails. Without the object, the answer is conditional.
 func contextsOf(full map[string]any) []map[string]any {
-	bare := maps.Clone(full)
+	withoutEmpty := maps.Clone(full)
 	for _, name := range []string{subjectProperties, actionProperties, resourceProperties, wholeContext} {
-		if value, ok := bare[name].(map[string]any); ok && len(value) == 0 {
-			delete(bare, name)
+		if value, ok := withoutEmpty[name].(map[string]any); ok && len(value) == 0 {
+			delete(withoutEmpty, name)
 		}
 	}
-	if len(bare) == len(full) {
+	if len(withoutEmpty) == len(full) {
 		return []map[string]any{full}
 	}
-	return []map[string]any{full, bare}
+	return []map[string]any{full, withoutEmpty}
 }
