@@ -54,7 +54,7 @@ func (r *reader) page(k *call, kind string, q question, given *SearchPage) searc
 			"belongs to another search; apart from the token, the request must be the same as for the first page",
 		)
 	case limit != nil && page.Limit != before.Limit:
-		r.refuse("page.limit", "was %d on the first page and must not change", before.Limit)
+		r.refuse("page.limit", "must be the same as on the first page: %d", before.Limit)
 	}
 	return before
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// explainer explains nothing until it is released.
+// explainer blocks every explanation until the test releases it.
 type explainer struct{ release chan struct{} }
 
 func (e explainer) Explain(ctx context.Context, _ explain.Question) (explain.Explanation, error) {
