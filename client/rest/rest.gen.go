@@ -3961,7 +3961,7 @@ type ClientInterface interface {
 	//
 	// Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
 	//
-	// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if that is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
+	// With `reassign_to`, the member named there becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if the new creator is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
 	//
 	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
 	//
@@ -4198,7 +4198,7 @@ type ClientInterface interface {
 	//
 	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 	//
-	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4209,7 +4209,7 @@ type ClientInterface interface {
 	//
 	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 	//
-	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4382,7 +4382,7 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting only adds: where a person can hold one role, the stronger one stays, and existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
+	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4473,7 +4473,7 @@ type ClientInterface interface {
 	//
 	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 	//
-	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4484,7 +4484,7 @@ type ClientInterface interface {
 	//
 	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 	//
-	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4706,7 +4706,7 @@ type ClientInterface interface {
 
 	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 	//
-	// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
+	// Needs `remove_users`, unless the person is the actor. With `reassign_to`, the member named there becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 	RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5413,7 +5413,7 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 //
 // Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
 //
-// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if that is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
+// With `reassign_to`, the member named there becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if the new creator is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
 //
 // If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
 //
@@ -5920,7 +5920,7 @@ func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, req
 //
 // Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 //
-// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5941,7 +5941,7 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 //
 // Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
 //
-// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource or it does not exist, the answer is `not_found`; if the check is about the reader, it is a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6324,7 +6324,7 @@ func (c *Client) GetIntegration(ctx context.Context, id ID, params *GetIntegrati
 
 // AcceptInvitation Accept an invitation
 //
-// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting only adds: where a person can hold one role, the stronger one stays, and existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
+// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6525,7 +6525,7 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 //
 // Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 //
-// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6546,7 +6546,7 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 //
 // Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 //
-// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Relationships that are hidden from the actor do not count towards effects on other people. `omitted` is then always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7048,7 +7048,7 @@ func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *Lis
 
 // RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 //
-// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
+// Needs `remove_users`, unless the person is the actor. With `reassign_to`, the member named there becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
