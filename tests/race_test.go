@@ -230,14 +230,21 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfSharingAndRemoval names somebody while they are removed. A person who comes back finds no earlier share.
+// raceOfSharingAndRemoval names somebody while they are removed. After the removal, no share names them, also if a
+// connection of another account does. A person who comes back finds no earlier share.
 func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	s.play("ulla POST connections {id: ~c, account: ~a, connector: ~crm}")
+	s.play("olga POST accounts {id: ~b, subscription: ~s, role_set: team}")
+	s.play("olga PUT accounts/~b/members/~nina {roles: [user]}")
+	s.play("olga POST connections {id: ~elsewhere, account: ~b, connector: ~crm}")
 	view := question{"user:" + s.id("nina"), "view", "connection:" + s.id("c")}
 	named := 0
-	for round := 0; round < 25 || named == 0 && round < 250; round++ {
+	for round := 0; round < 30 || named == 0 && round < 250; round++ {
+		if round == 15 {
+			s.play("olga PUT connections/~elsewhere/sharing {visibility: private, users: [~nina]}")
+		}
 		s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~nina"), roles("user"))
 		if s.may(view) {
 			t.Fatalf("round %d: a share came back with the person", round)
@@ -261,6 +268,9 @@ func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 		}
 		if s.may(view) {
 			t.Fatalf("round %d: who was removed sees the connection", round)
+		}
+		if people := s.holders("connection:~c", "shared_with"); len(people) > 0 {
+			t.Fatalf("round %d: the connection is still shared with %v", round, people)
 		}
 	}
 	if named == 0 {

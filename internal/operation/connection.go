@@ -120,8 +120,9 @@ func (s *Service) ShareConnection(
 }
 
 // setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold that,
-// earlier writes delete the people who are no longer named. Each person must hold a role on the account other than
-// the excluded one; it returns an error with CodeInvalid that lists the people who do not.
+// earlier writes delete the people who are no longer named. Each person must hold a role on the account, and one other
+// than the excluded role unless the object names them already; it returns an error with CodeInvalid that lists the
+// people who do not.
 func setNamedPeople(
 	ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts,
 	people []authz.ID, excluded authz.Role,
@@ -142,8 +143,10 @@ func setNamedPeople(
 		if err != nil {
 			return err
 		}
+		stays := slices.ContainsFunc(named, func(r authz.Relationship) bool { return r.Subject.ID == who })
 		held = slices.DeleteFunc(
-			slices.Clone(held), func(r authz.Relationship) bool { return r.Relation == authz.Relation(excluded) },
+			slices.Clone(held),
+			func(r authz.Relationship) bool { return !stays && r.Relation == authz.Relation(excluded) },
 		)
 		if len(held) == 0 {
 			strangers = append(strangers, who)
@@ -184,10 +187,14 @@ func readShownConnection(ctx context.Context, p *plan, object authz.Object, acco
 	return c, nil
 }
 
-// readConnection reads a connection as it is stored before the plan.
+// readConnection reads a connection as it is stored before the plan, see GetConnection.
 func readConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}
 	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
+	if err != nil {
+		return c, err
+	}
+	found, err = withoutFormerMembers(ctx, p, found)
 	for _, r := range found {
 		switch r.Relation {
 		case "connector":

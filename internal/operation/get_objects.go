@@ -26,7 +26,8 @@ func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Impo
 	return answered(importer, token, err)
 }
 
-// GetConnection returns a connection that the actor may view, with the people that it is shared with.
+// GetConnection returns a connection that the actor may view, with the people that it is shared with. It leaves out
+// people who hold no role on the account any more.
 func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
 	connection := Connection{ID: id, Visibility: Private}
 	token, err := s.getObject(ctx, by, connectionObject(id), func(named references, hidden []authz.Relation) {
@@ -39,7 +40,8 @@ func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Co
 	return answered(connection, token, err)
 }
 
-// GetWorkspace returns a workspace that the actor may view, with the people that it is restricted to.
+// GetWorkspace returns a workspace that the actor may view, with the people that it is restricted to. It leaves out
+// people who hold no role on the account any more.
 func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Workspace, authz.Token, error) {
 	workspace := Workspace{ID: id}
 	token, err := s.getObject(ctx, by, workspaceObject(id), func(named references, hidden []authz.Relation) {
@@ -98,6 +100,9 @@ func (s *Service) getObject(
 		}
 		rows, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
 		if err != nil {
+			return err
+		}
+		if rows, err = withoutFormerMembers(ctx, p, rows); err != nil {
 			return err
 		}
 		shown, err := mayNameEach(ctx, p, rows)

@@ -178,8 +178,16 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 			"%s created %s, which nobody else may take over: private_connections must be disconnect or leave",
 			d.who, authz.Count(private, "private connection", "private connections"))
 	}
-	if len(p.Updates()) == 0 && len(p.withdrawing) == 0 && private == 0 && nothing(moving) {
-		return nil, nil
+	if len(p.Updates()) > 0 || len(p.withdrawing) > 0 || private > 0 || !nothing(moving) {
+		return &d, nil
+	}
+	named := false
+	err = forEachNamed(ctx, p, d.who, in, func(authz.Relationship) bool {
+		named = true
+		return false
+	})
+	if err != nil || !named {
+		return nil, err
 	}
 	return &d, nil
 }

@@ -111,8 +111,7 @@ func creatorRows(typ authz.Type, who authz.ID) authz.Filter {
 func forEachNamed(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool),
 ) error {
-	for _, filter := range naming {
-		filter.SubjectID = who
+	for _, filter := range namingOf(who) {
 		rows, err := p.Find(ctx, filter)
 		if err != nil {
 			return err

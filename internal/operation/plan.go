@@ -23,18 +23,20 @@ type plan struct {
 	isRetry bool      // an earlier attempt failed at a precondition
 	halved  int       // how often the write of an offboarding was halved, see fitsOffboarding
 
-	arriving     []authz.ID  // people who are given a first role on something
-	ending       []endShares // shares to end, see endSharesAndInvitations
-	withdrawing  []withdrawal
-	granted      []explicitGrant
-	memberships  int           // how many end with a role on an account
-	settled      bool          // see settleMemberships
-	offboardings []offboarding // carried out after the write
-	unfinished   []offboarding // finished before the operation is planned again, see errUnderWay
-	reassigns    []reassignment
-	portions     *portions             // how the changes are divided among writes; nil if they are in one
-	lowered      int                   // updates that write something and only take access away, see roleChange.lowers
-	decided      map[authz.Object]bool // see requireDecision
+	arriving      []authz.ID  // people who are given a first role on something
+	ending        []endShares // shares to end, see endSharesAndInvitations
+	removals      int         // how many removals from an account it plans, see excludeNaming
+	formerMembers []formerMember
+	withdrawing   []withdrawal
+	granted       []explicitGrant
+	memberships   int           // how many end with a role on an account
+	settled       bool          // see settleMemberships
+	offboardings  []offboarding // carried out after the write
+	unfinished    []offboarding // finished before the operation is planned again, see errUnderWay
+	reassigns     []reassignment
+	portions      *portions             // how the changes are divided among writes; nil if they are in one
+	lowered       int                   // updates that write something and only take access away, see roleChange.lowers
+	decided       map[authz.Object]bool // see requireDecision
 }
 
 // maxRead is how many relationships an answer to a question about the product is made of at most.

@@ -238,7 +238,7 @@ func changeAccountRoles(
 		if len(c.held) > 0 && len(c.wanted) == 0 {
 			removed = append(removed, c.who)
 		}
-		if arrives, leaves := len(c.held) == 0, len(c.wanted) == 0; arrives != leaves {
+		if arrives, leaves := len(c.held) == 0 && len(c.wanted) > 0, len(c.wanted) == 0; arrives || leaves {
 			if err := requireNoOffboarding(ctx, p, c.who, arrives); err != nil {
 				return false, err
 			}

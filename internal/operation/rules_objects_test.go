@@ -28,6 +28,17 @@ func TestSharing(t *testing.T) {
 				+ connection:crm#shared_with@user:ursula
 				- connection:crm#shared_with@user:milton
 			`},
+		{
+			name:  "a member who is named already stays so as a guest, and people without a role go",
+			given: "connection:crm#shared_with@user:old", do: share("private", "milton", "ursula"), changes: `
+				+ connection:crm#shared_with@user:ursula
+				- connection:crm#shared_with@user:old
+			`,
+		},
+		{
+			name: "a guest who is not named yet", given: "account:t#guest@user:nina",
+			do: share("private", "milton", "nina"), code: authz.CodeInvalid, says: "not: nina",
+		},
 		{name: "a shared connection names nobody", do: share("shared"), changes: `
 				+ connection:crm#shared@account:t
 				- connection:crm#shared_with@user:milton

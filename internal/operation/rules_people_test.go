@@ -18,6 +18,13 @@ const invitation = `
 	invitee:nina#latest@invitation:h[expiration:2030-01-02T12:00:00Z]
 `
 
+// leftShares are shares that an expired role of nina on the account t left behind.
+const leftShares = `
+	connection:crm#shared_with@user:nina
+	connection:dwh#shared_with@user:nina
+	account:t#user@user:nina[expiration:2029-01-01T00:00:00Z]
+`
+
 func TestRemovals(t *testing.T) {
 	runRules(t, []ruleCase{
 		{name: "a removal ends shares", do: removeMember("olga", "t", "milton"), changes: `
@@ -25,6 +32,51 @@ func TestRemovals(t *testing.T) {
 				- account:t#guest@user:milton
 				- connection:crm#shared_with@user:milton
 			`},
+		{
+			name: "a removal of a person whose role expired ends shares", do: removeMember("olga", "t", "nina"),
+			given: leftShares + "workspace:etl#member@user:nina", changes: `
+				- connection:crm#shared_with@user:nina
+				- connection:dwh#shared_with@user:nina
+			`,
+		},
+		{
+			name: "a change to nothing of a person whose role expired ends shares", given: leftShares,
+			do: patchMembers("olga", "t", forever, map[authz.ID][]string{"nina": {}, "ursula": {"guest"}}), changes: `
+				+ account:t#guest@user:ursula
+				- account:t#user@user:ursula
+				- connection:crm#shared_with@user:nina
+				- connection:dwh#shared_with@user:nina
+			`,
+		},
+		{
+			name:  "a removal from the subscription ends shares where the role expired",
+			given: leftShares + "workspace:etl#member@user:nina subscription:s#member@user:nina account:n#editor@user:nina",
+			do: func(ctx context.Context, s *operation.Service) error {
+				_, err := s.RemoveSubscriptionMember(ctx, by("olga"), "s", "nina")
+				return err
+			},
+			changes: `
+				+ removed_user:nina#from@account:n for 24h0m0s
+				- account:n#editor@user:nina
+				- connection:crm#shared_with@user:nina
+				- connection:dwh#shared_with@user:nina
+				- subscription:s#member@user:nina
+				- workspace:etl#member@user:nina
+			`,
+		},
+		{
+			name:  "a removal from the subscription of a person without a role ends shares",
+			given: leftShares + "workspace:etl#member@user:nina",
+			do: func(ctx context.Context, s *operation.Service) error {
+				_, err := s.RemoveSubscriptionMember(ctx, by("olga"), "s", "nina")
+				return err
+			},
+			changes: `
+				- connection:crm#shared_with@user:nina
+				- connection:dwh#shared_with@user:nina
+				- workspace:etl#member@user:nina
+			`,
+		},
 		{name: "a removal leaves creations", do: removeMember("olga", "t", "peter"), changes: `
 				+ removed_user:peter#from@account:t for 24h0m0s
 				- account:t#user@user:peter
@@ -198,6 +250,13 @@ func TestOffboarding(t *testing.T) {
 				- connection:dwh#creator@user:peter
 				- importer:leads#creator@user:peter
 				- importer:leads#source@connection:crm
+			`,
+		},
+		{
+			name: "a reassigning removal of a person whose role expired ends shares", given: leftShares,
+			do: handOver("olga", "nina", operation.Handover{To: "ursula"}), changes: `
+				- connection:crm#shared_with@user:nina
+				- connection:dwh#shared_with@user:nina
 			`,
 		},
 		{

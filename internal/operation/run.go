@@ -32,16 +32,22 @@ func (s *Service) run(
 				return "", err
 			}
 		}
+		if len(done.formerMembers) > 0 {
+			if token, err = s.endNamedSince(ctx, by, operation, token, done.formerMembers); err != nil {
+				return "", err
+			}
+		}
 	}
 	return token, nil
 }
 
 // outcome is what one committed write of an operation leads to.
 type outcome struct {
-	token        authz.Token
-	more         bool          // the operation is planned again: this write was a part of it, or nothing was written yet
-	finishFirst  []offboarding // finished before the operation is planned again
-	offboardings []offboarding // what the write began
+	token         authz.Token
+	more          bool          // the operation is planned again: this write was a part of it, or nothing was written yet
+	finishFirst   []offboarding // finished before the operation is planned again
+	offboardings  []offboarding // what the write began
+	formerMembers []formerMember
 }
 
 // runOnce plans and commits one write of an operation, and retries it while preconditions fail.
@@ -64,6 +70,9 @@ func (s *Service) runOnce(
 			done = outcome{more: true, finishFirst: p.unfinished}
 			return nil
 		case by.replayed():
+			if err == nil { // a removal may have been interrupted after its write
+				done.formerMembers = p.formerMembers
+			}
 			done.token, err = answerReplay(ctx, p, err)
 			return err
 		case err != nil:
@@ -95,6 +104,7 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 		return outcome{}, err
 	}
 	countReassigned(p)
+	done.formerMembers = p.formerMembers
 	if !deletesOnly {
 		p.portions.written()
 		done.offboardings = p.offboardings

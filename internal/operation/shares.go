@@ -9,26 +9,75 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// endShares are the relationships that name a person in an account and that an operation deletes.
+// endShares are the relationships that name a person in an account, or in the accounts of a subscription, and that an
+// operation deletes.
 type endShares struct {
-	who     authz.ID
-	account accountFacts
-	arrives bool
-	rows    []authz.Relationship
+	who          authz.ID
+	from         authz.Object // the account or the subscription
+	subscription authz.Object // from, or the subscription that from is in
+	arrives      bool
+	rows         []authz.Relationship
+	many         bool // needs too many preconditions for one write
+}
+
+// size returns how many updates the deletion needs.
+func (e endShares) size() int {
+	if e.many {
+		return authz.MaxUpdates
+	}
+	return len(e.rows)
 }
 
 // endNamed plans to delete every relationship in the account that names the person: shares of connections and
-// memberships of workspaces. It runs when a person leaves. It runs again when a person is given their first role, for
-// shares that were written during their removal or that an expired role left behind.
+// memberships of workspaces. It runs when a person leaves, also if their role has expired before. It runs again when a
+// person is given their first role, for shares that an expired role left behind.
 func endNamed(ctx context.Context, p *plan, who authz.ID, account accountFacts, arrives bool) error {
-	ends := endShares{who: who, account: account, arrives: arrives}
+	ends := endShares{
+		who: who, from: account.object, subscription: account.subscription.object, arrives: arrives,
+	}
 	in := func(id authz.ID) bool { return id == account.object.ID }
-	err := forEachNamed(ctx, p, who, in, func(r authz.Relationship) bool {
-		ends.rows = append(ends.rows, r)
+	if err := ends.read(ctx, p, in); err != nil || arrives {
+		return err
+	}
+	return excludeNaming(ctx, p, formerMember{who, account.object})
+}
+
+// endNamedWithoutRole plans to delete every relationship that names the person in accounts of the subscription on
+// which they hold no role. Roles that expired left them behind.
+func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscription authz.Object) error {
+	in, err := accountsOfPlace(ctx, p, subscription)
+	if err != nil {
+		return err
+	}
+	without, err := accountsWithoutRole(ctx, p, who, in)
+	if err != nil {
+		return err
+	}
+	accounts := make(map[authz.ID]bool)
+	ends := endShares{who: who, from: subscription, subscription: subscription}
+	err = ends.read(ctx, p, func(id authz.ID) bool {
+		accounts[id] = without(id)
+		return accounts[id]
+	})
+	if ends.many = len(accounts) > maxRolesAtOnce; err != nil || ends.many {
+		return err
+	}
+	for _, id := range sortedKeys(accounts) {
+		if accounts[id] {
+			p.Forbid(rolesFilter(accountObject(id), who))
+		}
+	}
+	return nil
+}
+
+// read reads the relationships that name the person in the accounts for which in is true, and adds them to the plan.
+func (e *endShares) read(ctx context.Context, p *plan, in func(authz.ID) bool) error {
+	err := forEachNamed(ctx, p, e.who, in, func(r authz.Relationship) bool {
+		e.rows = append(e.rows, r)
 		return true
 	})
-	if len(ends.rows) > 0 {
-		p.ending = append(p.ending, ends)
+	if len(e.rows) > 0 {
+		p.ending = append(p.ending, *e)
 	}
 	return err
 }
@@ -50,7 +99,7 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 	}
 	left := len(p.Updates())
 	for _, ends := range p.ending {
-		left += len(ends.rows)
+		left += ends.size()
 	}
 	for _, w := range p.withdrawing {
 		left += w.size()
@@ -110,7 +159,7 @@ func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error)
 		if ends.arrives {
 			return nil, clearShares(ctx, p, ends)
 		}
-		add(ends.who, ends.account.object, ends.account.subscription.object)
+		add(ends.who, ends.from, ends.subscription)
 	}
 	for _, w := range p.withdrawing {
 		add(w.who, w.from, w.subscription)
@@ -144,7 +193,7 @@ func clearShares(ctx context.Context, p *plan, left endShares) error {
 	}
 	first := newPlan(p.engine, p.by, tx.AtSnapshot(p.Snapshot()))
 	first.Forbid(authz.Filter{Type: offboardingType, ID: left.who})
-	d := offboarding{who: left.who, from: left.account.object, requestedBy: p.requester(), keepsRoles: true}
+	d := offboarding{who: left.who, from: left.from, requestedBy: p.requester(), keepsRoles: true}
 	startOffboarding(first, d)
 	if _, err := first.commit(ctx, "end_shares"); err != nil && !errors.Is(err, authz.ErrPrecondition) {
 		return err

@@ -315,14 +315,17 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	if err != nil {
 		return err
 	}
-	switch {
-	case len(held) == 0: // they may be invited; a removed person must not be able to accept
+	if len(held) > maxRolesAtOnce {
+		return startRemoval(ctx, p, facts.object, who)
+	}
+	if err := endNamedWithoutRole(ctx, p, who, facts.object); err != nil {
+		return err
+	}
+	if len(held) == 0 { // they may be invited; a removed person must not be able to accept
 		if err := finishRemoval(ctx, p, who); err != nil {
 			return err
 		}
 		return withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object)
-	case len(held) > maxRolesAtOnce:
-		return startRemoval(ctx, p, facts.object, who)
 	}
 	if len(change.held) > 0 {
 		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})

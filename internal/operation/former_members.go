@@ -1,0 +1,150 @@
+package operation
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
+)
+
+// An operation that names a person in an account requires a role of theirs there as a precondition. So it can name a
+// person during their removal, after the removal has read what names them and before its write, but not later.
+
+// formerMember is a person whose roles on an account a plan ends.
+type formerMember struct {
+	who     authz.ID
+	account authz.Object
+}
+
+// in reports whether an account is the one that the person leaves.
+func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
+
+// excludeNaming makes sure that nothing in the account names the person after the operation. If nothing at all names
+// them, the write requires that. Otherwise run reads again after the write, see endNamedSince.
+func excludeNaming(ctx context.Context, p *plan, f formerMember) error {
+	unnamed := p.removals < maxGuardedMemberships
+	for _, filter := range namingOf(f.who) {
+		found, err := p.Find(ctx, filter)
+		if err != nil {
+			return err
+		}
+		unnamed = unnamed && len(found) == 0
+	}
+	if p.removals++; !unnamed {
+		p.formerMembers = append(p.formerMembers, f)
+		return nil
+	}
+	for _, filter := range namingOf(f.who) {
+		p.Forbid(filter)
+	}
+	return nil
+}
+
+// namingOf returns the filters of naming for one person.
+func namingOf(who authz.ID) []authz.Filter {
+	filters := make([]authz.Filter, len(naming))
+	for i, filter := range naming {
+		filter.SubjectID = who
+		filters[i] = filter
+	}
+	return filters
+}
+
+// withoutFormerMembers returns the relationships of one object without those of naming whose person holds no role on
+// the object's account. An expired role leaves such relationships behind.
+func withoutFormerMembers(
+	ctx context.Context, p *plan, rows []authz.Relationship,
+) (kept []authz.Relationship, err error) {
+	var account authz.Object
+	for _, r := range rows {
+		if r.Relation == kindOf(r.Resource.Type).place {
+			account = r.Subject.Object
+		}
+	}
+	var filters []authz.Filter
+	for _, r := range rows {
+		if isNaming(r.Resource.Type, r.Relation) {
+			filters = append(filters, rolesFilter(account, r.Subject.ID))
+		}
+	}
+	held, err := p.FindAll(ctx, filters)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if isNaming(r.Resource.Type, r.Relation) {
+			roles := held[0]
+			if held = held[1:]; len(roles) == 0 {
+				continue
+			}
+		}
+		kept = append(kept, r)
+	}
+	return kept, nil
+}
+
+// endNamedSince deletes the relationships that name former members and were written after the plan of their removal
+// had read. It reads the state after the removal's write, and returns the token of the last write.
+func (s *Service) endNamedSince(
+	ctx context.Context, by Caller, operation string, token authz.Token, people []formerMember,
+) (authz.Token, error) {
+	after := newPlan(s.engine, by, tx.AtSnapshot(token))
+	var filters []authz.Filter
+	for _, f := range people {
+		filters = append(filters, namingOf(f.who)...)
+	}
+	if _, err := after.FindAll(ctx, filters); err != nil {
+		return "", err
+	}
+	for _, f := range people {
+		named := false
+		err := forEachNamed(ctx, after, f.who, f.in, func(authz.Relationship) bool {
+			named = true
+			return false
+		})
+		if err == nil && named {
+			token, err = s.endNamedOf(ctx, by, operation, f)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return token, nil
+}
+
+// endNamedOf deletes the relationships that name a former member, unless they hold a role again: giving them that role
+// has deleted these relationships.
+func (s *Service) endNamedOf(
+	ctx context.Context, by Caller, operation string, f formerMember,
+) (token authz.Token, err error) {
+	const conflict = "other requests kept changing the roles of the removed person; repeat the call to finish it"
+	for more := true; more; {
+		err := tx.Retry(ctx, conflict, func(int) error {
+			more = false
+			p := newPlan(s.engine, by)
+			if token, err = p.head(ctx); err != nil {
+				return err
+			}
+			held, err := p.Find(ctx, rolesFilter(f.account, f.who))
+			if err != nil || len(held) > 0 {
+				return err
+			}
+			p.Forbid(rolesFilter(f.account, f.who))
+			err = forEachNamed(ctx, p, f.who, f.in, func(r authz.Relationship) bool {
+				if more = p.Room() == 0; !more {
+					p.Delete(r)
+				}
+				return !more
+			})
+			if err != nil {
+				return err
+			}
+			token, err = p.commit(ctx, operation)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return token, nil
+}
