@@ -14,7 +14,7 @@ TEST_FLAGS   ?=
 TEST_TIMEOUT ?= 30m
 # The race detector runs on all tests of the packages in RACE, which have concurrent code of their own. Of the packages in
 # RACE_OTHERS it runs only the tests whose names match RACE_TESTS.
-RACE         ?= ./internal/tx ./internal/replica ./internal/audit ./internal/httpapi ./internal/app ./client/...
+RACE         ?= ./internal/tx ./internal/job ./internal/replica ./internal/audit ./internal/httpapi ./internal/app ./client/...
 RACE_OTHERS  ?= ./tests ./tests/operations ./internal/spicedb ./internal/sqlitestore
 RACE_TESTS   ?= Race|Overlap|Interrupted|MemoryConformance|Stop|Readers|Writers|Backup|Pool|Collect
 FUZZTIME     ?= 10s

@@ -72,10 +72,10 @@ func (u *Unit) Split() (more bool, err error) {
 		}
 	}
 	if len(first) > 0 && len(u.updates)+len(first) > maxSplit {
-		u.updates = first[:full]
+		u.setUpdates(first[:full])
 		return true, nil
 	}
-	u.updates = append(u.updates, first...)
+	u.setUpdates(append(u.updates, first...))
 	if !u.splits || len(u.updates) <= maxSplit {
 		return false, nil
 	}
@@ -88,7 +88,7 @@ func (u *Unit) Split() (more bool, err error) {
 	if others := len(u.updates) - len(deletes); others > maxSplit {
 		return false, CheckSize(others+1, 0)
 	}
-	u.updates = deletes[:min(len(deletes), maxSplit)]
+	u.setUpdates(deletes[:min(len(deletes), maxSplit)])
 	return true, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// MaxAttempts is how often Retry runs an attempt at most.
+// MaxAttempts is how often one write is attempted at most.
 const MaxAttempts = 16
 
 // The random pause before a retry is up to twice firstPause, and doubles with every attempt up to maxPause.
@@ -19,40 +19,71 @@ const (
 	maxPause   = 128 * time.Millisecond
 )
 
-// Retry runs an attempt until it returns no error, or an error other than authz.ErrPrecondition, which it returns. It
-// pauses for a random time before each retry, so that requests that collide do not collide again. The attempt receives
-// its number, from 0. After MaxAttempts the error is CodeConflict with the message. If ctx ends meanwhile, the error is
-// CodeDeadline or CodeCanceled.
-func Retry(ctx context.Context, conflict string, attempt func(number int) error) error {
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = firstPause, maxPause
-	pauses.Multiplier, pauses.RandomizationFactor = 2, 1
-	number := 0
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := attempt(number)
-		number++
-		if err != nil && !errors.Is(err, authz.ErrPrecondition) {
-			err = backoff.Permanent(err)
-		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(MaxAttempts), backoff.WithMaxElapsedTime(0))
-	var permanent *backoff.PermanentError
-	if errors.As(err, &permanent) { // which the last attempt returned
-		err = permanent.Unwrap()
-	}
+// Attempts counts the attempts at one write, and pauses between them.
+type Attempts struct {
+	conflict string
+	failed   int
+	pauses   backoff.ExponentialBackOff
+}
+
+// NewAttempts returns Attempts of which none has failed. The conflict is the message of the error after MaxAttempts.
+func NewAttempts(conflict string) *Attempts {
+	return &Attempts{conflict: conflict, pauses: backoff.ExponentialBackOff{
+		InitialInterval: firstPause, MaxInterval: maxPause, Multiplier: 2, RandomizationFactor: 1,
+	}}
+}
+
+// Failed returns how many attempts have failed.
+func (a *Attempts) Failed() int { return a.failed }
+
+// Retry handles the error of an attempt. If the error is authz.ErrPrecondition, Retry pauses for a random time, so that
+// requests that collide do not collide again, and returns nil: the caller makes another attempt. Otherwise it returns
+// the error with which to end: after MaxAttempts one with CodeConflict, if ctx has ended one with CodeDeadline or
+// CodeCanceled, and any other error unchanged.
+func (a *Attempts) Retry(ctx context.Context, err error) error {
+	a.failed++
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) && isContextError(err):
+	case !errors.Is(err, authz.ErrPrecondition):
+		return contextError(err)
+	case a.failed >= MaxAttempts:
+		return authz.Errorf(authz.CodeConflict, "%s", a.conflict)
+	case ctx.Err() != nil:
+		return contextError(context.Cause(ctx))
+	}
+	pause := time.NewTimer(a.pauses.NextBackOff())
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return nil
+	case <-ctx.Done():
+		return contextError(context.Cause(ctx))
+	}
+}
+
+// contextError returns the error of a context with its code. It returns any other error unchanged.
+func contextError(err error) error {
+	var known *authz.Error
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
 		return authz.Errorf(authz.CodeDeadline, "the operation took longer than its time limit")
-	case errors.Is(err, context.Canceled) && isContextError(err):
+	case errors.Is(err, context.Canceled):
 		return authz.Errorf(authz.CodeCanceled, "the caller closed the request")
-	case errors.Is(err, authz.ErrPrecondition):
-		return authz.Errorf(authz.CodeConflict, "%s", conflict)
 	}
 	return err
 }
 
-// isContextError reports whether an error is the end of a context itself, and not an authz.Error that it caused.
-func isContextError(err error) bool {
-	var known *authz.Error
-	return !errors.As(err, &known)
+// Retry runs an attempt until it succeeds or Attempts end it. The attempt receives its number, from 0.
+func Retry(ctx context.Context, conflict string, attempt func(number int) error) error {
+	attempts := NewAttempts(conflict)
+	for {
+		err := attempt(attempts.Failed())
+		if err == nil {
+			return nil
+		}
+		if err := attempts.Retry(ctx, err); err != nil {
+			return err
+		}
+	}
 }

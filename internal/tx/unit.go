@@ -1,6 +1,6 @@
 // Package tx is the unit of work of an operation. A Unit reads relationships and asks for decisions at one snapshot,
-// collects updates and preconditions, and commits them as one atomic write. Retry runs an attempt again when another
-// request changed what the attempt had read.
+// collects updates and preconditions, and commits them as one atomic write. Attempts counts the attempts at a
+// write: another attempt follows when another request changed what the previous one had read.
 //
 // The package knows no product rule. It is safe because SpiceDB verifies the preconditions in the transaction of the
 // write: an attempt that read old relationships fails, and is retried on the newest ones.
@@ -42,6 +42,7 @@ type Unit struct {
 	found    map[authz.Filter][]authz.Relationship
 
 	updates       []authz.Update
+	indexes       map[authz.Filter]int // of updates, by the filter that selects exactly the relationship
 	preconditions []authz.Precondition
 	required      map[authz.Precondition]bool
 	deletedFirst  [][]authz.Relationship
@@ -65,6 +66,7 @@ func WithReserved(updates int) Option { return func(u *Unit) { u.reserved = upda
 func New(store Store, options ...Option) *Unit {
 	u := &Unit{
 		store: store, found: make(map[authz.Filter][]authz.Relationship), required: make(map[authz.Precondition]bool),
+		indexes: make(map[authz.Filter]int),
 	}
 	for _, option := range options {
 		option(u)

@@ -271,6 +271,20 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// retry makes attempts until one succeeds or Attempts ends them.
+func retry(ctx context.Context, attempt func(number int) error) error {
+	attempts := tx.NewAttempts("too many conflicts")
+	for {
+		err := attempt(attempts.Failed())
+		if err == nil {
+			return nil
+		}
+		if err := attempts.Retry(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
 func TestRetryRunsUntilPreconditionsHold(t *testing.T) {
 	store := txtest.New()
 	others := 0
@@ -281,7 +295,7 @@ func TestRetryRunsUntilPreconditionsHold(t *testing.T) {
 		}
 	}
 	var attempts []int
-	err := tx.Retry(t.Context(), "too many conflicts", func(attempt int) error {
+	err := retry(t.Context(), func(attempt int) error {
 		attempts = append(attempts, attempt)
 		u := tx.New(store)
 		if _, err := u.Check(t.Context(), check); err != nil {
@@ -306,7 +320,7 @@ func TestRetryEnds(t *testing.T) {
 	other := authz.Errorf(authz.CodeForbidden, "no")
 	t.Run("with an error that a retry does not mend", func(t *testing.T) {
 		for _, first := range []int{0, tx.MaxAttempts - 1} { // also at the last attempt
-			err := tx.Retry(t.Context(), "too many conflicts", func(attempt int) error {
+			err := retry(t.Context(), func(attempt int) error {
 				if attempt < first {
 					return failed
 				}
@@ -317,7 +331,7 @@ func TestRetryEnds(t *testing.T) {
 	})
 	t.Run("after the last attempt", func(t *testing.T) {
 		attempts := 0
-		err := tx.Retry(t.Context(), "too many conflicts", func(int) error { attempts++; return failed })
+		err := retry(t.Context(), func(int) error { attempts++; return failed })
 		require.ErrorIs(t, err, authz.CodeConflict)
 		require.NotErrorIs(t, err, authz.ErrPrecondition)
 		require.ErrorContains(t, err, "too many conflicts")
@@ -325,11 +339,11 @@ func TestRetryEnds(t *testing.T) {
 	})
 	t.Run("with the request", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		err := tx.Retry(ctx, "too many conflicts", func(int) error { cancel(); return failed })
+		err := retry(ctx, func(int) error { cancel(); return failed })
 		require.ErrorIs(t, err, authz.CodeCanceled)
 		ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		defer cancel()
-		err = tx.Retry(ctx, "too many conflicts", func(int) error { return failed })
+		err = retry(ctx, func(int) error { return failed })
 		require.ErrorIs(t, err, authz.CodeDeadline)
 		require.False(t, errors.Is(err, authz.CodeConflict))
 	})

@@ -1,7 +1,6 @@
 package tx
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -52,6 +51,7 @@ func (u *Unit) Update(action authz.Action, r authz.Relationship) {
 		u.updates[i] = update
 		return
 	}
+	u.indexes[authz.Exactly(r)] = len(u.updates)
 	u.updates = append(u.updates, update)
 }
 
@@ -63,11 +63,21 @@ func (u *Unit) Planned(r authz.Relationship) (authz.Update, bool) {
 	return authz.Update{}, false
 }
 
+// indexOf returns the index of the update of a relationship, or -1.
 func (u *Unit) indexOf(r authz.Relationship) int {
-	return slices.IndexFunc(u.updates, func(update authz.Update) bool {
-		p := update.Relationship
-		return p.Resource == r.Resource && p.Relation == r.Relation && p.Subject == r.Subject
-	})
+	if i, planned := u.indexes[authz.Exactly(r)]; planned {
+		return i
+	}
+	return -1
+}
+
+// setUpdates replaces the updates.
+func (u *Unit) setUpdates(updates []authz.Update) {
+	u.updates = updates
+	clear(u.indexes)
+	for i, update := range updates {
+		u.indexes[authz.Exactly(update.Relationship)] = i
+	}
 }
 
 // Updates returns the updates in the order in which they were added. The caller must not change them.
@@ -75,7 +85,10 @@ func (u *Unit) Updates() []authz.Update { return u.updates }
 
 // DiscardUpdates drops all updates and keeps the preconditions. An operation uses it that plans a change only to learn
 // whether the actor may make it.
-func (u *Unit) DiscardUpdates() { u.updates, u.deletedFirst = nil, nil }
+func (u *Unit) DiscardUpdates() {
+	u.setUpdates(nil)
+	u.deletedFirst = nil
+}
 
 // Room returns how many more updates the write can hold, without what is reserved.
 func (u *Unit) Room() int { return authz.MaxUpdates - len(u.updates) - u.reserved }

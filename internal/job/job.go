@@ -1,0 +1,102 @@
+// Package job runs work that takes more than one write, and that a stop of the server must not lose. While a job is
+// under way, relationships of an object of its own record it. Run advances a job, one write at a time, until it ends.
+// A job that was interrupted is read from its record and given to Run again: by the start of the server, by the same
+// call repeated, or by an operation that must wait for the job.
+//
+// The package knows no product rule. A type that implements Job plans the writes of one kind of work.
+package job
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
+)
+
+// State is how far a job is. A job advances to later states only.
+type State int
+
+const (
+	// Requested is the state of a job whose cut-off may not be written yet. The cut-off is the write that ends access.
+	Requested State = iota
+
+	// Cleaning is the state after the cut-off. Each write deletes some of the relationships that are left.
+	Cleaning
+
+	// Canceling is the state of a job that must not be completed. What is written stays; its record is deleted.
+	Canceling
+
+	// Canceled is the state of a job that ended before it was complete.
+	Canceled
+
+	// Done is the state of a complete job.
+	Done
+)
+
+// String returns the name of the state.
+func (s State) String() string {
+	return [...]string{"requested", "cleaning", "canceling", "canceled", "done"}[s]
+}
+
+// hasEnded reports whether no step follows.
+func (s State) hasEnded() bool { return s == Canceled || s == Done }
+
+// Job is a job between two of its writes. A Job does not change: each Step holds the Job that follows.
+type Job interface {
+	// Record returns the object that records the job. Jobs with the same record are the same job.
+	Record() authz.Object
+
+	// State returns how far the job is.
+	State() State
+
+	// Next reads the newest state of the store and plans the next step, but writes nothing. Since every step reads what
+	// is left, a job needs nothing from its earlier steps to continue. Next receives how many attempts at the step have
+	// failed at a precondition. If it returns authz.ErrPrecondition, the step is planned again.
+	Next(ctx context.Context, failed int) (Step, error)
+
+	// Conflict returns the message of the error if a step fails too often.
+	Conflict() string
+}
+
+// Step is what a job does next.
+type Step struct {
+	// WaitFor are other jobs that must end first. Run runs them, and then asks for the step again. The other fields are
+	// not used.
+	WaitFor []Job
+
+	// Unit holds the write. If it is nil or has no updates, nothing is written.
+	Unit *tx.Unit
+
+	// DeleteAll, if set, is written instead of the Unit's updates: it deletes every matching relationship if the Unit's
+	// preconditions hold.
+	DeleteAll *authz.Filter
+
+	// Metadata is what SpiceDB keeps with the write.
+	Metadata map[string]any
+
+	// Then is the job after the write.
+	Then Job
+
+	// Cause says why the job is canceled, if Then is.
+	Cause error
+}
+
+// Store is what the steps of jobs are written to.
+type Store interface {
+	tx.Store
+
+	DeleteAll(
+		ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
+	) (authz.Token, error)
+}
+
+// write writes the step and returns the token of the write, or previous if there is nothing to write or read.
+func (s Step) write(ctx context.Context, store Store, previous authz.Token) (authz.Token, error) {
+	switch {
+	case s.DeleteAll != nil:
+		return store.DeleteAll(ctx, *s.DeleteAll, s.Unit.Preconditions(), s.Metadata)
+	case s.Unit != nil:
+		return s.Unit.Commit(ctx, s.Metadata)
+	}
+	return previous, nil
+}

@@ -1,0 +1,81 @@
+package job
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/tx"
+)
+
+// running is a job that Run has begun.
+type running struct {
+	Job
+	attempts *tx.Attempts // at the next step
+	token    authz.Token  // of the last write
+	cause    error        // why the job was canceled
+}
+
+func start(job Job) *running { return &running{Job: job, attempts: tx.NewAttempts(job.Conflict())} }
+
+// advance performs one attempt at the next step. It returns the jobs that the step must wait for; then it has written
+// nothing.
+func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err error) {
+	step, err := r.Next(ctx, r.attempts.Failed())
+	if err == nil && len(step.WaitFor) > 0 {
+		return step.WaitFor, nil
+	}
+	token := r.token
+	if err == nil {
+		token, err = step.write(ctx, store, r.token)
+	}
+	if err != nil {
+		return nil, r.attempts.Retry(ctx, err)
+	}
+	*r = running{Job: step.Then, attempts: tx.NewAttempts(step.Then.Conflict()), token: token, cause: step.Cause}
+	return nil, nil
+}
+
+// Run advances a job until it ends. It first runs the jobs that it must wait for; that one of them is canceled is no
+// error. Run returns the job at its end and the token of its last write. It returns the cause if the job is canceled,
+// an error with CodeConflict if a step of any job fails too often, and any other error of a step or a write.
+//
+// Two servers may run the same job at the same time. Each write requires as a precondition that the job is still
+// recorded, and either of them ends it.
+func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
+	first := start(job)
+	stack := []*running{first} // each waits for those after it
+	for {
+		last := stack[len(stack)-1]
+		if last.State().hasEnded() {
+			if last == first {
+				return first.Job, first.token, first.cause
+			}
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		waitFor, err := last.advance(ctx, store)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, other := range waitFor {
+			if isIn(stack, other) {
+				return nil, "", authz.Errorf(
+					authz.CodeConflict, "%s and %s wait for each other", last.Record(), other.Record(),
+				)
+			}
+		}
+		for i := range waitFor {
+			stack = append(stack, start(waitFor[len(waitFor)-1-i]))
+		}
+	}
+}
+
+// isIn reports whether a job is among those that run.
+func isIn(stack []*running, job Job) bool {
+	for _, r := range stack {
+		if r.Record() == job.Record() {
+			return true
+		}
+	}
+	return false
+}
