@@ -184,7 +184,7 @@ type Engine interface {
 	Scratch(ctx context.Context, schema string, relationships []Relationship) (Engine, error)
 
 	// CheckBulk decides many checks at one revision. The results are in the order of the checks. The error of one check
-	// is in its result; err is set if there are no results.
+	// is in its result. If it decides no check, err is set; then results has the error of each check, or is nil.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)
 
 	// LookupResources yields each resource on which the subject has the permission once, sorted by id. A cursor

@@ -73,7 +73,11 @@ func (s *server) decideAll(
 		return results, "", nil
 	}
 	decided, token, err := s.Engine.CheckBulk(ctx, checks, at)
-	if err != nil && isRequestError(err) {
+	switch {
+	case err == nil || !isRequestError(err):
+	case len(decided) == len(checks):
+		err = nil
+	default:
 		decided, err = s.decideEach(ctx, checks, at)
 	}
 	if err != nil {

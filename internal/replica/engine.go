@@ -95,7 +95,8 @@ func (r *Replica) complete(
 		asked[i] = checks[at]
 	}
 	answers, _, err := r.Engine.CheckBulk(ctx, asked, authz.AtSnapshot(s.token))
-	if err != nil || len(answers) != len(rest) {
+	ofChecks := err == nil || errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
+	if !ofChecks || len(answers) != len(rest) {
 		return false
 	}
 	for i, at := range rest {

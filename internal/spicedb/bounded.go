@@ -36,6 +36,9 @@ var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_00
 // tracedLimits are those of a check with a trace, for which SpiceDB evaluates each object in a step of its own.
 var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
+// bulkCheckLimits are those of one check within a bulk. A check that needs more is repeated alone.
+var bulkCheckLimits = limits{steps: 2_000, open: 1_000, queries: 10_000, rows: 400_000, same: 200}
+
 // callLimits are the limits of the calls whose names begin with a prefix.
 type callLimits struct {
 	prefix string
@@ -110,6 +113,9 @@ func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, r
 			b.check = tracedLimits.divided(divisor)
 			most = b.check
 			most.same = 0
+		}
+		if strings.Contains(name, "Bulk") {
+			b.check = bulkCheckLimits.divided(divisor)
 		}
 		b.call, b.request = newWork(most), ctx
 		if stream, ok := request.(*replayed); ok && most.found > 0 {

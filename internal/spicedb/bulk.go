@@ -13,22 +13,30 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may take.
-const maxBulk = 1000
+const (
+	// maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may
+	// take.
+	maxBulk = 1000
 
-// maxTooLargeAlone is how many checks of one bulk are asked again alone and are too large. The others that have no answer are not
-// asked then: each could take as many steps, and all of them longer than the request may.
-const maxTooLargeAlone = 100
+	// maxTooLargeAlone is how many checks of one bulk may be too large alone. The others that have no answer are not
+	// repeated then.
+	maxTooLargeAlone = 100
+
+	// maxStepsAlone is how many checks of one bulk may exceed the steps alone, and maxStepsApart how many in a bulk
+	// of one, which has fewer steps, after a call that exceeds the steps as a whole.
+	maxStepsAlone, maxStepsApart = 5, 25
+)
 
 // errUnasked is the error of a check that is not asked alone.
 var errUnasked = authz.Errorf(
 	authz.CodeTooLarge, "the checks of this request need too many steps together; ask this one in a request of its own",
 )
 
-// CheckBulk implements authz.Engine. It takes any number of checks. SpiceDB decides checks that differ in the resource alone
-// together, so that one that fails fails others; each of them is asked again, alone: the answer to each is that
-// of a single check. When maxTooLargeAlone of them are too large, or half of the time that ctx allows is over, the others without an
-// answer are too large. If all checks at an exact snapshot are too large, the token of the answer is that of the snapshot.
+// CheckBulk implements authz.Engine. It takes any number of checks. SpiceDB decides checks that differ in the resource
+// alone together, so that one that fails fails others. Each of them is repeated alone, so that its answer is that of a
+// single check. The repeated checks share a budget of failures, and of half of the time that ctx leaves; the others
+// without an answer are too large. If all checks at an exact snapshot are too large, the token of the answer is that of
+// the snapshot.
 func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) (_ []authz.CheckResult, _ authz.Token, err error) {
 	defer c.observe("CheckBulk", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
@@ -54,7 +62,7 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 		return run.results, at.Token, nil
 	}
 	// Not one check was evaluated, so there is no state that the answers rest on.
-	return nil, "", run.results[0].Err
+	return run.results, "", run.results[0].Err
 }
 
 // bulk answers checks in several calls, all at the state of the first one.
@@ -65,8 +73,19 @@ type bulk struct {
 	results []authz.CheckResult
 	spoilt  map[schema.Name]bool // what SpiceDB decides wrongly of several resources
 
-	tooLarge int       // checks that were too large alone
-	until    time.Time // when no check is asked alone any more
+	tooLarge     int       // checks that were too large alone
+	alone, apart int       // checks that exceeded the steps alone, and in a bulk of one
+	until        time.Time // when no check is repeated any more
+}
+
+// mayRepeat reports whether the budget lets a check be repeated after it failed with an error.
+func (b *bulk) mayRepeat(err error) bool {
+	switch {
+	case b.tooLarge >= maxTooLargeAlone, time.Now().After(b.until):
+		return false
+	default:
+		return !exceedsSteps(err) || b.alone < maxStepsAlone && b.apart < maxStepsApart
+	}
 }
 
 // check fills in results. SpiceDB refuses a call as a whole for one malformed check, or when it is too large: then each
@@ -80,10 +99,10 @@ func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.
 		return err
 	case len(checks) == 1:
 		results[0].Err = err
-		return nil
+		return b.askAgain(ctx, checks, results)
 	case exceedsSteps(err):
-		for i := range results {
-			results[i] = authz.CheckResult{Err: err}
+		if err := b.askApart(ctx, checks, results, err); err != nil {
+			return err
 		}
 		return b.askAgain(ctx, checks, results)
 	}
@@ -94,18 +113,40 @@ func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.
 	return b.check(ctx, checks[half:], results[half:])
 }
 
-// askAgain asks each check alone, one after the other, whose answer may come from others in the call: of those that SpiceDB runs at
-// the same time, it shares parts.
-func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
-	if len(checks) == 1 && !isCanceledCheck(ctx, results[0].Err) {
-		return nil
-	}
-	for i, check := range checks {
-		failed := isOfQuestion(results[i].Err) && !isUnknownName(results[i].Err) || isCanceledCheck(ctx, results[i].Err)
-		if !failed && !b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}] {
+// askApart asks each check in a bulk of one, after a call that failed because it needs too many steps as a whole.
+func (b *bulk) askApart(ctx context.Context, checks []authz.Check, results []authz.CheckResult, failure error) error {
+	for i := range checks {
+		if !b.mayRepeat(failure) {
+			results[i] = authz.CheckResult{Err: errUnasked}
 			continue
 		}
-		if b.tooLarge >= maxTooLargeAlone || time.Now().After(b.until) {
+		err := b.call(ctx, checks[i:i+1], results[i:i+1])
+		switch {
+		case err == nil:
+		case !isOfQuestion(err):
+			return err
+		default:
+			results[i] = authz.CheckResult{Err: err}
+		}
+		if exceedsSteps(results[i].Err) {
+			b.apart++
+		}
+	}
+	return nil
+}
+
+// askAgain repeats alone, one after the other, each check whose answer may come from others in the call: of those that
+// SpiceDB runs at the same time, it shares parts. A check that needs many steps may take more of them alone.
+func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
+	for i, check := range checks {
+		failure := results[i].Err
+		failed := isCanceledCheck(ctx, failure) || exceedsSteps(failure) ||
+			len(checks) > 1 && isOfQuestion(failure) && !isUnknownName(failure) && !errors.Is(failure, errUnasked)
+		spoilt := len(checks) > 1 && b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}]
+		if !failed && !spoilt {
+			continue
+		}
+		if !b.mayRepeat(failure) {
 			results[i] = authz.CheckResult{Err: errUnasked}
 			continue
 		}
@@ -121,6 +162,9 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 			if errors.Is(err, authz.CodeTooLarge) {
 				b.tooLarge++
 			}
+		}
+		if exceedsSteps(results[i].Err) {
+			b.alone++
 		}
 	}
 	return nil
