@@ -253,6 +253,9 @@ func changeAccountRoles(
 	if err := withdrawLeft(ctx, p, arrived, account.object); err != nil {
 		return false, err
 	}
+	if err := withdrawOffers(ctx, p, account.object, account.set, changes); err != nil {
+		return false, err
+	}
 	if len(without) > 0 { // they may be invited, and are to stay out
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {

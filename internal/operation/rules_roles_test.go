@@ -58,6 +58,63 @@ func TestRoleChanges(t *testing.T) {
 			code: authz.CodeForbidden, says: "assign_roles",
 		},
 		{
+			name: "a change of roles withdraws an offer of more", do: putMember("olga", "t", "nina", forever, "guest"),
+			given: invitation + "account:t#user@user:nina", changes: `
+				+ account:t#guest@user:nina
+				- account:t#user@user:nina
+				- invitation:h#invitee@user:nina for 168h0m0s
+				- invitation:h#inviter@user:peter for 168h0m0s
+				- invitation:h#place@account:t for 168h0m0s
+				- invitation:h#role@role:user for 168h0m0s
+				- invitee:nina#latest@invitation:h for 24h0m0s
+			`,
+		},
+		{
+			name: "a first role withdraws an offer of more", given: invitation,
+			do: patchMembers("olga", "t", forever, map[authz.ID][]string{"nina": {"guest"}}), changes: `
+				+ account:t#guest@user:nina
+				- invitation:h#invitee@user:nina for 168h0m0s
+				- invitation:h#inviter@user:peter for 168h0m0s
+				- invitation:h#place@account:t for 168h0m0s
+				- invitation:h#role@role:user for 168h0m0s
+				- invitee:nina#latest@invitation:h for 24h0m0s
+			`,
+		},
+		{
+			name: "a role that includes the offered one withdraws nothing", given: invitation,
+			do: putMember("olga", "t", "nina", forever, "owner"), changes: `
+				+ account:t#owner@user:nina
+			`,
+		},
+		{
+			name: "a change on another account withdraws nothing", given: invitation + "subscription:s#dashboards@user:*",
+			do: putMember("olga", "n", "nina", forever, "report_user"), changes: `
+				+ account:n#report_user@user:nina
+			`,
+		},
+		{
+			name: "a change on a subscription withdraws an offer of more",
+			given: `
+				subscription:one#business_admin@user:nina
+				invitation:h#place@subscription:one[expiration:2030-01-08T12:00:00Z]
+				invitation:h#inviter@user:uma[expiration:2030-01-08T12:00:00Z]
+				invitation:h#invitee@user:nina[expiration:2030-01-08T12:00:00Z]
+				invitation:h#role@role:business_admin[expiration:2030-01-08T12:00:00Z]
+			`,
+			do: func(ctx context.Context, s *operation.Service) error {
+				_, _, err := s.PutSubscriptionMember(ctx, by("uma"), "one", "nina", []string{"read_only"})
+				return err
+			},
+			changes: `
+				+ subscription:one#read_only@user:nina
+				- invitation:h#invitee@user:nina for 168h0m0s
+				- invitation:h#inviter@user:uma for 168h0m0s
+				- invitation:h#place@subscription:one for 168h0m0s
+				- invitation:h#role@role:business_admin for 168h0m0s
+				- subscription:one#business_admin@user:nina
+			`,
+		},
+		{
 			name: "a person removed within a day is not invited again", denied: "assign_roles@account:t",
 			given: "removed_user:nina#from@account:t[expiration:2030-01-02T00:00:00Z]",
 			do:    putMember("peter", "t", "nina", forever, "user"), code: authz.CodeForbidden, says: "assign_roles",

@@ -201,6 +201,9 @@ func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts
 		return err
 	}
 	p.granted = append(p.granted, explicitGrant{change.who, facts.object})
+	if err := withdrawOffers(ctx, p, facts.object, facts.set, []roleChange{change}); err != nil {
+		return err
+	}
 	writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
 	return nil
 }

@@ -1,0 +1,43 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// withdrawOffers plans to withdraw the open invitations of people to a place that offer more than the roles which the
+// changes set: accepting one would undo the change. It includes invitations that the actor could not withdraw
+// otherwise. A change that only adds roles, such as an acceptance, withdraws none. If they do not fit the operation's
+// write, earlier writes withdraw them.
+func withdrawOffers(
+	ctx context.Context, p *plan, place authz.Object, set authz.RoleSet, changes []roleChange,
+) error {
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c roleChange) bool { return c.adds || len(c.wanted) == 0 })
+	filters := make([]authz.Filter, len(changes))
+	for i, c := range changes {
+		filters[i] = authz.Filter{Type: invitationType, Relation: invitationFor, SubjectType: user, SubjectID: c.who}
+	}
+	found, err := p.FindAll(ctx, filters)
+	if err != nil {
+		return err
+	}
+	for i, c := range changes {
+		if len(changes) <= maxGuardedMemberships {
+			if _, err := requireLatestInvitation(ctx, p, c.who); err != nil {
+				return err
+			}
+		}
+		open, err := filterOpen(ctx, p, handlesIn(found[i]))
+		if err != nil {
+			return err
+		}
+		for _, stored := range open {
+			if stored.To == place && !slices.Equal(set.Union(c.wanted, stored.Roles), c.wanted) {
+				p.DeleteFirst(deletedWith(stored))
+			}
+		}
+	}
+	return nil
+}
