@@ -136,7 +136,7 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 		}
 		if there == p.Absent {
 			return &authz.Error{
-				Code: authz.CodeConflict, Message: "what the write rests on has changed", Cause: authz.ErrPrecondition,
+				Code: authz.CodeConflict, Message: "a fact that the write requires has changed", Cause: authz.ErrPrecondition,
 			}
 		}
 	}

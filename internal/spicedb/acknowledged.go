@@ -19,27 +19,27 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Acknowledged collects the writes that this process has acknowledged, until somebody who follows Watch says that Watch
-// has delivered them. The zero value is empty. It can be used by many goroutines.
+// Acknowledged collects the writes that this process has acknowledged, until a follower of Watch reports their
+// delivery. The zero value is empty. It is safe for concurrent use.
 //
-// Of an embedded SpiceDB it has every write, and with a store in a directory also the last one of an earlier process.
-// Of a remote SpiceDB it has those of Write and DeleteAll. A write that changed nothing counts as well: every
-// datastore of SpiceDB sends a checkpoint that covers it.
+// For an embedded SpiceDB it has every write and, with a store in a directory, the last write of an earlier process.
+// For a remote SpiceDB it has the writes of Write and DeleteAll. It includes writes that changed nothing, since every
+// datastore of SpiceDB sends a checkpoint for them.
 type Acknowledged struct {
 	mu      sync.Mutex
 	writes  []AcknowledgedWrite
-	dropped int // writes that were forgotten because there were too many
+	dropped int // number of writes that are only counted
 }
 
-// AcknowledgedWrite is one write.
+// AcknowledgedWrite is an acknowledged write.
 type AcknowledgedWrite struct {
-	At       time.Time      // when it was acknowledged, by the clock of this process
-	Metadata map[string]any // of the transaction
+	At       time.Time      // time of the acknowledgement by the clock of this process
+	Metadata map[string]any // metadata of the transaction
 
 	revision revision
 }
 
-// maxAcknowledged bounds how many writes are remembered. Older ones are only counted.
+// maxAcknowledged is the largest number of collected writes. Above it, older ones are only counted.
 const maxAcknowledged = 10_000
 
 func (a *Acknowledged) add(text string, metadata map[string]any) {
@@ -54,14 +54,14 @@ func (a *Acknowledged) add(text string, metadata map[string]any) {
 	)
 }
 
-// addToken is add for the token of a write; nothing is added to nil.
+// addToken is add for the token of a write. It does nothing if a is nil.
 func (a *Acknowledged) addToken(token authz.Token, metadata map[string]any) {
 	if a != nil && token != "" {
 		a.add(revisionText(token), metadata)
 	}
 }
 
-// Delivered forgets the writes that Watch has delivered to somebody who has followed it through a token.
+// Delivered removes the writes that Watch has delivered to a follower that has read it up to a token.
 func (a *Acknowledged) Delivered(through authz.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -72,45 +72,44 @@ func (a *Acknowledged) Delivered(through authz.Token) {
 	}
 }
 
-// Outstanding returns the writes that are not yet delivered, the oldest first, and their number, which is larger if
-// there were too many to remember.
+// Outstanding returns the undelivered writes, the oldest first, and their number. The number is larger than the list
+// if there were more than maxAcknowledged.
 func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.writes), len(a.writes) + a.dropped
 }
 
-// Covers reports whether Watch has delivered everything up to the state of a token to somebody who has followed it
-// through another. On PostgreSQL, whose states also contain transactions of other programs, only tokens of writes are
-// certain.
+// Covers reports whether a follower that has read Watch up to one token has every change up to the state of another
+// token. On PostgreSQL the result is reliable only for tokens of writes, since other states also contain transactions
+// of other programs.
 func Covers(through, state authz.Token) bool {
 	return parseRevision(revisionText(through)).covers(parseRevision(revisionText(state)))
 }
 
-// ComparePosition returns why somebody who has followed Watch and received its last change with a revision cannot go on
-// after a token; nil if they can. Nothing is compared with an empty revision.
+// ComparePosition returns nil if a follower of Watch can continue after a token. last is the revision of the last
+// change that it received, or "" to skip the comparison. Otherwise the error has the reason.
 func ComparePosition(through authz.Token, last string) error {
 	decoded, err := zedtoken.Decode(toToken(through))
 	if err != nil || decoded.GetV1() == nil || parseRevision(decoded.GetV1().GetRevision()).unknown() {
-		return fmt.Errorf("%.200q is no token of SpiceDB's", through)
+		return fmt.Errorf("%.200q is not a token of SpiceDB", through)
 	}
 	store, lastText, named := strings.Cut(last, "/")
 	if !named {
 		return nil
 	}
 	if of := decoded.GetV1().GetDatastoreUniqueIdPrefix(); store != of {
-		return fmt.Errorf("it is of the store %.100q, and the last change is of %q", of, store)
+		return fmt.Errorf("it is of the store %.100q, but the last change is of the store %q", of, store)
 	}
-	// PostgreSQL's Watch can deliver a transaction again that overlapped the last one: neither of the two is before the
-	// other.
+	// PostgreSQL's Watch can repeat a transaction that overlapped the last one. Neither of the two covers the other.
 	position, change := parseRevision(decoded.GetV1().GetRevision()), parseRevision(lastText)
 	if !position.covers(change) && change.covers(position) {
-		return fmt.Errorf("its revision %.200q is before the last change, %q", position.text, lastText)
+		return fmt.Errorf("its revision %.200q is before the last change %q", position.text, lastText)
 	}
 	return nil
 }
 
-// unknown reports whether the text is none of a datastore that Covers knows.
+// unknown reports whether the text is not a revision of a datastore that Covers supports.
 func (r revision) unknown() bool { return !r.numeric && r.snapshot == nil }
 
 func revisionText(token authz.Token) string {
@@ -130,11 +129,11 @@ type revision struct {
 	snapshot        *snapshot // of PostgreSQL
 }
 
-// snapshot is the set of PostgreSQL's transactions that a state shows: those before max that are not in progress.
+// snapshot is the set of PostgreSQL transactions that a state contains: those before max that are not in progress.
 type snapshot struct {
 	min, max   uint64
 	inProgress []uint64
-	txid       uint64 // the transaction that made the state; 0 if the revision does not name it
+	txid       uint64 // transaction that created the state; 0 if the revision does not name it
 }
 
 func parseRevision(text string) revision {
@@ -158,14 +157,14 @@ func parseRevision(text string) revision {
 	return r
 }
 
-// covers reports whether what led to another revision is part of this one.
+// covers reports whether the state of r contains every transaction of another state.
 func (r revision) covers(other revision) bool {
 	switch {
 	case r.numeric && other.numeric:
 		return r.number > other.number || r.number == other.number && r.logical >= other.logical
 	case r.snapshot != nil && other.snapshot != nil:
 		if other.snapshot.txid != 0 {
-			return r.snapshot.shows(other.snapshot.txid)
+			return r.snapshot.contains(other.snapshot.txid)
 		}
 		return r.snapshot.includes(*other.snapshot)
 	default:
@@ -173,18 +172,18 @@ func (r revision) covers(other revision) bool {
 	}
 }
 
-func (s snapshot) shows(txid uint64) bool {
+func (s snapshot) contains(txid uint64) bool {
 	return txid < s.min || txid < s.max && !slices.Contains(s.inProgress, txid)
 }
 
-// includes reports whether the snapshot shows every transaction that another shows.
+// includes reports whether the snapshot contains every transaction of another snapshot.
 func (s snapshot) includes(other snapshot) bool {
-	return s.max >= other.max && !slices.ContainsFunc(s.inProgress, other.shows)
+	return s.max >= other.max && !slices.ContainsFunc(s.inProgress, other.contains)
 }
 
-// addStored adds the last write of an earlier process, which alone had the store of a directory and may have been
-// killed before everything was delivered. The newest state of a database cannot be added: Watch sends no checkpoint
-// for it.
+// addStored adds the last write of an earlier process. That process used the directory alone, and may have been
+// killed before Watch delivered everything. It does not add the newest state of a database, since Watch sends no
+// checkpoint for it.
 func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedConfig) error {
 	if config.Datastore != SQLite {
 		return nil
@@ -196,16 +195,16 @@ func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedCo
 	return err
 }
 
-// recording is a datastore that records which writes have ended.
+// recording is a datastore that adds its finished writes to an Acknowledged.
 type recording struct {
 	datastore.Datastore
 	into *Acknowledged
 }
 
-// Unwrap returns the datastore itself.
+// Unwrap returns the recorded datastore.
 func (r recording) Unwrap() datastore.Datastore { return r.Datastore }
 
-// ReadWriteTx adds a write before its caller has an answer.
+// ReadWriteTx adds the write before its caller gets an answer.
 func (r recording) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestAcknowledgedWritesAreDelivered: who follows Watch until no write is outstanding has every change, also
-// where writes overlap; and writes that changed nothing do not stay outstanding.
+// TestAcknowledgedWritesAreDelivered checks that a follower of Watch has every change when no write is outstanding,
+// also after overlapping writes. Writes that changed nothing must not stay outstanding.
 func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T, options spicedb.Options) *spicedb.Client{
 		"memory": func(t *testing.T, options spicedb.Options) *spicedb.Client {
@@ -73,7 +73,7 @@ func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 			for range writers {
 				require.NoError(t, <-wrote)
 			}
-			// changes nothing
+			// This deletion changes nothing.
 			_, err = engine.DeleteAll(t.Context(), authz.Filter{Type: "document", ID: "never-there"}, nil, nil)
 			require.NoError(t, err)
 			writes, count := acknowledged.Outstanding()

@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// schemaAge is how long what is known of a schema that others may apply is used.
+// schemaAge is how long facts about the stored schema are cached. Other servers may apply another schema meanwhile.
 const schemaAge = 5 * time.Second
 
-// conditionalAlls remembers what the stored schema has of them.
+// conditionalAlls caches the result of conditionalAll.
 type conditionalAlls struct {
 	mu    sync.Mutex
 	until time.Time
@@ -24,9 +24,9 @@ func (a *conditionalAlls) forget() {
 	a.until = time.Time{}
 }
 
-// conditionalAll lists the permissions that SpiceDB v1.56.0 may decide wrongly of several resources at once: for an
-// all(), it takes the caveat of one resource's relationship to an object for that of every resource's relationship to
-// it. It is nil if the schema cannot be read, as then nothing can be decided.
+// conditionalAll returns the permissions that SpiceDB v1.56.0 may decide wrongly if it checks several resources at
+// once. In an all(), SpiceDB applies the caveat of one resource's relationship to an object to every resource's
+// relationship to that object. The result is nil if the schema cannot be read; then checks fail too.
 func (c *Client) conditionalAll(ctx context.Context) map[schema.Name]bool {
 	c.alls.mu.Lock()
 	known, names := time.Now().Before(c.alls.until), c.alls.names

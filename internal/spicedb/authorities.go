@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// authorities are the certificate authorities of a CA file. Each handshake reads the file, so that a rotated file is
-// used by the next connection. While the file cannot be read, the authorities that were read last are used.
+// authorities are the certificate authorities of a CA file. Each handshake reads the file, so that the next
+// connection uses a rotated file. If the file cannot be read, the last authorities stay in use.
 type authorities struct {
 	file string
 	last atomic.Pointer[x509.CertPool]
@@ -32,24 +32,24 @@ func (a *authorities) read() error {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s holds no certificate in PEM form", a.file)
+		return fmt.Errorf("%s has no certificate in PEM form", a.file)
 	}
 	a.last.Store(pool)
 	return nil
 }
 
-// credentials returns gRPC's credentials that trust the authorities.
+// credentials returns gRPC credentials that trust the authorities.
 func (a *authorities) credentials() credentials.TransportCredentials {
 	return &rotating{TransportCredentials: a.current(), authorities: a}
 }
 
-// current returns credentials that trust the authorities as the file has them now.
+// current returns credentials that trust the authorities that the file has now.
 func (a *authorities) current() credentials.TransportCredentials {
-	_ = a.read() // on an error the last ones are kept
+	_ = a.read() // on an error the last authorities stay
 	return credentials.NewTLS(&tls.Config{RootCAs: a.last.Load(), MinVersion: tls.VersionTLS12})
 }
 
-// rotating makes the credentials of each handshake from the file.
+// rotating are credentials that read the file for each handshake.
 type rotating struct {
 	credentials.TransportCredentials
 	authorities *authorities

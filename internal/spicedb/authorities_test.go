@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate and then the CA file, as a rotation does.
+// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate and then the CA file.
 func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	first, firstPEM, _ := certificatetest.SelfSigned(t)
 	second, secondPEM, _ := certificatetest.SelfSigned(t)

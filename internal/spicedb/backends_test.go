@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// backends are the SpiceDBs that the package is tested on, each with an empty store.
+// backends open the SpiceDBs on which the package is tested, each with an empty store.
 var backends = map[string]func(t *testing.T) *spicedb.Client{
 	"memory": func(t *testing.T) *spicedb.Client {
 		return embedded(t, spicedb.EmbeddedConfig{}).Client
@@ -65,7 +65,7 @@ func TestEngine(t *testing.T) {
 	}
 }
 
-// testWatch holds that what was written comes back through Watch, with who wrote it.
+// testWatch checks that Watch delivers written relationships with the metadata of their write.
 func testWatch(t *testing.T, engine *spicedb.Client) {
 	alice := authz.Subject{Object: authz.Object{Type: "user", ID: "alice@example.com"}}
 	viewer := authz.Relationship{
@@ -112,7 +112,7 @@ func testWatch(t *testing.T, engine *spicedb.Client) {
 		)
 		require.Equal(t, want.metadata, event.GetOptionalTransactionMetadata().GetFields()["operation"].GetStringValue())
 
-		// A write can be read at the token that Watch reports with it.
+		// The token that Watch reports with a write reads that write.
 		at := authz.AtSnapshot(authz.Token(event.GetChangesThrough().GetToken()))
 		decision, _, err := engine.Check(
 			t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer.Resource}, at,
@@ -122,7 +122,7 @@ func testWatch(t *testing.T, engine *spicedb.Client) {
 	}
 }
 
-// testCaveats decides on relationships with a caveat, which another tool has written.
+// testCaveats checks decisions on relationships with a caveat that another tool wrote.
 func testCaveats(t *testing.T, engine *spicedb.Client) {
 	allowed, err := structpb.NewStruct(map[string]any{"allowed": "monday"})
 	require.NoError(t, err)

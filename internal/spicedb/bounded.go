@@ -17,38 +17,38 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// limits are the most that an embedded SpiceDB does to answer one call, or for one check within a call. SpiceDB
-// v1.56.0 follows each way to an object separately, so that a circle, or a chain in which each object leads to the
-// next one in two ways, takes it exponential time and memory. Zero is no limit.
+// limits bound the work of an embedded SpiceDB for one call, or for one check within a call. SpiceDB v1.56.0 follows
+// each path to an object separately. So a cycle, or a chain in which each object leads to the next one in two ways,
+// takes exponential time and memory. Zero means no limit.
 type limits struct {
-	steps   int64 // parts that SpiceDB evaluates
-	open    int64 // of these, at the same time: the parts of an exclusion are evaluated side by side
-	queries int64 // of the schema, and of relationships
+	steps   int64 // evaluated parts of permissions
+	open    int64 // parts evaluated at the same time: SpiceDB evaluates the parts of an exclusion concurrently
+	queries int64 // queries of the schema and of relationships
 	rows    int64 // relationships read
-	same    int64 // queries from the same resources to subjects
-	reverse int64 // queries from the same subjects to resources
+	same    int64 // repetitions of one query from resources to subjects
+	reverse int64 // repetitions of one query from subjects to resources
 	found   int64 // what a look-up of subjects holds of subjects, in units of subjectSimulation
 }
 
-// checkLimits are those of one check, also of one within a bulk or within a look-up of resources.
+// checkLimits are the limits of one check, also of a check within a bulk or a look-up of resources.
 var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_000_000, same: 1_000}
 
-// tracedLimits are those of a check with a trace, for which SpiceDB evaluates each object in a step of its own.
+// tracedLimits are the limits of a check with a trace. For it, SpiceDB evaluates each object in a separate step.
 var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
 // bulkCheckLimits are those of one check within a bulk. A check that needs more is repeated alone.
 var bulkCheckLimits = limits{steps: 2_000, open: 1_000, queries: 10_000, rows: 400_000, same: 200}
 
-// callLimits are the limits of the calls whose names begin with a prefix.
+// callLimits are the limits of the calls whose names start with prefix.
 type callLimits struct {
 	prefix string
 	limits limits
 }
 
-// limitsOf are those of the calls that evaluate permissions, by the beginning of their names. Other calls read or
-// write relationships as they come. Look-ups hold in memory what they have found, once for each way to it. A
-// look-up of resources repeats a query from subjects to resources once for each way to those subjects, in parts of
-// 100 subjects, and checks what it finds in parts of 100 resources.
+// limitsOf has the limits of the calls that evaluate permissions. Other calls stream relationships, and need no
+// limit. A look-up keeps its results in memory, one for each path to a result. A look-up of resources repeats a query
+// from subjects to resources once for each path to those subjects, in chunks of 100 subjects. It checks the found
+// resources in chunks of 100.
 var limitsOf = []callLimits{
 	{"CheckBulk", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
 	{"BulkCheck", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
@@ -71,7 +71,7 @@ func (l limits) divided(by int64) limits {
 	return limits{few(l.steps), few(l.open), few(l.queries), few(l.rows), few(l.same), few(l.reverse), few(l.found)}
 }
 
-// evaluates reports whether a method of SpiceDB's API evaluates permissions, and does nothing else.
+// evaluates reports whether a method of SpiceDB only evaluates permissions.
 func evaluates(method string) bool {
 	name := nameOf(method)
 	return slices.ContainsFunc(limitsOf, func(one callLimits) bool { return strings.HasPrefix(name, one.prefix) })
@@ -80,27 +80,28 @@ func evaluates(method string) bool {
 func nameOf(method string) string { return method[strings.LastIndexByte(method, '/')+1:] }
 
 const boundMessage = "the answer needs too many steps: " +
-	"relationships form a circle, or lead to the same objects in many ways"
+	"relationships form a cycle, or many paths lead to the same objects"
 
-// bounded is what one call may still do. A read fails when the call has ended or has done too much, which ends
-// every part of SpiceDB's evaluation: without it, the evaluation goes on after the call has ended.
+// bounded limits the work of one call. If the call has ended or exceeded a limit, its reads fail, which ends every
+// part of the evaluation. Otherwise SpiceDB would continue the evaluation after the call has ended.
 type bounded struct {
 	datalayer.DataLayer
 
-	call  *work  // nil if the call is not limited
-	check limits // of each check within the call
+	call  *work  // work of the call; nil if the call is not limited
+	check limits // limits of each check within the call
 
-	waiting atomic.Int64 // reads that the datastore has not answered yet, and messages that the caller has not taken yet
+	waiting atomic.Int64 // unanswered reads of the datastore, and messages that the caller has not received yet
 
 	// simulate simulates a look-up of subjects, before its first query; nil for other calls.
 	simulate func(datalayer.RevisionedReader) error
 
-	// request is the context of the call. SpiceDB evaluates most of a look-up of resources, and each step that other
-	// steps may wait for, under contexts that do not end with it; nil if the call is not limited.
-	request context.Context //nolint:containedctx // it is that of the call whose reads are bounded
+	// request is the context of the call, or nil if the call is not limited. SpiceDB evaluates most of a look-up of
+	// resources, and each step that other steps may wait for, under contexts that do not end with the call.
+	request context.Context //nolint:containedctx // a bounded belongs to one call
 }
 
-// newBounded bounds one call of a method of SpiceDB's API. ctx is that of the call; divisor divides the limits.
+// newBounded returns the bounded of one call of a SpiceDB method. ctx is the context of the call. The limits are
+// divided by divisor.
 func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, request any, divisor int64) *bounded {
 	b := &bounded{DataLayer: layer, check: checkLimits.divided(divisor)}
 	name := nameOf(method)
@@ -143,7 +144,7 @@ func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.Rev
 	}
 }
 
-// take counts one of something that a read does. It fails if the call has ended, or has done too much.
+// take counts one unit of work. It returns an error if the call has ended or exceeded a limit.
 func (b *bounded) take(ctx context.Context, what counted) error {
 	switch {
 	case ctx.Err() != nil:
@@ -163,7 +164,7 @@ func (b *bounded) take(ctx context.Context, what counted) error {
 	return nil
 }
 
-// query counts a query, which ids and parts tell from others.
+// query counts a query. Two queries are the same if their ids and parts are equal.
 func (b *bounded) query(ctx context.Context, what counted, ids []string, parts ...string) error {
 	if err := b.take(ctx, countQueries); err != nil || b.call == nil {
 		return err
@@ -178,7 +179,7 @@ func (b *bounded) query(ctx context.Context, what counted, ids []string, parts .
 	return nil
 }
 
-// checkOf is the check within a call that a context belongs to; nil if it belongs to none.
+// checkOf returns the work of the check within a call to which a context belongs, or nil if there is none.
 func checkOf(ctx context.Context) *work {
 	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
 		return span.check
@@ -186,7 +187,7 @@ func checkOf(ctx context.Context) *work {
 	return nil
 }
 
-// under is the context for the datastore: that of the call.
+// under returns the context for calls of the datastore: that of the limited call.
 func (b *bounded) under(ctx context.Context) context.Context {
 	if b.request != nil {
 		return b.request
@@ -194,8 +195,9 @@ func (b *bounded) under(ctx context.Context) context.Context {
 	return ctx
 }
 
-// untilEnd is a context for a step that ends with the call too, and the function that releases it. Without it, steps
-// that wait for each other would wait without end: SpiceDB gives up a step when nothing waits for it any more.
+// untilEnd returns a context for a step that also ends with the call, and a function that releases it. SpiceDB only
+// stops a step when no other step waits for it. So without this context, steps that wait for each other would wait
+// forever.
 func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(b.request, cancel)
@@ -272,7 +274,7 @@ func (r boundedReader) counted(
 			if err == nil {
 				err = r.bound.take(ctx, countRows)
 			}
-			r.bound.waiting.Add(-1) // what is done with it may wait for another step
+			r.bound.waiting.Add(-1) // the consumer of the row may wait for another step
 			more := yield(one, err)
 			r.bound.waiting.Add(1)
 			if !more || err != nil {

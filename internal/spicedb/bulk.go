@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxBulk is how many checks are asked in one call: few enough to need fewer steps together than one call may
-	// take.
+	// maxBulk is the largest number of checks in one call to SpiceDB. Their steps together stay below the limit of a
+	// call.
 	maxBulk = 1000
 
 	// maxTooLargeAlone is how many checks of one bulk may be too large alone. The others that have no answer are not
@@ -27,17 +27,19 @@ const (
 	maxStepsAlone, maxStepsApart = 5, 25
 )
 
-// errUnasked is the error of a check that is not asked alone.
-var errUnasked = authz.Errorf(
-	authz.CodeTooLarge, "the checks of this request need too many steps together; ask this one in a request of its own",
+// errNotRepeated is the error of a check that is not repeated alone.
+var errNotRepeated = authz.Errorf(
+	authz.CodeTooLarge, "the checks of this request need too many steps together; send this check in a separate request",
 )
 
-// CheckBulk implements authz.Engine. It takes any number of checks. SpiceDB decides checks that differ in the resource
-// alone together, so that one that fails fails others. Each of them is repeated alone, so that its answer is that of a
-// single check. The repeated checks share a budget of failures, and of half of the time that ctx leaves; the others
-// without an answer are too large. If all checks at an exact snapshot are too large, the token of the answer is that of
+// CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks together that differ only in
+// the resource, so an error of one becomes an error of the others. CheckBulk repeats such checks alone. A repeated
+// check has the result of a single check. The number of repetitions that are too large, and their time, are limited:
+// a check that is not repeated is too large. If all checks at an exact snapshot are too large, the token is that of
 // the snapshot.
-func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) (_ []authz.CheckResult, _ authz.Token, err error) {
+func (c *Client) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) (_ []authz.CheckResult, _ authz.Token, err error) {
 	defer c.observe("CheckBulk", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
@@ -45,7 +47,7 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 	if len(checks) == 0 {
 		return nil, "", authz.Errorf(authz.CodeInvalid, "there is nothing to check")
 	}
-	run := bulk{client: c, at: at, results: make([]authz.CheckResult, len(checks)), spoilt: c.conditionalAll(ctx)}
+	run := bulk{client: c, at: at, results: make([]authz.CheckResult, len(checks)), unsafe: c.conditionalAll(ctx)}
 	deadline, _ := ctx.Deadline()
 	run.until = time.Now().Add(time.Until(deadline) / 2)
 	for start := 0; start < len(checks); start += maxBulk {
@@ -61,17 +63,17 @@ func (c *Client) CheckBulk(ctx context.Context, checks []authz.Check, at authz.C
 	if at.Freshness == authz.ExactSnapshot && !slices.ContainsFunc(run.results, isDecided) {
 		return run.results, at.Token, nil
 	}
-	// Not one check was evaluated, so there is no state that the answers rest on.
+	// No check was evaluated, so there is no token.
 	return run.results, "", run.results[0].Err
 }
 
-// bulk answers checks in several calls, all at the state of the first one.
+// bulk evaluates checks in several calls, all at the state of the first one.
 type bulk struct {
 	client  *Client
 	at      authz.Consistency
 	token   authz.Token
 	results []authz.CheckResult
-	spoilt  map[schema.Name]bool // what SpiceDB decides wrongly of several resources
+	unsafe  map[schema.Name]bool // permissions of conditionalAll
 
 	tooLarge     int       // checks that were too large alone
 	alone, apart int       // checks that exceeded the steps alone, and in a bulk of one
@@ -88,23 +90,23 @@ func (b *bulk) mayRepeat(err error) bool {
 	}
 }
 
-// check fills in results. SpiceDB refuses a call as a whole for one malformed check, or when it is too large: then each
-// half is tried on its own, until the refused check is alone.
+// check sets the results. If one check is malformed, or the request is too large, SpiceDB rejects the whole call.
+// Then check tries each half separately, until the rejected check is alone.
 func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
 	err := b.call(ctx, checks, results)
 	switch {
 	case err == nil:
-		return b.askAgain(ctx, checks, results)
+		return b.repeatAlone(ctx, checks, results)
 	case !isOfQuestion(err):
 		return err
 	case len(checks) == 1:
 		results[0].Err = err
-		return b.askAgain(ctx, checks, results)
+		return b.repeatAlone(ctx, checks, results)
 	case exceedsSteps(err):
-		if err := b.askApart(ctx, checks, results, err); err != nil {
+		if err := b.checkApart(ctx, checks, results, err); err != nil {
 			return err
 		}
-		return b.askAgain(ctx, checks, results)
+		return b.repeatAlone(ctx, checks, results)
 	}
 	half := len(checks) / 2
 	if err := b.check(ctx, checks[:half], results[:half]); err != nil {
@@ -113,11 +115,11 @@ func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.
 	return b.check(ctx, checks[half:], results[half:])
 }
 
-// askApart asks each check in a bulk of one, after a call that failed because it needs too many steps as a whole.
-func (b *bulk) askApart(ctx context.Context, checks []authz.Check, results []authz.CheckResult, failure error) error {
+// checkApart makes each check in a bulk of one, after a call that needs too many steps as a whole.
+func (b *bulk) checkApart(ctx context.Context, checks []authz.Check, results []authz.CheckResult, failure error) error {
 	for i := range checks {
 		if !b.mayRepeat(failure) {
-			results[i] = authz.CheckResult{Err: errUnasked}
+			results[i] = authz.CheckResult{Err: errNotRepeated}
 			continue
 		}
 		err := b.call(ctx, checks[i:i+1], results[i:i+1])
@@ -135,26 +137,27 @@ func (b *bulk) askApart(ctx context.Context, checks []authz.Check, results []aut
 	return nil
 }
 
-// askAgain repeats alone, one after the other, each check whose answer may come from others in the call: of those that
-// SpiceDB runs at the same time, it shares parts. A check that needs many steps may take more of them alone.
-func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
+// repeatAlone repeats single checks whose result may be affected by other checks of the call, since SpiceDB shares
+// parts of concurrent checks. It repeats them one after the other. Alone, a check may use more steps.
+func (b *bulk) repeatAlone(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
 	for i, check := range checks {
 		failure := results[i].Err
 		failed := isCanceledCheck(ctx, failure) || exceedsSteps(failure) ||
-			len(checks) > 1 && isOfQuestion(failure) && !isUnknownName(failure) && !errors.Is(failure, errUnasked)
-		spoilt := len(checks) > 1 && b.spoilt[schema.Name{Type: check.Resource.Type, Name: check.Permission}]
+			len(checks) > 1 && isOfQuestion(failure) && !isUnknownName(failure) && !errors.Is(failure, errNotRepeated)
+		spoilt := len(checks) > 1 && b.unsafe[schema.Name{Type: check.Resource.Type, Name: check.Permission}]
 		if !failed && !spoilt {
 			continue
 		}
 		if !b.mayRepeat(failure) {
-			results[i] = authz.CheckResult{Err: errUnasked}
+			results[i] = authz.CheckResult{Err: errNotRepeated}
 			continue
 		}
 		response, err := b.client.check(ctx, check, b.at, false)
 		switch {
 		case err == nil:
-			results[i] = authz.CheckResult{Decision: fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())}
-			b.rests(fromToken(response.GetCheckedAt()))
+			decision := fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())
+			results[i] = authz.CheckResult{Decision: decision}
+			b.setState(fromToken(response.GetCheckedAt()))
 		case !isOfQuestion(err):
 			return err
 		default:
@@ -170,21 +173,21 @@ func (b *bulk) askAgain(ctx context.Context, checks []authz.Check, results []aut
 	return nil
 }
 
-// rests notes the state that an answer rests on, which is that of all that follow.
-func (b *bulk) rests(token authz.Token) { b.token, b.at = token, authz.AtSnapshot(token) }
+// setState records the state of an answer. All later calls read the same state.
+func (b *bulk) setState(token authz.Token) { b.token, b.at = token, authz.AtSnapshot(token) }
 
-// isOfQuestion reports whether an error is about what was asked, and not about SpiceDB.
+// isOfQuestion reports whether an error is about the request, and not about SpiceDB.
 func isOfQuestion(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
 }
 
-// isCanceledCheck reports whether SpiceDB canceled one check of a call, although the caller still waits.
+// isCanceledCheck reports whether SpiceDB canceled one check of a call although the caller still waits.
 func isCanceledCheck(ctx context.Context, err error) bool {
 	var known *authz.Error
 	return errors.As(err, &known) && isCanceledInside(ctx, known.Cause)
 }
 
-// exceedsSteps reports whether an embedded SpiceDB has ended a call for its steps.
+// exceedsSteps reports whether an embedded SpiceDB ended a call because it exceeded its limits.
 func exceedsSteps(err error) bool {
 	var known *authz.Error
 	return errors.As(err, &known) && known.Message == boundMessage
@@ -200,7 +203,8 @@ func isUnknownName(err error) bool {
 	}
 }
 
-// reasonOfCause is the reason that SpiceDB gives for an error that failure has translated; none if it gives none.
+// reasonOfCause returns the reason that SpiceDB gave for an error that failure has translated, or anyReason if it
+// gave none.
 func reasonOfCause(err error) v1.ErrorReason {
 	var known *authz.Error
 	if !errors.As(err, &known) || known.Cause == nil {
@@ -230,12 +234,14 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 			Context:    caveatContext,
 		}
 	}
-	response, err := b.client.permissions.CheckBulkPermissions(ctx, &v1.CheckBulkPermissionsRequest{Consistency: consistency, Items: items})
+	request := &v1.CheckBulkPermissionsRequest{Consistency: consistency, Items: items}
+	response, err := b.client.permissions.CheckBulkPermissions(ctx, request)
 	if err != nil {
 		return b.client.failure(ctx, err)
 	}
 	if len(response.GetPairs()) != len(checks) {
-		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s of %d", authz.Count(len(response.GetPairs()), "check", "checks"), len(checks))
+		answered := authz.Count(len(response.GetPairs()), "check", "checks")
+		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s of %d", answered, len(checks))
 	}
 	for i, pair := range response.GetPairs() {
 		if failed := pair.GetError(); failed != nil {
@@ -244,6 +250,6 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 		}
 		results[i].Decision = fromPermissionship(pair.GetItem().GetPermissionship(), pair.GetItem().GetPartialCaveatInfo())
 	}
-	b.rests(fromToken(response.GetCheckedAt()))
+	b.setState(fromToken(response.GetCheckedAt()))
 	return nil
 }

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// maxCanceled is how often a call is evaluated that SpiceDB itself cancels.
+	// maxCanceled is the largest number of evaluations of a call that SpiceDB itself cancels.
 	maxCanceled = 10
 
-	// canceledPause is the pause before the second evaluation; each one after that is twice as long. Meanwhile the
-	// parts that were canceled end: an evaluation that begins before that can be given their error.
+	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. In the pause,
+	// canceled parts end. An evaluation that starts earlier could get their error.
 	canceledPause = time.Millisecond
 )
 
-// isCanceledInside reports whether SpiceDB v1.56.0 canceled a call whose caller still waits. It cancels the parts of an
-// evaluation that it no longer needs; rarely, the error of such a part becomes the answer.
+// isCanceledInside reports whether SpiceDB v1.56.0 canceled a call whose caller still waits. SpiceDB cancels parts of
+// an evaluation that it no longer needs. In rare cases, the error of such a part becomes the answer.
 func isCanceledInside(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && (status.Code(err) == codes.Canceled || errors.Is(err, context.Canceled))
 }
 
-// untilNotCanceled evaluates a call again if SpiceDB itself canceled it. The handler must only read.
+// untilNotCanceled repeats the evaluation of a call while SpiceDB itself cancels it. The handler must only read.
 func untilNotCanceled(
 	ctx context.Context, handler func(context.Context) (any, error),
 ) (answer any, err error) {
@@ -45,14 +45,14 @@ func untilNotCanceled(
 	return answer, err
 }
 
-// replayed is a stream of one request, which several evaluations receive in turn.
+// replayed is a stream with one request that several evaluations receive, one after the other.
 type replayed struct {
 	grpc.ServerStream
-	request proto.Message // nil until it was received
-	sent    bool          // a message of the answer
+	request proto.Message // nil before it is received
+	sent    bool          // a message of the answer was sent
 }
 
-// again makes the next evaluation receive the request from its beginning.
+// again returns a stream from which the next evaluation receives the request.
 func (r *replayed) again() *replay { return &replay{replayed: r} }
 
 type replay struct {

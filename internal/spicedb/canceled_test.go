@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// TestCallsThatSpiceDBCancelsAreEvaluatedAgain checks when an evaluation that ends as canceled runs again.
+// TestCallsThatSpiceDBCancelsAreEvaluatedAgain checks in which cases a canceled evaluation is repeated.
 func TestCallsThatSpiceDBCancelsAreEvaluatedAgain(t *testing.T) {
 	t.Parallel()
 	waits := func(t *testing.T) context.Context { t.Helper(); return t.Context() }
@@ -27,7 +27,7 @@ func TestCallsThatSpiceDBCancelsAreEvaluatedAgain(t *testing.T) {
 	inside := status.Error(codes.Canceled, "a part was canceled")
 	for name, c := range map[string]struct {
 		context     func(*testing.T) context.Context
-		errs        []error // of one evaluation after the other; the last one of all that follow
+		errs        []error // results of the evaluations; the last one repeats
 		evaluations int
 		want        error
 	}{
@@ -66,8 +66,8 @@ func (s *oneRequest) RecvMsg(m any) error {
 
 func (s *oneRequest) SendMsg(any) error { return nil }
 
-// TestEachEvaluationReceivesTheRequest checks that a stream hands its request to every evaluation, and knows of
-// answers.
+// TestEachEvaluationReceivesTheRequest checks that every evaluation receives the request of a stream, and that the
+// stream records sent messages.
 func TestEachEvaluationReceivesTheRequest(t *testing.T) {
 	t.Parallel()
 	stream := &oneRequest{}

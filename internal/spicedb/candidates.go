@@ -5,14 +5,15 @@ import (
 )
 
 const (
-	// maxCandidates is how many resources or subjects a look-up in which a caveat fails checks one by one.
+	// maxCandidates is the largest number of resources or subjects that a look-up with a failing caveat checks one by
+	// one.
 	maxCandidates = 10_000
 
-	// maxCandidateRows is how many relationships it reads to find them.
+	// maxCandidateRows is the largest number of relationships that such a look-up reads to find them.
 	maxCandidateRows = 100_000
 )
 
-// isCaveatFailure reports whether an error says that a caveat could not be evaluated.
+// isCaveatFailure reports whether an error means that a caveat could not be evaluated.
 func isCaveatFailure(err error) bool {
 	switch reasonOfCause(err) {
 	case v1.ErrorReason_ERROR_REASON_CAVEAT_EVALUATION_ERROR, v1.ErrorReason_ERROR_REASON_CAVEAT_PARAMETER_TYPE_ERROR:

@@ -11,23 +11,24 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// DefaultTimeout bounds a call whose context has no deadline; of a stream, the wait for each message.
+// DefaultTimeout limits a call whose context has no deadline. For a stream, it limits the wait for each message.
 const DefaultTimeout = 30 * time.Second
 
-// Options are what embedded and remote clients have in common. The zero value is fine.
+// Options are the settings that embedded and remote clients share. The zero value is valid.
 type Options struct {
-	// Timeout bounds a call whose context has no deadline, and of a stream the wait for each message; DefaultTimeout if zero.
+	// Timeout limits a call whose context has no deadline and, for a stream, the wait for each message. Zero means
+	// DefaultTimeout.
 	Timeout time.Duration
 
-	// Observe is told how long each call took, under the name of the Engine's method, and its error. A sequence is
+	// Observe receives the duration and the error of each call, with the name of the Engine method. A sequence is
 	// observed when it ends.
 	Observe func(method string, d time.Duration, err error)
 
-	// Acknowledged, if set, collects the writes.
+	// Acknowledged collects the writes. It may be nil.
 	Acknowledged *Acknowledged
 }
 
-// Client is the authz.Engine over a connection to SpiceDB's gRPC API.
+// Client is an authz.Engine that uses a connection to SpiceDB's gRPC API.
 type Client struct {
 	conn        *grpc.ClientConn
 	permissions v1.PermissionsServiceClient
@@ -56,14 +57,16 @@ func newClient(conn *grpc.ClientConn, options Options) *Client {
 	}
 }
 
-// Conn is the connection to SpiceDB, for what the Engine interface leaves out, such as Watch. It ends with Close.
+// Conn returns the connection to SpiceDB, for calls that the Engine interface does not have. Close closes it.
 func (c *Client) Conn() *grpc.ClientConn { return c.conn }
 
-// Close ends the connection, and the scratches that are not in use.
+// Close closes the connection, and the scratch engines that are not in use.
 func (c *Client) Close() error { return errors.Join(c.scratches.close(), c.conn.Close()) }
 
 // Check implements authz.Engine.
-func (c *Client) Check(ctx context.Context, check authz.Check, at authz.Consistency) (_ authz.Decision, _ authz.Token, err error) {
+func (c *Client) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (_ authz.Decision, _ authz.Token, err error) {
 	defer c.observe("Check", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
@@ -72,10 +75,13 @@ func (c *Client) Check(ctx context.Context, check authz.Check, at authz.Consiste
 	if err != nil {
 		return authz.Decision{}, "", err
 	}
-	return fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo()), fromToken(response.GetCheckedAt()), nil
+	decision := fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())
+	return decision, fromToken(response.GetCheckedAt()), nil
 }
 
-func (c *Client) check(ctx context.Context, check authz.Check, at authz.Consistency, traced bool) (*v1.CheckPermissionResponse, error) {
+func (c *Client) check(
+	ctx context.Context, check authz.Check, at authz.Consistency, traced bool,
+) (*v1.CheckPermissionResponse, error) {
 	consistency, err := toConsistency(at)
 	if err != nil {
 		return nil, err
@@ -101,7 +107,7 @@ func (c *Client) check(ctx context.Context, check authz.Check, at authz.Consiste
 	return response, nil
 }
 
-// Ready implements authz.Engine: nil when SpiceDB answers and holds a schema, else CodeUnavailable.
+// Ready implements authz.Engine. It returns nil if SpiceDB answers and has a schema, and CodeUnavailable otherwise.
 func (c *Client) Ready(ctx context.Context) (err error) {
 	defer c.observe("Ready", time.Now(), &err)
 	text, err := c.Schema(ctx)
@@ -109,12 +115,12 @@ func (c *Client) Ready(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	case text == "":
-		return authz.Errorf(authz.CodeUnavailable, "SpiceDB holds no schema yet")
+		return authz.Errorf(authz.CodeUnavailable, "SpiceDB has no schema yet")
 	}
 	return nil
 }
 
-// deadline gives a call its time limit, if ctx has none.
+// deadline returns ctx with the time limit of a call, unless ctx has a deadline.
 func (c *Client) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}

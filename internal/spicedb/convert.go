@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// wildcard is the id that stands for every subject of a type in SpiceDB. EncodeID never produces it.
+// wildcard is the id with which SpiceDB stores every subject of a type. EncodeID never returns it.
 const wildcard = "*"
 
 func toObject(o authz.Object) *v1.ObjectReference {
@@ -40,7 +40,7 @@ func fromSubject(s *v1.SubjectReference) authz.Subject {
 	return subject
 }
 
-// newSubject is the subject that SpiceDB stores under that id.
+// newSubject returns the subject with an id as SpiceDB stores it.
 func newSubject(typ authz.Type, stored string) authz.Subject {
 	if stored == wildcard {
 		return authz.Everybody(typ)
@@ -59,14 +59,15 @@ func subjectID(id authz.ID, everybody bool) string {
 func checkStoredLength(ids ...authz.ID) error {
 	for _, id := range ids {
 		if stored := authz.EncodeID(id); len(stored) > authz.MaxStoredBytes {
-			return authz.Errorf(authz.CodeInvalid, "the id %q has %s as it is stored, and SpiceDB stores at most %d",
+			return authz.Errorf(authz.CodeInvalid, "the id %q has %s in its stored form, but SpiceDB stores at most %d",
 				authz.Echo(string(id)), authz.Count(len(stored), "byte", "bytes"), authz.MaxStoredBytes)
 		}
 	}
 	return nil
 }
 
-// toRelationship returns an error with CodeInvalid for an id or a caveat context that SpiceDB cannot store as it is.
+// toRelationship converts a relationship. The error has CodeInvalid if SpiceDB cannot store an id or the caveat
+// context exactly.
 func toRelationship(r authz.Relationship) (*v1.Relationship, error) {
 	if err := checkStoredLength(r.Resource.ID, r.Subject.ID); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func toRelationship(r authz.Relationship) (*v1.Relationship, error) {
 	return relationship, nil
 }
 
-// toCaveatContext reads the context of a relationship, a JSON object. An empty text is no context.
+// toCaveatContext parses the caveat context of a relationship, a JSON object. It returns nil for an empty text.
 func toCaveatContext(text string) (*structpb.Struct, error) {
 	if text == "" {
 		return nil, nil
@@ -101,17 +102,17 @@ func toCaveatContext(text string) (*structpb.Struct, error) {
 	return toStruct("caveat_context", values)
 }
 
-// fromCaveatContext writes a context as toCaveatContext reads it, and an empty text for no context. A large whole
-// number, which another tool may have stored, is written with all its digits, so that it is read as the same number.
+// fromCaveatContext is the inverse of toCaveatContext. It writes a large whole number, which another tool may have
+// stored, with all its digits, so that toCaveatContext returns the same number.
 func fromCaveatContext(context *structpb.Struct) string {
 	if len(context.GetFields()) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(exactly(context.AsMap())) // what came as JSON can be written as JSON
+	text, _ := json.Marshal(exactly(context.AsMap())) // never fails: the values come from JSON
 	return string(text)
 }
 
-// maxShort is the largest number of which encoding/json writes all digits for certain.
+// maxShort is the largest number that encoding/json always writes with all its digits.
 const maxShort = 1 << 53
 
 func exactly(value any) any {
@@ -143,14 +144,14 @@ func fromRelationship(r *v1.Relationship) authz.Relationship {
 	}
 }
 
-// The first and the last expiration that this package returns. The zero time means that there is none, and RFC 3339
-// ends with the year 9999, while SpiceDB stores any number of seconds.
+// The first and the last expiration that this package returns. The zero time means no expiration, and RFC 3339 ends
+// with the year 9999, but SpiceDB stores any number of seconds.
 var (
 	firstExpiration = time.Time{}.Add(time.Microsecond)
 	lastExpiration  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 )
 
-// fromTime returns the zero time for no timestamp.
+// fromTime converts a timestamp. It returns the zero time for nil.
 func fromTime(t *timestamppb.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -165,7 +166,7 @@ func fromTime(t *timestamppb.Timestamp) time.Time {
 	}
 }
 
-// toConsistency returns what SpiceDB is asked for. This package does not know writes, so Default is fully consistent.
+// toConsistency converts a consistency. This package does not track writes, so Default is fully consistent.
 func toConsistency(at authz.Consistency) (*v1.Consistency, error) {
 	token := toToken(at.Token)
 	switch at.Freshness {
@@ -182,7 +183,7 @@ func toConsistency(at authz.Consistency) (*v1.Consistency, error) {
 	case authz.Default, authz.FullyConsistent:
 		return &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}}, nil
 	default:
-		return nil, authz.Errorf(authz.CodeInvalid, "%d is no freshness", at.Freshness)
+		return nil, authz.Errorf(authz.CodeInvalid, "%d is not a freshness", at.Freshness)
 	}
 }
 
@@ -197,7 +198,7 @@ func toFilter(f authz.Filter) (*v1.RelationshipFilter, error) {
 	case f.SubjectType == "" && subject:
 		return nil, authz.Errorf(authz.CodeInvalid, "a filter by subject needs the subject's type")
 	case f.SubjectPlain && f.SubjectRelation != "":
-		return nil, authz.Errorf(authz.CodeInvalid, "a filter is for subjects with a relation or for those without one")
+		return nil, authz.Errorf(authz.CodeInvalid, "a filter selects subjects with a relation or without one, not both")
 	}
 	filter := &v1.RelationshipFilter{
 		ResourceType:       string(f.Type),
@@ -232,8 +233,8 @@ func toPreconditions(preconditions []authz.Precondition) ([]*v1.Precondition, er
 	return out, nil
 }
 
-// toStruct converts caveat context and metadata. An empty map is no struct at all. A number that a double does not
-// hold exactly is an error with CodeInvalid that names the field, which begins with what.
+// toStruct converts a caveat context or metadata. It returns nil for an empty map. If a double cannot hold a number
+// exactly, the error has CodeInvalid and names the field, which starts with what.
 func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	if len(values) == 0 {
 		return nil, nil
@@ -244,14 +245,14 @@ func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	converted, err := structpb.NewStruct(values)
 	if err != nil {
 		return nil, &authz.Error{
-			Code: authz.CodeInvalid, Message: "the " + what + " holds a value that JSON cannot express", Cause: err,
+			Code: authz.CodeInvalid, Message: "the " + what + " contains a value that JSON cannot express", Cause: err,
 		}
 	}
 	return converted, nil
 }
 
-// toMetadata converts the metadata of a write. Texts with invisible characters are invalid in it, as not everything
-// that receives metadata can store them.
+// toMetadata converts the metadata of a write. Invisible characters are invalid, since some receivers of metadata
+// cannot store them.
 func toMetadata(values map[string]any) (*structpb.Struct, error) {
 	converted, err := toStruct("metadata", values)
 	if err != nil {
@@ -263,7 +264,7 @@ func toMetadata(values map[string]any) (*structpb.Struct, error) {
 	return converted, nil
 }
 
-// invisibleIn returns the first invisible character of the texts in a value, names of fields included.
+// invisibleIn returns the first invisible character in the texts and field names of a value.
 func invisibleIn(value *structpb.Value) (rune, bool) {
 	if c, found := authz.Invisible(value.GetStringValue()); found {
 		return c, true

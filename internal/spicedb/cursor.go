@@ -12,16 +12,15 @@ import (
 // maxPage is the largest limit that SpiceDB accepts for one stream.
 const maxPage = 1000
 
-// position is where a list is continued. SpiceDB takes a cursor back only together with the consistency and the limit
-// that it was made under, so they are part of the cursor that callers see. The state is that of the first page
-// throughout.
+// position is the place at which a list continues. SpiceDB accepts a cursor only with the same consistency and limit,
+// so the cursor that callers get includes them. All pages read the state of the first page.
 type position struct {
 	at     authz.Consistency
 	limit  uint32
 	cursor string
 }
 
-// begin is the position at which a page starts.
+// begin returns the position at which a page starts.
 func begin(at authz.Consistency, page authz.Page) (position, error) {
 	if page.Limit < 0 {
 		return position{}, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
@@ -32,7 +31,7 @@ func begin(at authz.Consistency, page authz.Page) (position, error) {
 	return parsePosition(page.Cursor)
 }
 
-// String is the cursor that callers see, empty if SpiceDB gave none.
+// String returns the cursor for callers, or "" if SpiceDB returned none.
 func (p position) String() string {
 	if p.cursor == "" {
 		return ""
@@ -43,7 +42,7 @@ func (p position) String() string {
 }
 
 func parsePosition(cursor string) (position, error) {
-	invalid := authz.Errorf(authz.CodeInvalid, "the cursor is not one that this server has given")
+	invalid := authz.Errorf(authz.CodeInvalid, "the cursor is not one that this server returned")
 	parts := strings.Split(cursor, ".")
 	if len(parts) != 4 || parts[3] == "" {
 		return position{}, invalid

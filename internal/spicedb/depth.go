@@ -15,20 +15,19 @@ import (
 )
 
 const (
-	// maxDepth is how many steps SpiceDB follows one behind the other; SpiceDB's default.
+	// maxDepth is the largest number of nested steps that SpiceDB evaluates. It is SpiceDB's default.
 	maxDepth = 50
 
-	// anyStep begins the names of the spans of steps, lookupStep is that of a look-up of resources, expandStep that of
-	// an expansion, and checkStep begins that of a check.
+	// Names of the spans of steps: anyStep is the prefix for all steps, lookupStep the name for look-ups of
+	// resources, expandStep the name for expansions, and checkStep the prefix for checks.
 	anyStep, lookupStep, expandStep, checkStep = "Dispatch", "DispatchLookupResources2", "DispatchExpand", "DispatchCheck "
 )
 
-const depthMessage = "the relationships behind this are nested too deeply, or in a circle"
+const depthMessage = "the relationships are nested too deeply, or form a cycle"
 
-// checkDepth fails at the last step of a look-up of resources that SpiceDB would follow. SpiceDB v1.56.0 checks
-// the resources that it finds there, if the permission has an intersection or an exclusion, with a filter for no
-// steps at all: adding to it is a loop that never ends, in which SpiceDB notices nothing of what it reads or of
-// the end of the call.
+// checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. If the
+// permission has an intersection or exclusion, SpiceDB v1.56.0 checks the resources that it finds there with a filter
+// for zero steps. Adding to that filter is an endless loop, which ignores failed reads and the end of the call.
 func checkDepth(ctx context.Context) error {
 	if depthOf(ctx) >= maxDepth {
 		return status.Error(codes.ResourceExhausted, depthMessage)
@@ -36,7 +35,7 @@ func checkDepth(ctx context.Context) error {
 	return nil
 }
 
-// depthOf is how many steps of a look-up of resources lead to a context.
+// depthOf returns how many steps of a look-up of resources lead to a context.
 func depthOf(ctx context.Context) int {
 	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
 		return span.depth
@@ -44,14 +43,15 @@ func depthOf(ctx context.Context) int {
 	return 0
 }
 
-// stepSpan is a span that knows how many steps of a look-up of resources lead to it, and which check it belongs to.
+// stepSpan is a span that stores how many steps of a look-up of resources lead to it, and the check to which it
+// belongs.
 type stepSpan struct {
 	trace.Span
 
 	depth int
-	check *work   // nil outside of checks
-	ended []*work // for which a step ends with the span
-	stop  func()  // releases the context of the span; nil if that is the one before it
+	check *work   // work of the check; nil outside of checks
+	ended []*work // the span ends a step of each
+	stop  func()  // releases the context of the span; nil if the span has no context of its own
 }
 
 // End implements trace.Span.
@@ -65,9 +65,9 @@ func (s *stepSpan) End(options ...trace.SpanEndOption) {
 	s.Span.End(options...)
 }
 
-// stepCounter is the global provider of tracers, so that the steps of calls are counted: SpiceDB evaluates each
-// step under a new context that has nothing of the one before it but the span and the data layer. The provider
-// that replaces it, if any, makes the spans.
+// stepCounter is the global provider of tracers. It counts the steps of calls. SpiceDB evaluates each step under a
+// new context that keeps only the span and the data layer of the previous one. If another provider replaces it, that
+// provider creates the spans.
 var stepCounter trace.TracerProvider = &stepProvider{}
 
 func init() { otel.SetTracerProvider(stepCounter) }
@@ -84,11 +84,11 @@ type stepTracer struct {
 
 	name    string
 	options []trace.TracerOption
-	behind  atomic.Pointer[behindTracer]
+	current atomic.Pointer[replacedTracer]
 }
 
-// behindTracer is the tracer of a provider.
-type behindTracer struct {
+// replacedTracer is the tracer of the provider that replaced stepCounter.
+type replacedTracer struct {
 	provider trace.TracerProvider
 	tracer   trace.Tracer
 }
@@ -121,18 +121,19 @@ func (t *stepTracer) Start(
 			one.begin()
 		}
 	}
-	ctx, span := t.own().Start(ctx, name, options...)
+	ctx, span := t.replaced().Start(ctx, name, options...)
 	if !within && next.ended == nil {
 		return ctx, span
 	}
-	if same, ok := span.(*stepSpan); ok { // a tracer without spans of its own returns the one that there is
+	if same, ok := span.(*stepSpan); ok { // a tracer without spans returns the existing one
 		span = same.Span
 	}
 	next.Span = span
 	return trace.ContextWithSpan(ctx, next), next
 }
 
-// stepOf returns what bounds the call whose step begins; false if none begins, or the call is not bounded.
+// stepOf returns the bounded of the call whose step starts. It returns false if no step starts, or the call is not
+// limited.
 func stepOf(ctx context.Context, name string) (*bounded, bool) {
 	if !strings.HasPrefix(name, anyStep) {
 		return nil, false
@@ -141,16 +142,17 @@ func stepOf(ctx context.Context, name string) (*bounded, bool) {
 	return bound, ok && bound.call != nil
 }
 
-// own is the tracer of the provider that has replaced this one; without one, it makes no spans.
-func (t *stepTracer) own() trace.Tracer {
+// replaced returns the tracer of the provider that replaced stepCounter. Without one, it returns a tracer without
+// spans.
+func (t *stepTracer) replaced() trace.Tracer {
 	provider := otel.GetTracerProvider()
 	if provider == stepCounter {
 		return noop.Tracer{}
 	}
-	behind := t.behind.Load()
-	if behind == nil || behind.provider != provider {
-		behind = &behindTracer{provider, provider.Tracer(t.name, t.options...)}
-		t.behind.Store(behind)
+	current := t.current.Load()
+	if current == nil || current.provider != provider {
+		current = &replacedTracer{provider, provider.Tracer(t.name, t.options...)}
+		t.current.Store(current)
 	}
-	return behind.tracer
+	return current.tracer
 }

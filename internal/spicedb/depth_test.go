@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// sameAnswer requires that a result of a bulk is that of the check alone.
-func sameAnswer(t *testing.T, engine authz.Engine, check authz.Check, result authz.CheckResult) {
+// requireSameAnswer requires that a result of a bulk equals that of a single check.
+func requireSameAnswer(t *testing.T, engine authz.Engine, check authz.Check, result authz.CheckResult) {
 	t.Helper()
 	decision, _, err := engine.Check(t.Context(), check, authz.Fully())
 	require.Equal(t, decision, result.Decision, "%+v", check)
@@ -23,8 +23,8 @@ func sameAnswer(t *testing.T, engine authz.Engine, check authz.Check, result aut
 	require.Equal(t, err == nil, result.Err == nil, "%+v: %v, in a bulk %v", check, err, result.Err)
 }
 
-// TestBulkAnswersAsSingleChecks holds that each answer of a bulk is that of a single check, however many others are too
-// large.
+// TestBulkAnswersAsSingleChecks checks that each answer of a bulk is that of a single check, even if many other
+// checks are too large.
 func TestBulkAnswersAsSingleChecks(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithLimitsDividedBy(500))
 	writeEndless(t, engine)
@@ -48,7 +48,7 @@ func TestBulkAnswersAsSingleChecks(t *testing.T) {
 	require.NoError(t, err)
 	refused := 0
 	for i, result := range results {
-		sameAnswer(t, engine, checks[i], result)
+		requireSameAnswer(t, engine, checks[i], result)
 		if result.Err != nil {
 			refused++
 		}
@@ -67,9 +67,8 @@ definition folder {
 	permission last = parent->last + viewer
 }`
 
-// TestAnswersAtDepthLimitDoNotVary holds that a check whose union allows in one part and is nested too deeply in
-// another has the same answer each time, alone and in a bulk: the first of the parts decides, in the order of the
-// schema.
+// TestAnswersAtDepthLimitDoNotVary checks a union with one part that allows and another that is nested too deeply.
+// The answer must always be the same, alone and in a bulk: the first part in the order of the schema decides.
 func TestAnswersAtDepthLimitDoNotVary(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), orderedSchema))
@@ -102,7 +101,7 @@ func TestAnswersAtDepthLimitDoNotVary(t *testing.T) {
 		results, _, err := engine.CheckBulk(t.Context(), checks, authz.Fully())
 		require.NoError(t, err)
 		for i, result := range results {
-			sameAnswer(t, engine, checks[i], result)
+			requireSameAnswer(t, engine, checks[i], result)
 			if checks[i].Permission == "first" {
 				require.NoError(t, result.Err, "%+v", checks[i])
 				require.True(t, result.Decision.Allowed(), "%+v", checks[i])

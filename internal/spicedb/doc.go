@@ -1,4 +1,4 @@
-// Package spicedb is the authz.Engine on SpiceDB: one that runs in this process (Embedded), or a server or cluster
-// elsewhere (Remote). Both are a Client of SpiceDB's gRPC API; this package alone knows how ids, consistency and errors
-// look there.
+// Package spicedb implements authz.Engine on SpiceDB: on an embedded one in this process (Embedded), or on a remote
+// server or cluster (Remote). Both use a Client of SpiceDB's gRPC API. Only this package knows SpiceDB's form of ids,
+// consistency and errors.
 package spicedb

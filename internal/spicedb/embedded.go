@@ -16,55 +16,56 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// EmbeddedConfig says what an embedded SpiceDB stores in and where it can be reached. The zero value keeps everything in
-// memory and is reachable from this process alone.
+// EmbeddedConfig configures the store and the addresses of an embedded SpiceDB. The zero value stores in memory, and
+// only this process can reach it.
 type EmbeddedConfig struct {
 	Options
 
-	// Datastore is Memory, SQLite, Postgres or CockroachDB; empty means Memory. SQLite needs a directory, which is
-	// made if it is not there, and the last two a URI.
+	// Datastore is Memory, SQLite, Postgres or CockroachDB. Empty means Memory. SQLite needs DataDir, which is
+	// created if it does not exist. The databases need URI.
 	Datastore string
 	DataDir   string
 	URI       string
 
-	// GCWindow is how long SQLite and the databases keep replaced relationships and the changes that Watch delivers, and
-	// GCInterval the time between two garbage collections; SpiceDB's own, 24 hours and 3 minutes, if zero.
+	// GCWindow is how long SQLite and the databases keep replaced relationships and the changes that Watch delivers.
+	// GCInterval is the time between two garbage collections. Zero means SpiceDB's defaults, 24 hours and 3 minutes.
 	GCWindow, GCInterval time.Duration
 
-	// MustExist makes it an error if there is no store in DataDir.
+	// MustExist makes it an error if DataDir has no store.
 	MustExist bool
 
-	// Store is used in place of Datastore, if set. Close closes it.
+	// Store replaces Datastore if it is set. Close closes it.
 	Store datastore.Datastore
 
-	// DispatchCache lets SpiceDB remember parts of answers, as a SpiceDB elsewhere does. They then outlive the expiration of
-	// what they rest on.
+	// DispatchCache lets SpiceDB cache parts of answers, as a remote SpiceDB does. They can outlive the expiration of
+	// the relationships that they depend on.
 	DispatchCache bool
 
-	// GRPCListen is the TCP address at which SpiceDB's own API is open, for zed; none if empty. Port 0 takes a free one.
+	// GRPCListen is the TCP address of SpiceDB's own API, for zed. Empty means that the API is closed. Port 0 selects
+	// a free port.
 	GRPCListen string
 
 	// Key is the preshared key of SpiceDB's own API. It is required with GRPCListen.
 	Key string
 
-	// HTTPListen is the TCP address of SpiceDB's HTTP gateway; none if empty. It needs GRPCListen.
+	// HTTPListen is the TCP address of SpiceDB's HTTP gateway. Empty means none. It needs GRPCListen.
 	HTTPListen string
 
 	limited limited
 }
 
-// EmbeddedEngine is an engine with the SpiceDB that it runs in this process.
+// EmbeddedEngine is an engine on a SpiceDB that runs in this process.
 type EmbeddedEngine struct {
 	*Client
 
-	// GRPCAddress is where SpiceDB's own API listens, with the port that it has got; empty if it is closed.
+	// GRPCAddress is the address of SpiceDB's own API, with the selected port. It is empty if the API is closed.
 	GRPCAddress string
 
 	close         []func() error
 	stopListening func() error // nil if SpiceDB's own API is closed
 }
 
-// Embedded starts a SpiceDB in this process and connects to it. ctx bounds the start alone; Close ends the server.
+// Embedded starts a SpiceDB in this process and connects to it. ctx only limits the start. Close stops the server.
 func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, err error) {
 	switch {
 	case config.GRPCListen != "" && config.Key == "":
@@ -77,7 +78,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	e := &EmbeddedEngine{}
 	defer func() {
 		if err != nil {
-			_ = e.shutDown() // what matters is why it did not start
+			_ = e.shutDown() // the error of the start matters
 		}
 	}()
 	store, err := openStore(ctx, config)
@@ -93,7 +94,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 		config.Acknowledged = nil // the connection must not add the same writes
 	}
 
-	// The key of the connection within the process is never needed by anybody else.
+	// Only this connection uses the key.
 	inProcess := serverConfig{store: store, key: rand.Text(), cache: config.DispatchCache, limited: config.limited}
 	conn, stop, err := inProcess.start(ctx)
 	if err != nil {
@@ -111,13 +112,16 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	return e, nil
 }
 
-// listen opens SpiceDB's own API on TCP: a second server on the same store, since one server has one listener.
+// listen opens SpiceDB's own API on TCP. It starts a second server on the same store, since a server has only one
+// listener.
 func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, config EmbeddedConfig) error {
 	address, err := freeAddress(ctx, config.GRPCListen)
 	if err != nil {
 		return err
 	}
-	open := serverConfig{store: store, key: config.Key, grpcAddress: address, httpAddress: config.HTTPListen, limited: config.limited}
+	open := serverConfig{
+		store: store, key: config.Key, grpcAddress: address, httpAddress: config.HTTPListen, limited: config.limited,
+	}
 	conn, stop, err := open.start(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot open SpiceDB's API on %s: %w", config.GRPCListen, err)
@@ -128,7 +132,8 @@ func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, 
 	return conn.Close()
 }
 
-// StopListening closes SpiceDB's own API on TCP. The engine itself goes on. It waits for calls under way, for a short time.
+// StopListening closes SpiceDB's own API on TCP. The engine itself continues. It waits a short time for running
+// calls.
 func (e *EmbeddedEngine) StopListening() error {
 	if e.stopListening == nil {
 		return nil
@@ -136,7 +141,7 @@ func (e *EmbeddedEngine) StopListening() error {
 	return e.stopListening()
 }
 
-// Close ends the connection and the server, and closes the store. It waits for calls under way, for a short time.
+// Close closes the connection, the server and the store. It waits a short time for running calls.
 func (e *EmbeddedEngine) Close() error { return e.shutDown() }
 
 func (e *EmbeddedEngine) shutDown() error {
@@ -148,11 +153,11 @@ func (e *EmbeddedEngine) shutDown() error {
 	return errors.Join(errs...)
 }
 
-// freeAddress replaces port 0 by the number of a port that is free.
+// freeAddress replaces port 0 by a free port.
 func freeAddress(ctx context.Context, address string) (string, error) {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", fmt.Errorf("%q is no address to listen on: %w", address, err)
+		return "", fmt.Errorf("%q is not a listen address: %w", address, err)
 	}
 	if port != "0" {
 		return address, nil
@@ -164,7 +169,7 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// dialOptions are those of every connection to SpiceDB, in this process or elsewhere.
+// dialOptions returns the options of every connection to SpiceDB, embedded or remote.
 func dialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
@@ -172,14 +177,17 @@ func dialOptions() []grpc.DialOption {
 	}
 }
 
-// maxMessage is the largest answer that is taken: a bulk of maxBulk checks with context is larger than gRPC's default.
+// maxMessage is the largest accepted answer in bytes. A bulk of maxBulk checks with context is larger than gRPC's
+// default.
 const maxMessage = 64 << 20
 
 func inProcessOptions(key string) []grpc.DialOption {
-	return append(dialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key))
+	return append(
+		dialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpcutil.WithInsecureBearerToken(key),
+	)
 }
 
-// logStopped reports a server that ended by itself.
+// logStopped logs that a server ended by itself.
 func logStopped(err error) {
 	if err != nil {
 		slog.Error("the embedded SpiceDB stopped", "error", err)

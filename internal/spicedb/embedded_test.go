@@ -64,7 +64,8 @@ func TestEmbeddedLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
 		touch(t, engine, viewer("d"))
 		require.True(t, allowed(t, engine, viewer("d"), authz.Fully()))
-		stream, err := v1.NewWatchServiceClient(engine.Conn()).Watch(t.Context(), &v1.WatchRequest{}) // one that nobody ends
+		// Nobody ends this Watch.
+		stream, err := v1.NewWatchServiceClient(engine.Conn()).Watch(t.Context(), &v1.WatchRequest{})
 		require.NoError(t, err)
 		require.NoError(t, engine.Close())
 		require.NoError(t, engine.Close())
@@ -87,15 +88,15 @@ func TestTwoEmbedded(t *testing.T) {
 	require.True(t, allowed(t, one, viewer("d"), authz.Fully()))
 	require.False(t, allowed(t, two, viewer("d"), authz.Fully()))
 
-	// The token of another SpiceDB is no state of this one.
+	// The token of another SpiceDB names no state of this one.
 	_, _, err := two.Check(
 		t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.AtSnapshot(token),
 	)
 	require.ErrorIs(t, err, authz.CodeInvalid)
-	require.False(t, allowed(t, two, viewer("d"), authz.AsFreshAs(token))) // SpiceDB reads fully consistently then
+	require.False(t, allowed(t, two, viewer("d"), authz.AsFreshAs(token))) // SpiceDB then reads fully consistently
 }
 
-// TestOwnAPI does over TCP what zed does.
+// TestOwnAPI uses SpiceDB's own API over TCP, as zed does.
 func TestOwnAPI(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "secret"})
 	require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
@@ -132,7 +133,7 @@ func TestOwnAPI(t *testing.T) {
 	require.Contains(t, services.String(), "authzed.api.v1.PermissionsService")
 	require.NoError(t, reflection.CloseSend())
 
-	// Writes on either side are seen on the other.
+	// Each side sees writes of the other.
 	zedWrites := remote(t, spicedb.RemoteConfig{Endpoint: engine.GRPCAddress, Token: "secret", Insecure: true})
 	token := touch(t, zedWrites, viewer("e"))
 	require.True(t, allowed(t, engine, viewer("e"), authz.AtSnapshot(token)))
@@ -145,7 +146,7 @@ func TestOwnAPI(t *testing.T) {
 	_, err = wrong.Schema(t.Context())
 	require.ErrorIs(t, err, authz.CodeInternal)
 	require.ErrorContains(t, err, "--spicedb-token")
-	require.NotContains(t, err.(*authz.Error).Message, "wrong") //nolint:errorlint // it is one
+	require.NotContains(t, err.(*authz.Error).Message, "wrong") //nolint:errorlint // the type is known
 }
 
 func TestGateway(t *testing.T) {
@@ -160,7 +161,7 @@ func TestGateway(t *testing.T) {
 		request.Header.Set("Authorization", "Bearer secret")
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
-			return false // it opens a moment later than the rest
+			return false // the gateway opens a moment later than the API
 		}
 		defer response.Body.Close()
 		return response.StatusCode == http.StatusOK
@@ -176,21 +177,21 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestEmbeddedRefuses(t *testing.T) {
+func TestEmbeddedRejectsConfiguration(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
 	require.NoError(t, err)
 	defer taken.Close()
 	for wanted, config := range map[string]spicedb.EmbeddedConfig{
-		"needs a key":          {GRPCListen: "127.0.0.1:0"},
-		"needs SpiceDB's own":  {HTTPListen: "127.0.0.1:0"},
-		"address to listen on": {GRPCListen: "nowhere", Key: "k"},
-		"address already":      {GRPCListen: taken.Addr().String(), Key: "k"},
-		"needs a directory":    {Datastore: spicedb.SQLite},
-		"cannot make the data": {Datastore: spicedb.SQLite, DataDir: "/dev/null/data"},
-		"there is no store":    {Datastore: spicedb.SQLite, DataDir: t.TempDir(), MustExist: true},
-		"needs a URI":          {Datastore: spicedb.Postgres},
-		"no datastore":         {Datastore: "oracle"},
+		"needs a key":             {GRPCListen: "127.0.0.1:0"},
+		"needs SpiceDB's own":     {HTTPListen: "127.0.0.1:0"},
+		"is not a listen address": {GRPCListen: "nowhere", Key: "k"},
+		"address already":         {GRPCListen: taken.Addr().String(), Key: "k"},
+		"needs a directory":       {Datastore: spicedb.SQLite},
+		"cannot make the data":    {Datastore: spicedb.SQLite, DataDir: "/dev/null/data"},
+		"there is no store":       {Datastore: spicedb.SQLite, DataDir: t.TempDir(), MustExist: true},
+		"needs a URI":             {Datastore: spicedb.Postgres},
+		"is not a datastore":      {Datastore: "oracle"},
 		"cannot reach": {
 			Datastore: spicedb.Postgres, URI: "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable&connect_timeout=1",
 		},

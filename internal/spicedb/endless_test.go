@@ -34,8 +34,8 @@ definition lad {
 	permission both = aaa & bbb
 }`
 
-// endless are questions that SpiceDB answers in exponential time, and large ones that it answers. Each has a user of its own, of the
-// name of the question, who has the permission on most of its objects.
+// endless are questions for which SpiceDB takes exponential time, and large questions that it can answer. Each has
+// its own user, with the name of the question, who has the permission on most of its objects.
 var endless = []struct {
 	name       string
 	resource   string
@@ -108,7 +108,7 @@ var endless = []struct {
 	}},
 }
 
-// ladderOfSets is a chain in which each document leads to the next one in two ways, one of them by itself.
+// ladderOfSets returns a chain in which each document leads to the next one in two ways, one of them through itself.
 func ladderOfSets(name string, length int) func(func(string, authz.Relation, ...string)) {
 	return func(add func(string, authz.Relation, ...string)) {
 		for i := range length {
@@ -120,7 +120,7 @@ func ladderOfSets(name string, length int) func(func(string, authz.Relation, ...
 	}
 }
 
-// ladder is a chain in which each object leads to the next one by two relations.
+// ladder returns a chain in which each object leads to the next one by two relations.
 func ladder(name string, length int) func(func(string, authz.Relation, ...string)) {
 	return func(add func(string, authz.Relation, ...string)) {
 		for i := range length {
@@ -131,7 +131,7 @@ func ladder(name string, length int) func(func(string, authz.Relation, ...string
 	}
 }
 
-// writeEndless writes the schema and the relationships that the questions are about.
+// writeEndless writes the schema and the relationships of the questions.
 func writeEndless(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	t.Helper()
 	require.NoError(t, engine.ApplySchema(t.Context(), endlessSchema))
@@ -140,7 +140,8 @@ func writeEndless(t *testing.T, engine *spicedb.EmbeddedEngine) {
 		q.write(func(resource string, relation authz.Relation, subjects ...string) {
 			for _, text := range subjects {
 				updates = append(updates, authz.Update{Action: authz.Touch, Relationship: authz.Relationship{
-					Resource: authz.Object{Type: q.object, ID: authz.ID(resource)}, Relation: relation, Subject: endlessSubject(q.object, text),
+					Resource: authz.Object{Type: q.object, ID: authz.ID(resource)}, Relation: relation,
+					Subject: endlessSubject(q.object, text),
 				}})
 			}
 		})
@@ -151,7 +152,7 @@ func writeEndless(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	}
 }
 
-// endlessSubject reads @user, object, and object#relation.
+// endlessSubject parses @user, object, and object#relation.
 func endlessSubject(typ authz.Type, text string) authz.Subject {
 	if text[0] == '@' {
 		return authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(text[1:])}}
@@ -160,7 +161,7 @@ func endlessSubject(typ authz.Type, text string) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: typ, ID: authz.ID(id)}, Relation: authz.Relation(relation)}
 }
 
-// question is one of the endless ones, about a user.
+// question is one of endless with a user.
 type question struct {
 	user       authz.Subject
 	resource   authz.Object
@@ -171,7 +172,7 @@ func (q question) check() authz.Check {
 	return authz.Check{Subject: q.user, Permission: q.permission, Resource: q.resource}
 }
 
-// ask asks one question in one way, and returns the error of the answer.
+// ask has a function for each kind of call. It makes the call for a question, and returns its error.
 var ask = map[string]func(ctx context.Context, engine authz.Engine, q question) error{
 	"check": func(ctx context.Context, engine authz.Engine, q question) error {
 		_, _, err := engine.Check(ctx, q.check(), authz.Fully())
@@ -191,10 +192,12 @@ var ask = map[string]func(ctx context.Context, engine authz.Engine, q question) 
 		return cmp.Or(results[0].Err, results[1].Err)
 	},
 	"resources": func(ctx context.Context, engine authz.Engine, q question) error {
-		return last(engine.LookupResources(ctx, authz.ResourceQuery{Subject: q.user, Permission: q.permission, Type: q.resource.Type}, authz.Fully(), authz.Page{}))
+		query := authz.ResourceQuery{Subject: q.user, Permission: q.permission, Type: q.resource.Type}
+		return last(engine.LookupResources(ctx, query, authz.Fully(), authz.Page{}))
 	},
 	"subjects": func(ctx context.Context, engine authz.Engine, q question) error {
-		return last(engine.LookupSubjects(ctx, authz.SubjectQuery{Resource: q.resource, Permission: q.permission, Type: "user"}, authz.Fully()))
+		query := authz.SubjectQuery{Resource: q.resource, Permission: q.permission, Type: "user"}
+		return last(engine.LookupSubjects(ctx, query, authz.Fully()))
 	},
 }
 
@@ -205,14 +208,17 @@ func last[T any](sequence func(func(T, error) bool)) (last error) {
 	return last
 }
 
-// everyQuestion asks every question in every way, about its own user and about a user who has no permission, and calls ended after each
-// question.
-func everyQuestion(t *testing.T, each func(name string, ask func(context.Context, authz.Engine) error), ended func(question string)) {
+// everyQuestion calls each with every kind of call for every question, for the question's own user and for a user
+// without a permission. It calls ended after each question.
+func everyQuestion(
+	t *testing.T, each func(name string, ask func(context.Context, authz.Engine) error), ended func(question string),
+) {
 	t.Helper()
 	for _, q := range endless {
 		for kind, ask := range ask {
 			for _, user := range []string{q.name, "nobody"} {
-				asked := question{endlessSubject("", "@"+user), authz.Object{Type: q.object, ID: authz.ID(q.resource)}, q.permission}
+				resource := authz.Object{Type: q.object, ID: authz.ID(q.resource)}
+				asked := question{endlessSubject("", "@"+user), resource, q.permission}
 				each(fmt.Sprintf("%s of %s for %s", kind, q.name, user), func(ctx context.Context, engine authz.Engine) error {
 					return ask(ctx, engine, asked)
 				})
@@ -222,18 +228,18 @@ func everyQuestion(t *testing.T, each func(name string, ask func(context.Context
 	}
 }
 
-// endedQuestions returns a function that holds that nothing goes on, and that little memory is in use.
+// endedQuestions returns a function that requires that no work continues and that little memory is in use.
 func endedQuestions(t *testing.T) func(question string) {
 	t.Helper()
 	idle := runtime.NumGoroutine()
 	return func(question string) {
 		t.Helper()
-		deadline := time.Now().Add(10 * time.Minute) // under the race detector they end slowly
+		deadline := time.Now().Add(10 * time.Minute) // the race detector is slow
 		for runtime.NumGoroutine() > idle+10 {
-			require.True(t, time.Now().Before(deadline), "%s: %d goroutines go on", question, runtime.NumGoroutine()-idle)
-			time.Sleep(time.Millisecond) // until they have seen that the call has ended
+			require.True(t, time.Now().Before(deadline), "%s: %d goroutines still run", question, runtime.NumGoroutine()-idle)
+			time.Sleep(time.Millisecond) // they notice the end of the call a little later
 		}
-		runtime.GC() // garbage is not what is bounded
+		runtime.GC() // garbage does not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question)
@@ -243,15 +249,16 @@ func endedQuestions(t *testing.T) func(question string) {
 func endlessStores(t *testing.T) map[string]spicedb.EmbeddedConfig {
 	t.Helper()
 	stores := map[string]spicedb.EmbeddedConfig{"memory": {}}
-	if !raceDetector { // which multiplies the time of each by ten
+	if !raceDetector { // the race detector is ten times as slow
 		stores["sqlite"] = spicedb.EmbeddedConfig{Datastore: spicedb.SQLite, DataDir: t.TempDir()}
 	}
 	return stores
 }
 
-// TestQuestionsEnd holds that an embedded SpiceDB answers every question within bounds, or refuses it as too large, and that nothing of
-// it goes on after the answer. The bounds are a hundredth of the usual ones, so that the test takes little time.
-func TestQuestionsEnd(t *testing.T) {
+// TestLargeQuestionsEndWithinLimits checks that an embedded SpiceDB answers every question within its limits or
+// rejects it as too large, and that no work continues after the answer. The limits are divided by 20 to make the test
+// fast.
+func TestLargeQuestionsEndWithinLimits(t *testing.T) {
 	for name, store := range endlessStores(t) {
 		t.Run(name, func(t *testing.T) {
 			engine := embedded(t, store.WithLimitsDividedBy(20))
@@ -273,9 +280,9 @@ func TestQuestionsEnd(t *testing.T) {
 	}
 }
 
-// TestLeftQuestionsEnd holds that nothing of a question goes on after its caller has left, and that the engine ends with a question
-// under way.
-func TestLeftQuestionsEnd(t *testing.T) {
+// TestQuestionsEndWithTheirCaller checks that no work continues after the caller has left, and that the engine closes
+// during a call.
+func TestQuestionsEndWithTheirCaller(t *testing.T) {
 	for name, store := range endlessStores(t) {
 		t.Run(name, func(t *testing.T) {
 			engine := embedded(t, store)
@@ -288,7 +295,8 @@ func TestLeftQuestionsEnd(t *testing.T) {
 			}, ended)
 			left := make(chan error)
 			go func() {
-				left <- ask["subjects"](context.WithoutCancel(t.Context()), engine, question{alice, authz.Object{Type: "doc", ID: "circle"}, "viewer"})
+				asked := question{alice, authz.Object{Type: "doc", ID: "circle"}, "viewer"}
+				left <- ask["subjects"](context.WithoutCancel(t.Context()), engine, asked)
 			}()
 			require.NoError(t, engine.Close())
 			require.Error(t, <-left)
@@ -296,13 +304,15 @@ func TestLeftQuestionsEnd(t *testing.T) {
 	}
 }
 
-// TestLookupOverLadderIsTooLarge holds that the usual bounds refuse a look-up of resources that SpiceDB would take exponential memory for.
+// TestLookupOverLadderIsTooLarge checks that the default limits reject a look-up of resources for which SpiceDB would
+// take exponential memory.
 func TestLookupOverLadderIsTooLarge(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	writeEndless(t, engine)
 	ended := endedQuestions(t)
 	for user, permission := range map[string]authz.Permission{"@ladder": "both", "@shorter": "can"} {
-		err := ask["resources"](t.Context(), engine, question{endlessSubject("", user), authz.Object{Type: "lad"}, permission})
+		asked := question{endlessSubject("", user), authz.Object{Type: "lad"}, permission}
+		err := ask["resources"](t.Context(), engine, asked)
 		require.ErrorIs(t, err, authz.CodeTooLarge, user)
 		ended(user)
 	}

@@ -14,49 +14,49 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// rule says what an error of SpiceDB means here. An empty criterion fits everything.
+// rule translates an error of SpiceDB. An empty criterion matches every error.
 type rule struct {
 	code   codes.Code
 	reason v1.ErrorReason
-	text   string // part of SpiceDB's message
+	text   string // a part of SpiceDB's message
 
 	is      authz.Code
-	message string // SpiceDB's own if empty
-	replan  bool   // the write has to be planned anew: authz.ErrPrecondition
+	message string // empty means SpiceDB's message
+	retry   bool   // the caller reads again and retries: authz.ErrPrecondition
 }
 
 const (
-	anyCode   = codes.OK // no error has it
+	anyCode   = codes.OK // no error has this code
 	anyReason = v1.ErrorReason_ERROR_REASON_UNSPECIFIED
 )
 
 const (
-	conflictMessage    = "what the write rests on has changed"
+	conflictMessage    = "a fact that the write requires has changed"
 	unavailableMessage = "SpiceDB cannot be reached at the moment"
 	storeMessage       = "the datastore of SpiceDB cannot be reached at the moment"
 	internalMessage    = "an internal error occurred"
 	cursorMessage      = "the cursor does not belong to this list"
-	tokenMessage       = "the token is not one that this server has given"
-	goneMessage        = "the token or cursor names a state that is no longer kept or never was"
-	malformedMessage   = "SpiceDB refuses the request as malformed: a name, an id or the context"
-	keyMessage         = "SpiceDB refuses the key that it was given (--spicedb-token)"
+	tokenMessage       = "the token is not one that this server returned"
+	goneMessage        = "the token or cursor names a state that is no longer stored or never existed"
+	malformedMessage   = "SpiceDB rejects the request as malformed: a name, an id or the context"
+	keyMessage         = "SpiceDB rejects the configured key (--spicedb-token)"
 	largeMessage       = "the request is too large"
 )
 
-// rules is the one table from SpiceDB's errors to the domain's; the first rule that fits is taken. Reasons are more
-// telling than codes, since FailedPrecondition means many things.
+// rules translates SpiceDB's errors to those of the domain. The first matching rule applies. Rules prefer reasons to
+// codes, since FailedPrecondition has many meanings.
 var rules = []rule{
 	{
 		reason: v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, is: authz.CodeConflict,
-		message: conflictMessage, replan: true,
+		message: conflictMessage, retry: true,
 	},
 	{
 		reason: v1.ErrorReason_ERROR_REASON_ATTEMPT_TO_RECREATE_RELATIONSHIP, is: authz.CodeConflict,
-		message: "a relationship to create exists already", replan: true,
+		message: "a relationship to create exists already", retry: true,
 	},
 	{
 		reason: v1.ErrorReason_ERROR_REASON_SERIALIZATION_FAILURE, is: authz.CodeConflict, message: conflictMessage,
-		replan: true,
+		retry: true,
 	},
 
 	{
@@ -90,17 +90,17 @@ var rules = []rule{
 
 	{
 		reason: v1.ErrorReason_ERROR_REASON_SERVICE_READ_ONLY, is: authz.CodeUnavailable,
-		message: "SpiceDB takes no writes at the moment",
+		message: "SpiceDB accepts no writes at the moment",
 	},
 
 	{reason: v1.ErrorReason_ERROR_REASON_INVALID_CURSOR, is: authz.CodeInvalid, message: cursorMessage},
 	{
 		reason: v1.ErrorReason_ERROR_REASON_INVALID_FILTER, is: authz.CodeInvalid,
-		message: "the filter selects nothing that the schema allows",
+		message: "the schema does not allow a relationship that the filter selects",
 	},
 	{
 		reason: v1.ErrorReason_ERROR_REASON_UPDATES_ON_SAME_RELATIONSHIP, is: authz.CodeInvalid,
-		message: "the write changes one relationship twice",
+		message: "the write has two updates of the same relationship",
 	},
 	{reason: v1.ErrorReason_ERROR_REASON_INVALID_SUBJECT_TYPE, is: authz.CodeInvalid},
 	{reason: v1.ErrorReason_ERROR_REASON_CANNOT_UPDATE_PERMISSION, is: authz.CodeInvalid},
@@ -115,11 +115,11 @@ var rules = []rule{
 	{code: codes.InvalidArgument, text: "invalid revision requested", is: authz.CodeInvalid, message: tokenMessage},
 	{
 		code: codes.Unknown, text: "references a different datastore instance", is: authz.CodeInvalid,
-		message: "the token comes from another SpiceDB",
+		message: "the token belongs to another SpiceDB",
 	},
 	{
 		code: codes.Unknown, text: "import resolution", is: authz.CodeInvalid,
-		message: "a schema that is applied is one text, without imports",
+		message: "the schema has imports; an applied schema must be one text without imports",
 	},
 	{code: codes.Internal, text: "error decoding cursor", is: authz.CodeInvalid, message: cursorMessage},
 	{
@@ -139,29 +139,29 @@ var rules = []rule{
 		message: "the store is damaged",
 	},
 
-	{code: codes.AlreadyExists, is: authz.CodeConflict, message: conflictMessage, replan: true},
-	{code: codes.Aborted, is: authz.CodeConflict, message: conflictMessage, replan: true},
+	{code: codes.AlreadyExists, is: authz.CodeConflict, message: conflictMessage, retry: true},
+	{code: codes.Aborted, is: authz.CodeConflict, message: conflictMessage, retry: true},
 	{code: codes.InvalidArgument, is: authz.CodeInvalid, message: malformedMessage},
 	{code: codes.OutOfRange, is: authz.CodeInvalid, message: goneMessage},
-	{code: codes.NotFound, is: authz.CodeNotFound, message: "SpiceDB holds no schema yet"},
+	{code: codes.NotFound, is: authz.CodeNotFound, message: "SpiceDB has no schema yet"},
 	{code: codes.Unavailable, is: authz.CodeUnavailable, message: unavailableMessage},
 	{code: codes.ResourceExhausted, is: authz.CodeUnavailable, message: "SpiceDB is overloaded"},
 	{code: codes.Canceled, is: authz.CodeUnavailable, message: unavailableMessage},
-	{code: codes.DeadlineExceeded, is: authz.CodeDeadline, message: "the time for the request is over"},
+	{code: codes.DeadlineExceeded, is: authz.CodeDeadline, message: "the request exceeded its time limit"},
 
-	// The datastore behind SpiceDB is away, for which SpiceDB has no code.
+	// The datastore of SpiceDB is unavailable. SpiceDB has no code for this.
 	{text: "failed to connect to", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "connection refused", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "connection reset by peer", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "broken pipe", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "unexpected EOF", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "conn closed", is: authz.CodeUnavailable, message: storeMessage},
-	{text: "SQLSTATE 57P0", is: authz.CodeUnavailable, message: storeMessage}, // PostgreSQL shuts down, or starts
+	{text: "SQLSTATE 57P0", is: authz.CodeUnavailable, message: storeMessage}, // PostgreSQL is shutting down or starting
 
 	{is: authz.CodeInternal, message: internalMessage},
 }
 
-// failure turns an error of a call into an *authz.Error.
+// failure translates the error of a call to an *authz.Error.
 func (c *Client) failure(ctx context.Context, err error) error {
 	var known *authz.Error
 	if errors.As(err, &known) {
@@ -169,7 +169,7 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errSilent), errors.Is(cause, context.DeadlineExceeded):
-		return &authz.Error{Code: authz.CodeDeadline, Message: "the time for the request is over", Cause: err}
+		return &authz.Error{Code: authz.CodeDeadline, Message: "the request exceeded its time limit", Cause: err}
 	case cause != nil:
 		return &authz.Error{Code: authz.CodeCanceled, Message: "the request was canceled", Cause: err}
 	}
@@ -193,7 +193,7 @@ func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error
 		if out.Message == "" {
 			out.Message = st.Message()
 		}
-		if r.replan {
+		if r.retry {
 			out.Cause = errors.Join(authz.ErrPrecondition, err)
 		}
 		return out
@@ -201,7 +201,7 @@ func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error
 	return &authz.Error{Code: authz.CodeInternal, Message: internalMessage, Cause: err}
 }
 
-// reasonOf returns what SpiceDB tells about an error for programs; nil if it tells nothing.
+// reasonOf returns SpiceDB's machine-readable details of an error, or nil if there are none.
 func reasonOf(st *status.Status) *errdetails.ErrorInfo {
 	for _, detail := range st.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {

@@ -29,7 +29,7 @@ func TestFailure(t *testing.T) {
 		err    error
 		want   authz.Code
 		replan bool
-		shown  bool // SpiceDB's message is for callers
+		shown  bool // callers see SpiceDB's message
 	}{
 		{
 			withReason(t, codes.FailedPrecondition, v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, secret),

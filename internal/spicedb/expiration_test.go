@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpirationBehindACache holds what docs/membership.md says of a SpiceDB on PostgreSQL that remembers answers: for
-// how long they outlast what they rest on, while somebody goes on asking and nothing is written.
+// TestExpirationBehindACache measures the delays that docs/membership.md states for a SpiceDB on PostgreSQL that
+// caches answers: how long they outlast an expiration, while checks continue and nothing is written.
 func TestExpirationBehindACache(t *testing.T) {
 	t.Parallel()
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{
@@ -42,7 +42,7 @@ func TestExpirationBehindACache(t *testing.T) {
 	const longest = 11 * time.Second
 	bounds := map[authz.Consistency]time.Duration{authz.Fully(): 5 * time.Second, authz.AsFreshAs(token): longest}
 	const slack = 3 * time.Second
-	var slowest time.Duration // of the checks: a busy machine is late by a few of them
+	var slowest time.Duration // the slowest check: a busy machine delays a few of them
 	for time.Since(ends(people-1)) < longest+2*slack {
 		for i := range people {
 			for at, bound := range bounds {

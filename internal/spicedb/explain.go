@@ -41,9 +41,9 @@ func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
 		Cached:     t.GetWasCachedResult(),
 	}
 	if trace.Condition != nil {
-		trace.State = trace.Condition.State // the result is SpiceDB's before it looked at the caveat
+		trace.State = trace.Condition.State // SpiceDB's result does not include the caveat
 	}
-	// SpiceDB joins the ids of several resources by a comma, which no stored id holds.
+	// SpiceDB joins the ids of several resources with commas, which no stored id contains.
 	for id := range strings.SplitSeq(t.GetResource().GetObjectId(), ",") {
 		typ := authz.Type(t.GetResource().GetObjectType())
 		trace.Resources = append(trace.Resources, authz.Object{Type: typ, ID: authz.DecodeID(typ, id)})
@@ -54,8 +54,7 @@ func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
 	return trace
 }
 
-// fromTraceState takes an answer that differs between several resources as conditional: it depends on which one is
-// meant.
+// fromTraceState returns Conditional if the resources have different decisions.
 func fromTraceState(p v1.CheckDebugTrace_Permissionship) authz.State {
 	switch p {
 	case v1.CheckDebugTrace_PERMISSIONSHIP_HAS_PERMISSION:

@@ -8,13 +8,13 @@ func (c EmbeddedConfig) WithLimitsDividedBy(divisor int64) EmbeddedConfig {
 	return c
 }
 
-// Work is what SpiceDB did for one call: steps, those open at the same time, queries and rows.
+// Work has the work of SpiceDB for one call: steps, open steps, queries and rows.
 type Work struct {
 	Method                     string
 	Steps, Open, Queries, Rows int64
 }
 
-// WithWork calls each with what SpiceDB did, after each call that evaluates permissions.
+// WithWork calls each with the work of SpiceDB, after each call that evaluates permissions.
 func (c EmbeddedConfig) WithWork(each func(Work)) EmbeddedConfig {
 	c.limited.worked = func(method string, done *work) {
 		each(Work{
@@ -25,7 +25,7 @@ func (c EmbeddedConfig) WithWork(each func(Work)) EmbeddedConfig {
 	return c
 }
 
-// WithStalledAfter gives up a call that does nothing for a time.
+// WithStalledAfter sets the time after which a call without progress is canceled.
 func (c EmbeddedConfig) WithStalledAfter(after time.Duration) EmbeddedConfig {
 	c.limited.stalledAfter = after
 	return c

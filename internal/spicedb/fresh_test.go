@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestFresh holds that authz.Fresh shows every write that was made through it to a request with Default consistency,
-// also after writes that overlapped.
+// TestFresh checks that a request with Default consistency sees every write through authz.Fresh, also after
+// overlapping writes.
 func TestFresh(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
 		t.Run(name, func(t *testing.T) {
@@ -26,19 +26,19 @@ func TestFresh(t *testing.T) {
 			for range writers {
 				require.NoError(t, <-errs)
 			}
-			// Of all that overlapped, a later request sees everything.
+			// A later request sees all overlapping writes.
 			for w := range writers {
 				for i := range rounds {
 					require.NoError(t, sees(t.Context(), engine, grant(w, i), true))
 				}
 			}
-			// A deletion is seen, one write after another.
+			// Reads see each deletion.
 			for i := range rounds {
 				_, err := engine.DeleteAll(t.Context(), authz.Exactly(grant(0, i)), nil, nil)
 				require.NoError(t, err)
 				require.NoError(t, sees(t.Context(), engine, grant(0, i), false))
 			}
-			// A write that fails hides nothing, and one that another engine made is not promised.
+			// A failed write hides nothing. A write of another engine need not be visible.
 			write := authz.Write{Updates: []authz.Update{{Action: authz.Create, Relationship: grant(1, 0)}}}
 			_, err := engine.Write(t.Context(), write)
 			require.ErrorIs(t, err, authz.CodeConflict)
@@ -56,7 +56,7 @@ func grant(writer, round int) authz.Relationship {
 	}
 }
 
-// writeAndSee makes writes while others do, and looks for each of them at once.
+// writeAndSee writes while others write, and reads each write immediately.
 func writeAndSee(ctx context.Context, engine authz.Engine, writer, rounds int) error {
 	for i := range rounds {
 		r := grant(writer, i)
@@ -72,7 +72,7 @@ func writeAndSee(ctx context.Context, engine authz.Engine, writer, rounds int) e
 	return nil
 }
 
-// sees asks in every way that the interface has, with the consistency left out.
+// sees reads a relationship in every way that the interface has, with the Default consistency.
 func sees(ctx context.Context, engine authz.Engine, r authz.Relationship, want bool) error {
 	check := authz.Check{Subject: r.Subject, Permission: "edit", Resource: r.Resource}
 	decision, _, err := engine.Check(ctx, check, authz.Consistency{})

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// knownParameters remembers the parameters of the caveats of the stored schema for schemaAge.
+// knownParameters caches the caveat parameters of the stored schema for schemaAge.
 type knownParameters struct {
 	mu         sync.Mutex
 	until      time.Time
@@ -23,7 +23,7 @@ func (k *knownParameters) forget() {
 	k.until = time.Time{}
 }
 
-// caveatParameters returns the parameters of the caveats of the stored schema.
+// caveatParameters returns the caveat parameters of the stored schema.
 func (c *Client) caveatParameters(ctx context.Context) (schema.Parameters, error) {
 	c.parameters.mu.Lock()
 	known, parameters := time.Now().Before(c.parameters.until), c.parameters.parameters
@@ -44,7 +44,7 @@ func (c *Client) caveatParameters(ctx context.Context) (schema.Parameters, error
 	return parameters, nil
 }
 
-// checkIntegers refuses the context of a question that has an integer beyond the 64 bits of its parameter.
+// checkIntegers rejects the context of a check or look-up if it has an integer beyond the 64 bits of its parameter.
 func (c *Client) checkIntegers(ctx context.Context, values map[string]any) error {
 	if !schema.HasLargeInteger(values) {
 		return nil
@@ -56,7 +56,7 @@ func (c *Client) checkIntegers(ctx context.Context, values map[string]any) error
 	return parameters.CheckGiven("context", values)
 }
 
-// checkStoredIntegers refuses a relationship whose context has an integer beyond the 64 bits of its parameter.
+// checkStoredIntegers rejects a relationship if its context has an integer beyond the 64 bits of its parameter.
 func (c *Client) checkStoredIntegers(ctx context.Context, relationship *v1.Relationship) error {
 	caveat := relationship.GetOptionalCaveat()
 	if len(caveat.GetContext().GetFields()) == 0 {

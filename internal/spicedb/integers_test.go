@@ -10,10 +10,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestLargeIntegersAreRefused holds that integers that SpiceDB would take for the largest 64-bit integer are
-// refused in every question and in every relationship that is written or imported, and that the same numbers for
-// other types are not.
-func TestLargeIntegersAreRefused(t *testing.T) {
+// TestLargeIntegersAreRejected checks integers that SpiceDB would replace by the largest 64-bit integer. Every check
+// and look-up, and every written or imported relationship, must reject them. The same numbers are valid for
+// parameters of other types.
+func TestLargeIntegersAreRejected(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), `caveat equal(number int, most int) {
 	number == most
@@ -35,14 +35,14 @@ definition item {
 		_, err := engine.Write(t.Context(), authz.Write{Updates: []authz.Update{{Action: authz.Touch, Relationship: stored}}})
 		return err
 	}
-	refused := func(err error) {
+	rejected := func(err error) {
 		t.Helper()
 		require.ErrorIs(t, err, authz.CodeInvalid)
 		require.ErrorContains(t, err, "declare the parameter as string")
 	}
 	for _, number := range []string{"1e22", "-1e22", "9223372036854775808", `"9223372036854775808"`, `"1e22"`} {
-		refused(write("equal", `{"most":`+number+`}`))
-		refused(engine.Import(t.Context(), []string{`item:i#viewer@user:bob[equal:{"most":` + number + `}]`}))
+		rejected(write("equal", `{"most":`+number+`}`))
+		rejected(engine.Import(t.Context(), []string{`item:i#viewer@user:bob[equal:{"most":` + number + `}]`}))
 	}
 	require.NoError(t, write("fraction", `{"part":1e22}`))
 	require.NoError(t, engine.Import(t.Context(), []string{`item:i#viewer@user:bob[equal:{"most":-9223372036854775808}]`}))
@@ -51,18 +51,20 @@ definition item {
 		context := map[string]any{"number": number}
 		check := authz.Check{Subject: alice, Permission: "view", Resource: stored.Resource, Context: context}
 		_, _, err := engine.Check(t.Context(), check, authz.Fully())
-		refused(err)
-		results, _, err := engine.CheckBulk(t.Context(), []authz.Check{check, {Subject: alice, Permission: "view", Resource: stored.Resource}}, authz.Fully())
+		rejected(err)
+		checks := []authz.Check{check, {Subject: alice, Permission: "view", Resource: stored.Resource}}
+		results, _, err := engine.CheckBulk(t.Context(), checks, authz.Fully())
 		require.NoError(t, err)
-		refused(results[0].Err)
+		rejected(results[0].Err)
 		require.NoError(t, results[1].Err)
-		refused(last(engine.LookupResources(
-			t.Context(), authz.ResourceQuery{Subject: alice, Permission: "view", Type: "item", Context: context}, authz.Fully(), authz.Page{})))
-		refused(last(engine.LookupSubjects(
-			t.Context(), authz.SubjectQuery{Resource: stored.Resource, Permission: "view", Type: "user", Context: context}, authz.Fully())))
+		resources := authz.ResourceQuery{Subject: alice, Permission: "view", Type: "item", Context: context}
+		rejected(last(engine.LookupResources(t.Context(), resources, authz.Fully(), authz.Page{})))
+		subjects := authz.SubjectQuery{Resource: stored.Resource, Permission: "view", Type: "user", Context: context}
+		rejected(last(engine.LookupSubjects(t.Context(), subjects, authz.Fully())))
 	}
 	decision, _, err := engine.Check(t.Context(), authz.Check{
-		Subject: alice, Permission: "view", Resource: stored.Resource, Context: map[string]any{"share": 1e22, "number": -9223372036854775808.0},
+		Subject: alice, Permission: "view", Resource: stored.Resource,
+		Context: map[string]any{"share": 1e22, "number": -9223372036854775808.0},
 	}, authz.Fully())
 	require.NoError(t, err)
 	require.True(t, decision.Allowed())

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Load writes relationships as they are, with their caveats and expirations, in as many writes as it takes. Repeating it
-// changes nothing.
+// Load writes relationships unchanged, with their caveats and expirations, in as many writes as necessary. It is
+// idempotent.
 func (c *Client) Load(ctx context.Context, relationships []*v1.Relationship) error {
 	for batch := range slices.Chunk(relationships, authz.MaxUpdates) {
 		updates := make([]*v1.RelationshipUpdate, len(batch))

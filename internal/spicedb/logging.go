@@ -9,42 +9,42 @@ import (
 	zerologlog "github.com/rs/zerolog/log"
 )
 
-// The warnings and errors of SpiceDB go to slog's default logger, and the rest nowhere. SpiceDB's loggers are global to
-// the process, and its compiler of schemas logs as well, so this happens before anything runs.
+// SpiceDB's warnings and errors go to slog's default logger, and other messages are dropped. SpiceDB's loggers are
+// global, and its schema compiler logs too, so this runs before all other code.
 func init() {
 	logger := zerolog.New(slogWriter{}).Level(zerolog.WarnLevel)
 	zerologlog.Logger = logger
 	if zerolog.DefaultContextLogger != nil {
-		// It points at SpiceDB's own logger.
+		// The pointer is that of SpiceDB's own logger.
 		*zerolog.DefaultContextLogger = logger
 	} else {
 		zerolog.DefaultContextLogger = &logger
 	}
 }
 
-// expected are warnings about what is meant to be so.
+// expected are warnings that are not problems here.
 var expected = map[string]bool{
 	// The operator chose the memory datastore.
 	"in-memory datastore is not persistent and not feasible to run in a high availability fashion": true,
-	// A process with two servers has one such collector, for telemetry, which is off.
+	// Two servers in a process share one such collector, for telemetry, which is off.
 	"unable to initialize info collector": true,
-	// Every call with an error, which the caller receives.
+	// SpiceDB logs it for each call with an error. The caller receives the error.
 	"finished call": true,
-	// The code that closes the server receives the error.
+	// The code that closes the server gets the error.
 	"error shutting down server": true,
-	// A query that PostgreSQL refuses, such as the one for a migration before there was any; the caller receives the
-	// error.
+	// PostgreSQL rejects a query, for example that for a migration before the first migration. The caller receives
+	// the error.
 	"Query": true,
-	// A precondition that does not hold, in a transaction of PostgreSQL.
+	// A precondition failed in a transaction of PostgreSQL.
 	"unable to determine if pgx error is retryable": true,
 }
 
-// slogWriter is a zerolog writer on slog.
+// slogWriter is a zerolog writer that writes to slog.
 type slogWriter struct{}
 
 func (w slogWriter) Write(event []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, event) }
 
-// WriteLevel logs one event, which zerolog has written as JSON.
+// WriteLevel logs one event, which zerolog wrote as JSON.
 func (slogWriter) WriteLevel(level zerolog.Level, event []byte) (int, error) {
 	fields := map[string]any{}
 	if err := json.Unmarshal(event, &fields); err != nil {

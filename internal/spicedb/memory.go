@@ -11,21 +11,23 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// memory is SpiceDB's in-memory datastore, with three differences.
+// memory is SpiceDB's in-memory datastore with three differences:
 //
-// Writes happen one at a time. By itself that datastore takes the revision of a write before it waits for other writes
-// to end, so that of two overlapping writes the later one can get the earlier revision, and a reader at that revision
+// Writes run one at a time. SpiceDB's datastore selects the revision of a write before it waits for other writes. So
+// of two overlapping writes, the one that ends later can have the earlier revision, and a reader at that revision
 // misses it.
 //
-// Relationships are found by an index. By itself that datastore walks through all relationships of a type and relation,
-// so that the size of one account is felt in every check. Definitions are decoded once.
+// An index finds relationships. SpiceDB's datastore scans all relationships of a type and relation, so a large
+// account slows down every check.
+//
+// Definitions are decoded once per schema.
 type memory struct {
 	datastore.Datastore
 	gcWindow time.Duration
-	writing  chan struct{} // holds one element while a write is under way
+	writing  chan struct{} // has one element while a write runs
 
 	mu      sync.RWMutex
-	history []moment // by revision; never empty
+	history []moment // sorted by revision; never empty
 }
 
 // moment is the state at a revision.
@@ -63,7 +65,7 @@ func newMemoryWith(ctx context.Context, config *storecmd.Config) (datastore.Data
 // Unwrap returns SpiceDB's datastore.
 func (m *memory) Unwrap() datastore.Datastore { return m.Datastore }
 
-// ReadWriteTx waits for the write under way to end, or for ctx.
+// ReadWriteTx waits until no other write runs, or until ctx ends.
 func (m *memory) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {
@@ -98,7 +100,8 @@ func (m *memory) ReadWriteTx(
 	return revision, nil
 }
 
-// HeadRevision is the revision of the last write that has ended, or that somebody who follows Watch can know of.
+// HeadRevision returns the revision of the last finished write. If a follower of Watch already knows a newer
+// revision, it waits for that write.
 func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	head, err := m.Datastore.HeadRevision(ctx)
 	if err == nil {
@@ -110,7 +113,7 @@ func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchema
 	return m.head().RevisionWithSchemaHash, nil
 }
 
-// settle waits for the write under way to end if the revision is its.
+// settle waits for the running write if the revision belongs to it.
 func (m *memory) settle(ctx context.Context, revision datastore.Revision) error {
 	if !revision.GreaterThan(m.head().Revision) {
 		return nil
@@ -124,13 +127,13 @@ func (m *memory) settle(ctx context.Context, revision datastore.Revision) error 
 	}
 }
 
-// OptimizedRevision is the newest one: nothing is faster than memory, and every revision that is told is one that was
-// written, so that it names the same state for ever.
+// OptimizedRevision returns the newest revision. Reading it is as fast as any other, and every returned revision
+// belongs to a write, so it always names the same state.
 func (m *memory) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	return m.HeadRevision(ctx)
 }
 
-// SnapshotReader reads the state at a revision.
+// SnapshotReader returns a reader of the state at a revision.
 func (m *memory) SnapshotReader(revision datastore.Revision) datastore.Reader {
 	then, err := m.momentAt(revision), m.CheckRevision(context.Background(), revision)
 	reader := m.Datastore.SnapshotReader(revision)
@@ -159,7 +162,7 @@ func (m *memory) momentAt(revision datastore.Revision) moment {
 	return m.history[0]
 }
 
-// append adds a moment, and forgets those that nobody may read any more.
+// append adds a moment, and removes those that are too old to be read.
 func (m *memory) append(now moment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,20 +9,20 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// definitions are those of one schema, decoded when they are asked for first. By itself SpiceDB's in-memory datastore
-// decodes all of them whenever it looks some up, which is most of the work of a small write.
+// definitions are those of one schema, decoded at their first use. SpiceDB's in-memory datastore decodes all of them
+// at every look-up, which is most of the work of a small write.
 type definitions struct {
 	namespaces decoded[*core.NamespaceDefinition]
 	caveats    decoded[*core.CaveatDefinition]
 }
 
-// decoded are the definitions of one kind, which nobody changes.
+// decoded has the definitions of one kind. They are never modified.
 type decoded[D datastore.SchemaDefinition] struct {
 	mu     sync.Mutex
-	byName map[string]datastore.RevisionedDefinition[D] // nil until it is known
+	byName map[string]datastore.RevisionedDefinition[D] // nil before the first use
 }
 
-// all returns the definitions by name. list lists them.
+// all returns the definitions by name. At the first call, list reads them.
 func (d *decoded[D]) all(
 	ctx context.Context, list func(context.Context) ([]datastore.RevisionedDefinition[D], error),
 ) (map[string]datastore.RevisionedDefinition[D], error) {
@@ -42,7 +42,7 @@ func (d *decoded[D]) all(
 	return d.byName, nil
 }
 
-// named returns those of the definitions that have one of the names, in the order of the names.
+// named returns the definitions with the names, in the order of the names.
 func named[D datastore.SchemaDefinition](
 	all map[string]datastore.RevisionedDefinition[D], names []string,
 ) []datastore.RevisionedDefinition[D] {
@@ -55,7 +55,7 @@ func named[D datastore.SchemaDefinition](
 	return found
 }
 
-// definedReader looks definitions up among those that are decoded.
+// definedReader is a reader that takes definitions from those that are decoded.
 type definedReader struct {
 	datastore.Reader
 	definitions *definitions
@@ -101,15 +101,15 @@ func (r definedReader) LegacyLookupCaveatsWithNames(
 	return named(all, names), err
 }
 
-// defined has do look up what is defined, also by the transaction itself. No definition changes in the meantime, which
-// would become one of the schema before.
+// defined calls do with a reader of the transaction's definitions. No definition changes during the call, since it
+// would be cached for the previous schema.
 func (t *memoryTx) defined(do func(definedReader) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return do(definedReader{t.ReadWriteTransaction, t.definitions})
 }
 
-// redefine makes a change of definitions, after which they are decoded anew.
+// redefine changes definitions. Afterwards they are decoded again.
 func (t *memoryTx) redefine(change func() error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lingering writes, and tells that it has, before it goes on.
+// lingering is a datastore whose writes signal that they are done, and then wait before they end.
 type lingering struct {
 	datastore.Datastore
 	written, released chan struct{}
@@ -27,9 +27,9 @@ func (l lingering) ReadWriteTx(
 	return revision, err
 }
 
-// TestHeadIsNotBehindWatch asks for the newest revision when Watch tells a write already that has not ended: nobody is
-// told the one before it.
-func TestHeadIsNotBehindWatch(t *testing.T) {
+// TestHeadIncludesChangesThatWatchDelivered reads the newest revision while Watch has delivered a write that has not
+// ended. Nobody may get the revision before it.
+func TestHeadIncludesChangesThatWatchDelivered(t *testing.T) {
 	store, err := newMemory(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
@@ -58,9 +58,9 @@ func TestHeadIsNotBehindWatch(t *testing.T) {
 	require.False(t, told.Revision.GreaterThan(head.Revision))
 }
 
-// TestDefinitionsOfTheirRevision looks definitions up before, in and after transactions that change them, one of which
-// fails.
-func TestDefinitionsOfTheirRevision(t *testing.T) {
+// TestDefinitionsBelongToTheirRevision looks up definitions before, in and after transactions that change them. One
+// of the transactions fails.
+func TestDefinitionsBelongToTheirRevision(t *testing.T) {
 	store, err := newMemory(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// index holds the relationships of one revision, sorted by resource and by subject. A clone costs nothing: the two
-// share what neither has changed since. Relationships in it are never changed.
+// index has the relationships of one revision, sorted by resource and by subject. A clone is cheap: clones share
+// unchanged parts. Relationships in an index are never modified.
 type index struct {
 	resources *btree.BTreeG[*tuple.Relationship]
 	subjects  *btree.BTreeG[*tuple.Relationship]
@@ -23,7 +23,7 @@ func newIndex() *index {
 	return &index{resources: tree(keyspan.CompareByResource), subjects: tree(keyspan.CompareBySubject)}
 }
 
-// clone must not run at the same time as a change of x.
+// clone returns a copy. It must not run concurrently with a change of x.
 func (x *index) clone() *index {
 	return &index{resources: x.resources.Clone(), subjects: x.subjects.Clone()}
 }

@@ -12,19 +12,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// query is what is asked of an index.
+// query is a query of an index.
 type query struct {
 	filter        datastore.RelationshipsFilter
 	sort          options.SortOrder
-	after, before *tuple.Relationship // exclusive, inclusive
+	after, before *tuple.Relationship // after is exclusive, before is inclusive
 	limit         *uint64
 
 	skipCaveats bool
-	expired     bool      // tell what has expired as well
-	now         time.Time // what expires before has expired
+	expired     bool      // include expired relationships
+	now         time.Time // relationships that expire before have expired
 }
 
-// run yields the relationships that the query asks for. ChooseEfficient is the order in which they are found.
+// run yields the matching relationships. The sort order ChooseEfficient is the order of the scan.
 func (x *index) run(q query) datastore.RelationshipIterator {
 	p := keyspan.PlanFor(q.filter)
 	return func(yield func(tuple.Relationship, error) bool) {
@@ -48,7 +48,7 @@ func (x *index) run(q query) datastore.RelationshipIterator {
 	}
 }
 
-// sorted finds in one order and returns in the other.
+// sorted returns the matches in another order than that of the scan.
 func (x *index) sorted(p keyspan.Plan, q query) []*tuple.Relationship {
 	order := orderOf(q.sort == options.BySubject)
 	after, before := q.after, q.before
@@ -64,7 +64,7 @@ func (x *index) sorted(p keyspan.Plan, q query) []*tuple.Relationship {
 	return found
 }
 
-// scan visits the matches in the order of the plan, until visit returns false.
+// scan calls visit with the matches in the order of the plan, until visit returns false.
 func (x *index) scan(p keyspan.Plan, q query, visit func(*tuple.Relationship) bool) {
 	order, tree := orderOf(p.BySubject), x.treeOf(p.BySubject)
 	for _, part := range p.Parts {
@@ -75,7 +75,7 @@ func (x *index) scan(p keyspan.Plan, q query, visit func(*tuple.Relationship) bo
 			case part.Contains(after):
 				start = after
 			case after.Compare(start) > 0:
-				continue // all of the part is before
+				continue // the whole part is before the cursor
 			}
 		}
 		more := true

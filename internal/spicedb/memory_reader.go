@@ -11,12 +11,12 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// memoryReader answers relationship queries from an index, and all else from SpiceDB's in-memory datastore.
+// memoryReader reads relationships from an index, and everything else from SpiceDB's in-memory datastore.
 type memoryReader struct {
 	datastore.Reader
 	index *index
 	now   time.Time
-	err   error // of opening the reader
+	err   error // error of opening the reader
 }
 
 func (r *memoryReader) QueryRelationships(
@@ -69,7 +69,7 @@ func reverse(
 	return x.run(q)
 }
 
-// memoryTx is a write under way. It keeps an index of its own, which becomes that of the new revision.
+// memoryTx is a running write. It has a separate index, which becomes that of the new revision.
 type memoryTx struct {
 	datastore.ReadWriteTransaction
 	now time.Time
@@ -77,10 +77,10 @@ type memoryTx struct {
 	mu          sync.Mutex
 	index       *index
 	definitions *definitions
-	err         error // of a write that may have happened in part
+	err         error // error of a write that may have been applied in part
 }
 
-// view is the index as it is now; later writes of the transaction do not change it.
+// view returns a copy of the current index. Later writes of the transaction do not change it.
 func (t *memoryTx) view() *index {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,14 +18,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// retryable is what SpiceDB's in-memory datastore takes for its own serialization error, which it does not export.
+// retryable matches the serialization error of SpiceDB's in-memory datastore, which does not export it.
 type retryable struct{}
 
 func (retryable) Error() string        { return "serialization error" }
 func (retryable) Is(target error) bool { return target.Error() == "serialization error" }
 
-// TestMemoryConformance is SpiceDB's own suite, without what it leaves out for its in-memory datastore: two write
-// transactions that are open together.
+// TestMemoryConformance runs SpiceDB's own suite, without the category that SpiceDB skips for its in-memory
+// datastore: two open write transactions.
 func TestMemoryConformance(t *testing.T) {
 	open := test.DatastoreTesterFunc(func(
 		tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16,
@@ -40,7 +40,7 @@ func TestMemoryConformance(t *testing.T) {
 	test.AllWithExceptions(t, tester, test.WithCategories(test.ConcurrentWriteCategory))
 }
 
-// TestIndexAgainstScan compares what the index answers to random questions with a walk through everything.
+// TestIndexAgainstScan compares the results of random queries of the index with those of a full scan.
 func TestIndexAgainstScan(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }
@@ -149,8 +149,8 @@ func TestIndexAgainstScan(t *testing.T) {
 	require.Greater(t, empty, 200)
 }
 
-// TestIndexDoesNotWalk counts what a question about one subject of a large object visits.
-func TestIndexDoesNotWalk(t *testing.T) {
+// TestIndexReadsFewRows counts the rows that a query about one subject of a large object reads.
+func TestIndexReadsFewRows(t *testing.T) {
 	relationship := func(account, relation, user string) tuple.Relationship {
 		return tuple.Relationship{RelationshipReference: tuple.RelationshipReference{
 			Resource: tuple.ONR("account", account, relation), Subject: tuple.ONR("user", user, datastore.Ellipsis),
@@ -208,8 +208,8 @@ func TestIndexDoesNotWalk(t *testing.T) {
 			require.Equal(t, times, count, name)
 			return time.Since(start)
 		}
-		// A walk through 20,000 relationships takes 200 times as long as one through 100. Others use the processor, too: the
-		// two are compared until one comparison was not disturbed.
+		// A scan of 20,000 relationships takes 200 times as long as a scan of 100. Other processes use the CPU too,
+		// so the test repeats until one comparison is undisturbed.
 		const tries, walks = 20, 20
 		ratio := math.Inf(1)
 		for try := 0; try < tries && ratio > walks; try++ {

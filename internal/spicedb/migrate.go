@@ -12,15 +12,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// migrate brings the tables of a database up to date, as `spicedb datastore migrate head` does. It changes nothing
-// where they are.
+// migrate updates the tables of a database, as `spicedb datastore migrate head` does. It changes nothing if they are
+// current.
 func migrate(ctx context.Context, engine, uri string) error {
 	command := spicedbcmd.NewMigrateCommand("spicedb")
 	spicedbcmd.RegisterMigrateFlags(command)
 	command.SetContext(ctx)
 	flags := map[string]string{
 		"datastore-engine": engine,
-		// The command expands environment variables in the URI, whose dollar signs stand for themselves here.
+		// The command expands environment variables in the URI, so the dollar signs of the URI are escaped.
 		"datastore-conn-uri": strings.ReplaceAll(uri, "$", "%24"),
 	}
 	for name, value := range flags {
@@ -35,24 +35,25 @@ func migrate(ctx context.Context, engine, uri string) error {
 		}
 		defer unlock()
 	}
-	// RunE alone: what runs before it is for SpiceDB's own process (its log, its limits, a look for new releases).
+	// Only RunE is called: the steps before it are for SpiceDB's own process (its log, its limits, a check for new
+	// releases).
 	if err := command.RunE(command, []string{headcmd.Head}); err != nil {
 		return fmt.Errorf(
-			"cannot bring the tables of the %s database up to date (`spicedb datastore migrate head` does the same): %w", engine,
+			"cannot migrate the tables of the %s database (`spicedb datastore migrate head` does the same): %w", engine,
 			err,
 		)
 	}
 	return nil
 }
 
-// migrationLock is the number of the advisory lock that keeps servers which start together from migrating at once:
-// SpiceDB's migrations fail where another run of them is under way.
+// migrationLock is the number of an advisory lock. It prevents servers that start together from migrating
+// concurrently, since concurrent SpiceDB migrations fail.
 const migrationLock = 0x51_c1_ce
 
-// lockDatabase waits until no other server migrates the database, and returns what lets the next one in. It asks again
-// and again, since a session that waits for a lock would hold up the indexes that are built concurrently.
+// lockDatabase waits until no other server migrates the database, and returns a function that releases the lock. It
+// polls, since a session that waits for a lock would block indexes that are built concurrently.
 func lockDatabase(ctx context.Context, uri string) (unlock func(), err error) {
-	config, err := pgxpool.ParseConfig(uri) // as SpiceDB reads it
+	config, err := pgxpool.ParseConfig(uri) // as SpiceDB parses it
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// unknownName explains an error about a name that the schema does not have, with the nearest names that it has. It
-// returns nil for every other error.
+// unknownName returns an error with the nearest known names if the cause is a name that the schema does not have.
+// Otherwise it returns nil.
 func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *authz.Error {
 	typ := info.GetMetadata()["definition_name"]
 	switch info.GetReason() {
@@ -31,40 +31,40 @@ func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *a
 	}
 }
 
-// namesInterval is how long the names of the stored schema serve to explain errors before they are read again. Reading
-// and parsing them for each of the thousand checks of a request would take seconds.
+// namesInterval is how long the names of the stored schema are cached for error messages. Reading and parsing them
+// for each of the thousand checks of a request would take seconds.
 const namesInterval = time.Second
 
-// knownNames are the definitions of the stored schema as they were read last. They are for concurrent use.
+// knownNames caches the definitions of the stored schema. It is safe for concurrent use.
 type knownNames struct {
 	mu          sync.Mutex
 	readAt      time.Time
 	definitions []authz.Definition
 }
 
-// get returns the definitions, and whether they were read within namesInterval.
+// get returns the definitions, and whether they are newer than namesInterval.
 func (n *knownNames) get() ([]authz.Definition, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.definitions, time.Since(n.readAt) < namesInterval
 }
 
-// set keeps definitions that were read now.
+// set stores definitions that were just read.
 func (n *knownNames) set(definitions []authz.Definition) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.readAt, n.definitions = time.Now(), definitions
 }
 
-// forget has the definitions be read again.
+// forget makes the next call read the definitions again.
 func (n *knownNames) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.readAt = time.Time{}
 }
 
-// definitions describes the schema as it was stored within namesInterval; nothing if that is not possible, since it
-// only serves to explain.
+// definitions returns the definitions of the stored schema, at most namesInterval old. It returns nil on an error,
+// since callers only use them in error messages.
 func (c *Client) definitions(ctx context.Context) []authz.Definition {
 	if definitions, fresh := c.names.get(); fresh {
 		return definitions
@@ -93,7 +93,7 @@ func typeNames(definitions []authz.Definition) []string {
 	return names
 }
 
-// memberNames are what an application may name of a type: its relations and public permissions.
+// memberNames returns the relations and public permissions of a type.
 func memberNames(definitions []authz.Definition, typ authz.Type) []string {
 	var names []string
 	for _, d := range definitions {

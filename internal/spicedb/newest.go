@@ -13,17 +13,17 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newest makes "fully consistent" mean what it says. SpiceDB lets requests share one question for the newest
-// revision, as long as one of them still waits for the answer: under load a request is given an answer from before
-// it came, and misses writes that had ended by then. In an embedded SpiceDB each request asks the datastore
+// newest makes fully consistent requests include every finished write. SpiceDB lets requests share one read of the
+// newest revision while one of them still waits for it. Under load, a request gets a result from before it arrived,
+// and misses writes that had ended by then. With newest, each request of an embedded SpiceDB reads the datastore
 // itself.
 type newest struct {
 	datalayer.DataLayer
 	store datastore.Datastore
 }
 
-// HeadRevision is the newest revision at the time of the call. The schema hash is that of SpiceDB's default schema
-// mode.
+// HeadRevision returns the newest revision at the time of the call. The schema hash is that of SpiceDB's default
+// schema mode.
 func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer.SchemaHash, error) {
 	head, err := n.store.HeadRevision(ctx)
 	if err != nil {
@@ -32,15 +32,14 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 	return head.Revision, datalayer.NoSchemaHashInLegacyMode, nil
 }
 
-// limited says how calls are limited. The zero value is fine.
+// limited configures the limits of calls. The zero value is valid.
 type limited struct {
-	divisor      int64                           // of the limits of a call; 1 if zero
-	stalledAfter time.Duration                   // the constant of this name if zero
-	worked       func(method string, done *work) // called after each evaluation of permissions; nil outside of tests
+	divisor      int64                           // divides the limits of a call; zero means 1
+	stalledAfter time.Duration                   // zero means the constant stalledAfter
+	worked       func(method string, done *work) // called after each evaluation of permissions; only tests set it
 }
 
-// withNewest puts newest, and the bound of what a request reads, before the part of SpiceDB that chooses the revision
-// of a request.
+// withNewest adds newest and the limits of calls before the part of SpiceDB that selects the revision of a request.
 func withNewest(store datastore.Datastore, limited limited) server.ConfigOption {
 	// bound evaluates a call within its limits.
 	bound := func(
@@ -85,8 +84,8 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		}
 		_, err := untilNotCanceled(s.Context(), func(ctx context.Context) (any, error) {
 			err := evaluate(ctx, request.again())
-			if request.sent && isCanceledInside(ctx, err) { // the reader has a part of the answer already
-				return nil, status.Error(codes.Unavailable, "the look-up was cut off; it goes on after the last cursor")
+			if request.sent && isCanceledInside(ctx, err) { // the reader has received a part of the answer
+				return nil, status.Error(codes.Unavailable, "the look-up was interrupted; continue after the last cursor")
 			}
 			return nil, err
 		})
@@ -98,7 +97,9 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 	}
 }
 
-func before[T grpc.UnaryServerInterceptor | grpc.StreamServerInterceptor](interceptor T) server.MiddlewareModification[T] {
+func before[T grpc.UnaryServerInterceptor | grpc.StreamServerInterceptor](
+	interceptor T,
+) server.MiddlewareModification[T] {
 	return server.MiddlewareModification[T]{
 		DependencyMiddlewareName: server.DefaultInternalMiddlewareConsistency,
 		Operation:                server.OperationPrepend,
@@ -113,7 +114,7 @@ type streamWith struct {
 
 func (s streamWith) Context() context.Context { return s.ctx }
 
-// SendMsg implements grpc.ServerStream. A call whose reader is slow has not stalled.
+// SendMsg implements grpc.ServerStream. A call that waits for a slow reader has not stalled.
 func (s streamWith) SendMsg(m any) error {
 	if bound, ok := datalayer.FromContext(s.ctx).(*bounded); ok {
 		bound.waiting.Add(1)

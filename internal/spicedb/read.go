@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Read implements authz.Engine. A page that continues a cursor reads the state that the list began with.
+// Read implements authz.Engine. A page that continues a cursor reads the state of the first page.
 func (c *Client) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {

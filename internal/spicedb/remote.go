@@ -13,26 +13,26 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// RemoteConfig says where a SpiceDB is and how to speak to it.
+// RemoteConfig has the address and credentials of a remote SpiceDB.
 type RemoteConfig struct {
 	Options
 
-	// Endpoint is host:port, or any target that gRPC resolves. Of several addresses all are used.
+	// Endpoint is host:port, or any target that gRPC resolves. If it has several addresses, all are used.
 	Endpoint string
 
 	// Token is SpiceDB's preshared key.
 	Token string
 
-	// CAFile holds the certificate authorities to trust, as PEM; the system's if empty. Each new connection reads the
-	// file.
+	// CAFile is a PEM file with the trusted certificate authorities. Empty means those of the system. Each new
+	// connection reads the file.
 	CAFile string
 
-	// Insecure speaks without TLS.
+	// Insecure connects without TLS.
 	Insecure bool
 }
 
-// retries is gRPC's service config. What only reads is tried again when SpiceDB cannot be reached. Writes are not in
-// the list: gRPC by itself repeats a call that never left this process, and only that is certain not to have happened.
+// retries is gRPC's service config. It retries calls that only read if SpiceDB cannot be reached. It does not retry
+// writes, since they may have been applied. gRPC itself repeats calls that never left this process.
 const retries = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
 	"methodConfig": [{
@@ -55,13 +55,12 @@ const retries = `{
 	}]
 }`
 
-// Remote returns an engine on a SpiceDB elsewhere, whose limits are its own: SpiceDB v1.56.0 lets fully consistent
-// requests that overlap share one newest revision, so that under load one of them can miss a write that ended just
-// before it came (a request with the token of a write never misses that write), and its caches keep an answer beyond an
-// expiration.
+// Remote returns an engine on a remote SpiceDB. It connects at the first use, so SpiceDB may be down, and reconnects
+// after the connection is lost. An error means that the configuration is wrong.
 //
-// It connects when it is first used, so that SpiceDB may be down, and again whenever the connection is lost. An error
-// means that the configuration is wrong.
+// SpiceDB v1.56.0 lets overlapping fully consistent requests share one newest revision. Under load, such a request
+// can miss a write that ended just before it arrived. A request with the token of a write never misses that write.
+// SpiceDB's caches can return an answer after an expiration.
 func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if config.Endpoint == "" {
 		return nil, errors.New("SpiceDB's endpoint is missing")
@@ -79,8 +78,8 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 			},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// SpiceDB ends a connection that pings more often than every five minutes. A peer that is gone is noticed earlier:
-		// what was sent has to be acknowledged within the time-out.
+		// SpiceDB closes a connection that pings more often than every five minutes. A lost peer is noticed earlier:
+		// sent data must be acknowledged within the timeout.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 10 * time.Second}),
 	)
 	conn, err := grpc.NewClient(config.Endpoint, options...)
@@ -93,7 +92,7 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 func security(config RemoteConfig) ([]grpc.DialOption, error) {
 	switch {
 	case config.Insecure && config.CAFile != "":
-		return nil, errors.New("a CA file is of no use without TLS")
+		return nil, errors.New("a CA file has no effect without TLS")
 	case config.Insecure:
 		return []grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()),

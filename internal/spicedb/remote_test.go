@@ -22,8 +22,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRemoteComesAndGoes starts before SpiceDB does, loses it, and finds it again, without a restart.
-func TestRemoteComesAndGoes(t *testing.T) {
+// TestRemoteReconnects starts before SpiceDB, loses it, and reconnects without a restart.
+func TestRemoteReconnects(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	address := freeAddress(t)
 	engine, err := spicedb.Remote(t.Context(), spicedb.RemoteConfig{Endpoint: address, Token: "secret", Insecure: true})
@@ -44,7 +44,7 @@ func TestRemoteComesAndGoes(t *testing.T) {
 	}
 }
 
-// flaky is a SpiceDB that says it is unavailable, a number of times, after it has heard the call.
+// flaky is a SpiceDB that answers a number of calls with Unavailable.
 type flaky struct {
 	v1.UnimplementedPermissionsServiceServer
 	v1.UnimplementedSchemaServiceServer
@@ -69,7 +69,7 @@ func (f *flaky) CheckPermission(
 	if f.block != nil {
 		select {
 		case <-f.block:
-		case <-ctx.Done(): // perhaps a moment before the client's own clock
+		case <-ctx.Done(): // possibly a moment before the client's own timeout
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 	}
@@ -130,8 +130,8 @@ func (f *flaky) serve(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// TestRetries holds that what reads is tried again, and what writes is not, since it may have happened.
-func TestRetries(t *testing.T) {
+// TestReadsAreRetried checks that calls that read are retried. Writes must not be, since they may have been applied.
+func TestReadsAreRetried(t *testing.T) {
 	server := &flaky{}
 	engine := remote(t, spicedb.RemoteConfig{Endpoint: server.serve(t), Insecure: true})
 	check := authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}
@@ -162,9 +162,9 @@ func TestRetries(t *testing.T) {
 	require.EqualValues(t, 1, server.deletes.Load())
 }
 
-// TestTimeout holds that a call without a deadline ends all the same, and that all calls are observed.
+// TestTimeout checks that a call without a deadline ends, and that all calls are observed.
 func TestTimeout(t *testing.T) {
-	// a slow machine takes longer for a message
+	// A slow machine needs more time for a message.
 	for timeout := 100 * time.Millisecond; !timesOut(t, timeout); timeout *= 4 {
 		require.Less(t, timeout, time.Minute)
 	}
@@ -192,10 +192,11 @@ func timesOut(t *testing.T, timeout time.Duration) bool {
 
 	messages := 0
 	var last error
-	for _, err := range engine.Read(context.Background(), authz.Filter{Type: "document"}, authz.Fully(), authz.Page{}) { //nolint:usetesting // without a deadline
+	ctx := context.Background() //nolint:usetesting // without a deadline
+	for _, err := range engine.Read(ctx, authz.Filter{Type: "document"}, authz.Fully(), authz.Page{}) {
 		if last = err; err == nil {
 			messages++
-			time.Sleep(timeout + timeout/2) // a slow consumer is not what the time limit is for
+			time.Sleep(timeout + timeout/2) // the time limit does not include a slow consumer
 		}
 	}
 	require.ErrorIs(t, last, authz.CodeDeadline)
@@ -211,7 +212,7 @@ func timesOut(t *testing.T, timeout time.Duration) bool {
 	return true
 }
 
-func TestRemoteRefuses(t *testing.T) {
+func TestRemoteRejectsConfiguration(t *testing.T) {
 	noCertificate := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(noCertificate, []byte("no certificate"), 0o600))
 	for wanted, config := range map[string]spicedb.RemoteConfig{

@@ -14,9 +14,11 @@ import (
 
 // LookupResources implements authz.Engine.
 //
-// SpiceDB's own pages name a resource once for each way in which it is reached, on whatever pages those ways fall. So the
-// whole stream is looked through, without SpiceDB's cursors, and sorted by id.
-func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page) iter.Seq2[authz.FoundResource, error] {
+// SpiceDB's own pages list a resource once for each path to it, possibly on different pages. So this reads the whole
+// stream, without SpiceDB's cursors, and sorts it by id.
+func (c *Client) LookupResources(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.FoundResource, error] {
 	return sequence(c, "LookupResources", func(yield func(authz.FoundResource) bool) error {
 		part, err := c.pages.Page(ctx, query, at, page, func(at authz.Consistency) ([]authz.FoundResource, error) {
 			return c.allResources(ctx, query, at)
@@ -30,9 +32,11 @@ func (c *Client) LookupResources(ctx context.Context, query authz.ResourceQuery,
 	})
 }
 
-// allResources returns every resource that the query finds, once, in the order of ids. SpiceDB fails the whole look-up if a caveat
-// fails on the way to one resource; then each resource that may be found is checked on its own.
-func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency) ([]authz.FoundResource, error) {
+// allResources returns each resource of the query once, sorted by id. If a caveat fails for one resource, SpiceDB
+// fails the whole look-up. Then allResources checks each candidate separately.
+func (c *Client) allResources(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency,
+) ([]authz.FoundResource, error) {
 	all, err := c.lookUpResources(ctx, query, at)
 	if !isCaveatFailure(err) {
 		return all, err
@@ -44,7 +48,8 @@ func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at
 	checks := make([]authz.Check, len(ids))
 	for i, id := range ids {
 		checks[i] = authz.Check{
-			Subject: query.Subject, Permission: query.Permission, Resource: authz.Object{Type: query.Type, ID: id}, Context: query.Context,
+			Subject: query.Subject, Permission: query.Permission, Context: query.Context,
+			Resource: authz.Object{Type: query.Type, ID: id},
 		}
 	}
 	results, _, err := c.CheckBulk(ctx, checks, authz.AtSnapshot(token))
@@ -63,10 +68,12 @@ func (c *Client) allResources(ctx context.Context, query authz.ResourceQuery, at
 	return all, nil
 }
 
-// candidateResources returns, sorted, the ids of all resources that the query may find, and the state that they are of: those of the
-// same look-up without context, in which a caveat that needs context does not fail; or, if one fails nevertheless, every resource of
-// the type. If there are too many, it returns the failure.
-func (c *Client) candidateResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error) (_ []authz.ID, token authz.Token, err error) {
+// candidateResources returns the sorted ids of all resources that the query may find, and the token of their state.
+// The candidates are those of the same look-up without context, in which a caveat with missing context does not fail.
+// If a caveat still fails, they are all resources of the type. If there are too many, it returns failure.
+func (c *Client) candidateResources(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error,
+) (_ []authz.ID, token authz.Token, err error) {
 	ids := make(map[authz.ID]bool)
 	var all []authz.FoundResource
 	err = failure
@@ -105,8 +112,10 @@ func (c *Client) candidateResources(ctx context.Context, query authz.ResourceQue
 	return slices.Sorted(maps.Keys(ids)), token, nil
 }
 
-// lookUpResources returns what SpiceDB finds.
-func (c *Client) lookUpResources(ctx context.Context, query authz.ResourceQuery, at authz.Consistency) ([]authz.FoundResource, error) {
+// lookUpResources returns the resources of SpiceDB's look-up.
+func (c *Client) lookUpResources(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency,
+) ([]authz.FoundResource, error) {
 	consistency, err := toConsistency(at)
 	if err != nil {
 		return nil, err
@@ -130,7 +139,7 @@ func (c *Client) lookUpResources(ctx context.Context, query authz.ResourceQuery,
 	}, func(found *v1.LookupResourcesResponse) bool {
 		token := fromToken(found.GetLookedUpAt())
 		if len(all) > 0 {
-			token = all[0].Token // the same text, once in memory
+			token = all[0].Token // the same text, stored once
 		}
 		all = append(all, authz.FoundResource{
 			ID:       authz.DecodeID(query.Type, found.GetResourceObjectId()),
@@ -139,11 +148,11 @@ func (c *Client) lookUpResources(ctx context.Context, query authz.ResourceQuery,
 		})
 		return true
 	})
-	return once(all), err
+	return mergePaths(all), err
 }
 
-// once sorts resources by id, and makes one of those that came several times.
-func once(all []authz.FoundResource) []authz.FoundResource {
+// mergePaths sorts resources by id, and merges those that several paths reach.
+func mergePaths(all []authz.FoundResource) []authz.FoundResource {
 	slices.SortFunc(all, authz.CompareResources)
 	kept := all[:0]
 	for _, found := range all {
@@ -156,7 +165,7 @@ func once(all []authz.FoundResource) []authz.FoundResource {
 	return kept
 }
 
-// either is the decision of what is reached in two ways, each of them allowed or conditional.
+// either returns the decision for an object that two paths reach. Each path is allowed or conditional.
 func either(a, b authz.Decision) authz.Decision {
 	if a.State == authz.Allowed || b.State == authz.Allowed {
 		return authz.Decision{State: authz.Allowed}

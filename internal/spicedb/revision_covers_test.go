@@ -53,7 +53,7 @@ func TestRevisionCovers(t *testing.T) {
 	}
 }
 
-// TestComparePosition names tokens that are none, are of another store, or are before the last change.
+// TestComparePosition checks tokens that are invalid, belong to another store, or are before the last change.
 func TestComparePosition(t *testing.T) {
 	token := func(store, revision string) authz.Token {
 		encoded, err := zedtoken.Encode(&implv1.DecodedZedToken{VersionOneof: &implv1.DecodedZedToken_V1{
@@ -71,10 +71,10 @@ func TestComparePosition(t *testing.T) {
 		"nothing to compare":  {token("a", "18"), "", ""},
 		"before it":           {token("a", "16"), "a/17", "is before the last change"},
 		"another store":       {token("b", "18"), "a/17", "is of the store"},
-		"no token":            {"x", "a/17", "is no token"},
-		"empty":               {"", "", "is no token"},
-		"a revision of none":  {token("a", "?"), "a/17", "is no token"},
-		"a token, and a byte": {token("a", "18") + "x", "a/17", "is no token"},
+		"no token":            {"x", "a/17", "is not a token"},
+		"empty":               {"", "", "is not a token"},
+		"a revision of none":  {token("a", "?"), "a/17", "is not a token"},
+		"a token, and a byte": {token("a", "18") + "x", "a/17", "is not a token"},
 	} {
 		err := ComparePosition(c.through, c.last)
 		if c.says == "" {
@@ -85,7 +85,7 @@ func TestComparePosition(t *testing.T) {
 	}
 }
 
-// TestAcknowledgedIsBounded: of too many writes the newest are remembered, and all are counted.
+// TestAcknowledgedIsBounded checks that above the limit the newest writes are kept and all are counted.
 func TestAcknowledgedIsBounded(t *testing.T) {
 	var a Acknowledged
 	for range maxAcknowledged + 1 {

@@ -44,8 +44,8 @@ func (c *Client) ApplySchema(ctx context.Context, schema string) (err error) {
 	return nil
 }
 
-// DiffSchema implements authz.Engine. Removing anything that stored relationships or callers may name is breaking, and so
-// is a caveat parameter that changes; a permission or caveat whose expression changes is not.
+// DiffSchema implements authz.Engine. A change is breaking if it removes a part that stored relationships or callers
+// may name, or changes a caveat parameter. A changed expression of a permission or caveat is not breaking.
 func (c *Client) DiffSchema(ctx context.Context, text string) (_ []authz.SchemaChange, err error) {
 	defer c.observe("DiffSchema", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
@@ -58,7 +58,7 @@ func (c *Client) DiffSchema(ctx context.Context, text string) (_ []authz.SchemaC
 	if err != nil {
 		err = c.failure(ctx, err)
 		if errors.Is(err, authz.CodeNotFound) {
-			return []authz.SchemaChange{{Text: "there is no schema yet: everything is new"}}, nil
+			return []authz.SchemaChange{{Text: "SpiceDB has no schema yet: everything is new"}}, nil
 		}
 		return nil, err
 	}
@@ -82,7 +82,8 @@ func (c *Client) DiffSchema(ctx context.Context, text string) (_ []authz.SchemaC
 	return changes, nil
 }
 
-// changedExpressions returns a function that says how the expression of a permission or caveat differs in two schemas.
+// changedExpressions returns a function that describes how the expression of a permission or caveat differs in two
+// schemas.
 func changedExpressions(before, after string) (func(name string) string, error) {
 	from, err := schema.Expressions(before)
 	if err != nil {
@@ -95,7 +96,7 @@ func changedExpressions(before, after string) (func(name string) string, error) 
 	return func(name string) string { return fmt.Sprintf("from %q to %q", from[name], to[name]) }, nil
 }
 
-// toChange describes a difference. changed says how an expression differs.
+// toChange converts a difference. changed describes how an expression differs.
 func toChange(d *v1.ReflectionSchemaDiff, changed func(name string) string) authz.SchemaChange {
 	same := func(format string, args ...any) authz.SchemaChange {
 		return authz.SchemaChange{Text: fmt.Sprintf(format, args...)}
@@ -118,10 +119,12 @@ func toChange(d *v1.ReflectionSchemaDiff, changed func(name string) string) auth
 		return same("changes the comment of relation %s", relationName(d.RelationDocCommentChanged))
 	case *v1.ReflectionSchemaDiff_RelationSubjectTypeAdded:
 		change := d.RelationSubjectTypeAdded
-		return same("allows subject %s in relation %s", subjectType(change.GetChangedSubjectType()), relationName(change.GetRelation()))
+		subject, relation := subjectType(change.GetChangedSubjectType()), relationName(change.GetRelation())
+		return same("allows subject %s in relation %s", subject, relation)
 	case *v1.ReflectionSchemaDiff_RelationSubjectTypeRemoved:
 		change := d.RelationSubjectTypeRemoved
-		return breaking("refuses subject %s in relation %s", subjectType(change.GetChangedSubjectType()), relationName(change.GetRelation()))
+		subject, relation := subjectType(change.GetChangedSubjectType()), relationName(change.GetRelation())
+		return breaking("no longer allows subject %s in relation %s", subject, relation)
 	case *v1.ReflectionSchemaDiff_PermissionAdded:
 		return same("adds permission %s", permissionName(d.PermissionAdded))
 	case *v1.ReflectionSchemaDiff_PermissionRemoved:
@@ -163,7 +166,7 @@ func parameterName(p *v1.ReflectionCaveatParameter) string {
 	return p.GetName() + " of caveat " + p.GetParentCaveatName()
 }
 
-// subjectType writes an allowed subject type the way the schema does, without traits.
+// subjectType formats an allowed subject type as in the schema, without traits.
 func subjectType(t *v1.ReflectionTypeReference) string {
 	name := t.GetSubjectDefinitionName()
 	switch {

@@ -10,11 +10,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxScratchUses is how often an emptied scratch is used again, since its store remembers what was in it.
+// maxScratchUses is how often a scratch is used. Its store keeps the history of all uses.
 const maxScratchUses = 200
 
-// Scratch implements authz.Engine. It is an embedded SpiceDB in memory, and one that was given back is used again, as
-// starting one takes far longer than filling it.
+// Scratch implements authz.Engine. It returns an embedded SpiceDB in memory. It reuses closed ones, since starting
+// one takes far longer than filling it.
 func (c *Client) Scratch(
 	ctx context.Context, schema string, relationships []authz.Relationship,
 ) (_ authz.Engine, err error) {
@@ -37,7 +37,7 @@ func (c *Client) Scratch(
 			write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: r})
 		}
 		if _, err := s.Write(ctx, write); err != nil {
-			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // it is emptied also when the request has ended
+			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // Close works after the end of ctx
 		}
 	}
 	return s, nil
@@ -54,13 +54,13 @@ func newScratch(ctx context.Context, schema string, timeout time.Duration) (*scr
 	return &scratch{EmbeddedEngine: engine, schema: schema, types: make(map[authz.Type]bool)}, nil
 }
 
-// scratch is an embedded SpiceDB that is emptied when it is closed.
+// scratch is an embedded SpiceDB. Close empties it for the next use.
 type scratch struct {
 	*EmbeddedEngine
 	home   *scratches
 	schema string
 	uses   int
-	types  map[authz.Type]bool // of what was written
+	types  map[authz.Type]bool // types of written relationships
 }
 
 // Write implements authz.Engine.
@@ -71,7 +71,7 @@ func (s *scratch) Write(ctx context.Context, write authz.Write) (authz.Token, er
 	return s.EmbeddedEngine.Write(ctx, write)
 }
 
-// Close empties the scratch and gives it back, or ends it if it cannot be used again.
+// Close empties the scratch and returns it to its pool, or stops it if it cannot be used again.
 func (s *scratch) Close() error {
 	if s.uses++; s.uses >= maxScratchUses {
 		return s.EmbeddedEngine.Close()
@@ -87,17 +87,17 @@ func (s *scratch) Close() error {
 	return s.home.give(s)
 }
 
-// scratches are those that nobody uses at the moment.
+// scratches is the pool of unused scratches.
 type scratches struct {
 	mu     sync.Mutex
 	idle   []*scratch
 	closed bool
 }
 
-// maxIdleScratches is how many scratches are kept for later.
+// maxIdleScratches is the largest number of scratches in the pool.
 const maxIdleScratches = 4
 
-// take returns an idle scratch with that schema, or nil.
+// take removes a scratch with a schema from the pool. It returns nil if there is none.
 func (p *scratches) take(schema string) *scratch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *scratches) take(schema string) *scratch {
 	return nil
 }
 
-// give keeps a scratch for later. Of too many, the one that was idle for longest is ended.
+// give adds a scratch to the pool. If the pool is full, it stops the one that was unused for longest.
 func (p *scratches) give(s *scratch) error {
 	p.mu.Lock()
 	p.idle = append(p.idle, s)
@@ -124,7 +124,7 @@ func (p *scratches) give(s *scratch) error {
 	return end(surplus)
 }
 
-// close ends the idle scratches; those in use end when they are given back.
+// close stops the unused scratches. Scratches in use stop when they are closed.
 func (p *scratches) close() error {
 	p.mu.Lock()
 	idle := p.idle

@@ -14,10 +14,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// grace is how long an embedded server waits at its end for calls under way.
+// grace is how long an embedded server waits for running calls when it stops.
 const grace = 2 * time.Second
 
-// serverConfig is one listener of an embedded SpiceDB. Without a gRPC address it can be reached from this process alone.
+// serverConfig configures one listener of an embedded SpiceDB. Without a gRPC address, only this process can reach
+// it.
 type serverConfig struct {
 	store       datastore.Datastore
 	key         string
@@ -27,18 +28,19 @@ type serverConfig struct {
 	limited     limited
 }
 
-// watchHeartbeat is how often PostgreSQL is asked whether there is something to tell, when there was nothing. The other datastores
-// tell it of themselves.
+// watchHeartbeat is the interval at which SpiceDB reads PostgreSQL for new changes after a time without changes. The
+// other datastores report changes by themselves.
 const watchHeartbeat = 100 * time.Millisecond
 
-// maxCaveatContext is how much context SpiceDB takes for one question, in bytes of its own encoding. The API holds contexts to
-// authz.MaxContextBytes before it asks; the encoding, and parameters that hold parts of the context again, take more than that.
+// maxCaveatContext is the largest context that SpiceDB accepts for one check, in bytes of its own encoding. The API
+// limits contexts to authz.MaxContextBytes. The encoding, and parameters that repeat parts of the context, are
+// larger.
 const maxCaveatContext = 8 * authz.MaxContextBytes
 
-// start runs a server and connects to it. ctx bounds the start alone; stop ends the server and waits, for a bounded time, until it has
-// ended.
+// start runs a server and connects to it. ctx only limits the start. stop stops the server, and waits a limited time
+// until it has stopped.
 func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
-	runnable, err := s.config().Complete(ctx) //nolint:contextcheck // each call that the server will take has its own context
+	runnable, err := s.config().Complete(ctx) //nolint:contextcheck // each call of the server has its own context
 	if err != nil {
 		return nil, nil, err
 	}
@@ -55,12 +57,12 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 		cancel()
 		select {
 		case err := <-ended:
-			if !errors.Is(err, grpc.ErrServerStopped) { // it was stopped before it had begun
+			if !errors.Is(err, grpc.ErrServerStopped) { // stopped before the start
 				return err
 			}
 			return nil
-		case <-time.After(2 * grace): // gRPC waits for calls without end, also if it is told to stop by force
-			return errors.New("the embedded SpiceDB goes on with a call: it does not end in time")
+		case <-time.After(2 * grace): // gRPC waits forever for running calls, even on a forced stop
+			return errors.New("the embedded SpiceDB did not stop in time: a call is still running")
 		}
 	})
 	conn, err := runnable.NewClient(inProcessOptions(s.key)...)
@@ -71,8 +73,9 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 	return conn, stop, nil
 }
 
-// config turns off what a server within another program must not do: listen for metrics, report telemetry, log requests.
-// The dispatch caches are off as well, unless asked for, since they keep an answer beyond the expiration of what it rests on.
+// config disables features of a standalone server: metrics listener, telemetry, request logs. The dispatch caches are
+// off too unless cache is set, since they return answers after the expiration of the relationships that they depend
+// on.
 func (s serverConfig) config() *server.Config {
 	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true}
 	if s.grpcAddress != "" {
@@ -106,9 +109,10 @@ func (s serverConfig) config() *server.Config {
 	)
 }
 
-// sequential lets SpiceDB evaluate the parts of one look-up of resources, and of one check, one after the other. When one part of a
-// look-up fails, those at the same time would go on, each under a context of its own. Parts of a check at the same time make its
-// answer depend on which comes first, where one part allows and another one fails because it is nested too deeply.
+// sequential makes SpiceDB evaluate the parts of one look-up of resources, and of one check, one after the other. If
+// a part of a look-up fails, concurrent parts would continue, each under a context of its own. If one part of a check
+// allows and another one fails because it is nested too deeply, concurrent parts would make the answer depend on
+// their timing.
 func sequential(c *server.Config) {
 	c.DispatchConcurrencyLimits.LookupResources = 1
 	c.DispatchConcurrencyLimits.Check = 1

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// shapesSchema has permissions that lead to themselves by two relations, in every way that a schema can join them.
+// shapesSchema has recursive permissions over two relations, in every combination that a schema allows.
 const shapesSchema = `definition user {}
 
 definition knot {
@@ -46,8 +46,7 @@ var shapePermissions = map[authz.Type][]authz.Permission{
 	"nest": {"union", "inter", "minus"},
 }
 
-// shapes are the ways in which objects lead to others: from each object, in both relations, to the objects that
-// next returns.
+// shapes are graphs of objects: each object leads, in both relations, to the objects that next returns.
 var shapes = []struct {
 	name string
 	size int
@@ -62,7 +61,7 @@ var shapes = []struct {
 	{"tree", 300, func(i int) []int { return []int{2*i + 1, 2*i + 2} }},
 }
 
-// viewersOf are who views the objects of a shape: nobody, the last object, each third one, or all.
+// viewersOf selects the objects of a shape that have a viewer: none, the last one, each third one, or all.
 var viewersOf = map[string]func(i, size int) bool{
 	"none":  func(int, int) bool { return false },
 	"last":  func(i, size int) bool { return i == size },
@@ -112,8 +111,8 @@ func writeShapes(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	}
 }
 
-// mostWork is the most that SpiceDB may do for a call of a method with a hundredth of the usual limits. Steps that
-// begin at the same time as the one that is too much are counted as well.
+// mostWork returns the largest allowed work of a call of a method, with limits divided by 100. It includes steps that
+// start together with the step that exceeds the limit.
 func mostWork(method string) spicedb.Work {
 	switch method {
 	case "CheckBulkPermissions":
@@ -125,8 +124,8 @@ func mostWork(method string) spicedb.Work {
 	}
 }
 
-// TestEveryShapeIsAnsweredInBoundedSteps holds that every question about every shape is answered, or refused as
-// too large, after a bounded number of steps, and that nothing of it goes on.
+// TestEveryShapeIsAnsweredInBoundedSteps checks that every question about every shape is answered or rejected as too
+// large after a bounded number of steps, and that no work continues.
 func TestEveryShapeIsAnsweredInBoundedSteps(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)
@@ -167,8 +166,8 @@ func TestEveryShapeIsAnsweredInBoundedSteps(t *testing.T) {
 	}
 }
 
-// TestExclusionsInMeshAreTooLarge holds, with the usual limits, that few steps are open at the same time where
-// SpiceDB evaluates the parts of exclusions side by side.
+// TestExclusionsInMeshAreTooLarge checks that, with the default limits, few steps are open at the same time where
+// SpiceDB evaluates the parts of exclusions concurrently.
 func TestExclusionsInMeshAreTooLarge(t *testing.T) {
 	done := make(chan spicedb.Work, 10)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))

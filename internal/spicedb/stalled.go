@@ -5,14 +5,12 @@ import (
 	"time"
 )
 
-// stalledAfter is how long a call may do nothing before it is given up. SpiceDB v1.56.0 waits for itself until the
-// call ends where the parts of an exclusion lead in a circle to each other, and where one of several parts of an
-// all() fails.
+// stalledAfter is how long a call may make no progress before it is canceled. SpiceDB v1.56.0 waits for itself until
+// the call ends if the parts of an exclusion form a cycle, or if one of several parts of an all() fails.
 const stalledAfter = 10 * time.Second
 
-// watchStall cancels the evaluation of a call, by the function that it is given, when nothing is counted, read or
-// sent for a time. The function that it returns ends the watch, and reports whether it has canceled the
-// evaluation.
+// watchStall calls cancel if the call makes no progress for a time: nothing is counted, read or sent. The returned
+// function stops the watch, and reports whether it canceled the call.
 func (b *bounded) watchStall(after time.Duration, cancel context.CancelFunc) (ended func() bool) {
 	done := make(chan struct{})
 	stalled := make(chan bool, 1)
@@ -41,7 +39,7 @@ func (b *bounded) watchStall(after time.Duration, cancel context.CancelFunc) (en
 	}
 }
 
-// progress is a number that grows with everything that is counted.
+// progress returns a number that grows with each unit of work.
 func (w *work) progress() int64 {
 	return w.done[countSteps].Load() + w.done[countQueries].Load() + w.done[countRows].Load()
 }

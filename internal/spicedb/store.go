@@ -18,7 +18,7 @@ const (
 	SQLite      = sqlitestore.Engine
 )
 
-// openStore opens the datastore that config names, after bringing its tables up to date.
+// openStore opens the configured datastore. It first migrates the tables of a database.
 func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore, error) {
 	if config.Store != nil {
 		return config.Store, nil
@@ -30,7 +30,7 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		if config.DataDir == "" {
 			return nil, fmt.Errorf("the datastore %s needs a directory", config.Datastore)
 		}
-		return sqlitestore.Open(config.DataDir, sqlitestore.Options{ //nolint:contextcheck // it waits for nobody
+		return sqlitestore.Open(config.DataDir, sqlitestore.Options{ //nolint:contextcheck // opening does not wait
 			MustExist: config.MustExist, GCWindow: config.GCWindow, GCInterval: config.GCInterval,
 		})
 	case Postgres, CockroachDB:
@@ -55,7 +55,7 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		return storecmd.NewDatastore(ctx, options...)
 	default:
 		return nil, fmt.Errorf(
-			"%q is no datastore: it is one of %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB,
+			"%q is not a datastore; datastores are %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB,
 		)
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// errSilent cancels a stream that gave no message for too long.
+// errSilent is the cause of canceling a stream that sent no message within the time limit.
 var errSilent = errors.New("SpiceDB sent nothing within the time limit")
 
-// sequence makes a sequence of what produce yields; an error that produce returns comes last.
+// sequence returns a sequence of the items that produce yields. An error of produce comes last.
 func sequence[T any](c *Client, method string, produce func(yield func(T) bool) error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		start := time.Now()
@@ -29,8 +29,8 @@ func sequence[T any](c *Client, method string, produce func(yield func(T) bool) 
 	}
 }
 
-// stream hands the messages of a stream to each, until there are no more, each returns false, or ctx ends. The time
-// that each takes does not count against the time limit.
+// stream calls each with the messages of a stream, until the stream ends, each returns false, or ctx ends. The time
+// limit does not include the time in each.
 func stream[M any](
 	ctx context.Context, c *Client, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) bool,
 ) error {
@@ -58,7 +58,7 @@ func stream[M any](
 	}
 }
 
-// paginate yields as many messages as the page asks for, in portions that SpiceDB allows, with the position after each.
+// paginate yields the messages of a page, in portions that SpiceDB allows, with the position after each message.
 func paginate[M interface{ GetAfterResultCursor() *v1.Cursor }](
 	at authz.Consistency, page authz.Page,
 	portion func(from position, consistency *v1.Consistency, each func(M) bool) error,

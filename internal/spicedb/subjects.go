@@ -13,13 +13,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// LookupSubjects implements authz.Engine. SpiceDB names a subject once for each relation that grants the permission, under
-// the condition of that relation alone. So a subject that is allowed is told when it comes first; where a condition or a
-// wildcard is involved, the subjects that it is about are checked at the end. SpiceDB fails the whole look-up if a caveat fails for one
-// subject; then each subject that may be found is checked on its own.
-func (c *Client) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+// LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the
+// permission, with the condition of only that relation. So an allowed subject is yielded at its first occurrence.
+// Subjects with conditions, or excluded by a wildcard, are checked at the end. If a caveat fails for one subject,
+// SpiceDB fails the whole look-up. Then each candidate is checked separately.
+func (c *Client) LookupSubjects(
+	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
+) iter.Seq2[authz.FoundSubject, error] {
 	return sequence(c, "LookupSubjects", func(yield func(authz.FoundSubject) bool) error {
-		found := foundSubjects{query: query, told: make(map[authz.ID]bool), open: make(map[authz.ID]bool), excluded: make(map[authz.ID]bool)}
+		found := foundSubjects{
+			query: query, yielded: make(map[authz.ID]bool), open: make(map[authz.ID]bool), excluded: make(map[authz.ID]bool),
+		}
 		more, err := c.allSubjects(ctx, query, at, func(one authz.FoundSubject) bool { return !found.add(one) || yield(one) })
 		if isCaveatFailure(err) {
 			more = true
@@ -32,8 +36,11 @@ func (c *Client) LookupSubjects(ctx context.Context, query authz.SubjectQuery, a
 	})
 }
 
-// allSubjects hands each way in which a subject is reached to each, and reports whether it always returned true.
-func (c *Client) allSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency, each func(authz.FoundSubject) bool) (more bool, err error) {
+// allSubjects calls each with every result of SpiceDB's look-up, one for each path to a subject. It reports whether
+// each always returned true.
+func (c *Client) allSubjects(
+	ctx context.Context, query authz.SubjectQuery, at authz.Consistency, each func(authz.FoundSubject) bool,
+) (more bool, err error) {
 	consistency, err := toConsistency(at)
 	if err != nil {
 		return false, err
@@ -77,17 +84,17 @@ func toFoundSubject(query authz.SubjectQuery, found *v1.LookupSubjectsResponse) 
 	return out
 }
 
-// foundSubjects is what a look-up of subjects has come upon so far.
+// foundSubjects has the subjects that a look-up has found so far.
 type foundSubjects struct {
 	query    authz.SubjectQuery
-	told     map[authz.ID]bool
-	open     map[authz.ID]bool // conditional in some way
-	excluded map[authz.ID]bool // by some wildcard
+	yielded  map[authz.ID]bool
+	open     map[authz.ID]bool // subjects to check: conditional on some path
+	excluded map[authz.ID]bool // excluded by some wildcard
 	wildcard *authz.FoundSubject
 	token    authz.Token
 }
 
-// add reports whether the subject is to be told now.
+// add records a result, and reports whether the subject is to be yielded now.
 func (f *foundSubjects) add(one authz.FoundSubject) bool {
 	f.token = one.Token
 	switch {
@@ -102,18 +109,18 @@ func (f *foundSubjects) add(one authz.FoundSubject) bool {
 		f.wildcard = &one
 	case one.Decision.State == authz.Conditional:
 		f.open[one.Subject.ID] = true
-	case !f.told[one.Subject.ID]:
-		f.told[one.Subject.ID] = true
+	case !f.yielded[one.Subject.ID]:
+		f.yielded[one.Subject.ID] = true
 		return true
 	}
 	return false
 }
 
-// remaining yields what add held back: subjects under a condition as a check decides them, and the wildcard without those
-// that no check allows.
+// remaining yields the subjects that add held back: those with conditions, with the decision of a check, and the
+// wildcard with the subjects that no check allows as exclusions.
 func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(authz.FoundSubject) bool) error {
 	maps.Copy(f.open, f.excluded)
-	maps.DeleteFunc(f.open, func(id authz.ID, _ bool) bool { return f.told[id] })
+	maps.DeleteFunc(f.open, func(id authz.ID, _ bool) bool { return f.yielded[id] })
 	decisions, err := c.decideSubjects(ctx, f)
 	if err != nil {
 		return err
@@ -123,7 +130,7 @@ func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(aut
 		if f.excluded[id] && !decision.Allowed() {
 			f.wildcard.Excluded = append(f.wildcard.Excluded, id)
 		}
-		// What one wildcard excludes may be covered by another one.
+		// Another wildcard may cover a subject that one wildcard excludes.
 		covered := f.excluded[id] && f.wildcard.Decision.Allowed() && decision.Allowed()
 		if decision.State == authz.Denied && failure == nil || covered {
 			continue
@@ -142,7 +149,14 @@ func (f *foundSubjects) subject(id authz.ID) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: f.query.Type, ID: id}, Relation: f.query.SubjectRelation}
 }
 
-// decideSubjects checks the open subjects at the state that was looked at.
+// check returns the check of a subject.
+func (f *foundSubjects) check(id authz.ID) authz.Check {
+	return authz.Check{
+		Subject: f.subject(id), Permission: f.query.Permission, Resource: f.query.Resource, Context: f.query.Context,
+	}
+}
+
+// decideSubjects checks the open subjects at the state of the look-up.
 func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[authz.ID]authz.CheckResult, error) {
 	if len(f.open) == 0 {
 		return nil, nil
@@ -150,7 +164,7 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 	ids := slices.Sorted(maps.Keys(f.open))
 	checks := make([]authz.Check, len(ids))
 	for i, id := range ids {
-		checks[i] = authz.Check{Subject: f.subject(id), Permission: f.query.Permission, Resource: f.query.Resource, Context: f.query.Context}
+		checks[i] = f.check(id)
 	}
 	results, _, err := c.CheckBulk(ctx, checks, authz.AtSnapshot(f.token))
 	if err != nil {
@@ -166,9 +180,9 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 	return decisions, nil
 }
 
-// candidateSubjects leaves open, for remaining, every subject that the query may find: those of the same look-up without context, in
-// which a caveat that needs context does not fail; or, if one fails nevertheless, every subject of the type in any relationship. If
-// there are too many, it returns the failure.
+// candidateSubjects sets open to every subject that the query may find, for remaining. The candidates are those of
+// the same look-up without context, in which a caveat with missing context does not fail. If a caveat still fails,
+// they are all subjects of the type in any relationship. If there are too many, it returns failure.
 func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
 	if f.token != "" {
 		at = authz.AtSnapshot(f.token)
@@ -205,9 +219,12 @@ func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at aut
 	return nil
 }
 
-// allNamed leaves open every subject of the type that some relationship names, and reports whether one names everybody.
-func (c *Client) allNamed(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) (everybody bool, err error) {
-	filter := authz.Filter{SubjectType: f.query.Type, SubjectRelation: f.query.SubjectRelation, SubjectPlain: f.query.SubjectRelation == ""}
+// allNamed adds to open every subject of the type that a relationship names, and reports whether one names everybody.
+func (c *Client) allNamed(
+	ctx context.Context, f *foundSubjects, at authz.Consistency, failure error,
+) (everybody bool, err error) {
+	relation := f.query.SubjectRelation
+	filter := authz.Filter{SubjectType: f.query.Type, SubjectRelation: relation, SubjectPlain: relation == ""}
 	if f.query.Type == f.query.Resource.Type {
 		f.open[f.query.Resource.ID] = true
 	}
@@ -235,12 +252,10 @@ func (c *Client) allNamed(ctx context.Context, f *foundSubjects, at authz.Consis
 	return everybody, nil
 }
 
-// decideEverybody decides whether everybody of the type has the permission, by somebody whom no relationship names.
+// decideEverybody decides whether everybody of the type has the permission. It checks a random id that no
+// relationship names.
 func (c *Client) decideEverybody(ctx context.Context, f *foundSubjects) error {
-	somebody := authz.Check{
-		Subject: f.subject(authz.ID(rand.Text())), Permission: f.query.Permission, Resource: f.query.Resource, Context: f.query.Context,
-	}
-	decision, _, err := c.Check(ctx, somebody, authz.AtSnapshot(f.token))
+	decision, _, err := c.Check(ctx, f.check(authz.ID(rand.Text())), authz.AtSnapshot(f.token))
 	switch {
 	case err != nil && !isOfQuestion(err):
 		return err
@@ -248,7 +263,8 @@ func (c *Client) decideEverybody(ctx context.Context, f *foundSubjects) error {
 		maps.Copy(f.open, f.excluded)
 		clear(f.excluded)
 	default:
-		f.wildcard = &authz.FoundSubject{Subject: authz.Everybody(f.query.Type), Decision: decision, Err: err, Token: f.token}
+		everybody := authz.Everybody(f.query.Type)
+		f.wildcard = &authz.FoundSubject{Subject: everybody, Decision: decision, Err: err, Token: f.token}
 	}
 	return nil
 }

@@ -18,17 +18,19 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// exportBatch is how many relationships SpiceDB returns at once.
+// exportBatch is the number of relationships per message of an export or import.
 const exportBatch = 1000
 
-// ExportTexts calls take with all relationships of a state, as text, a batch at a time, and with the cursor after which the next
-// one begins.
-func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error) error {
+// ExportTexts calls take with all relationships of a state as text, one batch after the other. Each call also gets
+// the cursor that continues after its batch.
+func (c *Client) ExportTexts(
+	ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
+) error {
 	consistency, err := toConsistency(authz.AtSnapshot(at))
 	if err != nil {
 		return err
 	}
-	// SpiceDB v1.56.0 exports at the token of another SpiceDB as if it were its own; this call does not.
+	// SpiceDB v1.56.0 exports at a token of another SpiceDB without an error. This call returns one.
 	if _, err := c.schema.ReflectSchema(ctx, &v1.ReflectSchemaRequest{Consistency: consistency}); err != nil {
 		return c.failure(ctx, err)
 	}
@@ -47,7 +49,7 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 			return nil
 		case err != nil:
 			return c.failure(ctx, err)
-		case ctx.Err() != nil: // what had arrived before is not worth going on
+		case ctx.Err() != nil: // do not process messages that arrived before the end
 			return c.failure(ctx, ctx.Err())
 		}
 		texts := make([]string, len(response.GetRelationships()))
@@ -65,7 +67,7 @@ func (c *Client) ExportTexts(ctx context.Context, at authz.Token, after string, 
 	}
 }
 
-// relationshipText writes a relationship as parseRelationship reads it, with all digits of the numbers in its context.
+// relationshipText is the inverse of parseRelationship. It writes all digits of the numbers in the context.
 func relationshipText(r *v1.Relationship) (string, error) {
 	text := tuple.V1StringRelationshipWithoutCaveatOrExpiration(r)
 	if name := r.GetOptionalCaveat().GetCaveatName(); name != "" {
@@ -79,8 +81,8 @@ func relationshipText(r *v1.Relationship) (string, error) {
 	return text + expiration, err
 }
 
-// parseRelationship reads a relationship, and its expiration as authz.ParseTime does. Errors have code authz.CodeInvalid,
-// also for a number in the context of the caveat that a double does not hold exactly.
+// parseRelationship parses a relationship, and its expiration as authz.ParseTime does. Errors have code
+// authz.CodeInvalid, also for a number in the caveat context that a double cannot hold exactly.
 func parseRelationship(text string) (*v1.Relationship, error) {
 	parsed, err := tuple.ParseV1Rel(schema.CanonicalExpirations(text))
 	if err != nil {
@@ -89,7 +91,7 @@ func parseRelationship(text string) (*v1.Relationship, error) {
 	return parsed, schema.CheckContext(text)
 }
 
-// ParseRelationship returns the relationship that a text is for Import. Errors have code authz.CodeInvalid.
+// ParseRelationship parses a relationship as Import does. Errors have code authz.CodeInvalid.
 func ParseRelationship(text string) (authz.Relationship, error) {
 	parsed, err := parseRelationship(text)
 	if err != nil {
@@ -103,12 +105,12 @@ var (
 	storedID          = regexp.MustCompile(`^([a-zA-Z0-9/_|\-=+]+|\*)$`)
 )
 
-// notRelationship is the error for a text that is no relationship. It shows the ids in the form in which SpiceDB stores them,
-// if that is what is wrong.
+// notRelationship returns the error for a text that is not a relationship. If an id lacks escapes, the error shows
+// the escaped relationship.
 func notRelationship(text string, cause error) error {
 	parts := relationshipParts.FindStringSubmatch(text)
 	if parts == nil || storedID.MatchString(parts[2]) && storedID.MatchString(parts[5]) {
-		return authz.Errorf(authz.CodeInvalid, "%q is no relationship: %v", text, cause)
+		return authz.Errorf(authz.CodeInvalid, "%q is not a relationship: %v", text, cause)
 	}
 	for _, i := range []int{2, 5} {
 		if !storedID.MatchString(parts[i]) {
@@ -116,11 +118,13 @@ func notRelationship(text string, cause error) error {
 		}
 	}
 	escaped := parts[1] + ":" + parts[2] + "#" + parts[3] + "@" + parts[4] + ":" + parts[5] + parts[6] + parts[7]
-	return authz.Errorf(authz.CodeInvalid, "%q is no relationship: an id is not escaped; escaped it is %q", text, escaped)
+	return authz.Errorf(
+		authz.CodeInvalid, "%q is not a relationship: an id lacks escapes; with escapes it is %q", text, escaped,
+	)
 }
 
-// Import writes relationships that are given as text, all in one write if none of them is there, else in several that change
-// those that differ.
+// Import writes relationships that are given as text. If none of them exists, it uses one write. Otherwise it uses
+// several writes, which replace those that differ.
 func (c *Client) Import(ctx context.Context, relationships []string) error {
 	parsed := make([]*v1.Relationship, len(relationships))
 	for i, text := range relationships {
@@ -143,14 +147,15 @@ func (c *Client) Import(ctx context.Context, relationships []string) error {
 	}
 }
 
-// create writes relationships of which none may be there.
+// create writes relationships, none of which may exist.
 func (c *Client) create(ctx context.Context, relationships []*v1.Relationship) error {
 	stream, err := c.permissions.ImportBulkRelationships(ctx)
 	if err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(relationships, exportBatch) {
-		if err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: batch}); err != nil && !errors.Is(err, io.EOF) {
+		err := stream.Send(&v1.ImportBulkRelationshipsRequest{Relationships: batch})
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err // after io.EOF, CloseAndRecv has the error
 		}
 	}

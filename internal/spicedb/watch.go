@@ -48,19 +48,20 @@ func (c *Client) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Rel
 	})
 }
 
-// ExportStored hands every relationship of a state to take, as SpiceDB has it and a part at a time, until it returns an
-// error.
+// ExportStored calls take with every relationship of a state in SpiceDB's form, a batch at a time, until take returns
+// an error.
 func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) (err error) {
 	defer c.observe("Export", time.Now(), &err)
-	var refused error
+	var stop error
 	err = c.export(ctx, at, 0, func(relationships []*v1.Relationship) bool {
-		refused = take(relationships)
-		return refused == nil
+		stop = take(relationships)
+		return stop == nil
 	})
-	return errors.Join(err, refused)
+	return errors.Join(err, stop)
 }
 
-// export hands the relationships of a state to each, in messages of a limited length; zero means SpiceDB's own.
+// export calls each with the relationships of a state, in messages of at most limit relationships. Zero means
+// SpiceDB's default.
 func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, each func([]*v1.Relationship) bool) error {
 	consistency, err := toConsistency(authz.AtSnapshot(at))
 	if err != nil {
@@ -79,7 +80,7 @@ func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, each 
 // Watch implements authz.Source.
 func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
 	return sequence(c, "Watch", func(yield func(authz.Change) bool) error {
-		enough := errors.New("nobody wants more")
+		enough := errors.New("the consumer has stopped")
 		err := c.watchStored(ctx, after, func(message *v1.WatchResponse) error {
 			if !yield(fromWatch(message)) {
 				return enough
@@ -93,15 +94,15 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 	})
 }
 
-// WatchStored hands what SpiceDB tells after a state to take, as Watch does but in SpiceDB's form, until take returns
-// an error. The first is a checkpoint of the state itself.
+// WatchStored calls take with the messages of Watch in SpiceDB's form, until take returns an error. The first message
+// is a checkpoint of the state of the token.
 func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
 	defer c.observe("Watch", time.Now(), &err)
 	return c.watchStored(ctx, after, take)
 }
 
-// watchStored follows SpiceDB's Watch. SpiceDB itself goes on silently after a state whose changes it no longer has, so
-// the state is read first, which it refuses.
+// watchStored follows SpiceDB's Watch. If SpiceDB no longer has the changes after a state, its Watch continues
+// without an error. So watchStored first reads the state, which SpiceDB then rejects.
 func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -128,37 +129,37 @@ func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*
 		if message, err = messages.Recv(); err != nil {
 			break
 		}
-		if refused := take(message); refused != nil {
-			return refused
+		if stop := take(message); stop != nil {
+			return stop
 		}
 	}
 	if status.Code(err) == codes.Unimplemented {
 		return &authz.Error{
-			Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: PostgreSQL needs track_commit_timestamp=on for it",
+			Code: authz.CodeUnavailable, Message: "SpiceDB's Watch is off: it needs track_commit_timestamp=on in PostgreSQL",
 			Cause: err,
 		}
 	}
 	return c.failure(ctx, err)
 }
 
-// historyLost says why there is no way on from a token, as far as the newest state shows it.
+// historyLost returns the reason why Watch cannot continue after a token, as far as the newest state reveals it.
 func (c *Client) historyLost(ctx context.Context, after authz.Token, refusal error) error {
 	why := authz.ErrHistoryLost
 	if _, head, err := c.Head(ctx); err == nil {
 		then, now := storeOf(after), storeOf(head)
-		_, told := revisionOf(toToken(after))
+		_, last := revisionOf(toToken(after))
 		_, newest := revisionOf(toToken(head))
 		switch {
 		case then != now:
 			why = authz.ErrOtherStore
-		case !newest.IsZero() && newest.Before(told):
+		case !newest.IsZero() && newest.Before(last):
 			why = authz.ErrWentBack
 		}
 	}
 	return &authz.Error{Code: authz.CodeInvalid, Message: goneMessage, Cause: errors.Join(why, refusal)}
 }
 
-// storeOf reads from a token which datastore it is of.
+// storeOf returns the datastore that a token names.
 func storeOf(token authz.Token) string {
 	decoded, err := zedtoken.Decode(toToken(token))
 	if err != nil {
@@ -187,8 +188,8 @@ func fromWatch(message *v1.WatchResponse) authz.Change {
 	return change
 }
 
-// revisionOf reads from a token which transaction of which datastore it names, and when that was. The whole token will
-// not do as a name: it holds the schema's hash or not, depending on where a Watch began.
+// revisionOf returns the datastore and transaction that a token names, and the time of the transaction. The token
+// itself cannot serve as a name: it may or may not have the schema's hash, depending on the start of the Watch.
 func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
 	decoded, err := zedtoken.Decode(token)
 	if err != nil || decoded.GetV1() == nil {
@@ -198,9 +199,9 @@ func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
 	return decoded.GetV1().GetDatastoreUniqueIdPrefix() + "/" + revision, timeOf(revision)
 }
 
-// timeOf reads the time from a revision: nanoseconds since 1970 in memory, in CockroachDB (with a logical part behind a
-// point) and in Spanner, a field of PostgreSQL's. What is no such time, as the numbers of MySQL's transactions, is
-// none.
+// timeOf returns the time of a revision. Revisions of the in-memory datastore, CockroachDB (with a logical part after
+// a point) and Spanner are nanoseconds since 1970. PostgreSQL's have a field. For other revisions, for example
+// MySQL's transaction numbers, it returns the zero time.
 func timeOf(revision string) time.Time {
 	nanos, _, _ := strings.Cut(revision, ".")
 	if n, err := strconv.ParseInt(nanos, 10, 64); err == nil {
@@ -214,7 +215,7 @@ func timeOf(revision string) time.Time {
 	return plausible(int64(postgres.GetOptionalTimestamp())) //nolint:gosec // past the year 2262 it is not plausible
 }
 
-// plausible takes for a time what lies in this millennium.
+// plausible returns a time since the year 2000, and the zero time for an earlier one.
 func plausible(nanos int64) time.Time {
 	at := time.Unix(0, nanos).UTC()
 	if at.Year() < 2000 {

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// counted is something that limits bound.
+// counted is a kind of work that limits bound.
 type counted int
 
 const (
@@ -19,16 +19,16 @@ const (
 	countKinds
 )
 
-// work is what SpiceDB has done so far for a call, or for a check within it.
+// work is the work that SpiceDB has done for a call, or for a check within it.
 type work struct {
 	most     [countKinds]int64
-	done     [countKinds]atomic.Int64 // of open, those at the moment; of same and reverse, the most of one query
-	peak     atomic.Int64             // of open
-	exceeded atomic.Bool              // from then on everything is too much
+	done     [countKinds]atomic.Int64 // open: the current number; same and reverse: the most repetitions of one query
+	peak     atomic.Int64             // largest number of open steps
+	exceeded atomic.Bool              // a limit was exceeded; it stays set
 
 	mu   sync.Mutex
 	seed maphash.Seed
-	came map[uint64]int64 // how often each query came
+	came map[uint64]int64 // repetitions by query
 }
 
 func newWork(most limits) *work {
@@ -38,7 +38,7 @@ func newWork(most limits) *work {
 	}
 }
 
-// take counts one more of something, and reports whether that was within the limits, as everything before.
+// take counts one unit of work, and reports whether the limits have always been kept.
 func (w *work) take(what counted) bool {
 	w.exceeds(what, w.done[what].Add(1))
 	return !w.exceeded.Load()
@@ -50,19 +50,28 @@ func (w *work) exceeds(what counted, n int64) {
 	}
 }
 
-// begin counts a step, until end.
+// begin counts a step that is open until end.
 func (w *work) begin() {
 	w.take(countSteps)
 	w.take(countOpen)
 	n := w.done[countOpen].Load()
-	for peak := w.peak.Load(); n > peak && !w.peak.CompareAndSwap(peak, n); peak = w.peak.Load() { //nolint:revive // it counts in its condition
+	raise(&w.peak, n)
+}
+
+// raise sets number to n if it is smaller.
+func raise(number *atomic.Int64, n int64) {
+	for {
+		most := number.Load()
+		if n <= most || number.CompareAndSwap(most, n) {
+			return
+		}
 	}
 }
 
 func (w *work) end() { w.done[countOpen].Add(-1) }
 
-// takeSame counts a query of a kind, which the ids, in any order, and the parts tell from others, and reports
-// whether the same one came within its limit.
+// takeSame counts a query, and reports whether its repetitions and all other limits have been kept. Two queries are
+// the same if they have the same kind, parts, and ids in any order.
 func (w *work) takeSame(what counted, ids, parts []string) bool {
 	if w.most[what] == 0 {
 		return true
@@ -77,7 +86,7 @@ func (w *work) takeSame(what counted, ids, parts []string) bool {
 	maphash.WriteComparable(&hash, what)
 	for _, part := range parts {
 		_, _ = hash.WriteString(part)
-		_ = hash.WriteByte(0) // which no name and no id holds
+		_ = hash.WriteByte(0) // which no name and no id contains
 	}
 	key := hash.Sum64()
 	w.mu.Lock()
@@ -87,8 +96,7 @@ func (w *work) takeSame(what counted, ids, parts []string) bool {
 	w.came[key]++
 	n := w.came[key]
 	w.mu.Unlock()
-	for most := w.done[what].Load(); n > most && !w.done[what].CompareAndSwap(most, n); most = w.done[what].Load() { //nolint:revive // it counts in its condition
-	}
+	raise(&w.done[what], n)
 	w.exceeds(what, n)
 	return !w.exceeded.Load()
 }

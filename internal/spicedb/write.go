@@ -74,14 +74,14 @@ func (c *Client) DeleteAll(
 	if err != nil {
 		return "", err
 	}
-	told, err := toMetadata(metadata)
+	stored, err := toMetadata(metadata)
 	if err != nil {
 		return "", err
 	}
 	response, err := c.permissions.DeleteRelationships(ctx, &v1.DeleteRelationshipsRequest{
 		RelationshipFilter:          converted,
 		OptionalPreconditions:       required,
-		OptionalTransactionMetadata: told,
+		OptionalTransactionMetadata: stored,
 	})
 	if err != nil {
 		return "", c.failure(ctx, err)

@@ -27,7 +27,7 @@ func TestImportRefuses(t *testing.T) {
 		"an invalid schema":        {"schema: |-\n  definition\n", "parse error"},
 		"an invalid relationship": {
 			"schema: |-\n  definition user {}\nassertions:\n  assertTrue:\n    - a\nrelationships: |-\n  // a remark\n\n  user:a\n",
-			`"user:a" is no relationship`,
+			`"user:a" is not a relationship`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

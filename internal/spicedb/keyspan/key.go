@@ -1,5 +1,4 @@
-// Package keyspan says where, in a sorted list of relationships, those are that a filter of SpiceDB's datastores
-// selects.
+// Package keyspan finds the parts of a sorted list of relationships that can match a filter of SpiceDB's datastores.
 package keyspan
 
 import (
@@ -9,11 +8,11 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// Key is what identifies a relationship: type, id and relation of the resource, then of the subject, or, in the order
-// of subjects, the other way round.
+// Key identifies a relationship. In the order of resources it has type, id and relation of the resource, then those
+// of the subject. In the order of subjects, the subject comes first.
 type Key [6]string
 
-// ByResource is the key of a relationship in the order of resources.
+// ByResource returns the key of a relationship in the order of resources.
 func ByResource(r *tuple.Relationship) Key {
 	return Key{
 		r.Resource.ObjectType, r.Resource.ObjectID, r.Resource.Relation,
@@ -21,7 +20,7 @@ func ByResource(r *tuple.Relationship) Key {
 	}
 }
 
-// BySubject is the key of a relationship in the order of subjects.
+// BySubject returns the key of a relationship in the order of subjects.
 func BySubject(r *tuple.Relationship) Key { return ByResource(r).Swapped() }
 
 // CompareByResource orders relationships as ByResource orders their keys.
@@ -50,13 +49,13 @@ func compare(a, b *tuple.ObjectAndRelation) int {
 	return strings.Compare(a.Relation, b.Relation)
 }
 
-// Swapped is the key of the same relationship in the other order.
+// Swapped returns the key of the same relationship in the other order.
 func (k Key) Swapped() Key { return Key{k[3], k[4], k[5], k[0], k[1], k[2]} }
 
 // Compare orders keys.
 func (k Key) Compare(other Key) int { return slices.Compare(k[:], other[:]) }
 
-// Relationship is one that has the key in the order of resources.
+// Relationship returns a relationship with the key, which is in the order of resources.
 func (k Key) Relationship() tuple.Relationship {
 	return tuple.Relationship{RelationshipReference: tuple.RelationshipReference{
 		Resource: tuple.ObjectAndRelation{ObjectType: k[0], ObjectID: k[1], Relation: k[2]},

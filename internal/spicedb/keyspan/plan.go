@@ -8,20 +8,20 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// Plan says where the matches of a filter are: in parts of one of the two orders, which are themselves in that order
-// and do not overlap. What is in the parts need not match; see Matches.
+// Plan is where the matches of a filter are: in parts of one of the two orders. The parts are sorted and do not
+// overlap. A relationship in a part need not match; see Matches.
 type Plan struct {
 	BySubject bool
 	Parts     []Part
 }
 
-// Part is all keys that begin with the given components. With Partly, the last component is itself a beginning.
+// Part is all keys that begin with the given components. With Partly, the last component is a prefix.
 type Part struct {
 	Components []string
 	Partly     bool
 }
 
-// Start is the least key that the part may contain.
+// Start returns the smallest key that the part can contain.
 func (p Part) Start() Key {
 	var k Key
 	copy(k[:], p.Components)
@@ -41,18 +41,19 @@ func (p Part) Contains(k Key) bool {
 	return true
 }
 
-// InOrder reports whether what is found part after part is in the wanted order.
+// InOrder reports whether a scan of the parts returns matches in the given order.
 func (p Plan) InOrder(sort options.SortOrder) bool {
 	return sort == options.Unsorted || sort == options.ChooseEfficient || (sort == options.BySubject) == p.BySubject ||
 		p.oneSubject()
 }
 
-// oneSubject reports whether all matches have the same subject, so that by subject they are in the order of resources.
+// oneSubject reports whether all matches have the same subject. Then, in the order of subjects, they are sorted by
+// resource.
 func (p Plan) oneSubject() bool {
 	return p.BySubject && len(p.Parts) == 1 && len(p.Parts[0].Components) >= 3
 }
 
-// PlanFor chooses the order in which the filter fixes the most.
+// PlanFor returns the plan in the order in which the filter fixes the most components.
 func PlanFor(f datastore.RelationshipsFilter) Plan {
 	typ, ids, relation := f.OptionalResourceType, unique(f.OptionalResourceIds), f.OptionalResourceRelation
 	subjects, named := subjectParts(f.OptionalSubjectsSelectors)
@@ -72,8 +73,8 @@ func PlanFor(f datastore.RelationshipsFilter) Plan {
 	}
 }
 
-// subjectParts are the beginnings of subjects that the selectors allow: type, id and relation as far as they are fixed.
-// It is nil if some selector fixes nothing; named reports that every selector fixes type and id.
+// subjectParts returns the prefixes of subjects that the selectors allow: type, id and relation as far as they are
+// fixed. It returns nil if a selector fixes nothing. named reports that every selector fixes type and id.
 func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, named bool) {
 	named = len(selectors) > 0
 	for _, s := range selectors {
@@ -96,7 +97,7 @@ func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, nam
 	return disjoint(parts), named
 }
 
-// onlyRelation returns the one relation that the filter lets through, if it is one.
+// onlyRelation returns the relation that the filter allows, if it allows exactly one.
 func onlyRelation(f datastore.SubjectRelationFilter) (string, bool) {
 	switch {
 	case f.OnlyNonEllipsisRelations:
@@ -110,7 +111,7 @@ func onlyRelation(f datastore.SubjectRelationFilter) (string, bool) {
 	}
 }
 
-// withResource lets a resource follow each subject that is fixed to the end.
+// withResource appends the resource to each subject that is completely fixed.
 func withResource(subjects [][]string, typ string, ids []string, relation string) []Part {
 	var parts []Part
 	for _, subject := range subjects {
@@ -127,7 +128,7 @@ func withResource(subjects [][]string, typ string, ids []string, relation string
 	return parts
 }
 
-// product makes one part of each combination of an id and an ending, in order.
+// product returns a part for each combination of an id and an ending, in order.
 func product(begin, ids, middle []string, endings [][]string) []Part {
 	if ids == nil {
 		ids = []string{""}
@@ -144,7 +145,7 @@ func product(begin, ids, middle []string, endings [][]string) []Part {
 	return parts
 }
 
-// components is a list without the empty component, which stands for "any".
+// components returns a list with the component, or an empty list if the component is empty, which means any.
 func components(c string) []string {
 	if c == "" {
 		return nil
@@ -156,7 +157,7 @@ func unique(ids []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(ids)))
 }
 
-// disjoint sorts beginnings and leaves out those that another one contains.
+// disjoint sorts prefixes, and removes those that another prefix contains.
 func disjoint(parts [][]string) [][]string {
 	slices.SortFunc(parts, slices.Compare[[]string])
 	var out [][]string
