@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// had answers who had a permission, at a time.
+// had returns the people who had a permission at a time.
 func (s scene) had(permission, resource string, at time.Time) []string {
 	s.t.Helper()
 	var answer struct {
@@ -31,7 +31,7 @@ func (s scene) had(permission, resource string, at time.Time) []string {
 	return who
 }
 
-// pastAccess is that who could do something is known for every moment, as SpiceDB would have said then.
+// pastAccess compares the answers about past access, for every moment, with SpiceDB's answers at that moment.
 func pastAccess(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	importer := "importer:" + s.id("i")
@@ -45,7 +45,7 @@ func pastAccess(t *testing.T, on *backend) {
 		for _, line := range lines {
 			s.play(line)
 		}
-		// The time of the last change is the one that the log has for it.
+		// The log has the time of the last change.
 		s.play("backend PUT connectors/~tick {capabilities: [" + []string{"", "views"}[len(moments)%2] + "]}")
 		ticks := s.history("object=connector:"+s.id("tick"), atLeast(len(moments)+1))
 		moments = append(moments, moment{ticks[len(ticks)-1].Time, want})
@@ -74,7 +74,7 @@ func pastAccess(t *testing.T, on *backend) {
 		play([]string{"olga", "peter", "temp"})
 		s.history("object=user:"+s.id("temp"), expired)
 		last := &moments[len(moments)-1]
-		if !last.at.Before(ends) { // the change after the relationship was written came after its end
+		if !last.at.Before(ends) { // the relationship expired before the next change
 			last.want = []string{"olga", "peter"}
 			return false
 		}

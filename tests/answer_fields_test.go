@@ -12,9 +12,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations, under
-// the test that hides it from an actor who may not see what it names. Under "" are fields that name nothing but the
-// request, the object of the request, numbers of the server, or parts of which each field is in the list.
+// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. The
+// key is the test that hides the field from an actor who may not view the named object. Under "" are fields that name
+// only the request, its object or numbers of the server, and objects whose fields are listed separately.
 var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.role_set Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user ChangedMembers.members
@@ -61,8 +61,8 @@ var answerFields = map[string]string{
 	"TestPreviewShowsNothingHidden":       "Effect.gains Effect.loses Effect.resource Effect.subject Preview.omitted",
 }
 
-// TestAnswerFieldsAreThoseOfTheContract holds that answerFields has every field of the contract, and no other, and that
-// its tests exist.
+// TestAnswerFieldsAreThoseOfTheContract checks that answerFields has exactly the fields of the contract, and that its
+// tests exist.
 func TestAnswerFieldsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	found := make(map[string]bool)
@@ -118,7 +118,7 @@ func fieldsOf(ref *openapi3.SchemaRef, found map[string]bool) {
 	fieldsOf(ref.Value.AdditionalProperties.Schema, found)
 }
 
-// testNames returns the names of all tests here, of those of operations and of those of explanations.
+// testNames returns the names of all tests of this package, of tests/operations and of internal/explain.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := make(map[string]bool)
@@ -140,14 +140,14 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// referenceTypes are the types of the objects that fields of answers name.
+// referenceTypes has the types of the objects that answer fields name.
 var referenceTypes = map[string]string{
 	"account": "account", "accounts": "account", "subscription": "subscription", "workspace": "workspace",
 	"source": "connection", "destination": "connection", "connector": "connector",
 }
 
-// TestAnswersNameVisibleObjects performs a request of every operation: its answer names an object beside those of the
-// request only if the actor may view that object.
+// TestAnswersNameVisibleObjects sends a request for every operation. Besides the objects of the request, the answer
+// names an object only if the actor may view it.
 func TestAnswersNameVisibleObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -193,8 +193,8 @@ func TestAnswersNameVisibleObjects(t *testing.T) {
 	}
 }
 
-// TestOffboardingReportHidesInvitations holds that the report names invitations to an owner, and that a person who may
-// not list invitations gets no report, not even about themselves.
+// TestOffboardingReportHidesInvitations checks that an owner's report names invitations. A person who may not list
+// invitations gets no report, not even about themselves.
 func TestOffboardingReportHidesInvitations(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

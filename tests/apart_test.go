@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// catalogue reads the permissions of every type that applications ask for.
+// catalogue reads the public permissions of every type.
 func (c caller) catalogue() map[string][]string {
 	c.t.Helper()
 	var answer struct {
@@ -31,7 +31,7 @@ func (c caller) catalogue() map[string][]string {
 	return permissions
 }
 
-// Everything that there is in the accounts that others look at from outside.
+// All objects in the accounts that outsiders check.
 var inside = append([]string{
 	"backend PUT connectors/~crm {capabilities: [views, financial_settings, postgres_database]}",
 	"backend POST subscriptions {id: ~s, role_set: $set, owner: ~olga, features: [user_permissions, dashboards]}",
@@ -56,7 +56,7 @@ var insideObjects = append([]string{
 	"workspace:~closed", "flow:~g", "connector:~own",
 }, eachSimpleType("$type:~$type", nil)...)
 
-// outsiders are people with every role of every role set of accounts, each set in an account of its own in the
+// outsiders creates people with every role of every account role set. Each role set has its own account in the
 // subscription.
 func (s scene) outsiders(sub, master string) []string {
 	var sets struct {
@@ -96,8 +96,8 @@ func (s scene) outsiders(sub, master string) []string {
 	return people
 }
 
-// accountsApart asks every permission on everything in one account for everybody with a role somewhere else: in an
-// account of another subscription, in that subscription itself, and in other accounts of the same subscription.
+// accountsApart checks every permission on everything in one account, for people with roles elsewhere: in an account
+// of another subscription, in that subscription, and in other accounts of the same subscription.
 func accountsApart(t *testing.T, on *backend) {
 	for _, set := range []string{"multi_owner", "single_owner"} {
 		t.Run(set, func(t *testing.T) {
@@ -125,13 +125,14 @@ func accountsApart(t *testing.T, on *backend) {
 			s.mayNothing(t, people, objects)
 			neverAsked(t, s.catalogue(), objects)
 
-			// The same subscription, other accounts. Editors and viewers are members of it, so it is not asked for.
+			// Other accounts of the same subscription. The test does not check the subscription, since editors and
+			// viewers are its members.
 			s.mayNothing(t, s.outsiders("s", "olga"), insideObjects)
 		})
 	}
 }
 
-// mayNothing asks every permission on each object for each of the people.
+// mayNothing checks that none of the people has any permission on the objects.
 func (s scene) mayNothing(t *testing.T, people, objects []string) {
 	t.Helper()
 	catalogue := s.catalogue()
@@ -155,7 +156,7 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 				}
 			}
 		}
-		// What POST /v1/permissions says of one of them is the same.
+		// POST /v1/permissions gives the same answer.
 		object := objects[len(person)%len(objects)]
 		typ, _, _ := strings.Cut(object, ":")
 		all := s.permissions("user:"+s.id(person), s.in(object))
@@ -173,7 +174,7 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 	}
 }
 
-// neverAsked fails for types that have permissions, and no object among those asked for.
+// neverAsked fails if a type with permissions has no checked object.
 func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {

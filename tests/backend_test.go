@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// The keys that every server of the tests knows.
+// Keys of every test server.
 const (
 	masterKey    = "key-with-every-scope"
 	checkKey     = "key-that-checks"
@@ -35,46 +35,47 @@ var apiKeys = []string{
 	"second:check+operate+provision+inspect:" + secondMasterKey,
 }
 
-// wire is how all requests travel.
+// wire is the transport of all requests.
 var wire = func() *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	return transport
 }()
 
-// backend is a running server of Sluice, and the API of the SpiceDB behind it.
+// backend is a running Sluice server with the API of its SpiceDB.
 type backend struct {
 	url     string
 	spicedb *grpc.ClientConn
 
-	// address and key are those of the SpiceDB behind it.
+	// address and key are those of SpiceDB's API.
 	address, key string
 
-	// serial backends get one request after the other. The memory datastore of SpiceDB v1.56.0 may not show a write
-	// to a read after it when another write overlaps; only that of an embedded SpiceDB is guarded against it.
+	// serial backends get one request at a time. SpiceDB v1.56.0's memory datastore may hide a write from a later
+	// read if another write overlaps. Only the embedded one prevents this.
 	serial bool
 
-	// overlapping backends may order a write that is under way before one that has answered, as PostgreSQL does; the
-	// embedded memory datastore orders writes as they end.
+	// overlapping backends may order a running write before a write that has answered, as PostgreSQL does. The
+	// embedded memory datastore orders writes by their end.
 	overlapping bool
 
-	// few is set if races are run an eighth as often, and what is stored is not compared for each request that is
-	// refused. In full that is done before the memory datastore: the operations are the same, and each store has
-	// tests of its own for writes that overlap.
+	// few runs only an eighth of the race rounds, and does not compare the stored relationships after each rejected
+	// request. The memory backend does all of this. The operations are the same, and each store has its own tests of
+	// overlapping writes.
 	few bool
 
-	// remembers is set if the SpiceDB remembers parts of answers, and does not forget them when what they rest on expires.
+	// remembers means that SpiceDB caches parts of answers beyond the expiration of the relationships that they
+	// depend on.
 	remembers bool
 }
 
-// parallel lets a test run beside others if the backend can stand that.
+// parallel runs a test in parallel with others if the backend supports it.
 func (b *backend) parallel(t *testing.T) {
 	if !b.serial {
 		t.Parallel()
 	}
 }
 
-// rounds returns how many rounds of a race run here, of n in a full run.
+// rounds returns the number of rounds of a race here; n is that of a full run.
 func (b *backend) rounds(n int) int {
 	if b.few {
 		return max(n/8, 1)
@@ -82,20 +83,20 @@ func (b *backend) rounds(n int) int {
 	return n
 }
 
-// configuration is that of a server for tests before an embedded SpiceDB in memory, which is open for zed.
+// configuration returns the configuration of a test server with an embedded SpiceDB in memory, whose API is open.
 func configuration() app.Config {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.Store.Datastore = "memory"
 	config.APIKeys = apiKeys
 	config.Replica.Verify = 0.05
-	config.Expensive = 1000 // tests ask side by side, and more than the processors
-	// On a machine that is busy with other tests, requests and the drain take long.
+	config.Expensive = 1000 // tests send more expensive requests at a time than there are processors
+	// If other tests keep the machine busy, requests and draining take long.
 	config.RequestTimeout, config.DrainTimeout = 2*time.Minute, 2*time.Minute
 	return config
 }
 
-// shared is a backend that the tests of a run share: it starts when it is needed first, and is closed at the end.
+// shared is a backend that several tests share. It starts at its first use, and closes after all tests.
 type shared struct {
 	start func(ctx context.Context) (*backend, error)
 
@@ -113,7 +114,7 @@ func (s *shared) get(t testing.TB) *backend {
 	return s.backend
 }
 
-// memory is Sluice before an embedded SpiceDB in memory.
+// memory starts Sluice with an embedded SpiceDB in memory.
 var memory = &shared{start: func(ctx context.Context) (*backend, error) {
 	server, err := app.Start(ctx, configuration())
 	if err != nil {
@@ -123,7 +124,7 @@ var memory = &shared{start: func(ctx context.Context) (*backend, error) {
 	return connect(server.URL, server.GRPCAddress, server.GRPCKey)
 }}
 
-// connect joins the address of a server with a connection to the SpiceDB behind it.
+// connect returns a backend for the address of a server and of its SpiceDB.
 func connect(url, address, key string) (*backend, error) {
 	conn, err := dialSpiceDB(address, key)
 	if err != nil {
@@ -133,7 +134,7 @@ func connect(url, address, key string) (*backend, error) {
 	return &backend{url: url, spicedb: conn, address: address, key: key}, nil
 }
 
-// start starts a server that ends with the test.
+// start starts a server that stops with the test.
 func start(t *testing.T, config app.Config) *app.Server {
 	t.Helper()
 	if config.Store.Datastore != spicedb.Memory && config.AuditURI == "" {

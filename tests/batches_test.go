@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// shelves is a schema with chains, with a condition that can fail, and with an all() over conditions.
+// shelves is a schema with chains, a condition that can fail, and an all() over conditions.
 const shelves = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }
@@ -43,7 +43,7 @@ relationships: |-
   box:b0#owner@user:ada
 `
 
-// startShelves serves shelves with a chain of 60 boxes.
+// startShelves starts a server with the schema shelves and a chain of 60 boxes.
 func startShelves(t *testing.T) scene {
 	t.Helper()
 	text := strings.Builder{}
@@ -55,12 +55,12 @@ func startShelves(t *testing.T) scene {
 	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
 	config := configuration()
 	config.Schema = file
-	config.Replica.Mode = app.Off // which answers more than SpiceDB once it has caught up
+	config.Replica.Mode = app.Off // the replica can answer more than SpiceDB
 	return scene{caller: newCaller(t, start(t, config).URL)}
 }
 
-// TestItemsOfBatchesHaveTheAnswersOfChecks holds, of every call that decides many questions at once, that each has the
-// answer that it has alone, also if others fail.
+// TestItemsOfBatchesHaveTheAnswersOfChecks checks, for every call with several decisions, that each item has the
+// answer of a single check, even if other items fail.
 func TestItemsOfBatchesHaveTheAnswersOfChecks(t *testing.T) {
 	t.Parallel()
 	s := startShelves(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// caller is somebody who calls the HTTP API: with a key, and on behalf of an actor if there is one.
+// caller calls the HTTP API with a key and, if actor is set, on behalf of an actor.
 type caller struct {
 	t     testing.TB
 	url   string
@@ -21,7 +21,7 @@ type caller struct {
 	http  *http.Client
 }
 
-// newCaller returns a caller with every scope and no actor. Each answer is held against the contract.
+// newCaller returns a caller with every scope and no actor. It validates each answer against the contract.
 func newCaller(t testing.TB, url string) caller {
 	return caller{t: t, url: url, key: masterKey, http: &http.Client{Transport: apitest.Transport(t, wire)}}
 }
@@ -36,7 +36,7 @@ func (c caller) withKey(key string) caller {
 	return c
 }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	request string
 	status  int
@@ -44,7 +44,7 @@ type answer struct {
 	body    []byte
 }
 
-// problem is what tests look at in a problem document.
+// problem has the fields of a problem document that tests use.
 type problem struct {
 	Code          string   `json:"code"`
 	Detail        string   `json:"detail"`
@@ -53,9 +53,9 @@ type problem struct {
 	Subscriptions []string `json:"subscriptions"`
 }
 
-// call sends a request. A body that is nil sends none, []byte goes as it is, everything else as JSON. The path is below
-// /v1 unless it begins with a slash. It may be used by several goroutines: it reports failures but ends no test, and a
-// request that got no answer has the status 0.
+// call sends a request. A nil body is no body, []byte is sent unchanged, and other values are sent as JSON. The path
+// is below /v1 unless it starts with a slash. It is safe for concurrent use: it reports failures without ending the
+// test. A request without an answer has the status 0.
 func (c caller) call(method, path string, body any) answer {
 	c.t.Helper()
 	return c.send(c.request(method, path, body))
@@ -112,7 +112,7 @@ func (c caller) send(request *http.Request) answer {
 	return a
 }
 
-// must calls and ends the test unless the answer has a status below 300.
+// must calls, and ends the test if the status is not below 300.
 func (c caller) must(method, path string, body any) answer {
 	c.t.Helper()
 	a := c.call(method, path, body)
@@ -122,14 +122,14 @@ func (c caller) must(method, path string, body any) answer {
 	return a
 }
 
-// problem reads a refusal.
+// problem parses a problem document.
 func (a answer) problem() problem {
 	var p problem
-	_ = json.Unmarshal(a.body, &p) // what is no problem document has no code, and no test expects that
+	_ = json.Unmarshal(a.body, &p) // another document has no code, which fails the test
 	return p
 }
 
-// decode reads the answer into v.
+// decode parses the answer into v.
 func (a answer) decode(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.body, v); err != nil {
@@ -137,7 +137,7 @@ func (a answer) decode(t testing.TB, v any) {
 	}
 }
 
-// token is the ZedToken of an answer.
+// token returns the ZedToken of an answer.
 func (a answer) token(t testing.TB) string {
 	t.Helper()
 	var with struct{ Token string }
@@ -159,7 +159,7 @@ func (q question) String() string {
 	return q.Subject + " " + q.Permission + " " + q.Resource
 }
 
-// may asks one question.
+// may makes one check.
 func (c caller) may(q question) bool {
 	c.t.Helper()
 	var decision struct{ Allowed bool }
@@ -167,7 +167,7 @@ func (c caller) may(q question) bool {
 	return decision.Allowed
 }
 
-// mayEach asks many questions at once.
+// mayEach makes several checks in one call.
 func (c caller) mayEach(questions []question) []bool {
 	c.t.Helper()
 	var decisions struct {
@@ -190,7 +190,7 @@ func (c caller) mayEach(questions []question) []bool {
 	return allowed
 }
 
-// permissions asks for everything that the subject may do to the object.
+// permissions returns all permissions of the subject on the object.
 func (c caller) permissions(subject, resource string) map[string]bool {
 	c.t.Helper()
 	var decision struct{ Permissions map[string]bool }

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// cases plays every file of testdata/cases: steps, one a line, as step says. A line that begins with '#' says what the
-// next ones are about, "each $x in a b" at the top plays the file once for each of the values, and "include name" plays
-// the file of that name in testdata/preludes first.
+// cases runs every file of testdata/cases. Each line is a step, in the form that step documents. A line that starts
+// with '#' describes the next steps. "each $x in a b" at the top runs the file once for each value. "include name"
+// first runs the file of that name in testdata/preludes.
 func cases(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/cases/*/*.case")
 	if err != nil || len(files) == 0 {
@@ -48,7 +48,7 @@ func playFile(t *testing.T, on *backend, file string) {
 	}
 }
 
-// line is one line of a file, and where it stands.
+// line is a line of a file with its position.
 type line struct{ at, text string }
 
 func (l line) play(s scene, variable, value string) {
@@ -67,7 +67,7 @@ func (l line) play(s scene, variable, value string) {
 	s.play(text)
 }
 
-// readLines reads the lines of a file that say something.
+// readLines returns the lines of a file that are not empty.
 func readLines(t testing.TB, file string) []line {
 	t.Helper()
 	f, err := os.Open(file)
@@ -91,7 +91,7 @@ func readLines(t testing.TB, file string) []line {
 	return lines
 }
 
-// located says with every failure in which line of which file it was.
+// located adds the file and line to every failure.
 type located struct {
 	testing.TB
 	at string

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// documents is a schema with conditions, wildcards and exclusions, and relationships that meet in every way.
+// documents is a schema with conditions, wildcards and exclusions, and relationships that combine them in every way.
 const documents = `schema: |-
   definition user {}
   caveat at_night(hour int) { hour >= 22 }
@@ -56,9 +56,9 @@ relationships: |-
   document:night#banned@user:dan
 `
 
-// TestLookupsSpeakLikeChecks looks up under a schema with conditions, wildcards and exclusions: what an entry says is
-// what a check says, for every resource and person, in both directions.
-func TestLookupsSpeakLikeChecks(t *testing.T) {
+// TestLookupsAgreeWithChecks compares look-ups with checks, under a schema with conditions, wildcards and exclusions.
+// Each entry must equal the check, for every resource and person, in both directions.
+func TestLookupsAgreeWithChecks(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "documents.yaml")
 	if err := os.WriteFile(file, []byte(documents), 0o600); err != nil {
@@ -147,8 +147,8 @@ func TestLookupsSpeakLikeChecks(t *testing.T) {
 	}
 }
 
-// decisionIn reads an answer as docs/api.md says: an entry of its own says what holds for a subject; else the wildcard
-// does, unless it excludes the subject.
+// decisionIn returns the decision about a subject in a look-up's answer. As docs/api.md says, the subject's own entry
+// decides. Otherwise the wildcard does, unless it excludes the subject.
 func decisionIn(found []foundSubject, subject string) (foundSubject, bool) {
 	for _, f := range found {
 		if f.Subject == subject {

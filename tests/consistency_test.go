@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestReadYourWrites has many write at the same time through one server, and each read what it wrote, without tokens.
+// TestReadYourWrites makes many concurrent writers write through one server. Each reads its own writes without
+// tokens.
 func TestReadYourWrites(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -59,7 +60,7 @@ func TestReadYourWrites(t *testing.T) {
 	writers.Wait()
 }
 
-// TestConsistency asks with each level, and with the token of an answer.
+// TestConsistency makes checks at each level, and with the token of an answer.
 func TestConsistency(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -12,17 +12,17 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// endpoint is one call of the contract.
+// endpoint is a call of the contract.
 type endpoint struct {
 	method, path string
 	scopes       []string
-	open         bool // answers without a key
+	open         bool // needs no key
 	operation    *openapi3.Operation
 }
 
 func (e endpoint) String() string { return e.method + " " + e.path }
 
-// endpoints are all calls of the contract.
+// endpoints returns all calls of the contract.
 func endpoints(t testing.TB) []endpoint {
 	t.Helper()
 	all, err := readContract()
@@ -56,13 +56,13 @@ var readContract = sync.OnceValues(func() ([]endpoint, error) {
 	return all, nil
 })
 
-// at is the path with the same id for all of its parameters.
+// at returns the path with the same id for all of its parameters.
 func (e endpoint) at(id string) string {
 	var segments []string
 	for segment := range strings.SplitSeq(e.path, "/") {
 		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
 			segment = id
-			// Where the contract names the words that can stand there, it is one of those.
+			// If the contract lists the allowed values, the test uses the first.
 			if p := e.operation.Parameters.GetByInAndName("path", strings.TrimSuffix(name, "}")); p != nil &&
 				len(p.Schema.Value.Enum) > 0 {
 				segment = p.Schema.Value.Enum[0].(string)
@@ -80,12 +80,12 @@ func (e endpoint) at(id string) string {
 	return path
 }
 
-// has reports whether the call has a header parameter of that name.
+// has reports whether the call has a header parameter with a name.
 func (e endpoint) has(header string) bool {
 	return e.operation.Parameters.GetByInAndName("header", header) != nil
 }
 
-// body is the schema of the body; nil if there is none.
+// body returns the schema of the body, or nil if there is none.
 func (e endpoint) body() *openapi3.Schema {
 	if e.operation.RequestBody == nil {
 		return nil
@@ -93,7 +93,7 @@ func (e endpoint) body() *openapi3.Schema {
 	return e.operation.RequestBody.Value.Content.Get("application/json").Schema.Value
 }
 
-// example is a body that the contract shows.
+// example returns a body from the examples of the contract.
 func (e endpoint) example(t testing.TB) map[string]any {
 	t.Helper()
 	media := e.operation.RequestBody.Value.Content.Get("application/json")

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// TestKilledWhileItFollows kills a server at random moments while others write, again and again with the same audit
-// log: in the end everything is in it once, in its order, and nothing is wrong with the chain.
+// TestKilledWhileItFollows repeatedly kills a server at random moments while others write. All runs use the same
+// audit log. At the end, the log has every change once, in order, and its chain of hashes is valid.
 func TestKilledWhileItFollows(t *testing.T) {
 	t.Parallel()
 	on := newHost(t)
@@ -46,7 +46,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		if entries, _ := c.page("limit=1"); len(entries) == 1 && entries[0].Kind == "change" {
 			following++
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(200 * time.Millisecond)))) // when it is killed is what the test is about
+		time.Sleep(time.Duration(rand.Int64N(int64(200 * time.Millisecond)))) // the random moment of the kill
 		v.kill()
 	}
 	close(stop)

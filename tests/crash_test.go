@@ -14,14 +14,15 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// crashes is how often a server is killed while somebody leaves, or while it finishes what the one before it left.
+// crashes is how often a server is killed during an offboarding, or while it finishes an interrupted one.
 const crashes = 50
 
-// removal is a way to leave that takes many writes, and what has to be stored afterwards.
+// removal is a kind of removal that needs many writes, with the expected relationships after it.
 type removal struct {
 	name, actor, path string
 
-	// becomes says what a relationship is when ulla has left, "" if it is gone. Private connections are named ~p….
+	// becomes returns the expected form of a relationship after ulla's removal, or "" if it is to be deleted. Private
+	// connections have names ~p….
 	becomes func(relationship string) string
 	notes   func(s scene) []string
 }
@@ -66,7 +67,7 @@ var removals = []removal{
 	},
 }
 
-// leaves is what becomes of a relationship when ulla leaves and bob gets what she created.
+// leaves returns the expected form of a relationship if ulla is removed and bob gets her creations.
 func leaves(r string) string {
 	what, found := strings.CutSuffix(r, "@user:~ulla")
 	switch {
@@ -85,7 +86,7 @@ func leavesTheAccount(r string) string {
 	return leaves(r)
 }
 
-// notes remember who disconnected the private connections.
+// notes record who disconnected the private connections.
 func notes(s scene, actor string) []string {
 	notes := make([]string, privateOnes)
 	for i := range notes {
@@ -96,7 +97,7 @@ func notes(s scene, actor string) []string {
 
 const privateOnes = 25
 
-// leaver writes what hangs on ulla: more than a few writes take.
+// leaver writes ulla's access and creations, which need more than a few writes to remove.
 func leaver() []string {
 	rows := []string{
 		"connector:~crm#catalogue@user:*",
@@ -136,9 +137,9 @@ func leaver() []string {
 	return rows
 }
 
-// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals, and the next one too where it
-// would finish what the first left. The removal is then finished by a start, or by the same call to another server;
-// no relationship is left, and none is lost. SLUICE_TEST_SEED repeats the moments of a run.
+// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals. If the next server would finish
+// the removal, it is killed too. Then a start, or the same call to another server, finishes the removal. No
+// relationship may be left over or lost. SLUICE_TEST_SEED repeats the moments of a run.
 func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -154,7 +155,7 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	c.victim = newVictim(t, on, t.TempDir())
 	c.url = c.victim.url()
 	c.finishes = 2 * time.Since(began)
-	for _, r := range removals { // how long each takes when nobody is killed
+	for _, r := range removals { // measure each without a kill
 		s, want := c.prepare(r)
 		asked := time.Now()
 		ended, status := c.send(s, r)
@@ -192,18 +193,18 @@ type crash struct {
 	on     *backend
 	random *rand.Rand
 	victim *victim
-	url    string // of the victim
+	url    string // address of the killed server
 
-	// How long a removal takes from the request to its answer, how long of that it is under way, and how long a start
-	// takes that finishes one: as was seen so far.
+	// Durations that were observed so far: from the request to its answer, from the first write to the end, and a
+	// start that finishes a removal.
 	takes, under map[string]time.Duration
 	finishes     time.Duration
 
 	killed, inside, resuming int
 }
 
-// prepare writes a scene in which ulla has not left, and returns a caller who may remove her, and what is to be stored
-// when she has.
+// prepare writes a scene with ulla. It returns a caller who may remove her, and the expected relationships after the
+// removal.
 func (c *crash) prepare(r removal) (scene, []string) {
 	c.t.Helper()
 	s := newScene(c.t, c.on)
@@ -231,7 +232,7 @@ func (c *crash) round(round int, r removal) {
 	ended, _ := c.send(s, r)
 	if round/len(removals)%2 == 0 {
 		c.kill(c.within(c.takes[r.name]))
-	} else { // much of the time it only reads
+	} else { // most of the time it only reads
 		c.waitUntilUnderWay(s, ended)
 		c.kill(c.within(c.under[r.name]))
 		c.under[r.name] = c.sooner(c.under[r.name], !c.isUnderWay(s))
@@ -240,7 +241,7 @@ func (c *crash) round(round int, r removal) {
 		c.inside++
 	}
 	c.victim = newVictim(c.t, c.on, c.t.TempDir())
-	if c.isUnderWay(s) { // the one that finishes it is killed, too
+	if c.isUnderWay(s) { // also kill the server that finishes it
 		c.kill(c.finishes/2 + c.within(c.finishes/2))
 		c.finishes = c.sooner(c.finishes, !c.isUnderWay(s))
 		if c.isUnderWay(s) {
@@ -248,7 +249,7 @@ func (c *crash) round(round int, r removal) {
 		}
 		c.victim = newVictim(c.t, c.on, c.t.TempDir())
 	}
-	if c.random.IntN(2) == 0 { // another server, which is running already, gets the same call at the same time
+	if c.random.IntN(2) == 0 { // a running server gets the same call at the same time
 		s.url = c.on.url
 		s.must(http.MethodDelete, s.in(r.path), nil)
 		c.compare(s, want, what+", by another server")
@@ -263,7 +264,7 @@ func (c *crash) round(round int, r removal) {
 	c.clear(s)
 }
 
-// send asks for the removal and tells when there is an answer, or will be none. Its status may be read then.
+// send requests the removal, and signals when it has an answer or failed. Its status may be read then.
 func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	done := make(chan struct{})
 	status = new(int)
@@ -278,7 +279,7 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
-// sooner is how long to wait at most the next time, after a kill that came too late, or in time.
+// sooner returns the longest wait of the next round, depending on whether the last kill came too late.
 func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	if late {
 		return d * 3 / 4
@@ -286,12 +287,12 @@ func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	return d * 9 / 8
 }
 
-// within is a random part of a time.
+// within returns a random part of a duration.
 func (c *crash) within(d time.Duration) time.Duration {
 	return time.Duration(c.random.Int64N(int64(d) + 1))
 }
 
-// kill lets the server live for a while.
+// kill kills the server after a delay.
 func (c *crash) kill(after time.Duration) {
 	select {
 	case <-time.After(after):
@@ -301,14 +302,14 @@ func (c *crash) kill(after time.Duration) {
 	c.killed++
 }
 
-// waitUntilUnderWay waits for the first write of a removal, or its end.
+// waitUntilUnderWay waits for the first write of a removal, or for its end.
 func (c *crash) waitUntilUnderWay(s scene, ended <-chan struct{}) {
 	c.t.Helper()
 	for !c.isUnderWay(s) {
 		select {
 		case <-ended:
 			return
-		case <-time.After(time.Millisecond): // what is asked is what keeps the removal waiting
+		case <-time.After(time.Millisecond): // more frequent reads would delay the removal
 		}
 	}
 }
@@ -319,7 +320,7 @@ func (c *crash) isUnderWay(s scene) bool {
 	)) > 0
 }
 
-// compare holds what is stored of the scene against what is to be.
+// compare compares the stored relationships of the scene with the expected ones.
 func (c *crash) compare(s scene, want []string, what string) {
 	c.t.Helper()
 	if changed := difference(want, s.stored()); changed != "" {
@@ -327,7 +328,7 @@ func (c *crash) compare(s scene, want []string, what string) {
 	}
 }
 
-// clear takes a scene away.
+// clear deletes a scene.
 func (c *crash) clear(s scene) {
 	c.t.Helper()
 	request := &v1.DeleteRelationshipsRequest{

@@ -16,18 +16,18 @@ import (
 	"testing"
 )
 
-// sealedID is in every id of TestCursorsHoldNoID.
+// sealedID is a part of every id of TestCursorsHoldNoID.
 const sealedID = "concealed"
 
-// sealedList is one list of the API: a path or, with a body, a search.
+// sealedList is a list of the API: a path or, with a body, a search.
 type sealedList struct {
-	endpoint string // as the contract has it
+	endpoint string // the call in the contract
 	path     string
 	body     map[string]any
 	from     caller
 }
 
-// next asks for a page of one entry, and returns the cursor that follows.
+// next requests a page of one entry, and returns the next cursor.
 func (l sealedList) next(cursor string) (string, answer) {
 	a := l.from.call(http.MethodGet, l.path+"limit=1&cursor="+url.QueryEscape(cursor), nil)
 	if l.body != nil {
@@ -51,8 +51,8 @@ func (l sealedList) next(cursor string) (string, answer) {
 	return page.NextCursor + page.Page.NextToken, a
 }
 
-// TestCursorsHoldNoID takes a cursor from every list of the contract. However it is decoded, no id is in it, and the
-// list takes it from nobody but the actor and the API key that received it.
+// TestCursorsHoldNoID reads a cursor from every list of the contract. No decoding of the cursor may reveal an id. The
+// list accepts the cursor only from the same actor with the same API key.
 func TestCursorsHoldNoID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -147,8 +147,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 
 func entity(typ, id string) map[string]any { return map[string]any{"type": typ, "id": id} }
 
-// decoded looks for an id in a text, decoding it and each of its parts as text, base64, hexadecimal digits and
-// compressed data, up to four times. It returns what holds the id.
+// decoded searches a text for an id. It decodes the text and each of its parts as text, base64, hexadecimal digits
+// and compressed data, up to four times. It returns the part with the id.
 func decoded(text []byte, depth int) string {
 	if bytes.Contains(text, []byte(sealedID)) {
 		return fmt.Sprintf("%q", text)
@@ -160,7 +160,7 @@ func decoded(text []byte, depth int) string {
 	parts := bytes.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune(base64Letters, r) })
 	for _, part := range append(parts, text) {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			for skip := range min(4, len(part)) { // an encoded part may begin behind letters of something else
+			for skip := range min(4, len(part)) { // other letters may precede an encoded part
 				trimmed := bytes.TrimRight(part[skip:], "=")
 				if got, err := encoding.DecodeString(string(trimmed[:len(trimmed)-len(trimmed)%4])); err == nil {
 					inside = append(inside, got)

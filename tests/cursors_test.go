@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestForeignCursorsAreInvalid takes a cursor from every list of the API and sends it to every other one.
+// TestForeignCursorsAreInvalid sends the cursor of every list to every other list.
 func TestForeignCursorsAreInvalid(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

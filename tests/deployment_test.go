@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// sluiceImage is the image under test, as `make image` makes it.
+// sluiceImage is the tested image, which `make image` builds.
 func sluiceImage() string {
 	if image := os.Getenv("SLUICE_IMAGE"); image != "" {
 		return image
@@ -26,7 +26,7 @@ func sluiceImage() string {
 	return "sluice:dev"
 }
 
-// TestDeployment runs two Sluice containers before one SpiceDB container: a write through one is seen through the
+// TestDeployment runs two Sluice containers on one SpiceDB container. A write through one is visible through the
 // other.
 func TestDeployment(t *testing.T) {
 	t.Parallel()
@@ -73,7 +73,7 @@ func TestDeployment(t *testing.T) {
 		}
 		writer, reader = reader, writer
 	}
-	// Operations look at the newest state, whichever server they go through.
+	// Operations read the newest state on every server.
 	one.play("olga PUT accounts/~a/members/~nina {roles: [user]} => 200")
 	other.play("nina GET accounts/~a => 200", "olga DELETE accounts/~a/members/~nina => 200")
 	if a := one.by("nina").call(http.MethodGet, "accounts/"+one.id("a"), nil); a.status != http.StatusNotFound {
@@ -88,9 +88,8 @@ func needImage(t *testing.T, engine docker) {
 	}
 }
 
-// TestVolume runs the image by itself, with a named volume and nothing else that it may write to: what was acknowledged
-// is there after a stop and a start, and in another container on the volume; a backup of the running server is made in
-// the volume.
+// TestVolume runs the image with a named volume as its only writable folder. Acknowledged writes survive a restart,
+// and are readable in another container on the volume. A backup of the running server is written to the volume.
 func TestVolume(t *testing.T) {
 	t.Parallel()
 	enginetest.NeedContainers(t)
@@ -138,8 +137,8 @@ func TestVolume(t *testing.T) {
 	other.play("nina GET accounts/~a => 200")
 }
 
-// onVolume starts a server that keeps everything in a volume, and waits until its own health check says that it is
-// ready. The volume ends with the test.
+// onVolume starts a server that stores everything in a volume, and waits until its health check succeeds. The volume
+// is deleted after the test.
 func onVolume(t *testing.T, volume string) *testcontainers.DockerContainer {
 	t.Helper()
 	container, err := testcontainers.Run(t.Context(), sluiceImage(),
@@ -176,7 +175,7 @@ func address(t *testing.T, container testcontainers.Container) string {
 	return address
 }
 
-// sluiceContainer starts a server, waits until its own health check says that it is ready, and returns its address.
+// sluiceContainer starts a server, waits until its health check succeeds, and returns its address.
 func sluiceContainer(t *testing.T, in *testcontainers.DockerNetwork, token string) string {
 	t.Helper()
 	container, err := testcontainers.Run(t.Context(), sluiceImage(),

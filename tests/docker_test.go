@@ -9,7 +9,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// docker is what testcontainers has no name for.
+// docker runs docker commands that testcontainers does not offer.
 type docker struct{ *testcontainers.DockerClient }
 
 func newDocker(t *testing.T) docker {
@@ -22,7 +22,7 @@ func newDocker(t *testing.T) docker {
 	return docker{client}
 }
 
-// pause makes a container stand still, with its connections open.
+// pause stops a container without closing its connections.
 func (d docker) pause(t *testing.T, id string) {
 	t.Helper()
 	if _, err := d.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
@@ -37,14 +37,14 @@ func (d docker) unpause(t *testing.T, id string) {
 	}
 }
 
-// holds reports whether an image is there.
+// holds reports whether an image exists.
 func (d docker) holds(t *testing.T, image string) bool {
 	t.Helper()
 	_, err := d.ImageInspect(t.Context(), image)
 	return err == nil
 }
 
-// connect puts a container into a network, under a name.
+// connect adds a container to a network, under a name.
 func (d docker) connect(t *testing.T, network, id, name string) {
 	t.Helper()
 	_, err := d.NetworkConnect(t.Context(), network, client.NetworkConnectOptions{

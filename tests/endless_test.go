@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// endless is a schema of a company's own with permissions that SpiceDB decides in exponential time.
+// endless is a company's own schema with permissions for which SpiceDB takes exponential time.
 const endless = `use import
 use expiration
 import "sluice/root.zed"
@@ -48,8 +48,8 @@ definition lad {
 }
 `
 
-// endlessObjects are a circle, a circle of two ways, ladders of two ways, a deep chain, sets that share a large
-// set, groups that all contain each other, and levels of two groups that both contain the next two. Each is asked for by its first document. alice is at the end of each.
+// endlessObjects are a cycle, a cycle with two paths, ladders with two paths per step, a deep chain, and sets that
+// share a large set. Requests name the first document of each. alice is at the end of each.
 func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	rows := []string{
@@ -113,7 +113,7 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 
 type endlessCall struct{ method, path, body string }
 
-// endlessCalls are the endpoints that ask for permissions, with a body or, of a GET, with parameters that ask about
+// endlessCalls are the endpoints that check permissions, with their body or, for GET, their parameters, which name
 // $TYPE, $DOC and $MAY.
 var endlessCalls = []endlessCall{
 	{"POST", "/v1/check", `{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"}`},
@@ -149,7 +149,7 @@ var endlessCalls = []endlessCall{
 	},
 }
 
-// notEndless are the calls of keys with check or inspect that ask for no permission of a schema's own, and why.
+// notEndless are the calls with check or inspect that check no permission of a company's own schema, with the reason.
 var notEndless = map[string]string{
 	"GET /v1/accounts/{id}/{collection}":   "permissions of the product alone, which lead to no object twice",
 	"GET /v1/workspaces/{id}/{collection}": "permissions of the product alone",
@@ -160,7 +160,7 @@ var notEndless = map[string]string{
 	"GET /v1/subscriptions":                "reads what is stored",
 }
 
-// TestEveryQuestionIsAskedEndlessly holds that no endpoint which asks for permissions is left out.
+// TestEveryQuestionIsAskedEndlessly checks that the lists include every endpoint that checks permissions.
 func TestEveryQuestionIsAskedEndlessly(t *testing.T) {
 	all, err := readContract()
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func writeEndlessSchema(t *testing.T) string {
 	return file
 }
 
-// ask performs the call about a document, and returns the status of its answer; 0 if it has none.
+// ask sends the call about a document. It returns the status of the answer, or 0 without an answer.
 func (c endlessCall) ask(ctx context.Context, url, object, may string) (status int, err error) {
 	typ, id, _ := strings.Cut(object, ":")
 	body := strings.NewReplacer(
@@ -211,10 +211,10 @@ func (c endlessCall) ask(ctx context.Context, url, object, may string) (status i
 	return response.StatusCode, errors.Join(err, response.Body.Close())
 }
 
-// TestEveryQuestionEnds asks every endpoint that asks for permissions about circles, ladders of two ways, a deep chain
-// and sets that share a large set, and leaves: nothing that the requests started goes on after them. What is answered
-// is no fault of the server.
-func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutines would count
+// TestEveryQuestionEnds calls every endpoint that checks permissions, about cycles, ladders, a deep chain and sets
+// that share a large set, and closes the connection. No work of the requests may continue. Answers must not be
+// internal errors.
+func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other tests would count
 	config := configuration()
 	config.Schema = writeEndlessSchema(t)
 	server := start(t, config)
@@ -226,7 +226,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 	endlessObjects(t, conn)
 	past := endlessCalls[slices.IndexFunc(endlessCalls, func(c endlessCall) bool { return c.path == "/v1/access" })]
 	deadline := time.Now().Add(10 * time.Minute)
-	for status := http.StatusNotFound; status == http.StatusNotFound; { // until the log has them
+	for status := http.StatusNotFound; status == http.StatusNotFound; { // wait for the log
 		require.True(t, time.Now().Before(deadline))
 		status, err = past.ask(t.Context(), server.URL, "doc:sets", "allowed")
 		require.NoError(t, err)
@@ -248,7 +248,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 	} {
 		for j, c := range endlessCalls {
 			lookup := c.path == "/v1/lookup/resources"
-			if raceDetector && !lookup && (i+j)%3 > 0 { // which multiplies the time that each takes to end by ten
+			if raceDetector && !lookup && (i+j)%3 > 0 { // each takes ten times as long to end
 				continue
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -262,20 +262,21 @@ func TestEveryQuestionEnds(t *testing.T) { // not beside others, whose goroutine
 			require.Less(t, status, http.StatusInternalServerError, "%s about %s", c.path, question.doc)
 		}
 		http.DefaultClient.CloseIdleConnections()
-		deadline := time.Now().Add(10 * time.Minute) // under the race detector they end slowly
+		deadline := time.Now().Add(10 * time.Minute) // the race detector is slow
 		for runtime.NumGoroutine() > idle+30 {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines go on", question.doc, runtime.NumGoroutine()-idle)
-			time.Sleep(10 * time.Millisecond) // until they have seen that the request has ended
+			time.Sleep(10 * time.Millisecond) // they notice the end of the request a little later
 		}
 		t.Logf("%s: %d goroutines more than before, %d answers", question.doc, runtime.NumGoroutine()-idle, answered)
-		runtime.GC() // garbage is not what is bounded
+		runtime.GC() // garbage does not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question.doc)
 	}
 }
 
-// TestServerStopsWhileQuestionsRun stops a server in its drain time-out while questions run that take exponential time.
+// TestServerStopsWhileQuestionsRun stops a server while calls run that take exponential time. It must end within its
+// drain timeout.
 func TestServerStopsWhileQuestionsRun(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()
@@ -297,7 +298,7 @@ func TestServerStopsWhileQuestionsRun(t *testing.T) {
 		)
 		ended.Go(func() {
 			defer once()
-			_, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer") // it may be cut off
+			_, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer") // the stop may abort it
 		})
 	}
 	sent.Add(1)

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// escalation has eve, in every role of every role set, try what she may not do, and what she may. A table of
-// testdata/escalation is the steps that set the scene, and then a line with the roles followed by one for each
-// attempt with the status that it is to have in each role. What is refused writes nothing. What is allowed is tried
-// in a second scene, in the order of the table, and where a '*' stands behind the status, in one of its own.
+// escalation lets eve, in every role of every role set, try forbidden and allowed requests. A table of
+// testdata/escalation has the steps that create the scene, a line with the roles, and a line for each attempt with
+// its expected status in each role. Rejected attempts must write nothing. Allowed attempts run in a second scene, in
+// the order of the table. With a '*' after the status, an attempt runs in a separate scene.
 func escalation(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/escalation/*.table")
 	if err != nil || len(files) == 0 {
@@ -77,16 +77,16 @@ func readAttempts(t *testing.T, file string) attempts {
 	return table
 }
 
-// attempt tries everything in one role.
+// attempt tries all lines of the table in one role.
 func (a attempts) attempt(t *testing.T, on *backend, column int) {
 	role := a.roles[column]
-	// Under single_owner the role of owner comes by transfer, and there is no other owner then.
+	// Under single_owner, a transfer grants the role of owner, and there is no other owner.
 	become, owner := "olga PUT subscriptions/~s/members/~eve {roles: ["+role+"]}", "olga"
 	if role == "owner" {
 		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"
 	}
 	grant := "olga PUT accounts/~a/members/~eve {roles: [" + role + "]}"
-	if additional, alone := strings.CutSuffix(role, " alone"); alone { // which no operation gives
+	if additional, alone := strings.CutSuffix(role, " alone"); alone { // no operation grants it
 		grant = "given account:~a#" + additional + "@user:~eve"
 	}
 	fill := strings.NewReplacer("$grant", grant, "$become", become, "$owner", owner, "$role", role)

@@ -19,13 +19,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// event is one server-sent event.
+// event is a server-sent event.
 type event struct {
 	id string
 	entry
 }
 
-// follow opens the stream of events behind one of them, and returns what reads the next one, or nothing at the end.
+// follow opens the stream of events after one of them. It returns a function that reads the next event, or nothing at
+// the end.
 func (c caller) follow(query, after string) (next func() (event, bool), leave func()) {
 	c.t.Helper()
 	request := c.request(http.MethodGet, "events?"+query, nil)
@@ -34,7 +35,7 @@ func (c caller) follow(query, after string) (next func() (event, bool), leave fu
 	if after != "" {
 		request.Header.Set("Last-Event-ID", after)
 	}
-	response, err := c.http.Do(request) //nolint:bodyclose // leave closes it
+	response, err := c.http.Do(request) //nolint:bodyclose // the returned function leave closes it
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func (c caller) follow(query, after string) (next func() (event, bool), leave fu
 		}
 }
 
-// events is that a reader follows what happens, goes away, and goes on where they were.
+// events checks that a reader follows changes, disconnects, and continues after the last event.
 func events(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -97,7 +98,7 @@ func events(t *testing.T, on *backend) {
 		t.Fatalf("the stream of all begins with %+v", e)
 	}
 
-	// A person gets what they may see, for as long as they may.
+	// A person receives the events that they may see, as long as they may.
 	peter := s.withKey(checkKey).by("peter")
 	his, leave := peter.follow(account, "0")
 	defer leave()
@@ -113,7 +114,7 @@ func events(t *testing.T, on *backend) {
 	if e, ok := his(); !ok || e.Operation != "remove_account_member" {
 		t.Fatalf("peter's stream goes on with %+v", e)
 	}
-	// The ids of his events are his, say nothing, and are worth nothing to others.
+	// His event ids are valid only for him and reveal nothing.
 	for _, test := range []struct {
 		by caller
 		id string
@@ -145,11 +146,12 @@ func events(t *testing.T, on *backend) {
 	}
 }
 
-// TestEventsOutlastRequests is that a stream lasts longer than a request may, and ends when the server stops.
+// TestEventsOutlastRequests checks that a stream may take longer than the time limit of a request, and ends when the
+// server stops.
 func TestEventsOutlastRequests(t *testing.T) {
 	t.Parallel()
 	config := configuration()
-	config.RequestTimeout = 10 * time.Second // the server reads and writes for 10 seconds longer
+	config.RequestTimeout = 10 * time.Second // reads and writes may take 10 seconds longer
 	server, err := app.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +163,7 @@ func TestEventsOutlastRequests(t *testing.T) {
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
 		t.Fatalf("the first event is %+v", e)
 	}
-	time.Sleep(21 * time.Second) // that it lasts is what the test is about
+	time.Sleep(21 * time.Second) // the stream must outlast the time limit
 	c.must(http.MethodPut, "connectors/after", map[string]any{"capabilities": []string{"views"}})
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
 		t.Fatalf("21 seconds later comes %+v", e)
@@ -176,7 +178,7 @@ func TestEventsOutlastRequests(t *testing.T) {
 	}
 }
 
-// TestEventsEndWithTheirKey opens a stream with a key whose end comes meanwhile.
+// TestEventsEndWithTheirKey opens a stream with a key that expires meanwhile.
 func TestEventsEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
@@ -204,7 +206,7 @@ func TestEventsEndWithTheirKey(t *testing.T) {
 	require.False(t, ok, "after the end of its key, the stream has %+v", e)
 }
 
-// TestNothingIsLeftBehind is that a server that keeps everything in memory makes no data directory.
+// TestNothingIsLeftBehind checks that a server that stores in memory creates no data directory.
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	newCaller(t, start(t, configuration()).URL).history("", atLeast(1))
@@ -213,7 +215,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-// TestHistoryGoesOn restarts a server before a SpiceDB on PostgreSQL, and has two share a log, while others write.
+// TestHistoryGoesOn restarts a server on a SpiceDB with PostgreSQL, and lets two servers share a log, while others
+// write.
 func TestHistoryGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"file", "database"} {

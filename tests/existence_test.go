@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// existing is a scene with an object of every type that sven and other outsiders may not see. They have accounts of
-// their own, ~x…, in which they may do everything.
+// existing creates a scene with an object of every type that sven and other outsiders may not view. They have
+// accounts of their own, ~x…, in which they have every permission.
 var existing = slices.Concat([]string{
 	"include team",
 	"ulla POST connections {id: ~connection, account: ~a, connector: ~crm}",
@@ -27,7 +27,7 @@ var existing = slices.Concat([]string{
 	"sven POST accounts {id: ~xo, subscription: ~xs, role_set: operations}",
 	"sven PUT accounts/~xo/members/~sven {roles: [administrator, flow_author]}",
 
-	// An additional role alone gives nothing, and so it shows nothing; one in a neighbouring account neither.
+	// An additional role without a base role, and a role in a neighbouring account, reveal nothing.
 	"given account:~o#flow_author@user:~finn",
 	"given account:~o#connector_author@user:~finn",
 	"olga POST accounts {id: ~neighbour, subscription: ~s, role_set: team}",
@@ -36,7 +36,8 @@ var existing = slices.Concat([]string{
 	"workspace": "workspace", "team": "a", "operations": "o", "analytics": "n",
 }))
 
-// probes are requests about an object, $ID, that the actor may not see: for every call of the contract that names one.
+// probes are requests about an object, $ID, that the actor may not view: one for every call of the contract that
+// names an object.
 var probes = slices.Concat([]struct{ object, request string }{
 	{"s", "GET subscriptions/$ID"},
 	{"s", "DELETE subscriptions/$ID"},
@@ -99,7 +100,7 @@ var probes = slices.Concat([]struct{ object, request string }{
 	placeProbes("POST $types {id: ~new, $place: $ID}"),
 )
 
-// listProbes ask for what an actor may see in a place that they may not see.
+// listProbes read lists of a place that the actor may not view.
 var listProbes = slices.Concat([]struct{ object, request string }{
 	{"a", "GET audit?account=$ID"},
 	{"a", "GET accounts/$ID/importers?actor=$ME"},
@@ -108,7 +109,7 @@ var listProbes = slices.Concat([]struct{ object, request string }{
 	{"o", "GET accounts/$ID/connectors?actor=$ME"},
 }, placeProbes("GET $places/$ID/$types?actor=$ME"))
 
-// ownProbes refer to an invisible object from sven's own accounts.
+// ownProbes refer to a hidden object from sven's own accounts.
 var ownProbes = []struct{ object, request string }{
 	{"connection", "POST importers {id: ~new, account: ~xt, source: $ID}"},
 	{"connection", "POST importers {id: ~new, account: ~xt, destination: $ID}"},
@@ -118,8 +119,8 @@ var ownProbes = []struct{ object, request string }{
 	{"a", "PUT subscriptions/~xs/members/~nina/accounts {accounts: {~xt: [user], $ID: [user]}}"},
 }
 
-// TestExistenceIsNotRevealed asks for objects that somebody may not see, and for objects that do not exist: the answers
-// are the same, and say that there is nothing.
+// TestExistenceIsNotRevealed sends requests about hidden objects and about objects that do not exist. The answers
+// must be equal, and say that there is no such object.
 func TestExistenceIsNotRevealed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -142,7 +143,7 @@ func TestExistenceIsNotRevealed(t *testing.T) {
 	for _, actor := range []string{"sven", "finn"} {
 		s.sameAnswer(t, actor, "s", "GET subscriptions/$ID/accounts", http.StatusNotFound)
 	}
-	// olga owns everything and still may not see the private connection.
+	// olga owns everything, but may not view the private connection.
 	for _, p := range probes {
 		if p.object == "connection" {
 			s.sameAnswer(t, "olga", p.object, p.request, http.StatusNotFound)
@@ -150,7 +151,8 @@ func TestExistenceIsNotRevealed(t *testing.T) {
 	}
 }
 
-// sameAnswer sends a request about the object, and about one of the same type that does not exist.
+// sameAnswer sends a request about the object, and about an object of the same type that does not exist, and compares
+// the answers.
 func (s scene) sameAnswer(t *testing.T, actor, object, request string, status int) {
 	t.Helper()
 	ask := func(name string) (answer, []byte) {
@@ -178,7 +180,7 @@ func (s scene) sameAnswer(t *testing.T, actor, object, request string, status in
 
 var requestID = regexp.MustCompile(`"request_id":"[^"]*",?`)
 
-// TestEveryOperationIsProbed fails when the contract has an operation that TestExistenceIsNotRevealed leaves out.
+// TestEveryOperationIsProbed fails if TestExistenceIsNotRevealed leaves out an operation of the contract.
 func TestEveryOperationIsProbed(t *testing.T) {
 	t.Parallel()
 	probed := []string{

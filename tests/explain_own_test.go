@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dashboards are a company's own, as docs/extending.md declares them.
+// dashboards is the company's own schema of docs/extending.md.
 const dashboards = `use import
 import "sluice/root.zed"
 
@@ -23,8 +23,8 @@ definition dashboard {
 }
 `
 
-// TestExplainOwnDefinitions explains denials about a type beside the product's: by the operations on the account that
-// it is in, by its own relations, and by both together. The test performs each suggestion.
+// TestExplainOwnDefinitions explains denials about a type of a company's own. Suggestions are operations on the
+// object's account, relations of the type, and both together. The test performs each suggestion.
 func TestExplainOwnDefinitions(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, dashboards)
@@ -36,7 +36,7 @@ func TestExplainOwnDefinitions(t *testing.T) {
 	c.as("olga").must("PUT", "accounts/sales/members/gus", map[string]any{"roles": []string{"guest"}})
 
 	why := func(q question) (e explanation) {
-		c.must("POST", "explain", map[string]any{ // Sluice does not see what is written past it
+		c.must("POST", "explain", map[string]any{ // Sluice does not track writes that bypass it
 			"subject": q.Subject, "permission": q.Permission, "resource": q.Resource, "consistency": "fully_consistent",
 		}).decode(t, &e)
 		return e
@@ -85,7 +85,7 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		require.Len(t, suggestions, len(slices.Compact(slices.Sorted(slices.Values(suggestions)))), "each once: %s", suggestions)
 	}
 
-	// A group is asked about as such, and a role counts with a mark that holds people alone.
+	// A group is checked as one subject. A role counts with a flag that holds only people.
 	require.Contains(
 		t,
 		why(question{"account:sales#owner", "view", "account:sales"}).Text,

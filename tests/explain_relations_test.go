@@ -7,10 +7,9 @@ import (
 	"testing"
 )
 
-// TestExplanationsShowRelationsOfVisibleObjects asks for explanations with a key that only checks, for named readers
-// and for none. A key without inspect cannot ask for a relation, so an explanation may show it one only of an object
-// that its reader may view: the actor, or without one the subject of the check. No explanation shows it a type that
-// only the product itself uses.
+// TestExplanationsShowRelationsOfVisibleObjects reads explanations with a key without inspect, for named readers and
+// without one. Such a key cannot check relations. So an explanation may show it relationships only of an object that
+// its reader may view: the actor or, without one, the subject of the check. It never shows internal types.
 func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -75,7 +74,7 @@ var internal = map[string]bool{
 	"removed_user": true, "request": true, "role": true,
 }
 
-// viewPermission returns the permission that shows objects of a type.
+// viewPermission returns the permission that makes objects of a type visible.
 func viewPermission(typ string) string {
 	if typ == "platform" {
 		return "administer"
@@ -83,7 +82,7 @@ func viewPermission(typ string) string {
 	return "view"
 }
 
-// relationsIn are the resources of the relationships that an explanation names.
+// relationsIn returns the resources of the relationships that an explanation names.
 func relationsIn(t *testing.T, body []byte) (resources []string) {
 	t.Helper()
 	var value any

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestExplainKeepsRoles asks, as people who may not list who holds which role, about members and about a stranger, for
-// every third permission of objects that they see: the answers to which the decision is the same are the same.
-func TestExplainKeepsRoles(t *testing.T) {
+// TestExplainHidesRoles reads explanations as people who may not list roles, about members and about a stranger, for
+// every third permission on objects that they may view. If two decisions are equal, the explanations must be equal.
+func TestExplainHidesRoles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	for _, text := range []string{
@@ -47,7 +47,7 @@ func TestExplainKeepsRoles(t *testing.T) {
 	objects := 0
 	for _, c := range []struct {
 		reader  string
-		members []string // what they are, the reader may not know
+		members []string // the reader may not know their roles
 		objects []string
 	}{
 		{"gert", []string{"olga", "gina"}, []string{"account:~a", "importer:~i", "connection:~named", "connector:~crm"}},
@@ -63,7 +63,7 @@ func TestExplainKeepsRoles(t *testing.T) {
 				if (n+objects)%3 != 0 {
 					continue
 				}
-				told := make(map[bool]string) // by the decision, which a check tells as well
+				told := make(map[bool]string) // by decision, which a check reveals too
 				for _, who := range append(c.members, "sven") {
 					a := s.by(c.reader).withKey(checkKey).must(
 						http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)},

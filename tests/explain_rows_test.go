@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestExplainRoleTables explains rows of the role tables. Every sixth allowed row, at other rows in each column, has a
-// chain of stored relationships from the resource to the subject. Every 24th denied row has a suggestion with an
-// operation. For every other of these, the test performs the first suggestion as an approver that it names, and the
-// check is then allowed.
+// TestExplainRoleTables explains rows of the role tables. For every sixth allowed row, different in each column, the
+// path must be a chain of stored relationships from the resource to the subject. For every 24th denied row there must
+// be a suggestion with an operation. For every second of these, the test performs the first suggestion as a named
+// person, which must allow the check.
 func TestExplainRoleTables(t *testing.T) {
 	t.Parallel()
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
@@ -32,8 +32,8 @@ func TestExplainRoleTables(t *testing.T) {
 	}
 }
 
-// beyondOperations are the denied permissions that no operation gives to somebody: only who creates a connection shares
-// it, and under multi_owner nobody pays or transfers.
+// beyondOperations are the denied permissions that no operation grants: only the creator of a connection shares it,
+// and under multi_owner nobody pays or transfers.
 var beyondOperations = []string{"connection share", "subscription pay", "subscription transfer_ownership"}
 
 func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
@@ -92,7 +92,7 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 	}
 }
 
-// explainsAllowed returns the chain of the explanation, which leads from the resource to the subject.
+// explainsAllowed returns the path of the explanation, which leads from the resource to the subject.
 func (s scene) explainsAllowed(q question) []explainedStep {
 	s.t.Helper()
 	e := s.why(q)

@@ -18,7 +18,7 @@ func explainScene(t *testing.T) scene {
 	for _, text := range []string{
 		"include team",
 		"olga PUT accounts/~a/members/~otto {roles: [owner]}",
-		"olga PUT subscriptions/~s/members/~otto {roles: [member]}", // which gives nothing on the account
+		"olga PUT subscriptions/~s/members/~otto {roles: [member]}", // gives no permission on the account
 		"ulla POST importers {id: ~i, account: ~a}",
 		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
 		"gert PUT connections/~c/sharing {visibility: private, users: [~ulla]}",
@@ -34,7 +34,7 @@ func explainScene(t *testing.T) scene {
 	return s
 }
 
-// TestExplainReads holds explanations to their words.
+// TestExplainReads checks the texts of explanations.
 func TestExplainReads(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
@@ -76,7 +76,7 @@ func TestExplainReads(t *testing.T) {
 	}
 }
 
-// TestExplainEveryWay performs every other suggestion, each in a scene of its own.
+// TestExplainEveryWay performs every second suggestion, in a separate scene.
 func TestExplainEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
@@ -101,7 +101,7 @@ func TestExplainEveryWay(t *testing.T) {
 	}
 }
 
-// TestExplainKeepsTheEnd holds that nobody is told to make a role one for good by giving another beside it.
+// TestExplainKeepsTheEnd checks that no suggestion makes a role permanent by granting another role.
 func TestExplainKeepsTheEnd(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
@@ -124,7 +124,7 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 	)
 }
 
-// TestExplainFeature needs a feature before a role can be given.
+// TestExplainFeature checks a role that first needs a feature.
 func TestExplainFeature(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -149,7 +149,7 @@ func TestExplainFeature(t *testing.T) {
 	}
 }
 
-// TestExplainNamesPeople holds that people are named to who may list them, and to nobody else.
+// TestExplainNamesPeople checks that explanations name people only to readers who may list them.
 func TestExplainNamesPeople(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
@@ -198,14 +198,14 @@ func TestExplainNamesPeople(t *testing.T) {
 			t.Errorf("%s: the body is not omitted: %s", c.name, body)
 		}
 	}
-	// A person who is named in a relation has the permission by it.
+	// A person in a relation has the permission by that relation.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
 	for _, group := range e.Suggestions[0].Operations[0].Approvers {
 		if group.Relation == "member" || group.Relation == "guest" {
 			t.Errorf("a %s is to be asked: %s", group.Relation, body)
 		}
 	}
-	// What somebody else holds, and lacks, is only for who may list it.
+	// Only readers who may list roles see the roles of others.
 	if e, body := ask(
 		s.by("gert"), question{"user:" + s.id("nina"), "create_importer", "account:" + s.id("a")},
 	); !e.Omitted || len(e.Suggestions) > 0 {
@@ -221,7 +221,7 @@ func TestExplainNamesPeople(t *testing.T) {
 	}
 }
 
-// TestExplainHidesWhatIsHidden asks about objects that somebody may not see, and about objects that do not exist.
+// TestExplainHidesWhatIsHidden explains checks of hidden objects and of objects that do not exist.
 func TestExplainHidesWhatIsHidden(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -263,7 +263,7 @@ func TestExplainHidesWhatIsHidden(t *testing.T) {
 			same(stranger+" about another", s.by(stranger), "ulla", http.StatusNotFound)
 		}
 	}
-	// olga owns everything around the connection, and may not see it.
+	// olga owns everything around the connection, but may not view it.
 	if a := s.by("olga").call(
 		http.MethodPost, "explain", question{"user:" + s.id("ulla"), "use", "connection:" + s.id("connection")},
 	); a.status != http.StatusNotFound {
@@ -273,7 +273,7 @@ func TestExplainHidesWhatIsHidden(t *testing.T) {
 
 var tokens = regexp.MustCompile(`"token":"[^"]*",?`)
 
-// TestExplainOtherSchemas explains a schema that the product knows nothing of.
+// TestExplainOtherSchemas explains checks of a schema without the product's definitions.
 func TestExplainOtherSchemas(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "other.yaml")

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// explanation is what tests look at in the answer of explain.
+// explanation has the fields of an explanation that tests use.
 type explanation struct {
 	Allowed        bool
 	MissingContext []string `json:"missing_context"`
@@ -51,7 +51,7 @@ type traceNode struct {
 
 func (e explainedStep) String() string { return e.Resource + "#" + e.Relation + "@" + e.Subject }
 
-// why asks for an explanation.
+// why returns the explanation of a check.
 func (c caller) why(q question) explanation {
 	c.t.Helper()
 	var e explanation
@@ -79,5 +79,5 @@ func (s scene) performSuggestion(suggested suggestion) {
 	}
 }
 
-// plain is a text without the prefix of the scene.
+// plain returns a text without the prefix of the scene.
 func (s scene) plain(text string) string { return strings.ReplaceAll(text, s.prefix, "") }

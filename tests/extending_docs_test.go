@@ -16,8 +16,8 @@ import (
 
 var anyBlock = regexp.MustCompile("(?s)```(zed|sh|json|yaml)\n(.*?)```")
 
-// TestExtendingAsPrinted serves the schema of docs/extending.md and runs its commands, as they are printed there. What
-// the page does with zed, the test does over the API that zed speaks.
+// TestExtendingAsPrinted serves the schema of docs/extending.md and runs the commands of the page. Instead of zed, it
+// uses the API that zed uses.
 func TestExtendingAsPrinted(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")
@@ -68,7 +68,7 @@ func TestExtendingAsPrinted(t *testing.T) {
 	left := readRelationships(t, conn, &v1.RelationshipFilter{ResourceType: "dashboard"})
 	require.Equal(t, []string{"dashboard:revenue#creator@user:peter"}, left)
 
-	// The validation YAML of the page, in a store of its own.
+	// Serves the validation YAML of the page with a new store.
 	validation := anyBlock.FindStringSubmatch(rest)
 	require.Equal(t, "yaml", validation[1])
 	file = filepath.Join(folder, "theirs.yaml")

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// wide is a schema of a company's own in which its definitions refer to the product's in every way that SpiceDB has.
+// wide is a company's own schema whose definitions refer to the product's in every way that SpiceDB supports.
 const wide = `use import
 use expiration
 import "sluice/root.zed"
@@ -37,7 +37,8 @@ definition widget {
 }
 `
 
-// own starts a server with a schema of a company's own, an account in it, and a way to write what is the company's.
+// own starts a server with a company's own schema and an account. It returns a function that writes relationships of
+// that schema.
 func own(t *testing.T, text string) (*sluicetest.Server, *grpc.ClientConn) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "theirs.zed")
@@ -67,8 +68,8 @@ func own(t *testing.T, text string) (*sluicetest.Server, *grpc.ClientConn) {
 	return server, conn
 }
 
-// relationships are written as zed writes them, resource#relation@subject; a caveat's name may stand behind in
-// brackets.
+// write writes relationships in zed's notation, resource#relation@subject, optionally followed by the name of a
+// caveat in brackets.
 func write(t *testing.T, conn *grpc.ClientConn, relationships ...string) (token string) {
 	t.Helper()
 	request := new(v1.WriteRelationshipsRequest)
@@ -98,7 +99,7 @@ func named(object string) *v1.ObjectReference {
 	return reference(typ, id)
 }
 
-// TestOwnDefinitions asks about objects of a company's own, beside the product's.
+// TestOwnDefinitions checks permissions on objects of a company's own types.
 func TestOwnDefinitions(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, wide)
@@ -114,8 +115,8 @@ func TestOwnDefinitions(t *testing.T) {
 		{"olga", "view", "dashboard:d", true},
 		{"olga", "edit", "dashboard:d", true},
 		{"olga", "view", "widget:w", true},
-		{"olga", "view", "dashboard:hours", false}, // without the hour
-		{"eve", "edit", "dashboard:d", false},      // an editor who is not of the account
+		{"olga", "view", "dashboard:hours", false}, // the context lacks the hour
+		{"eve", "edit", "dashboard:d", false},      // an editor without a role on the account
 		{"eve", "view", "account:sales", false},
 		{"olga", "run", "importer:leads-sales", true},
 	} {
@@ -138,7 +139,7 @@ func TestOwnDefinitions(t *testing.T) {
 	require.True(t, slices.ContainsFunc(types, func(r client.ResourceType) bool { return r.Type == "dashboard" }))
 }
 
-// TestNothingDangles deletes objects of the product that a company's own refer to.
+// TestNothingDangles deletes objects of the product to which objects of a company's own types refer.
 func TestNothingDangles(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 900)
@@ -151,7 +152,7 @@ func TestNothingDangles(t *testing.T) {
 		"dashboard:hours#account@account:sales[in_hours]",
 		"dashboard:d#shows@importer:leads-sales",
 		"widget:w#source@connection:crm-sales",
-		// Ids that another tool wrote, and that are no escapes of Sluice's.
+		// Ids that another tool wrote, and that are not in Sluice's escaped form.
 		"dashboard:Zm9v=#account@account:sales",
 		"dashboard:Zm8==#shows@importer:leads-sales",
 		"widget:a=b#source@connection:crm-sales",
@@ -167,7 +168,7 @@ func TestNothingDangles(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		remove func(*client.Actor) error
-		gone   []string // what nothing may name any more
+		gone   []string // objects that no relationship may name
 	}{
 		"an account": {
 			func(olga *client.Actor) error { return olga.DeleteAccount(t.Context(), "sales") },

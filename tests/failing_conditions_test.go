@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// failing is a schema with conditions that fail with some contexts, and one that fails with what is stored.
+// failing is a schema with conditions that fail with some contexts, and one that fails because of its stored context.
 const failing = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }
@@ -49,7 +49,7 @@ const broken = `  document:broken#reader@user:bob[listed:{"names":{},"name":"bob
   document:broken#reader@user:cyd
 `
 
-// failed is an item of an answer with an error.
+// failed is an item of an answer that has an error.
 type failed struct {
 	Resource, Subject string
 	Type, ID, Name    string
@@ -61,7 +61,7 @@ type failed struct {
 	}
 }
 
-// state is "allowed", or "failed" for an item that could not be decided.
+// state returns "allowed", or "failed" for an item that could not be decided.
 func (f failed) state() string {
 	switch {
 	case f.Error != nil && (f.Error.Code == "invalid" || f.Error.Status == http.StatusBadRequest) && !f.Allowed:
@@ -73,8 +73,8 @@ func (f failed) state() string {
 	}
 }
 
-// TestFailingConditionsFailTheirItemsAlone holds, of every call that answers with many items, that an item is there
-// with an error if a check of it fails, that it is not allowed then, and that the others are as checks of them say.
+// TestFailingConditionsFailTheirItemsAlone checks every call that answers with several items. If a check of an item
+// fails, the item has an error and is not allowed. The other items agree with their checks.
 func TestFailingConditionsFailTheirItemsAlone(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"with the context": failing, "with what is stored": failing + broken} {
@@ -108,7 +108,7 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 		return body
 	}
 	entity := func(typ, id string) map[string]any { return map[string]any{"type": typ, "id": id} }
-	truth := make(map[[3]string]string) // by person, permission and document
+	truth := make(map[[3]string]string) // expected states by person, permission and document
 	for _, who := range failingPeople {
 		for _, permission := range failingPermissions {
 			for _, document := range failingDocuments {
@@ -128,7 +128,7 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 			}
 		}
 	}
-	// expect compares what an answer says with the truth about the items, of which those that are denied are left out.
+	// expect compares the items of an answer with their checks. Denied items are omitted.
 	expect := func(what string, got map[string]string, items []string, at func(item string) [3]string) {
 		t.Helper()
 		want := make(map[string]string)
@@ -220,7 +220,8 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 	}
 }
 
-// stateOfEach is what a look-up of subjects says of each person: an entry of its own, or that of everybody.
+// stateOfEach returns the state of each person in a look-up of subjects: that of the person's own entry, or that of
+// the wildcard.
 func stateOfEach(found []failed) map[string]string {
 	states := make(map[string]string)
 	for _, who := range failingPeople {
@@ -238,7 +239,7 @@ func stateOfEach(found []failed) map[string]string {
 	return states
 }
 
-// search asks a search of AuthZEN, page by page, and says of each result and error its state.
+// search reads an AuthZEN search page by page, and returns the state of each result and error.
 func search(s scene, kind string, body map[string]any) map[string]string {
 	s.t.Helper()
 	states := make(map[string]string)

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzCheck sends anything as a check: the answer keeps the contract, and is a decision or says what is wrong.
+// FuzzCheck sends arbitrary bodies as checks. Each answer conforms to the contract: it is a decision, or explains the
+// error.
 func FuzzCheck(f *testing.F) {
 	for _, body := range []string{
 		`{"subject": "user:alice", "permission": "edit", "resource": "importer:i1"}`,

@@ -17,11 +17,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps what changed. The start says so,
-// in the log of the process, in the metrics and in the audit log, which then has what is there.
+// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps its history. The next start
+// reports a gap in the log of the process, the metrics and the audit log. The audit log then has the stored
+// relationships.
 func TestCollectedWhileAway(t *testing.T) {
 	t.Parallel()
-	const window = 7 * time.Second // longer than revisions are quantized
+	const window = 7 * time.Second // longer than the quantization of revisions
 	spicedb := enginetest.Container(t, testcontainers.WithEnv(map[string]string{
 		"SPICEDB_DATASTORE_GC_WINDOW": window.String(), "SPICEDB_DATASTORE_GC_INTERVAL": "1s",
 	}))
@@ -58,7 +59,7 @@ func TestCollectedWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := time.Now()
-	time.Sleep(window + 3*time.Second) // by the clock of SpiceDB, and its garbage collection
+	time.Sleep(window + 3*time.Second) // SpiceDB's clock and garbage collection need this time
 	s.write(s.in("account:~a#guest@user:~trent"))
 
 	server = start(t, config)

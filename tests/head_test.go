@@ -11,8 +11,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestHeadAnswersAsGetDoes asks every call of the contract that is a GET with HEAD as well: with every key, with none,
-// about objects that exist and others that do not, and with a parameter that does not exist.
+// TestHeadAnswersAsGetDoes sends HEAD to every GET call of the contract: with every key and without one, about
+// existing and missing objects, and with an unknown parameter.
 func TestHeadAnswersAsGetDoes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -69,8 +69,8 @@ func TestHeadAnswersAsGetDoes(t *testing.T) {
 	}
 }
 
-// begin sends a request and returns the beginning of its answer, without the headers that differ between two requests.
-// The body is read only of HEAD: a stream of events has no end.
+// begin sends a request and returns the start of its answer, without headers that differ between two requests. It
+// reads the body only for HEAD, since a stream of events does not end.
 func (c caller) begin(method, path string) answer {
 	c.t.Helper()
 	request := c.request(method, path, nil)
@@ -78,7 +78,7 @@ func (c caller) begin(method, path string) answer {
 	defer cancel()
 	request = request.WithContext(ctx)
 	request.Header.Set("X-Request-ID", "head")
-	request.Header.Set("Accept-Encoding", "identity") // else Go asks for another encoding with GET alone
+	request.Header.Set("Accept-Encoding", "identity") // otherwise Go requests another encoding only for GET
 	if method == http.MethodHead {
 		a := c.send(request)
 		dropChanging(a.status, a.header)
@@ -93,8 +93,8 @@ func (c caller) begin(method, path string) answer {
 	return answer{status: response.StatusCode, header: response.Header}
 }
 
-// dropChanging removes the headers that depend on the time, the length that metrics have, and that of a problem
-// document which names the method.
+// dropChanging removes headers that depend on the time, the length of metrics, and the length of a problem document
+// that names the method.
 func dropChanging(status int, header http.Header) {
 	header.Del("Date")
 	if status == http.StatusMethodNotAllowed || strings.HasPrefix(header.Get("Content-Type"), "text/plain; version") {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestHistoryFiltersRevealNothingHidden is that what a person may not see selects nothing for them: it answers as
-// what does not exist, in pages and in streams.
+// TestHistoryFiltersRevealNothingHidden selects entries by objects that a person may not view. The answers must equal
+// those for objects that do not exist, in pages and in streams.
 func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -24,7 +24,7 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 		"peter POST connections {id: ~shared, account: ~a, connector: ~c, visibility: shared}",
 		"peter POST importers {id: ~mixed, account: ~a, source: ~hubspot, destination: ~shared}",
 	)
-	// zoe's role is seen, and bob's share is not
+	// The reader may see zoe's role, but not bob's share.
 	s.write(s.in("connection:~hubspot#shared_with@user:~bob"), s.in("account:~a#guest@user:~zoe"))
 	s.write(s.in("connection:~hubspot#shared_with@user:~bill"), s.in("account:~b#guest@user:~zoe"))
 	s.play("olga PUT accounts/~a/members/~bob {roles: [user]}", "olga PUT accounts/~a/members/~bob {roles: [guest]}")

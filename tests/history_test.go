@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// entry is an entry of the audit log as the API shows it.
+// entry is an entry of the audit log in the API.
 type entry struct {
 	Seq                                           int64
 	Time                                          time.Time
@@ -42,7 +42,7 @@ func (u update) String() string {
 	)
 }
 
-// changes are the updates of entries, each with who made it.
+// changes returns the updates of entries, each with its actor.
 func changes(entries []entry) []string {
 	var out []string
 	for _, e := range entries {
@@ -71,8 +71,8 @@ func (c caller) page(query string) (entries []entry, next string) {
 	return entries, page.NextCursor
 }
 
-// history waits until the history that a query selects satisfies a condition, and returns it, the oldest first. The log
-// follows what is written; a caller who has an answer may be a moment ahead of it.
+// history waits until the selected entries satisfy a condition, and returns them, the oldest first. The log follows
+// Watch, so it can be a moment later than the answer of a write.
 func (c caller) history(query string, enough func([]entry) bool) []entry {
 	c.t.Helper()
 	end := time.Now().Add(2 * time.Minute)
@@ -91,7 +91,7 @@ func (c caller) history(query string, enough func([]entry) bool) []entry {
 
 func atLeast(n int) func([]entry) bool { return func(found []entry) bool { return len(found) >= n } }
 
-// history is that everything that changes is told, with who did it.
+// history checks that the log has every change with its actor.
 func history(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -105,7 +105,7 @@ func history(t *testing.T, on *backend) {
 	if answer := s.by("olga").send(request); answer.status != http.StatusOK {
 		t.Fatal(answer)
 	}
-	s.write(s.in("account:~a#user@user:~mallory")) // with zed
+	s.write(s.in("account:~a#user@user:~mallory")) // as zed does
 	ends := time.Now().Add(2 * time.Second)
 	_, err := v1.NewPermissionsServiceClient(on.spicedb).WriteRelationships(t.Context(), &v1.WriteRelationshipsRequest{
 		Updates: []*v1.RelationshipUpdate{{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: &v1.Relationship{
@@ -157,7 +157,7 @@ func history(t *testing.T, on *backend) {
 	s.requireRefusals(account)
 }
 
-// hasTimeOfPrevious reports whether an entry is later than it should be because the entry before it is.
+// hasTimeOfPrevious reports whether an entry has the time of the previous entry because its own time is earlier.
 func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	s.t.Helper()
 	found, _ := s.page("limit=1000&since=" + e.Time.Format(time.RFC3339Nano) +
@@ -193,7 +193,7 @@ func (s scene) requireFilters(account string, all []entry) {
 	}
 }
 
-// requireChain checks that each entry has the hash of its text, and the hash of the one before it.
+// requireChain checks that each entry has the hash of its text and the hash of the previous entry.
 func (s scene) requireChain() {
 	s.t.Helper()
 	newest, _ := s.page("limit=20")
@@ -225,7 +225,7 @@ func (s scene) pages(account string, all []entry) {
 	}
 }
 
-// requireRefusals sends requests that are wrong.
+// requireRefusals sends invalid requests.
 func (s scene) requireRefusals(account string) {
 	s.t.Helper()
 	_, next := s.page(account + "&limit=1")
@@ -258,7 +258,8 @@ func (s scene) requireRefusals(account string) {
 	}
 }
 
-// TestHistoryOfOthers is that a person reads of the history of their account what is about things that they may see.
+// TestHistoryOfOthers checks that a person reads only the part of an account's history that is about objects visible
+// to them.
 func TestHistoryOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -315,7 +316,7 @@ func TestHistoryOfOthers(t *testing.T) {
 		t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
 	}
 
-	// What she may see when she asks is what counts.
+	// Her current permissions decide.
 	s.play("peter PUT connections/~private/sharing {visibility: shared}")
 	if olga := strings.Join(told("olga"), "\n"); !strings.Contains(olga, s.id("private")) {
 		t.Errorf("olga does not read of the connection that is shared now:\n%s", olga)

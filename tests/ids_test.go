@@ -10,8 +10,8 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// TestIDs runs through the API with ids of every kind: what goes in comes out, in bodies, paths, headers and lists, and
-// is no other one's.
+// TestIDs sends ids of every kind through the API. Bodies, paths, headers and lists must return them unchanged, and
+// no two ids may name the same object.
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -74,7 +74,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestInvisibleCharactersAreInvalidInBodies tries them in ids of a body, where JSON may escape them.
+// TestInvisibleCharactersAreInvalidInBodies sends invisible characters in ids of a body, where JSON can escape them.
 func TestInvisibleCharactersAreInvalidInBodies(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -96,7 +96,7 @@ func TestInvisibleCharactersAreInvalidInBodies(t *testing.T) {
 	}
 }
 
-// TestPersonIsTheSameInBothForms names people as user:bob in every place that takes a person, and finds bob.
+// TestPersonIsTheSameInBothForms writes user:bob wherever a call accepts a person, and expects bob.
 func TestPersonIsTheSameInBothForms(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -170,7 +170,7 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	}
 }
 
-// TestNoIDBeginsWithATypeAndAColon holds for objects and people alike.
+// TestNoIDBeginsWithATypeAndAColon checks ids of objects and of people.
 func TestNoIDBeginsWithATypeAndAColon(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -189,7 +189,7 @@ func TestNoIDBeginsWithATypeAndAColon(t *testing.T) {
 	)
 }
 
-// TestForeignStoredIDIsActedOnAsShown removes members whom another tool stored under ids that Sluice never writes.
+// TestForeignStoredIDIsActedOnAsShown removes members that another tool stored with ids that Sluice never writes.
 func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -199,9 +199,9 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 	)
 	for _, stored := range []string{
-		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // whose form is the longest that the contract allows
+		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // its shown form has the contract's largest length
 		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", s.prefix + "d=20", s.prefix + "e=E3=85=A4",
-		// plain, and too long to be chosen
+		// visible characters, but too long for a caller
 		s.prefix + strings.Repeat("x", 300), s.prefix + strings.Repeat("x", 1024-len(s.prefix)),
 		"user=3A" + s.prefix, "stored=3A" + s.prefix,
 	} {
@@ -238,8 +238,8 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	}
 }
 
-// TestForeignIDIsGivenNothing names what no caller can have created in operations that would create it: objects, and
-// people who are given something. A person whom another tool stored acts and is removed under the form that is shown.
+// TestForeignIDIsGivenNothing uses ids that no caller can choose in operations that create objects or grant something
+// to people. A person whom another tool stored acts, and is removed, by the shown form of the id.
 func TestForeignIDIsGivenNothing(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)

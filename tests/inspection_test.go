@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestRelationsNeedInspect asks for every relation and every step of permissions of the schema in every call that takes
-// a permission, with a key that only checks. A key with every scope is answered.
+// TestRelationsNeedInspect names every relation and every schema step in every call that accepts a permission. A key
+// with only check gets an error, and a key with every scope an answer.
 func TestRelationsNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -49,7 +49,7 @@ func TestRelationsNeedInspect(t *testing.T) {
 		t.Errorf("asked for %d names only", asked)
 	}
 	for path, body := range questionsOf("connection", "creator") {
-		if path != "explain" { // which narrows its answer
+		if path != "explain" { // it filters its answer
 			got := s.by("olga").call(http.MethodPost, path, body)
 			if !strings.Contains(string(got.body), "leave out the header Sluice-Actor") {
 				t.Errorf("with every scope and an actor, %s: %d %s", path, got.status, got.body)
@@ -63,8 +63,8 @@ func TestRelationsNeedInspect(t *testing.T) {
 	}
 }
 
-// TestInspectionRefusesActors sends an actor to every call of the contract that needs inspect and does not narrow its
-// answer.
+// TestInspectionRefusesActors sends an actor to every call of the contract that needs inspect and does not filter its
+// answer for an actor.
 func TestInspectionRefusesActors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -85,7 +85,7 @@ func TestInspectionRefusesActors(t *testing.T) {
 	}
 }
 
-// questionsOf are all calls that take a permission, about one of a type.
+// questionsOf returns all calls that accept a permission of a type.
 func questionsOf(typ, permission string) map[string]any {
 	type object = map[string]any
 	check := object{"subject": "user:olga", "permission": permission, "resource": typ + ":x"}
@@ -112,7 +112,7 @@ func questionsOf(typ, permission string) map[string]any {
 	}
 }
 
-// TestInternalTypesNeedInspect asks about the product's own records as resource and as subject.
+// TestInternalTypesNeedInspect names internal types as resource and as subject.
 func TestInternalTypesNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -12,14 +12,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// invisible are characters that nobody sees: control characters, format characters, fillers, and variation selectors.
+// invisible are invisible characters: control characters, format characters, fillers and variation selectors.
 var invisible = []string{"\x00", "\n", "\u0085", "\u200b", "\u3164", "\ufe0f"}
 
-// freeTexts are the fields of bodies whose values are the caller's own: no id, no name, and stored nowhere.
+// freeTexts are the fields of bodies with free texts: they are neither ids nor names, and are not stored.
 var freeTexts = []string{"context", "properties", "options"}
 
-// TestInvisibleCharactersAreRefusedInEveryInput puts invisible characters into every segment of a path, every parameter
-// of a query, the header of the actor, and every text of a body, of every call of the contract.
+// TestInvisibleCharactersAreRefusedInEveryInput sends invisible characters in every path segment, query parameter,
+// actor header and text of a body, for every call of the contract.
 func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -33,10 +33,10 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 				tried++
 				a := s.send(request)
 				refused := a.problem().Code == "invalid"
-				if a.status == http.StatusOK { // one of several questions
+				if a.status == http.StatusOK { // only one item of several fails
 					refused = strings.Contains(string(a.body), `"invalid"`) || strings.Contains(string(a.body), "invisible")
 				}
-				// The name of a role is none of a role set, and is held against it once the actor may view the place.
+				// An unknown role is an error only if the actor may view the place.
 				isRole := strings.HasSuffix(what, "[0]") && a.problem().Code == "not_found"
 				if !refused && !isRole {
 					t.Errorf("%s, %s with %U: %d %.300s", e, what, []rune(c)[0], a.status, a.body)
@@ -55,8 +55,8 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 	}
 }
 
-// withInvisible are requests of a call that are valid but for a character, and on demand for blank ids and spaces
-// around them.
+// withInvisible returns requests of a call that are valid except for one character. Optionally it also returns
+// requests with blank ids and with spaces around ids.
 func (s scene) withInvisible(e endpoint, c string, spaces bool) map[string]*http.Request {
 	from := s.caller
 	if e.has("Sluice-Actor") {
@@ -132,7 +132,7 @@ func (s scene) withInvisible(e endpoint, c string, spaces bool) map[string]*http
 	return requests
 }
 
-// withTexts are copies of a value in each of which one text is edited, the keys of objects that are ids included.
+// withTexts returns copies of a value. In each copy, one text is edited, including object keys that are ids.
 func withTexts(value any, edit func(string) string) map[string]any {
 	all := make(map[string]any)
 	switch v := value.(type) {
@@ -165,7 +165,7 @@ func withTexts(value any, edit func(string) string) map[string]any {
 	return all
 }
 
-// TestBlankIDsAreRefused sends ids that are blank or have white space around them, where ids can stand.
+// TestBlankIDsAreRefused sends blank ids, and ids with white space around them, wherever a call accepts an id.
 func TestBlankIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

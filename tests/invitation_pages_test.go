@@ -45,7 +45,7 @@ func TestInvitationPages(t *testing.T) {
 	}
 }
 
-// TestInvitationIDsAreSecret looks for the id of an invitation in the store and in the log.
+// TestInvitationIDsAreSecret searches the store and the log for the id of an invitation.
 func TestInvitationIDsAreSecret(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// invitationsOfWhoLeaves holds that the report lists the open invitations by a person and of them, and that erasing
-// ends both.
+// invitationsOfWhoLeaves checks that the offboarding report lists open invitations to and by a person, and that
+// erasing the person withdraws them.
 func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	sent := s.invite("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
@@ -46,7 +46,7 @@ func withdrawInvitation(t *testing.T, on *backend) {
 		"uwe DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"sven DELETE accounts/~a/invitations/$HANDLE => 404 not_found",
-		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // where it is none
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // it belongs to no open invitation
 		"stored invitation:$HANDLE#inviter@user:~ulla",
 		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
 		"ulla DELETE accounts/~a/invitations/$HANDLE => 200",
@@ -61,12 +61,12 @@ func withdrawInvitation(t *testing.T, on *backend) {
 	i = s.invite("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
 	s.with(i,
 		"olga GET subscriptions/~s/invitations => 200 {next_cursor: ''}",
-		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // where it is none
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // it belongs to no open invitation
 		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200",
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"olga GET subscriptions/~s/invitations => 200 {invitations: []}",
 	)
-	// One that was used cannot be taken back.
+	// An accepted invitation cannot be withdrawn.
 	i = s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(
 		i, "nina POST invitations/$ID/accept", "olga DELETE accounts/~a/invitations/$HANDLE => 200",
@@ -108,7 +108,7 @@ func invitationEnds(t *testing.T, on *backend) {
 		"olga GET accounts/~a/invitations => 200 {invitations: []}",
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 	)
-	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // which is remembered for longer
+	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // acceptance is remembered for longer
 	again := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(again, "nina POST invitations/$ID/accept => 200")
 	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h"} {
@@ -117,7 +117,7 @@ func invitationEnds(t *testing.T, on *backend) {
 	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")
 }
 
-// deadInvitations holds that nobody can tell why an invitation is not open to them.
+// deadInvitations checks that the answer about an invitation that is not open does not reveal the reason.
 func deadInvitations(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	invite := func(who, fields string) invitation {
@@ -164,7 +164,7 @@ func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
 	)
 	s.with(used, "nothing left of invitation:$HANDLE")
 	s.with(toOther, "stored invitation:$HANDLE#inviter@user:~olga")
-	// What takes the id is another account.
+	// Another account takes the id.
 	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	s.with(toAccount, "nina POST invitations/$ID/accept => 404 not_found")
 	s.play("olga DELETE subscriptions/~s", "nothing left of subscription:~s")

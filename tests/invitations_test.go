@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// invitations holds what an invitation is, from its making to its end.
+// invitations checks an invitation from its creation to its end.
 func invitations(t *testing.T, on *backend) {
 	for _, part := range []suite{
 		{"one person", invitationOfOne},
@@ -36,14 +36,14 @@ func invitations(t *testing.T, on *backend) {
 	}
 }
 
-// invitation is what its inviter is told.
+// invitation is the answer to an inviter.
 type invitation struct {
 	ID        string
 	Handle    string
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// invite plays a line that invites, and returns the invitation.
+// invite runs a line that creates an invitation, and returns the invitation.
 func (s scene) invite(line string) invitation {
 	s.t.Helper()
 	next, err := parseStep(s.in(line))
@@ -60,7 +60,7 @@ func (s scene) invite(line string) invitation {
 	return i
 }
 
-// with plays lines in which $ID and $HANDLE stand for those of an invitation.
+// with runs lines in which $ID and $HANDLE are those of an invitation.
 func (s scene) with(i invitation, lines ...string) {
 	s.t.Helper()
 	for _, line := range lines {
@@ -68,7 +68,7 @@ func (s scene) with(i invitation, lines ...string) {
 	}
 }
 
-// in writes the invitation's id and handle into a line.
+// in replaces $ID and $HANDLE in a line.
 func (i invitation) in(line string) string {
 	return strings.NewReplacer("$ID", i.ID, "$HANDLE", i.Handle).Replace(line)
 }
@@ -93,7 +93,7 @@ func invitationOfOne(t *testing.T, on *backend) {
 		"ulla GET accounts/~a/invitations => 200 {next_cursor: ''}",
 		"gert GET accounts/~a/invitations => 403 forbidden invite_members",
 		"nina GET accounts/~a/invitations => 404 not_found",
-		// The id is for nina alone, and the handle accepts nothing.
+		// Only nina can use the id, and the handle accepts nothing.
 		"sven POST invitations/$ID/accept => 404 not_found",
 		"olga POST invitations/$ID/accept => 404 not_found",
 		"sven POST invitations/$ID/decline => 404 not_found",
@@ -140,7 +140,7 @@ func invitationForEverybody(t *testing.T, on *backend) {
 		"olga POST accounts/~n/invitations {roles: [viewer]} => 400 invalid only editor",
 		"olga POST accounts/~n/invitations {roles: [editor]} => 201",
 		"olga POST subscriptions/~s/invitations {roles: [member]} => 400 invalid invitee",
-		// Who knows nothing of the place learns nothing of it.
+		// A person who may not view the place learns nothing about it.
 		"nina POST subscriptions/~s/invitations {roles: [nonsense]} => 404 not_found",
 		"nina POST accounts/~a/invitations {roles: [nonsense]} => 404 not_found",
 	)
@@ -160,27 +160,27 @@ func invitersRight(t *testing.T, on *backend) {
 		"olga PUT subscriptions/~s/members/~otto {roles: [member]}",
 		"otto POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]} => 403 forbidden invite_owner",
 	)
-	// It is looked at again, as it is when the invitation is accepted.
+	// The inviter's permission is checked again at acceptance.
 	i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
 		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
 		"nina POST invitations/$ID/accept => 403 forbidden invite_members",
 		"olga DELETE accounts/~a/members/~ulla",
 		"nina POST invitations/$ID/accept => 404 not_found",
-		// The removal withdrew it, so it stays closed when its inviter comes back.
+		// The removal withdrew the invitation, so it stays closed when its inviter comes back.
 		"olga PUT accounts/~a/members/~ulla {roles: [user]}",
 		"nina POST invitations/$ID/accept => 404 not_found",
 	)
 	i = s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
-		// Of somebody with a role it needs more than of somebody without.
+		// Removing a person with a role needs more than removing one without.
 		"gert POST invitations/$ID/accept => 403 forbidden assign_roles",
 		"ulla POST invitations/$ID/accept => 200",
 	)
 	i = s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [owner]}")
 	s.with(i,
 		"olga PUT accounts/~a/members/~ulla {roles: [owner]}",
-		"ulla DELETE accounts/~a/members/~olga", // who owns the subscription, and can invite again
+		"ulla DELETE accounts/~a/members/~olga", // she owns the subscription, and can invite again
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"not stored account:~a#owner@user:~nina",
 	)
@@ -193,7 +193,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 		upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert",
 		"not stored account:~a#guest@user:~gert",
 	)
-	// Accepting only adds: the stronger role stays.
+	// Accepting only adds roles: the stronger role stays.
 	open := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(
 		open, "olga POST invitations/$ID/accept => 200 {roles: [owner]}", "stored account:~a#owner@user:~olga",
@@ -222,7 +222,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 			c.who+" GET users/~"+c.who+"/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: ["+c.held+"]}]}",
 		)
 	}
-	// What comes beside a role that ends, ends with it.
+	// A role that is added beside a role with an end has the same end.
 	i := s.invite("olga POST accounts/~o/invitations {invitee: ~carl, roles: [flow_author]}")
 	s.with(
 		i,
@@ -305,7 +305,8 @@ func invitationAcrossServers(t *testing.T, on *backend) {
 	s.with(i, "nina POST invitations/$ID/accept => 200")
 }
 
-// invitationAgain repeats an invitation under its key: the answer has the same id, which nobody else can derive.
+// invitationAgain repeats an invitation with its idempotency key. The answer has the same id, which nobody else can
+// derive.
 func invitationAgain(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	const request = "olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}"
@@ -332,11 +333,12 @@ func invitationAgain(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfAcceptances accepts one invitation many times at once, and while it is withdrawn or its inviter removed.
+// raceOfAcceptances accepts one invitation many times concurrently, also while it is withdrawn or its inviter is
+// removed.
 func raceOfAcceptances(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	for round := range 10 {
-		var people []string // others in each round, since who was removed is added again by assign_roles alone
+		var people []string // each round needs new people: adding a removed person again needs assign_roles
 		for _, name := range []string{"nina", "nora", "nils", "nick"} {
 			people = append(people, fmt.Sprintf("%s%d", name, round))
 		}

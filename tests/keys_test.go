@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestNothingAnswersWithoutKey tries every path of the contract with every method, and some that are not in it.
+// TestNothingAnswersWithoutKey sends every method to every path of the contract, and to unknown paths, without a key.
 func TestNothingAnswersWithoutKey(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -59,7 +59,7 @@ func TestNothingAnswersWithoutKey(t *testing.T) {
 	}
 }
 
-// TestScopes tries every call of the contract with a key of each scope: one that is not among the call's is refused.
+// TestScopes sends every call of the contract with a key of each scope. A key without a needed scope is forbidden.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -70,12 +70,12 @@ func TestScopes(t *testing.T) {
 		}
 		for scope, key := range keys {
 			from := s.caller.withKey(key)
-			if e.has("Sluice-Actor") && scope != "provision" { // which does without
+			if e.has("Sluice-Actor") && scope != "provision" { // provision needs no actor
 				from = from.as(s.id("nobody"))
 			}
 			var body any
 			if e.body() != nil {
-				body = map[string]any{} // lacks what is required, so that nothing comes of it
+				body = map[string]any{} // lacks required fields, so nothing is written
 			}
 			answer := from.call(e.method, e.at(s.id("x")), body)
 			allowed := len(e.scopes) == 0 || slices.Contains(e.scopes, scope)
@@ -96,7 +96,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// TestActorIsRefusedWhereNobodyActs names a person in every call that the backend itself performs.
+// TestActorIsRefusedWhereNobodyActs sends an actor to every call of the backend itself.
 func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -129,13 +129,13 @@ func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
 	}
 }
 
-// TestActorIsNeeded tries every operation without saying who performs it.
+// TestActorIsNeeded sends every operation without an actor.
 func TestActorIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	for _, e := range endpoints(t) {
 		actor := e.operation.Parameters.GetByInAndName("header", "Sluice-Actor")
-		if actor == nil || !slices.Contains(e.scopes, "operate") { // elsewhere the actor is who reads the answer, if anybody
+		if actor == nil || !slices.Contains(e.scopes, "operate") { // in other calls the actor is the optional reader of the answer
 			continue
 		}
 		var body any

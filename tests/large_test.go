@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// crowd gives many people a role, as few at a time as fit.
+// crowd grants a role to many people, in as many calls as necessary.
 func (s scene) crowd(account, role string, n int) {
 	s.t.Helper()
 	for from := 0; from < n; from += 250 {
@@ -20,7 +20,7 @@ func (s scene) crowd(account, role string, n int) {
 	}
 }
 
-// TestDeletingWhatIsLarge deletes accounts and subscriptions of more relationships than fit one write.
+// TestDeletingWhatIsLarge deletes accounts and subscriptions with more relationships than one write holds.
 func TestDeletingWhatIsLarge(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -48,7 +48,7 @@ func TestDeletingWhatIsLarge(t *testing.T) {
 	}
 }
 
-// TestTooLarge asks for more changes than fit one write: they happen not at all.
+// TestTooLarge requests more changes than one write holds. Nothing may change.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -63,7 +63,7 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%s: %d %s", a.request, a.status, a.body)
 		}
 	})
-	// A list of checks has its limit, too.
+	// A list of checks has a limit, too.
 	checks := make([]question, 1001)
 	for i := range checks {
 		checks[i] = question{"user:a", "view", "account:a"}
@@ -78,8 +78,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestTakingAnIDThatIsBeingDeleted has somebody take the id of a large account as soon as they can while it is deleted.
-// The sweep of the old one leaves the new one as it is, and nothing of the old one is in it.
+// TestTakingAnIDThatIsBeingDeleted takes the id of a large account as soon as possible during its deletion. The
+// cleanup must not change the new account, and the new account must have nothing of the old one.
 func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -114,6 +114,6 @@ func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("stored is %v, want %v", got, want)
 	}
-	// By whoever deleted the old one, the deletion is done; it does not touch the new one.
+	// For the actor who deleted the old account, the deletion is done; repeating it does not affect the new one.
 	s.play("olga DELETE accounts/~a => 200", "otto GET accounts/~a => 200 {subscription: ~s2}")
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// limitedTime holds that a role ends by itself, and with it all that it gave.
+// limitedTime checks that a role with an end ends by itself, with all its permissions.
 func limitedTime(t *testing.T, on *backend) {
 	t.Run("a role ends", func(t *testing.T) {
 		on.parallel(t)
@@ -38,12 +38,12 @@ func roleEnds(t *testing.T, on *backend) {
 		ends, ok = s.endsIn("carl", "user", left)
 		return ok && (on.remembers || s.endsAt(view, ends))
 	})
-	time.Sleep(time.Until(ends)) // for the role to end, and nothing else
+	time.Sleep(time.Until(ends)) // wait for the end of the role
 	s.play(
 		"olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}",
 	)
 
-	// A SpiceDB that remembers answers does so for a state; a write leads to the next one.
+	// A SpiceDB with a cache caches answers of one state. A write creates the next state.
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}")
 	s.play(
 		"carl may not view, create_importer account:~a",
@@ -53,12 +53,11 @@ func roleEnds(t *testing.T, on *backend) {
 		"carl POST importers {id: ~j, account: ~a} => 404 not_found",
 		"carl DELETE importers/~i => 404 not_found",
 		"carl GET users/~carl/accounts => 200 {accounts: []}",
-		// They are as if they had been removed: somebody without a role, whose creations come back with them, and
-		// shares do not.
+		// The effect is that of a removal: creations count again after a new grant, shares do not.
 		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 200",
 		"carl may view importer:~i",
 		"carl may not use connection:~c",
-		// Their place is free for another role, too.
+		// The person can get another role.
 		"olga PUT accounts/~a/members/~carl {roles: [guest]} => 200",
 	)
 }
@@ -93,7 +92,7 @@ func endMoves(t *testing.T, on *backend) {
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}", "dora may not view account:~a")
 }
 
-// anyDateEnds holds that every date of RFC 3339 is either an end in the future or refused.
+// anyDateEnds checks that every date of RFC 3339 is either a future end or invalid.
 func anyDateEnds(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -108,7 +107,7 @@ func anyDateEnds(t *testing.T, on *backend) {
 	for _, date := range []string{
 		"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-09-21T00:12:43Z", "1969-12-31T23:59:59Z",
 		"1970-01-01T00:00:00Z",
-		"9999-12-31T23:59:59-23:59", // in UTC the year 10000
+		"9999-12-31T23:59:59-23:59", // the year 10000 in UTC
 	} {
 		s.play(
 			"olga PUT accounts/~a/members/~elsa {roles: [user], expires_at: '"+date+"'} => 400 invalid",
@@ -124,8 +123,8 @@ func anyDateEnds(t *testing.T, on *backend) {
 	}
 }
 
-// inTime runs a part of a test that must finish before an end which is near. The part returns false if it was too late,
-// and runs again with twice as much time left until the end, since a slow machine needs more.
+// inTime runs a part of a test that must finish before an end. If the part returns false, it was too late. Then
+// inTime runs it again with twice as much time, for slow machines.
 func inTime(t testing.TB, run func(left time.Duration) bool) {
 	t.Helper()
 	for left := 2 * time.Second; !run(left); left *= 2 {
@@ -135,7 +134,7 @@ func inTime(t testing.TB, run func(left time.Duration) bool) {
 	}
 }
 
-// until gives somebody a role on the scene's account that ends in at least that time.
+// until grants a role on the scene's account that ends after at least that time.
 func (s scene) until(who, role string, in time.Duration) {
 	s.t.Helper()
 	if _, ok := s.endsIn(who, role, in); !ok {
@@ -143,7 +142,7 @@ func (s scene) until(who, role string, in time.Duration) {
 	}
 }
 
-// endsIn gives somebody a role on the scene's account that ends in at least that time, and returns the end. It returns
+// endsIn grants a role on the scene's account that ends after at least that time, and returns the end. It returns
 // false if the end had passed before Sluice got the request.
 func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bool) {
 	s.t.Helper()
@@ -157,8 +156,8 @@ func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bo
 	return ends, answer.status == http.StatusOK
 }
 
-// endsAt checks until the end has passed: a check that is answered before the end is allowed, one that begins after it
-// is not. It returns false if no check was answered before the end.
+// endsAt repeats a check until the end has passed. A check that answers before the end must be allowed, and one that
+// starts after it denied. It returns false if no check answered before the end.
 func (s scene) endsAt(q question, ends time.Time) (inTime bool) {
 	s.t.Helper()
 	for asked := 0; ; asked++ {
@@ -172,6 +171,6 @@ func (s scene) endsAt(q question, ends time.Time) (inTime bool) {
 		case !allowed:
 			return asked > 0
 		}
-		time.Sleep(10 * time.Millisecond) // so as not to keep the machine busy
+		time.Sleep(10 * time.Millisecond) // do not keep the machine busy
 	}
 }

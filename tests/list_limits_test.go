@@ -10,8 +10,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestEveryListHasALimit sends, to every call of the contract and for every list in its body, nested ones included,
-// one entry more than the limit. The answer is too_large, about entries that nothing was looked up for.
+// TestEveryListHasALimit exceeds the limit of every list, including nested ones, in the body of every call of the
+// contract. The answer is too_large, before anything is looked up.
 func TestEveryListHasALimit(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -42,7 +42,7 @@ func TestEveryListHasALimit(t *testing.T) {
 	}
 }
 
-// tooLong returns values of a schema, each with one list that is too long, by the list's place.
+// tooLong returns values of a schema by the position of a list. In each value, that list is too long.
 func tooLong(schema *openapi3.Schema, place string, depth int) map[string]any {
 	found := make(map[string]any)
 	if depth > 5 {
@@ -85,7 +85,7 @@ func tooLong(schema *openapi3.Schema, place string, depth int) map[string]any {
 	return found
 }
 
-// plain is a small value of a schema.
+// plain returns a small value of a schema.
 func plain(schema *openapi3.Schema) any {
 	switch {
 	case len(schema.Enum) > 0:
@@ -109,7 +109,7 @@ func plain(schema *openapi3.Schema) any {
 	}
 }
 
-// TestBulkErrorNamesTheEntryAtFault refuses bulk calls for one entry, and for many.
+// TestBulkErrorNamesTheEntryAtFault sends bulk calls with one faulty entry, and with many.
 func TestBulkErrorNamesTheEntryAtFault(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestPages walks through lists page by page while others write: everything that is there all the time comes once, in
+// TestPages reads lists page by page while others write. Every item that exists all the time is listed once, in
 // order.
 func TestPages(t *testing.T) {
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestPages(t *testing.T) {
 				t.Fatalf("%s: page %d has %d members", path, page, len(list.Members))
 			}
 			cursor = list.NextCursor
-			// Somebody before the cursor comes, and somebody behind it, who belonged to the list, goes and returns.
+			// People are added before and after the cursor. A listed person is removed and added again.
 			s.by("olga").must(
 				http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id(fmt.Sprintf("a%02d", page)), roles("editor"),
 			)
@@ -73,7 +73,7 @@ func TestPages(t *testing.T) {
 				got = append(got, account.ID)
 			}
 			cursor = list.NextCursor
-			if page == 0 { // the account that the cursor names goes
+			if page == 0 { // deletes the account that the cursor names
 				s.by("olga").must(http.MethodPut, "accounts/"+got[2]+"/members/"+s.id("olga"), roles("owner"))
 			}
 		}
@@ -83,7 +83,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestCursorOfWhatIsGone continues behind somebody who is no member any more.
+// TestCursorOfWhatIsGone continues after a person who is no longer a member.
 func TestCursorOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -105,7 +105,7 @@ func TestCursorOfWhatIsGone(t *testing.T) {
 	}
 }
 
-// TestRelationships reads what is stored, and finds the same as zed.
+// TestRelationships compares the stored relationships in the API with those that zed reads.
 func TestRelationships(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -19,7 +19,7 @@ type foundResources struct {
 	Token      string
 }
 
-// lookUp asks with a body, changed by pairs of a field and its value.
+// lookUp sends a look-up. The pairs of field and value change its body.
 func (c caller) lookUp(what string, body map[string]any, change ...any) answer {
 	c.t.Helper()
 	asked := make(map[string]any)
@@ -32,8 +32,8 @@ func (c caller) lookUp(what string, body map[string]any, change ...any) answer {
 	return c.as("").call(http.MethodPost, "lookup/"+what, asked)
 }
 
-// TestLookupResourcesPages walks through several hundred importers, which their creator may see for two reasons and
-// more, in pages of seven, while others write: each comes once.
+// TestLookupResourcesPages reads several hundred importers in pages of seven while others write. Several paths give
+// their creator the permission, but each importer is listed once.
 func TestLookupResourcesPages(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -44,7 +44,7 @@ func TestLookupResourcesPages(t *testing.T) {
 		id := s.id(fmt.Sprintf("i%03d", i))
 		want = append(want, "importer:"+id)
 		writes = append(writes, "importer:"+id+"#account@account:"+s.id("a"))
-		if i%3 > 0 { // some by creation and by role, some by role alone
+		if i%3 > 0 { // some are visible as creator and by role, others only by role
 			writes = append(writes, "importer:"+id+"#creator@user:"+s.id("ulla"))
 		}
 	}
@@ -72,7 +72,7 @@ func TestLookupResourcesPages(t *testing.T) {
 				t.Errorf("page %d shows the state %q, the first one %q", page, list.Token, token)
 			}
 			cursor, token = list.NextCursor, list.Token
-			// What comes and goes in between is not seen: the pages show one state.
+			// Later changes are not visible: all pages show one state.
 			s.play(fmt.Sprintf("ulla POST importers {id: ~new%d-%d, account: ~a}", limit, page))
 			if page == 1 {
 				s.play(fmt.Sprintf("olga DELETE importers/~new%d-0", limit))
@@ -83,7 +83,7 @@ func TestLookupResourcesPages(t *testing.T) {
 			t.Errorf("limit %d: %d importers, %d of them those that were there: %v", limit, len(got), len(known), got)
 		}
 	}
-	// The default is 100, and a list without a next page says so.
+	// The default limit is 100, and the last page has an empty cursor.
 	var list foundResources
 	s.lookUp("resources", body).decode(t, &list)
 	if len(list.Resources) != 100 || list.NextCursor == "" {
@@ -95,7 +95,7 @@ func TestLookupResourcesPages(t *testing.T) {
 	}
 }
 
-// TestLookupCursorIsTied uses the cursor of one question with others.
+// TestLookupCursorIsTied sends the cursor of one look-up with others.
 func TestLookupCursorIsTied(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -149,7 +149,7 @@ func TestLookupCursorIsTied(t *testing.T) {
 	}
 }
 
-// TestLookupConsistency looks up at the state of a token.
+// TestLookupConsistency makes look-ups at the state of a token.
 func TestLookupConsistency(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

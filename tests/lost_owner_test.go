@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// replacements are the calls by which the backend replaces a lost owner or administrator, without a reason, and a role
-// that is given so. They are the operations of the contract that take either an actor or none.
+// replacements are the calls with which the backend replaces a lost owner or administrator, without their reason, and
+// the granted role. In the contract, only these operations may have an actor or none.
 var replacements = []struct {
 	operation, method, path string
 	body                    map[string]any
@@ -36,7 +36,7 @@ var replacements = []struct {
 	},
 }
 
-// withReason is a body of the scene with a reason.
+// withReason returns the body with a reason.
 func (s scene) withReason(body map[string]any, reason any) map[string]any {
 	with := make(map[string]any)
 	for field, value := range body {
@@ -51,7 +51,7 @@ func (s scene) withReason(body map[string]any, reason any) map[string]any {
 	return with
 }
 
-// lostOwners is a scene in which olga owns everything and can be replaced.
+// lostOwners creates a scene in which olga owns everything and can be replaced.
 func lostOwners(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	s.play(
@@ -63,8 +63,8 @@ func lostOwners(t *testing.T) scene {
 	return s
 }
 
-// TestReplacingOwnersNeedsProvisionAndReason tries each replacement with keys, actors and reasons that do not suffice,
-// and then with those that do.
+// TestReplacingOwnersNeedsProvisionAndReason sends each replacement with insufficient keys, actors and reasons, and
+// then with sufficient ones.
 func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 	t.Parallel()
 	s := lostOwners(t)
@@ -131,7 +131,8 @@ func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 	}
 }
 
-// TestReplacementsAreThoseOfTheContract holds that no other call of the contract can be performed either way.
+// TestReplacementsAreThoseOfTheContract checks that no other call of the contract works both with and without an
+// actor.
 func TestReplacementsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
@@ -175,7 +176,7 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 			t.Errorf("%s %s has the entries %+v", r.method, r.path, found)
 		}
 	}
-	// What olga does by herself has none.
+	// Olga's own operations have no reason.
 	s.play("olga PUT accounts/~t/members/~mia {roles: [guest]}")
 	s.history("account="+s.id("t")+"&actor="+s.id("olga"), func(found []entry) bool {
 		for _, e := range found {
@@ -187,8 +188,7 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 	})
 }
 
-// TestReplacedOwnerLosesInvitations has a lost owner who invited somebody, and who holds another role or none
-// afterwards.
+// TestReplacedOwnerLosesInvitations replaces a lost owner who invited somebody, and who keeps another role or none.
 func TestReplacedOwnerLosesInvitations(t *testing.T) {
 	t.Parallel()
 	for held, left := range map[string]int{"owner": 0, "owner, it_admin": 1} {
@@ -207,8 +207,8 @@ func TestReplacedOwnerLosesInvitations(t *testing.T) {
 	}
 }
 
-// raceOfReplacements has the backend replace the one owner while they transfer the subscription and while it replaces
-// them a second time: there is one owner at any time.
+// raceOfReplacements replaces the owner twice, concurrently with a transfer by the owner. There must be one owner at
+// any time.
 func raceOfReplacements(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")

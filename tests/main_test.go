@@ -1,5 +1,5 @@
-// Package tests holds Sluice to its promises from outside: over HTTP, and where an engineer would look with zed, over
-// SpiceDB's API. Every answer is held against the contract.
+// Package tests tests Sluice from outside: over HTTP and, as an engineer with zed would, over SpiceDB's API. It
+// validates every answer against the contract.
 package tests
 
 import (
@@ -15,13 +15,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// closing is what the whole run shares, and has to be closed at its end.
+// closing has the shared resources of the run, which close at its end.
 var closing struct {
 	sync.Mutex
 	steps []func(context.Context) error
 }
 
-// atEnd has f called after all tests, the last one first.
+// atEnd registers a function that is called after all tests, in reverse order.
 func atEnd(f func(context.Context) error) {
 	closing.Lock()
 	defer closing.Unlock()
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// foreignGoroutines are those that libraries start once in a process and never end.
+// foreignGoroutines are those that libraries start once per process and never stop.
 var foreignGoroutines = []goleak.Option{
 	goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 }

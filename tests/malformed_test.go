@@ -13,16 +13,16 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// malformed is a request that cannot be right, with the statuses that it may be answered with.
+// malformed is an invalid request with the statuses that its answer may have.
 type malformed struct {
 	what     string
 	request  *http.Request
 	statuses []int
-	words    string // what the answer has to say
+	words    string // a text that the answer must have
 }
 
-// TestMalformed sends to every call of the contract what it cannot accept. The answer is always a problem document and
-// never an internal error, and nothing is written. The server is one of its own, to see that.
+// TestMalformed sends invalid requests to every call of the contract. The answer is always a problem document and
+// never an internal error, and nothing is written. It uses a separate server to check that.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	server := start(t, configuration())
@@ -31,7 +31,7 @@ func TestMalformed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newScene(t, on)
-	// Something that the requests could do harm to: bob and alice of the contract's examples own what those name.
+	// Objects that the requests could harm: bob and alice of the contract's examples own the objects of the examples.
 	s.must(http.MethodPost, "subscriptions", map[string]any{"id": "s1", "role_set": "multi_owner", "owner": "alice"})
 	s.as("alice").must(http.MethodPost, "accounts", map[string]any{"id": "acme", "subscription": "s1", "role_set": "team"})
 	before := slices.Sorted(slices.Values(everything(t, on.spicedb)))
@@ -55,8 +55,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestMalformedEscapes sends paths that are no addresses. They never come so far as to be a call of the contract: the
-// protocol itself refuses them.
+// TestMalformedEscapes sends malformed paths. The HTTP server rejects them before they reach a call of the contract.
 func TestMalformedEscapes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -75,7 +74,7 @@ func TestMalformedEscapes(t *testing.T) {
 	}
 }
 
-// makeMalformed makes requests from a call of the contract.
+// makeMalformed returns invalid requests of a call.
 func (s scene) makeMalformed(e endpoint) []malformed {
 	var all []malformed
 	add := func(what, words string, request *http.Request, statuses ...int) {
@@ -204,12 +203,12 @@ func (s scene) makeMalformed(e endpoint) []malformed {
 	return all
 }
 
-// allows reports whether the contract has the method on the path.
+// allows reports whether the contract has the method for the path.
 func (e endpoint) allows(t testing.TB, method string) bool {
 	return slices.ContainsFunc(endpoints(t), func(o endpoint) bool { return o.path == e.path && o.method == method })
 }
 
-// malformedBodies are bodies that a schema does not allow, made of one that it does.
+// malformedBodies returns bodies that a schema does not allow, derived from a valid one.
 func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string][]byte {
 	text, err := json.Marshal(example)
 	if err != nil {
@@ -236,11 +235,11 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 	for name, property := range schema.Properties {
 		for what, value := range wrong(property.Value) {
 			if value == nil && !slices.Contains(schema.Required, name) {
-				continue // is the same as to leave it out
+				continue // null means that the field is left out
 			}
 			bodies["the field "+name+" as "+what] = editExample(example, func(o map[string]any) { o[name] = value })
 		}
-		// Invalid UTF-8 is refused everywhere.
+		// Invalid UTF-8 is an error everywhere.
 		bodies["invalid UTF-8 in "+name] = bytes.ReplaceAll(
 			editExample(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte("a\xffb"))
 		bodies["half a surrogate in "+name] = bytes.ReplaceAll(
@@ -249,7 +248,7 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 	return bodies
 }
 
-// wrong are values that a schema does not allow.
+// wrong returns values that a schema does not allow.
 func wrong(schema *openapi3.Schema) map[string]any {
 	values := map[string]any{
 		"a number": 1, "a fraction": 1.5, "true": true, "a list": []any{}, "a list of lists": []any{[]any{}},
@@ -262,14 +261,14 @@ func wrong(schema *openapi3.Schema) map[string]any {
 	}
 	maps.DeleteFunc(values, func(_ string, value any) bool {
 		if list, ok := value.([]any); ok && len(list) > 0 && schema.MaxItems != nil {
-			return true // of many checks, a malformed one fails alone
+			return true // in a bulk, only the malformed check fails
 		}
 		return schema.VisitJSON(roundTripped(value)) == nil
 	})
 	return values
 }
 
-// roundTripped is a value as it comes out of JSON.
+// roundTripped returns a value after encoding and decoding it as JSON.
 func roundTripped(value any) any {
 	var out any
 	if err := json.Unmarshal(mustJSON(value), &out); err != nil {
@@ -292,8 +291,8 @@ func editExample(example map[string]any, edit func(map[string]any)) []byte {
 	return mustJSON(object)
 }
 
-// TestErrorsQuoteLittle sends a number, a text and a name of 100,000 characters in each field of each body. Whatever is
-// wrong with it, the error does not repeat it.
+// TestErrorsQuoteLittle sends a number, a text and a name of 100,000 characters in each field of each body. No error
+// may repeat them.
 func TestErrorsQuoteLittle(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// lifetime is what a company does from its beginning to its end, with every operation of the contract in it. $ID and
-// $HANDLE are those of the invitation before.
+// lifetime is the requests of a company from its beginning to its end. It has every operation of the contract. $ID
+// and $HANDLE are those of the last invitation.
 var lifetime = slices.Concat([]string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
@@ -70,10 +70,10 @@ var lifetime = slices.Concat([]string{
 	},
 )
 
-// people of lifetime, whom requests name.
+// people has the people whom the requests of lifetime name.
 var people = regexp.MustCompile(`~(olga|otto|ulla|gert|nora|vera|ines|ingo|pat|ivan|iris)\b`)
 
-// withTypedPeople returns a request that names every person as user:bob in place of bob.
+// withTypedPeople returns a request with user:bob instead of bob for every person.
 func withTypedPeople(request string) string {
 	path, body, found := strings.Cut(request, " {")
 	path = people.ReplaceAllString(path, "user:~$1")
@@ -83,9 +83,8 @@ func withTypedPeople(request string) string {
 	return path + " {" + people.ReplaceAllString(body, "'user:~$1'")
 }
 
-// everyOperationOnce repeats every operation at once, with people in their other form, and all of them again when
-// everything has changed. withoutReport is the answer without what a removal moved, which nothing stores for a
-// repetition.
+// everyOperationOnce repeats every operation immediately, with people in their other form, and again after all
+// changes. withoutReport is the answer without the report of a removal, which is not stored for a replay.
 func withoutReport(answer map[string]any) map[string]any {
 	delete(answer, "reassigned")
 	return answer
@@ -125,7 +124,7 @@ func everyOperationOnce(t *testing.T, on *backend) {
 				continue
 			}
 			was := first[i].withoutToken(t)
-			for field, value := range again.withoutToken(t) { // what is gone is left out
+			for field, value := range again.withoutToken(t) { // deleted objects are omitted
 				if list, isList := value.([]any); !reflect.DeepEqual(value, was[field]) && (!isList || len(list) > 0) {
 					t.Errorf("%s at the end: %s is %v, want %v", request, field, value, was[field])
 				}
@@ -134,13 +133,14 @@ func everyOperationOnce(t *testing.T, on *backend) {
 	})
 }
 
-// TestLifetimeIsWhole holds that no operation of the contract takes no key, and that lifetime has them all.
+// TestLifetimeIsWhole checks that every operation of the contract accepts an idempotency key, and that lifetime has
+// all of them.
 func TestLifetimeIsWhole(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
 		operation := e.method != http.MethodGet &&
 			(slices.Contains(e.scopes, "operate") || slices.Contains(e.scopes, "provision")) &&
-			e.path != "/v1/preview" // which performs nothing
+			e.path != "/v1/preview" // a preview changes nothing
 		if operation != e.has("Idempotency-Key") {
 			t.Errorf("%s takes an Idempotency-Key: %t, want %t", e, e.has("Idempotency-Key"), operation)
 		}
@@ -154,7 +154,7 @@ func TestLifetimeIsWhole(t *testing.T) {
 	}
 }
 
-// matches reports whether a path is one of the endpoint.
+// matches reports whether a path belongs to the endpoint.
 func (e endpoint) matches(path string) bool {
 	return slices.EqualFunc(strings.Split(e.path, "/"), strings.Split(path, "/"), func(template, segment string) bool {
 		return template == segment || strings.HasPrefix(template, "{")

@@ -31,10 +31,10 @@ func (s scene) under(key, line string) answer {
 	return from.send(request)
 }
 
-// isReplay reports whether an answer says that nothing was changed.
+// isReplay reports whether an answer is a replay.
 func (a answer) isReplay() bool { return bytes.Contains(a.body, []byte(`"replayed":true`)) }
 
-// withoutToken returns the fields of an answer but its token and that it is a replay.
+// withoutToken returns the fields of an answer without its token and the flag of a replay.
 func (a answer) withoutToken(t testing.TB) map[string]any {
 	t.Helper()
 	var fields map[string]any
@@ -44,7 +44,7 @@ func (a answer) withoutToken(t testing.TB) map[string]any {
 	return fields
 }
 
-// exactlyOnce holds that an operation under a key happens once.
+// exactlyOnce checks that an operation with a key is performed once.
 func exactlyOnce(t *testing.T, on *backend) {
 	for name, run := range map[string]func(*testing.T, *backend){
 		"every operation": everyOperationOnce, "who asks": onceForWhom, "another request": onceForWhat,
@@ -58,7 +58,7 @@ func exactlyOnce(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhom holds that a key is its API key's and its actor's own.
+// onceForWhom checks that a key belongs to one API key and one actor.
 func onceForWhom(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -80,7 +80,7 @@ func onceForWhom(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhat holds that a key stands for one request: for all that it asks, however its body is written.
+// onceForWhat checks that a key belongs to the content of one request, however its body is written.
 func onceForWhat(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -99,7 +99,7 @@ func onceForWhat(t *testing.T, on *backend) {
 				t.Errorf("%s: %d %s", other, a.status, a.body)
 			}
 		}
-		// What was never asked for is refused as ever.
+		// A request that was never sent is rejected as usual.
 		if a := s.under(
 			s.id("key"), "olga PUT accounts/~a/members/~nina {rolls: [user]}",
 		); a.status != http.StatusBadRequest {
@@ -122,7 +122,7 @@ func onceForWhat(t *testing.T, on *backend) {
 	}
 }
 
-// refusedIsNotOnce holds that what was refused may be asked for again under the same key.
+// refusedIsNotOnce checks that a rejected request can be sent again with the same key.
 func refusedIsNotOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -140,13 +140,13 @@ func refusedIsNotOnce(t *testing.T, on *backend) {
 	}
 }
 
-// onceAndNoMore holds that a repetition does not do again what has been changed since.
+// onceAndNoMore checks that a replay does not undo later changes.
 func onceAndNoMore(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	for i, c := range []struct{ request, since string }{
 		{"olga PUT accounts/~a/members/~nina {roles: [user]}", "olga PUT accounts/~a/members/~nina {roles: [guest]}"},
-		// which changed nothing
+		// This request changed nothing.
 		{"olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga DELETE accounts/~a/members/~gert"},
 		{"olga DELETE accounts/~a/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
 		{"olga DELETE subscriptions/~s/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
@@ -154,7 +154,7 @@ func onceAndNoMore(t *testing.T, on *backend) {
 		{"ulla POST importers {id: ~i, account: ~a}", "olga DELETE importers/~i"},
 		{"olga POST importers {id: ~j, account: ~a}", "olga DELETE importers/~j"},
 		{"olga DELETE importers/~j", "olga POST importers {id: ~j, account: ~a}"},
-		// who may nothing any more
+		// The actor has no permission any more.
 		{"olga PUT accounts/~a/members/~otto {roles: [owner]}", "otto DELETE accounts/~a/members/~olga"},
 	} {
 		key := s.id(fmt.Sprint("key", i))
@@ -171,7 +171,7 @@ func onceAndNoMore(t *testing.T, on *backend) {
 	}
 }
 
-// onceInThePast repeats what could not be asked for any more.
+// onceInThePast replays requests that would no longer be allowed.
 func onceInThePast(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -195,7 +195,7 @@ func onceInThePast(t *testing.T, on *backend) {
 	}
 }
 
-// onceAcrossServers repeats at another server before the same SpiceDB.
+// onceAcrossServers replays a request on another server with the same SpiceDB.
 func onceAcrossServers(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -212,7 +212,7 @@ func onceAcrossServers(t *testing.T, on *backend) {
 	}
 }
 
-// onceForADay moves the clock of a server, so that what it remembers for a day is over in a moment.
+// onceForADay moves the clock of a server, so that keys stored for a day expire quickly.
 func onceForADay(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -223,7 +223,7 @@ func onceForADay(t *testing.T, on *backend) {
 	s.url = start(t, config).URL
 
 	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
-	behind.Store(int64(23 * time.Hour)) // not when the server starts, and finishes what others are deleting
+	behind.Store(int64(23 * time.Hour)) // only now: a starting server finishes deletions of others
 	s.under(s.id("later"), request)
 	if a := s.under(s.id("later"), request); !a.isReplay() {
 		t.Errorf("after 23 hours: %d %s", a.status, a.body)
@@ -233,7 +233,7 @@ func onceForADay(t *testing.T, on *backend) {
 	s.under(s.id("key"), request)
 	behind.Store(int64(23 * time.Hour))
 	s.play("olga PUT accounts/~a/members/~nina {roles: [guest]}")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // for the day to pass
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // wait until the day has passed
 		a := s.under(s.id("key"), request)
 		if a.status == http.StatusOK && !a.isReplay() {
 			break
@@ -250,7 +250,7 @@ func onceForADay(t *testing.T, on *backend) {
 	}
 }
 
-// keysOfRequests tells keys from what is none.
+// keysOfRequests sends valid and invalid keys.
 func keysOfRequests(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -261,7 +261,7 @@ func keysOfRequests(t *testing.T, on *backend) {
 		return as.send(request)
 	}
 	for _, key := range []string{"!", "~", strings.Repeat("k", 255), `"quoted"`, "a;b,c=d"} {
-		if a := send(key); a.status != http.StatusOK && a.problem().Code != "conflict" { // another scene's may be the same
+		if a := send(key); a.status != http.StatusOK && a.problem().Code != "conflict" { // another scene may use the same key
 			t.Errorf("%q: %d %s", key, a.status, a.body)
 		}
 	}
@@ -274,7 +274,7 @@ func keysOfRequests(t *testing.T, on *backend) {
 			}
 		})
 	}
-	// On a question it means nothing.
+	// Calls that are not operations ignore the key.
 	request := s.by("olga").request(http.MethodGet, s.in("accounts/~a"), nil)
 	request.Header.Set("Idempotency-Key", "a b")
 	if a := as.send(request); a.status != http.StatusOK || a.isReplay() {
@@ -282,8 +282,8 @@ func keysOfRequests(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfRepetitions sends the same requests under the same key at once: each happens once, and every answer is the
-// same.
+// raceOfRepetitions sends equal requests with the same key concurrently. Each operation is performed once, and all
+// answers are equal.
 func raceOfRepetitions(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -292,7 +292,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
 			fmt.Sprintf("ulla DELETE importers/~i%d", round),
-			// which alone nothing keeps from happening twice
+			// only the key prevents a second one
 			fmt.Sprintf("backend PUT connectors/~k%d {capabilities: [views]}", round),
 		} {
 			key := s.id(fmt.Sprint(round, "-", i))
@@ -317,7 +317,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 	}
 }
 
-// TestKeysAreNoSecretsInStore holds that neither keys nor what was asked for can be read in the store.
+// TestKeysAreNoSecretsInStore checks that the store reveals neither keys nor requests.
 func TestKeysAreNoSecretsInStore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

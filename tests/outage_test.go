@@ -18,31 +18,30 @@ import (
 // outageTimeout is the time limit of a request in these tests.
 const outageTimeout = 10 * time.Second
 
-// slack is how much longer a busy machine may take. A request without a time limit would not end at all.
+// slack is the additional time of a busy machine. A request without a time limit would never end.
 const slack = 20 * time.Second
 
-// TestOutage takes SpiceDB away from a running server and gives it back, by a connection that is cut.
+// TestOutage cuts and restores the connection of a running server to SpiceDB.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	spicedb := start(t, configuration())
 	way := newCut(t, spicedb.GRPCAddress)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: way.address, Token: spicedb.GRPCKey, Insecure: true}
-	config.Replica.Mode = app.Off // which would answer for a few seconds more
+	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
 	s.survives(t, way.cut, way.mend, http.StatusServiceUnavailable)
 }
 
-// TestOutageOfContainer does the same with a SpiceDB in a container that stands still: requests wait for it as long as
-// they may, so that some end by their time limit.
+// TestOutageOfContainer pauses a SpiceDB in a container. Requests wait for it, so some end by their time limit.
 func TestOutageOfContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: spicedb.Endpoint, Token: spicedb.Token, Insecure: true}
-	config.Replica.Mode = app.Off // which would answer for a few seconds more
+	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	engine := newDocker(t)
@@ -54,7 +53,7 @@ func TestOutageOfContainer(t *testing.T) {
 	)
 }
 
-// TestOutageOfPostgres does the same with the PostgreSQL behind SpiceDB.
+// TestOutageOfPostgres stops the PostgreSQL of a SpiceDB.
 func TestOutageOfPostgres(t *testing.T) {
 	t.Parallel()
 	uri, err := url.Parse(enginetest.Postgres(t))
@@ -65,7 +64,7 @@ func TestOutageOfPostgres(t *testing.T) {
 	uri.Host = way.address
 	config := configuration()
 	config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: uri.String()}
-	config.Replica.Mode = app.Off // which would answer for a few seconds more
+	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
@@ -82,7 +81,8 @@ func TestOutageOfPostgres(t *testing.T) {
 	}
 }
 
-// TestStartBeforeSpiceDB starts the server while SpiceDB is away: it lives, is not ready, and becomes so by itself.
+// TestStartBeforeSpiceDB starts the server while SpiceDB is unavailable. The server runs, is not ready, and becomes
+// ready by itself.
 func TestStartBeforeSpiceDB(t *testing.T) {
 	t.Parallel()
 	spicedb := start(t, configuration())
@@ -90,7 +90,7 @@ func TestStartBeforeSpiceDB(t *testing.T) {
 	way.cut()
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: way.address, Token: spicedb.GRPCKey, Insecure: true}
-	config.Replica.Mode = app.Off // which would answer for a few seconds more
+	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "early-"}
@@ -100,7 +100,7 @@ func TestStartBeforeSpiceDB(t *testing.T) {
 	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga} => 201")
 }
 
-// survives holds a server to what it does while SpiceDB is away, which is to answer with one of the statuses.
+// survives checks the server during an outage of SpiceDB. Its answers have one of the statuses.
 func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 	t.Helper()
 	s.play(
@@ -122,7 +122,7 @@ func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 	}
 }
 
-// isAway asks everything that needs SpiceDB and what does not.
+// isAway calls endpoints that need SpiceDB and endpoints that do not.
 func (s scene) isAway(t *testing.T, statuses ...int) {
 	t.Helper()
 	check := question{"user:" + s.id("olga"), "view", "account:" + s.id("a")}
@@ -183,7 +183,7 @@ func (s scene) comesBack(t *testing.T) {
 	}
 }
 
-// writesAgain writes until it works: a pool of connections to a database finds out about each that it is dead.
+// writesAgain writes until a write succeeds: a connection pool notices each broken connection separately.
 func (s scene) writesAgain(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
@@ -199,10 +199,10 @@ func (s scene) writesAgain(t *testing.T) {
 	}
 }
 
-// cut is a way to a server that can be cut and mended.
+// cut is a connection to a server that can be interrupted and restored.
 type cut struct {
 	t       *testing.T
-	address string // where it begins
+	address string // listen address
 	target  string
 
 	mu       sync.Mutex
@@ -218,7 +218,7 @@ func newCut(t *testing.T, target string) *cut {
 	return c
 }
 
-// mend lets connections through.
+// mend accepts connections again.
 func (c *cut) mend() {
 	listener, err := new(net.ListenConfig).Listen(context.WithoutCancel(c.t.Context()), "tcp", c.address)
 	if err != nil {
@@ -253,7 +253,7 @@ func (c *cut) join(near, far net.Conn) {
 	}
 }
 
-// cut ends all connections and accepts none.
+// cut closes all connections and accepts no new ones.
 func (c *cut) cut() {
 	_ = c.listener.Close()
 	c.mu.Lock()

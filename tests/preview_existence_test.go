@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// creations are the requests by which sven creates an object, $ID, in his own accounts: for every call of the contract
-// that takes the id of a new object from an actor. The object is one of another company, of the same type, that he may
-// not view.
+// creations are requests by which sven creates an object, $ID, in his own accounts, for every call of the contract in
+// which an actor gives the id of a new object. Another company has an object of the same type that he may not view.
 var creations = slices.Concat([]struct{ object, request string }{
 	{"a", "POST accounts {id: $ID, subscription: ~xs, role_set: team}"},
 	{"o", "POST accounts {id: $ID, subscription: ~xs, role_set: operations}"},
@@ -25,7 +24,7 @@ var creations = slices.Concat([]struct{ object, request string }{
 	{"group", "PUT connections/~xc/group {group: $ID}"},
 }, simpleCreations())
 
-// newCreationScene makes a scene with all that creations need.
+// newCreationScene creates a scene with the objects that creations need.
 func newCreationScene(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	for _, text := range existing {
@@ -46,7 +45,7 @@ func newCreationScene(t *testing.T) scene {
 	return s
 }
 
-// creation is a request that creates an object of a name.
+// creation is a request that creates an object.
 func (s scene) creation(request, name string) requestStep {
 	s.t.Helper()
 	next, err := parseStep(s.in("sven " + strings.ReplaceAll(request, "$ID", s.id(name))))
@@ -56,9 +55,8 @@ func (s scene) creation(request, name string) requestStep {
 	return next.(requestStep)
 }
 
-// TestPreviewOfCreationHidesTakenIDs previews the creation of objects whose id is taken by an object that the actor may
-// not view, and of ids that are free: the answers are the same. The creation itself conflicts, and so does a preview of
-// it once the actor may view the object.
+// TestPreviewOfCreationHidesTakenIDs previews creations with ids of hidden objects, and with free ids. The answers
+// must be equal. The creation itself is a conflict. So is its preview if the actor may view the object.
 func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	t.Parallel()
 	s := newCreationScene(t)
@@ -89,14 +87,14 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 			}
 		}
 	})
-	// olga owns the account, and may not view ulla's private connection in it.
+	// olga owns the account, but may not view ulla's private connection in it.
 	const inside = "POST connections {id: $ID, account: ~a, connector: ~crm}"
 	if taken, free := previews("olga", inside, "connection"), previews("olga", inside, "missing-connection"); !bytes.Equal(
 		taken, free,
 	) {
 		t.Errorf("for a hidden connection of the account: %s\nand for none: %s", taken, free)
 	}
-	// An object that somebody else is deleting cannot be viewed any more, and its id is taken.
+	// Nobody may view an object that is being deleted, but its id is taken.
 	s.write(s.in("deletion:importer/~deleting#requested_by@user:~olga"))
 	const importer = "POST importers {id: $ID, account: ~xt}"
 	if taken, free := previews("sven", importer, "deleting"), previews("sven", importer, "missing-importer"); !bytes.Equal(
@@ -105,7 +103,7 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 		t.Errorf("for an importer that is being deleted: %s\nand for none: %s", taken, free)
 	}
 	for _, c := range creations {
-		if c.object == "group" { // which a second connection may join
+		if c.object == "group" { // a second connection may join a group
 			continue
 		}
 		visible := s.creation(c.request, "visible-"+c.object)
@@ -119,15 +117,15 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 			t.Errorf("the preview of %s for what sven may view: %d %s", c.request, a.status, a.body)
 		}
 	}
-	// The backend itself, without an actor, may know.
+	// The backend itself, without an actor, sees the conflict.
 	subscription := map[string]any{"id": s.id("s"), "role_set": "multi_owner", "owner": s.id("sven")}
 	if a := s.preview(http.MethodPost, "subscriptions", subscription); a.status != http.StatusConflict {
 		t.Errorf("the backend's preview of a subscription that exists: %d %s", a.status, a.body)
 	}
 }
 
-// TestCreationsAreThoseOfTheContract fails when the contract has a creation that TestPreviewOfCreationHidesTakenIDs
-// leaves out.
+// TestCreationsAreThoseOfTheContract fails if TestPreviewOfCreationHidesTakenIDs leaves out a creation of the
+// contract.
 func TestCreationsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	var previewed []string
@@ -137,7 +135,7 @@ func TestCreationsAreThoseOfTheContract(t *testing.T) {
 		previewed = append(previewed, words[0]+" /v1/"+parameter.ReplaceAllString(words[1], "{id}"))
 	}
 	for _, e := range endpoints(t) {
-		// whose ids are random
+		// their ids are random
 		created := e.operation.Responses.Value("201") != nil && !strings.HasSuffix(e.path, "/invitations")
 		if created && slices.Contains(e.scopes, "operate") && !slices.Contains(previewed, e.String()) {
 			t.Errorf("the preview of %s is not tried", e)

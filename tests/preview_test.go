@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// preview asks what an operation would change.
+// preview sends a preview of an operation.
 func (c caller) preview(method, path string, body any) answer {
 	c.t.Helper()
 	request := map[string]any{"method": method, "path": "/v1/" + path}
@@ -18,7 +18,7 @@ func (c caller) preview(method, path string, body any) answer {
 	return c.call(http.MethodPost, "preview", request)
 }
 
-// effects are lines "+ subject permission resource" and "- …" of a preview.
+// effects returns the lines "+ subject permission resource" and "- …" of a preview.
 func (a answer) effects(t testing.TB) (lines []string, omitted bool) {
 	t.Helper()
 	var preview struct {
@@ -44,7 +44,7 @@ func (a answer) effects(t testing.TB) (lines []string, omitted bool) {
 	return lines, preview.Omitted
 }
 
-// access is everything that people may do to objects, as lines "subject permission resource".
+// access returns all permissions of people on objects, as lines "subject permission resource".
 func (s scene) access(people, objects []string) []string {
 	s.t.Helper()
 	var lines []string
@@ -61,7 +61,7 @@ func (s scene) access(people, objects []string) []string {
 	return lines
 }
 
-// changed tells how access changed, as a preview does.
+// changed returns the changes of access in the form of effects.
 func changed(before, after []string) []string {
 	var lines []string
 	for _, line := range after {
@@ -78,7 +78,7 @@ func changed(before, after []string) []string {
 	return lines
 }
 
-// previews is that a preview tells exactly what the operation then does, and does nothing itself.
+// previews checks that a preview reports exactly the effects of the operation, and changes nothing.
 func previews(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -102,7 +102,7 @@ func previews(t *testing.T, on *backend) {
 	}{
 		{"olga", http.MethodPut, "accounts/~a/members/~milton", roles("user"), "connection:~private"},
 		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""},
-		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""}, // again: nothing changes
+		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""}, // repeated: nothing changes
 		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "shared"}, ""},
 		{
 			"peter", http.MethodPut, "connections/~private/sharing",
@@ -140,7 +140,7 @@ func previews(t *testing.T, on *backend) {
 		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.omitted != "" && strings.HasSuffix(line, s.in(test.omitted))
 		})
-		// of administrators of the platform she does not see either
+		// effects on platform administrators, which she may not see either
 		if !slices.Equal(got, told) || !omitted && len(told) < len(want) {
 			t.Errorf(
 				"%s: the preview (omitted %t) is\n%s\nbut the operation does\n%s", name, omitted, strings.Join(got, "\n"),
@@ -150,7 +150,7 @@ func previews(t *testing.T, on *backend) {
 	}
 }
 
-// TestPreviewIsRefused is that a preview needs what performing needs, and says what is wrong.
+// TestPreviewIsRefused checks that a preview needs the permissions of its operation, and returns its errors.
 func TestPreviewIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

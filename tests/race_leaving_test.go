@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// raceOfLeaving has people leave for one another, while they are busy and are invited again: each thing that was
-// created has one creator all the time, and when all have left, it is a person who stayed.
+// raceOfLeaving removes people with reassign_to one another, while they create objects and are invited again. Each
+// object has one creator all the time. At the end, it is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
-	scenes := 2 // a few, as each round moves what was created in those before it, too
+	scenes := 2 // few, since each round also moves the creations of earlier rounds
 	if on.few {
 		scenes = 1
 	}
@@ -26,7 +26,7 @@ func raceOfLeaving(t *testing.T, on *backend) {
 	}
 }
 
-// leavingForOneAnother counts the answers to those who were to leave, by status, and what was created.
+// leavingForOneAnother counts the answers to removals by status, and the created objects.
 func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept int) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -41,7 +41,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 		started := make(chan struct{}, 2)
 		for _, who := range []string{"anna", "bob"} {
 			busy.Go(func() {
-				for i := range 40 { // what they create is moved once more by each who leaves
+				for i := range 40 { // each removal moves these creations again
 					id := s.id(fmt.Sprintf("i%d-%s-%d", round, who, i))
 					a := s.by(who).call(http.MethodPost, "importers", map[string]any{"id": id, "account": s.id("a")})
 					if a.status == http.StatusCreated {
@@ -70,7 +70,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 			}
 		}
 		var deleted []string
-		remove := func() (last answer) { // while they move
+		remove := func() (last answer) { // during the removals
 			mu.Lock()
 			some := slices.Clone(created)
 			mu.Unlock()
@@ -121,7 +121,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 	return answered, len(created)
 }
 
-// withoutOneCreator returns those of the importers that have none, or several.
+// withoutOneCreator returns the importers that do not have exactly one creator.
 func (s scene) withoutOneCreator(importers []string) []string {
 	s.t.Helper()
 	creators := map[string]int{}
@@ -133,7 +133,7 @@ func (s scene) withoutOneCreator(importers []string) []string {
 	return slices.DeleteFunc(slices.Clone(importers), func(id string) bool { return creators[id] == 1 })
 }
 
-// raceOfErasing erases somebody who is busy and is given roles: when that is over, once more leaves nothing.
+// raceOfErasing erases a person who creates objects and is granted roles. Afterwards, erasing again leaves nothing.
 func raceOfErasing(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -10,10 +10,10 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// rounds is how often each of the two races is run that must not end with nobody, or with two.
+// rounds is the number of rounds of each race about required roles.
 const rounds = 100
 
-// together calls all at once and waits for their answers, in order.
+// together runs all functions concurrently and returns their answers in order.
 func together(calls ...func() answer) []answer {
 	answers := make([]answer, len(calls))
 	start := make(chan struct{})
@@ -29,7 +29,7 @@ func together(calls ...func() answer) []answer {
 	return answers
 }
 
-// holders are the people of the scene who hold a role, by what is stored.
+// holders returns the people of the scene with a role, from the stored relationships.
 func (s scene) holders(object, role string) []string {
 	s.t.Helper()
 	typ, id, _ := strings.Cut(s.in(object), ":")
@@ -43,7 +43,7 @@ func (s scene) holders(object, role string) []string {
 	return stored
 }
 
-// raceOnTheLastOwner has two owners act at once such that both together would leave nobody.
+// raceOnTheLastOwner runs two operations of owners concurrently that together would leave no owner.
 func raceOnTheLastOwner(t *testing.T, on *backend) {
 	const account, subscription = "accounts/~a/members/", "subscriptions/~s/members/"
 	demote, remove := roles("user"), any(nil)
@@ -53,9 +53,9 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		object, role string
 		set          string // role set of the account
 		path         string
-		first        string // whom anna acts on, and what she sends; nothing removes
+		first        string // the person on whom anna acts, and her request; without one she removes the person
 		firstBody    any
-		second       string // the same of bert
+		second       string // the same for bert
 		secondBody   any
 	}{
 		{
@@ -96,7 +96,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
 			)
-			// Both are owners, and the one who remains makes the other one again.
+			// Both are owners. The remaining one grants the role to the other again.
 			renew := func(by string) {
 				other := map[string]string{"anna": "bert", "bert": "anna"}[by]
 				s.by(by).must(http.MethodPut, s.in(race.path)+s.id(other), roles(race.role))
@@ -150,8 +150,8 @@ func texts(answers []answer) []string {
 	return all
 }
 
-// raceOfTransfers has the one owner transfer to two people at once, and whoever gets it pass it on: there is one owner
-// at any time.
+// raceOfTransfers transfers a subscription to two people concurrently, who transfer it on. There must be one owner at
+// any time.
 func raceOfTransfers(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")
@@ -165,7 +165,7 @@ func raceOfTransfers(t *testing.T, on *backend) {
 			}
 		}
 		first, second := (owner+1)%4, (owner+2)%4
-		// The third transfer is by somebody who owns nothing, unless they have just been given it.
+		// The third transfer is by a person who owns nothing, unless they have just become owner.
 		answers := together(transfer(owner, first), transfer(owner, second), transfer(first, (owner+3)%4))
 		succeeded := 0
 		for _, a := range answers[:2] {

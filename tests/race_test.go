@@ -11,13 +11,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// raceOnAnID has eight clients take the same id, half of them by another person, in another place: one gets it, the
-// others are told that it exists.
+// raceOnAnID creates objects with the same id from eight clients concurrently, half of them by another person in
+// another place. One succeeds, and the others get a conflict.
 func raceOnAnID(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	people := []string{"olga", "otto"}
 	for _, who := range people {
-		// What is of olga has her name behind it, and the same for otto.
+		// Names of olga's objects end with her name, and those of otto's with his.
 		for _, operation := range []string{
 			"backend PUT connectors/~crm-$who {capabilities: []}",
 			"backend POST subscriptions {id: ~s-$who, role_set: multi_owner, owner: ~$who}",
@@ -74,7 +74,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 	}
 }
 
-// onlyOne fails unless one created what the others were told exists.
+// onlyOne fails unless one request succeeded and the others were conflicts.
 func onlyOne(t *testing.T, answers []answer) {
 	t.Helper()
 	created := 0
@@ -90,8 +90,8 @@ func onlyOne(t *testing.T, answers []answer) {
 	}
 }
 
-// raceWithDeletion creates importers, connections and flows in accounts that are being deleted. When both are at their
-// end, no relationship of any type names the account or what was in it.
+// raceWithDeletion creates importers, connections and flows in accounts that are being deleted. Afterwards, no
+// relationship of any type names the account or its objects.
 func raceWithDeletion(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -104,7 +104,7 @@ func raceWithDeletion(t *testing.T, on *backend) {
 			http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set},
 		)
 		members := map[string]any{}
-		for i := range 40 * ((round + 1) / 2) { // later ones are larger
+		for i := range 40 * ((round + 1) / 2) { // later accounts are larger
 			members[s.id(fmt.Sprintf("m%d", i))] = []string{map[string]string{"team": "user", "operations": "operator"}[set]}
 		}
 		if len(members) > 0 {
@@ -158,8 +158,8 @@ func raceWithDeletion(t *testing.T, on *backend) {
 	}
 }
 
-// nothingIsWrittenAfterRemoval removes people who are busy: once the removal has answered, they write nothing more, but
-// for what was being written at that moment where the datastore lets writes overlap.
+// nothingIsWrittenAfterRemoval removes people who write continuously. After the answer to a removal, they write
+// nothing more. On datastores with overlapping writes, a write that was running at that moment may succeed.
 func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	for name, remove := range map[string]string{
 		"account": "accounts/~a/members/~busy", "subscription": "subscriptions/~s/members/~busy",
@@ -230,8 +230,8 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfSharingAndRemoval names somebody while they are removed. After the removal, no share names them, also if a
-// connection of another account does. A person who comes back finds no earlier share.
+// raceOfSharingAndRemoval shares with a person during their removal. If the person comes back, no earlier share may
+// exist.
 func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -278,7 +278,7 @@ func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfRoles gives one person different base roles at once: they never have two.
+// raceOfRoles grants one person different base roles concurrently. The person never has two.
 func raceOfRoles(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include analytics"}.play(s, "", "")

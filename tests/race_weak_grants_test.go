@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// raceOfWeakGrants adds strangers, removes them and adds them again all at once. A person who may only invite and
-// remove makes nobody a user who was a guest: a person who was removed meanwhile stays out, or is what an owner made
-// them.
+// raceOfWeakGrants concurrently adds strangers, removes them and adds them again. A person who may only invite and
+// remove must not turn a guest into a user. A removed person stays out, or has the role that an owner granted.
 func raceOfWeakGrants(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -19,7 +18,7 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 		remove := func() answer { return s.by("ulla").call(http.MethodDelete, member, nil) }
 		add := func() answer { return s.by("ulla").call(http.MethodPut, member, roles("user")) }
 		answers := together(
-			func() answer { // a guest, whom a person removes who may not change roles
+			func() answer { // a person who may not change roles removes a guest
 				if a := s.by("olga").call(http.MethodPut, member, roles("guest")); a.status != http.StatusOK {
 					return a
 				}
@@ -36,7 +35,7 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
 			}
 		}
-		// What was added before the owner's change was replaced by it; what came after it, came after a removal.
+		// The owner's change replaced earlier grants. Later grants followed a removal.
 		if answers[0].status == http.StatusOK && s.may(question{"user:" + who, "create_importer", "account:" + s.id("a")}) {
 			t.Fatalf("round %d: who was made a guest and was removed is a user: %v", round, texts(answers))
 		}

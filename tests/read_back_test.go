@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// readable are objects of every type that an operation creates, and a person who may view each; hidden are people who
-// may not, of whom each belongs to another account or to none.
+// readable has an object of every type that an operation creates, with a person who may view it. hidden has people
+// who may not view them, each from another account or from none.
 var readable = []struct{ object, viewer, hidden string }{
 	{"subscription:~s", "olga", "sven"},
 	{"account:~a", "ulla", "sven"},
@@ -19,8 +19,8 @@ var readable = []struct{ object, viewer, hidden string }{
 	{"connector:~connector", "otto", "ulla"},
 }
 
-// TestObjectsAreReadBack reads an object of every type: who may view it gets it, and to everybody else it is as an
-// object that does not exist.
+// TestObjectsAreReadBack reads an object of every type. A person who may view it gets the object. For all others, the
+// answer is that of a missing object.
 func TestObjectsAreReadBack(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -65,7 +65,7 @@ func TestObjectsAreReadBack(t *testing.T) {
 	}
 }
 
-// TestListOfSubscriptions pages through all subscriptions, while one is deleted.
+// TestListOfSubscriptions reads the list of all subscriptions in pages, while one is deleted.
 func TestListOfSubscriptions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -16,8 +16,8 @@ import (
 
 var codeBlock = regexp.MustCompile("(?s)```(sh|json)\n(.*?)```")
 
-// TestTutorial runs the commands of the README's tutorial as they are written there, one block after another in one
-// shell, and compares what they print with the answers that stand below them.
+// TestTutorial runs the commands of the README's tutorial, one block after another in one shell, and compares their
+// output with the answers in the README.
 func TestTutorial(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func TestTutorial(t *testing.T) {
 	config.Store.Datastore = "memory"
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
-	// as `make run` does
+	// `make run` does the same.
 	require.NoError(t, app.Demo(t.Context(), http.DefaultClient, server.URL, server.APIKey, io.Discard))
 	defer func() { require.NoError(t, server.Close(t.Context())) }()
 
@@ -68,7 +68,7 @@ func TestTutorial(t *testing.T) {
 
 var volatile = regexp.MustCompile(`("(?:token|request_id)":)"[^"]*"`)
 
-// normalized returns the lines without what is another one each time.
+// normalized returns the lines with fixed tokens and request ids, and without empty lines.
 func normalized(lines string) []string {
 	var answers []string
 	for line := range strings.Lines(lines) {

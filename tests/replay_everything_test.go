@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// replays has a request of every operation that accepts an Idempotency-Key. $ID and $HANDLE are those of the invitation
-// before.
+// replays has a request of every operation that accepts an Idempotency-Key. $ID and $HANDLE are those of the last
+// invitation.
 var replays = []string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
@@ -71,7 +71,7 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hidings puts facts that the actors of replays may not see where their answers come from.
+// hidings replace facts in the answers by facts that are hidden from the actors of replays.
 var hidings = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",
@@ -84,7 +84,7 @@ var hidings = []string{
 	"oona PUT workspaces/~w/access {open: false, users: [~oona]}",
 }
 
-// endings end every role of the actors of replays.
+// endings removes every role of the actors of replays.
 var endings = []string{
 	"oona PUT accounts/~a/members/~oona {roles: [owner]}", "oona DELETE subscriptions/~s/members/~olga",
 	"oona DELETE subscriptions/~s/members/~ulla", "oona DELETE subscriptions/~s/members/~ines",
@@ -93,9 +93,9 @@ var endings = []string{
 	"backend DELETE users/~ivan", "oona DELETE subscriptions/~s/members/~peter",
 }
 
-// TestReplaysHideWhatFreshCallsHide replays a request of every operation that accepts an Idempotency-Key: when values
-// in its answer were replaced by hidden ones, and when all roles of the actor ended. The first replays show no hidden
-// value, the second nothing that the request does not name.
+// TestReplaysHideWhatFreshCallsHide replays a request of every operation that accepts an Idempotency-Key: after
+// values of its answer were replaced by hidden ones, and after all roles of the actor ended. The first replays must
+// show no hidden value, and the second only values of the request.
 func TestReplaysHideWhatFreshCallsHide(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -129,7 +129,7 @@ func TestReplaysHideWhatFreshCallsHide(t *testing.T) {
 		actor, _, _ := strings.Cut(request, " ")
 		shown := replay(i)
 		if actor == "backend" {
-			continue // without an actor nothing is hidden
+			continue // nothing is hidden without an actor
 		}
 		for field, value := range shown {
 			for _, text := range textsIn(value) {
@@ -144,7 +144,7 @@ func TestReplaysHideWhatFreshCallsHide(t *testing.T) {
 	}
 }
 
-// TestReplaysAreThoseOfTheContract holds that replays has every operation that accepts an Idempotency-Key.
+// TestReplaysAreThoseOfTheContract checks that replays has every operation that accepts an Idempotency-Key.
 func TestReplaysAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
@@ -158,12 +158,12 @@ func TestReplaysAreThoseOfTheContract(t *testing.T) {
 	}
 }
 
-// textsIn returns the ids among the keys of a value, and all other values in it, as text.
+// textsIn returns all values in a value as text, and those of its keys that are ids.
 func textsIn(value any) (found []string) {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, item := range v {
-			if key != "user" && key != "roles" { // fields of a list
+			if key != "user" && key != "roles" { // these keys are names of fields
 				found = append(found, key)
 			}
 			found = append(found, textsIn(item)...)

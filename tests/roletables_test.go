@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// roleTables asks every row of the role tables for every role, in situations that operations alone have made.
+// roleTables checks every row of the role tables for every role, in situations that only operations created.
 func roleTables(t *testing.T, on *backend) {
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
 	if err != nil {
@@ -30,7 +30,7 @@ func roleTables(t *testing.T, on *backend) {
 	}
 }
 
-// everyRowHasAHome fails for rows that would never be asked.
+// everyRowHasAHome fails for rows that no home checks.
 func everyRowHasAHome(t *testing.T, table roletables.Table) {
 	t.Helper()
 	if len(table.Rows) == 0 {
@@ -43,8 +43,8 @@ func everyRowHasAHome(t *testing.T, table roletables.Table) {
 	}
 }
 
-// has reports whether the resource of a row can be in its situation there: only team accounts under multi_owner have
-// private connections.
+// has reports whether the home can have the resource of a row in its situation. Only team accounts under multi_owner
+// have private connections.
 func (h home) has(row roletables.Row) bool {
 	if sets, limited := roletables.AccountsOf[row.Resource]; limited && !slices.Contains(sets, h.account) {
 		return false
@@ -54,7 +54,7 @@ func (h home) has(row roletables.Row) bool {
 	return !private || h == home{authz.MultiOwner, authz.Team}
 }
 
-// askColumn makes a home of its own for the person of one column, and asks all rows about them.
+// askColumn creates a home for the person of one column, and checks all rows for that person.
 func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
 	w := &world{scene: newScene(t, on), table: table, home: h, column: table.Columns[column], objects: map[string]string{}}
 	w.build()
@@ -72,7 +72,7 @@ func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column
 			t.Errorf("%s: %t, want %t", questions[i], got, wanted[i])
 		}
 	}
-	// One in seven is asked by itself as well, others in each column.
+	// Every seventh row is also checked alone; each column starts at another row.
 	for i := column % 7; i < len(questions); i += 7 {
 		if got := w.may(questions[i]); got != wanted[i] {
 			t.Errorf("asked alone: %s: %t, want %t", questions[i], got, wanted[i])
@@ -80,7 +80,7 @@ func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column
 	}
 }
 
-// world is a home with the person of one column in it.
+// world is a home with the person of one column.
 type world struct {
 	scene
 	table  roletables.Table
@@ -90,8 +90,8 @@ type world struct {
 	objects map[string]string // by type and situation
 }
 
-// master is who has every right in the subscription: under single_owner there is one owner, who in the owner's column
-// is the subject.
+// master returns the person with every right in the subscription. Under single_owner there is one owner, so in the
+// owner's column it is the subject.
 func (w *world) master() string {
 	if w.table.RoleSet.Name == authz.SingleOwner && w.column.Name == string(authz.RoleOwner) {
 		return "subject"
@@ -104,7 +104,7 @@ func (w *world) build() {
 	w.perform(stages[w.home.subscription]...)
 	w.perform(stages[w.home.account]...)
 	if w.master() != "subject" {
-		if strings.HasSuffix(w.column.Name, " alone") { // which no operation gives
+		if strings.HasSuffix(w.column.Name, " alone") { // no operation grants it
 			w.perform("given account:~account#$roles@user:~subject")
 		} else {
 			w.perform(arrivals[w.table.RoleSet.On])
@@ -112,7 +112,7 @@ func (w *world) build() {
 	}
 }
 
-// perform plays operations, with the names of this world in them.
+// perform runs operations with the names of this world.
 func (w *world) perform(operations ...string) {
 	w.t.Helper()
 	names := make([]string, len(w.column.Roles))
@@ -129,7 +129,7 @@ func (w *world) perform(operations ...string) {
 	}
 }
 
-// object is the resource of a row in its situation, which is made once.
+// object returns the resource of a row in its situation. It creates the resource at the first call.
 func (w *world) object(row roletables.Row) string {
 	w.t.Helper()
 	key := string(row.Resource) + " " + row.Situation

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// scene is a place of its own in a backend that others use too: every id in it begins with its prefix.
+// scene is a separate part of a shared backend: every id in it begins with its prefix.
 type scene struct {
 	caller
 	on     *backend
@@ -23,13 +23,13 @@ func newScene(t testing.TB, on *backend) scene {
 	return scene{caller: newCaller(t, on.url), on: on, prefix: fmt.Sprintf("s%d-", scenes.Add(1))}
 }
 
-// id is the id that a name has in this scene.
+// id returns the id of a name in this scene.
 func (s scene) id(name string) string { return s.prefix + name }
 
-// in writes the scene's ids into a text, where they are marked by a '~'.
+// in replaces '~' in a text by the prefix of the scene.
 func (s scene) in(text string) string { return strings.ReplaceAll(text, "~", s.prefix) }
 
-// by calls on behalf of one of the scene's people.
+// by returns a caller on behalf of a person of the scene.
 func (s scene) by(name string) caller { return s.as(s.id(name)) }
 
 func (s scene) withKey(key string) scene {
@@ -37,7 +37,7 @@ func (s scene) withKey(key string) scene {
 	return s
 }
 
-// stored reads every relationship that names something of the scene, as zed writes them, sorted.
+// stored returns all relationships about the scene in zed's notation, sorted.
 func (s scene) stored() []string {
 	s.t.Helper()
 	var found []string
@@ -57,7 +57,7 @@ func (s scene) stored() []string {
 	return slices.Compact(found)
 }
 
-// difference tells how two sorted lists differ; nothing if they do not.
+// difference describes how two sorted lists differ. It returns "" for equal lists.
 func difference(before, after []string) string {
 	var b strings.Builder
 	for _, r := range after {
@@ -73,7 +73,7 @@ func difference(before, after []string) string {
 	return b.String()
 }
 
-// writesNothing fails the test if what is stored of the scene is different after f.
+// writesNothing fails the test if f changes the stored relationships of the scene.
 func (s scene) writesNothing(what string, f func()) {
 	s.t.Helper()
 	before := s.stored()

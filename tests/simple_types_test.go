@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// eachSimpleType fills text for each of authz.SimpleTypes: $type is its name, $types its collection,
-// $place the type of its place. $in is the entry of places for the type of the place or, for an account, its role set.
+// eachSimpleType returns text for each of authz.SimpleTypes. $type is its name, $types its collection, and $place the
+// type of its place. $in is the entry of places for the type of the place or, for an account, for its role set.
 func eachSimpleType(text string, places map[string]string) []string {
 	var filled []string
 	for _, typ := range authz.SimpleTypes {
@@ -23,7 +23,7 @@ func eachSimpleType(text string, places map[string]string) []string {
 	return filled
 }
 
-// simpleProbes are requests about objects of the simple types, in the form of probes.
+// simpleProbes has requests about objects of the simple types, in the form of probes.
 func simpleProbes(request string) []struct{ object, request string } {
 	var found []struct{ object, request string }
 	for i, filled := range eachSimpleType(request, map[string]string{
@@ -34,7 +34,7 @@ func simpleProbes(request string) []struct{ object, request string } {
 	return found
 }
 
-// simpleCreations create objects of the simple types in the accounts and the workspace of sven.
+// simpleCreations has requests that create objects of the simple types in sven's accounts and workspace.
 func simpleCreations() []struct{ object, request string } {
 	found := simpleProbes("POST $types {id: $ID, $place: $in}")
 	for i, filled := range eachSimpleType("POST $types {id: $ID, $place: ~$in}", map[string]string{
@@ -45,7 +45,7 @@ func simpleCreations() []struct{ object, request string } {
 	return found
 }
 
-// placeProbes are requests about the places of objects of the simple types.
+// placeProbes has requests about the places of objects of the simple types.
 func placeProbes(request string) []struct{ object, request string } {
 	found := simpleProbes(request)
 	for i, typ := range authz.SimpleTypes {

@@ -5,8 +5,8 @@ import "github.com/sluice-authz/sluice/internal/authz"
 // home is the role sets of a subscription and of an account in it.
 type home struct{ subscription, account authz.RoleSetName }
 
-// homes says where the rows of a table are asked: what they say of accounts in general holds in an account of every
-// role set.
+// homes has the homes in which the rows of a table are checked. Rows about accounts in general are checked in an
+// account of every role set.
 var homes = map[authz.RoleSetName][]home{
 	authz.Team:       {{authz.MultiOwner, authz.Team}},
 	authz.Operations: {{authz.MultiOwner, authz.Operations}},
@@ -27,11 +27,10 @@ var homes = map[authz.RoleSetName][]home{
 	},
 }
 
-// In the operations below, master has every right in the subscription, colleague creates in the account what others
-// than the subject create, $roles are the roles of the subject that the column is about, and ~it is the object that the
-// row asks for.
+// In the operations below, master has every right in the subscription. colleague creates objects of others than the
+// subject in the account. $roles are the roles of the column. ~it is the object of the row.
 
-// stages are the operations that make a home, before the subject comes.
+// stages are the operations that create a home, before the subject gets a role.
 var stages = map[authz.RoleSetName][]string{
 	authz.MultiOwner: {
 		"backend POST subscriptions {id: ~sub, role_set: multi_owner, owner: ~$master, features: [user_permissions, dashboards]}",
@@ -48,19 +47,19 @@ var stages = map[authz.RoleSetName][]string{
 	authz.Analytics: {"$master PUT accounts/~account/members/~colleague {roles: [editor]}"},
 }
 
-// arrivals are the operations by which the subject gets the roles of the column.
+// arrivals are the operations that grant the subject the roles of the column.
 var arrivals = map[authz.Type]string{
 	"account":      "$master PUT accounts/~account/members/~subject {roles: [$roles]}",
 	"subscription": "$master PUT subscriptions/~sub/members/~subject {roles: [$roles]}",
 	"platform":     "backend PUT platform/administrators/~subject",
 }
 
-// situation is the operations that make one situation of one type of resource.
+// situation has the operations that create one situation of one type of resource.
 type situation struct {
 	resource authz.Type
 	words    string
 
-	// object is what the row asks for, if it is not ~it.
+	// object is the object of the row, if it is not ~it.
 	object string
 
 	operations []string
@@ -92,7 +91,7 @@ var situations = simpleSituations([]situation{
 	{resource: "connection", words: "others private", operations: []string{connection("colleague", "private", "plain")}},
 	{resource: "connection", words: "shared", operations: []string{connection("colleague", "shared", "plain")}},
 	{resource: "connection", words: "others shared", operations: []string{connection("colleague", "shared", "plain")}},
-	{resource: "connection", words: "others named", operations: []string{ // a guest is named while they are more
+	{resource: "connection", words: "others named", operations: []string{ // a guest is named while they have a stronger role
 		connection("colleague", "private", "plain"),
 		"$master PUT accounts/~account/members/~subject {roles: [user]}",
 		"colleague PUT connections/~it/sharing {visibility: private, users: [~subject]}",
@@ -150,7 +149,7 @@ func inWorkspace(path string) string {
 	return "colleague POST " + path + " {id: ~it, workspace: ~its-place}"
 }
 
-// connectors are the ones of the catalogue that the situations name, with what each offers.
+// connectors are those of the catalogue that the situations name, with their capabilities.
 var connectors = []string{
 	"backend PUT connectors/~plain {capabilities: []}",
 	"backend PUT connectors/~views {capabilities: [views]}",

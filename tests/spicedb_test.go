@@ -23,7 +23,7 @@ func dialSpiceDB(address, key string) (*grpc.ClientConn, error) {
 
 var fullyConsistent = &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}}
 
-// readRelationships reads what is stored, as zed writes it, without expirations.
+// readRelationships returns stored relationships in zed's notation, without expirations.
 func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.RelationshipFilter) []string {
 	t.Helper()
 	stream, err := v1.NewPermissionsServiceClient(conn).ReadRelationships(t.Context(), &v1.ReadRelationshipsRequest{
@@ -54,7 +54,7 @@ func receiveAll[T any](t testing.TB, stream grpc.ServerStreamingClient[T]) (all 
 	}
 }
 
-// everything reads all relationships of every type, as zed backs them up.
+// everything returns all relationships of every type, as a backup with zed does.
 func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	t.Helper()
 	request := &v1.ExportBulkRelationshipsRequest{Consistency: fullyConsistent}
@@ -71,8 +71,8 @@ func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	return found
 }
 
-// write stores relationships, given as zed writes them, through SpiceDB's own API, of which the server hears in time.
-// The token is that of the last of them.
+// write writes relationships in zed's notation through SpiceDB's own API. Watch delivers them to the server a little
+// later. The token is that of the last write.
 func (s scene) write(relationships ...string) (token string) {
 	s.t.Helper()
 	for part := range slices.Chunk(relationships, 1000) {

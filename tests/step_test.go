@@ -12,7 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A step is one line of a case. In it, '~' stands for the prefix of the scene, and an actor's name goes without it.
+// A step is one line of a case. '~' stands for the prefix of the scene. Names of actors have no '~'.
 //
 //	alice POST accounts {id: ~a, subscription: ~s, role_set: team}
 //	alice PUT accounts/~a/members/~bob {roles: [user]} => 200 {roles: [user]}
@@ -23,14 +23,14 @@ import (
 //	not stored account:~a#guest@user:~bob
 //	nothing left of account:~a
 //
-// The actor "backend" is none: the backend itself acts. Behind "=>" stands the status, and after it the code of the
-// problem with words that its detail holds, or fields that the answer has; without it, the request succeeds. A request
-// that is refused must leave everything as it was (see backend.few).
+// The actor "backend" stands for the backend itself, without an actor. After "=>" comes the expected status, followed by
+// the code of the problem with words of its detail, or by fields of the answer. Without "=>", the request must succeed.
+// A rejected request must change nothing (see backend.few).
 type step interface {
 	run(s scene)
 }
 
-// parseStep reads one line.
+// parseStep parses a line.
 func parseStep(line string) (step, error) {
 	actor, rest, _ := strings.Cut(line, " ")
 	verb, rest, _ := strings.Cut(strings.TrimSpace(rest), " ")
@@ -54,7 +54,7 @@ func parseStep(line string) (step, error) {
 	return nil, fmt.Errorf("%q is no step", line)
 }
 
-// requestStep is a request and the answer that it has to have.
+// requestStep is a request with its expected answer.
 type requestStep struct {
 	actor, method, path string
 	body                any
@@ -92,7 +92,7 @@ func parseRequest(actor, method, rest string) (step, error) {
 	return r, err
 }
 
-// flow reads a value in YAML's short form; nothing is nil.
+// flow parses a value in YAML's flow style. It never returns nil values.
 func flow(text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -117,7 +117,7 @@ func (r requestStep) run(s scene) {
 	})
 }
 
-// verify ends the test if the answer has another status, as what follows would rest on it.
+// verify ends the test if the answer has another status, since the next steps depend on it.
 func (r requestStep) verify(t testing.TB, a answer) {
 	t.Helper()
 	body, _ := json.Marshal(r.body)
@@ -140,8 +140,8 @@ func (r requestStep) verify(t testing.TB, a answer) {
 	}
 }
 
-// lacks tells what of wanted is not in got: fields of an object that wanted does not name may be there, everything else
-// is to be equal. A wanted null is a field that is not there.
+// lacks describes the parts of wanted that got lacks. got may have additional fields; everything else must be equal.
+// null in wanted stands for a missing field.
 func lacks(got, wanted any) string {
 	w, isObject := wanted.(map[string]any)
 	g, gotObject := got.(map[string]any)
@@ -164,7 +164,7 @@ func lacks(got, wanted any) string {
 	return ""
 }
 
-// mayStep asks whether somebody may do all of it, or none of it.
+// mayStep checks whether a person has all of the permissions, or none of them.
 type mayStep struct {
 	who                    string
 	permissions, resources []string
@@ -201,7 +201,7 @@ func (m mayStep) run(s scene) {
 	}
 }
 
-// storedStep looks for a relationship.
+// storedStep checks whether a relationship is stored.
 type storedStep struct {
 	relationship string
 	there        bool
@@ -214,7 +214,7 @@ func (r storedStep) run(s scene) {
 	}
 }
 
-// goneStep looks for what a deleted object left behind.
+// goneStep checks that no relationship about a deleted object is stored.
 type goneStep struct{ object string }
 
 func (g goneStep) run(s scene) {
@@ -226,7 +226,7 @@ func (g goneStep) run(s scene) {
 	}
 }
 
-// names reports whether a relationship, as zed writes it, has the object as its resource or subject.
+// names reports whether a relationship in zed's notation has the object as resource or subject.
 func names(relationship, object string) bool {
 	resource, subject, _ := strings.Cut(relationship, "@")
 	resource, _, _ = strings.Cut(resource, "#")
@@ -246,7 +246,7 @@ func (s scene) play(lines ...string) {
 	}
 }
 
-// givenStep is a relationship that another tool has written.
+// givenStep is a relationship that another tool writes.
 type givenStep struct{ relationship string }
 
 func (g givenStep) run(s scene) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestStoppingUnderLoadLogsEveryAcknowledgedChange asks a server to stop at random moments while others write: each
-// time, every change that it acknowledged is in the audit log when it has ended.
+// TestStoppingUnderLoadLogsEveryAcknowledgedChange stops a server at random moments while others write. After each
+// stop, the audit log must have every acknowledged change.
 func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -70,13 +70,13 @@ func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	}
 }
 
-// load has the users whose changes were acknowledged.
+// load writes with several writers, and has the users whose changes were acknowledged.
 type load struct {
 	mu    sync.Mutex
 	users map[string]bool
 }
 
-// run writes with several writers until none gets an answer. After so many answers, stop is called.
+// run writes with several writers until none gets an answer. It calls stop after a number of answers.
 func (l *load) run(s scene, round, answers int, stop func()) {
 	enough := make(chan struct{})
 	var writing sync.WaitGroup
@@ -119,7 +119,7 @@ func (l *load) run(s scene, round, answers int, stop func()) {
 	<-ended
 }
 
-// members returns how often the audit log in a directory has that somebody became a user of an account.
+// members counts, for each user, the entries of the audit log in a directory that add the user to an account.
 func members(t *testing.T, directory, account string) map[string]int {
 	t.Helper()
 	log, err := app.ReadAudit(t.Context(), directory, "")

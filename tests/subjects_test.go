@@ -19,12 +19,12 @@ type foundSubject struct {
 	MissingContext []string `json:"missing_context"`
 	Excluded       []string
 
-	// A last line of a stream has one of these.
+	// The last line of a stream has one of these.
 	Token string
 	Error *problem
 }
 
-// subjects looks up, as one answer and as a stream, which must agree.
+// subjects makes a look-up as one answer and as a stream, which must agree.
 func (s scene) subjects(body map[string]any) []foundSubject {
 	s.t.Helper()
 	var list struct {
@@ -51,7 +51,7 @@ func (s scene) subjects(body map[string]any) []foundSubject {
 	return list.Subjects
 }
 
-// streamSubjects looks up as a stream, and returns its last line apart.
+// streamSubjects makes a look-up as a stream, and returns its last line separately.
 func (s scene) streamSubjects(body map[string]any) (found []foundSubject, last foundSubject) {
 	s.t.Helper()
 	request := s.as("").request(http.MethodPost, "lookup/subjects", body)
@@ -84,7 +84,7 @@ func (s scene) streamSubjects(body map[string]any) (found []foundSubject, last f
 	return found, last
 }
 
-// TestLookupSubjects asks who may see things of the product; everybody who may is a user once.
+// TestLookupSubjects looks up the people who may view objects of the product. Each person is listed once.
 func TestLookupSubjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -132,7 +132,8 @@ func TestLookupSubjects(t *testing.T) {
 	}
 }
 
-// TestManySubjects looks up more than one answer holds: all come as a stream, and a stream that its reader leaves ends.
+// TestManySubjects looks up more subjects than one answer can have. A stream returns all of them, and ends if its
+// reader leaves.
 func TestManySubjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -142,11 +143,11 @@ func TestManySubjects(t *testing.T) {
 		writes = append(writes, fmt.Sprintf("account:%s#user@user:%s", s.id("a"), s.id(fmt.Sprint("m", i))))
 	}
 	body := map[string]any{
-		// which platform administrators and guests lack
+		// platform administrators and guests lack this permission
 		"resource": "account:" + s.id("a"), "permission": "manage_billing", "subject_type": "user",
 		"consistency": map[string]any{"at_least_as_fresh": s.write(writes...)},
 	}
-	if found := s.subjects(body); len(found) != 10_000 { // with olga and ulla
+	if found := s.subjects(body); len(found) != 10_000 { // including olga and ulla
 		t.Errorf("there are %d subjects", len(found))
 	}
 	body["consistency"] = map[string]any{

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// suites are what holds whatever SpiceDB is behind the server.
+// suites are the tests that run with every SpiceDB.
 var suites = []suite{
 	{"role tables", roleTables},
 	{"cases", cases},
@@ -25,15 +25,15 @@ var suites = []suite{
 	{"previews", previews},
 }
 
-// durable are the suites of what a datastore has to do with.
+// durable are the suites that depend on the datastore.
 var durable = []suite{
 	{"role tables", roleTables},
 	{"limited time", limitedTime},
 	{"history", history},
 }
 
-// races are what holds when requests overlap. The memory datastore of SpiceDB v1.56.0 in a container does not stand
-// that (see backend.serial); an embedded one is guarded, and PostgreSQL needs no guard.
+// races are the tests of overlapping requests. The memory datastore of a SpiceDB v1.56.0 in a container does not pass
+// them (see backend.serial). The embedded one prevents its fault, and PostgreSQL does not have it.
 var races = []suite{
 	{"an id", raceOnAnID},
 	{"deletion", raceWithDeletion},
@@ -55,8 +55,8 @@ type suite struct {
 	run  func(t *testing.T, on *backend)
 }
 
-// TestEmbedded runs the suites before a SpiceDB in the server's own process. The in-memory replica answers what it can,
-// and SpiceDB verifies a share of its answers.
+// TestEmbedded runs the suites with an embedded SpiceDB. The in-memory replica answers, and SpiceDB verifies a share
+// of its answers.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -64,13 +64,13 @@ func TestEmbedded(t *testing.T) {
 	answersAsSpiceDB(t, on)
 }
 
-// TestEmbeddedRaces runs the races before the same server. `make race` runs it under the race detector.
+// TestEmbeddedRaces runs the races on the same server. `make race` runs it under the race detector.
 func TestEmbeddedRaces(t *testing.T) {
 	t.Parallel()
 	run(t, memory.get(t), races)
 }
 
-// answersAsSpiceDB fails unless the replica of a server has answered, SpiceDB was asked the same, and nothing differed.
+// answersAsSpiceDB fails unless the replica of a server has answered, SpiceDB verified answers, and none differed.
 func answersAsSpiceDB(t *testing.T, on *backend) {
 	t.Helper()
 	metrics := newCaller(t, on.url).call(http.MethodGet, "/metrics", nil).body
@@ -91,8 +91,7 @@ func answersAsSpiceDB(t *testing.T, on *backend) {
 	}
 }
 
-// TestSQLite runs what rests on the datastore before a SpiceDB in the server's own process that keeps everything on
-// disk: what a server does by default.
+// TestSQLite runs the durable suites with an embedded SpiceDB that stores on disk, which is the default of a server.
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	config := configuration()
@@ -106,7 +105,7 @@ func TestSQLite(t *testing.T) {
 	run(t, on, slices.Concat(durable, races))
 }
 
-// TestPostgres runs the races before a SpiceDB that stores in PostgreSQL, and that answers everything.
+// TestPostgres runs the races with a SpiceDB on PostgreSQL that answers everything.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	config := configuration()
@@ -119,11 +118,11 @@ func TestPostgres(t *testing.T) {
 	}
 	on.few = true
 	on.overlapping = true
-	on.serial = true // PostgreSQL refuses much of what overlaps in a small database, and all of it is tried again
+	on.serial = true // PostgreSQL rejects many overlapping writes in a small database, and each is retried
 	run(t, on, races)
 }
 
-// TestContainer runs the suites before a SpiceDB in a container, which answers everything.
+// TestContainer runs the suites with a SpiceDB in a container that answers everything.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTimesInQueriesMayBeInLowerCase writes the T and the Z of RFC 3339 small.
+// TestTimesInQueriesMayBeInLowerCase writes the T and the Z of RFC 3339 in lower case.
 func TestTimesInQueriesMayBeInLowerCase(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

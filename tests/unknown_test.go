@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestUnknownNames asks with names that the schema does not have: the answer lists the nearest.
+// TestUnknownNames sends names that the schema does not have. The answer lists the nearest names.
 func TestUnknownNames(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

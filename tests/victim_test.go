@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// program compiles the program as `make build` does, once, and returns where it is.
+// program compiles the program once, as `make build` does, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
 	directory, err := os.MkdirTemp("", "sluice-tests-")
 	if err != nil {
@@ -35,18 +35,18 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// victim is a process of the program, which is there to be killed or stopped.
+// victim is a process of the program that a test kills or stops.
 type victim struct {
 	t       testing.TB
 	process *exec.Cmd
-	ready   chan addresses // once it is ready
+	ready   chan addresses // receives the addresses when the server is ready
 	ended   chan struct{}
 }
 
-// addresses are those of the server, and of the SpiceDB in it if that is open.
+// addresses are those of the server, and of its embedded SpiceDB if its API is open.
 type addresses struct{ url, spicedb string }
 
-// newHost starts a server with a SpiceDB in its memory, for others, and waits for it.
+// newHost starts a server with a SpiceDB in memory that other servers use, and waits until it is ready.
 func newHost(t testing.TB) *backend {
 	t.Helper()
 	key := rand.Text()
@@ -58,7 +58,7 @@ func newHost(t testing.TB) *backend {
 	return on
 }
 
-// newVictim starts a server before the SpiceDB of another, and does not wait for it. It keeps its audit log in a
+// newVictim starts a server on the SpiceDB of another server, without waiting. It stores its audit log in a
 // directory.
 func newVictim(t testing.TB, on *backend, directory string) *victim {
 	t.Helper()
@@ -98,13 +98,13 @@ func newProcess(t testing.TB, flags ...string) *victim {
 	go func() {
 		defer close(v.ended)
 		v.read(out)
-		_ = v.process.Wait() // it is killed
+		_ = v.process.Wait() // the process was killed
 	}()
 	t.Cleanup(v.kill)
 	return v
 }
 
-// read follows what the program prints: where it listens, and in the end that it is ready.
+// read parses the output of the program: its addresses, and that it is ready.
 func (v *victim) read(out io.Reader) {
 	var found addresses
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -121,7 +121,7 @@ func (v *victim) read(out io.Reader) {
 	}
 }
 
-// addresses waits until the server is ready: what the one before it left undone is done then.
+// addresses waits until the server is ready. By then it has finished interrupted work of an earlier server.
 func (v *victim) addresses() addresses {
 	v.t.Helper()
 	select {
@@ -140,7 +140,7 @@ func (v *victim) url() string {
 	return v.addresses().url
 }
 
-// kill is kill -9.
+// kill sends SIGKILL.
 func (v *victim) kill() {
 	if err := v.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		v.t.Error(err)
@@ -148,7 +148,7 @@ func (v *victim) kill() {
 	<-v.ended
 }
 
-// stop is what an operator does: SIGTERM, and a wait until the server has ended by itself.
+// stop sends SIGTERM, as an operator does, and waits until the server has ended.
 func (v *victim) stop() {
 	v.t.Helper()
 	if err := v.process.Process.Signal(syscall.SIGTERM); err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBulkAnswerHidesRolesElsewhere changes and lists roles by people who may not list the members of every place that
-// the answer is about.
+// TestBulkAnswerHidesRolesElsewhere changes and lists roles on behalf of people who may not list the members of every
+// place in the answer.
 func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -34,14 +34,14 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 			}
 		}
 	}
-	// Of themselves, everybody may know.
+	// People may see their own roles.
 	if _, shown := s.under(
 		s.id("own"), "mona PUT subscriptions/~s/members/~mona/accounts {accounts: {~a: [owner]}}",
 	).withoutToken(t)["roles"]; !shown {
 		t.Error("mona's own roles are not shown")
 	}
 
-	// A business administrator lists the members of a subscription, but not those of an analytics account.
+	// A business administrator may list the members of a subscription, but not those of an analytics account.
 	s.play(
 		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga, features: [user_permissions]}",
 		"olga PUT subscriptions/~one/members/~bea {roles: [business_admin]}",
@@ -59,8 +59,8 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayHidesWhatIsHiddenMeanwhile repeats requests after something in their answer was hidden from the actor.
-// The answer has what the request says, and nothing that the actor may not know.
+// TestReplayHidesWhatIsHiddenMeanwhile replays requests after objects in their answer were hidden from the actor. The
+// answer has only values of the request and visible values.
 func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -142,8 +142,8 @@ func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPreviewHidesEffectsElsewhere previews operations by people who may not list the people of every place that they
-// change: an effect on another person is shown only where the actor may list them.
+// TestPreviewHidesEffectsElsewhere previews operations on behalf of people who may not list the people of every
+// affected place. An effect on another person is shown only where the actor may list them.
 func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -202,8 +202,8 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayedInvitationNeedsTheRight repeats an invitation after its inviter lost the right to make it: the answer
-// does not name it.
+// TestReplayedInvitationNeedsTheRight replays an invitation after its inviter lost the permission to make it. The
+// answer does not name it.
 func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// zedScene is what an engineer looks at in these tests.
+// zedScene is the scene that these tests inspect.
 func zedScene(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")
@@ -28,7 +28,7 @@ func userSubject(id string) *v1.SubjectReference {
 	return &v1.SubjectReference{Object: reference("user", id)}
 }
 
-// TestZed does over SpiceDB's API what the commands of zed do.
+// TestZed makes the calls of zed's commands through SpiceDB's API.
 func TestZed(t *testing.T) {
 	t.Parallel()
 	s := zedScene(t)
@@ -118,7 +118,7 @@ func TestZed(t *testing.T) {
 	})
 }
 
-// TestZedWatch watches what is done over HTTP, with who did it.
+// TestZedWatch follows Watch while operations run over HTTP, and expects their actors in the metadata.
 func TestZedWatch(t *testing.T) {
 	t.Parallel()
 	s := zedScene(t)
@@ -139,7 +139,7 @@ func TestZedWatch(t *testing.T) {
 		}
 		for _, update := range response.GetUpdates() {
 			if text(update.GetRelationship()) != s.in("importer:~seen#creator@user:~ulla") {
-				continue // what others do at the same time
+				continue // concurrent changes of other tests
 			}
 			metadata := response.GetOptionalTransactionMetadata().AsMap()
 			if metadata["actor"] != s.id("ulla") || metadata["operation"] != "create_importer" || metadata["key"] != "master" ||
@@ -151,7 +151,7 @@ func TestZedWatch(t *testing.T) {
 	}
 }
 
-// TestZedNeedsItsKey calls with another key, and with none.
+// TestZedNeedsItsKey calls with a wrong key, and without one.
 func TestZedNeedsItsKey(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -168,7 +168,7 @@ func TestZedNeedsItsKey(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Nor is the key of zed one of the HTTP API.
+	// SpiceDB's key is not a key of the HTTP API.
 	if a := newCaller(t, on.url).withKey(on.key).call(
 		http.MethodGet, "role-sets", nil,
 	); a.status != http.StatusUnauthorized {
