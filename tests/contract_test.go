@@ -62,7 +62,7 @@ func (e endpoint) at(id string) string {
 	for segment := range strings.SplitSeq(e.path, "/") {
 		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
 			segment = id
-			// If the contract lists the allowed values, the test uses the first.
+			// If the contract lists the allowed values, at uses the first one.
 			if p := e.operation.Parameters.GetByInAndName("path", strings.TrimSuffix(name, "}")); p != nil &&
 				len(p.Schema.Value.Enum) > 0 {
 				segment = p.Schema.Value.Enum[0].(string)

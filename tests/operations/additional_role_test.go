@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAdditionalRoleAloneIsRefused gives additional roles without a base role by every operation that gives roles. An
-// invitation may offer them to a person who holds a base role, and is a conflict if they hold none when they accept.
+// TestAdditionalRoleAloneIsRefused grants additional roles without a base role, by every operation that grants roles.
+// An invitation may offer them to a person with a base role. It is a conflict if the person holds none at acceptance.
 func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -46,7 +46,7 @@ func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 			return err
 		},
 		"invitation": func(who authz.ID) error {
-			if who == "otto" { // the additional roles are added to their base role
+			if who == "otto" { // otto's base role stays
 				who = "nora"
 			}
 			_, err := invite("ada", who, alone...)
@@ -63,7 +63,7 @@ func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 	}
 	require.Equal(t, before, stored(t, engine))
 
-	// Whether a person holds a base role is not revealed to an actor who may not invite.
+	// An actor who may not invite does not learn whether a person holds a base role.
 	for _, who := range []authz.ID{"nobody", "ada"} {
 		_, err := invite("otto", who, alone...)
 		require.ErrorIs(t, err, authz.CodeForbidden, who)
@@ -80,7 +80,7 @@ func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 		_, err := engine.Write(ctx, authz.Write{Updates: []authz.Update{{Action: action, Relationship: operator}}})
 		require.NoError(t, err)
 	}
-	set(authz.Delete) // as the end of a role for a limited time does, without withdrawing the invitation
+	set(authz.Delete) // as an expiration does, which does not withdraw the invitation
 	_, _, err = s.AcceptInvitation(ctx, by("opal"), invitation.ID)
 	require.ErrorIs(t, err, authz.CodeConflict)
 	set(authz.Touch)

@@ -17,7 +17,7 @@ import (
 
 var errFailed = errors.New("failed")
 
-// failing is an engine whose calls fail after some.
+// failing is an engine whose calls fail after a number of calls.
 type failing struct {
 	authz.Engine
 	left atomic.Int64
@@ -47,8 +47,8 @@ func (f *failing) Read(
 
 func (f *failing) Write(context.Context, authz.Write) (authz.Token, error) { return "", errFailed }
 
-// TestNoValueComesWithAnError performs every operation that answers a value, with an engine that fails at one of the
-// operation's calls: at the last ones, when most is known, and at one in the middle.
+// TestNoValueComesWithAnError performs every operation that returns a value, on an engine that fails at one of the
+// operation's calls: at the last ones, when most values are known, and at one in the middle.
 func TestNoValueComesWithAnError(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -109,7 +109,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"UngroupConnection":     {by("ada"), authz.ID("warehouse")},
 		"UserAccounts":          {by("ada"), authz.ID("ada"), false, page},
 		"AcceptInvitation":      {by("nina"), "unknown"},
-		"Grants":                nil, // answers no caller
+		"Grants":                nil, // not an answer to a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {
@@ -141,7 +141,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 			return on
 		}
 		const many = 1000
-		needed := many - int(perform(many).left.Load()) // the write fails after all of them
+		needed := many - int(perform(many).left.Load()) // the write fails after all reads
 		for _, calls := range []int{needed - 1, needed - 2, needed / 2} {
 			perform(max(0, calls))
 		}

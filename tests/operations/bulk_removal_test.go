@@ -15,7 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// guarded is an engine that counts writes, and fails the test when a place has no holder of a role after one.
+// guarded is an engine that counts writes. It fails the test if a place has no holder of its required role after a
+// write.
 type guarded struct {
 	authz.Engine
 	t      *testing.T
@@ -45,16 +46,17 @@ func matching(t *testing.T, engine authz.Engine, filter authz.Filter) (found []s
 	return found
 }
 
-// membershipReason is the relationship that makes an account the reason for a person's membership of a subscription.
+// membershipReason returns the relationship that makes an account the reason for a person's membership of a
+// subscription.
 func membershipReason(who, subscription, relation, account string) string {
 	sum := sha256.Sum256([]byte(subscription))
 	digest := base64.RawURLEncoding.EncodeToString(sum[:])
 	return fmt.Sprintf("membership:%s/%s#%s@account:%s", who, digest, relation, account)
 }
 
-// TestPatchRemovesAThousandEditors removes 1000 people at once, whose memberships of the subscription end with
-// their roles: it takes several writes, of which each ends all that some people have. A repeated call finishes an
-// interrupted one.
+// TestPatchRemovesAThousandEditors removes 1000 people in one call, whose memberships of the subscription end with
+// their roles. The call needs several writes. Each ends everything that some of the people have. Repeating the call
+// finishes an interrupted one.
 func TestPatchRemovesAThousandEditors(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -95,9 +97,9 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 	require.True(t, caller.Idempotency.Replayed, "the last write remembers the call")
 }
 
-// TestMixedPatchTakesFirstAndGivesAtOnce has an owner change so many people that several writes remove them or
-// give them less, themselves and the other owners included, and make somebody the new owner. An owner of the
-// subscription, who holds no role on the account, does the same. At every moment the account has an owner.
+// TestMixedPatchTakesFirstAndGivesAtOnce changes so many people in one call that several writes remove them or weaken
+// their roles, including the actor and the other owners. The call also makes a new owner. The account must have an
+// owner at every moment.
 func TestMixedPatchTakesFirstAndGivesAtOnce(t *testing.T) {
 	for _, actor := range []authz.ID{"boss", "sue"} {
 		t.Run(string(actor), func(t *testing.T) { patchManyPeople(t, actor) })
@@ -162,8 +164,8 @@ func asRoles(names []string) []authz.Role {
 	return roles
 }
 
-// TestPatchThatGivesTooMuchChangesNothing sends changes of which those that give roles do not fit one write, or
-// which leave no owner, beside more removals than fit one: the operation is refused before its first write.
+// TestPatchThatGivesTooMuchChangesNothing sends calls with more removals than one write holds, and with grants that
+// do not fit one write or that leave no owner. The call must fail before its first write.
 func TestPatchThatGivesTooMuchChangesNothing(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -192,8 +194,8 @@ func TestPatchThatGivesTooMuchChangesNothing(t *testing.T) {
 	patch("team", map[authz.ID][]string{"uma": {"emperor"}}, authz.CodeInvalid)
 }
 
-// TestPatchNoticesOwnerWhoLeavesBetweenWrites has the one owner who stays leave while others are being removed: a
-// later write is refused, and the account keeps an owner.
+// TestPatchNoticesOwnerWhoLeavesBetweenWrites removes people while the only remaining owner leaves. A later write
+// must fail, and the account keeps an owner.
 func TestPatchNoticesOwnerWhoLeavesBetweenWrites(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -218,8 +220,8 @@ func TestPatchNoticesOwnerWhoLeavesBetweenWrites(t *testing.T) {
 	require.Equal(t, []string{"account:team#owner@user:olaf"}, matching(t, engine, owners))
 }
 
-// TestPutRemovesPersonFromAThousandAccounts ends the roles of one person on 1000 analytics accounts at once, all
-// of them reasons for the membership of the subscription: it ends with the last of them.
+// TestPutRemovesPersonFromAThousandAccounts ends the roles of one person on 1000 analytics accounts in one call. All
+// of them are reasons for the membership of the subscription, which must end with the last one.
 func TestPutRemovesPersonFromAThousandAccounts(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// counting is an engine that counts what it is asked.
+// counting is an engine that counts its calls.
 type counting struct {
 	authz.Engine
 
@@ -30,7 +30,7 @@ func (c *counting) count(method string) {
 	c.calls[method]++
 }
 
-// reset returns how many calls there were since the last time.
+// reset returns the number of calls since the last reset.
 func (c *counting) reset() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,11 +92,11 @@ func object(typ authz.Type, id string) authz.Object { return authz.Object{Type: 
 
 func someone(id string) authz.Subject { return authz.Subject{Object: object("user", id)} }
 
-// undecided is an engine that cannot decide some questions.
+// undecided is an engine that cannot decide some checks.
 type undecided struct {
 	authz.Engine
 
-	questions map[string]error // by permission and resource
+	questions map[string]error // errors by permission and resource
 }
 
 func (u *undecided) CheckBulk(
@@ -111,8 +111,8 @@ func (u *undecided) CheckBulk(
 	return results, token, err
 }
 
-// TestContentsWithUndecidedPermissions holds that a list names a permission that cannot be decided and goes on, hides
-// an object that may or may not be seen, and fails if SpiceDB does.
+// TestContentsWithUndecidedPermissions checks a list page with permissions that cannot be decided. It names such a
+// permission and continues, hides an object whose visibility is undecided, and fails if SpiceDB does.
 func TestContentsWithUndecidedPermissions(t *testing.T) {
 	engine := &undecided{Engine: newEngine(t)}
 	s := operation.New(engine)
@@ -143,7 +143,7 @@ func TestContentsWithUndecidedPermissions(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeUnavailable)
 }
 
-// TestContents lists everything in the company for those who see all of it, some and nothing.
+// TestContents lists everything in the company for people who may view all, some and none of it.
 func TestContents(t *testing.T) {
 	s := operation.New(newEngine(t))
 	company(t, s)
@@ -195,7 +195,8 @@ func TestContents(t *testing.T) {
 	}
 }
 
-// TestContentsPages walks through the importers of a large account while others write. Its guest sees few of them.
+// TestContentsPages reads the importers of a large account page by page while others write. A guest may view few of
+// them.
 func TestContentsPages(t *testing.T) {
 	engine := newCounting(t)
 	s := operation.New(engine, operation.WithMaxScanned(operation.MaxLimit))
@@ -234,24 +235,24 @@ func TestContentsPages(t *testing.T) {
 		}
 		return ids, pages
 	}
-	// A page of what one sees wholly is four calls, however long it is.
+	// A page that the person may view completely takes four calls, whatever its length.
 	seen, pages := walk("uma", 500, 4, func(page int) {
 		_, _, err := s.CreateImporter(t.Context(), by("uma"), operation.NewImporter{ID: authz.ID(fmt.Sprintf("p%05d-late", page*1000)), Account: "team"})
 		require.NoError(t, err)
 	})
-	require.Equal(t, 4, pages) // with i1 of the company, and without what came late
+	require.Equal(t, 4, pages) // includes i1 of the company, but no later objects
 	require.Equal(t, append([]authz.ID{"i1"}, all...), seen)
 
 	seen, pages = walk("gus", 2, 5, func(int) {})
 	require.Equal(t, guests, seen)
 	require.Equal(t, 2, pages)
 
-	// A page looks at so many only; there is more behind it although it is empty.
+	// A page checks a limited number of objects. An empty page can have a next page.
 	seen, pages = walk("gil", 2, 5, func(int) {})
 	require.Equal(t, []authz.ID{"p01400"}, seen)
 	require.Equal(t, 2, pages)
 
-	// A cursor is tied to the list and the person, and the person who loses the account sees nothing more of it.
+	// A cursor is valid only for its list and person. A person who loses the account sees nothing more of it.
 	first, _, err := s.Contents(t.Context(), by("uma"), of, operation.Page{Limit: 2})
 	require.NoError(t, err)
 	require.Len(t, first.Objects, 2)
@@ -262,7 +263,7 @@ func TestContentsPages(t *testing.T) {
 	_, _, err = s.Contents(t.Context(), by("ada"), of, operation.Page{Cursor: first.NextCursor})
 	require.ErrorIs(t, err, authz.CodeInvalid)
 
-	// What was deleted and taken elsewhere since is not here any more.
+	// A deleted object whose id is now in another place is not listed.
 	_, err = s.Delete(t.Context(), by("ada"), object("importer", "p00001"))
 	require.NoError(t, err)
 	_, _, err = s.CreateAccount(t.Context(), by("ada"), operation.NewAccount{ID: "second", Subscription: "acme", RoleSet: "team"})
@@ -281,7 +282,7 @@ func TestContentsPages(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeNotFound)
 }
 
-// TestSubscriptionPeople reads the people of a subscription of 40 accounts of 30 members each, page by page.
+// TestSubscriptionPeople reads the people of a subscription page by page. It has 40 accounts with 30 members each.
 func TestSubscriptionPeople(t *testing.T) {
 	engine := newCounting(t)
 	s := operation.New(engine)
@@ -293,7 +294,7 @@ func TestSubscriptionPeople(t *testing.T) {
 		account := object("account", fmt.Sprintf("a%03d", a))
 		rows = append(rows, row(account, "subscription", authz.Subject{Object: object("subscription", "acme")}), row(account, "team", authz.Everybody("user")))
 		for m := range members {
-			who := fmt.Sprintf("m%05d", (a*members+m)*7%250) // some belong to several
+			who := fmt.Sprintf("m%05d", (a*members+m)*7%250) // some belong to several accounts
 			role := authz.Role([]string{"user", "guest", "owner"}[m%3])
 			rows = append(rows, row(account, authz.Relation(role), someone(who)))
 			if want[authz.ID(who)] == nil {
@@ -320,7 +321,7 @@ func TestSubscriptionPeople(t *testing.T) {
 	}
 	require.True(t, slices.IsSorted(ids))
 	require.Len(t, ids, len(got), "everybody comes once")
-	for _, outside := range []authz.ID{"ada", "uma", "otto", "rex"} { // of the company
+	for _, outside := range []authz.ID{"ada", "uma", "otto", "rex"} { // people of the company
 		require.Contains(t, got, outside)
 		delete(got, outside)
 	}

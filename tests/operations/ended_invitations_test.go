@@ -11,15 +11,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestEndOfMembershipWithdrawsInvitations ends the last role that made ed a member, by every operation that can: after the first
-// write nobody accepts an older invitation to the subscription to or by ed. Those to another account, and of others, stay.
+// TestEndOfMembershipWithdrawsInvitations ends the last role that made ed a member, by every operation that can.
+// After the first write nobody may accept an older invitation to the subscription to or by ed. Invitations to another
+// account, and of others, stay.
 func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
 	for i, end := range endings {
 		t.Run(end.name, func(t *testing.T) {
 			c := newPublisher(t, engine, authz.ID(fmt.Sprintf("w%d", i)))
-			_, _, err := c.s.PutFeatures(ctx, by(""), c.id, []string{"dashboards"}) // so that members invite
+			_, _, err := c.s.PutFeatures(ctx, by(""), c.id, []string{"dashboards"}) // so members may invite
 			require.NoError(t, err)
 			c.give("ed", "a", "editor")
 			subscription := authz.Object{Type: "subscription", ID: c.id}
@@ -43,7 +44,7 @@ func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 			err = end.perform(ctx, operation.New(engine), c.id, c.account("a"))
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			c.grant("ed", "owner") // who could make them again
+			c.grant("ed", "owner") // ed could make them again
 			requireEnded()
 			_, _, err = c.s.AcceptInvitation(ctx, by("nora"), others)
 			require.NoError(t, err)
@@ -53,8 +54,8 @@ func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 	}
 }
 
-// TestEndOfMembershipWithdrawsManyInvitations ends a membership by operations that write in different ways, of somebody who has
-// more invitations to the subscription open than one write deletes. They end before the membership does.
+// TestEndOfMembershipWithdrawsManyInvitations ends a membership by several kinds of operations. The person has more
+// open invitations to the subscription than one write deletes. They must end before the membership.
 func TestEndOfMembershipWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	for _, name := range []string{"removed", "reassigned", "account deleted"} {
@@ -76,9 +77,9 @@ func TestEndOfMembershipWithdrawsManyInvitations(t *testing.T) {
 	}
 }
 
-// TestInvitationEndsWithRoleOfInviter has people whose role ends invite to accounts in every role set that lets them: the
-// invitation ends with the role, also if the person is then given the role again. An owner of the subscription invites for
-// as long as ever, and so does somebody whose base role does not end.
+// TestInvitationEndsWithRoleOfInviter lets people whose role has an end invite to accounts, for every role set that
+// allows it. The invitation must end with the role, even if the person is granted the role again. Invitations of an
+// owner of the subscription, and of a person whose base role has no end, keep their full time.
 func TestInvitationEndsWithRoleOfInviter(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -111,7 +112,7 @@ func TestInvitationEndsWithRoleOfInviter(t *testing.T) {
 			require.Less(t, sooner.ExpiresAt, ends)
 			in.ExpiresIn = nil
 
-			put(time.Time{}) // what was made before keeps its end
+			put(time.Time{}) // earlier invitations keep their end
 			open, _, err := s.Invitations(ctx, by("ada"), place, operation.Page{Limit: 1000})
 			require.NoError(t, err)
 			for _, invitation := range open.Invitations {
@@ -131,8 +132,9 @@ func TestInvitationEndsWithRoleOfInviter(t *testing.T) {
 	}
 }
 
-// TestRoleGivenAgainLeavesOldInvitationsClosed gives a role to somebody whose role was shortened after they had invited, and ended
-// by itself: an invitation of before is withdrawn, also if there are very many. That of an owner of the subscription stays.
+// TestRoleGivenAgainLeavesOldInvitationsClosed grants a role to a person whose earlier role was shortened after they
+// had invited, and ended. Earlier invitations are withdrawn, even very many. That of an owner of the subscription
+// stays.
 func TestRoleGivenAgainLeavesOldInvitationsClosed(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -163,7 +165,7 @@ func TestRoleGivenAgainLeavesOldInvitationsClosed(t *testing.T) {
 	}
 	for name, again := range give {
 		for _, n := range []int{3, 260} {
-			inviteMany(t, engine, name, team, "carl", "user", n) // by a role that has ended since
+			inviteMany(t, engine, name, team, "carl", "user", n) // that role has ended since
 			elsewhere := inviteMany(t, engine, name+"elsewhere", authz.Object{Type: "account", ID: "analytics"}, "carl", "editor", 2)
 			require.NoError(t, again(s))
 			_, _, err := s.AcceptInvitation(ctx, by("anybody"), name+"1")

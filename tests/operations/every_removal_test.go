@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// offer is an open invitation of a scene, by somebody to a place.
+// offer is an open invitation of a scene.
 type offer struct {
 	inviter authz.ID
 	to      authz.Object
@@ -23,14 +23,15 @@ type offer struct {
 	role    string
 }
 
-// closing is an operation after which sam is no longer what he was. It is performed in a scene of its own: the subscription one
-// of sam under single_owner with its account room, the subscription two of olga under multi_owner with her account hall.
+// closing is an operation that removes sam from a place. Each runs in a new scene. Subscription one belongs to sam
+// under single_owner and has the account room. Subscription two belongs to olga under multi_owner and has the account
+// hall.
 type closing struct {
 	name    string
-	prepare []string                                                            // relationships that sam has in the scene besides
-	perform func(ctx context.Context, s *operation.Service, toOwn string) error // toOwn is the invitation of tess to own one
-	ends    []offer                                                             // invitations that are closed after the first write
-	stays   []offer                                                             // invitations that are open afterwards
+	prepare []string                                                            // additional relationships of sam in the scene
+	perform func(ctx context.Context, s *operation.Service, toOwn string) error // toOwn is the id of tess's invitation to own subscription one
+	ends    []offer                                                             // invitations that the first write closes
+	stays   []offer                                                             // invitations that stay open
 }
 
 var (
@@ -48,8 +49,8 @@ var (
 	othersTwo = offer{"olga", two, "nora", "member"}
 )
 
-// closings are the removals that TestRemovalWithdrawsInvitations leaves out: of administrators, owners, people who are erased,
-// and places.
+// closings are the removals that TestRemovalWithdrawsInvitations leaves out: of administrators, owners, erased
+// people, and places.
 var closings = []closing{
 	{
 		name: "an administrator of the platform is removed", prepare: []string{"platform:main#administrator@user:sam"},
@@ -119,8 +120,9 @@ var closings = []closing{
 	},
 }
 
-// TestEveryRemovalWithdrawsInvitations performs each of them: after the first write nobody accepts an invitation to or by the
-// person to that place, also if the person could make it again, and what is open elsewhere stays so.
+// TestEveryRemovalWithdrawsInvitations performs each of closings. After the first write, nobody may accept an
+// invitation to or by the person to that place, even if the person could invite again. Invitations to other places
+// stay open.
 func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
@@ -145,7 +147,7 @@ func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 			if err := closing.perform(ctx, operation.New(&crashing{engine, 1}), ids[samToOwn]); !errors.Is(err, errCrash) {
 				require.NoError(t, err)
 			}
-			store(ctx, t, engine, "platform:main#administrator@user:sam") // who could make them again
+			store(ctx, t, engine, "platform:main#administrator@user:sam") // sam could make them again
 			requireEnded()
 			require.NoError(t, s.Resume(ctx))
 			requireEnded()
@@ -157,8 +159,8 @@ func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	}
 }
 
-// TestRemovedAdministratorHadManyInvitations removes an administrator of the platform who made more invitations than one write
-// deletes: the first write closes all of them, and the roles of the person on accounts stay.
+// TestRemovedAdministratorHadManyInvitations removes an administrator of the platform who made more invitations than
+// one write deletes. The first write closes all of them, and the person's roles on accounts stay.
 func TestRemovedAdministratorHadManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -189,8 +191,8 @@ func TestRemovedAdministratorHadManyInvitations(t *testing.T) {
 	}
 }
 
-// TestInvitationsOfDemotedInviter: who may invite no longer, but stays, is no longer able to make anybody a member by an invitation
-// of before; it stays open for a time when they may again.
+// TestInvitationsOfDemotedInviter checks invitations of a person who stays, but may no longer invite. Accepting them
+// is forbidden. They stay open, so they can be accepted if the person may invite again.
 func TestInvitationsOfDemotedInviter(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -209,13 +211,13 @@ func TestInvitationsOfDemotedInviter(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestEveryOperationIsClassified: an operation that is added is either none that removes a person, or one of the tables of
-// removals performs it.
+// TestEveryOperationIsClassified checks that each operation either removes nobody, or is in one of the tables of
+// removals.
 func TestEveryOperationIsClassified(t *testing.T) {
 	removes := []string{
 		"RemoveAccountMember", "PatchAccountMembers", "PutMemberAccounts", "HandOverAccountMember", "RemoveSubscriptionMember",
-		"HandOverSubscriptionMember",                                                                     // by TestRemovalWithdrawsInvitations
-		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete", // by closings
+		"HandOverSubscriptionMember",                                                                     // in TestRemovalWithdrawsInvitations
+		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete", // in closings
 	}
 	others := []string{
 		"AccountMembers", "AddPlatformAdministrator", "Contents", "CopyImporter", "CreateAccount", "CreateConnection", "CreateImporter",
@@ -233,8 +235,7 @@ func TestEveryOperationIsClassified(t *testing.T) {
 	require.ElementsMatch(t, append(removes, others...), found)
 }
 
-// makeScene replaces all that is stored by the subscription one of sam under single_owner with its account room, the subscription
-// two of olga under multi_owner with its account hall, and more relationships.
+// makeScene replaces all stored relationships by the scene of closing and additional relationships.
 func makeScene(t *testing.T, engine authz.Engine, s *operation.Service, more []string) {
 	t.Helper()
 	ctx := t.Context()

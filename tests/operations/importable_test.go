@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// importable is an engine that holds all that is stored to the rules of an import after every write.
+// importable is an engine that checks all stored relationships against the rules of an import after every write.
 type importable struct {
 	authz.Engine
 	t           *testing.T
@@ -57,8 +57,8 @@ func (e *importable) check(ctx context.Context, err error, metadata map[string]a
 	require.Empty(e.t, problems, "after a write of %v: %v", metadata["operation"], rows)
 }
 
-// TestEveryWriteCanBeImported performs operations of every kind, some of them in several writes: what is stored after each write
-// follows the rules of an import, so that whatever is exported at any moment can be imported.
+// TestEveryWriteCanBeImported performs operations of every kind, some of them in several writes. After each write,
+// the stored relationships follow the rules of an import. So an export of any moment can be imported.
 func TestEveryWriteCanBeImported(t *testing.T) {
 	text, err := schema.Flatten()
 	require.NoError(t, err)

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAcceptingInvitationOnlyAdds has people in every role of every role set, permanently and until a time, accept an
-// invitation to every other role. Nobody loses a role but for a stronger one, and no end moves.
+// TestAcceptingInvitationOnlyAdds accepts an invitation to every role, by people with every other role of the role
+// set, permanently and with an end. Nobody loses a role except for a stronger one, and no end moves.
 func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 	ctx := t.Context()
 	engine := newEngine(t)
@@ -38,7 +38,7 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 		for _, held := range names {
 			for _, offered := range names {
 				if set.Transferred && (held == set.Required || offered == set.Required) {
-					continue // the role moves by transfer
+					continue // only a transfer moves this role
 				}
 				untils := []time.Time{{}}
 				if place.Type == "account" && held != set.Required {
@@ -51,7 +51,7 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 					heldInfo, _ := set.Role(held)
 					offeredInfo, _ := set.Role(offered)
 					roles := []string{string(held)}
-					if heldInfo.Additional { // which nobody holds alone
+					if heldInfo.Additional { // nobody holds only this role
 						roles = append(roles, "read_only")
 					}
 					if place.Type == "account" {
@@ -92,7 +92,7 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 	}
 }
 
-// requireAnswers fails unless the answer to an acceptance has all that the person holds.
+// requireAnswers fails unless the answer to an acceptance has all roles that the person holds.
 func requireAnswers(t *testing.T, place authz.Object, held map[authz.Role]time.Time, answer operation.AcceptedInvitation, what string) {
 	t.Helper()
 	require.Equal(t, place, answer.To, what)
@@ -110,7 +110,8 @@ func requireAnswers(t *testing.T, place authz.Object, held map[authz.Role]time.T
 	require.Equal(t, last, answer.ExpiresAt, what)
 }
 
-// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the roles changed, ended, and while the place is deleted.
+// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the roles changed and ended, and during the
+// deletion of the place.
 func TestAcceptingAgainAnswersRolesHeldThen(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -141,7 +142,7 @@ func TestAcceptingAgainAnswersRolesHeldThen(t *testing.T) {
 	accepts(by("nina"))
 }
 
-// rolesOn returns what a person holds on an object, with the ends.
+// rolesOn returns a person's roles on an object with their ends.
 func rolesOn(t *testing.T, engine authz.Engine, object authz.Object, who authz.ID) map[authz.Role]time.Time {
 	t.Helper()
 	roles := map[authz.Role]time.Time{}

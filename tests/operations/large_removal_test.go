@@ -16,16 +16,16 @@ import (
 
 const many = authz.MaxUpdates + 100
 
-// removal is an operation that takes access away from sam.
+// removal is an operation that removes access of sam.
 type removal struct {
 	name    string
 	perform func(ctx context.Context, s *operation.Service) error
-	keeps   func(r string) bool // what names sam and stays; nil for nothing
+	keeps   func(r string) bool // selects relationships about sam that stay; nil selects none
 }
 
 var toEve = operation.Handover{To: "eve"}
 
-// removals are all operations that end what somebody holds on accounts.
+// removals are all operations that end roles on accounts.
 var removals = []removal{
 	{"removed from an account", func(ctx context.Context, s *operation.Service) error {
 		_, err := s.RemoveAccountMember(ctx, by("ada"), "team", "sam")
@@ -67,14 +67,14 @@ var removals = []removal{
 	}, nil},
 }
 
-// elsewhere reports what stays of a removal from the account team alone.
+// elsewhere reports whether a relationship stays if sam is only removed from the account team.
 func elsewhere(r string) bool {
 	return slices.Contains([]string{
 		"subscription:acme#member@user:sam", "account:operations#operator@user:sam", "account:other#user@user:sam", "workspace:closed#member@user:sam",
 	}, r)
 }
 
-// sam is named in so many connections of others, and in a workspace, that no write holds it.
+// The shares with sam, and a workspace entry, do not fit one write.
 func sam() []string {
 	rows := []string{
 		"subscription:acme#member@user:sam", "account:team#user@user:sam", "account:operations#operator@user:sam",
@@ -94,7 +94,7 @@ func storeAll(t *testing.T, engine authz.Engine, rows []string) {
 	}
 }
 
-// naming returns the relationships that name somebody, but for notes about what they did.
+// naming returns the relationships that name a person, except records of their deletions.
 func naming(t *testing.T, engine authz.Engine, who authz.ID) []string {
 	t.Helper()
 	found := []string{}
@@ -116,8 +116,8 @@ func departing(t *testing.T, engine authz.Engine) (found []string) {
 	return found
 }
 
-// TestRemovingPersonWithManyShares removes somebody who is named more often than one write holds, by every operation that
-// does so: the first write ends the roles, and whatever interrupts the rest, the same call or the next start finishes it.
+// TestRemovingPersonWithManyShares removes a person with more shares than one write holds, by every operation that
+// does so. The first write ends the roles. If the rest is interrupted, the same call or the next start finishes it.
 func TestRemovingPersonWithManyShares(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -164,8 +164,8 @@ func requireRemoved(t *testing.T, engine authz.Engine, removal removal) {
 	require.Empty(t, departing(t, engine))
 }
 
-// TestAddingPersonWithManyOldShares gives a role to somebody whose former role left more shares behind than one write
-// holds, and to somebody whose removal was interrupted: they come back without them.
+// TestAddingPersonWithManyOldShares grants a role to a person whose earlier role left more shares behind than one
+// write holds, and to a person whose removal was interrupted. The person must not have these shares.
 func TestAddingPersonWithManyOldShares(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -188,7 +188,8 @@ func TestAddingPersonWithManyOldShares(t *testing.T) {
 	add()
 }
 
-// TestRemovingPersonFromManyAccounts removes somebody who has roles on more accounts of a subscription than one write holds.
+// TestRemovingPersonFromManyAccounts removes a person with roles on more accounts of a subscription than one write
+// holds.
 func TestRemovingPersonFromManyAccounts(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -196,13 +197,13 @@ func TestRemovingPersonFromManyAccounts(t *testing.T) {
 	for i := range many {
 		account := fmt.Sprintf("account:x%d", i)
 		rows = append(rows, account+"#subscription@subscription:acme", account+"#team@user:*", account+"#user@user:sam")
-		if i < 300 { // the permissions on these do not fit one write either
+		if i < 300 { // their permissions do not fit one write either
 			rows = append(rows, account+"#user@user:eve",
 				fmt.Sprintf("importer:x%d#account@%s", i, account), fmt.Sprintf("importer:x%d#creator@user:sam", i))
 		}
 	}
 	for i, removal := range removals {
-		if removal.keeps != nil { // it is about one account
+		if removal.keeps != nil { // it is only about one account
 			continue
 		}
 		t.Run(removal.name, func(t *testing.T) {
@@ -223,7 +224,8 @@ func TestRemovingPersonFromManyAccounts(t *testing.T) {
 	}
 }
 
-// TestUnsharingFromMany takes an object from more people than one write holds, also where others are named instead.
+// TestUnsharingFromMany ends the shares of an object with more people than one write holds, also if the same call
+// adds other people.
 func TestUnsharingFromMany(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

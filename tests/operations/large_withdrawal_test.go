@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// inviteMany stores n open invitations to a place by a person, every other one for everybody and else for guest0, guest1 and
-// so on, and returns their ids. The ids of invitations begin with the prefix.
+// inviteMany stores n open invitations of a person to a place, and returns their ids, which start with a prefix.
+// Every second one is for everybody. The others are for guest0, guest1 and so on.
 func inviteMany(
 	t *testing.T, engine authz.Engine, prefix string, to authz.Object, inviter authz.ID, role string, n int,
 ) []string {
@@ -50,7 +50,7 @@ func inviteMany(
 	return ids
 }
 
-// invited returns the places of the invitations that are stored, one for each invitation.
+// invited returns the place of each stored invitation.
 func invited(t *testing.T, engine authz.Engine) (places []string) {
 	t.Helper()
 	seen := make(map[authz.ID]bool)
@@ -67,9 +67,9 @@ func invited(t *testing.T, engine authz.Engine) (places []string) {
 	return places
 }
 
-// TestRemovalWithdrawsManyInvitations removes somebody who made more invitations than one write deletes, by every
-// operation that does so: the first write closes all of them, and if the rest is interrupted, the same call or the
-// next start deletes them.
+// TestRemovalWithdrawsManyInvitations removes a person who made more invitations than one write deletes, by every
+// operation that does so. The first write closes all of them. If the rest is interrupted, the same call or the next
+// start deletes them.
 func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -123,8 +123,8 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	}
 }
 
-// TestClosedInvitationsHoldUpNewOnes invites while the invitations to and by somebody are being withdrawn: the new
-// invitation waits for the end, and is open then.
+// TestClosedInvitationsHoldUpNewOnes invites while the invitations to and by a person are being withdrawn. The new
+// invitation waits until that has ended, and is open then.
 func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -132,7 +132,7 @@ func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	ctx := t.Context()
 	team := authz.Object{Type: "account", ID: "team"}
 	for invitee, inviter := range map[authz.ID]authz.ID{"sam": "ada", "nina": "sam"} {
-		storeAll(t, engine, []string{"subscription:acme#owner@user:sam", "account:team#user@user:sam"}) // who may invite without a role on the account
+		storeAll(t, engine, []string{"subscription:acme#owner@user:sam", "account:team#user@user:sam"}) // owners invite without a role
 		inviteMany(t, engine, string(inviter), team, "sam", "user", 260)
 		_, err := operation.New(&crashing{engine, 1}).RemoveAccountMember(ctx, by("sam"), "team", "sam")
 		require.ErrorIs(t, err, errCrash)
@@ -147,8 +147,8 @@ func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	}
 }
 
-// TestRemovalThatIsCalledOffWithdrawsInvitations: of a removal that ends before its end, since the last owner would go, the
-// invitations do not open again.
+// TestRemovalThatIsCalledOffWithdrawsInvitations stops a removal because it would remove the last owner. The
+// withdrawn invitations must not open again.
 func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -164,8 +164,8 @@ func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 	require.Empty(t, invited(t, engine))
 }
 
-// TestTransferWithdrawsManyInvitations hands a subscription over, directly and by an invitation, of whose owner more
-// invitations are open than one write deletes. Those that the owner made on an account where they hold a role stay.
+// TestTransferWithdrawsManyInvitations transfers a subscription, directly and by an invitation. Its owner has more
+// open invitations than one write deletes. Those on an account on which the owner holds a role stay.
 func TestTransferWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

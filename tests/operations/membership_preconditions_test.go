@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// afterWrites is an engine that calls after with each write that succeeded.
+// afterWrites is an engine that calls after following each successful write.
 type afterWrites struct {
 	authz.Engine
 	after func()
@@ -26,9 +26,10 @@ func (a *afterWrites) Write(ctx context.Context, write authz.Write) (authz.Token
 	return token, err
 }
 
-// TestMembershipWritesRequireReasonsAsRead changes the stored reasons for a membership between the plan and the write of an operation,
-// in the ways that no other precondition notices. At the end the membership is stored exactly if it has a reason, no reason is
-// left of one that ended, an explicit grant is among the reasons, and at no time are there two first ones.
+// TestMembershipWritesRequireReasonsAsRead changes the stored reasons of a membership between the plan and the write
+// of an operation, in ways that no other precondition notices. At the end, the membership is stored exactly if it has
+// a reason. No reason of an ended membership is left, an explicit grant is a reason, and there are never two first
+// reasons.
 func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "pre")
@@ -117,11 +118,11 @@ func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 	}
 }
 
-// TestOwnAccountKeepsMembership has a member through a role create an analytics account and make another member there: both belong
-// to the subscription until these roles end or they are removed from it.
+// TestOwnAccountKeepsMembership lets a member by a role create an analytics account and make another member there.
+// Both belong to the subscription until these roles end or they are removed from it.
 func TestOwnAccountKeepsMembership(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "own")
-	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // so that members create accounts
+	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // so members may create accounts
 	require.NoError(t, err)
 	c.give("ed", "a", "editor")
 	_, _, err = c.s.CreateAccount(t.Context(), by("ed"), operation.NewAccount{ID: c.account("ed"), Subscription: c.id, RoleSet: "analytics"})

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// act is an operation about one person, by its name.
+// act is an operation about one person.
 type act struct {
 	name    string
 	perform func(ctx context.Context, s *operation.Service, c publisher, who authz.ID) error
@@ -62,7 +62,7 @@ var (
 	}}
 )
 
-// meanwhile is an engine on which something else happens just before the first write.
+// meanwhile is an engine that performs another operation just before the first write.
 type meanwhile struct {
 	authz.Engine
 	other func()
@@ -77,7 +77,8 @@ func (m *meanwhile) Write(ctx context.Context, write authz.Write) (authz.Token, 
 }
 
 // TestMembershipSurvivesInterference performs each operation between the plan and the write of each other one, from
-// several states: at the end the membership is there exactly if a role that makes members is, or an explicit grant.
+// several states. At the end, the membership is stored exactly if the person has a role that makes members or an
+// explicit grant.
 func TestMembershipSurvivesInterference(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "mid")
@@ -117,7 +118,7 @@ func TestMembershipSurvivesInterference(t *testing.T) {
 				if explicit {
 					continue
 				}
-				c.give(who, "a", "editor") // nothing is left of an explicit grant
+				c.give(who, "a", "editor") // no explicit grant is left
 				c.remove(who, "a")
 				requireMembershipHasReason(
 					t, c, who, false, "state %d: %s during %s, and then given and removed", i, second.name, first.name,
@@ -127,11 +128,11 @@ func TestMembershipSurvivesInterference(t *testing.T) {
 	}
 }
 
-// TestMembershipRaces has two operations of one person run at once, again and again.
+// TestMembershipRaces runs two operations of one person concurrently, in many rounds.
 func TestMembershipRaces(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "race")
 	for i, race := range []struct {
-		before []string // accounts on which the person holds a role
+		before []string // accounts with a role of the person
 		acts   []act
 	}{
 		{[]string{"a", "b"}, []act{removeFrom("a"), removeFrom("b")}},
@@ -152,8 +153,8 @@ func TestMembershipRaces(t *testing.T) {
 	}
 }
 
-// TestDeletedAccountRacesWithGrant deletes the account that made a person a member while they are given a role on
-// another.
+// TestDeletedAccountRacesWithGrant deletes the account that made a person a member while the person is granted a role
+// on another account.
 func TestDeletedAccountRacesWithGrant(t *testing.T) {
 	engine := newEngine(t)
 	for round := range 8 {
@@ -177,8 +178,8 @@ func TestDeletedAccountRacesWithGrant(t *testing.T) {
 	}
 }
 
-// requireMembershipHasReason fails unless the person is a member exactly if they hold a role permanently that makes
-// members, or were granted the membership.
+// requireMembershipHasReason fails unless the person is a member exactly if they hold a permanent role that makes
+// members, or an explicit membership.
 func requireMembershipHasReason(t *testing.T, c publisher, who authz.ID, explicit bool, message string, args ...any) {
 	t.Helper()
 	reasons := []string{}

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// publisher is a subscription of olga with three analytics accounts, whose ids begin with its own.
+// publisher is a subscription of olga with three analytics accounts. Their ids start with that of the subscription.
 type publisher struct {
 	t      *testing.T
 	engine authz.Engine
@@ -39,7 +39,7 @@ func newPublisher(t *testing.T, engine authz.Engine, id authz.ID) publisher {
 
 func (c publisher) account(name string) authz.ID { return c.id + "-" + authz.ID(name) }
 
-// give has olga give a person one role on an account.
+// give grants a person one role on an account, on behalf of olga.
 func (c publisher) give(who authz.ID, account, role string) {
 	c.t.Helper()
 	_, _, err := c.s.PutAccountMember(c.t.Context(), by("olga"), c.account(account), who, []string{role}, time.Time{})
@@ -52,14 +52,14 @@ func (c publisher) remove(who authz.ID, account string) {
 	require.NoError(c.t, err)
 }
 
-// grant has olga make a person a member of the subscription.
+// grant makes a person a member of the subscription, on behalf of olga.
 func (c publisher) grant(who authz.ID, role string) {
 	c.t.Helper()
 	_, _, err := c.s.PutSubscriptionMember(c.t.Context(), by("olga"), c.id, who, []string{role})
 	require.NoError(c.t, err)
 }
 
-// report returns what the offboarding report says of the membership.
+// report returns ends_membership of the offboarding report.
 func (c publisher) report(who authz.ID, account string) bool {
 	c.t.Helper()
 	report, _, err := c.s.ReportOffboarding(c.t.Context(), by("olga"), c.account(account), who)
@@ -83,7 +83,7 @@ func (c publisher) belongs(who authz.ID) []string {
 	return c.roles(authz.Object{Type: "subscription", ID: c.id}, who)
 }
 
-// requireNoReasons fails if anything of the type membership is stored about the accounts or the subscription.
+// requireNoReasons fails if a relationship of the type membership about the accounts or the subscription is stored.
 func (c publisher) requireNoReasons() {
 	c.t.Helper()
 	for item, err := range c.engine.Read(c.t.Context(), authz.Filter{Type: "membership"}, authz.Fully(), authz.Page{}) {
@@ -96,10 +96,10 @@ func (c publisher) requireNoReasons() {
 	}
 }
 
-// ending is an operation that ends ed's last role on an account that makes members.
+// ending is an operation that ends ed's last role that makes members.
 type ending struct {
 	name    string
-	gone    bool // nobody can hold a role on the account any more
+	gone    bool // the account no longer exists
 	perform func(ctx context.Context, s *operation.Service, subscription, account authz.ID) error
 }
 
@@ -140,8 +140,8 @@ var endings = []ending{
 	}},
 }
 
-// TestMembershipEndsWithLastAccountRole ends the roles that made ed a member by every operation that can: the
-// membership ends with the last of them, unless it was granted explicitly, before or after the roles were.
+// TestMembershipEndsWithLastAccountRole ends the roles that made ed a member, by every operation that can. The
+// membership ends with the last role, unless it was granted explicitly before or after the roles.
 func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 	engine := newEngine(t)
 	for i, end := range endings {
@@ -179,7 +179,7 @@ func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 			_, err = c.s.RemoveSubscriptionMember(t.Context(), by("olga"), c.id, "ed")
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			if !end.gone { // a new membership is not explicit since an older one was
+			if !end.gone { // an earlier explicit membership does not make a new one explicit
 				c.give("ed", "a", "editor")
 				c.remove("ed", "a")
 				require.Empty(t, c.belongs("ed"))
@@ -191,8 +191,8 @@ func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 	}
 }
 
-// TestMembershipEndsWithSeveralRolesAtOnce, of which the last one is ended by the same call, and with the person or
-// subscription.
+// TestMembershipEndsWithSeveralRolesAtOnce ends several roles in one call, including the last one, and removes the
+// person or the subscription.
 func TestMembershipEndsWithSeveralRolesAtOnce(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "many")
@@ -230,7 +230,8 @@ func TestMembershipEndsWithSeveralRolesAtOnce(t *testing.T) {
 	other.requireNoReasons()
 }
 
-// TestExplicitMembershipStays, however it was granted: by an invitation, as an owner, or by a write past Sluice.
+// TestExplicitMembershipStays grants a membership by an invitation, as an owner, and by a write that bypasses Sluice.
+// It stays.
 func TestExplicitMembershipStays(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "kept")
@@ -261,7 +262,7 @@ func TestExplicitMembershipStays(t *testing.T) {
 		require.Equal(t, []string{"member"}, c.belongs(who), who)
 	}
 	c.give("ed", "a", "editor")
-	store(t.Context(), t, engine, "account:kept-b#editor@user:ed") // by another tool
+	store(t.Context(), t, engine, "account:kept-b#editor@user:ed") // another tool writes it
 	c.remove("ed", "a")
 	require.Equal(t, []string{"member"}, c.belongs("ed"), "the role that no reason is stored for counts")
 	c.remove("ed", "b")
@@ -271,7 +272,8 @@ func TestExplicitMembershipStays(t *testing.T) {
 	require.Equal(t, []string{"member"}, c.belongs("old"), "from before reasons were stored")
 }
 
-// TestOffboardingReportHidesMemberships from those who may not know who belongs to the subscription.
+// TestOffboardingReportHidesMemberships checks that the report hides the membership from people who may not list the
+// subscription's members.
 func TestOffboardingReportHidesMemberships(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "hidden")
 	c.give("ed", "a", "editor")
@@ -284,8 +286,8 @@ func TestOffboardingReportHidesMemberships(t *testing.T) {
 	require.True(t, *report.EndsMembership)
 }
 
-// TestInterruptedEndOfMemberships kills the deletion of an account after every number of writes: finished by the next
-// start or the same call, it ends each membership that came from it alone.
+// TestInterruptedEndOfMemberships interrupts the deletion of an account after every number of writes. The next start
+// or the same call finishes it, and ends each membership that came only from that account.
 func TestInterruptedEndOfMemberships(t *testing.T) {
 	engine := newEngine(t)
 	for writes, finished := 1, false; !finished; writes++ {

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestEndOfAdditionalRoleLimitsNothingElse has administrators, in both ways to become one beside an additional role that ends,
-// grant roles by every operation: the role that gives them the right never ends, so their grants need not end.
+// TestEndOfAdditionalRoleLimitsNothingElse lets administrators with an additional role that has an end grant roles by
+// every operation. The role that gives them the permission has no end, so their grants need none.
 func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -74,8 +74,8 @@ func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 	}
 }
 
-// TestOwnRoleThatEndsLimitsOnlyItsRight changes people's own roles: an editor cannot put off their end, but the right of an owner of
-// the subscription does not end with a role on the account.
+// TestOwnRoleThatEndsLimitsOnlyItsRight changes people's own roles. An editor cannot extend their own role. The
+// permission of an owner of the subscription does not end with their role on the account.
 func TestOwnRoleThatEndsLimitsOnlyItsRight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -105,8 +105,8 @@ func TestOwnRoleThatEndsLimitsOnlyItsRight(t *testing.T) {
 	require.NoError(t, own("carl", "viewer", ends))
 }
 
-// TestRoleThatNeverEndsRefusesEnd gives owners and administrators an end by every operation that takes one, to people who hold the
-// role and to others: the error names the role and those that can end.
+// TestRoleThatNeverEndsRefusesEnd grants owner and administrator with an end, by every operation that accepts one, to
+// people with and without the role. The error names the role and those that can end.
 func TestRoleThatNeverEndsRefusesEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -164,8 +164,8 @@ func TestRoleThatNeverEndsRefusesEnd(t *testing.T) {
 	require.Equal(t, 2, never)
 }
 
-// TestExpiryIsShownWhereAllRolesEnd gives people roles that end at different times: every answer shows an end only where all of
-// the roles end, and then the last one.
+// TestExpiryIsShownWhereAllRolesEnd grants roles with different ends. An answer shows an end only if all roles of the
+// person have one, and then the last one.
 func TestExpiryIsShownWhereAllRolesEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

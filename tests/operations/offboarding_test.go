@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// offboarding is a long removal of uma, by who may, with what it leaves of what she holds.
+// offboarding is a long removal of uma by an actor, with the relationships that it leaves.
 type departure struct {
 	name  string
 	leave func(ctx context.Context, s *operation.Service) error
@@ -67,12 +67,13 @@ var departures = []departure{
 	},
 }
 
-// TestInterruptedDeparture kills the first of them after every number of writes, and each other one after every third, and
-// finishes it by the next start or, every other time, by the same call again: nothing is left over, and nothing is lost.
-func TestInterruptedDeparture(t *testing.T) {
+// TestInterruptedOffboarding interrupts the first removal after every number of writes, and each other one after
+// every third number. The next start, or every second time the same call, finishes it. No relationship may be left
+// over or lost.
+func TestInterruptedOffboarding(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
-	crowded(t, engine)
+	createMany(t, engine)
 	rows := stored(t, engine)
 	for i, departure := range departures {
 		step := 3
@@ -91,7 +92,7 @@ func TestInterruptedDeparture(t *testing.T) {
 	}
 }
 
-// leaves returns what is stored of the relationships when uma is gone.
+// leaves returns the expected relationships after uma's removal.
 func (d departure) leaves(rows []authz.Relationship) []string {
 	want := slices.Clone(d.notes)
 	for _, r := range rows {
@@ -125,8 +126,9 @@ func interruptedDeparture(t *testing.T, engine authz.Engine, departure departure
 	return finished
 }
 
-// crowded has uma create more than one write can move, since it rests on three relationships of each; eve is a member.
-func crowded(t *testing.T, engine authz.Engine) {
+// createMany lets uma create more objects than one write can move, since moving each requires three relationships.
+// eve is a member.
+func createMany(t *testing.T, engine authz.Engine) {
 	t.Helper()
 	rows := []string{"account:team#user@user:eve", "connection:crm#shared_with@user:eve"}
 	for i := range authz.MaxUpdates/3 + 1 {

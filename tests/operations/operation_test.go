@@ -30,7 +30,7 @@ func newEngine(t *testing.T) authz.Engine {
 
 func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }
 
-// company writes a subscription with one account in every role set and something of every type in them.
+// company writes a subscription with one account of every role set, and an object of every type in them.
 func company(t *testing.T, s *operation.Service) {
 	t.Helper()
 	ctx := t.Context()
@@ -69,7 +69,7 @@ func company(t *testing.T, s *operation.Service) {
 	}
 }
 
-// left returns every stored relationship of the types that a subscription holds.
+// left returns every stored relationship of the types in a subscription.
 func left(t *testing.T, engine authz.Engine) []string {
 	t.Helper()
 	var found []string
@@ -94,7 +94,7 @@ func left(t *testing.T, engine authz.Engine) []string {
 
 var errCrash = errors.New("crashed")
 
-// crashing is an engine that stops writing after a number of writes, like a process that is killed there.
+// crashing is an engine that fails after a number of writes, like a killed process.
 type crashing struct {
 	authz.Engine
 	writes int
@@ -118,16 +118,16 @@ func (c *crashing) DeleteAll(ctx context.Context, filter authz.Filter, precondit
 	return token, err
 }
 
-// count leaves out what was refused, or took too long and is tried again.
+// count ignores writes that were rejected, or that timed out and are retried.
 func (c *crashing) count(err error) {
 	if err == nil {
 		c.writes--
 	}
 }
 
-// TestInterruptedDeletion kills the deletion of a subscription after every number of writes, and finishes it by the next
-// start, by the same call again, or by its repetition under one key. Every third time an account of it has more guests than
-// one write can remove.
+// TestInterruptedDeletion interrupts the deletion of a subscription after every number of writes. The next start, the
+// same call, or its repetition with the same key finishes it. Every third time, an account has more guests than one
+// write can remove.
 func TestInterruptedDeletion(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -193,7 +193,7 @@ func interruptedDeletion(t *testing.T, engine authz.Engine, again string, writes
 	return finished
 }
 
-// everyView asks of everybody whom the relationships name whether they may view any of what they are on.
+// everyView checks, for every person in the relationships, whether they may view any object in them.
 func everyView(rows []authz.Relationship) []authz.Check {
 	viewable := []authz.Type{"subscription", "account", "importer", "connection", "workspace"}
 	people, objects := make(map[authz.Subject]bool), make(map[authz.Object]bool)
@@ -214,7 +214,7 @@ func everyView(rows []authz.Relationship) []authz.Check {
 	return checks
 }
 
-// seen returns those of the views that are not denied.
+// seen returns the views that are not denied.
 func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []string) {
 	t.Helper()
 	results, _, err := engine.CheckBulk(t.Context(), views, authz.Fully())
@@ -228,7 +228,7 @@ func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []strin
 	return found
 }
 
-// unable returns an error if the subscription's id could be taken.
+// unable returns an error if the subscription's id is free.
 func unable(t *testing.T, s *operation.Service) error {
 	_, _, err := s.CreateSubscription(t.Context(), by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "eve"})
 	if !errors.Is(err, authz.CodeConflict) {

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAnswersRestOnALimitedNumberOfRelationships asks everything that reads whole companies of a service that may read few
-// relationships. A removal reads as many as there are.
+// TestAnswersRestOnALimitedNumberOfRelationships makes every call that reads whole companies, on a service with a low
+// limit of read relationships. A removal has no such limit.
 func TestAnswersRestOnALimitedNumberOfRelationships(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestReassigningRemovalReportsWhatMoved removes people who created more than one write moves. The report counts all of
-// it, names what the actor may view after the removal, and is left out of a repeated answer.
+// TestReassigningRemovalReportsWhatMoved removes people who created more objects than one write moves. The report
+// counts all moved objects, and names those that the actor may view after the removal. A replayed answer omits it.
 func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -74,7 +74,7 @@ func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	require.True(t, again.Replayed)
 	require.Nil(t, report)
 
-	// A person who removes themselves may view nothing afterwards.
+	// After removing themselves, a person may view nothing.
 	create("olaf")
 	report, _, err = s.HandOverAccountMember(ctx, by("olaf"), "team", "olaf", operation.Handover{To: "uma"})
 	require.NoError(t, err)

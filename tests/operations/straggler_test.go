@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// straggling is an engine on which writes become visible as late as a database may show them: when the deletion is
-// about to be remembered as done.
+// straggling is an engine whose writes become visible as late as a database can delay them: just before the deletion
+// is recorded as done.
 type straggling struct {
 	authz.Engine
 	t    *testing.T
@@ -29,7 +29,7 @@ func (s *straggling) Write(ctx context.Context, write authz.Write) (authz.Token,
 	return s.Engine.Write(ctx, write)
 }
 
-// store writes relationships as they are, without an operation.
+// store writes relationships directly, without an operation.
 func store(ctx context.Context, t *testing.T, engine authz.Engine, relationships ...string) {
 	t.Helper()
 	var write authz.Write
@@ -54,14 +54,15 @@ func parse(t *testing.T, text string) authz.Relationship {
 	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: parsed}
 }
 
-// TestDeletionFindsWhatComesToLight has writes that began before the cut of an account become visible when its cleanup has
-// looked everywhere: they are found all the same, and an object of the account whose id was taken anew is left alone.
+// TestDeletionFindsWhatComesToLight delays writes that started before the cut-off of an account until its cleanup has
+// read everything. The deletion must find them. It must not change a former object of the account whose id was taken
+// elsewhere.
 func TestDeletionFindsWhatComesToLight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)
 	kept := []string{
-		"workspace:closed#account@account:team", // taken anew elsewhere, when the sweep was through with it
+		"workspace:closed#account@account:team", // the id was taken elsewhere after its cleanup
 		"workspace:closed#open@account:team",
 		"flow:theirs#workspace@workspace:closed",
 		"importer:elsewhere#account@account:team",
@@ -69,14 +70,14 @@ func TestDeletionFindsWhatComesToLight(t *testing.T) {
 	}
 	gone := []string{
 		"integration:late#account@account:operations",     // in the account
-		"flow:late#workspace@workspace:etl",               // in what was in it
-		"workspace:etl#member@user:otto",                  // on what was in it
-		"account:operations#operator@user:eve",            // on the account
+		"flow:late#workspace@workspace:etl",               // in an object of the account
+		"workspace:etl#member@user:otto",                  // about an object of the account
+		"account:operations#operator@user:eve",            // about the account
 		"workspace:new#account@account:operations",        // in the account ...
-		"service:new#workspace@workspace:new",             // ... and in that
+		"service:new#workspace@workspace:new",             // ... and in that object
 		"connection_group:new#account@account:operations", // in the account ...
-		"connection:crm#member_of@connection_group:new",   // ... and referring to that
-		"connection:warehouse#connector@connector:own",    // referring to what was in it
+		"connection:crm#member_of@connection_group:new",   // ... and referring to that object
+		"connection:warehouse#connector@connector:own",    // referring to an object of the account
 	}
 	late := &straggling{engine, t, slices.Concat(kept, gone)}
 	_, err := operation.New(late).Delete(t.Context(), by("ada"), authz.Object{Type: "account", ID: "operations"})

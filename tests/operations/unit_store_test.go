@@ -6,5 +6,5 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// TestSpiceDBBehavesAsTheStoreOfRuleTests holds SpiceDB to the suite that the store in memory of the rule tests passes.
+// TestSpiceDBBehavesAsTheStoreOfRuleTests runs the suite of the rule tests' in-memory store on SpiceDB.
 func TestSpiceDBBehavesAsTheStoreOfRuleTests(t *testing.T) { txtest.Suite(t, newEngine(t)) }

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAddingRemovedPersonNeedsAssignRoles removes people in every way that needs no assign_roles: for a day, the person who may only
-// invite can neither add them again nor have them accept an invitation.
+// TestAddingRemovedPersonNeedsAssignRoles removes people in every way that needs no assign_roles. For a day, a person
+// who may only invite can neither add them again nor have them accept an invitation.
 func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 	engine := newEngine(t)
 	now := time.Now()
@@ -62,7 +62,8 @@ func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 	}
 }
 
-// TestLimitedPersonGrantsUntilTheirEnd has people whose role ends grant roles in every way: no grant lasts for longer.
+// TestLimitedPersonGrantsUntilTheirEnd lets people whose role has an end grant roles in every way. No grant may have
+// a later end.
 func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -111,7 +112,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	inBulk := func(caller operation.Caller) operation.Member {
 		wanted := map[authz.ID][]string{"analytics": {"editor"}, "operations": {"operator"}, "team": {}}
 		if caller.Actor == "carl" {
-			delete(wanted, "team") // where he is a user
+			delete(wanted, "team") // he is a user there
 		}
 		member, _, err := s.PutMemberAccounts(ctx, caller, "acme", "bulk", wanted, time.Time{})
 		require.NoError(t, err)
@@ -121,7 +122,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	require.Equal(t, map[authz.ID]time.Time{"analytics": ends}, inBulk(once).AccountsExpireAt, "an answer shows the end that the actor's role sets")
 	require.Equal(t, map[authz.Role]time.Time{"editor": ends}, rolesOn(t, engine, analytics, "bulk"))
 
-	// A replayed answer shows the stored ends, although the actor's role does not end any more.
+	// A replayed answer shows the stored ends, although the actor's role has become permanent.
 	_, _, err = s.PutAccountMember(ctx, by("ada"), "analytics", "carl", []string{"editor"}, time.Time{})
 	require.NoError(t, err)
 	once.Idempotency = &operation.Idempotency{Key: "bulk", Request: "r"}
@@ -129,7 +130,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	require.True(t, once.Idempotency.Replayed)
 	require.Empty(t, inBulk(by("ada")).AccountsExpireAt)
 
-	// A right from elsewhere does not end.
+	// A permission from another place has no end.
 	_, _, err = s.PutSubscriptionMember(ctx, by("ada"), "acme", "carl", []string{"owner"})
 	require.NoError(t, err)
 	_, _, err = s.PutAccountMember(ctx, by("carl"), "team", "permanent", []string{"user"}, time.Time{})
@@ -137,7 +138,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	require.Equal(t, map[authz.Role]time.Time{"user": {}}, rolesOn(t, engine, team, "permanent"))
 }
 
-// interposing is an engine before whose first write something else happens.
+// interposing is an engine that runs a function before its first write.
 type interposing struct {
 	authz.Engine
 	before func()
@@ -151,8 +152,8 @@ func (i *interposing) Write(ctx context.Context, write authz.Write) (authz.Token
 	return i.Engine.Write(ctx, write)
 }
 
-// TestRemovalDuringGrantNeedsAssignRoles adds a stranger in each way that needs no assign_roles, while they are made a guest and are
-// removed between the decision and the write: they get no role.
+// TestRemovalDuringGrantNeedsAssignRoles adds a stranger in each way that needs no assign_roles. Between the decision
+// and the write, the person is made a guest and removed. They must get no role.
 func TestRemovalDuringGrantNeedsAssignRoles(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -14,9 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalWithdrawsInvitations removes a person in every way that there is: afterwards no invitation to or by them
-// is open where they were removed, though they come back, and what is open elsewhere stays so. The first write is
-// enough.
+// TestRemovalWithdrawsInvitations removes a person in every way. After the first write, no invitation to or by them
+// to that place is open, even if they come back. Invitations to other places stay open.
 func TestRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -26,7 +25,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	acme := authz.Object{Type: "subscription", ID: "acme"}
 	removals := []struct {
 		name  string
-		whole bool // removes from the subscription
+		whole bool // the removal is from the subscription
 		run   func(ctx context.Context, s *operation.Service, who authz.ID) error
 	}{
 		{"by another", false, func(ctx context.Context, s *operation.Service, who authz.ID) error {
@@ -108,7 +107,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	}
 
 	for _, removal := range removals {
-		if removal.name == "by another" || removal.name == "by themselves" { // of whom the first may not withdraw it
+		if removal.name == "by another" || removal.name == "by themselves" { // the first actor may not withdraw it
 			continue
 		}
 		t.Run(removal.name+", of somebody who holds no role", func(t *testing.T) {
@@ -131,7 +130,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	t.Run("of somebody who holds no role", func(t *testing.T) {
 		invitation, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: team, Invitee: "noa", Roles: []string{"owner"}})
 		require.NoError(t, err)
-		_, err = s.RemoveAccountMember(ctx, by("uma"), "team", "noa") // who may not withdraw it otherwise
+		_, err = s.RemoveAccountMember(ctx, by("uma"), "team", "noa") // uma may not withdraw it in any other way
 		require.NoError(t, err)
 		open, _, err := s.Invitations(ctx, by("ada"), team, operation.Page{Limit: 1000})
 		require.NoError(t, err)
@@ -143,8 +142,8 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	})
 }
 
-// TestNewerInvitationReplacesOlder invites one person to one place many times, one after the other and at once: one
-// invitation is open. Those of others, to other places and for everybody stay.
+// TestNewerInvitationReplacesOlder invites one person to one place many times, one after the other and concurrently.
+// One invitation is open. Those of others, to other places and for everybody stay.
 func TestNewerInvitationReplacesOlder(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -201,8 +200,9 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 	}
 }
 
-// TestReplacingInvitationOfAnotherNeedsRightToWithdraw has people who may invite, but not withdraw what others offer, invite a
-// person who has an open invitation of an owner, also one that is made in the meantime: it stays, whatever it offers.
+// TestReplacingInvitationOfAnotherNeedsRightToWithdraw lets people who may invite, but not withdraw invitations of
+// others, invite a person who has an open invitation of an owner, also one that is made concurrently. The owner's
+// invitation stays, whatever it offers.
 func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -219,11 +219,11 @@ func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 	team, single := authz.Object{Type: "account", ID: "team"}, authz.Object{Type: "subscription", ID: "single"}
 	for i, c := range []struct {
 		place    authz.Object
-		offered  string // by the owner
+		offered  string // role that the owner offers
 		weak     authz.ID
 		offers   string
 		lacks    authz.Permission
-		stronger authz.ID // may withdraw
+		stronger authz.ID // a person who may withdraw it
 	}{
 		{team, "owner", "uma", "user", "assign_roles", "ada"},
 		{team, "user", "uma", "user", "assign_roles", "ada"},
