@@ -14,8 +14,8 @@ import (
 // maxDoubleDigits is the largest number of significant digits of the exact value of a double.
 const maxDoubleDigits = 767
 
-// A number is 0.DIGITS × 10^SIZE. That of a double is at most 1.8 × 10^308, and at least 2.2 × 10^-308 if it has all
-// its bits.
+// The limits of SIZE, if a number is written as 0.DIGITS × 10^SIZE. A double is at most 1.8 × 10^308, and at least
+// 2.2 × 10^-308 if it has all its bits.
 const (
 	maxDoubleSize  = 309
 	smallestNormal = 0x1p-1022

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Limits of the lists that are kept for their next pages: how many resources they hold together, how many more each
-// list counts for, and how long it is kept.
+// Limits of the cached lists: their total number of resources, the number of resources for which each list counts in
+// addition, and how long a list is cached.
 const (
 	maxListed    = 250_000
 	listOverhead = 4

@@ -149,7 +149,7 @@ func ParseRoleSet(name string, on Type) (RoleSet, error) {
 		names = append(names, string(set.Name))
 	}
 	return RoleSet{}, Errorf(
-		CodeInvalid, "%q is no role set for the type %s: it is one of %s", name, on, strings.Join(names, ", "),
+		CodeInvalid, "%q is not a role set of the type %s; role sets are %s", name, on, strings.Join(names, ", "),
 	)
 }
 
@@ -158,7 +158,7 @@ func ParseFeature(name string) (Feature, error) {
 	if f := Feature(name); slices.Contains(Features, f) {
 		return f, nil
 	}
-	return "", Errorf(CodeInvalid, "%q is no feature: it is one of %s", name, joinNames(Features))
+	return "", Errorf(CodeInvalid, "%q is not a feature; features are %s", name, joinNames(Features))
 }
 
 // Role returns a role of the set. It reports false if the set has no such role.
@@ -198,7 +198,7 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {
 			return nil, Errorf(
-				CodeInvalid, "%q is no role of the role set %s: its roles are %s", name, s.Name, joinNames(s.Names()),
+				CodeInvalid, "%q is not a role of the role set %s; roles are %s", name, s.Name, joinNames(s.Names()),
 			)
 		}
 	}

@@ -9,9 +9,8 @@ import (
 	"encoding/binary"
 )
 
-// Seal encrypts what callers keep for the server until they send it back, such as a cursor. Nobody without the secret
-// can read or make a sealed text. The same data about the same thing has the same sealed text, on every server with the
-// secret.
+// Seal encrypts data that callers store and send back to the server, for example cursors. Nobody without the secret can
+// read or create a sealed text. Equal data with equal about has the same sealed text, on every server with the secret.
 type Seal struct {
 	secret []byte
 	aead   cipher.AEAD
@@ -31,7 +30,7 @@ func NewSeal(secret []byte) Seal {
 	return Seal{secret, aead}
 }
 
-// Close returns sealed data, in letters that are safe in an address. Open needs the same about. The nonce is a digest
+// Close returns sealed data, in characters that are safe in a URL. Open needs the same about. The nonce is a digest
 // of about and data, so two different pairs never share one.
 func (s Seal) Close(data, about []byte) string {
 	digest := hmac.New(sha256.New, s.secret)

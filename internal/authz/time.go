@@ -10,9 +10,9 @@ import (
 // leapSecond matches a time of RFC 3339 in the 61st second of a minute.
 var leapSecond = regexp.MustCompile(`^(.*:)60(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`)
 
-// ParseTime reads a time of RFC 3339, such as 2030-01-31T17:00:00Z or 2030-01-31T17:00:00.5+02:00; the T and the Z may
-// be in lower case. A leap second, such as 2016-12-31T23:59:60Z, is read as the start of the next second. Requests,
-// imported relationships and files of keys are read by it.
+// ParseTime parses a time of RFC 3339, for example 2030-01-31T17:00:00Z or 2030-01-31T17:00:00.5+02:00. The T and the
+// Z may be in lower case. A leap second, for example 2016-12-31T23:59:60Z, is the start of the next second. Requests,
+// imported relationships and keys files are parsed by it.
 func ParseTime(text string) (time.Time, error) {
 	text = strings.ToUpper(text)
 	parts := leapSecond.FindStringSubmatch(text)

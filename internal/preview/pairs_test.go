@@ -11,14 +11,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// crowd is an engine with an account that has many people and many importers. It has no scratch engine.
-type crowd struct {
+// manyPeople is an engine with an account that has many people and many importers. It has no scratch engine.
+type manyPeople struct {
 	authz.Engine
 	t                 *testing.T
 	people, importers int
 }
 
-func (c crowd) Read(
+func (c manyPeople) Read(
 	_ context.Context, f authz.Filter, _ authz.Consistency, _ authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {
 	return func(yield func(authz.ReadItem, error) bool) {
@@ -42,7 +42,7 @@ func (c crowd) Read(
 	}
 }
 
-func (c crowd) Scratch(context.Context, string, []authz.Relationship) (authz.Engine, error) {
+func (c manyPeople) Scratch(context.Context, string, []authz.Relationship) (authz.Engine, error) {
 	c.t.Error("a preview that is too large has begun to work")
 	return nil, authz.Errorf(authz.CodeInternal, "no scratch")
 }
@@ -50,7 +50,7 @@ func (c crowd) Scratch(context.Context, string, []authz.Relationship) (authz.Eng
 // TestPreviewBoundsPairsBeforeItsWork checks that a preview with too many objects and people fails before it compares
 // anything.
 func TestPreviewBoundsPairsBeforeItsWork(t *testing.T) {
-	engine := crowd{t: t, people: 300, importers: 400}
+	engine := manyPeople{t: t, people: 300, importers: 400}
 	p := &Previewer{Engine: engine, Definitions: func(context.Context) ([]authz.Definition, error) { return nil, nil }}
 	overlay := NewOverlay(engine)
 	overlay.note(authz.Update{Action: authz.Delete, Relationship: authz.Relationship{

@@ -108,14 +108,14 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 func (p *Previewer) compare(
 	ctx context.Context, scratch authz.Engine, questions []question, updates []authz.Update,
 ) ([]Effect, error) {
-	before, err := who(ctx, scratch, questions)
+	before, err := lookUpHolders(ctx, scratch, questions)
 	if err != nil {
 		return nil, err
 	}
 	if err := apply(ctx, scratch, updates); err != nil {
 		return nil, err
 	}
-	after, err := who(ctx, scratch, questions)
+	after, err := lookUpHolders(ctx, scratch, questions)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +154,8 @@ func (p *Previewer) questions(ctx context.Context, objects []authz.Object) ([]qu
 // parallel is the number of concurrent look-ups. One is enough, so that a preview keeps only one processor busy.
 const parallel = 1
 
-// who looks up the people who have each permission.
-func who(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
+// lookUpHolders looks up the people who have each permission.
+func lookUpHolders(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
 	found := make([]map[authz.Subject]bool, len(questions))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)

@@ -19,8 +19,8 @@ type view struct {
 	places  map[authz.Object]authz.Object // the object that contains each object
 }
 
-// look checks what the actor may see in the current state of the scratch engine.
-func (v *view) look(ctx context.Context, objects []authz.Object, relationships []authz.Relationship) error {
+// recordVisible records the objects that the actor may see in the current state of the scratch engine.
+func (v *view) recordVisible(ctx context.Context, objects []authz.Object, relationships []authz.Relationship) error {
 	if v.actor == "" {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (v *view) ownEffects(
 	ctx context.Context, objects []authz.Object, questions []question, relationships []authz.Relationship,
 	updates []authz.Update,
 ) ([]Effect, error) {
-	if err := v.look(ctx, objects, relationships); err != nil {
+	if err := v.recordVisible(ctx, objects, relationships); err != nil {
 		return nil, err
 	}
 	before, err := v.own(ctx, questions)
@@ -115,7 +115,7 @@ func (v *view) ownEffects(
 	if err := apply(ctx, v.scratch, updates); err != nil {
 		return nil, err
 	}
-	if err := v.look(ctx, objects, relationships); err != nil {
+	if err := v.recordVisible(ctx, objects, relationships); err != nil {
 		return nil, err
 	}
 	after, err := v.own(ctx, questions)

@@ -20,8 +20,8 @@ const (
 func tooLarge() error {
 	return authz.Errorf(
 		authz.CodeTooLarge,
-		"what the operation changes is too large for a preview: at most %d objects are compared, with at most %d "+
-			"relationships on them and around them",
+		"the operation changes too much for a preview: it compares at most %d objects, with at most %d "+
+			"relationships on them and on the objects that they lead to",
 		MaxObjects, MaxRelationships,
 	)
 }

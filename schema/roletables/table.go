@@ -126,5 +126,5 @@ func findRoleSet(name string) (authz.RoleSet, error) {
 			return set, nil
 		}
 	}
-	return authz.RoleSet{}, fmt.Errorf("%q is no role set", name)
+	return authz.RoleSet{}, fmt.Errorf("%q is not a role set", name)
 }
