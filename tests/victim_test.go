@@ -28,7 +28,7 @@ var program = sync.OnceValues(func() (string, error) {
 	build := exec.CommandContext(
 		context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../cmd/sluice",
 	)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-tags=nomsgpack")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling the program: %w\n%s", err, out)
 	}
