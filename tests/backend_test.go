@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 // Keys of every test server.
@@ -58,9 +59,10 @@ type backend struct {
 	// embedded memory datastore orders writes by their end.
 	overlapping bool
 
-	// few runs only an eighth of the race rounds, and does not compare the stored relationships after each rejected
-	// request. The memory backend does all of this. The operations are the same, and each store has its own tests of
-	// overlapping writes.
+	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and each
+	// store has tests of its own for writes that overlap. In `make test`, such a store therefore has a quarter of the
+	// rounds of the memory datastore, and a third of its role tables, cases and roles of escalations. A rejected request
+	// is not followed by a comparison of all stored relationships. `make test-long` runs everything on every store.
 	few bool
 
 	// remembers means that SpiceDB caches parts of answers beyond the expiration of the relationships that they
@@ -75,13 +77,22 @@ func (b *backend) parallel(t *testing.T) {
 	}
 }
 
-// rounds returns the number of rounds of a race here; n is that of a full run.
+// rounds returns the number of rounds of a race here. In `make test-long`, it is n.
 func (b *backend) rounds(n int) int {
-	if b.few {
+	switch {
+	case testsize.IsLong():
+		return n
+	case b.few:
 		return max(n/8, 1)
 	}
-	return n
+	return (n + 1) / 2
 }
+
+// plays reports whether a backend runs the test with this number, of many similar tests: all of them, or every third.
+func (b *backend) plays(number int) bool { return !b.isBrief() || number%3 == 0 }
+
+// isBrief reports whether a backend runs less than the embedded memory datastore does.
+func (b *backend) isBrief() bool { return b.few && !testsize.IsLong() }
 
 // configuration returns the configuration of a test server with an embedded SpiceDB in memory, whose API is open.
 func configuration() app.Config {

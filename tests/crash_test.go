@@ -12,10 +12,13 @@ import (
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// crashes is how often a server is killed during an offboarding, or while it finishes an interrupted one.
-const crashes = 50
+// fewestCrashes and mostCrashes limit how often a server is killed during an offboarding, or while it finishes an
+// interrupted one. Beyond fewestCrashes, the test goes on until enough kills interrupted an offboarding.
+var fewestCrashes, mostCrashes = testsize.Of(16, 50), 50
 
 // removal is a kind of removal that needs many writes, with the expected relationships after it.
 type removal struct {
@@ -169,7 +172,7 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 		c.compare(s, want, r.name+", undisturbed")
 		c.clear(s)
 	}
-	for round := 0; c.killed < crashes; round++ {
+	for round := 0; c.killed < fewestCrashes || c.killed < mostCrashes && !c.haveInterrupted(); round++ {
 		c.round(round, removals[round%len(removals)])
 	}
 	t.Logf(
@@ -181,7 +184,7 @@ func TestKilledWhileSomebodyLeaves(t *testing.T) {
 		c.under,
 		c.finishes,
 	)
-	if c.inside < crashes/10 || c.resuming == 0 {
+	if !c.haveInterrupted() {
 		t.Errorf(
 			"only %d of %d were killed in the middle of a removal, %d while they finished one", c.inside, c.killed, c.resuming,
 		)
@@ -202,6 +205,9 @@ type crash struct {
 
 	killed, inside, resuming int
 }
+
+// haveInterrupted reports whether enough of the kills interrupted a removal, and one the server that finished it.
+func (c *crash) haveInterrupted() bool { return c.inside >= fewestCrashes/10 && c.resuming > 0 }
 
 // prepare writes a scene with ulla. It returns a caller who may remove her, and the expected relationships after the
 // removal.

@@ -287,7 +287,7 @@ func keysOfRequests(t *testing.T, on *backend) {
 func raceOfRepetitions(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
-	for round := range 5 {
+	for round := range on.rounds(5) {
 		for i, request := range []string{
 			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),

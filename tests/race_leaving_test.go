@@ -7,17 +7,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 // raceOfLeaving removes people with reassign_to one another, while they create objects and are invited again. Each
 // object has one creator all the time. At the end, it is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
-	scenes := 2 // few, since each round also moves the creations of earlier rounds
-	if on.few {
-		scenes = 1
-	}
 	left, kept := 0, 0
-	for range scenes {
+	// Few scenes, since each round also moves the creations of earlier rounds.
+	for range testsize.Of(1, 2) {
 		answered, created := leavingForOneAnother(t, on)
 		left, kept = left+answered[http.StatusOK], kept+created
 	}

@@ -98,7 +98,7 @@ func raceWithDeletion(t *testing.T, on *backend) {
 		"backend PUT connectors/~crm {capabilities: []}",
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 	)
-	for round := range on.rounds(8) {
+	for round := range max(on.rounds(8), 2) {
 		account, set := s.id(fmt.Sprintf("acc%d", round)), []string{"team", "operations"}[round%2]
 		s.by("olga").must(
 			http.MethodPost, "accounts", map[string]any{"id": account, "subscription": s.id("s"), "role_set": set},

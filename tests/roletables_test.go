@@ -17,10 +17,14 @@ func roleTables(t *testing.T, on *backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	number := -1
 	for _, table := range tables {
 		everyRowHasAHome(t, table)
 		for _, h := range homes[table.RoleSet.Name] {
 			for i, column := range table.Columns {
+				if number++; !on.plays(number) {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s/%s", table.RoleSet.Name, h.subscription, h.account, column.Name), func(t *testing.T) {
 					on.parallel(t)
 					askColumn(t, on, table, h, i)

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/replica"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 const documents = `use expiration
@@ -122,7 +123,7 @@ func TestWatchCut(t *testing.T) {
 	})
 	var last authz.Token
 	before := told.of(replica.FromReplica)
-	for i, begun := 0, time.Now(); time.Since(begun) < time.Minute; i++ {
+	for i, begun := 0, time.Now(); time.Since(begun) < testsize.Of(15*time.Second, time.Minute); i++ {
 		document := fmt.Sprintf("d%d", i)
 		write(t, front, authz.Touch, reader(document, "uma"))
 		require.True(t, reads(t, front, document, "uma", authz.Consistency{}))

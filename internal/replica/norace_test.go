@@ -2,8 +2,10 @@
 
 package replica_test
 
-// schemasInCI is the number of schemas that take about 15 seconds.
-const schemasInCI = 30
+import "github.com/sluice-authz/sluice/internal/testsize"
+
+// schemasInCI is the number of random schemas.
+var schemasInCI = testsize.Of[uint64](15, 30)
 
 // circlesInCI is the number of random fillings of each schema with circles.
-const circlesInCI = 3
+var circlesInCI = testsize.Of[uint64](2, 3)

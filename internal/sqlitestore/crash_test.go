@@ -15,6 +15,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 // The load of a writer: each write creates a batch, deletes the batch that is ten numbers older, and stores the batch
@@ -97,10 +99,7 @@ func writeForever(directory string) error {
 // TestKill kills a writing process repeatedly and checks the stored relationships after each kill.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	times := 200
-	if testing.Short() {
-		times = 20
-	}
+	times := testsize.Of(40, 200)
 	directory := t.TempDir()
 	acknowledged := make([]int, writers)
 	inFlight, total := 0, 0
