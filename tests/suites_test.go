@@ -20,6 +20,7 @@ var suites = []suite{
 	{"exactly once", exactlyOnce},
 	{"invitations", invitations},
 	{"history", history},
+	{"history of reused ids", historyOfReusedIDs},
 	{"events", events},
 	{"past access", pastAccess},
 	{"previews", previews},
@@ -30,6 +31,7 @@ var durable = []suite{
 	{"role tables", roleTables},
 	{"limited time", limitedTime},
 	{"history", history},
+	{"history of reused ids", historyOfReusedIDs},
 }
 
 // races are the tests of overlapping requests. The memory datastore of a SpiceDB v1.56.0 in a container does not pass

@@ -670,7 +670,7 @@ type AuditEntry struct {
 	// Reason In a placeholder, the error that prevented storing the entry. In a gap, its cause. `not_kept`: SpiceDB no longer had the changes. `other_store`: the datastore is not the one that the log follows, or `sluice restore` restored it. `went_back`: the datastore lacks changes that the log has, for example after a restore. `cut_off`: entries were removed from the end of the log.
 	Reason string `json:"reason,omitempty,omitzero"`
 
-	// Omitted True if the actor may not see all updates of the entry.
+	// Omitted True if updates may be hidden from the actor. With an actor, it is always true.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
 
 	// Prev The hash of the entry before, or 64 zeros in the first entry.
@@ -4019,7 +4019,7 @@ type ClientInterface interface {
 	//
 	// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. An entry must match all parameters. A page ends early if its entries are large. `next_cursor` continues.
 	//
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. An entry with hidden updates has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. Every entry has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5531,7 +5531,7 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 //
 // Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. An entry must match all parameters. A page ends early if its entries are large. `next_cursor` continues.
 //
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. An entry with hidden updates has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. Every entry has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

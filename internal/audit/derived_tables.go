@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -21,8 +22,8 @@ type derived struct {
 	termIndexer termIndexer
 
 	seed              maphash.Seed
-	termSums          map[int64]uint64    // sum of the search terms' hashes, by entry
-	present           map[[3]string]value // the relationships after the last entry, by resource, relation and subject
+	termSums          map[int64]uint64               // sum of the search terms' hashes, by entry
+	present           map[string]map[[2]string]value // relationships after the last entry, by resource
 	places            map[authz.Object]map[authz.Object]bool
 	snapshotPlaces    map[authz.Object]map[authz.Object]bool // the containing objects after the current snapshot
 	isPlaceholder     map[int64]bool                         // placeholders; lost updates may change their accounts
@@ -34,7 +35,7 @@ func newDerived(ctx context.Context, tx *sql.Tx, place Place, shared bool, v *ve
 		batch: &batch{
 			ctx: ctx, tx: tx, place: place,
 		}, shared: shared, v: v, seed: maphash.MakeSeed(), termSums: make(map[int64]uint64),
-		present: make(map[[3]string]value), places: make(
+		present: make(map[string]map[[2]string]value), places: make(
 			map[authz.Object]map[authz.Object]bool,
 		), isPlaceholder: make(map[int64]bool),
 	}
@@ -42,8 +43,21 @@ func newDerived(ctx context.Context, tx *sql.Tx, place Place, shared bool, v *ve
 		return slices.Concat(
 			slices.Collect(maps.Keys(d.places[object])), slices.Collect(maps.Keys(d.snapshotPlaces[object])),
 		), nil
-	}}
+	}, d.existing}
 	return d
+}
+
+func (d *derived) existing(objects []authz.Object, by time.Time) (map[authz.Object]bool, error) {
+	existing := make(map[authz.Object]bool)
+	for _, object := range objects {
+		for _, value := range d.present[keyOfObject(object)] {
+			if value.expires == 0 || value.expires > by.UnixMicro() {
+				existing[object] = true
+				break
+			}
+		}
+	}
+	return existing, nil
 }
 
 // entry applies an entry.
@@ -68,18 +82,24 @@ func (d *derived) entry(e Entry) error {
 	}
 	if e.Kind == Unstored && e.Revision == "" {
 		for _, object := range e.Objects {
-			maps.DeleteFunc(d.present, func(key [3]string, value value) bool {
-				return key[0] == keyOf(object) && value.expires > 0 && value.expires <= e.Time.UnixMicro()
+			maps.DeleteFunc(d.present[keyOf(object)], func(_ [2]string, value value) bool {
+				return value.expires > 0 && value.expires <= e.Time.UnixMicro()
 			})
 		}
 	}
 	for _, u := range e.Updates {
 		apply(d.places, u, d.termIndexer.place)
-		if key := [3]string{keyOf(u.Resource), u.Relation, keyOf(u.Subject)}; u.Action == actionDelete {
-			delete(d.present, key)
-		} else {
-			d.present[key] = value{microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext)}
+		resource, key := keyOf(u.Resource), [2]string{u.Relation, keyOf(u.Subject)}
+		if u.Action == actionDelete {
+			if delete(d.present[resource], key); len(d.present[resource]) == 0 {
+				delete(d.present, resource)
+			}
+			continue
 		}
+		if d.present[resource] == nil {
+			d.present[resource] = make(map[[2]string]value)
+		}
+		d.present[resource][key] = value{microsOf(u.ExpiresAt), u.Caveat, string(u.CaveatContext)}
 	}
 	return nil
 }
@@ -186,22 +206,24 @@ func (d *derived) comparePresent() error {
 		return err
 	}
 	for _, row := range stored {
-		key := [3]string{textOf(row[0]), textOf(row[1]), textOf(row[2])}
+		resource, key := textOf(row[0]), [2]string{textOf(row[1]), textOf(row[2])}
 		expires, _ := row[3].(int64)
-		switch derived, known := d.present[key]; {
+		switch derived, known := d.present[resource][key]; {
 		case !known:
-			d.v.fault("the relationship %s is in sluice_audit_present, but no entry adds it", strings.Join(key[:], " "))
+			d.v.fault("the relationship %s %s is in sluice_audit_present, but no entry adds it",
+				resource, strings.Join(key[:], " "))
 		case derived != value{expires, textOf(row[4]), textOf(row[5])}:
-			d.v.fault(
-				"the relationship %s differs between sluice_audit_present and the entries", strings.Join(key[:], " "),
-			)
+			d.v.fault("the relationship %s %s differs between sluice_audit_present and the entries",
+				resource, strings.Join(key[:], " "))
 		}
-		delete(d.present, key)
+		delete(d.present[resource], key)
 	}
 	var missing []string
-	for key, value := range d.present {
-		if !d.hasUnknownObjects || value.expires == 0 { // a placeholder without objects may stand for the expiry
-			missing = append(missing, strings.Join(key[:], " "))
+	for resource, relationships := range d.present {
+		for key, value := range relationships {
+			if !d.hasUnknownObjects || value.expires == 0 { // a placeholder without objects may stand for the expiry
+				missing = append(missing, resource+" "+strings.Join(key[:], " "))
+			}
 		}
 	}
 	slices.Sort(missing)

@@ -84,8 +84,8 @@ func forgeries() []forgery {
 				"DELETE FROM sluice_audit_state WHERE id = %d", id,
 			), fmt.Sprintf("sluice_audit_state has no row %d", id)},
 			forgery{fmt.Sprintf(
-				"UPDATE sluice_audit_state SET version = 2 WHERE id = %d", id,
-			), fmt.Sprintf("row %d of sluice_audit_state has the version 2", id)},
+				"UPDATE sluice_audit_state SET version = 3 WHERE id = %d", id,
+			), fmt.Sprintf("row %d of sluice_audit_state has the version 3", id)},
 			forgery{
 				fmt.Sprintf("UPDATE sluice_audit_state SET id = 9 WHERE id = %d", id), "sluice_audit_state has a row 9",
 			},

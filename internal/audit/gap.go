@@ -101,8 +101,9 @@ func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update)
 	return false, nil
 }
 
-// rebuildTables recomputes the derived tables from the entries, after some entries were deleted.
-func (b *batch) rebuildTables(l *Log) error {
+// rebuildTables recomputes the derived tables from the entries, after some entries were deleted. With starts, it also
+// recomputes the search terms byStart; other search terms remain.
+func (b *batch) rebuildTables(l *Log, starts bool) error {
 	if err := errors.Join(
 		b.exec("DELETE FROM sluice_audit_present"),
 		b.exec("DELETE FROM sluice_audit_marks WHERE seq > $1", b.last.Seq),
@@ -118,6 +119,11 @@ func (b *batch) rebuildTables(l *Log) error {
 			return err
 		}
 		for _, e := range found {
+			if starts {
+				if err := b.storeStartsOf(e.Entry); err != nil {
+					return err
+				}
+			}
 			if err := b.applyEntry(e.Entry); err != nil {
 				return err
 			}
@@ -126,4 +132,17 @@ func (b *batch) rebuildTables(l *Log) error {
 		more = len(found) > 0
 	}
 	return nil
+}
+
+// storeStartsOf stores the search terms byStart of an entry. Its updates must not have been applied yet.
+func (b *batch) storeStartsOf(e Entry) error {
+	started, err := b.termIndexer().startedBy(e)
+	if err != nil {
+		return err
+	}
+	rows := make([][]any, 0, len(started))
+	for object := range started {
+		rows = append(rows, []any{byStart, keyOfObject(object), e.Seq})
+	}
+	return b.execRows(rows, "INSERT INTO sluice_audit_marks (kind, value, seq) VALUES %s ON CONFLICT DO NOTHING")
 }

@@ -3,8 +3,8 @@ package audit
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"slices"
+	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -36,7 +36,9 @@ func (h *History) RequireReader(ctx context.Context, reader authz.ID, id authz.I
 	if listing == "" {
 		return authz.Errorf(authz.CodeNotFound, "the schema that this server serves has no accounts")
 	}
-	allowed, err := h.allowed(ctx, reader, []permissionOn{{object, h.Visible(account)}, {object, listing}})
+	allowed, _, err := h.allowed(
+		ctx, reader, []permissionOn{{object, h.Visible(account)}, {object, listing}}, authz.Fully(),
+	)
 	switch {
 	case err != nil:
 		return err
@@ -59,9 +61,12 @@ type permissionOn struct {
 // maxChecks is the largest number of checks in one call of the engine.
 const maxChecks = 1000
 
-// allowed checks which of the permissions the person has now. A permission that the schema does not know is denied.
-func (h *History) allowed(ctx context.Context, reader authz.ID, grants []permissionOn) (map[permissionOn]bool, error) {
-	allowed := make(map[permissionOn]bool)
+// allowed checks which of the permissions the person has. A permission that the schema does not know is denied. The
+// token is the revision of the checks, or empty if they had several.
+func (h *History) allowed(
+	ctx context.Context, reader authz.ID, grants []permissionOn, consistency authz.Consistency,
+) (allowed map[permissionOn]bool, at authz.Token, err error) {
+	allowed = make(map[permissionOn]bool)
 	subject := authz.Subject{Object: authz.Object{Type: person, ID: reader}}
 	for len(grants) > 0 {
 		some := grants[:min(len(grants), maxChecks)]
@@ -70,61 +75,63 @@ func (h *History) allowed(ctx context.Context, reader authz.ID, grants []permiss
 		for i, g := range some {
 			checks[i] = authz.Check{Subject: subject, Permission: g.permission, Resource: g.object}
 		}
-		results, _, err := h.Engine.CheckBulk(ctx, checks, authz.Fully())
+		results, token, err := h.Engine.CheckBulk(ctx, checks, consistency)
 		if err != nil && !isUnknown(err) {
-			return nil, err
+			return nil, "", err
+		}
+		if at = token; len(allowed) > 0 {
+			at = ""
 		}
 		for i, result := range results {
 			if result.Err != nil && !isUnknown(result.Err) {
-				return nil, result.Err
+				return nil, "", result.Err
 			}
 			allowed[some[i]] = result.Err == nil && result.Decision.Allowed()
 		}
 	}
-	return allowed, nil
+	return allowed, at, nil
 }
 
 // isUnknown reports whether an error says that the schema lacks a type or permission.
 func isUnknown(err error) bool { return authz.CodeOf(err) == authz.CodeInvalid }
 
 // VisibleEntries returns the part of the entries that a person may see. It removes updates about objects that they may
-// not view now, and all hashes. It then removes entries that the query no longer selects. Seq remains set for the
-// caller, but is not in the JSON.
-func (h *History) VisibleEntries(ctx context.Context, reader authz.ID, query Query, entries []Stored) ([]Entry, error) {
-	needed := make(map[permissionOn]bool)
-	for _, e := range entries {
-		for _, u := range e.Updates {
-			for _, g := range h.neededPermissions(reader, u) {
-				needed[g] = true
-			}
+// not view now, or that are about an earlier object with the same id, and all hashes. It then removes entries that the
+// query no longer selects. Seq remains set for the caller, but is not in the JSON.
+func (h *History) VisibleEntries(
+	ctx context.Context, reader authz.ID, query Query, entries []Stored,
+) (shown []Entry, err error) {
+	err = h.catchUp(ctx, func() (*view, error) {
+		v, err := h.newView(ctx, reader)
+		if err == nil {
+			shown, err = v.entries(ctx, entries)
 		}
-	}
-	allowed, err := h.allowed(ctx, reader, slices.Collect(maps.Keys(needed)))
-	if err != nil {
-		return nil, err
-	}
-	var shown []Entry
-	for _, e := range entries {
-		if visible := h.visible(reader, e.Entry, allowed); len(visible.Updates) > 0 {
-			shown = append(shown, visible)
+		if err == nil {
+			shown, err = h.filterShown(ctx, query, shown)
 		}
-	}
-	return h.filterShown(ctx, query, shown)
+		return v, err
+	})
+	return shown, err
 }
 
-// visible returns the part of an entry that a person may see.
-func (h *History) visible(reader authz.ID, e Entry, allowed map[permissionOn]bool) Entry {
-	visible := e
-	visible.Part, visible.Prev, visible.Hash, visible.Schema, visible.Updates = 0, "", "", "", nil
-	for _, u := range e.Updates {
-		if !slices.ContainsFunc(h.neededPermissions(reader, u), func(g permissionOn) bool { return !allowed[g] }) {
-			visible.Updates = append(visible.Updates, u)
+// maxCatchUp is how long a request waits for the log. It usually has a change within a few milliseconds.
+const maxCatchUp = 2 * time.Second
+
+// catchUp calls read. If the reader has just received a permission and the log does not have that change yet, catchUp
+// waits for the change and calls read again.
+func (h *History) catchUp(ctx context.Context, read func() (*view, error)) error {
+	waiting, cancel := context.WithTimeout(ctx, maxCatchUp)
+	defer cancel()
+	for {
+		changed := h.Changed()
+		v, err := read()
+		if err != nil || !v.isBehind {
+			return err
+		}
+		if err := h.Wait(waiting, changed); err != nil {
+			return ctx.Err()
 		}
 	}
-	if visible.Omitted = len(visible.Updates) < len(e.Updates); visible.Omitted {
-		visible.Overlapping = nil // an origin may have made only hidden updates
-	}
-	return visible
 }
 
 // filterShown removes the entries that the query does not select by their visible part.

@@ -22,16 +22,38 @@ const (
 
 // Page returns the newest entries of a query that a person may see, and the number before which the next page starts,
 // or zero at the end. The query must name an account. Where a page ends depends only on the visible entries and on the
-// number of entries of the account. So it does not reveal how many hidden entries the other filters would select.
+// number of entries of the account since it was created. So it does not reveal how many hidden entries the other
+// filters would select.
 func (h *History) Page(
 	ctx context.Context, reader authz.ID, query Query, limit int,
 ) (page []Entry, before int64, err error) {
-	if known, err := h.mayView(ctx, reader, query.Object); err != nil || !known {
+	err = h.catchUp(ctx, func() (*view, error) {
+		v, err := h.newView(ctx, reader)
+		if err == nil {
+			page, before, err = v.page(ctx, query, limit)
+		}
+		return v, err
+	})
+	return page, before, err
+}
+
+func (v *view) page(ctx context.Context, query Query, limit int) (page []Entry, before int64, err error) {
+	h := v.history
+	if query.Object != (authz.Object{}) {
+		if seen, err := v.shows(ctx, query.Object); err != nil || !seen {
+			return nil, 0, err
+		}
+	}
+	query.Before = v.newestBefore(query.Before)
+	floor, err := v.floor(ctx, authz.Object{Type: account, ID: query.Account}, query.Object)
+	if err != nil {
 		return nil, 0, err
 	}
-	if query.lowerBound, err = h.windowEnd(ctx, query, cmp.Or(h.Window, maxWindow)); err != nil {
+	end, err := h.windowEnd(ctx, query, cmp.Or(h.Window, maxWindow))
+	if err != nil {
 		return nil, 0, err
 	}
+	query.lowerBound = max(end, floor)
 	shownUpdates, readUpdates := 0, 0
 	for query.Limit = pageBatch; ; {
 		found, err := h.Find(ctx, query)
@@ -39,10 +61,10 @@ func (h *History) Page(
 			return nil, 0, err
 		}
 		if len(found) == 0 {
-			if query.lowerBound == 0 {
+			if end <= floor {
 				return page, 0, nil
 			}
-			return page, query.lowerBound + 1, nil
+			return page, end + 1, nil
 		}
 		for i, e := range found {
 			if readUpdates += len(e.Updates); readUpdates >= maxReadUpdates {
@@ -50,7 +72,10 @@ func (h *History) Page(
 				break
 			}
 		}
-		shown, err := h.VisibleEntries(ctx, reader, query, found)
+		shown, err := v.entries(ctx, found)
+		if err == nil {
+			shown, err = h.filterShown(ctx, query, shown)
+		}
 		if err != nil {
 			return nil, 0, err
 		}
@@ -66,16 +91,6 @@ func (h *History) Page(
 			return page, query.Before, nil
 		}
 	}
-}
-
-// mayView reports whether a person may know that an object exists. People are never hidden.
-func (h *History) mayView(ctx context.Context, reader authz.ID, object authz.Object) (bool, error) {
-	if object == (authz.Object{}) || object.Type == person {
-		return true, nil
-	}
-	view := permissionOn{object, h.Visible(object.Type)}
-	allowed, err := h.allowed(ctx, reader, []permissionOn{view})
-	return allowed[view], err
 }
 
 // windowEnd returns the number of the first entry outside the window of a page, which are the account's newest entries.

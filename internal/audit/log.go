@@ -68,8 +68,12 @@ const (
 	stateSecret = 3
 )
 
-// version is the version of the tables and of the format of entries.
-const version = 1
+// version is the version of the tables and of the format of entries. A log of versionWithoutStarts lacks the search
+// terms byStart; its writer adds them.
+const (
+	version              = 2
+	versionWithoutStarts = 1
+)
 
 // writerLock is the PostgreSQL advisory lock of the writer, and tablesLock the lock for creating tables.
 const (
@@ -198,7 +202,7 @@ func (l *Log) prepare(ctx context.Context) (err error) {
 	).Scan(&stored); err != nil {
 		return err
 	}
-	if stored != version {
+	if stored != version && stored != versionWithoutStarts {
 		return fmt.Errorf("its format is version %d; this version of Sluice reads version %d", stored, version)
 	}
 	if err := tx.QueryRowContext(

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -17,6 +18,7 @@ const (
 	byActor     = "actor"     // the actor of an origin
 	byOperation = "operation" // the operation of an origin
 	byContent   = "content"   // "schema", "gap", or "unstored" for a placeholder without objects
+	byStart     = "start"     // an object whose present existence may begin with the entry: see starts.go
 )
 
 // maxTermBytes is the largest size of a search term. PostgreSQL's indexes accept about 2,700 bytes.
@@ -65,14 +67,18 @@ func referenceOf(key string) Reference {
 
 // termsOf returns the search terms of an entry. Its updates must not have been applied yet.
 func (b *batch) termsOf(e Entry) (map[term]bool, error) {
-	return termIndexer{b.place, b.placesOf}.termsOf(e)
+	return b.termIndexer().termsOf(e)
 }
+
+func (b *batch) termIndexer() termIndexer { return termIndexer{b.place, b.placesOf, b.existing} }
 
 // termIndexer computes search terms.
 type termIndexer struct {
 	place Place
 	// the objects that contain an object before the entry
 	placesOf func(authz.Object, authz.Relation) ([]authz.Object, error)
+	// those of the objects that have, before the entry, a relationship that does not expire by a time
+	existing func([]authz.Object, time.Time) (map[authz.Object]bool, error)
 }
 
 // placesOf returns the objects that contain an object, according to sluice_audit_present and to the snapshot that is
@@ -136,6 +142,13 @@ func (b termIndexer) termsOf(e Entry) (map[term]bool, error) {
 		for _, id := range accounts {
 			terms[term{byAccount, termValue(string(id))}] = true
 		}
+	}
+	started, err := b.startedBy(e)
+	if err != nil {
+		return nil, err
+	}
+	for object := range started {
+		terms[term{byStart, keyOfObject(object)}] = true
 	}
 	return terms, nil
 }

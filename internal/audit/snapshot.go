@@ -62,7 +62,7 @@ func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry, at authz.
 		if gap.Kind == Gap {
 			gap.Time = now
 			if gap.Reason == CutOff {
-				if err := b.rebuildTables(f.log); err != nil {
+				if err := b.rebuildTables(f.log, false); err != nil {
 					return err
 				}
 			}

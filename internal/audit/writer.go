@@ -63,7 +63,15 @@ func (l *Log) AcquireWriter(ctx context.Context, place Place, others func()) (_ 
 			return nil, err
 		}
 	}
-	w.last, err = l.lastEntry(ctx, w.connection())
+	if w.last, err = l.lastEntry(ctx, w.connection()); err != nil {
+		return nil, err
+	}
+	var stored int
+	if err = w.connection().QueryRowContext(
+		ctx, "SELECT version FROM sluice_audit_state WHERE id = $1", stateToken,
+	).Scan(&stored); err == nil && stored == versionWithoutStarts {
+		err = w.storeStarts(ctx)
+	}
 	return w, err
 }
 

@@ -666,7 +666,7 @@ type AuditEntry struct {
 	// Reason In a placeholder, the error that prevented storing the entry. In a gap, its cause. `not_kept`: SpiceDB no longer had the changes. `other_store`: the datastore is not the one that the log follows, or `sluice restore` restored it. `went_back`: the datastore lacks changes that the log has, for example after a restore. `cut_off`: entries were removed from the end of the log.
 	Reason *string `json:"reason,omitempty"`
 
-	// Omitted True if the actor may not see all updates of the entry.
+	// Omitted True if updates may be hidden from the actor. With an actor, it is always true.
 	Omitted *bool `json:"omitted,omitempty"`
 
 	// Prev The hash of the entry before, or 64 zeros in the first entry.

@@ -1,0 +1,221 @@
+package tests
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// reusedID is an object that is deleted, and whose id is then used for another one.
+type reusedID struct {
+	name    string
+	reader  string   // who reads the history of the account ~a in the end
+	earlier []string // everything about the earlier object, its deletion included
+	again   []string
+	object  string // the filter that selects the object
+	want    []string
+}
+
+// common is what every case begins with.
+var common = []string{
+	"backend PUT connectors/~c {capabilities: []} => 200",
+	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+}
+
+// inAccount is an account that stays, in which joe reads.
+func inAccount(roleSet, role string, more ...string) []string {
+	return append([]string{
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: " + roleSet + "}",
+		"olga PUT accounts/~a/members/~joe {roles: [" + role + "]}",
+		"olga PUT accounts/~a/members/~peter {roles: [" + role + "]}",
+	}, more...)
+}
+
+// simplePart is an object of one of the types that are created, edited and deleted alike.
+func simplePart(kind, create, roleSet, reader string, before ...string) reusedID {
+	return reusedID{
+		name: kind, reader: "joe", object: kind + ":~x",
+		earlier: append(inAccount(roleSet, reader, before...),
+			"olga POST "+create, "olga DELETE "+kind+"s/~x"),
+		again: []string{"olga POST " + create},
+		want:  []string{"olga create_" + kind + " touch " + kind + ":~x#"},
+	}
+}
+
+// reusedIDs has every kind of object that operations delete and that people may see.
+var reusedIDs = []reusedID{
+	{
+		name: "account", reader: "joe", object: "account:~a",
+		earlier: []string{
+			"backend POST subscriptions {id: ~old, role_set: multi_owner, owner: ~oscar}",
+			"oscar POST accounts {id: ~a, subscription: ~old, role_set: team}",
+			"oscar PUT accounts/~a/members/~secret {roles: [user]}",
+			"oscar DELETE accounts/~a",
+		},
+		again: []string{
+			"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+			"olga PUT accounts/~a/members/~joe {roles: [user]}",
+		},
+		want: []string{"olga create_account touch account:~a#", "olga put_account_member touch account:~a#"},
+	},
+	{
+		name: "subscription and what is in it", reader: "joe", object: "account:~a",
+		earlier: []string{
+			"backend POST subscriptions {id: ~old, role_set: multi_owner, owner: ~oscar}",
+			"oscar POST accounts {id: ~a, subscription: ~old, role_set: team}",
+			"oscar PUT accounts/~a/members/~secret {roles: [user]}",
+			"secret POST connections {id: ~x, account: ~a, connector: ~c, visibility: shared}",
+			"secret POST importers {id: ~i, account: ~a, source: ~x}",
+			"oscar DELETE subscriptions/~old",
+			"backend POST subscriptions {id: ~old, role_set: multi_owner, owner: ~olga}",
+		},
+		again: []string{
+			"olga POST accounts {id: ~a, subscription: ~old, role_set: team}",
+			"olga PUT accounts/~a/members/~joe {roles: [user]}",
+			"joe POST connections {id: ~x, account: ~a, connector: ~c, visibility: shared}",
+			"joe POST importers {id: ~i, account: ~a, source: ~x}",
+		},
+		want: []string{
+			"olga create_account touch account:~a#", "olga put_account_member touch account:~a#",
+			"joe create_connection touch connection:~x#", "joe create_importer touch importer:~i#",
+		},
+	},
+	{
+		name: "private connection", reader: "joe", object: "connection:~x",
+		earlier: inAccount("team", "user",
+			"peter POST connections {id: ~x, account: ~a, connector: ~c, visibility: private}",
+			"peter PUT connections/~x/sharing {visibility: private, users: [~olga]}",
+			"olga POST importers {id: ~i, account: ~a, source: ~x}",
+			"peter DELETE connections/~x"),
+		again: []string{"joe POST connections {id: ~x, account: ~a, connector: ~c, visibility: private}"},
+		want:  []string{"joe create_connection touch connection:~x#"},
+	},
+	{
+		name: "importer", reader: "joe", object: "importer:~x",
+		earlier: inAccount("team", "user",
+			"peter POST importers {id: ~x, account: ~a}", "peter DELETE importers/~x"),
+		again: []string{"joe POST importers {id: ~x, account: ~a}"},
+		want:  []string{"joe create_importer touch importer:~x#"},
+	},
+	{
+		name: "importer of a connection that is there again", reader: "joe", object: "importer:~i",
+		earlier: inAccount("team", "user",
+			"peter POST connections {id: ~x, account: ~a, connector: ~c, visibility: shared}",
+			"peter POST importers {id: ~i, account: ~a, source: ~x}", "peter DELETE importers/~i",
+			"peter DELETE connections/~x"),
+		again: []string{
+			"joe POST connections {id: ~x, account: ~a, connector: ~c, visibility: shared}",
+			"joe POST importers {id: ~i, account: ~a, source: ~x}",
+		},
+		want: []string{"joe create_importer touch importer:~i#"},
+	},
+	simplePart("workspace", "workspaces {id: ~x, account: ~a, open: true}", "operations", "operator"),
+	simplePart("flow", "flows {id: ~x, workspace: ~w}", "operations", "operator",
+		"olga POST workspaces {id: ~w, account: ~a, open: true}",
+		"olga PUT accounts/~a/members/~olga {roles: [administrator, flow_author]}"),
+	simplePart("export", "exports {id: ~x, account: ~a}", "analytics", "viewer"),
+	simplePart("report", "reports {id: ~x, account: ~a}", "analytics", "viewer"),
+}
+
+// historyOfReusedIDs checks that a person reads nothing about an earlier object with the same id, wherever the log is
+// read.
+func historyOfReusedIDs(t *testing.T, on *backend) {
+	for _, test := range reusedIDs {
+		t.Run(test.name, func(t *testing.T) {
+			on.parallel(t)
+			s := newScene(t, on)
+			s.play(common...)
+			s.play(test.earlier...)
+			account := "account=" + s.id("a")
+			earlier, _ := s.page("limit=1000")
+			s.play(test.again...)
+			everything := s.history("limit=1000&object="+s.in(test.object), func(found []entry) bool {
+				return slices.ContainsFunc(changes(found), func(c string) bool {
+					return strings.HasPrefix(c, s.in("~"+test.want[len(test.want)-1]))
+				}) && (len(earlier) == 0 || found[len(found)-1].Seq > earlier[0].Seq)
+			})
+			if told := strings.Join(changes(everything), "\n"); !strings.Contains(told, " delete ") {
+				t.Fatalf("a key with inspect reads no deletion:\n%s", told)
+			}
+			reader := s.withKey(checkKey).by(test.reader)
+			for _, query := range []string{"", "&object=" + s.in(test.object)} {
+				s.requireOnlyPresent(reader, account+query, test)
+			}
+			for _, query := range []string{
+				"&object=user:" + s.id("secret"), "&actor=" + s.id("oscar"),
+				"&operation=delete_" + strings.Split(test.object, ":")[0],
+			} {
+				if entries, next := reader.page(account + query + "&limit=1000"); len(entries) > 0 || next != "" {
+					t.Errorf("%s selects %v and then there is %q", query, changes(entries), next)
+				}
+			}
+			if answer := reader.call(http.MethodGet, "access?resource="+s.in(test.object)+"&permission=view&at="+
+				time.Now().UTC().Format(time.RFC3339), nil); answer.status != http.StatusForbidden {
+				t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
+			}
+		})
+	}
+}
+
+// requireOnlyPresent requires that pages of every size, and the stream of events, show only the entries of the present
+// object, and say nothing about how many others there are.
+func (s scene) requireOnlyPresent(reader caller, query string, test reusedID) {
+	s.t.Helper()
+	object := s.in(test.object)
+	require := func(where string, entries []entry) {
+		s.t.Helper()
+		var about []string
+		for _, e := range entries {
+			if !e.Omitted {
+				s.t.Errorf("%s: the entry does not say that parts may be left out: %s", where, e.raw)
+			}
+			for _, c := range changes([]entry{e}) {
+				if strings.Contains(c, s.id("secret")) && e.Actor != s.id("secret") || strings.Contains(c, s.id("oscar")) {
+					s.t.Errorf("%s: %s", where, c)
+				}
+				if strings.Contains(c, object+"#") || strings.HasSuffix(c, "@"+object) {
+					about = append(about, c)
+				}
+			}
+		}
+		for _, c := range about {
+			if !slices.ContainsFunc(test.want, func(want string) bool { return strings.HasPrefix(c, s.in("~"+want)) }) &&
+				!strings.Contains(c, s.in("@"+test.object)) || strings.Contains(c, " delete ") {
+				s.t.Errorf("%s tells of the earlier object: %s", where, c)
+			}
+		}
+		if len(about) == 0 {
+			s.t.Errorf("%s tells nothing of %s", where, object)
+		}
+	}
+	whole, next := reader.page(query + "&limit=1000")
+	if next != "" {
+		s.t.Errorf("after all entries there is %q", next)
+	}
+	require("the page of "+query, whole)
+	var single []entry
+	for next, first := "", true; first || next != ""; first = false {
+		var one []entry
+		one, next = reader.page(query + "&limit=1&cursor=" + next)
+		single = append(single, one...)
+	}
+	if a, b := changes(single), changes(whole); !slices.Equal(a, b) {
+		s.t.Errorf("single entries are %v, and the page is %v", a, b)
+	}
+	read, leave := reader.follow(query, "0")
+	defer leave()
+	var streamed []entry
+	for range whole {
+		e, ok := read()
+		if !ok {
+			s.t.Fatalf("the stream ends after %v", changes(streamed))
+		}
+		streamed = append(streamed, e.entry)
+	}
+	slices.Reverse(streamed)
+	if a, b := changes(streamed), changes(whole); !slices.Equal(a, b) {
+		s.t.Errorf("the stream has %v, and the page %v", a, b)
+	}
+}
