@@ -21,7 +21,7 @@ type reusedID struct {
 // common is what every case begins with.
 var common = []string{
 	"backend PUT connectors/~c {capabilities: []} => 200",
-	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga, features: [user_permissions]}",
 }
 
 // inAccount is an account that stays, in which joe reads.
@@ -69,7 +69,7 @@ var reusedIDs = []reusedID{
 			"secret POST connections {id: ~x, account: ~a, connector: ~c, visibility: shared}",
 			"secret POST importers {id: ~i, account: ~a, source: ~x}",
 			"oscar DELETE subscriptions/~old",
-			"backend POST subscriptions {id: ~old, role_set: multi_owner, owner: ~olga}",
+			"backend POST subscriptions {id: ~old, role_set: multi_owner, owner: ~olga, features: [user_permissions]}",
 		},
 		again: []string{
 			"olga POST accounts {id: ~a, subscription: ~old, role_set: team}",

@@ -93,7 +93,7 @@ func (e *events) position(id string, last int64) (int64, error) {
 	default:
 		return 0, authz.Errorf(
 			authz.CodeInvalid,
-			"the header Last-Event-ID must be 0 or the id of an event that this actor received for this account",
+			"the header Last-Event-ID must be the id of an event that this actor received for this account, or 0",
 		)
 	}
 }
