@@ -62,8 +62,11 @@ func New(address, key string, options ...Option) (*Client, error) {
 			Code: Invalid, Detail: fmt.Sprintf("%q is not an address; use, for example, https://authz.example.com", address),
 		}
 	}
-	if key == "" {
+	switch {
+	case strings.TrimSpace(key) == "":
 		return nil, &Error{Code: Invalid, Detail: "the API key is empty; every call requires one"}
+	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, &Error{Code: Invalid, Detail: "the API key has a character that no key has; check for line breaks"}
 	}
 	t := &transport{
 		base: base.Path, key: key, patience: 10 * time.Second,

@@ -16,12 +16,22 @@ import (
 
 const variablePrefix = "SLUICE_"
 
-// fromEnvironment makes every flag of the command take its value from SLUICE_… where it is not given: --grpc-listen
-// from SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
+// fromEnvironment gives each present flag of the command the value of its variable if the flag is not given: --grpc-listen
+// that of SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
 // SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential
-// or of a list, which is an error for every command: a deployment that lost its secret must not start without it.
+// or of a list, which is an error for every command: a deployment that lost its secret must not start without it. Flags
+// in commandLineOnly, and flags that are added later, have no variable.
 func fromEnvironment(cmd *cobra.Command) {
-	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flag.Usage += " [" + variable(flag) + "]" })
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if commandLineOnly[flag.Name] {
+			return
+		}
+		flag.Usage += " [" + variable(flag) + "]"
+		if flag.Annotations == nil {
+			flag.Annotations = make(map[string][]string)
+		}
+		flag.Annotations[variableAnnotation] = []string{variable(flag)}
+	})
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkEnvironment(cmd.Root()); err != nil {
 			return err
@@ -36,6 +46,22 @@ func fromEnvironment(cmd *cobra.Command) {
 	}
 }
 
+// variableAnnotation marks the flags that have a variable.
+const variableAnnotation = "sluice_variable"
+
+func hasVariable(flag *pflag.Flag) bool { return flag.Annotations[variableAnnotation] != nil }
+
+// commandLineOnly are the flags that turn off a safety check for one call. A variable that somebody forgot in the
+// environment must not do that.
+var commandLineOnly = map[string]bool{
+	"allow-breaking": true, "allow-unsealed": true, "replace": true,
+}
+
+// rejectUnknownVariables makes the command check the environment, though its flags have no variables.
+func rejectUnknownVariables(cmd *cobra.Command) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return checkEnvironment(cmd.Root()) }
+}
+
 func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	if flag.Changed {
 		if credentials[flag.Name] && flag.Value.String() == "" {
@@ -45,7 +71,7 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	}
 	value, set := os.LookupEnv(variable(flag))
 	switch {
-	case !set:
+	case !set || !hasVariable(flag):
 		return nil
 	case strings.TrimSpace(value) == "": // checkEnvironment rejects an empty secret
 		return nil
@@ -113,7 +139,9 @@ func checkEnvironment(root *cobra.Command) error {
 		}
 		message := fmt.Sprintf("%.100s: the environment has this variable, which Sluice does not know", name)
 		if len(name) <= maxVariable {
-			if nearest := authz.Nearest(name, slices.Sorted(maps.Keys(known))); len(nearest) > 0 {
+			flags := maps.Clone(known)
+			maps.DeleteFunc(flags, func(name string, _ bool) bool { _, isOther := otherVariables[name]; return isOther })
+			if nearest := authz.Nearest(name, slices.Sorted(maps.Keys(flags))); len(nearest) > 0 {
 				message += "; the nearest is " + nearest[0]
 			}
 		}
@@ -130,13 +158,11 @@ func variables(root *cobra.Command) map[string]bool {
 	known := maps.Clone(otherVariables)
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
-		if cmd.PreRunE != nil {
-			cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-				if flag.Name != "help" {
-					known[variable(flag)] = credentials[flag.Name] || repeatable(flag)
-				}
-			})
-		}
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+			if hasVariable(flag) {
+				known[variable(flag)] = credentials[flag.Name] || repeatable(flag)
+			}
+		})
 		for _, sub := range cmd.Commands() {
 			visit(sub)
 		}

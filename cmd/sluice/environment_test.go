@@ -50,3 +50,27 @@ func TestEmptySecretsStopEveryCommand(t *testing.T) {
 		})
 	}
 }
+
+// TestSafetyChecksHaveNoVariables checks that only the command line turns off a safety check, and that an unused
+// variable stops also a command whose flags have none.
+func TestSafetyChecksHaveNoVariables(t *testing.T) {
+	for _, c := range []struct{ variable, nearest string }{
+		{"SLUICE_ALLOW_BREAKING", ""},
+		{"SLUICE_ALLOW_UNSEALED", ""},
+		{"SLUICE_REPLACE", "SLUICE_REPLICA"},
+		{"SLUICE_STORED", ""},
+		{"SLUICE_NAME", ""},
+		{"SLUICE_PORT", ""},
+	} {
+		t.Run(c.variable, func(t *testing.T) {
+			t.Setenv(c.variable, "true")
+			for _, args := range [][]string{{"schema", "print"}, {"key", "new", "--name", "a"}} {
+				_, stderr, code := sluice(t, args...)
+				require.Equal(t, 2, code, args)
+				require.Contains(t, stderr, c.variable+": the environment has this variable, which Sluice does not know")
+				require.NotContains(t, stderr, "SLUICE_PORT_1")
+				require.Contains(t, stderr, c.nearest)
+			}
+		})
+	}
+}

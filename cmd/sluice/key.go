@@ -67,6 +67,7 @@ keys file and has only a hash of the key. A running server reloads the file at S
 	cmd.Flags().StringVar(
 		&expiresIn, "expires-in", "", "time until it expires, for example 90d, 12h or 1y; never if empty",
 	)
+	rejectUnknownVariables(cmd)
 	if err := cmd.MarkFlagRequired("name"); err != nil {
 		panic(err)
 	}

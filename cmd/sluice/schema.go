@@ -109,7 +109,8 @@ func newSchemaApply() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(
 		&breaking, "allow-breaking", false,
-		"apply it even if a removed name may be in use; SpiceDB still rejects removing what relationships use",
+		"apply a schema that removes a name which callers may still use; SpiceDB rejects removing a name that "+
+			"relationships use",
 	)
 	return cmd
 }

@@ -152,13 +152,26 @@ func (r *reader) relationships() (found bool, err error) {
 	return true, nil
 }
 
+// end reads the rest of the file. It returns an error if the rest has a second schema or second relationships, which
+// would otherwise be ignored.
+func (r *reader) end() error {
+	switch name, err := r.key(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	default:
+		return fmt.Errorf("line %d: the file has a second %s", r.number, name)
+	}
+}
+
 // batch reads the next relationships, up to size. It returns fewer only at the end.
 func (r *reader) batch(size int) (out []string, err error) {
 	for len(out) < size {
 		line, err := r.indented()
 		switch {
 		case errors.Is(err, io.EOF):
-			return out, nil
+			return out, r.end()
 		case err != nil:
 			return nil, err
 		}

@@ -121,3 +121,15 @@ func TestImportReadsTimesAsRequestsDo(t *testing.T) {
 		require.ErrorIs(t, err, authz.CodeInvalid, wrong)
 	}
 }
+
+// TestImportRejectsSecondBlocks checks that no part of a file is ignored without an error.
+func TestImportRejectsSecondBlocks(t *testing.T) {
+	for _, second := range []string{"relationships: |-\n  document:z#reader@user:v\n", "schema: |-\n  definition user {}\n"} {
+		var target target
+		text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n" + second
+		_, err := transfer.ImportFrom(t.Context(), &target, strings.NewReader(text), checked(target.apply))
+		name, _, _ := strings.Cut(second, ":")
+		require.ErrorContains(t, err, "line 5: the file has a second "+name)
+		require.Empty(t, target.relationships)
+	}
+}
