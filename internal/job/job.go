@@ -49,8 +49,8 @@ type Job interface {
 	// State returns how far the job is.
 	State() State
 
-	// Next reads the newest state of the store and plans the next step, but writes nothing. Since every step reads what
-	// is left, a job needs nothing from its earlier steps to continue. Next receives how many attempts at the step have
+	// Next reads the newest state of the store and plans the next step, which Run writes. Since every step reads what is
+	// left, a job needs nothing from its earlier steps to continue. Next receives how many attempts at the step have
 	// failed at a precondition. If it returns authz.ErrPrecondition, the step is planned again.
 	Next(ctx context.Context, failed int) (Step, error)
 

@@ -97,7 +97,7 @@ func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object,
 	if d.reassigns() {
 		return authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", d.who)
 	}
-	return waitForOffboarding(p, d)
+	return waitForOffboarding(d)
 }
 
 // deleteClosedInvitations plans to delete the invitations that a person's offboarding closes, as many as fit the

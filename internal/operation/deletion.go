@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/tx"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
 // A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under
@@ -41,61 +41,46 @@ func deletedObject(deletion authz.Object) authz.Object {
 // that the object's kind requires for it.
 //
 // A deletion has three steps. The cut-off deletes the object's own relationships and stores, in the same change, that
-// the deletion is under way. From then on nobody reaches anything in the object, nothing can be created in it or
-// refer to it, and its id cannot be created again. The cleanup deletes the objects in it and the references to it,
-// including those written until the cut-off. The last step stores that the deletion is done. After an interruption,
-// repeating the call or Resume finishes it.
+// the deletion is under way. If the relationships do not fit one write, the record is stored first. From the cut-off on
+// nobody reaches anything in the object, nothing can be created in it or refer to it, and its id cannot be created
+// again. The cleanup deletes the objects in it and the references to it, including those written until the cut-off.
+// The last step stores that the deletion is done. After an interruption, repeating the call or Resume finishes it.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (authz.Token, error) {
-	operation := "delete_" + string(object.Type)
-	var repeated, large bool
-	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+	operation := deleteOperation(object)
+	var state job.State
+	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) (err error) {
 		if by.replayed() {
-			under, done, err := readDeletion(ctx, p, deletionOf(object))
-			repeated, large = true, under || !done
+			state, err = readDeletionState(ctx, p, object)
 			return err
 		}
-		if err := requireDeletePermission(ctx, p, object); err != nil {
-			if authz.CodeOf(err) != authz.CodeNotFound {
-				return err
+		refusal := requireDeletePermission(ctx, p, object)
+		if authz.CodeOf(refusal) == authz.CodeNotFound {
+			if state, err = readDeletionState(ctx, p, object); err == nil && state == job.Canceled {
+				err = refusal
 			}
-			under, done, seen := readDeletion(ctx, p, deletionOf(object))
-			if seen != nil {
-				return seen
-			}
-			if repeated = under || done; !repeated {
-				return err
-			}
-			large = under
-			return nil
+			return err
+		}
+		if refusal != nil {
+			return refusal
 		}
 		p.Touch(deletionOf(object), deletionRequestedBy, p.actor())
-		var err error
-		large, err = cutOff(ctx, p, object)
+		state, err = cutOff(ctx, p, object)
 		return err
 	})
-	if err != nil || repeated && !large {
+	if err != nil || state == job.Done {
 		return token, err
 	}
-	if by.replayed() { // it was requested before and is still under way
+	if state == job.Canceled { // which was requested under the same idempotency key
 		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
 	}
-	deletion := authz.Relationship{
-		Resource: deletionOf(object),
-		Relation: deletionRequestedBy,
-		Subject:  person(by.Actor),
-	}
-	if large && !repeated {
-		err := s.cutOffLarge(ctx, by, operation, object)
-		if refused(err) {
-			return "", errors.Join(err, s.cancelDeletion(ctx, by, deletion))
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	return s.cleanUp(ctx, by, operation, deletion)
+	record := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: person(by.Actor)}
+	_, token, err = job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))
+	return token, err
 }
+
+// deleteOperation returns the name of the operation that deletes an object.
+func deleteOperation(object authz.Object) string { return "delete_" + string(object.Type) }
 
 // requireDeletePermission returns an error unless the actor may delete the object.
 func requireDeletePermission(ctx context.Context, p *plan, object authz.Object) error {
@@ -125,34 +110,36 @@ func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, d
 	return under, done, err
 }
 
+// readDeletionState reads how far the deletion of an object is that the actor requested. It returns job.Canceled if
+// none is stored.
+func readDeletionState(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
+	switch under, done, err := readDeletion(ctx, p, deletionOf(object)); {
+	case err != nil:
+		return job.Canceled, err
+	case under:
+		return job.Requested, nil
+	case done:
+		return job.Done, nil
+	}
+	return job.Canceled, nil
+}
+
 // cutOff plans the cut-off: it deletes the object's own relationships, and thereby all access to the object and its
-// contents. If they do not fit one write, it reports large and leaves them to cutOffLarge.
-func cutOff(ctx context.Context, p *plan, object authz.Object) (large bool, err error) {
+// contents. It returns the state of the deletion after the write: job.Requested if the relationships do not fit.
+func cutOff(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
 	own, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
 	if err != nil || len(own) > p.Room() {
-		return err == nil, err
+		return job.Requested, err
 	}
 	for _, r := range own {
 		p.Delete(r)
 	}
-	return false, nil
+	return job.Cleaning, nil
 }
 
-// cutOffLarge deletes all of an object's own relationships by filter, for any number of them. It requires that the
-// deletion is under way and that the actor may still delete the object.
-func (s *Service) cutOffLarge(ctx context.Context, by Caller, operation string, object authz.Object) error {
-	const conflict = "other requests kept changing what this operation depends on; try again"
-	return tx.Retry(ctx, conflict, func(int) error {
-		p := newPlan(s.engine, by)
-		if err := requireDeletePermission(ctx, p, object); err != nil {
-			return err
-		}
-		p.Require(authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: p.actor()})
-		_, err := s.engine.DeleteAll(
-			ctx, authz.Filter{Type: object.Type, ID: object.ID}, p.Preconditions(), by.metadata(operation),
-		)
-		return err
-	})
+// refused reports whether an error says that the actor may not perform the operation.
+func refused(err error) bool {
+	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
 // leavePlace plans that the actor leaves an object by themselves. It reports nothing if the actor holds no role

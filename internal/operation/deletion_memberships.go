@@ -5,63 +5,39 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/tx"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
 // membershipBatch is how many reasons for memberships one write deletes.
 const membershipBatch = 50
 
-// endMemberships deletes the reasons for memberships that a deleted account was, and ends each membership without
-// another reason.
-func (w *cleanup) endMemberships(ctx context.Context, reasons []authz.Relationship) error {
-	for batch := range slices.Chunk(reasons, membershipBatch) {
-		if err := w.endSomeMemberships(ctx, batch); err != nil {
-			return err
-		}
+// readReasons reads some of the reasons for memberships that a deleted account is. Those of a deleted subscription end
+// as a whole. It leaves out those that no delete can name, see batch.add.
+func (j deletionJob) readReasons(ctx context.Context, p *plan) ([]authz.Relationship, error) {
+	account := j.object()
+	if account.Type != "account" {
+		return nil, nil
 	}
-	return nil
+	reasons := authz.Filter{Type: membershipType, SubjectType: account.Type, SubjectID: account.ID}
+	found, err := p.FindSome(ctx, reasons, membershipBatch+len(j.deleted)+len(j.unnamed))
+	found = slices.DeleteFunc(found, func(r authz.Relationship) bool {
+		return j.deleted[authz.Exactly(r)] || j.unnamed[authz.Exactly(r)]
+	})
+	return found[:min(len(found), membershipBatch)], err
 }
 
-// endSomeMemberships ends the memberships of one batch of reasons, in as many writes as they need.
-func (w *cleanup) endSomeMemberships(ctx context.Context, reasons []authz.Relationship) error {
-	const conflict = "other requests kept changing the memberships that end with this deletion; try again"
-	for more := true; more; {
-		err := tx.Retry(ctx, conflict, func(int) (err error) {
-			more, err = w.writeMemberships(ctx, reasons)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeMemberships ends memberships in one write, and reports whether another write must follow. It returns
-// errFinished if the deletion is no longer under way.
-func (w *cleanup) writeMemberships(ctx context.Context, reasons []authz.Relationship) (more bool, err error) {
-	p := newPlan(w.engine, w.by)
-	if _, err := p.head(ctx); err != nil {
-		return false, err
-	}
-	for _, c := range w.underWay() {
-		found, err := p.FindSome(ctx, c.Filter, 1)
-		if err != nil {
-			return false, err
-		}
-		if len(found) > 0 == c.Absent {
-			return false, errFinished
-		}
-		p.AddPrecondition(c)
-	}
+// planMemberships plans the delete of the reasons, and the end of each membership without another reason. If they do
+// not fit one write, it plans what must come first; the next step reads the rest again.
+func (j deletionJob) planMemberships(
+	ctx context.Context, p *plan, reasons []authz.Relationship,
+) (job.Step, error) {
 	if err := endReasons(ctx, p, reasons); err != nil {
-		return false, err
+		return job.Step{}, err
 	}
-	if more, err = p.Split(); err != nil {
-		return false, err
+	if _, err := p.Split(); err != nil {
+		return job.Step{}, err
 	}
-	_, err = p.commit(ctx, w.operation)
-	return more, err
+	return j.step(p), beforeCommit(p)
 }
 
 // endReasons plans that accounts, which hold no roles any more, are no longer reasons for memberships.

@@ -2,9 +2,11 @@ package operation
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
 // EraseUser deletes every relationship of a person, with no actor. Their creations stay, without a creator, except
@@ -15,7 +17,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 		_, err := p.head(ctx)
 		return false, err
 	}
-	return s.offboard(ctx, by, "erase_user", who, backend, func(ctx context.Context, p *plan) (*offboarding, error) {
+	done, err := s.offboard(ctx, by, "erase_user", who, backend, func(ctx context.Context, p *plan) (*offboarding, error) {
 		d := offboarding{who: who, from: platform, requestedBy: only(platform), private: disconnectsPrivate}
 		named, err := p.FindSome(ctx, authz.Filter{SubjectType: user, SubjectID: who}, 1)
 		if err != nil || len(named) == 0 {
@@ -23,69 +25,65 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 		}
 		return &d, endRoles(ctx, p, d)
 	})
+	return done.token, err
 }
 
-// eraseRemaining deletes the remaining relationships of any type that name the person, after their roles and
-// creations. It reports whether there were any. Deletions and offboardings that the person requested, or gets
-// creations from, are finished first.
-func (s *Service) eraseRemaining(
-	ctx context.Context, p *plan, by Caller, operation string, d offboarding,
-) (more bool, err error) {
-	rest := make(map[authz.Filter]bool)
-	invitations := make(map[authz.ID]bool)
-	about := authz.Filter{SubjectType: user, SubjectID: d.who}
-	for item, err := range s.engine.Read(ctx, about, p.Consistency(), authz.Page{}) {
+// readRest reads the relationships of any type that name a person who is erased, after their roles and creations. It
+// returns filters for those to delete and the jobs to finish first: deletions and offboardings that the person
+// requested, and offboardings that reassign creations to them.
+func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Job, rest []authz.Filter, err error) {
+	filters := make(map[authz.Filter]bool)
+	var latest []authz.Filter
+	others := make(map[authz.ID]bool) // people whose offboarding names the person
+	about := authz.Filter{SubjectType: user, SubjectID: j.who}
+	for item, err := range p.engine.Read(ctx, about, p.Consistency(), authz.Page{}) {
 		if err != nil {
-			return false, err
+			return nil, nil, err
 		}
 		r := item.Relationship
 		switch {
 		case r.Resource.Type == deletionType && r.Relation == deletionRequestedBy:
-			err := s.resumeDeletion(ctx, resumingCaller(r.Subject), deletedObject(r.Resource), r)
-			if err != nil && !errors.Is(err, authz.CodeConflict) {
-				return false, err
-			}
-			more = true
-		case r.Resource.Type == invitationType: // deleted as a whole: without the person it is malformed
-			invitations[r.Resource.ID] = true
+			waitFor = append(waitFor, j.service.resumedDeletion(r))
 		case r.Resource.Type == offboardingType:
-			other, under, err := readOffboarding(ctx, p, r.Resource.ID)
-			if err != nil {
-				return false, err
-			}
-			if under {
-				_, err := s.runOffboarding(ctx, resumingCaller(other.requestedBy), operation, other)
-				if err != nil && !errors.Is(err, authz.CodeConflict) {
-					return false, err
-				}
-			}
-			more = true
+			others[r.Resource.ID] = true
+		case r.Resource.Type == invitationType: // deleted as a whole: without the person it is malformed
+			filters[authz.Filter{Type: invitationType, ID: r.Resource.ID}] = true
+			latest = append(latest, authz.Filter{
+				Type: inviteeType, Relation: inviteeLatest, SubjectType: invitationType, SubjectID: r.Resource.ID,
+			})
 		default:
-			rest[authz.Filter{Type: r.Resource.Type, Relation: r.Relation, SubjectType: user, SubjectID: d.who}] = true
+			named := authz.Filter{Type: r.Resource.Type, Relation: r.Relation, SubjectType: user, SubjectID: j.who}
+			filters[named] = true
 		}
 	}
-	for handle := range invitations {
-		rest[authz.Filter{Type: invitationType, ID: handle}] = true
-		rest[authz.Filter{Type: inviteeType, Relation: inviteeLatest, SubjectType: invitationType, SubjectID: handle}] = true
+	for _, who := range sortedKeys(others) {
+		other, under, err := readOffboarding(ctx, p, who)
+		if err != nil {
+			return nil, nil, err
+		}
+		if under {
+			waitFor = append(waitFor, j.service.offboardingJob(resumingCaller(other.requestedBy), j.operation, other))
+		} else { // another tool wrote a part of a record
+			filters[authz.Filter{Type: offboardingType, ID: who, SubjectType: user, SubjectID: j.who}] = true
+		}
 	}
 	for _, typ := range []authz.Type{inviteeType, removedType} { // objects with the person's id
-		filter := authz.Filter{Type: typ, ID: d.who}
+		filter := authz.Filter{Type: typ, ID: j.who}
 		found, err := p.FindSome(ctx, filter, 1)
 		if err != nil {
-			return false, err
+			return nil, nil, err
 		}
 		if len(found) > 0 {
-			rest[filter] = true
+			filters[filter] = true
 		}
 	}
-	for filter := range rest {
-		if _, err := s.engine.DeleteAll(ctx, filter, p.Preconditions(), by.metadata(operation)); err != nil {
-			if errors.Is(err, authz.ErrPrecondition) { // another request ended the offboarding: read again
-				return true, nil
-			}
-			return false, err
-		}
-		more = true
-	}
-	return more, nil
+	// The relationships to an invitation come first, because they are found through it.
+	return waitFor, slices.AppendSeq(latest, maps.Keys(filters)), nil
+}
+
+// planRest plans to delete the relationships of the next filter.
+func (j offboardingJob) planRest(p *plan) job.Step {
+	filter := j.rest[0]
+	j.rest = j.rest[1:]
+	return job.Step{Unit: p.Unit, DeleteAll: &filter, Metadata: j.by.metadata(j.operation), Then: j}
 }

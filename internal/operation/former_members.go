@@ -118,33 +118,43 @@ func (s *Service) endNamedOf(
 	ctx context.Context, by Caller, operation string, f formerMember,
 ) (token authz.Token, err error) {
 	const conflict = "other requests kept changing the roles of the removed person; repeat the call to finish it"
+	attempts := tx.NewAttempts(conflict)
 	for more := true; more; {
-		err := tx.Retry(ctx, conflict, func(int) error {
-			more = false
-			p := newPlan(s.engine, by)
-			if token, err = p.head(ctx); err != nil {
-				return err
-			}
-			held, err := p.Find(ctx, rolesFilter(f.account, f.who))
-			if err != nil || len(held) > 0 {
-				return err
-			}
-			p.Forbid(rolesFilter(f.account, f.who))
-			err = forEachNamed(ctx, p, f.who, f.in, func(r authz.Relationship) bool {
-				if more = p.Room() == 0; !more {
-					p.Delete(r)
-				}
-				return !more
-			})
-			if err != nil {
-				return err
-			}
-			token, err = p.commit(ctx, operation)
-			return err
-		})
-		if err != nil {
+		token, more, err = s.writeNamedOf(ctx, by, operation, f)
+		if err == nil {
+			attempts = tx.NewAttempts(conflict)
+			continue
+		}
+		if err := attempts.Retry(ctx, err); err != nil {
 			return "", err
 		}
+		more = true
 	}
 	return token, nil
+}
+
+// writeNamedOf performs one write of endNamedOf, and reports whether another must follow.
+func (s *Service) writeNamedOf(
+	ctx context.Context, by Caller, operation string, f formerMember,
+) (token authz.Token, more bool, err error) {
+	p := newPlan(s.engine, by)
+	if token, err = p.head(ctx); err != nil {
+		return "", false, err
+	}
+	held, err := p.Find(ctx, rolesFilter(f.account, f.who))
+	if err != nil || len(held) > 0 {
+		return token, false, err
+	}
+	p.Forbid(rolesFilter(f.account, f.who))
+	err = forEachNamed(ctx, p, f.who, f.in, func(r authz.Relationship) bool {
+		if more = p.Room() == 0; !more {
+			p.Delete(r)
+		}
+		return !more
+	})
+	if err != nil {
+		return "", false, err
+	}
+	token, err = p.commit(ctx, operation)
+	return token, more, err
 }

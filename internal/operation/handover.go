@@ -109,13 +109,12 @@ func (s *Service) reassign(
 	ctx context.Context, by Caller, operation string, d offboarding,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
 ) (*Reassigned, authz.Token, error) {
-	by.reassigned = &reassignments{from: d.who, to: d.newOwner}
-	token, err := s.offboard(ctx, by, operation, d.who, may, build)
+	done, err := s.offboard(ctx, by, operation, d.who, may, build)
 	if err != nil {
 		return nil, "", err
 	}
-	report, err := s.reportReassigned(ctx, by)
-	return answered(report, token, err)
+	report, err := s.reportReassigned(ctx, by, d, done.reassigned)
+	return answered(report, done.token, err)
 }
 
 // hiddenCreations returns the error of a removal from a subscription that would reassign objects in accounts that the

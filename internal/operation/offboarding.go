@@ -2,10 +2,10 @@ package operation
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
 // An offboarding is stored as an object with the person's id. It exists while the offboarding is under way.
@@ -112,14 +112,22 @@ func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool
 	if d.reassigns() {
 		return authz.Errorf(authz.CodeConflict, "%s is still being removed; try again shortly", who)
 	}
-	return waitForOffboarding(p, d)
+	return waitForOffboarding(d)
 }
 
-// waitForOffboarding ends a plan that must wait for an offboarding. run finishes the offboarding and plans the
-// operation again.
-func waitForOffboarding(p *plan, d offboarding) error {
-	p.unfinished = append(p.unfinished, d)
-	return errOffboardingUnderWay
+// underWayError ends a plan that must wait for offboardings. run finishes them and plans the operation again. In the
+// state job.Requested, they are not recorded yet, and run begins them.
+type underWayError struct {
+	offboardings []offboarding
+	state        job.State
+}
+
+// Error implements error.
+func (*underWayError) Error() string { return "an offboarding is under way" }
+
+// waitForOffboarding returns the error that ends a plan which must wait for an offboarding.
+func waitForOffboarding(d offboarding) error {
+	return &underWayError{offboardings: []offboarding{d}, state: job.Cleaning}
 }
 
 // finishRemoval lets run finish an interrupted removal of a person who holds no role, unless it reassigns their
@@ -129,7 +137,7 @@ func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	if err != nil || !under || d.reassigns() {
 		return err
 	}
-	return waitForOffboarding(p, d)
+	return waitForOffboarding(d)
 }
 
 // forbidOffboardings requires that no person in arriving is being removed. If one write cannot hold a precondition
@@ -178,14 +186,15 @@ func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]
 func (s *Service) offboard(
 	ctx context.Context, by Caller, operation string, who authz.ID,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
-) (authz.Token, error) {
-	return s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+) (performed, error) {
+	return s.perform(ctx, by, operation, func(ctx context.Context, p *plan) error {
 		gone, err := may(ctx, p)
 		if err != nil {
 			return err
 		}
-		if p.unfinished, err = readConflictingOffboardings(ctx, p, who); err == nil && len(p.unfinished) > 0 {
-			err = errOffboardingUnderWay
+		conflicting, err := readConflictingOffboardings(ctx, p, who)
+		if err == nil && len(conflicting) > 0 {
+			err = &underWayError{offboardings: conflicting, state: job.Cleaning}
 		}
 		if err != nil || gone {
 			return err
@@ -217,24 +226,3 @@ func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
 	}
 	p.offboardings = append(p.offboardings, d)
 }
-
-// finishOffboardings finishes interrupted offboardings that an operation must wait for.
-func (s *Service) finishOffboardings(ctx context.Context, by Caller, unfinished []offboarding) error {
-	_, err := s.runOffboardings(ctx, by, "finish_offboarding", unfinished)
-	return err
-}
-
-// runOffboardings runs the offboardings one after the other and returns the token of the last write.
-func (s *Service) runOffboardings(
-	ctx context.Context, by Caller, operation string, offboardings []offboarding,
-) (token authz.Token, err error) {
-	for _, d := range offboardings {
-		if token, err = s.runOffboarding(ctx, by, operation, d); err != nil {
-			return "", err
-		}
-	}
-	return token, nil
-}
-
-// errOffboardingUnderWay ends a plan that must wait for an offboarding.
-var errOffboardingUnderWay = errors.New("an offboarding is under way")

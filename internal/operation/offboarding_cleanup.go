@@ -205,7 +205,7 @@ func handOverObject(p *plan, d offboarding, c created) bool {
 	if d.newOwner != "" {
 		p.Touch(c.object(), creator, person(d.newOwner))
 	}
-	noteReassigned(p, d, c, false)
+	addReassigned(p, d, c, false)
 	return true
 }
 
@@ -221,7 +221,7 @@ func requireUnchanged(p *plan, c created) {
 	}
 }
 
-// disconnectPrivate plans the cut-off of a private connection, see Delete; runOffboarding does the cleanup. If the
+// disconnectPrivate plans the cut-off of a private connection, see Delete; offboardingJob does the cleanup. If the
 // cut-off does not fit one write, it first plans deletes of the connection's shares.
 func disconnectPrivate(p *plan, d offboarding, c created) bool {
 	if !fitsOffboarding(p, len(c.own)+maxUpdatesPerObject) {
@@ -240,7 +240,7 @@ func disconnectPrivate(p *plan, d offboarding, c created) bool {
 		p.Delete(r)
 	}
 	p.Touch(deletionOf(c.object()), deletionRequestedBy, d.requestedBy)
-	noteReassigned(p, d, c, true)
+	addReassigned(p, d, c, true)
 	return true
 }
 

@@ -5,108 +5,168 @@ import (
 	"errors"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/tx"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// runOffboarding performs the rest of an offboarding, write by write; the last write ends it. It needs no permission,
-// since the actor who started it had it. If two requests run it at the same time, either may finish it.
+// offboardingJob performs an offboarding after its first write. It needs no permission, since the actor who requested
+// the offboarding had it. Each write requires that the offboarding is still under way, and deletes relationships of
+// the first of these groups that has any: roles, invitations that the offboarding closed, shares and creations. Then
+// the deletions of the private connections are finished, a person who is erased loses everything else, and the last
+// write deletes the record.
 //
-// A write of the person's that was in progress when their roles ended may become visible later, see cleanup. So the
-// last write requires that no creation of theirs is left. That can be required only if they created nothing
+// A write of the person's that was in progress when their roles ended may become visible later, see deletionJob. So
+// the last write requires that no creation of theirs is left. That can be required only if they created nothing
 // elsewhere.
-func (s *Service) runOffboarding(
-	ctx context.Context, by Caller, operation string, d offboarding,
-) (token authz.Token, err error) {
-	const conflict = "other requests kept changing what this removal depends on; repeat the call to finish it"
-	halved := 0
-	for ends := false; !ends; {
-		err := tx.Retry(ctx, conflict, func(attempt int) (err error) {
-			token, ends, err = s.writeOffboarding(ctx, by, operation, d, halved+attempt)
-			if err == nil {
-				halved = max(0, halved+attempt-1)
-			}
-			return err
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	return token, nil
+type offboardingJob struct {
+	offboarding
+
+	service   *Service
+	by        Caller
+	operation string
+	state     job.State
+	cause     error // why it is canceled
+
+	halved     int            // see fitsOffboarding
+	rest       []authz.Filter // relationships of an erased person that the next writes delete
+	reassigned []reassignment // by the writes so far
 }
 
-// writeOffboarding performs the next write of an offboarding, and reports whether it was the last.
-func (s *Service) writeOffboarding(
-	ctx context.Context, by Caller, operation string, d offboarding, halved int,
-) (token authz.Token, ends bool, err error) {
-	p := newPlan(s.engine, by)
+// offboardingJob returns the job that performs an offboarding. Its cut-off, which stores the record, is written, unless
+// the state is changed to job.Requested.
+func (s *Service) offboardingJob(by Caller, operation string, d offboarding) offboardingJob {
+	return offboardingJob{offboarding: d, service: s, by: by, operation: operation, state: job.Cleaning}
+}
+
+// Record implements job.Job.
+func (j offboardingJob) Record() authz.Object { return offboardingObject(j.who) }
+
+// State implements job.Job.
+func (j offboardingJob) State() job.State { return j.state }
+
+// Conflict implements job.Job.
+func (j offboardingJob) Conflict() string {
+	return "other requests kept changing what this removal depends on; repeat the call to finish it"
+}
+
+// in returns the job in another state.
+func (j offboardingJob) in(state job.State) offboardingJob {
+	j.state = state
+	return j
+}
+
+// Next implements job.Job.
+func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) {
+	p := newPlan(j.service.engine, j.by.withoutKey())
 	p.LimitWriteTime(maxWriteTime)
-	p.halved = halved
+	p.halved = j.halved + failed
 	if _, err := p.head(ctx); err != nil {
-		return "", false, err
+		return job.Step{}, err
 	}
-	if now, under, err := readOffboarding(ctx, p, d.who); err != nil || !under || now != d {
-		return p.Snapshot(), true, err
+	stored, under, err := readOffboarding(ctx, p, j.who)
+	if err != nil {
+		return job.Step{}, err
 	}
-	for _, row := range d.relationships() {
+	if j.state == job.Requested {
+		return j.planRecord(p, under), nil
+	}
+	if !under || stored != j.offboarding { // it has ended, or another of the same person has begun
+		return job.Step{Unit: p.Unit, Then: j.in(job.Done)}, nil
+	}
+	for _, row := range j.relationships() {
 		p.Require(row)
 	}
-	if ends, err = s.planOffboarding(ctx, p, by, operation, d); err != nil {
-		return "", false, err
+	if j.state == job.Canceling {
+		return j.planCancel(ctx, p)
 	}
-	if token, err = p.commit(ctx, operation); err != nil {
-		return "", false, err
+	if failed > 0 {
+		j.rest = nil // read again what is left
 	}
-	if !ends {
-		countReassigned(p)
+	step, err := j.planCleaning(ctx, p)
+	if err == nil {
+		err = beforeCommit(p)
 	}
-	return token, ends, nil
+	return step, err
 }
 
-// planOffboarding plans the next write of an offboarding, and reports whether it is the last.
-func (s *Service) planOffboarding(
-	ctx context.Context, p *plan, by Caller, operation string, d offboarding,
-) (ends bool, err error) {
+// planRecord plans the write that records the offboarding. If one of the same person is under way, it plans nothing:
+// the operation that waits is planned again and finds it.
+func (j offboardingJob) planRecord(p *plan, under bool) job.Step {
+	if under {
+		return job.Step{Unit: p.Unit, Then: j.in(job.Done)}
+	}
+	p.Forbid(authz.Filter{Type: offboardingType, ID: j.who})
+	startOffboarding(p, j.offboarding)
+	return job.Step{Unit: p.Unit, Metadata: j.by.metadata("end_shares"), Then: j.in(job.Cleaning)}
+}
+
+// planCleaning plans the next write after the cut-off.
+func (j offboardingJob) planCleaning(ctx context.Context, p *plan) (job.Step, error) {
+	if len(j.rest) > 0 {
+		return j.planRest(p), nil
+	}
 	var orphaned places
-	if !d.keepsRoles {
+	if !j.keepsRoles {
+		var err error
 		fits := func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) }
-		if orphaned, err = deleteRoles(ctx, p, d, fits); err != nil {
-			return false, err
+		if orphaned, err = deleteRoles(ctx, p, j.offboarding, fits); err != nil {
+			return job.Step{}, err
 		}
 	}
 	if err := orphaned.err(); err != nil { // another holder lost the role since, or the person got a new one
-		return false, errors.Join(err, s.cancelOffboarding(ctx, by, d))
+		j.cause = err
+		return job.Step{Then: j.in(job.Canceling)}, nil
 	}
 	if err := settleMemberships(ctx, p); err != nil {
-		return false, err
+		return job.Step{}, err
 	}
 	if more, err := p.Split(); more || err != nil {
-		return false, err
+		return j.writes(p), err
 	}
 	if len(p.Updates()) == 0 {
-		if err := deleteClosedInvitations(ctx, p, d.who); err != nil {
-			return false, err
+		if err := deleteClosedInvitations(ctx, p, j.who); err != nil {
+			return job.Step{}, err
 		}
 	}
 	if len(p.Updates()) == 0 {
-		if err := planCleanup(ctx, p, d); err != nil {
-			return false, err
+		if err := planCleanup(ctx, p, j.offboarding); err != nil {
+			return job.Step{}, err
 		}
 	}
 	if len(p.Updates()) > 0 {
-		return false, nil
+		return j.writes(p), nil
 	}
-	if err := s.cleanUpDisconnected(ctx, by, operation, d.requestedBy); err != nil {
-		return false, err
+	return j.planEnd(ctx, p)
+}
+
+// writes returns the step that writes the plan, after which the job continues.
+func (j offboardingJob) writes(p *plan) job.Step {
+	j.halved = max(0, p.halved-1)
+	j.reassigned = append(j.reassigned[:len(j.reassigned):len(j.reassigned)], p.reassigned...)
+	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j}
+}
+
+// planEnd plans what follows when roles, invitations, shares and creations are deleted or reassigned.
+func (j offboardingJob) planEnd(ctx context.Context, p *plan) (job.Step, error) {
+	disconnected, err := j.readDisconnected(ctx, p)
+	if err != nil || len(disconnected) > 0 {
+		return job.Step{WaitFor: disconnected}, err
 	}
-	if d.erases() {
-		if more, err := s.eraseRemaining(ctx, p, by, operation, d); err != nil || more {
-			return false, err
+	if j.erases() {
+		var waitFor []job.Job
+		if waitFor, j.rest, err = j.readRest(ctx, p); err != nil || len(waitFor) > 0 {
+			return job.Step{WaitFor: waitFor}, err
+		}
+		if len(j.rest) > 0 {
+			return j.planRest(p), nil
 		}
 	}
-	if err := requireNothingLeft(ctx, p, d); err != nil {
-		return false, err
+	if err := requireNothingLeft(ctx, p, j.offboarding); err != nil {
+		return job.Step{}, err
 	}
-	return true, endOffboarding(ctx, p, d)
+	if err := endOffboarding(ctx, p, j.offboarding); err != nil {
+		return job.Step{}, err
+	}
+	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Done)}, nil
 }
 
 // endOffboarding plans that an offboarding is no longer under way.
@@ -145,67 +205,45 @@ func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 	return nil
 }
 
-// cancelOffboarding ends an offboarding before it is complete; its earlier writes remain. The invitations that it
-// closed do not open again: it deletes them first.
-func (s *Service) cancelOffboarding(ctx context.Context, by Caller, d offboarding) error {
-	for {
-		p := newPlan(s.engine, by)
-		if _, err := p.head(ctx); err != nil {
-			return err
-		}
-		if err := deleteClosedInvitations(ctx, p, d.who); err != nil {
-			return err
-		}
-		ends := len(p.Updates()) == 0
-		if ends {
-			if err := endOffboarding(ctx, p, d); err != nil {
-				return err
-			}
-			if by.Idempotency != nil {
-				p.Delete(by.done())
-			}
-		}
-		if _, err := p.commit(ctx, "cancel_offboarding"); err != nil || ends {
-			return err
-		}
+// planCancel plans the next write of an offboarding that ends before it is complete; its earlier writes remain. The
+// invitations that it closed do not open again: they are deleted first.
+func (j offboardingJob) planCancel(ctx context.Context, p *plan) (job.Step, error) {
+	step := job.Step{Unit: p.Unit, Metadata: j.by.metadata("cancel_offboarding"), Then: j}
+	if err := deleteClosedInvitations(ctx, p, j.who); err != nil || len(p.Updates()) > 0 {
+		return step, err
 	}
+	if err := endOffboarding(ctx, p, j.offboarding); err != nil {
+		return step, err
+	}
+	if j.by.Idempotency != nil {
+		p.Delete(j.by.done())
+	}
+	step.Then, step.Cause = j.in(job.Canceled), j.cause
+	return step, nil
 }
 
-// cleanUpDisconnected finishes the deletions of the connections that an offboarding cut off.
-func (s *Service) cleanUpDisconnected(
-	ctx context.Context, by Caller, operation string, requestedBy authz.Subject,
-) error {
-	p := newPlan(s.engine, by)
-	under, err := p.FindSome(
-		ctx,
-		authz.Filter{
-			Type:        deletionType,
-			Relation:    deletionRequestedBy,
-			SubjectType: requestedBy.Type,
-			SubjectID:   requestedBy.ID,
-		},
-		0,
-	)
-	if err != nil {
-		return err
+// readDisconnected returns the unfinished deletions of connections whose cut-off is written and that were requested by
+// whoever requested the offboarding. Those of the person's private connections are among them.
+func (j offboardingJob) readDisconnected(ctx context.Context, p *plan) ([]job.Job, error) {
+	requested := authz.Filter{
+		Type: deletionType, Relation: deletionRequestedBy, SubjectType: j.requestedBy.Type, SubjectID: j.requestedBy.ID,
 	}
-	for _, deletion := range under {
-		object := deletedObject(deletion.Resource)
+	under, err := p.FindSome(ctx, requested, 0)
+	if err != nil {
+		return nil, err
+	}
+	var deletions []job.Job
+	for _, record := range under {
+		object := deletedObject(record.Resource)
 		if object.Type != "connection" {
 			continue
 		}
-		placed, err := p.FindSome(
-			ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1,
-		)
-		if err != nil {
-			return err
-		}
-		if len(placed) > 0 {
+		if isPlaced, err := readIsPlaced(ctx, p, object); err != nil {
+			return nil, err
+		} else if isPlaced {
 			continue
 		}
-		if _, err := s.cleanUp(ctx, by, operation, deletion); err != nil {
-			return err
-		}
+		deletions = append(deletions, j.service.deletionJob(j.by, j.operation, record, job.Cleaning))
 	}
-	return nil
+	return deletions, nil
 }

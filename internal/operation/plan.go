@@ -29,11 +29,10 @@ type plan struct {
 	formerMembers []formerMember
 	withdrawing   []withdrawal
 	granted       []explicitGrant
-	memberships   int           // how many end with a role on an account
-	settled       bool          // see settleMemberships
-	offboardings  []offboarding // carried out after the write
-	unfinished    []offboarding // finished before the operation is planned again, see errUnderWay
-	reassigns     []reassignment
+	memberships   int                   // how many end with a role on an account
+	settled       bool                  // see settleMemberships
+	offboardings  []offboarding         // begun by the write
+	reassigned    []reassignment        // by the write
 	portions      *portions             // how the changes are divided among writes; nil if they are in one
 	lowered       int                   // updates that write something and only take access away, see roleChange.lowers
 	decided       map[authz.Object]bool // see requireDecision
@@ -77,11 +76,19 @@ func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error
 	if len(p.Updates()) == 0 {
 		return p.head(ctx)
 	}
-	if err := rejectForeignIDs(p); err != nil {
+	if err := beforeCommit(p); err != nil {
 		return "", err
 	}
-	forbidOffboardings(p)
 	return p.Commit(ctx, p.by.metadata(operation))
+}
+
+// beforeCommit checks the updates of a complete plan and adds its last preconditions.
+func beforeCommit(p *plan) error {
+	if err := rejectForeignIDs(p); err != nil {
+		return err
+	}
+	forbidOffboardings(p)
+	return nil
 }
 
 // head returns the token of the state that the plan reads. If the plan has read nothing yet, that is the newest one.
@@ -124,6 +131,13 @@ func requireSome(p *plan, preconditions []authz.Precondition) {
 			p.AddPrecondition(c)
 		}
 	}
+}
+
+// withoutKey returns the caller without an idempotency key, for the writes of a job: the key is stored by the
+// operation that began the job.
+func (c Caller) withoutKey() Caller {
+	c.Idempotency = nil
+	return c
 }
 
 // metadata is what SpiceDB keeps with the transaction.

@@ -15,43 +15,31 @@ type Reassigned struct {
 	PrivateMoved, PrivateDisconnected int
 }
 
-// reassignments collects the objects that the writes of one call reassigned, from one person to another.
-type reassignments struct {
-	from, to authz.ID
-	done     []reassignment
-}
-
 // reassignment says how one object that a person had created changed.
 type reassignment struct {
+	from, to              authz.ID
 	object                authz.Object
 	private, disconnected bool
 }
 
-// noteReassigned records that a plan reassigns or deletes an object. countReassigned counts it once the plan is
-// written.
-func noteReassigned(p *plan, d offboarding, c created, disconnected bool) {
-	if into := p.by.reassigned; into != nil && into.from == d.who && into.to == d.newOwner {
-		p.reassigns = append(p.reassigns, reassignment{c.object(), c.private(), disconnected})
-	}
+// addReassigned records that the plan's write reassigns or deletes an object.
+func addReassigned(p *plan, d offboarding, c created, disconnected bool) {
+	p.reassigned = append(p.reassigned, reassignment{d.who, d.newOwner, c.object(), c.private(), disconnected})
 }
 
-// countReassigned counts the objects that a written plan reassigned.
-func countReassigned(p *plan) {
-	if p.by.reassigned != nil {
-		p.by.reassigned.done = append(p.by.reassigned.done, p.reassigns...)
-	}
-}
-
-// reportReassigned reports the objects that a finished call reassigned, and names those that the actor may view now.
-// It returns nil for a replay, since the objects are not stored.
-func (s *Service) reportReassigned(ctx context.Context, by Caller) (*Reassigned, error) {
+// reportReassigned reports those of the objects that an offboarding reassigned, and names those that the actor may view
+// now. It returns nil for a replay, since the objects are not stored.
+func (s *Service) reportReassigned(
+	ctx context.Context, by Caller, d offboarding, all []reassignment,
+) (*Reassigned, error) {
 	if by.replayed() {
 		return nil, nil //nolint:nilnil // a replay reports nothing
 	}
 	var report Reassigned
 	ids := make(map[authz.Type][]authz.ID)
-	for _, r := range by.reassigned.done {
+	for _, r := range all {
 		switch {
+		case r.from != d.who || r.to != d.newOwner: // of another offboarding, which the call finished
 		case r.disconnected:
 			report.PrivateDisconnected++
 		case r.private:

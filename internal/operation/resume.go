@@ -5,90 +5,76 @@ import (
 	"errors"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// Resume finishes the deletions and offboardings that were interrupted, by this server or another. If the object of a
-// deletion is still stored, Resume performs the deletion if the person who requested it may still delete the object,
-// and cancels it otherwise.
+// Resume finishes the deletions and offboardings that were interrupted, by this server or another. A deletion whose
+// object is still stored is canceled if the person who requested it may no longer delete the object. Resume logs a job
+// that is canceled or ends with CodeConflict, and continues with the next.
 func (s *Service) Resume(ctx context.Context) error {
-	filter := authz.Filter{Type: deletionType, Relation: deletionRequestedBy}
-	for item, err := range s.engine.Read(ctx, filter, authz.Fully(), authz.Page{}) {
-		if err != nil {
-			return err
-		}
-		deletion := item.Relationship
-		object := deletedObject(deletion.Resource)
-		by := resumingCaller(deletion.Subject)
-		s.log.InfoContext(ctx, "finishing an interrupted deletion", "object", object.String(), "by", string(by.Actor))
-		if err := s.resumeDeletion(ctx, by, object, deletion); err != nil {
-			return err
-		}
-	}
-	return s.resumeOffboardings(ctx)
-}
-
-// resumingCaller returns the caller who finishes an operation that a person, or the backend itself, requested.
-func resumingCaller(begunBy authz.Subject) Caller {
-	by := Caller{Key: "resume"}
-	if begunBy.Type == user {
-		by.Actor = begunBy.ID
-	}
-	return by
-}
-
-// resumeDeletion finishes or cancels one deletion.
-func (s *Service) resumeDeletion(
-	ctx context.Context, by Caller, object authz.Object, deletion authz.Relationship,
-) error {
-	p := newPlan(s.engine, by)
-	standing, err := p.FindSome(
-		ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1,
-	)
+	deletions, err := s.readDeletions(ctx)
 	if err != nil {
 		return err
 	}
-	if len(standing) == 0 {
-		_, err = s.cleanUp(ctx, by, "resume_deletion", deletion)
-		return err
-	}
-	_, err = s.Delete(ctx, by, object)
-	if refused(err) {
-		return s.cancelDeletion(ctx, by, deletion)
-	}
-	return err
-}
-
-// resumeOffboardings finishes the interrupted offboardings. It logs one that ends with CodeConflict and continues
-// with the next.
-func (s *Service) resumeOffboardings(ctx context.Context) error {
-	p := newPlan(s.engine, Caller{})
-	found, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, Relation: offboardingFrom}, 0)
+	offboardings, err := s.readOffboardings(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range found {
-		d, under, err := readOffboarding(ctx, p, r.Resource.ID)
-		if err != nil {
-			return err
-		}
-		if !under {
-			continue
-		}
-		by := resumingCaller(d.requestedBy)
-		s.log.InfoContext(
-			ctx, "finishing an interrupted offboarding", "user", string(d.who), "from", d.from.String(), "by",
-			d.requestedBy.String(),
-		)
-		_, err = s.runOffboarding(ctx, by, "resume_offboarding", d)
+	for _, interrupted := range append(deletions, offboardings...) {
+		record := interrupted.Record().String()
+		s.log.InfoContext(ctx, "finishing an interrupted job", "job", record)
+		ended, _, err := job.Run(ctx, s.engine, interrupted)
 		switch {
-		case errors.Is(err, authz.CodeConflict):
-			s.log.WarnContext(
-				ctx, "an offboarding could not be finished", "user", string(d.who), "from", d.from.String(), "error",
-				err.Error(),
-			)
+		case errors.Is(err, authz.CodeConflict), ended != nil && ended.State() == job.Canceled:
+			s.log.WarnContext(ctx, "a job could not be finished", "job", record, "error", err.Error())
 		case err != nil:
 			return err
 		}
 	}
 	return nil
+}
+
+// readDeletions reads the deletions that are under way.
+func (s *Service) readDeletions(ctx context.Context) ([]job.Job, error) {
+	p := newPlan(s.engine, Caller{})
+	found, err := p.FindSome(ctx, authz.Filter{Type: deletionType, Relation: deletionRequestedBy}, 0)
+	jobs := make([]job.Job, len(found))
+	for i, record := range found {
+		jobs[i] = s.resumedDeletion(record)
+	}
+	return jobs, err
+}
+
+// resumedDeletion returns the job that finishes a deletion which is under way.
+func (s *Service) resumedDeletion(record authz.Relationship) deletionJob {
+	return s.deletionJob(resumingCaller(record.Subject), "resume_deletion", record, job.Requested)
+}
+
+// readOffboardings reads the offboardings that are under way.
+func (s *Service) readOffboardings(ctx context.Context) ([]job.Job, error) {
+	p := newPlan(s.engine, Caller{})
+	found, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, Relation: offboardingFrom}, 0)
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job.Job
+	for _, r := range found {
+		d, under, err := readOffboarding(ctx, p, r.Resource.ID)
+		if err != nil {
+			return nil, err
+		}
+		if under {
+			jobs = append(jobs, s.offboardingJob(resumingCaller(d.requestedBy), "resume_offboarding", d))
+		}
+	}
+	return jobs, nil
+}
+
+// resumingCaller returns the caller who finishes a job that a person, or the backend itself, requested.
+func resumingCaller(requestedBy authz.Subject) Caller {
+	by := Caller{Key: "resume"}
+	if requestedBy.Type == user {
+		by.Actor = requestedBy.ID
+	}
+	return by
 }

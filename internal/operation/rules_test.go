@@ -80,6 +80,8 @@ type ruleCase struct {
 // now is the time of every case.
 var now = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
+func nowOfRules() time.Time { return now }
+
 func runRules(t *testing.T, cases []ruleCase) {
 	t.Helper()
 	for _, c := range cases {

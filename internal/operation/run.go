@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/job"
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
@@ -17,71 +18,106 @@ import (
 // know it.
 func (s *Service) run(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
-) (token authz.Token, err error) {
+) (authz.Token, error) {
+	done, err := s.perform(ctx, by, operation, build)
+	return done.token, err
+}
+
+// performed is the result of an operation.
+type performed struct {
+	token      authz.Token
+	reassigned []reassignment
+}
+
+// perform does what run does, and also returns the objects that the operation reassigned.
+func (s *Service) perform(
+	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
+) (performed, error) {
+	var result performed
 	for more := true; more; {
-		done, err := s.runOnce(ctx, by, operation, build)
-		if err == nil && len(done.finishFirst) > 0 {
-			err = s.finishOffboardings(ctx, by, done.finishFirst)
-		}
+		done, err := s.writeOnce(ctx, by, operation, build)
 		if err != nil {
-			return "", err
+			return performed{}, err
 		}
-		token, more = done.token, done.more
-		if len(done.offboardings) > 0 {
-			if token, err = s.runOffboardings(ctx, by, operation, done.offboardings); err != nil {
-				return "", err
+		result.token, more = done.token, done.more
+		result.reassigned = append(result.reassigned, done.reassigned...)
+		for _, begun := range done.jobs {
+			ended, token, err := job.Run(ctx, s.engine, begun)
+			if err != nil {
+				return performed{}, err
+			}
+			result.token = token
+			if ended, ok := ended.(offboardingJob); ok {
+				result.reassigned = append(result.reassigned, ended.reassigned...)
 			}
 		}
 		if len(done.formerMembers) > 0 {
-			if token, err = s.endNamedSince(ctx, by, operation, token, done.formerMembers); err != nil {
-				return "", err
+			result.token, err = s.endNamedSince(ctx, by, operation, result.token, done.formerMembers)
+			if err != nil {
+				return performed{}, err
 			}
 		}
 	}
-	return token, nil
+	return result, nil
 }
 
 // outcome is what one committed write of an operation leads to.
 type outcome struct {
 	token         authz.Token
-	more          bool          // the operation is planned again: this write was a part of it, or nothing was written yet
-	finishFirst   []offboarding // finished before the operation is planned again
-	offboardings  []offboarding // what the write began
+	more          bool             // the operation is planned again: this write was a part of it, or nothing was written yet
+	jobs          []offboardingJob // finished before the operation ends or is planned again
+	reassigned    []reassignment
 	formerMembers []formerMember
 }
 
-// runOnce plans and commits one write of an operation, and retries it while preconditions fail.
-func (s *Service) runOnce(
+// writeOnce plans and commits one write of an operation, and retries it while preconditions fail.
+func (s *Service) writeOnce(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
-) (done outcome, err error) {
-	const conflict = "other requests kept changing what this operation depends on; try again"
-	err = tx.Retry(ctx, conflict, func(attempt int) error {
-		p := newPlan(s.engine, by)
-		p.now, p.isRetry = s.now(), attempt > 0
-		if err := findReplay(ctx, p); err != nil {
-			return err
+) (outcome, error) {
+	attempts := tx.NewAttempts("other requests kept changing what this operation depends on; try again")
+	for {
+		done, err := s.attempt(ctx, by, operation, attempts.Failed() > 0, build)
+		if err == nil {
+			return done, nil
 		}
-		err := build(ctx, p)
-		if err == nil && !by.replayed() {
-			err = completePlan(ctx, p)
+		if err := attempts.Retry(ctx, err); err != nil {
+			return outcome{}, err
 		}
-		switch {
-		case errors.Is(err, errOffboardingUnderWay):
-			done = outcome{more: true, finishFirst: p.unfinished}
-			return nil
-		case by.replayed():
-			if err == nil { // a removal may have been interrupted after its write
-				done.formerMembers = p.formerMembers
-			}
-			done.token, err = answerReplay(ctx, p, err)
-			return err
-		case err != nil:
-			return err
+	}
+}
+
+// attempt makes one attempt at a write of an operation.
+func (s *Service) attempt(
+	ctx context.Context, by Caller, operation string, isRetry bool, build func(context.Context, *plan) error,
+) (outcome, error) {
+	p := newPlan(s.engine, by)
+	p.now, p.isRetry = s.now(), isRetry
+	if err := findReplay(ctx, p); err != nil {
+		return outcome{}, err
+	}
+	err := build(ctx, p)
+	if err == nil && !by.replayed() {
+		err = completePlan(ctx, p)
+	}
+	var wait *underWayError
+	switch {
+	case errors.As(err, &wait):
+		done := outcome{more: true}
+		for _, d := range wait.offboardings {
+			done.jobs = append(done.jobs, s.offboardingJob(by, "finish_offboarding", d).in(wait.state))
 		}
-		done, err = s.write(ctx, p, operation)
-		return err
-	})
-	return done, err
+		return done, nil
+	case by.replayed():
+		var done outcome
+		if err == nil { // a removal may have been interrupted after its write
+			done.formerMembers = p.formerMembers
+		}
+		done.token, err = answerReplay(ctx, p, err)
+		return done, err
+	case err != nil:
+		return outcome{}, err
+	}
+	return s.write(ctx, p, operation)
 }
 
 // write commits what fits one write of a plan.
@@ -103,11 +139,13 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 		}
 		return outcome{}, err
 	}
-	countReassigned(p)
+	done.reassigned = p.reassigned
 	done.formerMembers = p.formerMembers
 	if !deletesOnly {
 		p.portions.written()
-		done.offboardings = p.offboardings
+		for _, d := range p.offboardings {
+			done.jobs = append(done.jobs, s.offboardingJob(p.by, operation, d))
+		}
 	}
 	return done, nil
 }

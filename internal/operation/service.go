@@ -93,9 +93,6 @@ type Caller struct {
 
 	// Idempotency identifies an operation whose retry must not perform it twice; nil if the caller gave no key.
 	Idempotency *Idempotency
-
-	// reassigned collects the objects that the call reassigns; nil if it does not report them.
-	reassigned *reassignments
 }
 
 // Roles are the roles of one person on one object, in the order of its role set.

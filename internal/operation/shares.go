@@ -2,11 +2,10 @@ package operation
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/tx"
+	"github.com/sluice-authz/sluice/internal/job"
 )
 
 // endShares are the relationships that name a person in an account, or in the accounts of a subscription, and that an
@@ -182,21 +181,15 @@ func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
 	if err != nil || !under {
 		return err
 	}
-	return waitForOffboarding(p, d)
+	return waitForOffboarding(d)
 }
 
-// clearShares starts the offboarding that deletes the shares which a person left behind in an account, and lets run
-// finish it.
+// clearShares returns the error that makes run delete the shares which a person left behind in an account, by an
+// offboarding that it begins, before the operation is planned again.
 func clearShares(ctx context.Context, p *plan, left endShares) error {
 	if err := finishOffboardingOf(ctx, p, left.who); err != nil {
 		return err
 	}
-	first := newPlan(p.engine, p.by, tx.AtSnapshot(p.Snapshot()))
-	first.Forbid(authz.Filter{Type: offboardingType, ID: left.who})
 	d := offboarding{who: left.who, from: left.from, requestedBy: p.requester(), keepsRoles: true}
-	startOffboarding(first, d)
-	if _, err := first.commit(ctx, "end_shares"); err != nil && !errors.Is(err, authz.ErrPrecondition) {
-		return err
-	}
-	return waitForOffboarding(p, d)
+	return &underWayError{offboardings: []offboarding{d}, state: job.Requested}
 }

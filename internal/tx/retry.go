@@ -73,17 +73,3 @@ func contextError(err error) error {
 	}
 	return err
 }
-
-// Retry runs an attempt until it succeeds or Attempts end it. The attempt receives its number, from 0.
-func Retry(ctx context.Context, conflict string, attempt func(number int) error) error {
-	attempts := NewAttempts(conflict)
-	for {
-		err := attempt(attempts.Failed())
-		if err == nil {
-			return nil
-		}
-		if err := attempts.Retry(ctx, err); err != nil {
-			return err
-		}
-	}
-}

@@ -1,0 +1,164 @@
+package operation
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/job"
+)
+
+// batch collects the updates of one write of a deletion. It deletes the contents of an object before the relationship
+// that places the object, so that an interrupted deletion finds the rest again.
+type batch struct {
+	*plan
+	job       deletionJob
+	emptied   []authz.Object // objects that the write empties
+	deleteAll *authz.Filter  // written instead of the updates
+}
+
+func newBatch(p *plan, j deletionJob) *batch {
+	j.unnamed = maps.Clone(j.unnamed)
+	if j.unnamed == nil {
+		j.unnamed = make(map[authz.Filter]bool)
+	}
+	return &batch{plan: p, job: j}
+}
+
+// isEmpty reports whether the batch deletes nothing.
+func (b *batch) isEmpty() bool { return b.deleteAll == nil && len(b.Updates()) == 0 }
+
+// step returns the step that writes the batch. The emptied objects are verified by later writes.
+func (b *batch) step(emptied []authz.Object) job.Step {
+	j := b.job
+	j.emptied = emptied
+	step := j.step(b.plan)
+	step.DeleteAll = b.deleteAll
+	return step
+}
+
+// add adds the delete of a relationship, and reports whether there was room for it. It skips a relationship that the
+// last write deleted and that is still stored: another tool stored it with an id that no delete can name.
+func (b *batch) add(r authz.Relationship) bool {
+	switch key := authz.Exactly(r); {
+	case b.job.unnamed[key] || isPlanned(b.plan, r):
+	case b.job.deleted[key]:
+		b.job.unnamed[key] = true
+	case len(b.Updates()) == authz.MaxUpdates:
+		return false
+	default:
+		r.ExpiresAt = time.Time{}
+		b.Delete(r)
+	}
+	return true
+}
+
+// addAll makes the write delete all relationships that match, if the batch is empty. It returns false, since nothing
+// else fits the batch then, and since a batch that is not empty is written first.
+func (b *batch) addAll(filter authz.Filter) (complete bool) {
+	if len(b.Updates()) == 0 {
+		b.deleteAll = &filter
+	}
+	return false
+}
+
+// addObject adds the deleted object or one in it: the access to it first, then its contents, and last the relationship
+// to its place. It reports false if the batch is full before the object is complete.
+func (b *batch) addObject(ctx context.Context, object authz.Object) (complete bool, err error) {
+	if kindOf(object.Type).hasUnboundedMembers {
+		people := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
+		found, err := b.FindSome(ctx, people, 1)
+		if err != nil {
+			return false, err
+		}
+		if len(found) > 0 {
+			return b.addAll(people), nil
+		}
+	}
+	if complete, err := b.addContents(ctx, object); err != nil || !complete {
+		return false, err
+	}
+	if complete, err := b.addOwn(ctx, object); err != nil || !complete {
+		return false, err
+	}
+	return len(b.emptied) < maxObjectsPerWrite, nil
+}
+
+// addOwn adds the relationships that an object without contents holds, the one to its place last.
+func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool, err error) {
+	own := authz.Filter{Type: object.Type, ID: object.ID}
+	var places []authz.Relationship
+	hasAny, isSkipped := false, false
+	for r, err := range b.read(ctx, own) {
+		if err != nil {
+			return false, err
+		}
+		hasAny = true
+		if r.Relation == kindOf(object.Type).place {
+			places = append(places, r)
+			continue
+		}
+		if !b.add(r) {
+			return false, nil
+		}
+		isSkipped = isSkipped || !isPlanned(b.plan, r)
+	}
+	for _, r := range places {
+		if !b.add(r) {
+			return false, nil
+		}
+		isSkipped = isSkipped || !isPlanned(b.plan, r)
+	}
+	if isSkipped {
+		return b.addAll(own), nil
+	}
+	if hasAny {
+		b.emptied = append(b.emptied, object)
+	}
+	return true, nil
+}
+
+// addContents adds every relationship whose subject is the object: the objects in it with their contents, and the
+// references to it. It reports false if the batch is full.
+func (b *batch) addContents(ctx context.Context, object authz.Object) (complete bool, err error) {
+	referring := authz.Filter{SubjectType: object.Type, SubjectID: object.ID}
+	var byType []authz.Type // of references that are deleted by filter, whichever ids their resources have
+	for r, err := range b.read(ctx, referring) {
+		if err != nil {
+			return false, err
+		}
+		kind, isProduct := kinds[r.Resource.Type]
+		complete = true
+		switch {
+		case !isProduct: // the product does not define the type
+		case r.Relation == kind.place:
+			complete, err = b.addObject(ctx, r.Resource)
+		default:
+			complete = b.add(r)
+		}
+		if err != nil || !complete {
+			return false, err
+		}
+		if !isPlanned(b.plan, r) && !slices.Contains(byType, r.Resource.Type) {
+			byType = append(byType, r.Resource.Type)
+		}
+	}
+	if len(byType) > 0 {
+		return b.addAll(authz.Filter{Type: byType[0], SubjectType: object.Type, SubjectID: object.ID}), nil
+	}
+	return true, nil
+}
+
+// read yields the stored relationships that match.
+func (b *batch) read(ctx context.Context, filter authz.Filter) iter.Seq2[authz.Relationship, error] {
+	return func(yield func(authz.Relationship, error) bool) {
+		for item, err := range b.engine.Read(ctx, filter, b.Consistency(), authz.Page{}) {
+			if !yield(item.Relationship, err) || err != nil {
+				return
+			}
+		}
+	}
+}
