@@ -96,7 +96,7 @@ var brokenImports = []brokenImport{
 	{"invitation", "", "invitation:x#inviter@user:olga" + ends, "", "neither open"},
 	{"invitation", "", "invitation:no#place@account:t" + ends, "invitation:no#declined@user:zoe" + ends, "neither open"},
 	{"offered roles", "", "invitation:open#role@role:guest" + ends, "", "a person holds one of"},
-	{"offered roles", "", "invitation:used#role@role:editor" + ends, "", "no role of the role set team"},
+	{"offered roles", "", "invitation:used#role@role:editor" + ends, "", "is not a role of the role set team"},
 	{"offered roles", "invitation:all#role@role:user" + ends, "invitation:all#role@role:owner" + ends, "", "only user may be offered to everybody"},
 	{"inviter", "invitation:open#inviter@user:olga" + ends, "invitation:open#inviter@user:stranger" + ends, "", "holds no role on account:t"},
 	{"inviter", "invitation:to-s#inviter@user:root" + ends, "invitation:to-s#inviter@user:milton" + ends, "", "holds no role on"},
