@@ -112,7 +112,8 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 	)
 	q := question{"user:" + s.id("carl"), "create_flow", s.in("workspace:~w")}
 	suggestions := s.why(q).Suggestions
-	if len(suggestions) == 0 || len(suggestions[0].Operations) == 0 || suggestions[0].Operations[0].Body["expires_at"] != ends {
+	if len(suggestions) == 0 || len(suggestions[0].Operations) == 0 ||
+		suggestions[0].Operations[0].Body["expires_at"] != ends {
 		t.Fatalf("%+v", suggestions)
 	}
 	s.performSuggestion(suggestions[0])

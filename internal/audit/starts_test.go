@@ -268,7 +268,8 @@ func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 		wait(t, log, 2, audit.Query{})
 		stop()
 		require.Eventually(t, func() bool {
-			for range engine.Read(t.Context(), authz.Exactly(guest), authz.Fully(), authz.Page{}) {
+			for _, err := range engine.Read(t.Context(), authz.Exactly(guest), authz.Fully(), authz.Page{}) {
+				require.NoError(t, err)
 				return false
 			}
 			return true

@@ -140,36 +140,29 @@ func (r *reader) visibility(field string, value Visibility) string {
 	return string(value)
 }
 
-func (r *reader) permission(
-	field, value string,
-) authz.Permission { //nolint:unparam // callers name the field, as for the other methods
+//nolint:unparam // callers name the field, as for the other methods
+func (r *reader) permission(field, value string) authz.Permission {
 	permission, err := authz.ParsePermission(value)
 	r.keep(field, err)
 	return permission
 }
 
-func (r *reader) subject(
-	field string,
-	value Reference,
-) authz.Subject { //nolint:unparam // callers name the field, as for the other methods
+//nolint:unparam // callers name the field, as for the other methods
+func (r *reader) subject(field string, value Reference) authz.Subject {
 	subject, err := parseSubject(value.union)
 	r.keep(field, err)
 	return subject
 }
 
-func (r *reader) object(
-	field string,
-	value Reference,
-) authz.Object { //nolint:unparam // callers name the field, as for the other methods
+//nolint:unparam // callers name the field, as for the other methods
+func (r *reader) object(field string, value Reference) authz.Object {
 	object, err := parseObject(value.union)
 	r.keep(field, err)
 	return object
 }
 
-func (r *reader) consistency(
-	field string,
-	value *Consistency,
-) authz.Consistency { //nolint:unparam // callers name the field, as for the other methods
+//nolint:unparam // callers name the field, as for the other methods
+func (r *reader) consistency(field string, value *Consistency) authz.Consistency {
 	if value == nil {
 		return authz.Consistency{}
 	}

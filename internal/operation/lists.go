@@ -146,10 +146,13 @@ func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[au
 		return isVisible, nil
 	}
 	allowed, err := decide(ctx, p, checks)
-	for i := range allowed {
-		isVisible[ids[i]] = allowed[i]
+	if err != nil {
+		return nil, err
 	}
-	return isVisible, err
+	for i, id := range ids {
+		isVisible[id] = allowed[i]
+	}
+	return isVisible, nil
 }
 
 // readAccountPage does the work of readVisibleAccounts, but leaves out nothing.
