@@ -2,11 +2,16 @@ package operation_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
 // invitation is an open invitation of nina by peter to the account t.
@@ -327,4 +332,19 @@ func TestOffboarding(t *testing.T) {
 		{name: "the last owner is not erased", do: erase("olga"), code: authz.CodeConflict, says: "last owner"},
 		{name: "an unknown user is erased", do: erase("stranger")},
 	})
+}
+
+// TestOffboardingReportHidesHandles checks that the report names open invitations only to a person who may list them.
+// Others get their number.
+func TestOffboardingReportHidesHandles(t *testing.T) {
+	for _, mayList := range []bool{true, false} {
+		store := txtest.New(txtest.Relationships(t, append(slices.Clone(company), strings.Fields(invitation)...)...)...)
+		store.Now = nowOfRules
+		store.Allow = func(check authz.Check) bool { return mayList || check.Permission != "invite_members" }
+		s := operation.New(store, operation.WithClock(nowOfRules))
+		report, _, err := s.ReportOffboarding(t.Context(), by("olga"), "t", "nina")
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Invitations.Count)
+		require.Equal(t, mayList, len(report.Invitations.IDs) == 1)
+	}
 }
