@@ -175,6 +175,9 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	if err != nil {
 		return nil, blame(err, store)
 	}
+	if store.Directory() != "" {
+		warnOfOtherUsers(s.log, store.Directory())
+	}
 	s.GRPCAddress = engine.GRPCAddress
 	s.stopListening = engine.StopListening
 	s.onClose(func(context.Context) error { return engine.Close() })
