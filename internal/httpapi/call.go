@@ -162,6 +162,8 @@ func (s *server) trackRequest(c *gin.Context) {
 // level.
 func (k *call) level(status int) slog.Level {
 	switch {
+	case status == http.StatusServiceUnavailable && k.route != nil && k.route.open:
+		return slog.LevelWarn // a probe of a server that starts or stops
 	case status >= http.StatusInternalServerError:
 		return slog.LevelError
 	case k.route != nil && k.route.open && status == http.StatusOK:

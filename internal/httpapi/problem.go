@@ -118,7 +118,7 @@ func (s *server) logFailure(ctx context.Context, k *call, err error) {
 	if code := codeOf(err); code != authz.CodeInternal && code != authz.CodeUnavailable {
 		return
 	}
-	s.Logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelError, "request failed",
+	s.Logger.LogAttrs(context.WithoutCancel(ctx), k.level(kinds[codeOf(err)].status), "request failed",
 		slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
 }
 

@@ -27,10 +27,10 @@ func (s *server) GetReady(c *gin.Context) {
 
 // notReady returns an error with CodeUnavailable. Its message has the reason if callers may read it.
 func notReady(err error) error {
-	message := "the server is not ready"
+	const message = "the server is not ready"
 	var known *authz.Error
 	if errors.As(err, &known) && known.Code != authz.CodeInternal {
-		message += ": " + known.Message
+		return &authz.Error{Code: authz.CodeUnavailable, Message: message + ": " + known.Message, Cause: known.Cause}
 	}
 	return &authz.Error{Code: authz.CodeUnavailable, Message: message, Cause: err}
 }
