@@ -513,7 +513,7 @@ type AccessEntity struct {
 
 // AccessThen defines model for AccessThen.
 type AccessThen struct {
-	// At The past time of the answer.
+	// At The past time that the answer is about.
 	At time.Time `json:"at"`
 
 	// Subjects The subjects, in the form of `/v1/lookup/subjects`.
@@ -624,7 +624,7 @@ type AtLeastAsFresh struct {
 
 // AuditEntry One entry of the audit log. `hash` is computed over the JSON of the entry as it appears in the answer, without the field `hash`.
 type AuditEntry struct {
-	// Seq The number of the entry, from 1. It is left out if a person reads.
+	// Seq The number of the entry, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Seq int64 `json:"seq,omitempty,omitzero"`
 
 	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than that of the entry before.
@@ -636,7 +636,7 @@ type AuditEntry struct {
 	// Revision SpiceDB's revision of the transaction.
 	Revision string `json:"revision,omitempty,omitzero"`
 
-	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if a person reads.
+	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if the request names a person in `Sluice-Actor`.
 	Part int `json:"part,omitempty,omitzero"`
 
 	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.
@@ -816,7 +816,7 @@ type ChangedMember struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the roles on their subscription. They are then left out if the actor may not list the subscription's members (`list_users`), unless the person is the actor.
+	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on the subscription of these accounts. The subscription's roles are left out if the person is not the actor, and the actor may not list the subscription's members (`list_users`).
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
@@ -1341,7 +1341,7 @@ type ImporterEnds struct {
 
 // Invitation An invitation. A replayed answer leaves out `id`, `handle` and `expires_at` if the invitation is no longer open, or if the API key has been replaced by a new secret.
 type Invitation struct {
-	// ID The secret that accepts the invitation. No other answer shows it.
+	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID string `json:"id,omitempty,omitzero"`
 
 	// Handle The public name of the invitation.
@@ -2013,7 +2013,7 @@ type ResourceLookup struct {
 	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor string `json:"cursor,omitempty,omitzero"`
 
 	// Limit The highest number of resources on the page.
@@ -2128,7 +2128,7 @@ type SearchError struct {
 	// Type The type of a subject or resource.
 	Type string `json:"type,omitempty,omitzero"`
 
-	// ID The id of a subject or resource. It is left out for all subjects of the type.
+	// ID The id of a subject or resource. It is left out if the error concerns all subjects of the type.
 	ID string `json:"id,omitempty,omitzero"`
 
 	// Name The name of an action.
@@ -2566,7 +2566,7 @@ type ListAccountInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2596,7 +2596,7 @@ type ListAccountMembersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2614,7 +2614,7 @@ type PatchAccountMembersParams struct {
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
 	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
@@ -2656,7 +2656,7 @@ type ListAccountContentsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -2686,7 +2686,7 @@ type ListAuditParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2962,7 +2962,7 @@ type ListRelationshipsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -3043,7 +3043,7 @@ type ListSubscriptionsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -3073,7 +3073,7 @@ type ListSubscriptionAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3091,7 +3091,7 @@ type ListSubscriptionInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3124,7 +3124,7 @@ type ListSubscriptionMembersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3133,7 +3133,7 @@ type ListSubscriptionMembersParams struct {
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
 	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
@@ -3175,7 +3175,7 @@ type ListSubscriptionPeopleParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3202,7 +3202,7 @@ type ListUserAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
@@ -3250,7 +3250,7 @@ type ListWorkspaceContentsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -3731,7 +3731,7 @@ type ClientInterface interface {
 
 	// EvaluateWithBody Decide one check
 	//
-	// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+	// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3740,7 +3740,7 @@ type ClientInterface interface {
 
 	// Evaluate Decide one check
 	//
-	// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+	// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3863,7 +3863,7 @@ type ClientInterface interface {
 
 	// AccessThen List the subjects that had a permission at an earlier time
 	//
-	// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`. Sluice restores the resource and everything that its relationships lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or more than 50,000 entries of the log, the answer is `too_large`. A time before the log or in a gap of it is `not_found`.
+	// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`. Sluice restores the relationships of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`.
 	//
 	// Corresponds with GET /v1/access (the `AccessThen` operationId).
 	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3927,7 +3927,7 @@ type ClientInterface interface {
 
 	// WithdrawAccountInvitation Withdraw an invitation
 	//
-	// The inviter may withdraw the invitation, and everybody with `assign_roles`. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
+	// The inviter, and everybody with `assign_roles`, may withdraw the invitation. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
 	WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4471,7 +4471,7 @@ type ClientInterface interface {
 
 	// PreviewWithBody Preview the effects of an operation
 	//
-	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
+	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 	//
 	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 	//
@@ -4482,7 +4482,7 @@ type ClientInterface interface {
 
 	// Preview Preview the effects of an operation
 	//
-	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
+	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 	//
 	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 	//
@@ -4603,7 +4603,7 @@ type ClientInterface interface {
 
 	// ListSubscriptions List all subscriptions
 	//
-	// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`.
+	// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 	ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4692,7 +4692,7 @@ type ClientInterface interface {
 
 	// WithdrawSubscriptionInvitation Withdraw an invitation
 	//
-	// The inviter may withdraw the invitation, and everybody with `remove_users`. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
+	// The inviter, and everybody with `remove_users`, may withdraw the invitation. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
 	WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4756,7 +4756,7 @@ type ClientInterface interface {
 
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	//
-	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. The latter have no `roles`. Each person has their roles on the accounts. The list covers only accounts whose members the actor may list.
+	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. If a person holds no role on the subscription itself, `roles` is empty. `accounts` has the person's roles on the accounts. The answer leaves out roles on accounts whose members the actor may not list, and people who hold no other role.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4883,7 +4883,7 @@ func (c *Client) GetAuthZENConfiguration(ctx context.Context, reqEditors ...Requ
 
 // EvaluateWithBody Decide one check
 //
-// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4902,7 +4902,7 @@ func (c *Client) EvaluateWithBody(ctx context.Context, contentType string, body 
 
 // Evaluate Decide one check
 //
-// The name of an action is a permission, in its own spelling, in lower case, or with `_` for every other character. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5195,7 +5195,7 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // AccessThen List the subjects that had a permission at an earlier time
 //
-// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`. Sluice restores the resource and everything that its relationships lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or more than 50,000 entries of the log, the answer is `too_large`. A time before the log or in a gap of it is `not_found`.
+// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`. Sluice restores the relationships of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`.
 //
 // Corresponds with GET /v1/access (the `AccessThen` operationId).
 func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5339,7 +5339,7 @@ func (c *Client) InviteToAccount(ctx context.Context, id ID, params *InviteToAcc
 
 // WithdrawAccountInvitation Withdraw an invitation
 //
-// The inviter may withdraw the invitation, and everybody with `assign_roles`. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
+// The inviter, and everybody with `assign_roles`, may withdraw the invitation. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
 //
 // Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
 func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6523,7 +6523,7 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 
 // PreviewWithBody Preview the effects of an operation
 //
-// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
+// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 //
 // A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 //
@@ -6544,7 +6544,7 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 
 // Preview Preview the effects of an operation
 //
-// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. It compares the objects that the operation changes, the objects in them, and the objects that refer to them.
+// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
 //
 // A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
 //
@@ -6815,7 +6815,7 @@ func (c *Client) GetService(ctx context.Context, id ID, params *GetServiceParams
 
 // ListSubscriptions List all subscriptions
 //
-// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so the header `Sluice-Actor` is `invalid`.
+// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7014,7 +7014,7 @@ func (c *Client) InviteToSubscription(ctx context.Context, id ID, params *Invite
 
 // WithdrawSubscriptionInvitation Withdraw an invitation
 //
-// The inviter may withdraw the invitation, and everybody with `remove_users`. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
+// The inviter, and everybody with `remove_users`, may withdraw the invitation. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
 func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7158,7 +7158,7 @@ func (c *Client) PutMemberAccounts(ctx context.Context, id ID, user User, params
 
 // ListSubscriptionPeople List the people of a subscription and its accounts
 //
-// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. The latter have no `roles`. Each person has their roles on the accounts. The list covers only accounts whose members the actor may list.
+// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. If a person holds no role on the subscription itself, `roles` is empty. `accounts` has the person's roles on the accounts. The answer leaves out roles on accounts whose members the actor may not list, and people who hold no other role.
 //
 // Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -509,7 +509,7 @@ type AccessEntity struct {
 
 // AccessThen defines model for AccessThen.
 type AccessThen struct {
-	// At The past time of the answer.
+	// At The past time that the answer is about.
 	At time.Time `json:"at"`
 
 	// Subjects The subjects, in the form of `/v1/lookup/subjects`.
@@ -620,7 +620,7 @@ type AtLeastAsFresh struct {
 
 // AuditEntry One entry of the audit log. `hash` is computed over the JSON of the entry as it appears in the answer, without the field `hash`.
 type AuditEntry struct {
-	// Seq The number of the entry, from 1. It is left out if a person reads.
+	// Seq The number of the entry, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Seq *int64 `json:"seq,omitempty"`
 
 	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than that of the entry before.
@@ -632,7 +632,7 @@ type AuditEntry struct {
 	// Revision SpiceDB's revision of the transaction.
 	Revision *string `json:"revision,omitempty"`
 
-	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if a person reads.
+	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if the request names a person in `Sluice-Actor`.
 	Part *int `json:"part,omitempty"`
 
 	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.
@@ -812,7 +812,7 @@ type ChangedMember struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the roles on their subscription. They are then left out if the actor may not list the subscription's members (`list_users`), unless the person is the actor.
+	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on the subscription of these accounts. The subscription's roles are left out if the person is not the actor, and the actor may not list the subscription's members (`list_users`).
 	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
@@ -1337,7 +1337,7 @@ type ImporterEnds struct {
 
 // Invitation An invitation. A replayed answer leaves out `id`, `handle` and `expires_at` if the invitation is no longer open, or if the API key has been replaced by a new secret.
 type Invitation struct {
-	// ID The secret that accepts the invitation. No other answer shows it.
+	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID *string `json:"id,omitempty"`
 
 	// Handle The public name of the invitation.
@@ -2009,7 +2009,7 @@ type ResourceLookup struct {
 	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *string `json:"cursor,omitempty"`
 
 	// Limit The highest number of resources on the page.
@@ -2124,7 +2124,7 @@ type SearchError struct {
 	// Type The type of a subject or resource.
 	Type *string `json:"type,omitempty"`
 
-	// ID The id of a subject or resource. It is left out for all subjects of the type.
+	// ID The id of a subject or resource. It is left out if the error concerns all subjects of the type.
 	ID *string `json:"id,omitempty"`
 
 	// Name The name of an action.
@@ -2562,7 +2562,7 @@ type ListAccountInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2592,7 +2592,7 @@ type ListAccountMembersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2610,7 +2610,7 @@ type PatchAccountMembersParams struct {
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
 	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
@@ -2652,7 +2652,7 @@ type ListAccountContentsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2682,7 +2682,7 @@ type ListAuditParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2958,7 +2958,7 @@ type ListRelationshipsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -3039,7 +3039,7 @@ type ListSubscriptionsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -3069,7 +3069,7 @@ type ListSubscriptionAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3087,7 +3087,7 @@ type ListSubscriptionInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3120,7 +3120,7 @@ type ListSubscriptionMembersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3129,7 +3129,7 @@ type ListSubscriptionMembersParams struct {
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. Left out, the person stays the creator.
+	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
 	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
@@ -3171,7 +3171,7 @@ type ListSubscriptionPeopleParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3198,7 +3198,7 @@ type ListUserAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
@@ -3246,7 +3246,7 @@ type ListWorkspaceContentsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. Empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
