@@ -117,7 +117,8 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			if contexts += weight(questions[i].check.Context, maxBatchContext); contexts > maxBatchContext {
 				return nil, authz.Errorf(
 					authz.CodeTooLarge,
-					"the properties and contexts that caveats see in all evaluations, with the defaults, are larger than %d bytes",
+					"the contexts and properties of all evaluations together are larger than %d bytes; defaults count for each "+
+						"evaluation; send fewer evaluations",
 					maxBatchContext,
 				)
 			}

@@ -227,7 +227,7 @@ func contractAt(contract []byte, publicURL string) ([]byte, error) {
 		return contract, nil
 	}
 	if bytes.Count(contract, contractServer) != 1 {
-		return nil, fmt.Errorf("the contract does not name its server as %q", contractServer)
+		return nil, fmt.Errorf("api/openapi.yaml must contain the line %q exactly once", contractServer)
 	}
 	quoted, err := json.Marshal(publicURL) // a JSON string is valid YAML
 	if err != nil {

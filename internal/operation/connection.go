@@ -157,7 +157,7 @@ func setNamedPeople(
 	}
 	if len(strangers) > 0 {
 		return authz.Errorf(
-			authz.CodeInvalid, "users can only be members of %s who are not guests; these are not: %s",
+			authz.CodeInvalid, "the field users accepts members of %s who are not guests; it does not accept %s",
 			account.object, list(strangers),
 		)
 	}

@@ -21,7 +21,9 @@ const (
 // Reasons why following ends.
 var (
 	errSchema  = errors.New("the schema changed")
-	errTooMany = errors.New("SpiceDB stores more relationships than the replica may")
+	errTooMany = errors.New(
+		"SpiceDB stores more relationships than the in-memory replica may hold (--replica-max-relationships)",
+	)
 	errEmpty   = errors.New("SpiceDB has no schema yet")
 )
 

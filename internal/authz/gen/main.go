@@ -97,7 +97,7 @@ func editContract(contract string) (string, error) {
 		start := "    " + title(place) + "Collection:\n"
 		head, tail, found := strings.Cut(contract, start)
 		if !found {
-			return "", fmt.Errorf("%q is missing", start)
+			return "", fmt.Errorf("api/openapi.yaml has no line %q", start)
 		}
 		if tail, err = replace(tail, "enum: [", "]", strings.Join(names, ", ")); err != nil {
 			return "", err
