@@ -101,7 +101,7 @@ func TestExplainEveryWay(t *testing.T) {
 	}
 }
 
-// TestExplainKeepsTheEnd checks that no suggestion makes a role permanent by granting another role.
+// TestExplainKeepsTheEnd checks that a suggestion to grant another role does not make a temporary role permanent.
 func TestExplainKeepsTheEnd(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
@@ -125,7 +125,7 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 	)
 }
 
-// TestExplainFeature checks a role that first needs a feature.
+// TestExplainFeature checks that a suggestion turns on the feature that its role requires, and then grants the role.
 func TestExplainFeature(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -199,7 +199,7 @@ func TestExplainNamesPeople(t *testing.T) {
 			t.Errorf("%s: the body is not omitted: %s", c.name, body)
 		}
 	}
-	// A person in a relation has the permission by that relation.
+	// Approvers are listed only under relations that alone grant the needed permission.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
 	for _, group := range e.Suggestions[0].Operations[0].Approvers {
 		if group.Relation == "member" || group.Relation == "guest" {

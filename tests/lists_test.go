@@ -43,7 +43,7 @@ func TestPages(t *testing.T) {
 				t.Fatalf("%s: page %d has %d members", path, page, len(list.Members))
 			}
 			cursor = list.NextCursor
-			// People are added before and after the cursor. A listed person is removed and added again.
+			// A person is added whose id comes before the cursor.
 			s.by("olga").must(
 				http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id(fmt.Sprintf("a%02d", page)), roles("editor"),
 			)
@@ -73,7 +73,7 @@ func TestPages(t *testing.T) {
 				got = append(got, account.ID)
 			}
 			cursor = list.NextCursor
-			if page == 0 { // deletes the account that the cursor names
+			if page == 0 { // grants olga's role on the cursor's account again
 				s.by("olga").must(http.MethodPut, "accounts/"+got[2]+"/members/"+s.id("olga"), roles("owner"))
 			}
 		}
@@ -83,7 +83,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestCursorOfWhatIsGone continues after a person who is no longer a member.
+// TestCursorOfWhatIsGone reads the next page after the cursor's person has been removed.
 func TestCursorOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -2,11 +2,11 @@ package tests
 
 import "github.com/sluice-authz/sluice/internal/authz"
 
-// home is the role sets of a subscription and of an account in it.
+// home names the role sets of a subscription and of an account in it.
 type home struct{ subscription, account authz.RoleSetName }
 
-// homes has the homes in which the rows of a table are checked. Rows about accounts in general are checked in an
-// account of every role set.
+// homes lists, for the table of each role set, the subscriptions and accounts in which its rows are checked. Rows about
+// accounts in general are checked in an account of every role set.
 var homes = map[authz.RoleSetName][]home{
 	authz.Team:       {{authz.MultiOwner, authz.Team}},
 	authz.Operations: {{authz.MultiOwner, authz.Operations}},
@@ -27,8 +27,8 @@ var homes = map[authz.RoleSetName][]home{
 	},
 }
 
-// In the operations below, master has every right in the subscription. colleague creates objects of others than the
-// subject in the account. $roles are the roles of the column. ~it is the object of the row.
+// In the operations below, $master has every right in the subscription. colleague creates the objects of the account
+// that the subject did not create. $roles are the roles of the column. ~it is the object of the row.
 
 // stages are the operations that create a home, before the subject gets a role.
 var stages = map[authz.RoleSetName][]string{
@@ -54,7 +54,7 @@ var arrivals = map[authz.Type]string{
 	"platform":     "backend PUT platform/administrators/~subject",
 }
 
-// situation has the operations that create one situation of one type of resource.
+// situation lists the operations that create a resource of one type in the situation that words describes.
 type situation struct {
 	resource authz.Type
 	words    string
@@ -91,7 +91,7 @@ var situations = simpleSituations([]situation{
 	{resource: "connection", words: "others private", operations: []string{connection("colleague", "private", "plain")}},
 	{resource: "connection", words: "shared", operations: []string{connection("colleague", "shared", "plain")}},
 	{resource: "connection", words: "others shared", operations: []string{connection("colleague", "shared", "plain")}},
-	{resource: "connection", words: "others named", operations: []string{ // a guest is named while they have a stronger role
+	{resource: "connection", words: "others named", operations: []string{ // a guest cannot be named, a user can
 		connection("colleague", "private", "plain"),
 		"$master PUT accounts/~account/members/~subject {roles: [user]}",
 		"colleague PUT connections/~it/sharing {visibility: private, users: [~subject]}",
@@ -149,7 +149,7 @@ func inWorkspace(path string) string {
 	return "colleague POST " + path + " {id: ~it, workspace: ~its-place}"
 }
 
-// connectors are those of the catalogue that the situations name, with their capabilities.
+// connectors are the operations that put the connectors of the situations, with their capabilities, into the catalogue.
 var connectors = []string{
 	"backend PUT connectors/~plain {capabilities: []}",
 	"backend PUT connectors/~views {capabilities: [views]}",

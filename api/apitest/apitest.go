@@ -1,4 +1,4 @@
-// Package apitest holds what a server answers in a test against the contract.
+// Package apitest checks in tests that a server's answers comply with the contract.
 package apitest
 
 import (
@@ -43,9 +43,9 @@ type transport struct {
 	contract *openapi3.T
 }
 
-// load reads the contract, closed: an object has no fields but those that the contract names. (The contract itself
-// leaves answers open, so that a later server may add to them.) What is judged alone may be anything in a request, and
-// a request whose unknown fields are ignored may have them.
+// load reads the contract and closes it: an object may have only the fields that the contract names. The contract
+// itself lets a later server add fields to answers. Two parts of a request stay open: a schema with x-judged-alone
+// accepts any value, and a body with x-unknown-fields: ignore accepts unknown fields.
 var load = sync.OnceValues(func() (*openapi3.T, error) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
@@ -74,7 +74,7 @@ var load = sync.OnceValues(func() (*openapi3.T, error) {
 	return contract, nil
 })
 
-// collect adds a schema and those of its fields.
+// collect adds a schema and the schemas of its fields.
 func collect(schema *openapi3.SchemaRef, into map[*openapi3.Schema]bool) {
 	if into[schema.Value] {
 		return
@@ -111,7 +111,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// isStream reports whether the answer has no end that a test could wait for.
+// isStream reports whether the answer is a stream, which may have no end.
 func isStream(res *http.Response) bool {
 	contentType := res.Header.Get("Content-Type")
 	return strings.HasPrefix(contentType, "text/event-stream") || strings.HasPrefix(contentType, "application/x-ndjson")
@@ -131,7 +131,7 @@ func copyRequest(req *http.Request) ([]byte, *http.Request, error) {
 	return body, req, nil
 }
 
-// check returns an error unless an exchange is as a contract has it.
+// check returns an error unless a request and its answer comply with the contract.
 func check(
 	ctx context.Context, contract *openapi3.T, req *http.Request, sent []byte, res *http.Response, body []byte,
 ) error {
@@ -141,7 +141,7 @@ func check(
 	if err := checkStatus(contract, res, body); err != nil {
 		return err
 	}
-	if req.Method == http.MethodHead { // is GET without the body
+	if req.Method == http.MethodHead { // the contract treats HEAD as GET without the body
 		if len(body) > 0 {
 			return errors.New("the answer to HEAD has a body")
 		}
@@ -176,7 +176,7 @@ func check(
 	return openapi3filter.ValidateResponse(ctx, input)
 }
 
-// unpack returns a body without its compression, or as it is if it has none.
+// unpack returns a body decompressed. It returns a body that is not compressed unchanged.
 func unpack(body []byte) []byte {
 	reader, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
@@ -189,8 +189,8 @@ func unpack(body []byte) []byte {
 	return unpacked
 }
 
-// strict returns a body as the schema has it in the narrow sense: without the optional fields that are null, and with
-// times in upper case, both of which the contract allows in its introduction.
+// strict returns a body in the form that its schema requires: without optional fields that are null, and with times in
+// upper case. The introduction of the contract also allows null fields and times in lower case.
 func strict(body []byte, operation *openapi3.Operation) []byte {
 	if operation.RequestBody == nil {
 		return body
@@ -241,12 +241,12 @@ func strictValue(value any, schema *openapi3.SchemaRef) any {
 	return value
 }
 
-// isHead reports whether the answer is one without a body, to HEAD.
+// isHead reports whether the answer is to a HEAD request, and so has no body.
 func isHead(res *http.Response) bool {
 	return res.Request != nil && res.Request.Method == http.MethodHead
 }
 
-// find returns the call of the contract that a request makes, with the values in its path.
+// find returns the operation of the contract that a request calls, and the values of the path parameters.
 func find(contract *openapi3.T, req *http.Request) (*routers.Route, map[string]string) {
 	segments := strings.Split(req.URL.EscapedPath(), "/")
 	var best *routers.Route
@@ -254,7 +254,7 @@ func find(contract *openapi3.T, req *http.Request) (*routers.Route, map[string]s
 	for path, item := range contract.Paths.Map() {
 		operation := item.GetOperation(req.Method)
 		found, ok := match(strings.Split(path, "/"), segments)
-		// Of two paths that match, the one with fewer parameters is meant.
+		// If two paths match, the one with fewer parameters wins.
 		if operation == nil || !ok || best != nil && len(params) <= len(found) {
 			continue
 		}
@@ -283,7 +283,7 @@ func match(template, segments []string) (map[string]string, bool) {
 	return params, true
 }
 
-// checkStatus returns an error unless the code of a problem document has the status that the contract gives it.
+// checkStatus returns an error unless a problem document has the status that the contract assigns to its code.
 func checkStatus(contract *openapi3.T, res *http.Response, body []byte) error {
 	if res.Header.Get("Content-Type") != "application/problem+json" || len(body) == 0 {
 		return nil

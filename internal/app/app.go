@@ -368,7 +368,7 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // closeGrace is the time that the parts of a server have to close after the context of Close has ended. An embedded
-// SpiceDB waits two seconds for running calls, and there are at most two.
+// SpiceDB has at most two listeners, and each waits two seconds for running calls.
 const closeGrace = 5 * time.Second
 
 // Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change,

@@ -9,18 +9,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// view decides which updates of the log a person may see, for one request. SpiceDB knows only present objects, and the
-// log may not yet have the latest changes. So an update is visible if
-//   - the person has the permissions now, and also had them at the position of the log, at or after the update. An
-//     object that was created again after that position does not show the earlier object's updates; and
-//   - at the update, the present existence of its objects had started: see starts.go.
+// view decides, for one request, which updates in the log a person may see. An id can be used again for a new object,
+// whose readers may not see updates of the earlier object. The position of the log is the state of SpiceDB up to which
+// the log has every change. So an update is visible if
+//   - the person has the needed permissions now, and had them at the position of the log. The second condition hides
+//     updates of an object that was deleted and created again after the position; and
+//   - the present objects of these permissions were created by the update or before it: see starts.go.
 type view struct {
 	history *History
 	reader  authz.ID
 
 	position authz.Token // position of the log
 	last     int64       // number of the last entry at the position
-	reset    int64       // number of the last entry after which every object may be another one: a gap, or zero
+	reset    int64       // number of the last gap or placeholder, which may hide that an id was used again; or 0
 
 	allowed  map[permissionOn]bool
 	starts   map[string]start // by keyOfObject; the zero value if an object has existed since the log started
@@ -92,7 +93,8 @@ func (v *view) locate(ctx context.Context, objects map[authz.Object]bool) error 
 	return nil
 }
 
-// before returns the number of the last entry before the present existence of an object that locate has read.
+// before returns the number of the last entry before the present object with an id was created. locate must have read
+// the object.
 func (v *view) before(object authz.Object) int64 {
 	return max(v.reset, v.starts[keyOfObject(object)].seq-1)
 }
@@ -107,8 +109,8 @@ func (v *view) shows(ctx context.Context, object authz.Object) (bool, error) {
 	return v.allowed[seen], err
 }
 
-// floor returns the number of the last entry before the present existence of objects. Objects that are zero or people
-// are ignored.
+// floor returns the number of the last entry before the newest of the present objects was created. It ignores zero
+// objects and people.
 func (v *view) floor(ctx context.Context, objects ...authz.Object) (int64, error) {
 	known := make(map[authz.Object]bool)
 	for _, object := range objects {
@@ -155,8 +157,8 @@ func (v *view) entries(ctx context.Context, entries []Stored) (shown []Entry, er
 	return shown, nil
 }
 
-// entry returns the part of an entry that the person may see. Its other fields do not depend on hidden updates: it
-// always says that there may be some. It has no overlapping origins, since one may have made only hidden updates.
+// entry returns the part of an entry that the person may see. It does not reveal whether the entry has hidden updates:
+// Omitted is always set, and Overlapping is empty, since an overlapping origin may have made only hidden updates.
 func (v *view) entry(e Entry) Entry {
 	visible := e
 	visible.Part, visible.Prev, visible.Hash, visible.Schema, visible.Updates = 0, "", "", "", nil
@@ -178,7 +180,7 @@ func (v *view) isVisible(e Entry, u Update) bool {
 			return false
 		}
 	}
-	// The expiry of an earlier object's relationship can follow the start.
+	// A relationship of an earlier object can expire after the present object was created.
 	start := v.starts[keyOfObject(u.Resource.Object)]
 	return e.Kind != Expiry || start.seq == 0 || u.ExpiresAt != nil && u.ExpiresAt.After(start.at.Add(clockDifference))
 }

@@ -105,8 +105,9 @@ func (f *fresh) begin() {
 	}
 }
 
-// end records a finished write. A failed write may have been applied, unless the error says that a precondition stopped
-// it. A write without a token also requires a fully consistent read.
+// end records a finished write. The next read must be fully consistent if the write returned no token, overlapped
+// another write, or failed and may still have been applied. Errors with CodeConflict or CodeInvalid mean that it was
+// not applied.
 func (f *fresh) end(token Token, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

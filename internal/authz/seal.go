@@ -10,7 +10,9 @@ import (
 )
 
 // Seal encrypts data that callers store and send back to the server, for example cursors. Nobody without the secret can
-// read or create a sealed text. Equal data with equal about has the same sealed text, on every server with the secret.
+// read or create a sealed text. The parameter about is associated data: a sealed text can be opened only with the same
+// associated data, but does not contain it. Every server with the secret seals equal data with equal associated data
+// as the same text.
 type Seal struct {
 	secret []byte
 	aead   cipher.AEAD
@@ -30,8 +32,8 @@ func NewSeal(secret []byte) Seal {
 	return Seal{secret, aead}
 }
 
-// Close returns sealed data, in characters that are safe in a URL. Open needs the same about. The nonce is a digest
-// of about and data, so two different pairs never share one.
+// Close seals data with the associated data about. The returned text is safe in a URL. The nonce is a digest of both
+// parameters, so that different parameters never share a nonce.
 func (s Seal) Close(data, about []byte) string {
 	digest := hmac.New(sha256.New, s.secret)
 	digest.Write(binary.BigEndian.AppendUint64(nil, uint64(len(about))))
@@ -41,8 +43,8 @@ func (s Seal) Close(data, about []byte) string {
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, data, about))
 }
 
-// Open returns the data of a sealed text. It reports false for a text that Close did not make with the same secret and
-// about.
+// Open returns the data of a sealed text. It reports false unless Close made the text with the same secret and
+// associated data.
 func (s Seal) Open(text string, about []byte) ([]byte, bool) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(sealed) < s.aead.NonceSize() {

@@ -94,7 +94,7 @@ func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	return by, checkReason(by.Reason)
 }
 
-// cost returns the number of requests that the call counts as against the rate of its key.
+// cost returns how much the call uses of its key's rate limit, in requests.
 func (k *call) cost() int {
 	if k.route == nil {
 		return 1
@@ -158,8 +158,8 @@ func (s *server) trackRequest(c *gin.Context) {
 	)
 }
 
-// level returns the log level of a request. Successful health checks and other open calls are logged only at debug
-// level.
+// level returns the log level of a request. Successful calls of endpoints that need no key, for example health checks,
+// are logged only at debug level.
 func (k *call) level(status int) slog.Level {
 	switch {
 	case status == http.StatusServiceUnavailable && k.route != nil && k.route.open:

@@ -11,33 +11,34 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// That an operation was done under a key is stored as a relationship from the key, of which the id is a digest, to what was
-// asked for, a digest as well. It is in the write that did it, so that there is never one without the other.
+// The write that completes an operation with an idempotency key also stores a relationship from the key to the request,
+// so that neither is stored without the other. The ids of both are digests.
 const (
 	idempotencyType authz.Type     = "idempotency_key"
 	idempotencyDone authz.Relation = "done"
 	requestType     authz.Type     = "request"
 )
 
-// Idempotency has an operation done once, however often it is asked for within a day. Nil stands for as often as it is asked for.
+// Idempotency lets an operation be performed only once within a day, even if the request is sent again. If it is nil,
+// the operation is performed for every request.
 type Idempotency struct {
-	// Key is what the caller calls the operation by. It counts for one actor through one API key.
+	// Key is the idempotency key that the caller sent. Each actor has separate keys with each API key.
 	Key string
 
-	// Request is a digest of all that the caller asked for.
+	// Request is a digest of everything in the request that identifies the operation.
 	Request string
 
-	// Secret is what ids are derived from that must be the same for a repetition, and that nobody else can guess.
+	// Secret is used to derive ids that are the same for a retry, and that nobody else can guess.
 	Secret []byte
 
-	// Replayed is set if the operation had been done before: nothing was written, and the results are what can be told of them
-	// without having been stored.
+	// Replayed is set if the operation was performed before. Then nothing is written. The earlier answer is not stored,
+	// so the answer has only the results that can be determined again.
 	Replayed bool
 }
 
 func (c Caller) replayed() bool { return c.Idempotency != nil && c.Idempotency.Replayed }
 
-// done is the relationship that says that the caller's operation was done.
+// done returns the relationship that records that the caller's operation was performed.
 func (c Caller) done() authz.Relationship {
 	return authz.Relationship{
 		Resource: authz.Object{Type: idempotencyType, ID: digest(fmt.Sprintf("%q %q %q", c.Key, c.Actor, c.Idempotency.Key))},
@@ -46,13 +47,14 @@ func (c Caller) done() authz.Relationship {
 	}
 }
 
-// digest is an id that tells nothing of the text that it stands for.
+// digest returns an id that is derived from a text and does not reveal it.
 func digest(text string) authz.ID {
 	sum := sha256.Sum256([]byte(text))
 	return authz.ID(base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
-// findReplay finds out whether the operation was done before. The error is CodeConflict if another one was, under the same key.
+// findReplay sets Replayed if the operation was performed before. It returns CodeConflict if the key was used for
+// another request.
 func findReplay(ctx context.Context, p *plan) error {
 	if p.by.Idempotency == nil {
 		return nil
@@ -69,7 +71,8 @@ func findReplay(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// rememberKey plans that the operation is known to be done until a time, unless another has done it by then.
+// rememberKey adds the relationship of the idempotency key to the plan, until a time. As a precondition, the key must
+// not be stored yet.
 func rememberKey(p *plan, until time.Time) {
 	if p.by.Idempotency == nil {
 		return
@@ -80,11 +83,12 @@ func rememberKey(p *plan, until time.Time) {
 	p.Update(authz.Touch, done)
 }
 
-// failures are the codes of errors that are about the server and not about what was asked for.
+// failures are the codes of errors that the server causes, not the request.
 var failures = []authz.Code{authz.CodeInternal, authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled}
 
-// answerReplay answers an operation that was done before with a token of now. That it cannot be planned any more, since what it
-// rests on has changed, is no failure.
+// answerReplay returns the token of the newest state for an operation that was performed before. err is the error of
+// planning it again. answerReplay returns err only if its code is one of failures: any other error can result from
+// changes since the operation was performed.
 func answerReplay(ctx context.Context, p *plan, err error) (authz.Token, error) {
 	if err != nil && slices.Contains(failures, authz.CodeOf(err)) {
 		return "", err

@@ -2,39 +2,42 @@ package operation
 
 import "github.com/sluice-authz/sluice/internal/authz"
 
-// kind is what operations need to know about a type of object beyond the schema.
+// kind holds the facts about a type of object that operations need and that the schema does not contain.
 type kind struct {
-	// visible is the permission without which an object does not exist for an actor.
+	// visible is the permission to see that an object exists.
 	visible authz.Permission
 
-	// place is the relation to what the object is in. An object goes with its place, and its permissions rest on it.
+	// place is the relation to the object that contains this one. Deleting the containing object deletes this one, and
+	// permissions on this one depend on the containing object.
 	place authz.Relation
 
-	// remove is the permission that deleting needs; with removeOnPlace it is one on the object's place.
+	// remove is the permission that deleting the object needs. It is a permission on the object's place if removeOnPlace
+	// is set, otherwise on the object itself.
 	remove        authz.Permission
 	removeOnPlace bool
 
-	// create is the permission on the place that creating a part needs, and in is the type of that place.
+	// create is the permission on the place that creating an object needs, and in is the type of the place.
 	create authz.Permission
 	in     authz.Type
 
-	// creates is the permission on the account without which what a person created there is not theirs, if the object has a
-	// creator.
+	// creates is the permission on the account that the schema step as_creator requires besides the relation creator. It
+	// is empty if objects of the type have no creator.
 	creates authz.Permission
 
-	// list is the permission that lets a person know who holds which role on the object, if there are roles on it.
+	// list is the permission to see who holds which role on the object. It is empty if there are no roles on it.
 	list authz.Permission
 
-	// invitations is the permission that lets a person know the open invitations to the object, and withdraw the one that lets
-	// them withdraw those of others, if people are invited to it.
+	// invitations is the permission to see the open invitations to the object. withdraw is the permission to withdraw
+	// other people's invitations. Both are empty if nobody can be invited to the object.
 	invitations, withdraw authz.Permission
 
-	// hasUnboundedMembers objects have so many people in them that nobody reads them all without need.
+	// hasUnboundedMembers is set if an object can have too many members to read all of them at once. Operations read all
+	// of them only if they must.
 	hasUnboundedMembers bool
 }
 
-// kinds is the one place where a type of object is declared to the operations. authz.SimpleTypes declares the simple
-// types. A type that is not listed is visible to people who may `view` its objects, and has no operations.
+// kinds declares every type of object that operations handle. The simple types come from authz.SimpleTypes. An object
+// of any other type is visible to people who may `view` it, and has no operations.
 var kinds = withSimpleTypes(map[authz.Type]kind{
 	"platform": {visible: "administer", list: "administer", hasUnboundedMembers: true},
 	"subscription": {
@@ -83,7 +86,7 @@ func connectionObject(id authz.ID) authz.Object   { return authz.Object{Type: "c
 func connectorObject(id authz.ID) authz.Object    { return authz.Object{Type: "connector", ID: id} }
 func workspaceObject(id authz.ID) authz.Object    { return authz.Object{Type: "workspace", ID: id} }
 
-// platform is the one platform.
+// platform is the only object of its type.
 var platform = authz.Object{Type: "platform", ID: "main"}
 
 var everybody = authz.Everybody(user)

@@ -43,8 +43,8 @@ func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) er
 	return promoteFirst(ctx, p, promotions)
 }
 
-// settleMembership plans what happens to one membership. It returns a write that must come before the plan's, if one
-// must, see promotion.
+// settleMembership plans what happens to one membership. It returns the write that must come before the plan's write,
+// or nil: see promotion.
 func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *authz.Write, err error) {
 	m, err := readMembership(ctx, p, c)
 	if err != nil {
@@ -96,7 +96,7 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	}
 	writeRoleChanges(p, c.subscription.object, c.subscription.set, []roleChange{role})
 	switch {
-	case isNew && m.explicit: // left behind by another tool
+	case isNew && m.explicit: // an explicit grant without a membership, which only another tool leaves behind
 		p.Delete(reason(c.object(), furtherReason, c.subscription.object))
 	case isNew:
 	case m.derived():
@@ -117,8 +117,8 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	return nil
 }
 
-// endDerivedMembership plans that a derived membership ends unless a reason is left. As a precondition, the write
-// requires that reason, or that there is none.
+// endDerivedMembership plans the end of a derived membership, unless a reason for it is left. As a precondition, the
+// write requires that the reason is still stored, or that there is still none.
 func endDerivedMembership(
 	ctx context.Context, p *plan, c membershipChange, m membership,
 ) (first *authz.Write, err error) {
@@ -144,8 +144,8 @@ func endDerivedMembership(
 	return nil, withdrawFromMembership(ctx, p, c.who, c.subscription.object)
 }
 
-// promotion returns the write that leaves only one of the stored reasons, as the first. The person's membership does
-// not change: other roles that are reasons are found through the roles themselves.
+// promotion returns a write that deletes all stored reasons except one, which becomes the first reason. The person's
+// membership does not change: other roles that are reasons are found through the roles themselves.
 func promotion(reasons []authz.Relationship) *authz.Write {
 	kept := max(0, slices.IndexFunc(reasons, func(r authz.Relationship) bool { return r.Relation == firstReason }))
 	write := &authz.Write{Preconditions: []authz.Precondition{{Filter: authz.Exactly(reasons[kept])}}}

@@ -169,7 +169,7 @@ func (s *state) evaluation(ctx context.Context, rows int, now time.Time, named b
 		Context:           ctx,
 		Executor:          query.LocalExecutor{},
 		Reader:            &reader{store: s.store, at: s.version, now: momentOf(now), left: rows, named: named},
-		MaxRecursionDepth: rows, // the run ends when it finds nothing new
+		MaxRecursionDepth: rows, // never reached: each level reads a new relationship, and the reader allows only rows
 	}
 }
 
@@ -246,7 +246,7 @@ func (s *state) resources(
 	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{
 		Type: string(q.Type),
 	}
-	// otherwise the planner would remove duplicates, as the code below does
+	// This keeps the planner from removing duplicates. The code below removes them.
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources)
 	var ids []authz.ID
 	full := 1 << 18
@@ -321,7 +321,7 @@ func (s *state) subjects(
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
 	evaluation := s.evaluation(ctx, lookUpRows, now, plan.excludes)
-	// otherwise the planner would omit wildcards
+	// This keeps the planner from omitting wildcards.
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterSubjects)
 	paths, err := evaluation.IterSubjects(
 		plan.subjects, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis},

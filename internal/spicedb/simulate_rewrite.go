@@ -8,7 +8,7 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// rewrite counts the subjects of an expression, of which SpiceDB merges those of all parts into a set.
+// rewrite counts the subjects of an expression. SpiceDB merges the subjects of its parts into a set.
 func (s *subjectSimulation) rewrite(
 	ctx context.Context, typ string, rewrite *core.UsersetRewrite, ids []string, depth int,
 ) (counts, error) {
@@ -83,7 +83,7 @@ func (s *subjectSimulation) part(
 	}
 }
 
-// all counts the subjects of an all(), for which SpiceDB takes a step for each relationship.
+// all counts the subjects of an all(). SpiceDB takes a step for each of its relationships.
 func (s *subjectSimulation) all(
 	ctx context.Context, typ, relation, computed string, ids []string, depth int,
 ) (counts, error) {
@@ -115,7 +115,7 @@ func (s *subjectSimulation) all(
 	return found, nil
 }
 
-// set counts the subjects of a list that SpiceDB makes a set of, in which each subject is once.
+// set counts the subjects that remain when SpiceDB turns a list into a set, which has each subject once.
 func (s *subjectSimulation) set(n subjectCount) (subjectCount, error) {
 	if err := s.spend(setCost * n.total()); err != nil {
 		return n, err
@@ -133,7 +133,7 @@ func (s *subjectSimulation) set(n subjectCount) (subjectCount, error) {
 	return n, nil
 }
 
-// intersection counts the subjects of both sets. A wildcard lets each subject of the other set through.
+// intersection counts the subjects that are in both sets. A wildcard in one set matches every subject of the other.
 func (s *subjectSimulation) intersection(a, b subjectCount) (subjectCount, error) {
 	both := a.plus(b)
 	if !both.conditional && both.wildcards == 0 {
@@ -145,7 +145,7 @@ func (s *subjectSimulation) intersection(a, b subjectCount) (subjectCount, error
 	return s.set(both)
 }
 
-// exclusion counts the subjects of a set without those of another one, which become exceptions of a wildcard.
+// exclusion counts the subjects of a that are not in b. If a has a wildcard, the subjects of b become its exceptions.
 func (s *subjectSimulation) exclusion(a, b subjectCount) (subjectCount, error) {
 	if a.wildcards > 0 {
 		// Each exception is added to a copy of those before it.
@@ -153,7 +153,7 @@ func (s *subjectSimulation) exclusion(a, b subjectCount) (subjectCount, error) {
 			return a, err
 		}
 		a.excluded += b.subjects
-		a.subjects += b.excluded // if everybody is excluded, those who are not remain
+		a.subjects += b.excluded // if b has a wildcard, only its exceptions remain of a
 	}
 	if a.conditional = a.conditional || b.conditional; b.conditional {
 		a.subjects += b.subjects

@@ -36,8 +36,8 @@ func (c *Client) LookupSubjects(
 	})
 }
 
-// allSubjects calls each with every result of SpiceDB's look-up, one for each path to a subject. It reports whether
-// each always returned true.
+// allSubjects calls the function each for every result of SpiceDB's look-up, which has one result for each path to a
+// subject. If the function returns false, allSubjects stops and more is false.
 func (c *Client) allSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency, each func(authz.FoundSubject) bool,
 ) (more bool, err error) {
@@ -94,7 +94,7 @@ type foundSubjects struct {
 	token    authz.Token
 }
 
-// add records a result, and reports whether the subject is to be yielded now.
+// add records a result. It reports whether the caller must yield the subject now.
 func (f *foundSubjects) add(one authz.FoundSubject) bool {
 	f.token = one.Token
 	switch {
@@ -116,8 +116,9 @@ func (f *foundSubjects) add(one authz.FoundSubject) bool {
 	return false
 }
 
-// remaining yields the subjects that add held back: those with conditions, with the decision of a check, and the
-// wildcard with the subjects that no check allows as exclusions.
+// remaining yields the subjects that add held back. It checks each conditional or excluded subject, and yields those
+// that the check does not deny, with the decision. At the end it yields the wildcard. An excluded subject that the
+// check does not allow remains an exclusion of the wildcard.
 func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(authz.FoundSubject) bool) error {
 	maps.Copy(f.open, f.excluded)
 	maps.DeleteFunc(f.open, func(id authz.ID, _ bool) bool { return f.yielded[id] })
@@ -180,9 +181,9 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 	return decisions, nil
 }
 
-// candidateSubjects sets open to every subject that the query may find, for remaining. The candidates are those of
-// the same look-up without context, in which a caveat with missing context does not fail. If a caveat still fails,
-// they are all subjects of the type in any relationship. If there are too many, it returns failure.
+// candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It takes them
+// from the same look-up without context, because a caveat with missing context does not fail. If a caveat still fails,
+// it takes all subjects of the type in any relationship. If there are too many subjects, it returns failure.
 func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
 	if f.token != "" {
 		at = authz.AtSnapshot(f.token)

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// world is the relationships of the situations of a table, in the order of their creation.
+// world holds the relationships of the situations of a table, in the order of their creation.
 type world struct {
 	table         Table
 	relationships []string
@@ -22,7 +22,7 @@ type resource struct {
 	home      home
 	situation string
 
-	// owner is the person who has their own object in the situation. It is empty if everybody has the same object.
+	// owner is the person for whom this object was made. It is empty if all people in the situation share the object.
 	owner string
 }
 
@@ -140,7 +140,7 @@ func (w *world) make(typ authz.Type, h home, words []string, column Column) reso
 	return r
 }
 
-// isPersonal reports whether everybody has their own object in the situation.
+// isPersonal reports whether the situation needs a separate object for each person.
 func isPersonal(words []string) bool {
 	for _, p := range phrases {
 		if slices.Contains(words, p.phrase) && strings.Contains(p.relationship, "{subject}") {
@@ -150,8 +150,8 @@ func isPersonal(words []string) bool {
 	return slices.Contains(words, "own")
 }
 
-// situationSuffix names a situation within an id. A situation without relationships needs no name, unless that would be
-// ambiguous.
+// situationSuffix returns the end of an object's id, which names the situation. It is empty for the situation `any`
+// and for a situation without words.
 func situationSuffix(words []string) string {
 	if len(words) == 0 || slices.Equal(words, []string{"any"}) {
 		return ""

@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// The company that the benchmarks ask about.
+// The size of the company, the data that the benchmarks use.
 const (
 	accounts  = 100
 	members   = 100 // of an account
@@ -38,7 +38,8 @@ type server struct {
 	gateway string
 }
 
-// startServer starts a server in memory. It has no audit log, which would follow the loading while it is measured.
+// startServer starts a server in memory. It has no audit log, since the log would still record the loaded relationships
+// during the measurement.
 func startServer(b *testing.B) server {
 	b.Helper()
 	s := startOn(b, app.StoreConfig{Datastore: "memory"})
@@ -62,7 +63,7 @@ func startOn(b *testing.B, store app.StoreConfig) server {
 	return server{s, "http://" + gateway}
 }
 
-// settle returns when the replica answers and holds so many relationships.
+// settle waits until the in-memory replica answers and holds at least the given number of relationships.
 func (s server) settle(b *testing.B, relationships int) {
 	b.Helper()
 	holds := regexp.MustCompile(`(?m)^sluice_replica_relationships (\S+)$`)
@@ -80,10 +81,10 @@ func (s server) settle(b *testing.B, relationships int) {
 	}
 }
 
-// company is accounts × members × importers, of which every member created one importer.
+// company returns the relationships of the accounts, their members and importers. Each member created one importer.
 func company() []*v1.Relationship { return companyOf(accounts) }
 
-// companyOf is the same with more accounts.
+// companyOf returns a company with another number of accounts.
 func companyOf(accounts int) []*v1.Relationship {
 	var all []*v1.Relationship
 	all = append(all, relationship("subscription:acme", "platform", "platform:main"),
@@ -105,7 +106,7 @@ func companyOf(accounts int) []*v1.Relationship {
 	return all
 }
 
-// crowded is one account with a crowd of members.
+// crowded returns the relationships of one account that has crowd members.
 func crowded() []*v1.Relationship {
 	all := emptyAccount("account:crowded")
 	for m := range crowd {
@@ -163,7 +164,7 @@ func write(b *testing.B, s *app.Server, relationships []*v1.Relationship) {
 	}
 }
 
-// fixedRoute is a gin route that answers the same requests with a fixed body: what a server costs that does not think.
+// fixedRoute starts a gin server that answers the same requests with a fixed body. It measures the cost of HTTP alone.
 func (s server) fixedRoute(b *testing.B) target {
 	b.Helper()
 	gin.SetMode(gin.ReleaseMode)
@@ -183,7 +184,7 @@ func (s server) fixedRoute(b *testing.B) target {
 
 func freeAddress(b *testing.B) string {
 	b.Helper()
-	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.7:0") // where nothing else takes a port
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.7:0") // no other process uses this address
 	if err != nil {
 		b.Fatal(err)
 	}

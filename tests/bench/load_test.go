@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// target is something that answers the same question again and again.
+// target is an endpoint that the benchmark calls again and again.
 type target struct {
 	name   string
 	method string // POST if empty
@@ -23,15 +23,15 @@ type target struct {
 	body   func(i int) string
 }
 
-// sample is what one round of load on one target came to, or the median of several.
+// sample is the result of one round of load on one target, or the median result of several rounds.
 type sample struct {
 	perSecond float64
 	p50, p99  time.Duration
 	each      []float64 // perSecond of the rounds, in their order
 }
 
-// ratio is how many times as fast one target was as the other: the median of the rounds, in each of which the two came
-// soon after each other.
+// ratio returns how many times as fast a was as b: the median of the ratios of all rounds. A round loads both shortly
+// after each other.
 func ratio(a, b sample) float64 {
 	ratios := make([]float64, len(a.each))
 	for i := range ratios {
@@ -46,8 +46,8 @@ const (
 	round  = 1500 * time.Millisecond
 )
 
-// sideBySide puts the same load on every target in turn, round by round and in another order each time, so that a noisy
-// machine disturbs all of them alike. It returns for each target the median of its rounds.
+// sideBySide puts the same load on every target in turn, in several rounds. Each round has another order, so that a
+// noisy machine disturbs all targets alike. For each target, it returns the median of the rounds.
 func sideBySide(b *testing.B, connections int, targets ...target) map[string]sample {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{
@@ -78,7 +78,7 @@ func sideBySide(b *testing.B, connections int, targets ...target) map[string]sam
 	return medians
 }
 
-// load asks the target from every connection for one round.
+// load sends requests to the target on all connections, for the time of one round.
 func load(b *testing.B, client *http.Client, connections int, t target) sample {
 	b.Helper()
 	runtime.GC()

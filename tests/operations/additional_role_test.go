@@ -46,7 +46,7 @@ func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 			return err
 		},
 		"invitation": func(who authz.ID) error {
-			if who == "otto" { // otto's base role stays
+			if who == "otto" { // otto could be invited, because he keeps his base role; nora has none
 				who = "nora"
 			}
 			_, err := invite("ada", who, alone...)
@@ -80,7 +80,7 @@ func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 		_, err := engine.Write(ctx, authz.Write{Updates: []authz.Update{{Action: action, Relationship: operator}}})
 		require.NoError(t, err)
 	}
-	set(authz.Delete) // as an expiration does, which does not withdraw the invitation
+	set(authz.Delete) // like an expiration of the role, this leaves the invitation open
 	_, _, err = s.AcceptInvitation(ctx, by("opal"), invitation.ID)
 	require.ErrorIs(t, err, authz.CodeConflict)
 	set(authz.Touch)

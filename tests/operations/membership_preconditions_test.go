@@ -118,8 +118,9 @@ func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 	}
 }
 
-// TestOwnAccountKeepsMembership lets a member by a role create an analytics account and make another member there.
-// Both belong to the subscription until these roles end or they are removed from it.
+// TestOwnAccountKeepsMembership checks memberships that derive from roles on an account that a member created. ed
+// creates an analytics account and adds kim. ed belongs to the subscription until he has left this account as well. kim
+// belongs to it until she is removed from the subscription.
 func TestOwnAccountKeepsMembership(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "own")
 	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // so members may create accounts
