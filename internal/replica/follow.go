@@ -24,7 +24,7 @@ var (
 	errTooMany = errors.New(
 		"SpiceDB stores more relationships than the in-memory replica may hold (--replica-max-relationships)",
 	)
-	errEmpty   = errors.New("SpiceDB has no schema yet")
+	errEmpty = errors.New("SpiceDB has no schema yet")
 )
 
 // Run follows SpiceDB until ctx ends. It returns after all its goroutines have ended.
