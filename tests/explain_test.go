@@ -121,7 +121,7 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 		t.Errorf("still denied after %s", suggestions[0].Text)
 	}
 	s.play(
-		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, subscription: ~s, role_set: operations, roles: [operator, flow_author], expires_at: "` + ends + `"}]}`,
+		`carl GET users/~carl/accounts => 200 {accounts: [{id: ~o, role_set: operations, roles: [operator, flow_author], expires_at: "` + ends + `"}]}`,
 	)
 }
 

@@ -51,7 +51,7 @@ func TestDemo(t *testing.T) {
 	require.Equal(t, "denied\n", stdout)
 	_, stderr, code = sluice(t, "check", "user:gus", "run", "importer:crm-to-warehouse", "--consistency", "soon")
 	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "not one that this server has given")
+	require.Contains(t, stderr, "not one that this server returned")
 	_, stderr, code = sluice(t, "check", "user:gus", "fly", "importer:crm-to-warehouse")
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "invalid")
