@@ -45,9 +45,9 @@ func TestImportChecksBeforeItWrites(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	for line, says := range map[string]string{
 		"document:a#reader":             "line 6: ",
-		"document:a#reader@user:tom@x":  `escaped it is "document:a#reader@user:tom=40x"`,
-		"document:a b#reader@user:tom":  `escaped it is "document:a=20b#reader@user:tom"`,
-		"document:a#reader@user:\u00fc": `escaped it is "document:a#reader@user:=C3=BC"`,
+		"document:a#reader@user:tom@x":  `with escapes it is "document:a#reader@user:tom=40x"`,
+		"document:a b#reader@user:tom":  `with escapes it is "document:a=20b#reader@user:tom"`,
+		"document:a#reader@user:\u00fc": `with escapes it is "document:a#reader@user:=C3=BC"`,
 	} {
 		text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n\n  " + line + "\n"
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))

@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	const header = "resource,permission,situation,owner\n"
 	for name, test := range map[string]struct{ set, csv, want string }{
-		"role set":  {"kings", header, "no role set"},
+		"role set":  {"kings", header, "is not a role set"},
 		"header":    {"team", "resource,permission,owner,user\n", "header"},
 		"role":      {"team", "resource,permission,situation,king\n", "king"},
 		"two roles": {"team", "resource,permission,situation,owner+guest\n", "one of owner, guest"},
