@@ -16,11 +16,11 @@ import (
 
 const variablePrefix = "SLUICE_"
 
-// fromEnvironment gives each present flag of the command the value of its variable if the flag is not given, for example
-// --grpc-listen that of SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from the plural, --api-key from
-// SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set, except that of a credential
-// or of a list, which is an error for every command: a deployment that lost its secret must not start without it. Flags
-// in commandLineOnly, and flags that are added later, have no variable.
+// fromEnvironment gives each present flag of the command the value of its variable if the flag is not given. For
+// example, --grpc-listen gets that of SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from
+// the plural, --api-key from SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set,
+// except that of a credential or of a list, which is an error for every command: a deployment that lost its secret must
+// not start without it. Flags in commandLineOnly, and flags that are added later, have no variable.
 func fromEnvironment(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		if commandLineOnly[flag.Name] {

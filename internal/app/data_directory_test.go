@@ -26,7 +26,7 @@ func TestWarningsOfOtherUsers(t *testing.T) {
 		file := filepath.Join(directory, "sluice.db")
 		require.NoError(t, os.WriteFile(file, nil, 0o600))
 		require.NoError(t, os.Chmod(file, c.file))
-		require.NoError(t, os.Chmod(directory, c.directory)) //nolint:gosec // the test is about such modes
+		require.NoError(t, os.Chmod(directory, c.directory))
 		var out bytes.Buffer
 		warnOfOtherUsers(slog.New(slog.NewTextHandler(&out, nil)), directory)
 		require.Equal(t, len(c.warnings), strings.Count(out.String(), "level=WARN"), out.String())

@@ -20,7 +20,9 @@ func newSecret() string {
 }
 
 // errNoPosition is the error of OpenPosition.
-var errNoPosition = authz.Errorf(authz.CodeInvalid, "the cursor or event id was issued for another person or account, or is damaged")
+var errNoPosition = authz.Errorf(
+	authz.CodeInvalid, "the cursor or event id was issued for another person or account, or is damaged",
+)
 
 // SealPosition encrypts the number of an entry for a person who reads an account's history. The text reveals nothing
 // about the number. Every server that shares the log returns the same text for the same number.
