@@ -37,7 +37,7 @@ func TestSharing(t *testing.T) {
 		},
 		{
 			name: "a guest who is not named yet", given: "account:t#guest@user:nina",
-			do: share("private", "milton", "nina"), code: authz.CodeInvalid, says: "not: nina",
+			do: share("private", "milton", "nina"), code: authz.CodeInvalid, says: "does not accept nina",
 		},
 		{name: "a shared connection names nobody", do: share("shared"), changes: `
 				+ connection:crm#shared@account:t
