@@ -305,7 +305,7 @@ func TestForeignIDIsGivenNothing(t *testing.T) {
 	s.as(foreign).must(http.MethodPost, "importers", map[string]any{"id": s.id("theirs"), "account": s.id("a")})
 	s.play(
 		"stored importer:~theirs#creator@user:~bad=zz",
-		"olga PUT accounts/~a/members/"+foreign+" {roles: [owner]} => 400 invalid nothing",
+		"olga PUT accounts/~a/members/"+foreign+" {roles: [owner]} => 400 invalid cannot get a role",
 		"olga DELETE importers/"+foreign+" => 200",
 		"not stored importer:~bad=zz#account@account:~a",
 		"olga DELETE accounts/~a/members/"+foreign+"?reassign_to=~ulla",
