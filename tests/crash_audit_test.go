@@ -55,7 +55,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 	c := newCaller(t, last.url())
 	c.history("object=user:"+s.id(fmt.Sprint(len(written)-1)), atLeast(1))
 	last.kill()
-	t.Logf("%d writes, and %d of 10 servers that had told some of them before", len(written), following)
+	t.Logf("%d writes, and %d of 10 servers that had logged some of them before", len(written), following)
 
 	log, err := app.ReadAudit(t.Context(), directory, "")
 	if err != nil {
@@ -66,7 +66,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 	if err != nil || len(report.Faults) > 0 {
 		t.Fatalf("%v %v", err, report.Faults)
 	}
-	var told []string
+	var reported []string
 	for after, more := int64(0), true; more; {
 		found, err := log.Find(t.Context(), audit.Query{After: &after, Limit: 1000})
 		if err != nil {
@@ -75,7 +75,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		for _, e := range found {
 			after = e.Seq
 			for _, u := range e.Updates {
-				told = append(told, " "+u.Action+" "+u.Relationship().String())
+				reported = append(reported, " "+u.Action+" "+u.Relationship().String())
 			}
 			if e.Kind == audit.Gap {
 				t.Errorf("there is a gap at entry %d", e.Seq)
@@ -83,7 +83,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		}
 		more = len(found) > 0
 	}
-	if !slices.Equal(told, written) {
-		t.Errorf("%d updates are told of %d", len(told), len(written))
+	if !slices.Equal(reported, written) {
+		t.Errorf("%d updates are logged of %d", len(reported), len(written))
 	}
 }

@@ -163,16 +163,16 @@ func (s scene) sameAnswer(t *testing.T, actor, object, request string, status in
 		}
 		r := next.(requestStep)
 		a := s.by(actor).call(r.method, r.path, r.body)
-		told := bytes.ReplaceAll(a.body, []byte(s.id(name)), []byte("ID"))
-		return a, requestID.ReplaceAll(told, nil)
+		reported := bytes.ReplaceAll(a.body, []byte(s.id(name)), []byte("ID"))
+		return a, requestID.ReplaceAll(reported, nil)
 	}
 	s.writesNothing(actor+" "+request, func() {
-		there, toldThere := ask(object)
-		missing, toldMissing := ask("missing-" + object)
-		if there.status != status || missing.status != status || !bytes.Equal(toldThere, toldMissing) {
+		there, reportedThere := ask(object)
+		missing, reportedMissing := ask("missing-" + object)
+		if there.status != status || missing.status != status || !bytes.Equal(reportedThere, reportedMissing) {
 			t.Errorf(
-				"%s about what exists: %d %s\nand about what does not: %d %s", there.request, there.status, toldThere,
-				missing.status, toldMissing,
+				"%s about what exists: %d %s\nand about what does not: %d %s", there.request, there.status, reportedThere,
+				missing.status, reportedMissing,
 			)
 		}
 	})

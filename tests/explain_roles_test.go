@@ -63,17 +63,17 @@ func TestExplainHidesRoles(t *testing.T) {
 				if (n+objects)%3 != 0 {
 					continue
 				}
-				told := make(map[bool]string) // by decision, which a check reveals too
+				reported := make(map[bool]string) // by decision, which a check reveals too
 				for _, who := range append(c.members, "sven") {
 					a := s.by(c.reader).withKey(checkKey).must(
 						http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)},
 					)
 					answer := tokens.ReplaceAllString(strings.ReplaceAll(string(a.body), s.id(who), "WHO"), "")
 					yes := strings.HasPrefix(answer, `{"allowed":true`)
-					if before, asked := told[yes]; asked && answer != before {
+					if before, asked := reported[yes]; asked && answer != before {
 						t.Errorf("%s about %s, %s %s:\n%s\nabout another:\n%s", c.reader, who, permission, object, answer, before)
 					}
-					told[yes] = answer
+					reported[yes] = answer
 				}
 			}
 		}

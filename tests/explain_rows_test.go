@@ -67,7 +67,7 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 		}
 		if !w.explainsDenied(ask(w, row)) {
 			if !slices.Contains(beyondOperations, fmt.Sprintf("%s %s", row.Resource, row.Permission)) {
-				t.Errorf("%s: no operation is told", ask(w, row))
+				t.Errorf("%s: no operation is suggested", ask(w, row))
 			}
 		} else if (denied+column)%48 == 0 {
 			played = append(played, row)

@@ -183,16 +183,16 @@ func TestExplainNamesPeople(t *testing.T) {
 	} {
 		e, body := ask(c.from, question{"user:" + s.id(c.who), c.does, s.in(c.on)})
 		if len(e.Suggestions) == 0 || len(e.Suggestions[0].Operations) == 0 {
-			t.Errorf("%s is told no operations: %s", c.name, body)
+			t.Errorf("%s reads no operations: %s", c.name, body)
 			continue
 		}
 		for _, person := range people {
 			isNamed := slices.Contains(c.named, person)
 			if strings.Contains(body, person) && !isNamed {
-				t.Errorf("%s is told of %s: %s", c.name, person, body)
+				t.Errorf("%s reads the name %s: %s", c.name, person, body)
 			}
 			if isNamed && !strings.Contains(body, person) {
-				t.Errorf("%s is not told of %s: %s", c.name, person, body)
+				t.Errorf("%s does not read the name %s: %s", c.name, person, body)
 			}
 		}
 		if c.on == "workspace:~shut" && !strings.Contains(body, `"body_omitted":true`) {
@@ -210,15 +210,15 @@ func TestExplainNamesPeople(t *testing.T) {
 	if e, body := ask(
 		s.by("gert"), question{"user:" + s.id("nina"), "create_importer", "account:" + s.id("a")},
 	); !e.Omitted || len(e.Suggestions) > 0 {
-		t.Errorf("a guest is told what nina lacks: %s", body)
+		t.Errorf("a guest reads what nina lacks: %s", body)
 	}
 	e, body = ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
 	if !e.Allowed || !e.Omitted || strings.Contains(body, "user of") {
-		t.Errorf("a guest is told what ulla is: %s", body)
+		t.Errorf("a guest reads what ulla is: %s", body)
 	}
 	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Omitted ||
 		!strings.Contains(body, "user of") {
-		t.Errorf("an owner is not told what ulla is: %s", body)
+		t.Errorf("an owner does not read what ulla is: %s", body)
 	}
 }
 
@@ -247,8 +247,8 @@ func TestExplainHidesWhatIsHidden(t *testing.T) {
 				if a.status != status {
 					t.Errorf("%s about %s: %d %s", how, name, a.status, a.body)
 				}
-				told := regexp.MustCompile(s.id(name)+`\b`).ReplaceAll(a.body, []byte("ID"))
-				return tokens.ReplaceAll(requestID.ReplaceAll(told, nil), nil)
+				reported := regexp.MustCompile(s.id(name)+`\b`).ReplaceAll(a.body, []byte("ID"))
+				return tokens.ReplaceAll(requestID.ReplaceAll(reported, nil), nil)
 			}
 			if there, missing := ask(name), ask("missing"); !bytes.Equal(there, missing) || bytes.Contains(
 				there, []byte("olga"),

@@ -41,7 +41,7 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	} {
 		hidden, unknown := body("object=connection:"+s.id("hubspot")+more), body("object=connection:"+s.id("unknown")+more)
 		if hidden != unknown {
-			t.Errorf("a hidden connection is told from one that does not exist%s:\n%s\n%s", more, hidden, unknown)
+			t.Errorf("a hidden connection and one that does not exist have different answers%s:\n%s\n%s", more, hidden, unknown)
 		}
 	}
 	if all := body("limit=1000"); strings.Contains(all, s.id("hubspot")) || strings.Contains(all, "account:"+s.id("b")) ||

@@ -136,8 +136,8 @@ func historyOfReusedIDs(t *testing.T, on *backend) {
 					return strings.HasPrefix(c, s.in("~"+test.want[len(test.want)-1]))
 				}) && (len(earlier) == 0 || found[len(found)-1].Seq > earlier[0].Seq)
 			})
-			if told := strings.Join(changes(everything), "\n"); !strings.Contains(told, " delete ") {
-				t.Fatalf("a key with inspect reads no deletion:\n%s", told)
+			if reported := strings.Join(changes(everything), "\n"); !strings.Contains(reported, " delete ") {
+				t.Fatalf("a key with inspect reads no deletion:\n%s", reported)
 			}
 			reader := s.withKey(checkKey).by(test.reader)
 			for _, query := range []string{"", "&object=" + s.in(test.object)} {

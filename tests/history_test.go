@@ -128,7 +128,7 @@ func history(t *testing.T, on *backend) {
 		return len(found) > 0 && slices.ContainsFunc(found, func(e entry) bool { return e.Kind == "expiry" }) &&
 			slices.ContainsFunc(found, func(e entry) bool { return e.Operation == "delete_importer" })
 	})
-	told := changes(all)
+	reported := changes(all)
 	for _, want := range []string{
 		"~olga create_account touch account:~a#owner@user:~olga",
 		"~olga put_account_member touch account:~a#user@" + `{"type":"user","id":"~pe#ter"}`,
@@ -139,8 +139,8 @@ func history(t *testing.T, on *backend) {
 		"~olga create_importer touch importer:~i#source@connection:~private",
 		"~olga delete_importer delete importer:~i#source@connection:~private",
 	} {
-		if !slices.Contains(told, s.in(want)) {
-			t.Errorf("there is no %q among\n%s", s.in(want), strings.Join(told, "\n"))
+		if !slices.Contains(reported, s.in(want)) {
+			t.Errorf("there is no %q among\n%s", s.in(want), strings.Join(reported, "\n"))
 		}
 	}
 	for _, e := range all {
@@ -279,7 +279,7 @@ func TestHistoryOfOthers(t *testing.T) {
 	everything := s.history(account+"&limit=1000", func(found []entry) bool {
 		return slices.ContainsFunc(found, func(e entry) bool { return e.Operation == "create_importer" })
 	})
-	told := func(name string) []string {
+	reported := func(name string) []string {
 		entries, _ := s.withKey(checkKey).by(name).page(account + "&limit=1000")
 		for _, e := range entries {
 			if e.Hash != "" || e.Prev != "" {
@@ -291,7 +291,7 @@ func TestHistoryOfOthers(t *testing.T) {
 	if got := strings.Join(changes(everything), "\n"); !strings.Contains(got, s.id("private")) {
 		t.Fatalf("the log lacks the private connection:\n%s", got)
 	}
-	olga, peter := strings.Join(told("olga"), "\n"), strings.Join(told("peter"), "\n")
+	olga, peter := strings.Join(reported("olga"), "\n"), strings.Join(reported("peter"), "\n")
 	if strings.Contains(olga, s.id("private")) {
 		t.Errorf("olga reads of peter's private connection:\n%s", olga)
 	}
@@ -318,7 +318,7 @@ func TestHistoryOfOthers(t *testing.T) {
 
 	// Her current permissions decide.
 	s.play("peter PUT connections/~private/sharing {visibility: shared}")
-	if olga := strings.Join(told("olga"), "\n"); !strings.Contains(olga, s.id("private")) {
+	if olga := strings.Join(reported("olga"), "\n"); !strings.Contains(olga, s.id("private")) {
 		t.Errorf("olga does not read of the connection that is shared now:\n%s", olga)
 	}
 }

@@ -131,7 +131,7 @@ func deadInvitations(t *testing.T, on *backend) {
 	s.with(used, "noah POST invitations/$ID/accept")
 	time.Sleep(time.Until(expired.ExpiresAt))
 	for _, verb := range []string{"accept", "decline"} {
-		var told []byte
+		var reported []byte
 		for name, id := range map[string]string{
 			"unknown": "MZXW6YTBOI3DMNBSGA2TGMZRGE4TKNRX", "a handle": accepted.Handle, "expired": expired.ID,
 			"withdrawn": withdrawn.ID,
@@ -139,11 +139,11 @@ func deadInvitations(t *testing.T, on *backend) {
 		} {
 			a := s.by("sven").call(http.MethodPost, "invitations/"+id+"/"+verb, nil)
 			body := requestID.ReplaceAll(a.body, nil)
-			if told == nil {
-				told = body
+			if reported == nil {
+				reported = body
 			}
-			if a.status != http.StatusNotFound || !bytes.Equal(body, told) {
-				t.Errorf("%s: %d %s, want %s", name, a.status, body, told)
+			if a.status != http.StatusNotFound || !bytes.Equal(body, reported) {
+				t.Errorf("%s: %d %s, want %s", name, a.status, body, reported)
 			}
 		}
 	}

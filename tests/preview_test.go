@@ -137,11 +137,11 @@ func previews(t *testing.T, on *backend) {
 		})
 		by.must(test.method, s.in(test.path), test.body)
 		want := changed(before, s.access(people, objects))
-		told := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
+		reported := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.omitted != "" && strings.HasSuffix(line, s.in(test.omitted))
 		})
 		// effects on platform administrators, which she may not see either
-		if !slices.Equal(got, told) || !omitted && len(told) < len(want) {
+		if !slices.Equal(got, reported) || !omitted && len(reported) < len(want) {
 			t.Errorf(
 				"%s: the preview (omitted %t) is\n%s\nbut the operation does\n%s", name, omitted, strings.Join(got, "\n"),
 				strings.Join(want, "\n"),

@@ -2,10 +2,7 @@ package operation
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -393,27 +390,4 @@ func readAccountChange(
 	}
 	change, err = limitEnd(ctx, p, account, change)
 	return account, change, err
-}
-
-// maxNamed is how many names an error holds.
-const maxNamed = 10
-
-// list writes names into an error: the first maxNamed, and how many there are besides.
-func list[S ~string](names []S) string {
-	parts := texts(names[:min(len(names), maxNamed)])
-	if more := len(names) - len(parts); more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(parts, ", "), more)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// atEntry puts the entry at fault of a bulk operation into the message of an error.
-func atEntry(field string, id authz.ID, err error) error {
-	var known *authz.Error
-	if !errors.As(err, &known) {
-		return err
-	}
-	named := *known
-	named.Message = fmt.Sprintf("the field %q: %s", authz.Echo(field+"."+string(id)), known.Message)
-	return &named
 }

@@ -235,7 +235,7 @@ func TestContentsPages(t *testing.T) {
 		}
 		return ids, pages
 	}
-	// A page that the person may view completely takes four calls, whatever its length.
+	// A page that the person may view completely takes four calls for every length.
 	seen, pages := walk("uma", 500, 4, func(page int) {
 		_, _, err := s.CreateImporter(t.Context(), by("uma"), operation.NewImporter{ID: authz.ID(fmt.Sprintf("p%05d-late", page*1000)), Account: "team"})
 		require.NoError(t, err)

@@ -202,7 +202,7 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 
 // TestReplacingInvitationOfAnotherNeedsRightToWithdraw lets people who may invite, but not withdraw invitations of
 // others, invite a person who has an open invitation of an owner, also one that is made concurrently. The owner's
-// invitation stays, whatever it offers.
+// invitation stays, for every role that it offers.
 func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
