@@ -38,7 +38,7 @@ func (s *suite) lookupResources(t *testing.T) {
 			if len(part) < limit {
 				break
 			}
-			// A cursor continues its list at the same state, whatever consistency the next request has.
+			// A cursor continues its list at the same state, for every consistency of the next request.
 			page.Cursor = part[len(part)-1].Cursor()
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))

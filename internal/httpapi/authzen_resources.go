@@ -84,7 +84,7 @@ func (s *server) findResources(ctx context.Context, v vocabulary, q question) (o
 	return found, nil
 }
 
-// lookUpResources looks up all resources, whatever the page is. It does not use the engine's pages, because they repeat
+// lookUpResources looks up all resources, for every page. It does not use the engine's pages, because they repeat
 // a resource that the subject reaches on several paths.
 func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) (outcomes, error) {
 	all := make(outcomes)

@@ -190,9 +190,9 @@ func someRole(set authz.RoleSet, names []string) error {
 	return nil
 }
 
-// RemoveAccountMember takes all roles on an account from a person, and whatever names them there, with the open invitations to
-// and by them. Removing an owner or administrator needs assign_roles, anybody else remove_members; anybody may leave by
-// themselves.
+// RemoveAccountMember deletes all roles of a person on an account, the shares there that name the person, and the open
+// invitations to and by the person. The removal of an owner or administrator needs assign_roles, that of another member
+// remove_members. Everybody may leave.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {

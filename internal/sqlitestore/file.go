@@ -53,7 +53,7 @@ func openDirectory(path string) (*directory, error) {
 	case !locked:
 		return nil, fmt.Errorf("%w: %s%s", ErrInUse, path, d.holder())
 	}
-	// The next process names this one in its error. The lock itself ends with the process, whatever the file contains.
+	// The next process names this one in its error. The lock ends with the process.
 	if err := os.WriteFile(d.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: the data directory %s: %w", ErrNotWritable, path, err), d.lock.Close())
 	}
