@@ -1,0 +1,159 @@
+// Package visibility decides what a reader may see: an object, a relationship, a person's role on an object, and an
+// object that a field of an answer names. Rules say which permission shows what, and a View checks these permissions
+// for one reader. Anything that no rule shows is hidden.
+package visibility
+
+import (
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Rules say which permissions show the objects of each type to a reader.
+type Rules struct {
+	// Objects returns the permissions on an object of which each shows that the object exists. Objects of a type without
+	// such permissions are never shown.
+	Objects func(authz.Type) []authz.Permission
+
+	// Roles returns the permission on an object that shows who holds which role on it. It is empty for a type without
+	// roles. If Roles is nil, no type has roles.
+	Roles func(authz.Type) authz.Permission
+
+	// Invitations returns the permission on an object that shows the open invitations to it. It is empty for a type that
+	// nobody is invited to. If Invitations is nil, this is the case for all types.
+	Invitations func(authz.Type) authz.Permission
+
+	// Place returns the relation in which objects of a type hold the object that contains them. It is empty for a type
+	// without a place.
+	Place func(authz.Type) authz.Relation
+
+	// People is the type of people. As the subject of a relationship, a person is not hidden, but their role may be. If
+	// People is empty, the subjects of every type can be hidden.
+	People authz.Type
+}
+
+// Fact is something about an object that can be hidden from a reader.
+type Fact struct {
+	Object authz.Object
+	aspect aspect
+}
+
+type aspect uint8
+
+const (
+	existence aspect = iota
+	roles
+	invitations
+)
+
+// Existence is the fact that an object exists.
+func Existence(object authz.Object) Fact { return Fact{object, existence} }
+
+// Roles are the people who hold roles on an object, with their roles.
+func Roles(object authz.Object) Fact { return Fact{object, roles} }
+
+// Invitations are the open invitations to an object.
+func Invitations(object authz.Object) Fact { return Fact{object, invitations} }
+
+// permissions returns the permissions on the object of which each shows the fact.
+func (r Rules) permissions(fact Fact) []authz.Permission {
+	var of func(authz.Type) authz.Permission
+	switch fact.aspect {
+	case existence:
+		return r.Objects(fact.Object.Type)
+	case roles:
+		of = r.Roles
+	case invitations:
+		of = r.Invitations
+	}
+	if of == nil || of(fact.Object.Type) == "" {
+		return nil
+	}
+	return []authz.Permission{of(fact.Object.Type)}
+}
+
+// HasRoles reports whether people hold roles on objects of the type.
+func (r Rules) HasRoles(t authz.Type) bool { return r.Roles != nil && r.Roles(t) != "" }
+
+// PeopleOf returns the fact that reveals the people in the relations of an object: its roles or, if it has none, its
+// existence.
+func (r Rules) PeopleOf(object authz.Object) Fact {
+	if r.HasRoles(object.Type) {
+		return Roles(object)
+	}
+	return Existence(object)
+}
+
+// Access returns the fact that reveals who has permissions on an object: the roles on the object or, if it has none, on
+// the nearest object around it that has roles. If there is none, it is the object's existence. places has the place of
+// each object, see Places.
+func (r Rules) Access(object authz.Object, places map[authz.Object]authz.Object) Fact {
+	for at, inside := object, true; inside; at, inside = places[at], places[at] != (authz.Object{}) {
+		if r.HasRoles(at.Type) {
+			return Roles(at)
+		}
+	}
+	return Existence(object)
+}
+
+// Places returns, by object, the object that contains it according to the relationships.
+func (r Rules) Places(relationships []authz.Relationship) map[authz.Object]authz.Object {
+	places := make(map[authz.Object]authz.Object)
+	for _, relationship := range relationships {
+		if relationship.Relation == r.Place(relationship.Resource.Type) {
+			places[relationship.Resource] = relationship.Subject.Object
+		}
+	}
+	return places
+}
+
+// Naming returns the facts that the name of an object reveals: its existence, and nothing if it is a person.
+func (r Rules) Naming(object authz.Object) []Fact {
+	if object.Type == r.People {
+		return nil
+	}
+	return []Fact{Existence(object)}
+}
+
+// Relationship returns the facts that a relationship reveals to a reader: that both objects exist and, if the subject
+// is another person, who holds roles on the resource. A wildcard reveals no subject. known are subjects that the reader
+// knows, because the question names them.
+func (r Rules) Relationship(reader authz.Subject, relationship authz.Relationship, known ...authz.Subject) []Fact {
+	facts := []Fact{Existence(relationship.Resource)}
+	subject := relationship.Subject
+	if subject.Wildcard || subject.Object == reader.Object {
+		return facts
+	}
+	if subject.Type == r.People && r.HasRoles(relationship.Resource.Type) {
+		facts = append(facts, Roles(relationship.Resource))
+	}
+	if slices.Contains(known, subject) {
+		return facts
+	}
+	return append(facts, r.Naming(subject.Object)...)
+}
+
+// ForSchema returns the rules for the definitions of a schema that may hold other types than the product's. An object
+// of a type without the permissions that the rules name is shown by any public permission on it, unless isProduct says
+// that only the product writes the type.
+func (r Rules) ForSchema(definitions []authz.Definition, isProduct func(authz.Type) bool) Rules {
+	shown := r.Objects
+	byType := make(map[authz.Type]authz.Definition, len(definitions))
+	for _, definition := range definitions {
+		byType[definition.Type] = definition
+	}
+	r.Objects = func(t authz.Type) []authz.Permission {
+		definition := byType[t]
+		var defined []authz.Permission
+		for _, permission := range shown(t) {
+			if slices.ContainsFunc(definition.Permissions, func(p authz.PermissionInfo) bool { return p.Name == permission }) {
+				defined = append(defined, permission)
+			}
+		}
+		if len(defined) > 0 || isProduct(t) {
+			return defined
+		}
+		return definition.Public()
+	}
+	return r
+}

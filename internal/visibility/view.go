@@ -1,0 +1,238 @@
+package visibility
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Reader is who reads.
+type Reader struct {
+	Subject authz.Subject
+
+	// All is set if the reader may see everything, such as a key with the scope inspect.
+	All bool
+
+	// OnlyOwnRoles is set if the reader may see what the subject sees, except the roles of others.
+	OnlyOwnRoles bool
+}
+
+// Check reports which of the checks are allowed. Its implementation chooses the state of the relationships, and whether
+// a check that cannot be decided is denied or an error.
+type Check func(ctx context.Context, checks []authz.Check) (allowed []bool, err error)
+
+// maxChecks is the largest number of checks in one call of Check.
+const maxChecks = 1000
+
+// View answers what one reader may see. It remembers the facts that it has checked, so it is for one request and one
+// state. It is not safe for concurrent use.
+type View struct {
+	rules  Rules
+	reader Reader
+	check  Check
+	known  map[Fact]bool
+}
+
+// New returns a View of a reader.
+func New(rules Rules, reader Reader, check Check) *View {
+	return &View{rules: rules, reader: reader, check: check, known: make(map[Fact]bool)}
+}
+
+// Ask checks the facts that are not checked yet, for Knows.
+func (v *View) Ask(ctx context.Context, facts ...Fact) error {
+	var checks []authz.Check
+	var checked []Fact // by check
+	asked := make(map[Fact]bool)
+	for _, fact := range facts {
+		if _, known := v.known[fact]; known || asked[fact] || v.decides(fact) {
+			continue
+		}
+		asked[fact] = true
+		for _, permission := range v.rules.permissions(fact) {
+			checks = append(checks, authz.Check{
+				Subject: v.reader.Subject, Permission: permission, Resource: fact.Object,
+			})
+			checked = append(checked, fact)
+		}
+	}
+	known := make(map[Fact]bool)
+	for from := 0; from < len(checks); from += maxChecks {
+		to := min(from+maxChecks, len(checks))
+		allowed, err := v.check(ctx, checks[from:to])
+		if err != nil {
+			return err
+		}
+		for i, fact := range checked[from:to] {
+			known[fact] = known[fact] || allowed[i]
+		}
+	}
+	for fact := range asked {
+		v.known[fact] = known[fact]
+	}
+	return nil
+}
+
+// decides reports whether no check is needed for a fact. Knows gives the answer.
+func (v *View) decides(fact Fact) bool {
+	return v.reader.All || v.isReader(fact) || v.reader.OnlyOwnRoles && fact.aspect != existence
+}
+
+func (v *View) isReader(fact Fact) bool { return fact == Existence(v.reader.Subject.Object) }
+
+// Knows reports whether the reader may know all of the facts. A fact that Ask has not checked is hidden.
+func (v *View) Knows(facts ...Fact) bool {
+	hidden := func(fact Fact) bool { return !v.known[fact] && !v.isReader(fact) }
+	return v.reader.All || !slices.ContainsFunc(facts, hidden)
+}
+
+// ForgetHidden makes Ask check the hidden facts again, after the state has changed. The View then knows what the reader
+// may see in one of the states.
+func (v *View) ForgetHidden() {
+	for fact, known := range v.known {
+		if !known {
+			delete(v.known, fact)
+		}
+	}
+}
+
+// MayKnow reports whether the reader may know all of the facts.
+func (v *View) MayKnow(ctx context.Context, facts ...Fact) (bool, error) {
+	if err := v.Ask(ctx, facts...); err != nil {
+		return false, err
+	}
+	return v.Knows(facts...), nil
+}
+
+// MaySee reports whether the reader may see all of the objects.
+func (v *View) MaySee(ctx context.Context, objects ...authz.Object) (bool, error) {
+	return v.MayKnow(ctx, existences(objects)...)
+}
+
+// MaySeeEach reports, for each of the objects, whether the reader may see it.
+func (v *View) MaySeeEach(ctx context.Context, objects []authz.Object) ([]bool, error) {
+	facts := existences(objects)
+	if err := v.Ask(ctx, facts...); err != nil {
+		return nil, err
+	}
+	seen := make([]bool, len(facts))
+	for i, fact := range facts {
+		seen[i] = v.Knows(fact)
+	}
+	return seen, nil
+}
+
+func existences(objects []authz.Object) []Fact {
+	facts := make([]Fact, len(objects))
+	for i, object := range objects {
+		facts[i] = Existence(object)
+	}
+	return facts
+}
+
+// MayNameEach reports, for each of the subjects of an object that the reader sees, whether an answer about the object
+// may name it. People are named, and subjects of types that no permission shows, which are parts of the object. Others
+// are named if the reader may see them.
+func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]bool, error) {
+	named := make([]bool, len(subjects))
+	var objects []authz.Object
+	var asked []int
+	for i, subject := range subjects {
+		isPart := len(v.rules.Objects(subject.Type)) == 0
+		named[i] = isPart || subject.Wildcard || len(v.rules.Naming(subject.Object)) == 0
+		if !named[i] {
+			objects, asked = append(objects, subject.Object), append(asked, i)
+		}
+	}
+	seen, err := v.MaySeeEach(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range asked {
+		named[i] = seen[j]
+	}
+	return named, nil
+}
+
+// MaySeeRelationship reports whether the reader may see a relationship, see Rules.Relationship.
+func (v *View) MaySeeRelationship(
+	ctx context.Context, relationship authz.Relationship, known ...authz.Subject,
+) (bool, error) {
+	return v.MayKnow(ctx, v.rules.Relationship(v.reader.Subject, relationship, known...)...)
+}
+
+// MayKnowRole reports whether the reader may know the role of a subject on an object. Everybody may know their own
+// role, and a relation to an object without roles is no role.
+func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.Object) (bool, error) {
+	if subject == v.reader.Subject || !v.rules.HasRoles(on.Type) {
+		return true, nil
+	}
+	return v.MayKnow(ctx, Roles(on))
+}
+
+// MayDependOn reports whether the effects of a change on others, as shown to the reader, may depend on a relationship.
+// Besides the relationships that reveal only people whom the reader may know, these are the reader's own roles, and the
+// flags and places of objects with roles: permissions on objects that the reader sees follow from them. Ask must have
+// checked the PeopleOf the resource.
+func (v *View) MayDependOn(relationship authz.Relationship) bool {
+	if v.Knows(v.rules.PeopleOf(relationship.Resource)) {
+		return true
+	}
+	subject := relationship.Subject
+	isOther := subject.Type == v.rules.People && !subject.Wildcard && subject.Object != v.reader.Subject.Object
+	return v.rules.HasRoles(relationship.Resource.Type) && !isOther
+}
+
+// Require returns an error unless the reader may know a fact. The code is CodeNotFound if the reader may not see the
+// object, otherwise CodeForbidden.
+func (v *View) Require(ctx context.Context, fact Fact) error {
+	if err := v.Ask(ctx, Existence(fact.Object), fact); err != nil {
+		return err
+	}
+	permissions := v.rules.permissions(fact)
+	switch {
+	case !v.Knows(Existence(fact.Object)):
+		return NotFound(fact.Object)
+	case v.Knows(fact):
+		return nil
+	case len(permissions) == 0: // no object of the type has such a fact
+		return NotFound(fact.Object)
+	}
+	return Lacks(v.reader.Subject.ID, permissions[0], fact.Object)
+}
+
+// Permissions reports which of the permissions the reader has on an object. It returns an error with CodeNotFound if
+// the reader may not see the object. It makes one call of Check.
+func (v *View) Permissions(
+	ctx context.Context, object authz.Object, permissions ...authz.Permission,
+) (map[authz.Permission]bool, error) {
+	shown := v.rules.permissions(Existence(object))
+	var checks []authz.Check
+	for _, permission := range slices.Concat(shown, permissions) {
+		checks = append(checks, authz.Check{Subject: v.reader.Subject, Permission: permission, Resource: object})
+	}
+	allowed, err := v.check(ctx, checks)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(allowed[:len(shown)], true) {
+		return nil, NotFound(object)
+	}
+	held := make(map[authz.Permission]bool, len(permissions))
+	for i, permission := range permissions {
+		held[permission] = allowed[len(shown)+i]
+	}
+	return held, nil
+}
+
+// NotFound returns the error for an object that does not exist or that the reader may not see.
+func NotFound(object authz.Object) *authz.Error {
+	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
+}
+
+// Lacks returns the error for a person without a permission on an object that they see.
+func Lacks(who authz.ID, permission authz.Permission, object authz.Object) *authz.Error {
+	err := authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", who, permission, object)
+	err.Permission = permission
+	return err
+}
