@@ -455,17 +455,17 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -522,12 +522,12 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
@@ -595,7 +595,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context Information that the results cannot express.
+	// Context What the results cannot express: candidates that could not be decided.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundAction `json:"results"`
 }
@@ -654,7 +654,7 @@ type AuditEntry struct {
 	// StatedReason The `reason` of the request, if the backend itself performed the operation.
 	StatedReason string `json:"stated_reason,omitempty,omitzero"`
 
-	// Overlapping Replaces `actor`, `key`, `operation`, `request_id` and `stated_reason` if the datastore merged overlapping transactions into one.
+	// Overlapping The origins of the change if the datastore merged overlapping transactions into one. `actor`, `key`, `operation`, `request_id` and `stated_reason` are then left out.
 	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
 	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
 
@@ -811,12 +811,12 @@ type CapabilityNames = []string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on the subscription of these accounts. The subscription's roles are left out if the person is not the actor, and the actor may not list the subscription's members (`list_users`).
+	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on their subscription. They are then left out unless the actor is the person or may list the subscription's members (`list_users`).
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
@@ -879,24 +879,24 @@ type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector  ID         `json:"connector,omitempty,omitzero"`
 	Visibility Visibility `json:"visibility,omitempty,omitzero"`
 	Users      Users      `json:"users"`
 
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
@@ -910,7 +910,7 @@ type Connection struct {
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -949,22 +949,22 @@ type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
@@ -984,7 +984,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1064,10 +1064,10 @@ type EvaluationItem struct {
 	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Resource A subject or resource. The default of the request supplies missing fields.
+	// Resource A subject or resource. If a field is missing, that of the request's default applies.
 	Resource PartialEntity `json:"resource,omitempty,omitzero"`
 
-	// Subject A subject or resource. The default of the request supplies missing fields.
+	// Subject A subject or resource. If a field is missing, that of the request's default applies.
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
@@ -1110,10 +1110,10 @@ type EvaluationsRequest struct {
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
 
-	// Resource A subject or resource. The default of the request supplies missing fields.
+	// Resource A subject or resource. If a field is missing, that of the request's default applies.
 	Resource PartialEntity `json:"resource,omitempty,omitzero"`
 
-	// Subject A subject or resource. The default of the request supplies missing fields.
+	// Subject A subject or resource. If a field is missing, that of the request's default applies.
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
@@ -1168,7 +1168,7 @@ type Explanation struct {
 	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. The answer needs each of them.
 	Path []ExplainedStep `json:"path,omitempty,omitzero"`
 
-	// Suggestions Changes that would allow a denied check, closest first.
+	// Suggestions Changes that would allow a denied check. Those that give the fewest additional permissions come first.
 	Suggestions []Suggestion `json:"suggestions,omitempty,omitzero"`
 
 	// Failed Stored relationships whose condition does not hold. If it held, the denied check would be allowed. The field is left out if there are none.
@@ -1276,7 +1276,7 @@ type FoundSubjects struct {
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1290,29 +1290,29 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
@@ -1347,22 +1347,22 @@ type Invitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle,omitempty,omitzero"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Invitee ID `json:"invitee,omitempty,omitzero"`
@@ -1400,12 +1400,12 @@ type ItemError struct {
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
@@ -1425,7 +1425,7 @@ type ListedInvitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
@@ -1442,7 +1442,7 @@ type ListedInvitation struct {
 
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
@@ -1454,7 +1454,7 @@ type ListedSubscription struct {
 
 // Member defines model for Member.
 type Member struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1487,7 +1487,7 @@ type MemberAccounts struct {
 
 // MemberDetails defines model for MemberDetails.
 type MemberDetails struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1539,7 +1539,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1547,7 +1547,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1555,17 +1555,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID         ID         `json:"id"`
@@ -1574,22 +1574,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
@@ -1609,12 +1609,12 @@ type NewInvitation struct {
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1622,12 +1622,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1638,7 +1638,7 @@ type NewSubscription struct {
 	// Features The names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features,omitempty,omitzero"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1654,12 +1654,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1683,7 +1683,7 @@ type ObjectPage struct {
 
 // Offboarding The effects of removing a person from an account.
 type Offboarding struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1745,7 +1745,7 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1762,7 +1762,7 @@ type PartOfAccount struct {
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1785,7 +1785,7 @@ type PartialAction struct {
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
-// PartialEntity A subject or resource. The default of the request supplies missing fields.
+// PartialEntity A subject or resource. If a field is missing, that of the request's default applies.
 type PartialEntity struct {
 	ID string `json:"id,omitempty,omitzero"`
 
@@ -1952,7 +1952,7 @@ type Reference struct {
 
 // ReferenceObject The object form of a reference, for ids that contain a `#`.
 type ReferenceObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID       ID     `json:"id"`
@@ -2054,7 +2054,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context Information that the results cannot express.
+	// Context What the results cannot express: candidates that could not be decided.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity `json:"results"`
 }
@@ -2087,7 +2087,7 @@ type RoleNames = []string
 type RoleSet struct {
 	Name string `json:"name"`
 
-	// Default The default role of an invited person. It is left out if the role must be named.
+	// Default The role that needs only `invite_members`, and that an invitation without `invitee` offers. It is left out if the role set has none.
 	Default string `json:"default,omitempty,omitzero"`
 	Roles   []Role `json:"roles"`
 
@@ -2117,7 +2117,7 @@ type RolesByID map[string]RoleNames
 // RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext Information that the results cannot express.
+// SearchContext What the results cannot express: candidates that could not be decided.
 type SearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
@@ -2188,7 +2188,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`. They count only with the flag of the role set, and the flag holds people and no groups.
+	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`, since such a role counts only together with a flag that holds people and no groups.
 	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
 
 	// SubjectType The name of a type of the schema.
@@ -2212,7 +2212,7 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext Information that the results cannot express.
+// SubjectSearchContext What the results cannot express: everybody of the type, and candidates that could not be decided.
 type SubjectSearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
@@ -2225,14 +2225,14 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context Information that the results cannot express.
+	// Context What the results cannot express: everybody of the type, and candidates that could not be decided.
 	Context SubjectSearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity        `json:"results"`
 }
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
@@ -2381,7 +2381,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2395,12 +2395,12 @@ type VisibleObject struct {
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID    `json:"account,omitempty,omitzero"`
@@ -2450,7 +2450,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2458,7 +2458,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2617,7 +2617,7 @@ type RemoveAccountMemberParams struct {
 	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3118,7 +3118,7 @@ type WithdrawSubscriptionInvitationParams struct {
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
 type ListSubscriptionMembersParams struct {
-	// ByAccount Whether to add each member's roles on the accounts of the subscription.
+	// ByAccount Whether each member also has their roles on the accounts of the subscription.
 	ByAccount ByAccount `form:"by_account,omitempty" json:"by_account,omitempty,omitzero"`
 
 	// Limit The highest number of entries on the page.
@@ -3136,7 +3136,7 @@ type RemoveSubscriptionMemberParams struct {
 	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3863,7 +3863,8 @@ type ClientInterface interface {
 
 	// AccessThen List the subjects that had a permission at an earlier time
 	//
-	// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`. Sluice restores the relationships of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`.
+	// Returns every subject that had the permission on the resource at a past time. Sluice restores relationships of that time from the audit log: those of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks the subjects up there.
+	// If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/access (the `AccessThen` operationId).
 	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3909,7 +3910,8 @@ type ClientInterface interface {
 
 	// InviteToAccountWithBody Invite to an account
 	//
-	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
+	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
+	// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3918,7 +3920,8 @@ type ClientInterface interface {
 
 	// InviteToAccount Invite to an account
 	//
-	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
+	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
+	// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3960,10 +3963,9 @@ type ClientInterface interface {
 	// RemoveAccountMember Remove a person from an account
 	//
 	// Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
-	//
-	// With `reassign_to`, the member named there becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if the new creator is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
-	//
-	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
+	// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`.
+	// The new creator also gets the person's private connections if the person is the actor. In any other case, `private_connections` decides what happens to them. If there are any and the parameter is left out, the answer is a `conflict` with their number.
+	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports which objects this call reassigned and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3978,10 +3980,8 @@ type ClientInterface interface {
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
 	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-	//
 	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+	// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3991,10 +3991,8 @@ type ClientInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	//
 	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-	//
 	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-	//
-	// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+	// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4017,9 +4015,9 @@ type ClientInterface interface {
 
 	// ListAudit Read the audit log
 	//
-	// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. An entry must match all parameters. A page ends early if its entries are large. `next_cursor` continues.
-	//
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. Every entry has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
+	// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. A page ends early if its entries are large. `next_cursor` continues.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account.
+	// For such a person, parameters match only visible updates, so a hidden object answers like one that does not exist. An entry without a visible update is left out. Every other entry has `omitted`, and no entry has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4044,7 +4042,7 @@ type ClientInterface interface {
 
 	// CheckBulkWithBody Decide up to 1000 checks at one revision
 	//
-	// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
+	// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4053,7 +4051,7 @@ type ClientInterface interface {
 
 	// CheckBulk Decide up to 1000 checks at one revision
 	//
-	// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
+	// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4187,18 +4185,18 @@ type ClientInterface interface {
 
 	// StreamAudit Stream the audit log
 	//
-	// Sends the entries of `/v1/audit` as server-sent events, in the order of the log, until the client disconnects. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry. If nothing happens for 15 seconds, the server sends a comment. The stream ends if the server stops or the key is removed. Continue with the last `id`.
-	//
-	// The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
+	// Sends the entries of `/v1/audit` as server-sent events, in the order of the log. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry.
+	// If nothing happens for 15 seconds, the server sends a comment. The stream ends if the client disconnects, the server stops or the key is removed. To continue, send the last `id`. The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
 	//
 	// Corresponds with GET /v1/events (the `StreamAudit` operationId).
 	StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainWithBody Explain a decision
 	//
-	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
-	//
-	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
+	// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4207,9 +4205,10 @@ type ClientInterface interface {
 
 	// Explain Explain a decision
 	//
-	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
-	//
-	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
+	// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4382,7 +4381,9 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
+	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`.
+	// Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the new roles end with it. The answer has all roles that the person holds afterwards.
+	// An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day. It then changes nothing.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4443,7 +4444,7 @@ type ClientInterface interface {
 
 	// DecidePermissionsWithBody Decide every permission of a subject on one object
 	//
-	// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
+	// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4452,7 +4453,7 @@ type ClientInterface interface {
 
 	// DecidePermissions Decide every permission of a subject on one object
 	//
-	// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
+	// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4471,9 +4472,9 @@ type ClientInterface interface {
 
 	// PreviewWithBody Preview the effects of an operation
 	//
-	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
-	//
-	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
+	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4482,9 +4483,9 @@ type ClientInterface interface {
 
 	// Preview Preview the effects of an operation
 	//
-	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
-	//
-	// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
+	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4603,7 +4604,7 @@ type ClientInterface interface {
 
 	// ListSubscriptions List all subscriptions
 	//
-	// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
+	// All pages list the subscriptions that existed when the first page was read. A subscription that was deleted since is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 	ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4642,7 +4643,7 @@ type ClientInterface interface {
 
 	// ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 	//
-	// Each account has the roles of the actor on it.
+	// Each account has the roles that the actor holds on it.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/accounts (the `ListSubscriptionAccounts` operationId).
 	ListSubscriptionAccounts(ctx context.Context, id ID, params *ListSubscriptionAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4674,7 +4675,8 @@ type ClientInterface interface {
 
 	// InviteToSubscriptionWithBody Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+	// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
+	// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4683,7 +4685,8 @@ type ClientInterface interface {
 
 	// InviteToSubscription Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+	// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
+	// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4699,14 +4702,14 @@ type ClientInterface interface {
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
-	// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. These are only accounts whose members the actor may list. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
+	// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. Accounts whose members the actor may not list are left out. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 	ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 	//
-	// Needs `remove_users`, unless the person is the actor. With `reassign_to`, the member named there becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
+	// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 	RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4720,7 +4723,8 @@ type ClientInterface interface {
 
 	// PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 	//
-	// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
+	// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
+	// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4729,7 +4733,8 @@ type ClientInterface interface {
 
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	//
-	// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
+	// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
+	// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4756,14 +4761,14 @@ type ClientInterface interface {
 
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	//
-	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. If a person holds no role on the subscription itself, `roles` is empty. `accounts` has the person's roles on the accounts. The answer leaves out roles on accounts whose members the actor may not list, and people who hold no other role.
+	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. `roles` has the person's roles on the subscription itself; it is empty if there are none. `accounts` has the person's roles on the accounts. If the actor may not list the members of an account, roles on that account are left out, and so are people who hold no other role.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TransferSubscriptionWithBody Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
+	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4772,7 +4777,7 @@ type ClientInterface interface {
 
 	// TransferSubscription Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
+	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4781,7 +4786,8 @@ type ClientInterface interface {
 
 	// EraseUser Erase a person
 	//
-	// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If no relationship names the person, the answer is 200. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
+	// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If no relationship names the person, the answer is 200.
+	// If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
 	//
 	// Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
 	EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5195,7 +5201,8 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // AccessThen List the subjects that had a permission at an earlier time
 //
-// Returns every subject that had the permission on the resource at a past time. Sluice restores the relationships of that time from the audit log, loads them with the schema of that time into a temporary SpiceDB, and looks the subjects up there. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`. Sluice restores the relationships of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`.
+// Returns every subject that had the permission on the resource at a past time. Sluice restores relationships of that time from the audit log: those of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks the subjects up there.
+// If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/access (the `AccessThen` operationId).
 func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5301,7 +5308,8 @@ func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *List
 
 // InviteToAccountWithBody Invite to an account
 //
-// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
+// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
+// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5320,7 +5328,8 @@ func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *Inv
 
 // InviteToAccount Invite to an account
 //
-// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. The inviter needs it again when the invitation is accepted. Without `invitee`, anybody who knows the `id` can accept it, only once, and it can offer only the default role. With `invitee`, it replaces an older invitation of the same person to the account. If another inviter made that one, replacing it needs `assign_roles`.
+// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
+// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5412,10 +5421,9 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 // RemoveAccountMember Remove a person from an account
 //
 // Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
-//
-// With `reassign_to`, the member named there becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`. The person's private connections get the new creator only if the new creator is the actor. For another new creator, `private_connections` says what happens to them. If there are any and it is left out, the answer is a `conflict` with their number.
-//
-// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports what this call moved and disconnected.
+// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`.
+// The new creator also gets the person's private connections if the person is the actor. In any other case, `private_connections` decides what happens to them. If there are any and the parameter is left out, the answer is a `conflict` with their number.
+// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports which objects this call reassigned and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5450,10 +5458,8 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
 // Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-//
 // If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-//
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5473,10 +5479,8 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 // PutAccountMember Set the roles of a person on an account
 //
 // Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-//
 // If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-//
-// Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes a person `owner` of a `team` account or `administrator` of an `operations` account, to replace a lost one. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5529,9 +5533,9 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 
 // ListAudit Read the audit log
 //
-// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. An entry must match all parameters. A page ends early if its entries are large. `next_cursor` continues.
-//
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account. Parameters match only visible updates, so a hidden object answers like one that does not exist. Every entry has `omitted`. An entry without a visible update is left out. Entries have no `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
+// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. A page ends early if its entries are large. `next_cursor` continues.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account.
+// For such a person, parameters match only visible updates, so a hidden object answers like one that does not exist. An entry without a visible update is left out. Every other entry has `omitted`, and no entry has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5586,7 +5590,7 @@ func (c *Client) Check(ctx context.Context, body CheckJSONRequestBody, reqEditor
 
 // CheckBulkWithBody Decide up to 1000 checks at one revision
 //
-// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
+// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5605,7 +5609,7 @@ func (c *Client) CheckBulkWithBody(ctx context.Context, contentType string, body
 
 // CheckBulk Decide up to 1000 checks at one revision
 //
-// The results have the order of the checks. Each result is the answer that a single check would get. A check has an `error` in place of a result if it is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails. It does not affect the others.
+// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5899,9 +5903,8 @@ func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorPa
 
 // StreamAudit Stream the audit log
 //
-// Sends the entries of `/v1/audit` as server-sent events, in the order of the log, until the client disconnects. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry. If nothing happens for 15 seconds, the server sends a comment. The stream ends if the server stops or the key is removed. Continue with the last `id`.
-//
-// The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
+// Sends the entries of `/v1/audit` as server-sent events, in the order of the log. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry.
+// If nothing happens for 15 seconds, the server sends a comment. The stream ends if the client disconnects, the server stops or the key is removed. To continue, send the last `id`. The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
 //
 // Corresponds with GET /v1/events (the `StreamAudit` operationId).
 func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5918,9 +5921,10 @@ func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, req
 
 // ExplainWithBody Explain a decision
 //
-// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
-//
-// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
+// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5939,9 +5943,10 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 
 // Explain Explain a decision
 //
-// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, closest first, with the operations that make them and the people who may perform them. Sluice verifies each path and each suggestion with SpiceDB.
-//
-// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision and nothing that depends on those roles. If the reader may not view the resource, or it does not exist, a check about another person answers `not_found`. A check about the reader then answers a denial without a reason. Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
+// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6324,7 +6329,9 @@ func (c *Client) GetIntegration(ctx context.Context, id ID, params *GetIntegrati
 
 // AcceptInvitation Accept an invitation
 //
-// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`. Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the roles that they gain end with it. An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day, which changes nothing. The answer has all roles that the person holds afterwards.
+// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`.
+// Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the new roles end with it. The answer has all roles that the person holds afterwards.
+// An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day. It then changes nothing.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6455,7 +6462,7 @@ func (c *Client) DescribePermissions(ctx context.Context, reqEditors ...RequestE
 
 // DecidePermissionsWithBody Decide every permission of a subject on one object
 //
-// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
+// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6474,7 +6481,7 @@ func (c *Client) DecidePermissionsWithBody(ctx context.Context, contentType stri
 
 // DecidePermissions Decide every permission of a subject on one object
 //
-// Decides all permissions of the resource's type at one revision, except schema steps. A permission that cannot be decided is false, and `errors` has its error.
+// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6523,9 +6530,9 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 
 // PreviewWithBody Preview the effects of an operation
 //
-// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
-//
-// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
+// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6544,9 +6551,9 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 
 // Preview Preview the effects of an operation
 //
-// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object is in use by an object that the actor may not view, the preview answers as for a free id. The operation itself is then a `conflict`. SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them.
-//
-// A preview compares at most 500 objects, reads at most 10,000 relationships of them and around them, and compares at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. With an actor, it shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. With an actor, `omitted` is always true, so it does not reveal whether effects are hidden. Effects that would happen later, such as an expiry, are not previewed.
+// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
+// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6815,7 +6822,7 @@ func (c *Client) GetService(ctx context.Context, id ID, params *GetServiceParams
 
 // ListSubscriptions List all subscriptions
 //
-// The pages show the state of the first page: a subscription that is created later does not appear. A subscription that is deleted later is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
+// All pages list the subscriptions that existed when the first page was read. A subscription that was deleted since is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6904,7 +6911,7 @@ func (c *Client) GetSubscription(ctx context.Context, id ID, params *GetSubscrip
 
 // ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 //
-// Each account has the roles of the actor on it.
+// Each account has the roles that the actor holds on it.
 //
 // Corresponds with GET /v1/subscriptions/{id}/accounts (the `ListSubscriptionAccounts` operationId).
 func (c *Client) ListSubscriptionAccounts(ctx context.Context, id ID, params *ListSubscriptionAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6976,7 +6983,8 @@ func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params 
 
 // InviteToSubscriptionWithBody Invite to a subscription
 //
-// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
+// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6995,7 +7003,8 @@ func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params
 
 // InviteToSubscription Invite to a subscription
 //
-// Needs the `invite_…` permission of each role. The inviter needs it again when the invitation is accepted. `invitee` is required. The invitation replaces an older one of the same person. If another inviter made that one, replacing it needs `remove_users`. In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
+// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7031,7 +7040,7 @@ func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, hand
 
 // ListSubscriptionMembers List the members of a subscription
 //
-// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. These are only accounts whose members the actor may list. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
+// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. Accounts whose members the actor may not list are left out. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
 //
 // Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7048,7 +7057,7 @@ func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *Lis
 
 // RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 //
-// Needs `remove_users`, unless the person is the actor. With `reassign_to`, the member named there becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
+// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7082,7 +7091,8 @@ func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 //
-// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
+// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
+// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7101,7 +7111,8 @@ func (c *Client) PutSubscriptionMemberWithBody(ctx context.Context, id ID, user 
 
 // PutSubscriptionMember Set the roles of a person on a subscription
 //
-// Needs the `invite_…` permission of each added role and of each removed role. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend makes the person `owner` of a `multi_owner` subscription, to replace a lost owner. `roles` must then be `["owner"]`. The answer has all roles that the person holds afterwards.
+// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
+// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7158,7 +7169,7 @@ func (c *Client) PutMemberAccounts(ctx context.Context, id ID, user User, params
 
 // ListSubscriptionPeople List the people of a subscription and its accounts
 //
-// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. If a person holds no role on the subscription itself, `roles` is empty. `accounts` has the person's roles on the accounts. The answer leaves out roles on accounts whose members the actor may not list, and people who hold no other role.
+// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. `roles` has the person's roles on the subscription itself; it is empty if there are none. `accounts` has the person's roles on the accounts. If the actor may not list the members of an account, roles on that account are left out, and so are people who hold no other role.
 //
 // Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7175,7 +7186,7 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 
 // TransferSubscriptionWithBody Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
+// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7194,7 +7205,7 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 
 // TransferSubscription Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. Without the header `Sluice-Actor`, with the scope `provision` and a `reason`, the backend itself makes `to` the only owner, in place of the former one.
+// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7213,7 +7224,8 @@ func (c *Client) TransferSubscription(ctx context.Context, id ID, params *Transf
 
 // EraseUser Erase a person
 //
-// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If no relationship names the person, the answer is 200. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
+// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If no relationship names the person, the answer is 200.
+// If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
 //
 // Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
 func (c *Client) EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

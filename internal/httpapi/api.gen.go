@@ -451,17 +451,17 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -518,12 +518,12 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription *ID    `json:"subscription,omitempty"`
@@ -591,7 +591,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context Information that the results cannot express.
+	// Context What the results cannot express: candidates that could not be decided.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundAction  `json:"results"`
 }
@@ -650,7 +650,7 @@ type AuditEntry struct {
 	// StatedReason The `reason` of the request, if the backend itself performed the operation.
 	StatedReason *string `json:"stated_reason,omitempty"`
 
-	// Overlapping Replaces `actor`, `key`, `operation`, `request_id` and `stated_reason` if the datastore merged overlapping transactions into one.
+	// Overlapping The origins of the change if the datastore merged overlapping transactions into one. `actor`, `key`, `operation`, `request_id` and `stated_reason` are then left out.
 	Overlapping *[]AuditOrigin `json:"overlapping,omitempty"`
 	Updates     *[]AuditUpdate `json:"updates,omitempty"`
 
@@ -807,12 +807,12 @@ type CapabilityNames = []string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on the subscription of these accounts. The subscription's roles are left out if the person is not the actor, and the actor may not list the subscription's members (`list_users`).
+	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on their subscription. They are then left out unless the actor is the person or may list the subscription's members (`list_users`).
 	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
@@ -875,24 +875,24 @@ type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector  *ID         `json:"connector,omitempty"`
 	Visibility *Visibility `json:"visibility,omitempty"`
 	Users      Users       `json:"users"`
 
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
@@ -906,7 +906,7 @@ type Connection struct {
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -945,22 +945,22 @@ type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
@@ -980,7 +980,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1060,10 +1060,10 @@ type EvaluationItem struct {
 	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Resource A subject or resource. The default of the request supplies missing fields.
+	// Resource A subject or resource. If a field is missing, that of the request's default applies.
 	Resource *PartialEntity `json:"resource,omitempty"`
 
-	// Subject A subject or resource. The default of the request supplies missing fields.
+	// Subject A subject or resource. If a field is missing, that of the request's default applies.
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
@@ -1106,10 +1106,10 @@ type EvaluationsRequest struct {
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
 
-	// Resource A subject or resource. The default of the request supplies missing fields.
+	// Resource A subject or resource. If a field is missing, that of the request's default applies.
 	Resource *PartialEntity `json:"resource,omitempty"`
 
-	// Subject A subject or resource. The default of the request supplies missing fields.
+	// Subject A subject or resource. If a field is missing, that of the request's default applies.
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
@@ -1164,7 +1164,7 @@ type Explanation struct {
 	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. The answer needs each of them.
 	Path *[]ExplainedStep `json:"path,omitempty"`
 
-	// Suggestions Changes that would allow a denied check, closest first.
+	// Suggestions Changes that would allow a denied check. Those that give the fewest additional permissions come first.
 	Suggestions *[]Suggestion `json:"suggestions,omitempty"`
 
 	// Failed Stored relationships whose condition does not hold. If it held, the denied check would be allowed. The field is left out if there are none.
@@ -1272,7 +1272,7 @@ type FoundSubjects struct {
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1286,29 +1286,29 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
@@ -1343,22 +1343,22 @@ type Invitation struct {
 	// Handle The public name of the invitation.
 	Handle *string `json:"handle,omitempty"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Invitee *ID `json:"invitee,omitempty"`
@@ -1396,12 +1396,12 @@ type ItemError struct {
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription *ID    `json:"subscription,omitempty"`
@@ -1421,7 +1421,7 @@ type ListedInvitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
@@ -1438,7 +1438,7 @@ type ListedInvitation struct {
 
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
@@ -1450,7 +1450,7 @@ type ListedSubscription struct {
 
 // Member defines model for Member.
 type Member struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1483,7 +1483,7 @@ type MemberAccounts struct {
 
 // MemberDetails defines model for MemberDetails.
 type MemberDetails struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1535,7 +1535,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1543,7 +1543,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1551,17 +1551,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID         ID          `json:"id"`
@@ -1570,22 +1570,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
@@ -1605,12 +1605,12 @@ type NewInvitation struct {
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1618,12 +1618,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1634,7 +1634,7 @@ type NewSubscription struct {
 	// Features The names of features: `user_permissions` and `dashboards`.
 	Features *FeatureNames `json:"features,omitempty"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1650,12 +1650,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1679,7 +1679,7 @@ type ObjectPage struct {
 
 // Offboarding The effects of removing a person from an account.
 type Offboarding struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1741,7 +1741,7 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1758,7 +1758,7 @@ type PartOfAccount struct {
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1781,7 +1781,7 @@ type PartialAction struct {
 	Properties *Properties `json:"properties,omitempty"`
 }
 
-// PartialEntity A subject or resource. The default of the request supplies missing fields.
+// PartialEntity A subject or resource. If a field is missing, that of the request's default applies.
 type PartialEntity struct {
 	ID *string `json:"id,omitempty"`
 
@@ -1948,7 +1948,7 @@ type Reference struct {
 
 // ReferenceObject The object form of a reference, for ids that contain a `#`.
 type ReferenceObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID       ID      `json:"id"`
@@ -2050,7 +2050,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context Information that the results cannot express.
+	// Context What the results cannot express: candidates that could not be decided.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundEntity  `json:"results"`
 }
@@ -2083,7 +2083,7 @@ type RoleNames = []string
 type RoleSet struct {
 	Name string `json:"name"`
 
-	// Default The default role of an invited person. It is left out if the role must be named.
+	// Default The role that needs only `invite_members`, and that an invitation without `invitee` offers. It is left out if the role set has none.
 	Default *string `json:"default,omitempty"`
 	Roles   []Role  `json:"roles"`
 
@@ -2113,7 +2113,7 @@ type RolesByID map[string]RoleNames
 // RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext Information that the results cannot express.
+// SearchContext What the results cannot express: candidates that could not be decided.
 type SearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors *SearchErrors `json:"errors,omitempty"`
@@ -2184,7 +2184,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`. They count only with the flag of the role set, and the flag holds people and no groups.
+	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`, since such a role counts only together with a flag that holds people and no groups.
 	SubjectRelation *string `json:"subject_relation,omitempty"`
 
 	// SubjectType The name of a type of the schema.
@@ -2208,7 +2208,7 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext Information that the results cannot express.
+// SubjectSearchContext What the results cannot express: everybody of the type, and candidates that could not be decided.
 type SubjectSearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
 	Errors *SearchErrors `json:"errors,omitempty"`
@@ -2221,14 +2221,14 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context Information that the results cannot express.
+	// Context What the results cannot express: everybody of the type, and candidates that could not be decided.
 	Context *SubjectSearchContext `json:"context,omitempty"`
 	Results []FoundEntity         `json:"results"`
 }
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID      ID      `json:"id"`
@@ -2377,7 +2377,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2391,12 +2391,12 @@ type VisibleObject struct {
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 	//
 	// Example: alice@example.com
 	Account *ID   `json:"account,omitempty"`
@@ -2446,7 +2446,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2454,7 +2454,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If Sluice cannot have stored it, it has the form `stored:TEXT`.
+// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2613,7 +2613,7 @@ type RemoveAccountMemberParams struct {
 	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3114,7 +3114,7 @@ type WithdrawSubscriptionInvitationParams struct {
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
 type ListSubscriptionMembersParams struct {
-	// ByAccount Whether to add each member's roles on the accounts of the subscription.
+	// ByAccount Whether each member also has their roles on the accounts of the subscription.
 	ByAccount *ByAccount `form:"by_account,omitempty" json:"by_account,omitempty"`
 
 	// Limit The highest number of entries on the page.
@@ -3132,7 +3132,7 @@ type RemoveSubscriptionMemberParams struct {
 	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, says what happens to private connections that the person created. `disconnect` deletes them, and importers lose them. `leave` keeps them: importers continue to use them, and nobody else manages them until the person comes back.
+	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
