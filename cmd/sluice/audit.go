@@ -43,8 +43,6 @@ Both commands work with and without a running server.`,
   sluice audit verify --audit-uri postgres://sluice@db:5432/sluice`,
 		Args: onlySubcommands,
 		RunE: showHelp,
-
-		SuggestionsMinimumDistance: suggestionDistance,
 	}
 	cmd.AddCommand(newAuditVerify(), newAuditHead())
 	return cmd

@@ -17,7 +17,7 @@ func newCheck() *cobra.Command {
 with 2 if there is no decision.`,
 		Example: `  sluice check user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice check user:ada@example.com view account:marketing --consistency fully_consistent
-  sluice check user:uma view document:plan --context '{"hour": 11}'`,
+  sluice check user:uma view document:plan --context '{"hour": 11}'  # a type and a caveat of your own schema`,
 		Args: questionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			question, err := asked.question(args)

@@ -25,7 +25,7 @@ that person may see; otherwise it shows what the subject may see, without names.
 		Example: `  sluice explain user:uma run importer:crm-to-warehouse --key "$SLUICE_KEY"
   sluice explain user:gus delete importer:crm-to-warehouse --actor ada
   sluice explain user:uma view account:marketing --trace
-  sluice explain user:uma view document:plan --context '{"hour": 11}' --json`,
+  sluice explain user:uma view document:plan --context '{"hour": 11}' --json  # a type of your own schema`,
 		Args: questionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			question, err := asked.question(args)

@@ -17,8 +17,6 @@ func newKey() *cobra.Command {
 		Example: `  sluice key new --name backend --scopes check+operate`,
 		Args:    onlySubcommands,
 		RunE:    showHelp,
-
-		SuggestionsMinimumDistance: suggestionDistance,
 	}
 	cmd.AddCommand(newKeyNew())
 	return cmd

@@ -32,7 +32,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	misspelt := rejectMisspeltHelp(root)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = *misspelt
+	}
 	var code exitCode
 	switch {
 	case err == nil:
@@ -58,8 +62,7 @@ relationships in SpiceDB. It answers the question: may this person do this to th
 		SilenceErrors: true,
 		Args:          onlySubcommands,
 
-		SuggestionsMinimumDistance: suggestionDistance,
-		RunE:                       showHelp,
+		RunE: showHelp,
 	}
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newSchema(), newAudit(), newBackup(), newRestore(),
@@ -77,12 +80,46 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	message := fmt.Sprintf("%q is not a command of %s", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = suggestionDistance
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		message += "; did you mean " + strings.Join(near, " or ") + "?"
 	} else {
 		message += fmt.Sprintf("; %s --help lists them", cmd.CommandPath())
 	}
 	return errors.New(message)
+}
+
+// rejectMisspeltHelp makes `sluice help NAME` and `sluice NAME --help` fail for an unknown command, where cobra shows the
+// help of the command above it. The error is set while the root command runs.
+func rejectMisspeltHelp(root *cobra.Command) *error {
+	var misspelt error
+	show := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if cmd.HasSubCommands() {
+			if misspelt = onlySubcommands(cmd, cmd.Flags().Args()); misspelt != nil {
+				return
+			}
+		}
+		show(cmd, args)
+	})
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		Example: `  sluice help serve
+  sluice help schema apply`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if err := onlySubcommands(cmd, rest); err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	})
+	return &misspelt
 }
 
 // suggestionDistance is the largest number of letters in which a suggested command may differ.

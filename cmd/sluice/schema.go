@@ -17,8 +17,6 @@ func newSchema() *cobra.Command {
   sluice schema diff --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-insecure`,
 		Args: onlySubcommands,
 		RunE: showHelp,
-
-		SuggestionsMinimumDistance: suggestionDistance,
 	}
 	cmd.AddCommand(newSchemaPrint(), newSchemaDiff(), newSchemaApply())
 	return cmd

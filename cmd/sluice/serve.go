@@ -110,7 +110,8 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 		"explanations, previews and questions about past access at a time; one per processor by default",
 	)
 	flags.StringVar(
-		&config.MetricsListen, "metrics-listen", "", "address that serves only /metrics, without a key; off if empty",
+		&config.MetricsListen, "metrics-listen", "",
+		"address that serves only /metrics, without a key and without TLS; off if empty",
 	)
 	flags.DurationVar(
 		&config.ShutdownDelay, "shutdown-delay", 5*time.Second,

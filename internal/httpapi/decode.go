@@ -163,13 +163,25 @@ func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	var other *json.UnmarshalTypeError
 	switch {
 	case errors.As(decoded, &other):
-		mismatch = authz.Errorf(
-			authz.CodeInvalid, "the field %q cannot be a %s", authz.Echo(other.Field), authz.Echo(other.Value),
-		)
+		mismatch = mistyped(other)
 	case decoded != nil:
 		mismatch = &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: decoded}
 	}
 	return mismatch, nil
+}
+
+// mistyped returns the error for a JSON value of another type than its field has.
+func mistyped(found *json.UnmarshalTypeError) error {
+	text, isNumber := strings.CutPrefix(found.Value, "number ")
+	if isNumber && found.Type != nil && found.Type.Kind() >= reflect.Int && found.Type.Kind() <= reflect.Uint64 {
+		return authz.Errorf(
+			authz.CodeInvalid, "the field %q must be a whole number that fits in 64 bits, such as 3600; it is %s",
+			authz.Echo(found.Field), authz.Echo(text),
+		)
+	}
+	return authz.Errorf(
+		authz.CodeInvalid, "the field %q cannot be a %s", authz.Echo(found.Field), authz.Echo(found.Value),
+	)
 }
 
 // fault is an error about a field.

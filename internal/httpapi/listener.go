@@ -236,7 +236,7 @@ func outerProblem(status int, code authz.Code, detail string) (body []byte, id s
 	_, _ = rand.Read(random[:]) // never fails
 	id = hex.EncodeToString(random[:])
 	body, err := json.Marshal(Problem{
-		Type: "urn:sluice:problem:" + string(code), Title: http.StatusText(status), Status: status,
+		Type: "urn:sluice:problem:" + string(code), Title: kinds[code].title, Status: status,
 		Detail: authz.Cut(detail, maxDetail), Code: Code(code), RequestID: id,
 	})
 	if err != nil {

@@ -83,6 +83,10 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		return conn
 	}
 	large, larger := strings.Repeat("x", httpapi.MaxHeaderBytes), strings.Repeat("x", httpapi.ReadHeaderBytes+8<<10)
+	titles := map[string]string{
+		"invalid": "Invalid request", "unsupported": "Unsupported", "too_large": "Too large", "not_found": "Not found",
+		"method_not_allowed": "Method not allowed",
+	}
 	for _, tt := range []struct {
 		name, request string
 		status        int
@@ -146,6 +150,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 			require.Equal(t, tt.status, status, "%s: %s: %s", where, tt.name, body)
 			require.Equal(t, tt.status, problem.Status, "%s: %s", where, tt.name)
 			require.Equal(t, tt.code, string(problem.Code), "%s: %s", where, tt.name)
+			require.Equal(t, titles[tt.code], problem.Title, "%s: %s", where, tt.name)
 			require.Equal(t, "application/problem+json", header.Get("Content-Type"), "%s: %s", where, tt.name)
 			require.Equal(t, problem.RequestID, header.Get("X-Request-ID"), "%s: %s", where, tt.name)
 			require.NotEmpty(t, problem.Detail, "%s: %s", where, tt.name)

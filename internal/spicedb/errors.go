@@ -3,6 +3,7 @@ package spicedb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -192,6 +193,7 @@ func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error
 		out := &authz.Error{Code: r.is, Message: r.message, Cause: err}
 		if out.Message == "" {
 			out.Message = st.Message()
+			out.Cause = fmt.Errorf("SpiceDB answered %s", st.Code()) // its text is the message
 		}
 		if r.retry {
 			out.Cause = errors.Join(authz.ErrPrecondition, err)
